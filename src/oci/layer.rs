@@ -1,0 +1,31 @@
+//! A layer as it lies in the store.
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
+
+/// How a layer's tar stream is compressed in its blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerCompression {
+    /// Not at all.
+    Plain,
+    /// gzip, RFC 1952.
+    Gzip,
+    /// Zstandard, RFC 8878.
+    Zstd,
+}
+
+/// A layer whose blob is in the store and whose diffID was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Digest of the blob as stored and transferred.
+    pub digest: Digest,
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// How the blob is compressed.
+    pub compression: LayerCompression,
+    /// Digest of the uncompressed tar stream (OCI image configuration,
+    /// `rootfs.diff_ids`).
+    pub diff_id: Digest,
+}

@@ -1,0 +1,5 @@
+//! OCI types: digests, references, manifests, media types. Pure: no file, no
+//! network.
+
+pub mod digest;
+pub mod layer;

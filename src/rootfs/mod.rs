@@ -1,0 +1,4 @@
+//! From layers to one file tree: reading layers, merging them, overlays, and
+//! slabs of compressed data.
+
+pub mod entry;
