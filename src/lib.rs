@@ -6,4 +6,5 @@ pub mod error;
 pub mod oci;
 pub mod progress;
 pub mod rootfs;
+pub mod store;
 pub mod tree;
