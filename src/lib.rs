@@ -8,5 +8,6 @@ pub mod oci;
 pub mod progress;
 pub mod rootfs;
 pub mod sources;
+pub mod store;
 pub mod tree;
 pub mod util;
