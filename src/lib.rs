@@ -2,10 +2,13 @@
 //! a provider image. The modules stand in the order of the flow;
 //! `ARCHITECTURE.md` tells how they hang together.
 
+pub mod boot;
 pub mod error;
 pub mod oci;
 pub mod progress;
 pub mod registry;
 pub mod rootfs;
+pub mod sources;
 pub mod store;
 pub mod tree;
+pub mod util;

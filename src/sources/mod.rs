@@ -1,0 +1,1 @@
+//! Where the OS and further layers come from.
