@@ -3,6 +3,8 @@
 //! `ARCHITECTURE.md` tells how they hang together.
 
 pub mod error;
+pub mod formats;
+pub mod installer_iso;
 pub mod oci;
 pub mod progress;
 pub mod rootfs;
