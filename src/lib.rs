@@ -7,4 +7,5 @@ pub mod oci;
 pub mod output;
 pub mod progress;
 pub mod rootfs;
+pub mod sources;
 pub mod tree;
