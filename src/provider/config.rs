@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use crate::oci::digest::Digest;
+use crate::oci::manifest::ImageConfig;
+use crate::oci::platform::Platform;
 
 /// What OCI's image configuration has besides what is set here.
 const KEPT_MEMBERS: [&str; 3] = ["author", "os.version", "os.features"];
@@ -33,8 +35,7 @@ pub(super) struct ConfigInput<'a> {
     /// How many layers the base has.
     pub(super) base_diff_ids: &'a [Digest],
     pub(super) layers: &'a [ConfigLayer],
-    pub(super) architecture: &'a str,
-    pub(super) variant: Option<&'a str>,
+    pub(super) platform: &'a Platform,
     /// RFC 3339.
     pub(super) created: &'a str,
     pub(super) labels: &'a BTreeMap<String, String>,
@@ -86,9 +87,9 @@ pub(super) fn merge(input: &ConfigInput<'_>) -> Result<Vec<u8>, Error> {
     }));
     let merged = Config {
         created: input.created,
-        architecture: input.architecture,
-        variant: input.variant,
-        os: "linux",
+        architecture: input.platform.architecture(),
+        variant: input.platform.variant(),
+        os: input.platform.os(),
         kept,
         config,
         rootfs: RootFs {
@@ -117,26 +118,16 @@ fn parse_base(bytes: &[u8], input: &ConfigInput<'_>) -> Result<Map<String, Value
     let Value::Object(base) = value else {
         return Err(base_error("it is no JSON object"));
     };
-    for (member, wanted) in [("os", "linux"), ("architecture", input.architecture)] {
-        let found = base.get(member).and_then(Value::as_str).unwrap_or("");
-        if found != wanted {
-            return Err(base_error(format!(
-                "its '{member}' is '{found}', not '{wanted}'"
-            )));
-        }
+    let parsed = ImageConfig::parse(bytes).map_err(|error| base_error(error.to_string()))?;
+    if let Some(found) = parsed.platform
+        && input.platform.distance(&found).is_none()
+    {
+        return Err(base_error(format!(
+            "it is for {found}, not for {}",
+            input.platform
+        )));
     }
-    let diff_ids: Vec<&str> = base
-        .get("rootfs")
-        .and_then(|rootfs| rootfs.get("diff_ids"))
-        .and_then(Value::as_array)
-        .map(|list| list.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
-    let same = diff_ids.len() == input.base_diff_ids.len()
-        && diff_ids
-            .iter()
-            .zip(input.base_diff_ids)
-            .all(|(text, digest)| *text == digest.to_string());
-    if !same {
+    if parsed.diff_ids != input.base_diff_ids {
         return Err(base_error("its diff_ids are not those of its layers"));
     }
     Ok(base)
@@ -201,8 +192,7 @@ mod tests {
             base: base.map(str::as_bytes),
             base_diff_ids,
             layers: &layers,
-            architecture: "arm64",
-            variant: Some("v8"),
+            platform: &Platform::linux("arm64"),
             created: "2023-11-14T22:13:20Z",
             labels: &labels(),
         })?;
@@ -229,12 +219,81 @@ mod tests {
                 "Labels":{"vendor":"them","org.opencontainers.image.title":"theirs"}},
             "history":[{"created_by":"FROM"},{"created_by":"ENV","empty_layer":true}]"#,
         );
-        insta::assert_snapshot!(merged(Some(&base), &[Digest::of(b"base")]).unwrap(), @"");
+        insta::assert_snapshot!(merged(Some(&base), &[Digest::of(b"base")]).unwrap(), @r#"
+        {
+          "created": "2023-11-14T22:13:20Z",
+          "architecture": "arm64",
+          "os": "linux",
+          "author": "someone",
+          "config": {
+            "Env": [
+              "PATH=/bin"
+            ],
+            "Entrypoint": [
+              "/init"
+            ],
+            "Healthcheck": {
+              "Test": [
+                "NONE"
+              ]
+            },
+            "Labels": {
+              "io.isoforge.version": "0.1.0",
+              "org.opencontainers.image.title": "demo",
+              "vendor": "them"
+            }
+          },
+          "rootfs": {
+            "type": "layers",
+            "diff_ids": [
+              "sha256:BASE",
+              "sha256:KUBERNETES"
+            ]
+          },
+          "history": [
+            {
+              "created_by": "FROM"
+            },
+            {
+              "created_by": "ENV",
+              "empty_layer": true
+            },
+            {
+              "created": "2023-11-14T22:13:20Z",
+              "created_by": "isoforge: kubernetes"
+            }
+          ]
+        }
+        "#);
     }
 
     #[test]
     fn without_a_base_only_ours_is_there() {
-        insta::assert_snapshot!(merged(None, &[]).unwrap(), @"");
+        insta::assert_snapshot!(merged(None, &[]).unwrap(), @r#"
+        {
+          "created": "2023-11-14T22:13:20Z",
+          "architecture": "arm64",
+          "os": "linux",
+          "config": {
+            "Labels": {
+              "io.isoforge.version": "0.1.0",
+              "org.opencontainers.image.title": "demo"
+            }
+          },
+          "rootfs": {
+            "type": "layers",
+            "diff_ids": [
+              "sha256:KUBERNETES"
+            ]
+          },
+          "history": [
+            {
+              "created": "2023-11-14T22:13:20Z",
+              "created_by": "isoforge: kubernetes"
+            }
+          ]
+        }
+        "#);
     }
 
     #[test]
@@ -251,9 +310,12 @@ mod tests {
             ("{".to_owned(), "EOF"),
             (
                 base("").replace("arm64", "amd64"),
-                "its 'architecture' is 'amd64', not 'arm64'",
+                "it is for linux/amd64, not for linux/arm64",
             ),
-            (base("").replace("linux", "windows"), "'os' is 'windows'"),
+            (
+                base("").replace("linux", "windows"),
+                "it is for windows/arm64",
+            ),
             (base(r#","config":[]"#), "'config' is no object"),
             (base(r#","config":{"Labels":3}"#), "'config.Labels'"),
             (

@@ -1,96 +1,130 @@
 //! Manifests and the index of a provider image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::config::{self, ConfigInput, ConfigLayer};
 use super::{Error, Image, Platform, Spec, compress_layer, labels};
 use crate::oci::digest::Digest;
-use crate::oci::layer::{Layer, LayerCompression};
+use crate::oci::layer::Layer;
+use crate::oci::layout::descriptor_json;
+use crate::oci::manifest::Descriptor;
+use crate::oci::media::{Family, MediaType};
 use crate::progress::Progress;
 use crate::store::Store;
 
-pub(super) const MEDIA_TYPE_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const MEDIA_TYPE_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const MEDIA_TYPE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const INDEX: MediaType = MediaType::Index(Family::Oci);
+const MANIFEST: MediaType = MediaType::Manifest(Family::Oci);
+const CONFIG: MediaType = MediaType::Config(Family::Oci);
 
-/// OCI Image Specification v1.1, "Content Descriptors". Members with no value
-/// are left out; maps are sorted.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
-    pub(super) media_type: &'static str,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) annotations: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) platform: Option<PlatformName>,
+/// Blobs of an image: digest and size in bytes.
+type Blobs = BTreeMap<Digest, u64>;
+
+/// What all platforms of an image have in common.
+struct Common<'a> {
+    spec: &'a Spec,
+    /// RFC 3339.
+    created: String,
+    labels: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct PlatformName {
-    architecture: String,
-    os: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variant: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    schema_version: u32,
-    media_type: &'static str,
-    config: Descriptor,
-    layers: Vec<Descriptor>,
-    annotations: BTreeMap<String, String>,
-}
-
-/// An image index, and a layout's `index.json`, which has the same form.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Index {
-    schema_version: u32,
-    media_type: &'static str,
-    manifests: Vec<Descriptor>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<String, String>,
-}
-
-impl Index {
-    pub(super) fn new(
-        manifests: Vec<Descriptor>,
-        annotations: BTreeMap<String, String>,
-    ) -> Self {
-        Self {
-            schema_version: 2,
-            media_type: MEDIA_TYPE_INDEX,
-            manifests,
-            annotations,
-        }
+pub(super) fn build(store: &Store, spec: &Spec, progress: &Progress) -> Result<Image, Error> {
+    let tag = spec.description.tag()?;
+    let created = rfc3339(spec.epoch)?;
+    let common = Common {
+        labels: labels::common(&spec.description, &created),
+        spec,
+        created,
+    };
+    let mut blobs = Blobs::new();
+    let mut manifests = BTreeMap::new();
+    let mut descriptors = Vec::new();
+    let mut platforms: Vec<&Platform> = spec.platforms.iter().collect();
+    platforms.sort_by_key(|platform| &platform.platform);
+    for platform in platforms {
+        let mut descriptor = build_platform(store, &common, platform, &mut blobs, progress)?;
+        descriptor.platform = Some(platform.platform.clone());
+        manifests.insert(platform.platform.clone(), descriptor.digest);
+        descriptors.push(descriptor_json(&descriptor));
     }
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX.as_str(),
+        "manifests": descriptors,
+        "annotations": common.labels,
+    });
+    Ok(Image {
+        tag,
+        index: put_document(store, INDEX, &index, &mut blobs)?,
+        manifests,
+        blobs,
+    })
 }
 
-impl Descriptor {
-    pub(super) fn new(media_type: &'static str, digest: Digest, size: u64) -> Self {
-        Self {
-            media_type,
-            digest,
-            size,
-            annotations: BTreeMap::new(),
-            platform: None,
-        }
+fn build_platform(
+    store: &Store,
+    common: &Common<'_>,
+    platform: &Platform,
+    blobs: &mut Blobs,
+    progress: &Progress,
+) -> Result<Descriptor, Error> {
+    let labels = labels::platform(&common.labels, platform.base.as_ref(), &platform.squashfs);
+    let base_layers = platform.base.as_ref().map_or(&[][..], |base| &base.layers);
+    let mut layers: Vec<Layer> = base_layers.to_vec();
+    for own in &platform.layers {
+        layers.push(compress_layer(
+            store,
+            &own.layer,
+            common.spec.format,
+            progress,
+        )?);
     }
+    blobs.extend(layers.iter().map(|layer| (layer.digest, layer.size)));
+    let config = merge_config(common, platform, base_layers, &labels)?;
+    let config_digest = store.put_blob(&config)?;
+    let config_size = config.len() as u64;
+    blobs.insert(config_digest, config_size);
+    let layers: Vec<Value> = layers
+        .iter()
+        .map(|layer| {
+            let media_type = MediaType::Layer(Family::Oci, layer.compression);
+            descriptor_json(&Descriptor::new(media_type, layer.digest, layer.size))
+        })
+        .collect();
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST.as_str(),
+        "config": descriptor_json(&Descriptor::new(CONFIG, config_digest, config_size)),
+        "layers": layers,
+        "annotations": labels,
+    });
+    put_document(store, MANIFEST, &manifest, blobs)
+}
 
-    fn of_layer(layer: &Layer) -> Self {
-        let media_type = match layer.compression {
-            LayerCompression::Plain => "application/vnd.oci.image.layer.v1.tar",
-            LayerCompression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
-            LayerCompression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-        };
-        Self::new(media_type, layer.digest, layer.size)
-    }
+fn merge_config(
+    common: &Common<'_>,
+    platform: &Platform,
+    base_layers: &[Layer],
+    labels: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, Error> {
+    let base_diff_ids: Vec<Digest> = base_layers.iter().map(|layer| layer.diff_id).collect();
+    let layers: Vec<ConfigLayer> = platform
+        .layers
+        .iter()
+        .map(|own| ConfigLayer {
+            diff_id: own.layer.diff_id,
+            created_by: format!("isoforge: {}", own.purpose),
+        })
+        .collect();
+    config::merge(&ConfigInput {
+        base: platform.base.as_ref().map(|base| base.config.as_slice()),
+        base_diff_ids: &base_diff_ids,
+        layers: &layers,
+        platform: &platform.platform,
+        created: &common.created,
+        labels,
+    })
 }
 
 /// RFC 3339, in UTC, to the second.
@@ -100,98 +134,15 @@ fn rfc3339(seconds: u32) -> Result<String, Error> {
         .map_err(|_| Error::Time { seconds })
 }
 
-pub(super) fn build(store: &Store, spec: &Spec, progress: &Progress) -> Result<Image, Error> {
-    let tag = spec.description.tag()?;
-    let created = rfc3339(spec.epoch)?;
-    let common = labels::common(&spec.description, &created);
-    let mut blobs = BTreeSet::new();
-    let mut manifests = BTreeMap::new();
-    let mut platforms: Vec<&Platform> = spec.platforms.iter().collect();
-    platforms.sort_by_key(|platform| (&platform.architecture, &platform.variant));
-    let mut descriptors = Vec::new();
-    for platform in platforms {
-        let (digest, size) =
-            build_platform(store, spec, platform, &created, &common, &mut blobs, progress)?;
-        manifests.insert(platform.architecture.clone(), digest);
-        descriptors.push(Descriptor {
-            platform: Some(PlatformName {
-                architecture: platform.architecture.clone(),
-                os: "linux",
-                variant: platform.variant.clone(),
-            }),
-            ..Descriptor::new(MEDIA_TYPE_MANIFEST, digest, size)
-        });
-    }
-    let (index, index_size) = put_json(store, &Index::new(descriptors, common), &mut blobs)?;
-    Ok(Image {
-        tag,
-        index,
-        index_size,
-        manifests,
-        blobs,
-    })
-}
-
-fn build_platform(
+fn put_document(
     store: &Store,
-    spec: &Spec,
-    platform: &Platform,
-    created: &str,
-    common: &BTreeMap<String, String>,
-    blobs: &mut BTreeSet<Digest>,
-    progress: &Progress,
-) -> Result<(Digest, u64), Error> {
-    let labels = labels::platform(common, platform.base.as_ref(), &platform.squashfs);
-    let base_layers = platform
-        .base
-        .as_ref()
-        .map_or(&[][..], |base| &base.layers);
-    let mut own = Vec::with_capacity(platform.layers.len());
-    for layer in &platform.layers {
-        own.push(compress_layer(store, &layer.layer, spec.format, progress)?);
-    }
-    let base_diff_ids: Vec<Digest> = base_layers.iter().map(|layer| layer.diff_id).collect();
-    let config_layers: Vec<ConfigLayer> = platform
-        .layers
-        .iter()
-        .map(|layer| ConfigLayer {
-            diff_id: layer.layer.diff_id,
-            created_by: format!("isoforge: {}", layer.purpose),
-        })
-        .collect();
-    let config = config::merge(&ConfigInput {
-        base: platform.base.as_ref().map(|base| base.config.as_slice()),
-        base_diff_ids: &base_diff_ids,
-        layers: &config_layers,
-        architecture: &platform.architecture,
-        variant: platform.variant.as_deref(),
-        created,
-        labels: &labels,
-    })?;
-    let config_digest = store.put_blob(&config)?;
-    blobs.insert(config_digest);
-    blobs.extend(base_layers.iter().chain(&own).map(|layer| layer.digest));
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type: MEDIA_TYPE_MANIFEST,
-        config: Descriptor::new(MEDIA_TYPE_CONFIG, config_digest, config.len() as u64),
-        layers: base_layers
-            .iter()
-            .chain(&own)
-            .map(Descriptor::of_layer)
-            .collect(),
-        annotations: labels,
-    };
-    put_json(store, &manifest, blobs)
-}
-
-fn put_json<T: Serialize>(
-    store: &Store,
-    document: &T,
-    blobs: &mut BTreeSet<Digest>,
-) -> Result<(Digest, u64), Error> {
+    media_type: MediaType,
+    document: &Value,
+    blobs: &mut Blobs,
+) -> Result<Descriptor, Error> {
     let bytes = serde_json::to_vec(document).map_err(Error::Json)?;
     let digest = store.put_blob(&bytes)?;
-    blobs.insert(digest);
-    Ok((digest, bytes.len() as u64))
+    let size = bytes.len() as u64;
+    blobs.insert(digest, size);
+    Ok(Descriptor::new(media_type, digest, size))
 }

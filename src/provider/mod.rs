@@ -15,12 +15,15 @@
 //!   and name.
 //! - Every blob that an image names is in the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
 use crate::oci::layer::Layer;
+use crate::oci::layout::{Builder, OciLayout};
+use crate::oci::manifest::Descriptor;
+use crate::oci::platform::Platform as PlatformName;
 use crate::output::manifest::Squashfs;
 use crate::progress::Progress;
 use crate::store::{self, Store};
@@ -29,10 +32,8 @@ mod compress;
 mod config;
 mod image;
 pub mod labels;
-mod layout;
 
 pub use compress::{LayerFormat, compress_layer};
-pub use layout::{write_archive, write_layout};
 
 /// Longest tag that the OCI Distribution Specification allows.
 const MAX_TAG_BYTES: usize = 128;
@@ -168,10 +169,8 @@ pub struct OwnLayer {
 /// One architecture of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
-    /// As Go names it: `amd64`, `arm64`.
-    pub architecture: String,
-    /// The architecture's variant, where it has one.
-    pub variant: Option<String>,
+    /// Linux on the architecture.
+    pub platform: PlatformName,
     /// The image that this one is built upon; none where the operating system
     /// is an archive or bootstrapped, and so a layer of our own.
     pub base: Option<Base>,
@@ -199,14 +198,27 @@ pub struct Spec {
 pub struct Image {
     /// Its tag.
     pub tag: String,
-    /// Digest of its index.
-    pub index: Digest,
-    /// Size of its index in bytes.
-    pub index_size: u64,
-    /// Digest of the manifest for each architecture.
-    pub manifests: BTreeMap<String, Digest>,
-    /// Every blob that it consists of, the index included.
-    pub blobs: BTreeSet<Digest>,
+    /// Its index.
+    pub index: Descriptor,
+    /// Digest of the manifest for each platform.
+    pub manifests: BTreeMap<PlatformName, Digest>,
+    /// Every blob that it consists of, the index included, and its size in
+    /// bytes.
+    pub blobs: BTreeMap<Digest, u64>,
+}
+
+/// Puts images together in one layout, each under its tag. Blobs that they
+/// share are in it once.
+#[must_use]
+pub fn layout(images: &[Image]) -> OciLayout {
+    let mut builder = Builder::new();
+    for image in images {
+        for (digest, size) in &image.blobs {
+            builder.blob(*digest, *size);
+        }
+        builder.reference(&image.tag, image.index.clone());
+    }
+    builder.build()
 }
 
 /// Makes an image: compresses layers that need it, and puts configurations,
@@ -218,3 +230,6 @@ pub struct Image {
 pub fn build(store: &Store, spec: &Spec, progress: &Progress) -> Result<Image, Error> {
     image::build(store, spec, progress)
 }
+
+#[cfg(test)]
+mod tests;
