@@ -1,5 +1,11 @@
 //! OCI types: digests, references, manifests, media types. Pure: no file, no
 //! network.
 
+pub mod compression;
 pub mod digest;
 pub mod layer;
+pub mod layout;
+pub mod manifest;
+pub mod media;
+pub mod platform;
+pub mod reference;

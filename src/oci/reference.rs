@@ -1,0 +1,573 @@
+//! Names of images: registry references and the local forms
+//! `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` and `docker-archive:FILE[:NAME]`.
+//!
+//! The grammar of references is the one of the OCI Distribution Specification
+//! v1.1 ("Pulling manifests") with the domain and default rules that all
+//! container tools share: without a domain the registry is `docker.io`, there
+//! without a folder the folder is `library`, and without tag and digest the tag
+//! is `latest`. The local forms are those of containers-transports(5): the first
+//! colon after the prefix parts path and name.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
+
+/// The registry of references without a domain.
+pub const DEFAULT_REGISTRY: &str = "docker.io";
+/// The folder of `docker.io` that holds images named without one.
+pub const DEFAULT_FOLDER: &str = "library";
+/// The tag of references without tag and digest.
+pub const DEFAULT_TAG: &str = "latest";
+/// Longest repository name that registries accept, domain included.
+pub const MAX_NAME_BYTES: usize = 255;
+/// Longest tag (OCI Distribution Specification v1.1).
+pub const MAX_TAG_BYTES: usize = 128;
+
+/// A reference to an image in a registry, in full form.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reference {
+    registry: String,
+    repository: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// Why a text names no image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is not an image reference: {problem}")]
+pub struct ParseReferenceError {
+    /// The text that was given.
+    pub text: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with the text of a reference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Nothing, or nothing before the tag.
+    #[error("the name is empty")]
+    Empty,
+    /// `https://…`.
+    #[error("a reference has no '{scheme}://' in front")]
+    Scheme {
+        /// The scheme that was given.
+        scheme: String,
+    },
+    /// A transport that other tools have and isoforge has not.
+    #[error("there is no source of the kind '{transport}:'")]
+    Transport {
+        /// The transport without its colon.
+        transport: String,
+    },
+    /// `docker:quay.io/…`: tools differ in what that means.
+    #[error("an image in a registry is written without '{transport}:'")]
+    RegistryTransport {
+        /// The transport without its colon.
+        transport: String,
+        /// What to write instead.
+        instead: String,
+    },
+    /// A user name or password before the host.
+    #[error("credentials do not belong into a reference")]
+    Credentials,
+    /// Characters that the domain can't have.
+    #[error("'{domain}' is not a registry's host name with an optional port")]
+    Domain {
+        /// The part before the first slash.
+        domain: String,
+    },
+    /// Upper case.
+    #[error("repository names are lower-case, '{component}' is not")]
+    UpperCase {
+        /// The part of the name that is wrong.
+        component: String,
+    },
+    /// Characters that a repository name can't have.
+    #[error("'{component}' is not a valid part of a repository name")]
+    Component {
+        /// The part of the name that is wrong.
+        component: String,
+    },
+    /// 64 hex digits, which other tools take for the id of a local image.
+    #[error("64 hex digits alone name no repository")]
+    BareId,
+    /// Characters that a tag can't have, or too many.
+    #[error("'{tag}' is not a valid tag")]
+    Tag {
+        /// The tag.
+        tag: String,
+    },
+    /// What follows `@` is no sha256 digest.
+    #[error("'{digest}' is not a digest of the form sha256:<64 lower-case hex digits>")]
+    Digest {
+        /// What was given.
+        digest: String,
+    },
+    /// The name is longer than [`MAX_NAME_BYTES`].
+    #[error("the name is longer than {MAX_NAME_BYTES} bytes")]
+    TooLong,
+    /// A local form without a path.
+    #[error("a path belongs after '{transport}:'")]
+    NoPath {
+        /// The transport without its colon.
+        transport: String,
+    },
+}
+
+impl crate::error::Diagnose for ParseReferenceError {
+    fn class(&self) -> crate::error::Class {
+        crate::error::Class::Profile
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match &self.problem {
+            Problem::Scheme { .. } => "write the host, the repository and the tag, as in quay.io/kairos/ubuntu:22.04".into(),
+            Problem::Transport { .. } => "an image is a registry reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE".into(),
+            Problem::RegistryTransport { instead, .. } => format!("write {instead}"),
+            Problem::Credentials => "credentials come from the docker configuration (docker login) or a credential helper".into(),
+            Problem::UpperCase { .. } => "only the host and the tag may have upper-case letters".into(),
+            Problem::BareId => "name the image by repository and digest, as in name@sha256:…".into(),
+            Problem::NoPath { transport } if transport == "oci" => "write oci:DIR or oci:DIR:TAG".into(),
+            Problem::NoPath { transport } => format!("write {transport}:FILE"),
+            _ => "a reference is [host[:port]/]repository[:tag][@digest]".into(),
+        })
+    }
+}
+
+impl Reference {
+    /// The registry's host, with its port where one was given; `docker.io` for
+    /// Docker Hub.
+    #[must_use]
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// The repository within the registry, as in `library/debian`.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// The tag. A reference with neither tag nor digest has [`DEFAULT_TAG`].
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest, which decides where both are given.
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        self.digest
+    }
+
+    /// Registry and repository without tag and digest.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
+    /// The same repository, pinned to `digest`, the tag kept.
+    #[must_use]
+    pub fn with_digest(mut self, digest: Digest) -> Self {
+        self.digest = Some(digest);
+        self
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        match &self.digest {
+            Some(digest) => write!(f, "@{digest}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ParseReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_reference(text).map_err(|problem| ParseReferenceError {
+            text: redacted(text, &problem),
+            problem,
+        })
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = ParseReferenceError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Reference> for String {
+    fn from(reference: Reference) -> Self {
+        reference.to_string()
+    }
+}
+
+/// The text for the error, without what stands before an `@` that marks
+/// credentials.
+fn redacted(text: &str, problem: &Problem) -> String {
+    match (problem, text.split_once('@')) {
+        (Problem::Credentials, Some((_, rest))) => format!("<credentials>@{rest}"),
+        (Problem::Scheme { .. }, Some((before, rest))) if !rest.starts_with("sha256:") => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}://<credentials>@{rest}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn parse_reference(text: &str) -> Result<Reference, Problem> {
+    if let Some((scheme, _)) = text.split_once("://") {
+        return Err(Problem::Scheme {
+            scheme: scheme.to_owned(),
+        });
+    }
+    let (rest, digest) = match text.split_once('@') {
+        None => (text, None),
+        Some((rest, digest)) => match digest.parse::<Digest>() {
+            Ok(digest) => (rest, Some(digest)),
+            // `user:password@host/…` has its slash after the `@`.
+            Err(_) if !digest.starts_with("sha") && digest.contains(['/', '.']) => {
+                return Err(Problem::Credentials);
+            }
+            Err(_) => {
+                return Err(Problem::Digest {
+                    digest: digest.to_owned(),
+                });
+            }
+        },
+    };
+    let name_start = rest.rfind('/').map_or(0, |at| at + 1);
+    let (name, tag) = match rest.get(name_start..).and_then(|last| last.rfind(':')) {
+        Some(at) => (
+            rest.get(..name_start + at).unwrap_or_default(),
+            rest.get(name_start + at + 1..),
+        ),
+        None => (rest, None),
+    };
+    if let Some(tag) = tag
+        && !is_tag(tag)
+    {
+        return Err(Problem::Tag {
+            tag: tag.to_owned(),
+        });
+    }
+    let (registry, repository) = split_domain(name)?;
+    check_repository(&repository)?;
+    if registry.len() + 1 + repository.len() > MAX_NAME_BYTES {
+        return Err(Problem::TooLong);
+    }
+    let tag = match (tag, digest) {
+        (Some(tag), _) => Some(tag.to_owned()),
+        (None, None) => Some(DEFAULT_TAG.to_owned()),
+        (None, Some(_)) => None,
+    };
+    Ok(Reference {
+        registry,
+        repository,
+        tag,
+        digest,
+    })
+}
+
+/// Parts the registry from the repository, with the defaults of Docker Hub.
+fn split_domain(name: &str) -> Result<(String, String), Problem> {
+    if name.is_empty() {
+        return Err(Problem::Empty);
+    }
+    if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Problem::BareId);
+    }
+    let (domain, repository) = match name.split_once('/') {
+        Some((first, rest)) if looks_like_domain(first) => (first, rest),
+        _ => (DEFAULT_REGISTRY, name),
+    };
+    if !is_domain(domain) {
+        return Err(Problem::Domain {
+            domain: domain.to_owned(),
+        });
+    }
+    let domain = match domain {
+        "index.docker.io" | "registry-1.docker.io" => DEFAULT_REGISTRY,
+        other => other,
+    };
+    if repository.is_empty() {
+        return Err(Problem::Empty);
+    }
+    let repository = if domain == DEFAULT_REGISTRY && !repository.contains('/') {
+        format!("{DEFAULT_FOLDER}/{repository}")
+    } else {
+        repository.to_owned()
+    };
+    Ok((domain.to_ascii_lowercase(), repository))
+}
+
+fn looks_like_domain(first: &str) -> bool {
+    first == "localhost"
+        || first.contains(['.', ':', '['])
+        || first.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+fn is_domain(domain: &str) -> bool {
+    let (host, port) = match domain.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => {
+                return port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+            }
+            _ => return false,
+        },
+        None => domain
+            .split_once(':')
+            .map_or((domain, None), |(host, port)| (host, Some(port))),
+    };
+    port.is_none_or(is_port)
+        && host.split('.').all(|label| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+}
+
+fn is_port(port: &str) -> bool {
+    port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn is_tag(tag: &str) -> bool {
+    tag.len() <= MAX_TAG_BYTES
+        && tag
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        && tag
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn check_repository(repository: &str) -> Result<(), Problem> {
+    for component in repository.split('/') {
+        if component.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(Problem::UpperCase {
+                component: component.to_owned(),
+            });
+        }
+        if !is_path_component(component) {
+            return Err(Problem::Component {
+                component: component.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Runs of lower-case letters and digits, parted by `.`, `_`, `__` or dashes.
+fn is_path_component(component: &str) -> bool {
+    let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = component.as_bytes();
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
+    is_word(first)
+        && is_word(last)
+        && bytes.split(|&b| is_word(b)).all(|separator| {
+            matches!(separator, b"" | b"." | b"_" | b"__") || separator.iter().all(|&b| b == b'-')
+        })
+}
+
+/// Where an image comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ImageSource {
+    /// A registry.
+    Registry(Reference),
+    /// An OCI image layout in a directory.
+    OciDir {
+        /// The directory that holds `oci-layout` and `index.json`.
+        dir: PathBuf,
+        /// The `org.opencontainers.image.ref.name`; needed where the layout
+        /// holds several images.
+        tag: Option<String>,
+    },
+    /// An OCI image layout in a tar file, plain or gzip.
+    OciArchive {
+        /// The file.
+        file: PathBuf,
+        /// The `org.opencontainers.image.ref.name`; needed where the layout
+        /// holds several images.
+        tag: Option<String>,
+    },
+    /// What `docker save` writes, plain or gzip.
+    DockerArchive {
+        /// The file.
+        file: PathBuf,
+        /// The name of the image in it; needed where it holds several.
+        name: Option<String>,
+    },
+}
+
+const LOCAL_TRANSPORTS: [&str; 3] = ["oci", "oci-archive", "docker-archive"];
+/// Transports of other tools that mean a registry.
+const REGISTRY_TRANSPORTS: [&str; 3] = ["docker", "registry", "image"];
+/// Transports of other tools that have no counterpart here.
+const FOREIGN_TRANSPORTS: [&str; 8] = [
+    "dir",
+    "file",
+    "docker-daemon",
+    "containers-storage",
+    "ostree",
+    "channel",
+    "container",
+    "sif",
+];
+
+impl ImageSource {
+    /// The same source with a relative path made relative to `base`; a registry
+    /// reference stays as it is.
+    #[must_use]
+    pub fn resolve_from(self, base: &Path) -> Self {
+        match self {
+            Self::Registry(reference) => Self::Registry(reference),
+            Self::OciDir { dir, tag } => Self::OciDir {
+                dir: base.join(dir),
+                tag,
+            },
+            Self::OciArchive { file, tag } => Self::OciArchive {
+                file: base.join(file),
+                tag,
+            },
+            Self::DockerArchive { file, name } => Self::DockerArchive {
+                file: base.join(file),
+                name,
+            },
+        }
+    }
+
+    /// The registry reference, where the source is one.
+    #[must_use]
+    pub fn as_reference(&self) -> Option<&Reference> {
+        match self {
+            Self::Registry(reference) => Some(reference),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for ImageSource {
+    type Err = ParseReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fail = |problem| {
+            Err(ParseReferenceError {
+                text: text.to_owned(),
+                problem,
+            })
+        };
+        let Some((transport, rest)) = text.split_once(':') else {
+            return text.parse().map(Self::Registry);
+        };
+        if LOCAL_TRANSPORTS.contains(&transport) {
+            if rest.starts_with("//") && transport == "oci" {
+                let instead = rest.trim_start_matches('/').to_owned();
+                return fail(Problem::RegistryTransport {
+                    transport: transport.to_owned(),
+                    instead,
+                });
+            }
+            return match parse_local(transport, rest) {
+                Some(source) => Ok(source),
+                None => fail(Problem::NoPath {
+                    transport: transport.to_owned(),
+                }),
+            };
+        }
+        // `docker:27` is the image `docker` of Docker Hub; only what is no tag
+        // shows that a transport was meant.
+        if !is_tag(rest) {
+            if REGISTRY_TRANSPORTS.contains(&transport) {
+                return fail(Problem::RegistryTransport {
+                    transport: transport.to_owned(),
+                    instead: rest.trim_start_matches('/').to_owned(),
+                });
+            }
+            if FOREIGN_TRANSPORTS.contains(&transport) {
+                return fail(Problem::Transport {
+                    transport: transport.to_owned(),
+                });
+            }
+        }
+        text.parse().map(Self::Registry)
+    }
+}
+
+fn parse_local(transport: &str, rest: &str) -> Option<ImageSource> {
+    let (path, name) = rest
+        .split_once(':')
+        .map_or((rest, None), |(path, name)| (path, Some(name)));
+    if path.is_empty() {
+        return None;
+    }
+    let path = PathBuf::from(path);
+    let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
+    Some(match transport {
+        "oci" => ImageSource::OciDir {
+            dir: path,
+            tag: name,
+        },
+        "oci-archive" => ImageSource::OciArchive {
+            file: path,
+            tag: name,
+        },
+        _ => ImageSource::DockerArchive { file: path, name },
+    })
+}
+
+impl fmt::Display for ImageSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transport, path, name) = match self {
+            Self::Registry(reference) => return reference.fmt(f),
+            Self::OciDir { dir, tag } => ("oci", dir, tag),
+            Self::OciArchive { file, tag } => ("oci-archive", file, tag),
+            Self::DockerArchive { file, name } => ("docker-archive", file, name),
+        };
+        write!(f, "{transport}:{}", path.display())?;
+        match name {
+            Some(name) => write!(f, ":{name}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TryFrom<String> for ImageSource {
+    type Error = ParseReferenceError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ImageSource> for String {
+    fn from(source: ImageSource) -> Self {
+        source.to_string()
+    }
+}
+
+#[cfg(test)]
+#[path = "reference_tests.rs"]
+mod tests;
