@@ -2,6 +2,7 @@
 //! a provider image. The modules stand in the order of the flow;
 //! `ARCHITECTURE.md` tells how they hang together.
 
+pub mod boot;
 pub mod error;
 pub mod oci;
 pub mod output;
@@ -9,3 +10,4 @@ pub mod progress;
 pub mod rootfs;
 pub mod sources;
 pub mod tree;
+pub mod util;

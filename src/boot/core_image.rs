@@ -1,0 +1,208 @@
+//! GRUB's core image for BIOS: what goes into it, and making it from an
+//! image's own modules with the host's grub-mkimage.
+//!
+//! One image serves both ways of booting. From a CD, El Torito loads the whole
+//! of it; from a disk, the MBR's boot code (`boot_hybrid.img`) loads its first
+//! sector, which loads the rest. Either way BIOS gives the drive's number, from
+//! which GRUB sets `root`.
+
+use std::io;
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::files::{self, BootFile};
+use crate::error::{Class, Diagnose};
+use crate::oci::digest::Digest;
+use crate::tree::{ReadFile, Tree};
+use crate::util::process::{self, Program};
+
+/// The configuration inside the core image: the stub on the device that BIOS
+/// started. Should that device not be readable under the number that the BIOS
+/// gave, any medium that isoforge made is taken; the stub there then looks for
+/// its own.
+pub const EARLY_CONFIG: &str = include_str!("../../templates/grub/early.cfg");
+
+/// GRUB's format for a core image with the El Torito loader in front.
+pub const FORMAT: &str = "i386-pc-eltorito";
+
+/// Where GRUB expects modules and menu on the medium it was started from.
+pub const PREFIX: &str = "/boot/grub2";
+
+/// Modules inside the core image: disks, the file systems and partition tables
+/// of the medium and of installed disks, what stub and menu use.
+pub const MODULES: [&str; 32] = [
+    "biosdisk",
+    "iso9660",
+    "part_gpt",
+    "part_msdos",
+    "fat",
+    "ext2",
+    "normal",
+    "configfile",
+    "test",
+    "true",
+    "regexp",
+    "search",
+    "search_fs_file",
+    "search_fs_uuid",
+    "search_label",
+    "linux",
+    "chain",
+    "loadenv",
+    "all_video",
+    "gfxterm",
+    "font",
+    "serial",
+    "terminal",
+    "echo",
+    "cat",
+    "ls",
+    "minicmd",
+    "sleep",
+    "halt",
+    "reboot",
+    "gzio",
+    "loopback",
+];
+
+/// Names of the program: Debian, Ubuntu, SUSE; Fedora, RHEL.
+const PROGRAMS: [&str; 2] = ["grub-mkimage", "grub2-mkimage"];
+
+/// Debian's package with the program.
+const PACKAGE: &str = "grub-common";
+
+/// Largest file of GRUB's directory of modules that is taken over, in bytes;
+/// GRUB 2.12's largest has 270 KB.
+const MODULE_MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Largest core image, in bytes: GRUB loads it below the 640 KiB mark.
+const CORE_MAX_BYTES: u64 = 640 * 1024;
+
+/// Most that `grub-mkimage --version` may print, in bytes.
+const VERSION_MAX_BYTES: u64 = 4096;
+
+/// A core image and how it came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreImage {
+    /// The image.
+    pub bytes: Vec<u8>,
+    /// Its digest.
+    pub digest: Digest,
+    /// What `grub-mkimage --version` said.
+    pub made_by: String,
+}
+
+/// Why no core image could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The host has no grub-mkimage.
+    #[error(
+        "the OS image has GRUB's modules for BIOS ({modules}) but no core image made of them, \
+         and this machine has neither grub-mkimage nor grub2-mkimage"
+    )]
+    NoProgram {
+        /// Directory of the modules in the image.
+        modules: String,
+    },
+    /// grub-mkimage failed.
+    #[error("GRUB's core image for BIOS can't be made")]
+    Program(#[from] process::Error),
+    /// A file could not be read or written.
+    #[error("GRUB's core image for BIOS can't be made")]
+    Io(#[from] io::Error),
+    /// The image is too large to be loaded.
+    #[error(
+        "GRUB's core image for BIOS has {size} bytes, of which only {CORE_MAX_BYTES} can be loaded"
+    )]
+    TooLarge {
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoProgram { .. } => Class::Environment,
+            Self::Program(error) => error.class(),
+            Self::Io(_) => Class::Io,
+            Self::TooLarge { .. } => Class::Profile,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoProgram { .. } => Some(format!(
+                "install it (Debian, Ubuntu: {PACKAGE}; Fedora, RHEL: grub2-tools; SUSE: grub2), \
+                 or write `firmware = [\"uefi\"]` under [boot]"
+            )),
+            Self::Program(error) => error.hint(),
+            Self::Io(_) | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+/// Makes the core image from the modules in `dir` (absolute, in `tree`) with
+/// the host's grub-mkimage, working in `scratch`, an empty directory.
+///
+/// # Errors
+/// [`Error`]; [`Error::NoProgram`] where the host has no grub-mkimage.
+pub fn make(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    dir: &str,
+    scratch: &Path,
+) -> Result<CoreImage, Error> {
+    let Some(name) = PROGRAMS
+        .into_iter()
+        .find(|name| process::find(name).is_some())
+    else {
+        return Err(Error::NoProgram {
+            modules: dir.to_owned(),
+        });
+    };
+    let version = Program::new(name, PACKAGE)
+        .arg("--version")
+        .output(VERSION_MAX_BYTES)?;
+    let modules = scratch.join("i386-pc");
+    copy_modules(tree, data, dir, &modules)?;
+    let early = scratch.join("early.cfg");
+    fs::write(&early, EARLY_CONFIG)?;
+    let out = scratch.join("eltorito.img");
+    Program::new(name, PACKAGE)
+        .args(["--format", FORMAT, "--prefix", PREFIX, "--config"])
+        .arg(&early)
+        .arg("--directory")
+        .arg(&modules)
+        .arg("--output")
+        .arg(&out)
+        .args(MODULES)
+        .output(0)?;
+    let size = fs::metadata(&out)?.len();
+    if size > CORE_MAX_BYTES {
+        return Err(Error::TooLarge { size });
+    }
+    let bytes = fs::read(&out)?;
+    Ok(CoreImage {
+        digest: Digest::of(&bytes),
+        bytes,
+        made_by: String::from_utf8_lossy(&version).trim().to_owned(),
+    })
+}
+
+fn copy_modules(tree: &Tree, data: &dyn ReadFile, dir: &str, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    let dir = dir.trim_start_matches('/');
+    for name in files::names(tree, dir) {
+        let Some(file) = files::at(tree, &format!("{dir}/{name}")) else {
+            continue;
+        };
+        fs::write(to.join(name), read_module(data, &file)?)?;
+    }
+    Ok(())
+}
+
+fn read_module(data: &dyn ReadFile, file: &BootFile) -> io::Result<Vec<u8>> {
+    files::read(data, file, MODULE_MAX_BYTES)
+}

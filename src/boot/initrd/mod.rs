@@ -1,0 +1,371 @@
+//! What an initrd can do: whether it starts a live medium, which storage it
+//! has drivers for, and whether it is ready for FIPS mode.
+
+mod cpio;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+
+pub use cpio::{Error as FormatError, Limits};
+
+use super::files::{self, BootFile};
+use super::kernel::Kernel;
+use super::{Finding, Severity};
+use crate::error::{Class, Diagnose};
+use crate::tree::{ReadFile, Tree};
+
+/// The program of dracut's module dmsquash-live that mounts the medium.
+const LIVE_ROOT: &str = "dmsquash-live-root";
+
+/// Where dracut lists the modules that it put in; under `usr/` since it merged.
+const DRACUT_MODULES: &str = "lib/dracut/modules.txt";
+
+/// Largest list of built-in kernel modules or kernel configuration that is
+/// read, in bytes; real ones have 10 KB and 300 KB.
+const KERNEL_FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Kernel modules without which the medium's file systems can't be mounted.
+const FILE_SYSTEMS: [&str; 4] = ["isofs", "squashfs", "overlay", "loop"];
+
+/// Drivers of storage: kernel module, and what the ISO can't start from
+/// without it (nothing for those that an installed system alone needs).
+const DRIVERS: [(&str, Option<&str>); 8] = [
+    ("ahci", None),
+    ("nvme", None),
+    ("sr_mod", Some("a CD drive")),
+    ("uas", None),
+    ("usb_storage", Some("a USB stick")),
+    ("virtio_blk", None),
+    ("virtio_scsi", None),
+    ("vmw_pvscsi", None),
+];
+
+/// What an initrd's archives hold, as far as it matters here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// It has dracut's module dmsquash-live.
+    pub dmsquash_live: bool,
+    /// dracut's modules, where it lists them.
+    pub dracut_modules: BTreeSet<String>,
+    /// Kernel modules, with underscores for dashes.
+    pub kernel_modules: BTreeSet<String>,
+    /// It has scripts of dracut's or initramfs-tools' FIPS support.
+    pub fips: bool,
+}
+
+/// Where a driver is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// Part of the kernel.
+    Builtin,
+    /// A module in the initrd.
+    Module,
+    /// Neither.
+    Missing,
+}
+
+/// What was found out about an initrd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Storage drivers by the kernel module's name.
+    pub drivers: BTreeMap<&'static str, Driver>,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// The findings with which the ISO can't start.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// Why an initrd can't be looked into.
+#[derive(Debug, thiserror::Error)]
+#[error("the initrd {path} can't be read")]
+pub struct Error {
+    /// Its path in the image.
+    pub path: String,
+    /// What is wrong.
+    pub source: FormatError,
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self.source {
+            FormatError::Io(_) => Class::Io,
+            _ => Class::Profile,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("make the image's initrd anew, with dracut and compress=\"zstd\"".to_owned())
+    }
+}
+
+/// Reads an initrd: any number of cpio archives, the last of which may be
+/// compressed (Linux, Documentation/driver-api/early-userspace/buffer-format).
+///
+/// # Errors
+/// [`FormatError`], with the offset where the format is broken or a limit met.
+pub fn read(initrd: impl Read, limits: &Limits) -> Result<Contents, FormatError> {
+    let mut contents = Contents::default();
+    cpio::walk(initrd, limits, &mut |path, data| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if name == LIVE_ROOT || name == "dmsquash-live-root.sh" {
+            contents.dmsquash_live = true;
+        } else if path.ends_with(DRACUT_MODULES) {
+            let mut text = String::new();
+            data.take(KERNEL_FILE_MAX_BYTES).read_to_string(&mut text)?;
+            contents
+                .dracut_modules
+                .extend(text.split_whitespace().map(str::to_owned));
+        } else if let Some(module) = module_name(name) {
+            contents.kernel_modules.insert(module);
+        } else if name.starts_with("fips") || name.contains("-fips-") {
+            contents.fips = true;
+        }
+        Ok(())
+    })?;
+    contents.dmsquash_live |= contents.dracut_modules.contains("dmsquash-live");
+    contents.fips |= contents.dracut_modules.contains("fips");
+    Ok(contents)
+}
+
+/// The module in a file's name: `usb-storage.ko.xz` is `usb_storage`.
+fn module_name(file: &str) -> Option<String> {
+    let (name, suffix) = file.split_once(".ko")?;
+    matches!(suffix, "" | ".xz" | ".zst" | ".gz").then(|| name.replace('-', "_"))
+}
+
+/// Looks into the initrd of `kernel` and tells what the system can do with it.
+///
+/// # Errors
+/// [`Error`] where the initrd can't be read.
+pub fn inspect(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    kernel: &Kernel,
+    fips: bool,
+    limits: &Limits,
+) -> Result<Report, Error> {
+    let path = kernel.initrd.path.clone();
+    let contents = data
+        .open(&kernel.initrd.data)
+        .map_err(FormatError::Io)
+        .and_then(|initrd| read(initrd, limits))
+        .map_err(|source| Error {
+            path: path.clone(),
+            source,
+        })?;
+    let builtin = kernel_file(tree, data, kernel, "modules.builtin")
+        .map(|text| builtin_modules(&text))
+        .unwrap_or_default();
+    let mut report = report(&path, &contents, &builtin);
+    if fips {
+        let config =
+            kernel_file(tree, data, kernel, "config").or_else(|| boot_config(tree, data, kernel));
+        report
+            .findings
+            .extend(fips_findings(&path, &contents, config.as_deref()));
+    }
+    Ok(report)
+}
+
+fn report(path: &str, contents: &Contents, builtin: &BTreeSet<String>) -> Report {
+    let driver = |module: &str| {
+        if builtin.contains(module) {
+            Driver::Builtin
+        } else if contents.kernel_modules.contains(module) {
+            Driver::Module
+        } else {
+            Driver::Missing
+        }
+    };
+    let mut findings = Vec::new();
+    if !contents.dmsquash_live {
+        findings.push(Finding::error(
+            format!(
+                "the initrd {path} can't start the ISO: it has no dmsquash-live, the module of \
+                 dracut that mounts a live medium"
+            ),
+            "in the image, install dracut and dracut-live (dracut-squash on older releases), put \
+             `add_dracutmodules+=\" dmsquash-live \"` and `hostonly=\"no\"` into \
+             /etc/dracut.conf.d/live.conf, and run dracut --regenerate-all --force",
+        ));
+    }
+    // Not known where the kernel's list of built-in modules is missing.
+    if !builtin.is_empty() {
+        for module in FILE_SYSTEMS {
+            if driver(module) == Driver::Missing {
+                findings.push(Finding::warning(
+                    format!("neither the initrd {path} nor the kernel has '{module}', which the ISO needs"),
+                    "add it in the image: add_drivers in dracut.conf(5)",
+                ));
+            }
+        }
+        for (module, medium) in DRIVERS {
+            if let (Driver::Missing, Some(medium)) = (driver(module), medium) {
+                findings.push(Finding::warning(
+                    format!(
+                        "neither the initrd {path} nor the kernel has '{module}': the ISO won't \
+                         start from {medium}"
+                    ),
+                    "install a kernel for real hardware (on Debian linux-image-amd64, not the \
+                     cloud variant)",
+                ));
+            }
+        }
+    }
+    Report {
+        drivers: DRIVERS.map(|(module, _)| (module, driver(module))).into(),
+        findings,
+    }
+}
+
+fn fips_findings(path: &str, contents: &Contents, config: Option<&str>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let hint = "install the distribution's FIPS kernel and run dracut --add fips in the image, or \
+                write `fips = false`";
+    if !contents.fips {
+        findings.push(Finding::error(
+            format!("fips = true, but the initrd {path} lacks dracut's module fips"),
+            hint,
+        ));
+    }
+    match config {
+        Some(config) if config.lines().any(|line| line == "CONFIG_CRYPTO_FIPS=y") => {}
+        Some(_) => findings.push(Finding::error(
+            "fips = true, but the kernel was built without CONFIG_CRYPTO_FIPS",
+            hint,
+        )),
+        None => findings.push(Finding::warning(
+            "fips = true, and the kernel's configuration is not in the image: whether it was \
+             built with CONFIG_CRYPTO_FIPS is not known",
+            hint,
+        )),
+    }
+    findings
+}
+
+/// Text of a file beside the kernel's modules.
+fn kernel_file(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel, name: &str) -> Option<String> {
+    let modules = kernel.modules.as_deref()?.trim_start_matches('/');
+    text(data, &files::at(tree, &format!("{modules}/{name}"))?).ok()
+}
+
+fn boot_config(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel) -> Option<String> {
+    let release = kernel.release.as_deref()?;
+    text(data, &files::at(tree, &format!("boot/config-{release}"))?).ok()
+}
+
+fn text(data: &dyn ReadFile, file: &BootFile) -> io::Result<String> {
+    let bytes = files::read(data, file, KERNEL_FILE_MAX_BYTES)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+fn builtin_modules(list: &str) -> BTreeSet<String> {
+    list.lines()
+        .filter_map(|line| module_name(line.rsplit('/').next()?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cpio::testing::archive;
+    use super::*;
+    use crate::boot::files::testing::{InMemory, file, tree};
+    use crate::boot::{Arch, kernel};
+    use crate::tree::{Inode, Meta};
+    use insta::assert_snapshot;
+
+    const LIVE: [(&str, &str); 6] = [
+        ("usr/sbin/dmsquash-live-root", "#!/bin/sh"),
+        (
+            "usr/lib/modules/6/kernel/drivers/usb/storage/usb-storage.ko.xz",
+            "",
+        ),
+        ("usr/lib/modules/6/kernel/fs/isofs/isofs.ko.zst", ""),
+        ("usr/lib/modules/6/kernel/fs/overlayfs/overlay.ko", ""),
+        ("usr/lib/modules/6/kernel/fs/squashfs/squashfs.ko.xz", ""),
+        ("usr/lib/modules/6/kernel/drivers/scsi/sr_mod.ko.xz", ""),
+    ];
+
+    fn inspected(initrd: &[u8], extra: &str, fips: bool) -> String {
+        let mut tree = tree(&format!(
+            "boot/vmlinuz-6
+             usr/lib/modules/6/modules.builtin = kernel/drivers/block/loop.ko
+             {extra}"
+        ));
+        let inode = Inode {
+            meta: Meta::with_mode(0o600),
+            kind: file(initrd),
+        };
+        tree.insert(b"boot/initrd.img-6", inode).unwrap();
+        let kernel = kernel::find(&tree, Arch::Amd64).unwrap();
+        let report = inspect(&tree, &InMemory, &kernel, fips, &Limits::default()).unwrap();
+        let mut lines: Vec<_> = report
+            .findings
+            .iter()
+            .map(|f| format!("{:?}: {}", f.severity, f.message))
+            .collect();
+        lines.push(format!("{:?}", report.drivers));
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_live_initrd_passes() {
+        assert_snapshot!(inspected(&archive(&LIVE), "", false), @r#"{"ahci": Missing, "nvme": Missing, "sr_mod": Module, "uas": Missing, "usb_storage": Module, "virtio_blk": Missing, "virtio_scsi": Missing, "vmw_pvscsi": Missing}"#);
+    }
+
+    #[test]
+    fn without_dmsquash_live_it_is_an_error() {
+        assert_snapshot!(inspected(&archive(&LIVE[2..5]), "", false), @r#"
+        Error: the initrd /boot/initrd.img-6 can't start the ISO: it has no dmsquash-live, the module of dracut that mounts a live medium
+        Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'sr_mod': the ISO won't start from a CD drive
+        Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'usb_storage': the ISO won't start from a USB stick
+        {"ahci": Missing, "nvme": Missing, "sr_mod": Missing, "uas": Missing, "usb_storage": Missing, "virtio_blk": Missing, "virtio_scsi": Missing, "vmw_pvscsi": Missing}
+        "#);
+    }
+
+    #[test]
+    fn dracuts_own_list_counts_too() {
+        let list = archive(&[("usr/lib/dracut/modules.txt", "base\ndmsquash-live\nfips\n")]);
+        let contents = read(list.as_slice(), &Limits::default()).unwrap();
+        assert!(contents.dmsquash_live && contents.fips);
+    }
+
+    #[test]
+    fn fips_needs_initrd_and_kernel() {
+        let text = inspected(
+            &archive(&LIVE),
+            "boot/config-6 = # CONFIG_CRYPTO_FIPS is not set",
+            true,
+        );
+        assert_snapshot!(text.lines().take(2).collect::<Vec<_>>().join("\n"), @r"
+        Error: fips = true, but the initrd /boot/initrd.img-6 lacks dracut's module fips
+        Error: fips = true, but the kernel was built without CONFIG_CRYPTO_FIPS
+        ");
+        let mut ready = LIVE.to_vec();
+        ready.push(("var/lib/dracut/hooks/pre-pivot/01-fips-noboot.sh", ""));
+        let text = inspected(
+            &archive(&ready),
+            "boot/config-6 = CONFIG_CRYPTO_FIPS=y",
+            true,
+        );
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_damaged_initrd_is_an_error_that_names_it() {
+        let tree = tree("boot/vmlinuz-6\nboot/initrd.img-6 = nonsense");
+        let kernel = kernel::find(&tree, Arch::Amd64).unwrap();
+        let error = inspect(&tree, &InMemory, &kernel, false, &Limits::default()).unwrap_err();
+        assert_eq!(error.class(), Class::Profile);
+        assert_snapshot!(error, @"the initrd /boot/initrd.img-6 can't be read");
+        assert_snapshot!(error.source, @"neither a cpio archive nor a known compression at offset 0 (bytes 6e 6f 6e 73 65 6e)");
+    }
+}

@@ -1,0 +1,3 @@
+//! Helpers without a place of their own in the flow.
+
+pub mod process;
