@@ -9,5 +9,6 @@ pub mod output;
 pub mod progress;
 pub mod rootfs;
 pub mod sources;
+pub mod store;
 pub mod tree;
 pub mod util;

@@ -1,0 +1,55 @@
+//! Places for slabs. What is in them is the business of who writes them.
+
+use std::path::PathBuf;
+
+use fs_err::File;
+
+use super::facts::file_name;
+use super::session::TempFile;
+use super::{Result, Store};
+
+impl Store {
+    /// Where the slab of this key is, or would be.
+    #[must_use]
+    pub fn slab_path(&self, key: &str) -> PathBuf {
+        self.base.join("slabs").join(file_name(key))
+    }
+
+    /// Starts a slab.
+    ///
+    /// # Errors
+    /// [`super::Error::Io`].
+    pub fn slab_writer(&self, key: &str) -> Result<SlabWriter> {
+        Ok(SlabWriter {
+            path: self.slab_path(key),
+            _store: self.clone(),
+            temp: self.session.temp_file()?,
+        })
+    }
+}
+
+/// A slab being written. Dropped without [`commit`](Self::commit) it leaves
+/// nothing.
+#[derive(Debug)]
+pub struct SlabWriter {
+    path: PathBuf,
+    /// Keeps the temporary folder.
+    _store: Store,
+    temp: TempFile,
+}
+
+impl SlabWriter {
+    /// The file, open for reading and writing, empty at first.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.temp.file
+    }
+
+    /// Puts the slab in its place and gives its path.
+    ///
+    /// # Errors
+    /// [`super::Error::Io`].
+    pub fn commit(self) -> Result<PathBuf> {
+        self.temp.keep(&self.path)?;
+        Ok(self.path)
+    }
+}
