@@ -4,6 +4,8 @@
 
 pub mod boot;
 pub mod error;
+pub mod formats;
+pub mod installer_iso;
 pub mod oci;
 pub mod output;
 pub mod progress;
