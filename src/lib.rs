@@ -9,6 +9,7 @@ pub mod installer_iso;
 pub mod oci;
 pub mod output;
 pub mod progress;
+pub mod provider;
 pub mod rootfs;
 pub mod sources;
 pub mod store;
