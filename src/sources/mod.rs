@@ -1,1 +1,7 @@
 //! Where the OS and further layers come from.
+
+pub mod archive;
+pub mod components;
+pub mod epoch;
+pub mod filter;
+mod spool;
