@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` tells how they hang together.
 
 pub mod error;
+pub mod formats;
 pub mod oci;
 pub mod progress;
 pub mod rootfs;
