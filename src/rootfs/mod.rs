@@ -2,3 +2,4 @@
 //! slabs of compressed data.
 
 pub mod entry;
+pub mod slab;
