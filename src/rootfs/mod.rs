@@ -3,3 +3,6 @@
 
 pub mod entry;
 pub mod slab;
+pub mod filter;
+pub mod layer;
+pub mod tar_out;
