@@ -4,6 +4,7 @@
 
 pub mod error;
 pub mod oci;
+pub mod profile;
 pub mod progress;
 pub mod rootfs;
 pub mod tree;
