@@ -8,6 +8,7 @@ pub mod formats;
 pub mod installer_iso;
 pub mod oci;
 pub mod output;
+pub mod profile;
 pub mod progress;
 pub mod registry;
 pub mod provider;
