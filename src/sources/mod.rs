@@ -1,1 +1,3 @@
 //! Where the OS and further layers come from.
+
+pub mod bootstrap;
