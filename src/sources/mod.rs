@@ -5,3 +5,4 @@ pub mod components;
 pub mod epoch;
 pub mod filter;
 mod spool;
+pub mod bootstrap;
