@@ -9,9 +9,10 @@ use super::leaf;
 use super::model::{
     AfterInstall, Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content,
     Device, FileSpec, Firmware, Flavor, Install, InstallMode, Kubernetes, LayerCodec, LayerSource,
-    LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, PathTemplate, Profile, Provider,
-    Registration, RegistryHost, Target, Var,
+    LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider, Registration,
+    RegistryHost, Var,
 };
+use super::placeholder::{self, PathTemplate, Target};
 use super::problem::Bad;
 use super::reader::Reader;
 use super::schema::secret_in;
@@ -298,7 +299,7 @@ fn one_digest(url: &str, arch: Option<Arch>, targets: &[Target<'_>]) -> Result<(
 /// The texts of references that are right for every target.
 fn references(r: &Reader<'_>, name: &str, targets: &[Target<'_>]) -> Vec<String> {
     r.parsed_list(name, |text| {
-        leaf::reference(text, ARCH_AND_VERSION, targets)?;
+        placeholder::reference(text, ARCH_AND_VERSION, targets)?;
         Ok(text.to_owned())
     })
 }
@@ -314,7 +315,7 @@ fn component(r: &Reader<'_>, targets: &[Target<'_>]) -> Component {
         version: r.parsed("version", leaf::version).unwrap_or_default(),
         images: r.has("images").then(|| {
             r.parsed_list("images", |text| {
-                leaf::reference(text, ARCH, targets)?;
+                placeholder::reference(text, ARCH, targets)?;
                 Ok(text.to_owned())
             })
         }),
