@@ -110,6 +110,19 @@ pub(crate) fn one_line(text: &str) -> Result<String, Bad> {
     not_empty(text)
 }
 
+/// One argument that GRUB and the kernel take as it is.
+pub(crate) fn kernel_argument(text: &str) -> Result<String, Bad> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\".contains(c);
+    if text.is_empty() || text.contains(odd) {
+        return Err(Bad::new(
+            format!("'{text}' is not one argument of the kernel"),
+            "one argument without white space, quotes and backslashes, such as console=ttyS0",
+        )
+        .help("write each argument as an element of its own: [\"quiet\", \"splash\"]"));
+    }
+    Ok(text.to_owned())
+}
+
 pub(crate) fn arch(text: &str) -> Option<Arch> {
     [Arch::Amd64, Arch::Arm64]
         .into_iter()

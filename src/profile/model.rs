@@ -112,8 +112,6 @@ pub struct Registration {
     pub endpoint: String,
     /// The registration token.
     pub token: SecretRef,
-    /// Project to join.
-    pub project: Option<String>,
 }
 
 /// `[os]`.

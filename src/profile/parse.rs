@@ -136,7 +136,6 @@ fn registration(r: &Reader<'_>) -> Registration {
         token: r
             .secret("token")
             .unwrap_or_else(|| SecretRef::Env(String::new())),
-        project: r.parsed("project", leaf::one_line),
     }
 }
 
@@ -384,7 +383,7 @@ fn boot(r: &Reader<'_>) -> Boot {
             .filter(|(_, word)| named(word))
             .map(|(firmware, _)| firmware)
             .collect(),
-        cmdline: r.parsed_list("cmdline", leaf::one_line),
+        cmdline: r.parsed_list("cmdline", leaf::kernel_argument),
         timeout_seconds: r.integer("timeout").unwrap_or(MENU_TIMEOUT_SECONDS),
         title: r.parsed("title", leaf::one_line),
     }

@@ -45,12 +45,6 @@ pub(super) static REGISTRATION: Fields = plain(&[
         "Address of the central service: a host name or an https URL.",
     ),
     key("token", Secret, Required, "The registration token."),
-    key(
-        "project",
-        Text,
-        Default(""),
-        "Name of the project that machines join.",
-    ),
 ]);
 
 pub(super) static OS: Fields = Fields {
@@ -201,7 +195,7 @@ pub(super) static BOOT: Fields = plain(&[
         "cmdline",
         Texts,
         Default(""),
-        "Arguments added to the kernel command line.",
+        "Arguments added to the end of the kernel command line, each an element of its own.",
     ),
     key(
         "timeout",

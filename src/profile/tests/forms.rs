@@ -97,7 +97,7 @@ fn each_wrong_value_is_one_problem_at_its_place() {
         ("schema=2", "'schema' can't be 2"),
         (
             "boot.cmdline=[\"a\\nb\"]",
-            "the string has a line break or another control character",
+            "'a\\nb' is not one argument of the kernel",
         ),
         (
             "os.bootstrap={ suite = \"trixie\", packages = [\"Foo\"] }",
