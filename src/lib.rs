@@ -5,5 +5,6 @@
 pub mod error;
 pub mod oci;
 pub mod progress;
+pub mod render;
 pub mod rootfs;
 pub mod tree;

@@ -4,4 +4,5 @@
 pub mod entry;
 pub mod filter;
 pub mod layer;
+pub mod overlay;
 pub mod tar_out;
