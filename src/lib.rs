@@ -4,6 +4,8 @@
 
 pub mod error;
 pub mod progress;
+pub mod render;
+pub mod rootfs;
 pub mod tree;
 pub mod util;
 pub mod oci;
@@ -11,7 +13,6 @@ pub mod formats;
 pub mod store;
 pub mod registry;
 pub mod profile;
-pub mod rootfs;
 pub mod boot;
 pub mod sources;
 pub mod provider;

@@ -5,4 +5,5 @@ pub mod entry;
 pub mod slab;
 pub mod filter;
 pub mod layer;
+pub mod overlay;
 pub mod tar_out;
