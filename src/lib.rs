@@ -5,6 +5,7 @@
 pub mod error;
 pub mod oci;
 pub mod progress;
+pub mod pull;
 pub mod registry;
 pub mod rootfs;
 pub mod store;
