@@ -5,13 +5,14 @@
 pub mod error;
 pub mod progress;
 pub mod render;
+pub mod pull;
+pub mod registry;
 pub mod rootfs;
 pub mod tree;
 pub mod util;
 pub mod oci;
 pub mod formats;
 pub mod store;
-pub mod registry;
 pub mod profile;
 pub mod boot;
 pub mod sources;
