@@ -1,0 +1,562 @@
+//! The installer ISO: boot files, root file system, configuration and content
+//! as one hybrid image that starts as a CD and from a USB stick, under BIOS,
+//! UEFI and Secure Boot.
+//!
+//! The image is written once, in place. Names and sizes give the layout; the
+//! SquashFS streams to its final blocks; then its digest gives the manifest,
+//! the manifest's digest gives the marker `/isoforge/id/<digest>` by which the
+//! GRUB stubs find their medium and from which all identifiers derive; then
+//! the rest is written in order while the digest of the whole is computed
+//! behind it. That the layout did not change is checked, not assumed.
+
+mod follow;
+mod payload;
+mod plan;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Write};
+use std::os::unix::fs::FileExt as _;
+
+pub use payload::Payload;
+pub use plan::CONFIG_ROOM_BYTES;
+
+use crate::error::{Class, Diagnose};
+use crate::formats::iso9660::layout::Layout;
+use crate::formats::iso9660::tree::FileId;
+use crate::formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
+use crate::formats::iso9660::{self, BLOCK_BYTES};
+use crate::formats::{fat, gpt};
+use crate::oci::digest::{Digest, SHA256_BYTES};
+use crate::progress::{Progress, Task};
+use follow::{Watermark, hash_behind};
+use plan::{CORE_IMAGE, EFI_DIRECTORY, Plan};
+
+/// Label of the EFI system partition's file system.
+const ESP_LABEL: &str = "EFI_LIVE";
+
+/// Bytes gathered before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// Largest EFI program that is accepted; they are held in memory.
+const MAX_EFI_PROGRAM_BYTES: u64 = 256 << 20;
+
+/// What a callback of the caller may fail with.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A program for `/EFI/BOOT`, on the ISO and in the EFI system partition.
+#[derive(Debug, Clone)]
+pub struct EfiProgram<'a> {
+    /// File name as the firmware or the program before it looks for it:
+    /// `bootx64.efi`, `grubx64.efi`, `mmx64.efi`.
+    pub name: String,
+    /// Content.
+    pub data: Payload<'a>,
+}
+
+/// What BIOS needs.
+#[derive(Debug, Clone)]
+pub struct Bios {
+    /// GRUB core image for El Torito (`grub-mkimage -O i386-pc-eltorito`).
+    pub core_image: Vec<u8>,
+    /// GRUB's `boot_hybrid.img`.
+    pub boot_hybrid: Vec<u8>,
+}
+
+/// The root file system image.
+pub struct Squashfs<'a> {
+    /// Its exact size in bytes.
+    pub size: u64,
+    /// Writes it from its first byte to its last.
+    #[expect(clippy::type_complexity, reason = "one callback, named here")]
+    pub write: Box<dyn FnOnce(&mut dyn Write) -> Result<(), SourceError> + 'a>,
+}
+
+impl std::fmt::Debug for Squashfs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Squashfs")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What else is on the ISO.
+#[derive(Debug, Clone)]
+pub enum ExtraKind<'a> {
+    /// A file.
+    File {
+        /// Permission bits.
+        mode: u16,
+        /// Content.
+        data: Payload<'a>,
+    },
+    /// A directory, where it shall have other permissions than 0755 or be
+    /// empty.
+    Directory {
+        /// Permission bits.
+        mode: u16,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Its target.
+        target: Vec<u8>,
+    },
+}
+
+/// Something else on the ISO: content, overlays.
+#[derive(Debug, Clone)]
+pub struct Extra<'a> {
+    /// Path on the ISO, without a leading slash.
+    pub path: String,
+    /// What it is.
+    pub kind: ExtraKind<'a>,
+}
+
+/// Everything that decides the bytes of an installer ISO.
+pub struct IsoInputs<'a> {
+    /// Volume id, `COS_LIVE`.
+    pub volume_id: String,
+    /// The time of everything, in seconds since 1970-01-01 UTC.
+    pub epoch: u32,
+    /// `/boot/kernel`.
+    pub kernel: Payload<'a>,
+    /// `/boot/initrd`.
+    pub initrd: Payload<'a>,
+    /// Programs for UEFI; none for an ISO that only BIOS starts.
+    pub efi_programs: Vec<EfiProgram<'a>>,
+    /// Boot code for BIOS; none for an ISO that only UEFI starts.
+    pub bios: Option<Bios>,
+    /// `/boot/grub2/grub.cfg`.
+    pub menu: Vec<u8>,
+    /// The stub `grub.cfg` for a marker's name (64 hex digits). Its length must
+    /// not depend on the digits.
+    pub stub: &'a dyn Fn(&str) -> String,
+    /// More paths for the stub besides `/boot/grub/grub.cfg` and
+    /// `/EFI/BOOT/grub.cfg`, such as `EFI/debian/grub.cfg`, for a GRUB whose
+    /// built-in prefix is that directory.
+    pub stub_paths: Vec<String>,
+    /// `/config.yaml`.
+    pub config: Vec<u8>,
+    /// `/rootfs.squashfs`.
+    pub squashfs: Squashfs<'a>,
+    /// `/isoforge/manifest.json` for the SquashFS's digest. Its length must not
+    /// depend on the digest.
+    pub manifest: &'a dyn Fn(&Digest) -> Vec<u8>,
+    /// Other files, laid out in this order.
+    pub extra: Vec<Extra<'a>>,
+}
+
+impl std::fmt::Debug for IsoInputs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IsoInputs")
+            .field("volume_id", &self.volume_id)
+            .field("epoch", &self.epoch)
+            .field("squashfs", &self.squashfs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file's place on the ISO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedFile {
+    /// Path without a leading slash.
+    pub path: String,
+    /// Offset of its first byte.
+    pub offset: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Bytes kept for it.
+    pub room: u64,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IsoReport {
+    /// Size of the ISO in bytes.
+    pub size: u64,
+    /// Digest of the ISO.
+    pub digest: Digest,
+    /// Digest of the SquashFS.
+    pub squashfs: Digest,
+    /// Size of the SquashFS in bytes.
+    pub squashfs_size: u64,
+    /// Digest of `/isoforge/manifest.json`, the marker's name.
+    pub manifest: Digest,
+    /// Every file, in the order of the tree's layout.
+    pub files: Vec<PlacedFile>,
+}
+
+/// Why an installer ISO can't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ISO 9660 file system.
+    #[error(transparent)]
+    Iso(#[from] iso9660::Error),
+    /// The EFI system partition's file system.
+    #[error("making the EFI system partition")]
+    Fat(#[from] fat::Error),
+    /// The partition table.
+    #[error(transparent)]
+    Gpt(#[from] gpt::Error),
+    /// The callback that writes the SquashFS failed.
+    #[error("writing the root file system")]
+    Squashfs {
+        /// What it said.
+        source: SourceError,
+    },
+    /// An EFI program that is larger than any.
+    #[error("the EFI program '{name}' has {bytes} bytes, more than {MAX_EFI_PROGRAM_BYTES}")]
+    EfiProgram {
+        /// File name.
+        name: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// Neither firmware could start the ISO.
+    #[error("an ISO without boot files for BIOS and for UEFI starts nowhere")]
+    NoFirmware,
+    /// The stub's length changed with the marker's digits.
+    #[error("a file of the ISO changed its size with the digest in it: {what}")]
+    Moved {
+        /// Which.
+        what: &'static str,
+    },
+    /// Reading content for the ISO or writing the ISO failed.
+    #[error("writing '{path}' to the ISO")]
+    Io {
+        /// Path on the ISO, or the part of it.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Iso(error) => error.class(),
+            Self::Fat(error) => error.class(),
+            Self::Gpt(error) => error.class(),
+            Self::Squashfs { .. } | Self::Io { .. } => Class::Io,
+            Self::EfiProgram { .. } | Self::NoFirmware => Class::Profile,
+            Self::Moved { .. } => Class::Bug,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Iso(error) => error.hint(),
+            Self::Gpt(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// Size of the ISO in bytes, before anything is written.
+///
+/// # Errors
+/// As [`write()`], where the tree can't be laid out.
+pub fn size(inputs: &IsoInputs<'_>) -> Result<u64, Error> {
+    let plan = Plan::new(inputs, unknown_manifest(inputs))?;
+    Ok(plan.layout(inputs)?.bytes())
+}
+
+/// Writes the ISO into `out`, which must be open for reading too; what it held
+/// is lost.
+///
+/// # Errors
+/// [`Error`]'s variants. What was written until then is of no use.
+pub fn write(out: &File, inputs: IsoInputs<'_>, progress: &Progress) -> Result<IsoReport, Error> {
+    if inputs.bios.is_none() && inputs.efi_programs.is_empty() {
+        return Err(Error::NoFirmware);
+    }
+    let mut inputs = inputs;
+    let mut plan = Plan::new(&inputs, unknown_manifest(&inputs))?;
+    let first = plan.layout(&inputs)?;
+    reserve(out, first.bytes()).map_err(|source| part("size", source))?;
+
+    let squashfs = write_squashfs(out, &mut inputs.squashfs, &plan, &first, progress)?;
+    let manifest = (inputs.manifest)(&squashfs);
+    let manifest_digest = Digest::of(&manifest);
+    plan.set_manifest(&manifest, &manifest_digest.hex())?;
+    let layout = plan.layout(&inputs)?;
+    if !layout.same_places(&first) {
+        return Err(Error::Moved {
+            what: "isoforge/manifest.json",
+        });
+    }
+    write_small(out, &inputs, &plan, &layout, &manifest)?;
+    write_tables(out, &inputs, &plan, &layout, &manifest_digest)?;
+    let digest = write_payloads(out, &plan, &layout, progress)?;
+    Ok(IsoReport {
+        size: layout.bytes(),
+        digest,
+        squashfs,
+        squashfs_size: layout.extent(plan.squashfs)?.bytes,
+        manifest: manifest_digest,
+        files: placed(&plan, &layout)?,
+    })
+}
+
+/// Size of a manifest for any SquashFS.
+fn unknown_manifest(inputs: &IsoInputs<'_>) -> u64 {
+    (inputs.manifest)(&Digest::from_bytes([0; SHA256_BYTES])).len() as u64
+}
+
+/// Gives the file its size; all that is never written reads as zeros.
+fn reserve(out: &File, bytes: u64) -> io::Result<()> {
+    out.set_len(0)?;
+    out.set_len(bytes)
+}
+
+fn write_squashfs(
+    out: &File,
+    squashfs: &mut Squashfs<'_>,
+    plan: &Plan<'_>,
+    layout: &Layout,
+    progress: &Progress,
+) -> Result<Digest, Error> {
+    let extent = layout.extent(plan.squashfs)?;
+    let (start, end) = (extent.offset(), extent.offset() + extent.bytes);
+    let write = std::mem::replace(&mut squashfs.write, Box::new(|_| Ok(())));
+    let task = progress.task("write the root file system", Some(extent.bytes));
+    let read_back = |source| part(plan::ROOTFS, source);
+    let ((), digest) = hash_behind(out, start, end, read_back, |watermark| {
+        let data = DataWriter::new(out, &plan.tree, layout, plan.squashfs)?;
+        stream(data, watermark, &task, |out| {
+            write(out).map_err(|source| Error::Squashfs { source })
+        })
+    })?;
+    Ok(digest)
+}
+
+/// Writes what is small and depends on the manifest, and the head.
+fn write_small(
+    out: &File,
+    inputs: &IsoInputs<'_>,
+    plan: &Plan<'_>,
+    layout: &Layout,
+    manifest: &[u8],
+) -> Result<(), Error> {
+    let put = |file: FileId, bytes: &[u8]| -> Result<(), Error> {
+        let mut data = DataWriter::new(out, &plan.tree, layout, file)?;
+        data.write_all(bytes)
+            .map_err(|source| part("a small file", source))?;
+        Ok(data.finish()?)
+    };
+    let digest = Digest::of(manifest);
+    let marker = digest.hex();
+    put(plan.manifest, manifest)?;
+    put(plan.marker, plan::marker_content(&marker).as_bytes())?;
+    let stub = (inputs.stub)(&marker);
+    for &file in &plan.stubs {
+        put(file, stub.as_bytes())?;
+    }
+    if let Some(esp) = plan.boot.uefi {
+        let bytes = layout.extent(esp)?.bytes;
+        put(esp, &efi_partition(inputs, plan, &stub, &digest, bytes)?)?;
+    }
+    if let (Some(bios), Some(core)) = (&inputs.bios, plan.boot.bios) {
+        let mut image = bios.core_image.clone();
+        patch_core_image(&mut image, layout.extent(core)?.block, CORE_IMAGE)?;
+        put(core, &image)?;
+    }
+    let head = head(&plan.tree, layout)?;
+    out.write_all_at(&head, HEAD_OFFSET)
+        .map_err(|source| part("directories", source))
+}
+
+/// The FAT image with the EFI programs and the stubs.
+fn efi_partition(
+    inputs: &IsoInputs<'_>,
+    plan: &Plan<'_>,
+    stub: &str,
+    manifest: &Digest,
+    bytes: u64,
+) -> Result<Vec<u8>, Error> {
+    let mut contents: Vec<(String, Vec<u8>)> = Vec::new();
+    for program in &inputs.efi_programs {
+        let size = program.data.size();
+        if size > MAX_EFI_PROGRAM_BYTES {
+            return Err(Error::EfiProgram {
+                name: program.name.clone(),
+                bytes: size,
+            });
+        }
+        let path = format!("{EFI_DIRECTORY}/{}", program.name);
+        let mut data = Vec::new();
+        program
+            .data
+            .open()
+            .and_then(|reader| reader.take(size + 1).read_to_end(&mut data))
+            .map_err(|source| part(&path, source))?;
+        contents.push((path, data));
+    }
+    for path in &plan.stub_paths {
+        contents.push((path.clone(), stub.as_bytes().to_vec()));
+    }
+    let files: Vec<fat::FatFile<'_>> = contents
+        .iter()
+        .map(|(path, data)| fat::FatFile { path, data })
+        .collect();
+    let [a, b, c, d, ..] = *gpt_seed(manifest, "FAT serial").as_bytes();
+    let options = fat::Options {
+        label: ESP_LABEL,
+        serial: u32::from_le_bytes([a, b, c, d]),
+        epoch: inputs.epoch,
+        bytes,
+    };
+    Ok(fat::build(&options, &files)?)
+}
+
+/// A value that the manifest and a purpose decide.
+fn gpt_seed(manifest: &Digest, purpose: &str) -> Digest {
+    Digest::of(&[manifest.as_bytes(), purpose.as_bytes()].concat())
+}
+
+/// Writes MBR and GPT. The EFI system partition is the first usable sector; the
+/// rest of the files is a partition too, so that no tool sees free space.
+fn write_tables(
+    out: &File,
+    inputs: &IsoInputs<'_>,
+    plan: &Plan<'_>,
+    layout: &Layout,
+    manifest: &Digest,
+) -> Result<(), Error> {
+    const SECTORS_PER_BLOCK: u64 = BLOCK_BYTES / gpt::SECTOR_BYTES;
+    let seed = manifest.as_bytes();
+    let last = u64::from(layout.blocks()) * SECTORS_PER_BLOCK - gpt::TAIL_SECTORS - 1;
+    let body = |first| gpt::Partition {
+        type_guid: gpt::TYPE_LINUX_RESERVED,
+        guid: gpt::Guid::derive(seed, "ISO9660"),
+        first,
+        last,
+        attributes: gpt::ATTRIBUTE_READ_ONLY,
+        name: "ISO9660",
+    };
+    let boot = match (&inputs.bios, plan.boot.bios) {
+        (Some(bios), Some(core)) => Some(gpt::BiosBoot {
+            code: &bios.boot_hybrid,
+            core_block: layout.extent(core)?.block,
+        }),
+        _ => None,
+    };
+    let Some(esp) = plan.boot.uefi else {
+        let first = u64::from(layout.data_block()) * SECTORS_PER_BLOCK;
+        return Ok(gpt::write(out, seed, &[body(first)], boot)?);
+    };
+    let esp = layout.extent(esp)?;
+    let first = u64::from(esp.block) * SECTORS_PER_BLOCK;
+    let next = first + esp.room / gpt::SECTOR_BYTES;
+    let esp = gpt::Partition {
+        type_guid: gpt::TYPE_ESP,
+        guid: gpt::Guid::derive(seed, "ESP"),
+        first,
+        last: next - 1,
+        attributes: 0,
+        name: "EFI System",
+    };
+    Ok(gpt::write(out, seed, &[esp, body(next)], boot)?)
+}
+
+/// Writes all other files, and hashes the whole image behind them.
+fn write_payloads(
+    out: &File,
+    plan: &Plan<'_>,
+    layout: &Layout,
+    progress: &Progress,
+) -> Result<Digest, Error> {
+    let total = plan
+        .payloads
+        .iter()
+        .map(|(_, payload)| payload.size())
+        .sum();
+    let task = progress.task("write the ISO", Some(total));
+    let read_back = |source| part("checksum", source);
+    let ((), digest) = hash_behind(out, 0, layout.bytes(), read_back, |watermark| {
+        for (file, payload) in &plan.payloads {
+            watermark.reached(layout.extent(*file)?.offset());
+            let data = DataWriter::new(out, &plan.tree, layout, *file)?;
+            stream(data, watermark, &task, |out| {
+                let path = || path_of(plan, *file);
+                let mut reader = payload.open().map_err(|source| part(&path(), source))?;
+                io::copy(&mut reader, out)
+                    .map(drop)
+                    .map_err(|source| part(&path(), source))
+            })?;
+        }
+        Ok(())
+    })?;
+    Ok(digest)
+}
+
+/// Runs `fill` with a buffered writer to a file's place.
+fn stream(
+    data: DataWriter<'_>,
+    watermark: &Watermark,
+    task: &Task,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let tracked = Tracked {
+        data,
+        watermark,
+        task,
+    };
+    let mut buffered = BufWriter::with_capacity(WRITE_BYTES, tracked);
+    fill(&mut buffered)?;
+    let tracked = buffered
+        .into_inner()
+        .map_err(|error| part("a file", error.into_error()))?;
+    Ok(tracked.data.finish()?)
+}
+
+/// Tells watermark and progress what was written.
+struct Tracked<'a> {
+    data: DataWriter<'a>,
+    watermark: &'a Watermark,
+    task: &'a Task,
+}
+
+impl Write for Tracked<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.data.write(buf)?;
+        self.watermark.reached(self.data.position());
+        self.task.advance(n as u64);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.data.flush()
+    }
+}
+
+fn placed(plan: &Plan<'_>, layout: &Layout) -> Result<Vec<PlacedFile>, Error> {
+    plan.paths
+        .iter()
+        .map(|(file, path)| {
+            let extent = layout.extent(*file)?;
+            Ok(PlacedFile {
+                path: path.clone(),
+                offset: extent.offset(),
+                bytes: extent.bytes,
+                room: extent.room,
+            })
+        })
+        .collect()
+}
+
+fn path_of(plan: &Plan<'_>, file: FileId) -> String {
+    plan.paths
+        .iter()
+        .find(|(id, _)| *id == file)
+        .map_or_else(String::new, |(_, path)| path.clone())
+}
+
+fn part(path: &str, source: io::Error) -> Error {
+    Error::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;

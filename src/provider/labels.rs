@@ -1,0 +1,87 @@
+//! Labels and annotations of a provider image.
+//!
+//! `org.opencontainers.image.*` as OCI Image Specification v1.1, "Annotations",
+//! "Pre-Defined Annotation Keys" defines them; `io.isoforge.*` are our own: an
+//! installed machine that upgrades to the image makes the SquashFS of its tree
+//! anew and compares it with what the build recorded.
+
+use std::collections::BTreeMap;
+
+use super::{Base, Description};
+use crate::oci::digest::Digest;
+use crate::output::manifest::Squashfs;
+
+/// Digest of the SquashFS that the image's tree gives.
+pub const SQUASHFS_DIGEST: &str = "io.isoforge.squashfs.digest";
+/// Its size in bytes.
+pub const SQUASHFS_SIZE: &str = "io.isoforge.squashfs.size";
+/// Its compression, as `output.compression` has it.
+pub const SQUASHFS_COMPRESSION: &str = "io.isoforge.squashfs.compression";
+/// Its block size in bytes.
+pub const SQUASHFS_BLOCK_SIZE: &str = "io.isoforge.squashfs.block-size";
+/// Its creation time in seconds since 1970-01-01 UTC.
+pub const SQUASHFS_EPOCH: &str = "io.isoforge.squashfs.epoch";
+
+/// What is true of all platforms of an image.
+pub(super) fn common(description: &Description, created: &str) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let mut put = |name: &str, value: &str| {
+        if !value.is_empty() {
+            labels.insert(name.to_owned(), value.to_owned());
+        }
+    };
+    put("org.opencontainers.image.title", &description.name);
+    put("org.opencontainers.image.version", &description.version);
+    put("org.opencontainers.image.created", created);
+    put(
+        "org.opencontainers.image.description",
+        &format!(
+            "{} {} with {} {}",
+            description.os_distribution,
+            description.os_version,
+            description.kubernetes_distribution,
+            description.kubernetes_version
+        ),
+    );
+    put("io.isoforge.version", env!("CARGO_PKG_VERSION"));
+    put("io.isoforge.os.distribution", &description.os_distribution);
+    put("io.isoforge.os.version", &description.os_version);
+    put(
+        "io.isoforge.kubernetes.distribution",
+        &description.kubernetes_distribution,
+    );
+    put(
+        "io.isoforge.kubernetes.version",
+        &description.kubernetes_version,
+    );
+    labels
+}
+
+/// What is true of one platform: [`common`] and its base and SquashFS.
+pub(super) fn platform(
+    common: &BTreeMap<String, String>,
+    base: Option<&Base>,
+    squashfs: &Squashfs,
+) -> BTreeMap<String, String> {
+    let mut labels = common.clone();
+    if let Some(base) = base {
+        if let Some(name) = &base.name {
+            labels.insert("org.opencontainers.image.base.name".into(), name.clone());
+        }
+        let digest: &Digest = &base.manifest;
+        labels.insert(
+            "org.opencontainers.image.base.digest".into(),
+            digest.to_string(),
+        );
+    }
+    for (name, value) in [
+        (SQUASHFS_DIGEST, squashfs.digest.to_string()),
+        (SQUASHFS_SIZE, squashfs.size.to_string()),
+        (SQUASHFS_COMPRESSION, squashfs.compression.clone()),
+        (SQUASHFS_BLOCK_SIZE, squashfs.block_size.to_string()),
+        (SQUASHFS_EPOCH, squashfs.epoch.to_string()),
+    ] {
+        labels.insert(name.to_owned(), value);
+    }
+    labels
+}

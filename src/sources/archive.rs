@@ -1,0 +1,321 @@
+//! Root file system archives and layers from tar archives of the local disk.
+//!
+//! Formats: tar, plain or with gzip (RFC 1952), Zstandard (RFC 8878) or xz
+//! (xz file format 1.2.1), told by their first bytes and never by their names.
+//! Plain, gzip and Zstandard archives become blobs of the store as they are; xz,
+//! which OCI has no media type for, becomes the tar in it.
+//!
+//! The archive is hashed each time, since nothing else tells whether a local
+//! file is still the same; what was found out about the same bytes before is
+//! taken from the store.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use liblzma::read::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
+use serde::{Deserialize, Serialize};
+
+use super::spool::NoData;
+use crate::error::{Class, Diagnose};
+use crate::oci::compression::sniff;
+use crate::oci::digest::{Digest, HashingReader};
+use crate::oci::layer::{Layer, LayerCompression};
+use crate::progress::Progress;
+use crate::rootfs::layer::{self, EntryKind, InLayer, Limits, decompress, read_tar};
+use crate::store::{self, BlobWriter, Store};
+
+/// Kind of the store's facts on archives.
+const FACT: &str = "archive";
+
+/// Counts up when facts of older versions no longer serve.
+const FACT_VERSION: u32 = 1;
+
+/// How many bytes tell the formats apart: a tar header.
+const MAGIC_BYTES: u64 = 512;
+
+const XZ_MAGIC: &[u8] = b"\xfd7zXZ\0";
+
+/// Where a tar header has `ustar` (POSIX and GNU alike).
+const USTAR_MAGIC: std::ops::Range<usize> = 257..262;
+
+/// Memory that the xz decoder may take, in bytes: what `xz -9` needs, four
+/// times over.
+const XZ_MEMORY_LIMIT_BYTES: u64 = 256 << 20;
+
+const COPY_BUFFER_BYTES: usize = 1 << 18;
+
+/// An archive in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Archive {
+    /// Digest of the file as it was given.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The layer that it became.
+    pub layer: Layer,
+    /// Time of its newest member, in seconds since 1970-01-01 UTC; none where
+    /// it has no members.
+    pub newest_seconds: Option<i64>,
+}
+
+/// Why an archive can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be read.
+    #[error("can't read the archive '{}'", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is of no known format.
+    #[error("'{}' is no tar archive, plain or with gzip, zstd or xz", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The archive is damaged, unsafe or too large.
+    #[error(transparent)]
+    Layer(#[from] InLayer),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Profile,
+            Self::Open { .. } => Class::Io,
+            Self::Format { .. } => Class::Profile,
+            Self::Layer(error) => error.class(),
+            Self::Store(error) => error.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("relative paths start from the directory of the profile".into())
+            }
+            Self::Open { .. } => None,
+            Self::Format { .. } => Some("make one with `tar --create`".into()),
+            Self::Layer(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+        }
+    }
+}
+
+/// How an archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Layer(LayerCompression),
+    Xz,
+}
+
+/// Takes an archive into the store.
+///
+/// # Errors
+/// [`Error`].
+pub fn import(
+    store: &Store,
+    path: &Path,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Archive, Error> {
+    let open_error = |source| Error::Open {
+        path: path.to_path_buf(),
+        source,
+    };
+    let open = || fs_err::File::open(path).map_err(open_error);
+    let format = detect(open()?, path)?;
+    let size = fs_err::metadata(path).map_err(open_error)?.len();
+    let task = progress.task(&format!("hash {}", file_name(path)), Some(size));
+    let mut hashing = HashingReader::new(task.reader(open()?));
+    io::copy(&mut hashing, &mut io::sink()).map_err(open_error)?;
+    let (digest, size) = hashing.finish();
+    drop(task);
+    let key = format!("{}-v{FACT_VERSION}", digest.hex());
+    if let Some(known) = store.fact::<Archive>(FACT, &key)?
+        && store.has_blob(&known.layer.digest)
+    {
+        return Ok(known);
+    }
+    let task = progress.task(&format!("read {}", file_name(path)), Some(size));
+    let input = task.reader(open()?);
+    let in_layer = |error: layer::Error| Error::Layer(error.in_layer(path.display().to_string()));
+    let read = match format {
+        Format::Layer(compression) => {
+            read_as_is(store, input, compression, limits, (&digest, size))
+        }
+        Format::Xz => read_xz(store, input, limits, size),
+    };
+    let (layer, newest_seconds) = read.map_err(|error| match error {
+        ReadError::Layer(error) => in_layer(error),
+        ReadError::Store(error) => Error::Store(error),
+    })?;
+    let archive = Archive {
+        digest,
+        size,
+        layer,
+        newest_seconds,
+    };
+    store.put_fact(FACT, &key, &archive)?;
+    Ok(archive)
+}
+
+fn file_name(path: &Path) -> impl fmt::Display + '_ {
+    path.file_name().unwrap_or(path.as_os_str()).display()
+}
+
+fn detect(file: fs_err::File, path: &Path) -> Result<Format, Error> {
+    let mut magic = Vec::new();
+    file.take(MAGIC_BYTES)
+        .read_to_end(&mut magic)
+        .map_err(|source| Error::Open {
+            path: path.to_path_buf(),
+            source,
+        })?;
+    if magic.starts_with(XZ_MAGIC) {
+        return Ok(Format::Xz);
+    }
+    match sniff(&magic) {
+        LayerCompression::Plain if magic.get(USTAR_MAGIC) != Some(b"ustar") => Err(Error::Format {
+            path: path.to_path_buf(),
+        }),
+        compression => Ok(Format::Layer(compression)),
+    }
+}
+
+/// What may fail while an archive is read, before it is known by its path.
+enum ReadError {
+    Layer(layer::Error),
+    Store(store::Error),
+}
+
+impl From<layer::Error> for ReadError {
+    fn from(error: layer::Error) -> Self {
+        Self::Layer(error)
+    }
+}
+
+impl From<store::Error> for ReadError {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<io::Error> for ReadError {
+    /// What a reader carries of a layer's errors comes out again; the rest is
+    /// the archive that can't be read.
+    fn from(error: io::Error) -> Self {
+        Self::Layer(match error.downcast::<layer::Error>() {
+            Ok(own) => own,
+            Err(source) => layer::Error::Read { offset: 0, source },
+        })
+    }
+}
+
+fn read_as_is(
+    store: &Store,
+    input: impl Read + Send,
+    compression: LayerCompression,
+    limits: &Limits,
+    expected: (&Digest, u64),
+) -> Result<(Layer, Option<i64>), ReadError> {
+    let mut blob = Tee::new(input, store.blob_writer()?);
+    let (diff_id, newest) = if compression == LayerCompression::Plain {
+        let tar = decompress(&mut blob, compression, limits)?;
+        (*expected.0, newest_member(tar, limits)?)
+    } else {
+        let mut tar = HashingReader::new(decompress(&mut blob, compression, limits)?);
+        let newest = newest_member(&mut tar, limits)?;
+        (tar.finish().0, newest)
+    };
+    let (digest, size) = blob.finish()?.commit(Some(expected))?;
+    let layer = Layer {
+        digest,
+        size,
+        compression,
+        diff_id,
+    };
+    Ok((layer, newest))
+}
+
+fn read_xz(
+    store: &Store,
+    input: impl Read + Send,
+    limits: &Limits,
+    size: u64,
+) -> Result<(Layer, Option<i64>), ReadError> {
+    let decoder =
+        Stream::new_stream_decoder(XZ_MEMORY_LIMIT_BYTES, CONCATENATED).map_err(io::Error::from)?;
+    // What comes out of the decoder is bounded as if it were plain, so the
+    // ratio has to go into the bound on its size.
+    let by_ratio = size
+        .saturating_mul(limits.inflation_ratio)
+        .max(limits.inflation_floor_bytes);
+    let bounded = Limits {
+        layer_bytes: limits.layer_bytes.min(by_ratio),
+        ..*limits
+    };
+    let tar = decompress(
+        XzDecoder::new_stream(input, decoder),
+        LayerCompression::Plain,
+        &bounded,
+    )?;
+    let mut blob = Tee::new(tar, store.blob_writer()?);
+    let newest = newest_member(&mut blob, limits)?;
+    let (digest, size) = blob.finish()?.commit(None)?;
+    let layer = Layer {
+        digest,
+        size,
+        compression: LayerCompression::Plain,
+        diff_id: digest,
+    };
+    Ok((layer, newest))
+}
+
+/// Reads a tar stream to its end for the time of its newest member.
+fn newest_member(tar: impl Read, limits: &Limits) -> Result<Option<i64>, layer::Error> {
+    let entries = read_tar(tar, limits, &mut NoData)?;
+    Ok(entries
+        .iter()
+        .filter(|entry| !matches!(entry.kind, EntryKind::Whiteout | EntryKind::Opaque))
+        .map(|entry| entry.meta.mtime)
+        .max())
+}
+
+/// Writes what is read through it to a blob.
+struct Tee<R> {
+    inner: R,
+    blob: BlobWriter,
+}
+
+impl<R: Read> Tee<R> {
+    fn new(inner: R, blob: BlobWriter) -> Self {
+        Self { inner, blob }
+    }
+
+    /// Reads what is left, so that the blob has all of it.
+    fn finish(mut self) -> io::Result<BlobWriter> {
+        let mut buffer = vec![0; COPY_BUFFER_BYTES];
+        while self.read(&mut buffer)? != 0 {}
+        Ok(self.blob)
+    }
+}
+
+impl<R: Read> Read for Tee<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.blob.write_all(buf.get(..n).unwrap_or_default())?;
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;

@@ -1,0 +1,359 @@
+//! Which versions of what are in a file tree.
+//!
+//! The operating system from os-release(5), kernels from their module
+//! directories, packages from dpkg's status file. An RPM or apk database is not
+//! read: what such packages bring is known by the profile's words only.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use crate::output::manifest::{Component, ComponentKind};
+use crate::tree::{FileData, ReadFile, Tree};
+
+/// Largest file of a tree that is read for versions; dpkg's status of a full
+/// desktop is a tenth of it.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+const OS_RELEASE: &str = "etc/os-release";
+const DPKG_STATUS: &str = "var/lib/dpkg/status";
+const MODULES: &[u8] = b"lib/modules";
+
+/// The operating system and the kernels in `tree`.
+///
+/// # Errors
+/// What reading a file gave.
+pub fn of_system(tree: &Tree, data: &dyn ReadFile) -> io::Result<Vec<Component>> {
+    let mut found = Vec::new();
+    if let Some(text) = read_text(tree, data, OS_RELEASE)? {
+        let fields = os_release(&text);
+        if let Some(name) = fields.get("ID") {
+            found.push(Component {
+                kind: ComponentKind::Os,
+                name: name.clone(),
+                // Rolling distributions have a build's name and no version.
+                version: ["VERSION_ID", "BUILD_ID"]
+                    .iter()
+                    .find_map(|key| fields.get(*key).cloned())
+                    .unwrap_or_default(),
+                source: OS_RELEASE.to_owned(),
+            });
+        }
+    }
+    found.extend(kernel_versions(tree).into_iter().map(|version| Component {
+        kind: ComponentKind::Kernel,
+        name: "linux".to_owned(),
+        version,
+        source: String::from_utf8_lossy(MODULES).into_owned(),
+    }));
+    found.sort();
+    Ok(found)
+}
+
+/// Those of `names` that dpkg has installed in `tree`, as components of `kind`.
+///
+/// # Errors
+/// What reading dpkg's status gave.
+pub fn of_packages<'a>(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    kind: ComponentKind,
+    names: impl IntoIterator<Item = &'a str>,
+) -> io::Result<Vec<Component>> {
+    let installed = installed_packages(tree, data)?;
+    let mut found: Vec<Component> = names
+        .into_iter()
+        .filter_map(|name| {
+            Some(Component {
+                kind,
+                name: name.to_owned(),
+                version: installed.get(name)?.clone(),
+                source: "dpkg".to_owned(),
+            })
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// Every package that dpkg has installed in `tree`, with its version; empty
+/// where there is no dpkg.
+///
+/// # Errors
+/// What reading dpkg's status gave.
+pub fn installed_packages(
+    tree: &Tree,
+    data: &dyn ReadFile,
+) -> io::Result<BTreeMap<String, String>> {
+    Ok(read_text(tree, data, DPKG_STATUS)?
+        .map(|text| dpkg_status(&text))
+        .unwrap_or_default())
+}
+
+/// What the live system shows before its login prompt, as an issue(5) file of
+/// agetty.
+#[must_use]
+pub fn issue(name: &str, version: &str, components: &[Component]) -> String {
+    // agetty expands escapes after a backslash.
+    let plain = |text: &str| text.replace('\\', "\\\\");
+    let width = components
+        .iter()
+        .map(|component| component.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = format!("{} {}\n\n", plain(name), plain(version));
+    for component in components {
+        text.push_str(&format!(
+            "  {:width$}  {}\n",
+            plain(&component.name),
+            plain(&component.version)
+        ));
+    }
+    text.push('\n');
+    text
+}
+
+fn read_text(tree: &Tree, data: &dyn ReadFile, path: &str) -> io::Result<Option<String>> {
+    let Some(file) = tree.file(path.as_bytes()) else {
+        return Ok(None);
+    };
+    read_limited(data, file)
+        .map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned()))
+        .map_err(|error| io::Error::new(error.kind(), format!("/{path}: {error}")))
+}
+
+fn read_limited(data: &dyn ReadFile, file: &FileData) -> io::Result<Vec<u8>> {
+    if file.size() > MAX_FILE_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("has more than {MAX_FILE_BYTES} bytes"),
+        ));
+    }
+    let mut bytes = Vec::new();
+    data.open(file)?
+        .take(MAX_FILE_BYTES)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Names of the module directories that a kernel belongs to: those that depmod
+/// has been over or that hold modules.
+fn kernel_versions(tree: &Tree) -> Vec<String> {
+    let Some(children) = tree.lookup(MODULES).and_then(|id| tree.children(id)) else {
+        return Vec::new();
+    };
+    children
+        .iter()
+        .filter(|&(_, &id)| {
+            tree.children(id).is_some_and(|dir| {
+                dir.contains_key(&b"kernel"[..]) || dir.contains_key(&b"modules.dep"[..])
+            })
+        })
+        .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+        .collect()
+}
+
+/// os-release(5): assignments as a shell reads them, without expansion.
+fn os_release(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter_map(|line| {
+            let (key, value) = line.trim().split_once('=')?;
+            (!key.starts_with('#')).then(|| (key.to_owned(), unquote(value)))
+        })
+        .collect()
+}
+
+fn unquote(value: &str) -> String {
+    let single = value.len() >= 2 && value.starts_with('\'') && value.ends_with('\'');
+    let double = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
+    if single || double {
+        let inner = value.get(1..value.len() - 1).unwrap_or_default();
+        if single {
+            return inner.to_owned();
+        }
+        return unescape(inner);
+    }
+    unescape(value)
+}
+
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// deb-control(5) paragraphs of dpkg's status file: the installed ones.
+fn dpkg_status(text: &str) -> BTreeMap<String, String> {
+    text.split("\n\n")
+        .filter_map(|paragraph| {
+            let field = |name: &str| {
+                paragraph.lines().find_map(|line| {
+                    Some(
+                        line.strip_prefix(name)?
+                            .strip_prefix(':')?
+                            .trim()
+                            .to_owned(),
+                    )
+                })
+            };
+            let state = field("Status")?;
+            if state.split(' ').next_back() != Some("installed") {
+                return None;
+            }
+            Some((field("Package")?, field("Version")?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Inode, Kind, Meta};
+    use std::sync::Arc;
+
+    struct InlineOnly;
+
+    impl ReadFile for InlineOnly {
+        fn open<'a>(&'a self, data: &FileData) -> io::Result<Box<dyn Read + 'a>> {
+            match data {
+                FileData::Inline(bytes) => Ok(Box::new(io::Cursor::new(Arc::clone(bytes)))),
+                FileData::Layer { .. } => Err(io::Error::other("not inline")),
+            }
+        }
+    }
+
+    fn tree(files: &[(&str, &str)], links: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::new();
+        let meta = Meta::with_mode(0o644);
+        for (path, text) in files {
+            let kind = Kind::File(FileData::Inline(Arc::from(text.as_bytes())));
+            let inode = Inode {
+                meta: meta.clone(),
+                kind,
+            };
+            tree.insert(path.as_bytes(), inode).unwrap();
+        }
+        for (path, target) in links {
+            let kind = Kind::Symlink(target.as_bytes().to_vec());
+            let inode = Inode {
+                meta: meta.clone(),
+                kind,
+            };
+            tree.insert(path.as_bytes(), inode).unwrap();
+        }
+        tree
+    }
+
+    const STATUS: &str = "Package: runc\nStatus: install ok installed\nVersion: 1.1.15+ds1-2\n\
+        Description: a\n b\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n\
+        Package: containerd\nStatus: hold ok installed\nConffiles:\n /etc/x abc\nVersion: 1.7.24~ds1-6\n";
+
+    #[test]
+    fn the_system_is_read_through_links() {
+        let tree = tree(
+            &[
+                (
+                    "usr/lib/os-release",
+                    "# Debian\nID=debian\nVERSION_ID=\"13\"\nPRETTY_NAME='a \"b\"'\n",
+                ),
+                ("usr/lib/modules/6.12.48-amd64/modules.dep", ""),
+                ("usr/lib/modules/6.12.48-amd64/kernel/a.ko", ""),
+                ("usr/lib/modules/leftover/extra.txt", ""),
+            ],
+            &[
+                ("etc/os-release", "../usr/lib/os-release"),
+                ("lib", "usr/lib"),
+            ],
+        );
+        let found = of_system(&tree, &InlineOnly).unwrap();
+        let lines: Vec<String> = found
+            .iter()
+            .map(|c| format!("{} {} {} ({})", c.kind, c.name, c.version, c.source))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "os debian 13 (etc/os-release)",
+                "kernel linux 6.12.48-amd64 (lib/modules)"
+            ]
+        );
+    }
+
+    #[test]
+    fn only_installed_packages_that_were_asked_for_count() {
+        let tree = tree(&[(DPKG_STATUS, STATUS)], &[]);
+        let found = of_packages(
+            &tree,
+            &InlineOnly,
+            ComponentKind::Kubernetes,
+            ["runc", "gone", "kubeadm", "containerd"],
+        )
+        .unwrap();
+        let names: Vec<_> = found.iter().map(|c| (&*c.name, &*c.version)).collect();
+        assert_eq!(
+            names,
+            [("containerd", "1.7.24~ds1-6"), ("runc", "1.1.15+ds1-2")]
+        );
+    }
+
+    #[test]
+    fn a_tree_that_tells_nothing_gives_nothing() {
+        let tree = Tree::new();
+        assert_eq!(of_system(&tree, &InlineOnly).unwrap(), []);
+        assert!(installed_packages(&tree, &InlineOnly).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_an_error_that_names_it() {
+        let mut tree = Tree::new();
+        let kind = Kind::File(FileData::Layer {
+            layer: crate::tree::LayerId(0),
+            file: 0,
+            size: MAX_FILE_BYTES + 1,
+        });
+        let inode = Inode {
+            meta: Meta::with_mode(0o644),
+            kind,
+        };
+        tree.insert(DPKG_STATUS.as_bytes(), inode).unwrap();
+        let error = installed_packages(&tree, &InlineOnly).unwrap_err();
+        assert!(error.to_string().contains(DPKG_STATUS), "{error}");
+    }
+
+    #[test]
+    fn os_release_values_are_read_as_a_shell_reads_them() {
+        let fields = os_release("A=plain\nB=\"a \\\"b\\\" \\$c\"\nC='a\\b'\n#D=1\nE=\"\n");
+        assert_eq!(fields["A"], "plain");
+        assert_eq!(fields["B"], "a \"b\" $c");
+        assert_eq!(fields["C"], "a\\b");
+        assert!(!fields.contains_key("D") && !fields.contains_key("#D"));
+        assert_eq!(fields["E"], "\"");
+    }
+
+    #[test]
+    fn the_issue_lists_names_and_versions() {
+        let component = |name: &str, version: &str| Component {
+            kind: ComponentKind::Kubernetes,
+            name: name.into(),
+            version: version.into(),
+            source: "dpkg".into(),
+        };
+        let text = issue(
+            "demo",
+            "1.0",
+            &[component("containerd", "1.7"), component("runc", "a\\b")],
+        );
+        insta::assert_snapshot!(text, @r"
+        demo 1.0
+
+          containerd  1.7
+          runc        a\\b
+        ");
+    }
+}
