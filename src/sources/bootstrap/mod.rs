@@ -297,6 +297,10 @@ impl<'a> Narrator<'a> {
         } else if line.starts_with("Setting up ") {
             (&mut self.set_up, "set up")
         } else {
+            // mmdebstrap announces hooks by their whole text.
+            if line.starts_with("I: running --") {
+                return;
+            }
             if let Some(text) = line.strip_prefix("I: ") {
                 self.progress.note(format!("bootstrap: {text}"));
             } else if let Some(text) = line.strip_prefix("W: ") {

@@ -222,6 +222,7 @@ fn many_lines_become_few() {
         narrator.line("Preparing to unpack");
     }
     narrator.line("I: creating tarball...");
+    narrator.line("I: running --customize-hook in shell: sh -c 'set -e");
     narrator.line("W: something");
     assert_snapshot!(recorder.0.lock().unwrap().join("\n"), @r"
     note: bootstrap: 20 packages unpacked
