@@ -190,19 +190,26 @@ fn efi_partition(
         .iter()
         .map(|(path, data)| fat::FatFile { path, data })
         .collect();
-    let [a, b, c, d, ..] = *gpt_seed(manifest, "FAT serial").as_bytes();
+    let serial = derived(manifest, "FAT serial");
     let options = fat::Options {
         label: ESP_LABEL,
-        serial: u32::from_le_bytes([a, b, c, d]),
+        serial: u32::from_le_bytes(serial),
         epoch: inputs.epoch,
         bytes,
     };
     Ok(fat::build(&options, &files)?)
 }
 
-/// A value that the manifest and a purpose decide.
-fn gpt_seed(manifest: &Digest, purpose: &str) -> Digest {
-    Digest::of(&[manifest.as_bytes(), purpose.as_bytes()].concat())
+/// The beginning of a digest that the manifest and a purpose decide, so that
+/// two different ISOs never share an identifier.
+fn derived<const N: usize>(manifest: &Digest, purpose: &str) -> [u8; N] {
+    const { assert!(N <= SHA256_BYTES) };
+    let digest = Digest::of(&[manifest.as_bytes(), purpose.as_bytes()].concat());
+    let mut out = [0; N];
+    for (to, from) in out.iter_mut().zip(digest.as_bytes()) {
+        *to = *from;
+    }
+    out
 }
 
 /// Writes MBR and GPT. The EFI system partition is the first usable sector; the
@@ -215,11 +222,15 @@ fn write_tables(
     manifest: &Digest,
 ) -> Result<(), Error> {
     const SECTORS_PER_BLOCK: u64 = BLOCK_BYTES / gpt::SECTOR_BYTES;
-    let seed = manifest.as_bytes();
+    let guid = |purpose| gpt::Guid::version_8(derived(manifest, purpose));
+    let ids = gpt::DiskIds {
+        guid: guid("disk"),
+        mbr_signature: derived(manifest, "MBR"),
+    };
     let last = u64::from(layout.blocks()) * SECTORS_PER_BLOCK - gpt::TAIL_SECTORS - 1;
     let body = |first| gpt::Partition {
         type_guid: gpt::TYPE_LINUX_RESERVED,
-        guid: gpt::Guid::derive(seed, "ISO9660"),
+        guid: guid("ISO9660"),
         first,
         last,
         attributes: gpt::ATTRIBUTE_READ_ONLY,
@@ -234,20 +245,20 @@ fn write_tables(
     };
     let Some(esp) = plan.boot.uefi else {
         let first = u64::from(layout.data_block()) * SECTORS_PER_BLOCK;
-        return Ok(gpt::write(out, seed, &[body(first)], boot)?);
+        return Ok(gpt::write(out, ids, &[body(first)], boot)?);
     };
     let esp = layout.extent(esp)?;
     let first = u64::from(esp.block) * SECTORS_PER_BLOCK;
     let next = first + esp.room / gpt::SECTOR_BYTES;
     let esp = gpt::Partition {
         type_guid: gpt::TYPE_ESP,
-        guid: gpt::Guid::derive(seed, "ESP"),
+        guid: guid("ESP"),
         first,
         last: next - 1,
         attributes: 0,
         name: "EFI System",
     };
-    Ok(gpt::write(out, seed, &[esp, body(next)], boot)?)
+    Ok(gpt::write(out, ids, &[esp, body(next)], boot)?)
 }
 
 /// Writes all other files, and hashes the whole image behind them.
