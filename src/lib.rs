@@ -4,18 +4,21 @@
 
 pub mod error;
 pub mod progress;
-pub mod render;
-pub mod pull;
-pub mod registry;
-pub mod rootfs;
 pub mod tree;
 pub mod util;
 pub mod oci;
 pub mod formats;
 pub mod store;
+pub mod registry;
+pub mod pull;
 pub mod profile;
+pub mod render;
+pub mod rootfs;
 pub mod boot;
 pub mod sources;
 pub mod provider;
 pub mod installer_iso;
 pub mod output;
+pub mod inspect;
+pub mod pipeline;
+pub mod cli;

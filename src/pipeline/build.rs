@@ -24,7 +24,7 @@ use crate::provider::Image;
 use crate::registry::Client;
 use crate::rootfs::layer::Limits;
 use crate::rootfs::overlay::OverlayLayer;
-use crate::sources::epoch;
+use crate::sources::{self, epoch};
 use crate::store::Store;
 use crate::tree::{Kind, Tree};
 
@@ -43,6 +43,18 @@ pub(super) struct Build<'a> {
 }
 
 impl Build<'_> {
+    /// What the sources work with.
+    pub(super) fn context(&self) -> sources::Context<'_> {
+        sources::Context {
+            store: &self.store,
+            client: &self.client,
+            limits: self.limits,
+            pull_limits: convert::pull_limits(&self.limits),
+            threads: convert::threads(&self.request.settings),
+            progress: self.progress,
+        }
+    }
+
     fn maker(&self) -> SlabMaker<'_> {
         SlabMaker {
             store: &self.store,
@@ -79,8 +91,9 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
         progress,
     };
     progress.stage("Gathering inputs");
-    let gathered = gather::gather(&build)?;
+    let mut gathered = gather::gather(&build)?;
     let epoch = epoch::decide(request.settings.epoch, gathered.times.iter().copied());
+    gather::complete(&build, &mut gathered, epoch.seconds)?;
     check_space(&build, &gathered, &output)?;
 
     let mut manifest = manifest(&build, &gathered, epoch)?;
@@ -185,24 +198,21 @@ fn assemble(
 ) -> Result<System> {
     let maker = build.maker();
     let mut system = System::default();
-    for layer in inputs.base_layers() {
+    for layer in &inputs.os {
         system.add(layer, "OS", &maker)?;
     }
     let kubernetes = inputs
         .kubernetes
         .get(version)
         .with_context(|| format!("Kubernetes {version} was not gathered"))?;
-    for layer in &kubernetes.layers {
-        system.add(layer, &format!("Kubernetes {version}"), &maker)?;
-    }
-    for further in &inputs.further {
+    for part in kubernetes.iter().chain(&inputs.further) {
         let wanted = match purpose {
-            Use::Iso => further.iso,
-            Use::Provider => further.provider,
+            Use::Iso => part.iso,
+            Use::Provider => part.provider,
         };
         if wanted {
-            for layer in &further.layers {
-                system.add(layer, &further.name, &maker)?;
+            for layer in &part.layers {
+                system.add(layer, &part.name, &maker)?;
             }
         }
     }
@@ -277,7 +287,10 @@ fn write_iso(
     let overlays = build
         .renderer
         .iso_overlays(loaded, &context, i64::from(epoch.seconds))?;
-    let mut extra = iso::content(&inputs.content, &build.store)?;
+    let mut extra = match &inputs.content {
+        Some(layout) => iso::content(layout, &build.store)?,
+        None => Vec::new(),
+    };
     extra.extend(iso_overlay_files(&overlays));
     let plan = ImagePlan::new(&system.tree, &system.slabs, &build.squashfs, epoch.seconds)?;
     system::warn_of_losses(plan.report(), "the root file system", build.progress);
