@@ -5,6 +5,7 @@
 pub mod boot;
 pub mod error;
 pub mod formats;
+pub mod inspect;
 pub mod installer_iso;
 pub mod oci;
 pub mod output;
