@@ -2,3 +2,6 @@
 //! slabs of compressed data.
 
 pub mod entry;
+pub mod filter;
+pub mod layer;
+pub mod tar_out;
