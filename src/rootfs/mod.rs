@@ -5,3 +5,4 @@ pub mod entry;
 pub mod filter;
 pub mod layer;
 pub mod tar_out;
+pub mod slab;
