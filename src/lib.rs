@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod installer_iso;
 pub mod oci;
 pub mod output;
+pub mod profile;
 pub mod progress;
 pub mod provider;
 pub mod rootfs;

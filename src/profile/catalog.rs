@@ -1,0 +1,402 @@
+//! The catalog: where a component comes from, by kind, name and version. The
+//! built-in one is `profiles/catalog.toml`; a profile may name files of its own,
+//! whose entries win.
+
+use globset::Glob;
+
+use super::keys;
+use super::leaf;
+use super::model::{Arch, FileSpec, ImageTemplate, LayerSource, LayerSpec, Target};
+use super::parse;
+use super::problem::{Bad, Problems, Report, nearest};
+use super::reader::Reader;
+use super::schema;
+use super::source::{Place, Sources};
+use super::value::{self, Table};
+use crate::error::{Class, Diagnose};
+
+const BUILTIN: &str = include_str!("../../profiles/catalog.toml");
+const BUILTIN_NAME: &str = "profiles/catalog.toml (built in)";
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A Kubernetes distribution.
+    Kubernetes,
+    /// A network.
+    Cni,
+    /// Storage.
+    Csi,
+    /// A registry.
+    Registry,
+    /// Anything else.
+    Addon,
+}
+
+impl Kind {
+    /// All, in the order of a profile.
+    pub const ALL: [Self; 5] = [
+        Self::Kubernetes,
+        Self::Cni,
+        Self::Csi,
+        Self::Registry,
+        Self::Addon,
+    ];
+
+    /// The key in catalogs and profiles.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Cni => "cni",
+            Self::Csi => "csi",
+            Self::Registry => "registry",
+            Self::Addon => "addons",
+        }
+    }
+}
+
+/// One entry of a catalog. Its texts may hold `{version}` and `{arch}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// The name that profiles use.
+    pub name: String,
+    /// A version, or a glob over versions.
+    pub version: String,
+    /// Whether it is the FIPS variant.
+    pub fips: bool,
+    /// Public address of the facts.
+    pub source: String,
+    images: Vec<String>,
+    layers: Vec<LayerSpec>,
+    packages: Vec<String>,
+    files: Vec<FileSpec>,
+    required_from_user: Option<String>,
+}
+
+impl Entry {
+    fn is_glob(&self) -> bool {
+        self.version.contains(['*', '?', '[', '{'])
+    }
+
+    fn fits(&self, version: &str) -> bool {
+        self.version == version
+            || self.is_glob()
+                && Glob::new(&self.version).is_ok_and(|g| g.compile_matcher().is_match(version))
+    }
+
+    /// Whether the entry itself names anything, rather than telling the user
+    /// what to name.
+    fn provides(&self) -> bool {
+        !self.images.is_empty() || self.provides_source()
+    }
+
+    fn provides_source(&self) -> bool {
+        !(self.layers.is_empty() && self.packages.is_empty() && self.files.is_empty())
+    }
+}
+
+/// What is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// The kind.
+    pub kind: Kind,
+    /// The name.
+    pub name: &'a str,
+    /// The version.
+    pub version: &'a str,
+    /// Whether it has to be the FIPS variant.
+    pub fips: bool,
+}
+
+/// What a component is made of, for one architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// Public address of the facts.
+    pub source: String,
+    /// References of container images, placeholders filled in.
+    pub images: Vec<String>,
+    /// Layers, in order.
+    pub layers: Vec<LayerSpec>,
+    /// Debian packages.
+    pub packages: Vec<String>,
+    /// Files, placeholders of their URLs filled in.
+    pub files: Vec<FileSpec>,
+    /// What the profile must name itself.
+    pub required_from_user: Option<String>,
+}
+
+impl Resolution {
+    /// Whether the catalog says where the component's files come from.
+    #[must_use]
+    pub fn has_source(&self) -> bool {
+        !(self.layers.is_empty() && self.packages.is_empty() && self.files.is_empty())
+    }
+}
+
+/// Why a component is not in the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// No entry of that name.
+    #[error("the catalog has no {kind} named '{name}'", kind = .kind.key())]
+    UnknownName {
+        /// The kind.
+        kind: Kind,
+        /// The name.
+        name: String,
+        /// All names of that kind, sorted.
+        known: Vec<String>,
+    },
+    /// No entry for that version.
+    #[error("the catalog has no version {version} of '{name}'")]
+    UnknownVersion {
+        /// The name.
+        name: String,
+        /// The version.
+        version: String,
+        /// All versions of that name, the nearest first.
+        known: Vec<String>,
+    },
+    /// No FIPS variant.
+    #[error("the catalog has no FIPS variant of '{name}' {version}")]
+    NoFips {
+        /// The kind.
+        kind: Kind,
+        /// The name.
+        name: String,
+        /// The version.
+        version: String,
+    },
+}
+
+impl Diagnose for CatalogError {
+    fn class(&self) -> Class {
+        Class::Profile
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownName { name, known, kind } => {
+                match nearest(name, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean '{near}'?"),
+                    None => own_entry(*kind),
+                }
+            }
+            Self::UnknownVersion { known, .. } => format!(
+                "known: {}; name its images yourself, or add an entry to a catalog of your own",
+                known.join(", ")
+            ),
+            Self::NoFips { kind, .. } if *kind == Kind::Addon => {
+                "name its FIPS images: images = [...] in its [[addons]]".to_owned()
+            }
+            Self::NoFips { kind, .. } => {
+                format!("name its FIPS images: [{}] images = [...]", kind.key())
+            }
+        })
+    }
+}
+
+fn own_entry(kind: Kind) -> String {
+    format!(
+        "name its images with 'images', or add [[{}]] to a catalog of your own (catalog = \"FILE\")",
+        kind.key()
+    )
+}
+
+/// A set of entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    entries: Vec<Entry>,
+}
+
+impl Catalog {
+    /// The catalog that is compiled in.
+    ///
+    /// # Errors
+    /// Its problems; a test holds that it has none.
+    pub fn builtin() -> Result<Self, Problems> {
+        let mut sources = Sources::default();
+        let source = sources.add_file(BUILTIN_NAME.as_ref(), BUILTIN.to_owned());
+        let report = Report::default();
+        let mut catalog = Self::default();
+        let table = value::parse(source, BUILTIN, &report);
+        catalog.extend(source, &table, &mut sources, &report);
+        report.finish(&sources)?;
+        Ok(catalog)
+    }
+
+    /// All entries.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Adds the entries of a parsed catalog; they win over those that are there.
+    pub(super) fn extend(
+        &mut self,
+        source: usize,
+        table: &Table,
+        sources: &mut Sources,
+        report: &Report,
+    ) {
+        schema::check(&keys::CATALOG, table, Place::whole(source), sources, report);
+        let root = Reader::new(table, sources, report);
+        for kind in Kind::ALL {
+            for reader in root.tables(kind.key()) {
+                let Some(new) = entry(kind, &reader) else {
+                    continue;
+                };
+                self.entries.retain(|old| {
+                    (old.kind, &old.name, &old.version, old.fips)
+                        != (new.kind, &new.name, &new.version, new.fips)
+                });
+                self.entries.push(new);
+            }
+        }
+    }
+
+    /// What `wanted` is made of on `arch`.
+    ///
+    /// # Errors
+    /// No entry fits; the error knows what is near.
+    pub fn resolve(&self, wanted: Wanted<'_>, arch: Arch) -> Result<Resolution, CatalogError> {
+        let entry = self.find(wanted)?;
+        let target = Target {
+            arch,
+            version: wanted.version,
+        };
+        Ok(Resolution {
+            source: target.fill(&entry.source),
+            images: entry.images.iter().map(|i| target.fill_tag(i)).collect(),
+            layers: entry
+                .layers
+                .iter()
+                .filter(|l| l.is_for(arch))
+                .cloned()
+                .collect(),
+            packages: entry.packages.clone(),
+            files: fill_files(&entry.files, target),
+            required_from_user: entry
+                .required_from_user
+                .as_ref()
+                .map(|text| target.fill(text)),
+        })
+    }
+
+    fn find(&self, wanted: Wanted<'_>) -> Result<&Entry, CatalogError> {
+        let of_kind = || self.entries.iter().filter(|e| e.kind == wanted.kind);
+        let named: Vec<_> = of_kind().filter(|e| e.name == wanted.name).collect();
+        if named.is_empty() {
+            let mut known: Vec<_> = of_kind().map(|e| e.name.clone()).collect();
+            known.sort();
+            known.dedup();
+            return Err(CatalogError::UnknownName {
+                kind: wanted.kind,
+                name: wanted.name.to_owned(),
+                known,
+            });
+        }
+        // The latest entry wins, an exact version over a glob.
+        let mut fitting: Vec<_> = named
+            .iter()
+            .rev()
+            .filter(|e| e.fits(wanted.version))
+            .collect();
+        fitting.sort_by_key(|e| e.is_glob());
+        if fitting.is_empty() {
+            return Err(CatalogError::UnknownVersion {
+                name: wanted.name.to_owned(),
+                version: wanted.version.to_owned(),
+                known: near_versions(wanted.version, &named),
+            });
+        }
+        let found = fitting
+            .into_iter()
+            .find(|e| e.fips == wanted.fips || wanted.fips && !e.provides());
+        found.copied().ok_or_else(|| CatalogError::NoFips {
+            kind: wanted.kind,
+            name: wanted.name.to_owned(),
+            version: wanted.version.to_owned(),
+        })
+    }
+
+    /// Whether any entry of that name lists images.
+    pub(super) fn knows_images(&self, kind: Kind, name: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|e| e.kind == kind && e.name == name && !e.images.is_empty())
+    }
+}
+
+/// The files for `target`, their URLs filled in.
+pub(super) fn fill_files(files: &[FileSpec], target: Target<'_>) -> Vec<FileSpec> {
+    files
+        .iter()
+        .filter(|f| f.is_for(target.arch))
+        .map(|f| FileSpec {
+            url: target.fill(&f.url),
+            ..f.clone()
+        })
+        .collect()
+}
+
+fn near_versions(version: &str, entries: &[&Entry]) -> Vec<String> {
+    let mut known: Vec<_> = entries.iter().map(|e| e.version.clone()).collect();
+    known.sort_by_cached_key(|k| (strsim::damerau_levenshtein(version, k), k.clone()));
+    known.dedup();
+    known
+}
+
+fn entry(kind: Kind, r: &Reader<'_>) -> Option<Entry> {
+    // An entry is read for any version and architecture; the two differ so that
+    // one digest for a URL with {arch} is seen.
+    let targets = [Arch::Amd64, Arch::Arm64].map(|arch| Target {
+        arch,
+        version: "1.0.0",
+    });
+    let known = ["version", "arch"];
+    let image: Option<ImageTemplate> = r.image_template("image", &known, &targets);
+    let layers = image.into_iter().map(|image| LayerSpec {
+        source: LayerSource::Image(image),
+        include: r.parsed_list("include", leaf::glob),
+        exclude: r.parsed_list("exclude", leaf::glob),
+        iso: true,
+        provider: true,
+        arch: None,
+    });
+    let (name, version) = (
+        r.parsed("name", leaf::name),
+        r.parsed("version", version_or_glob),
+    );
+    let source = r.parsed("source", leaf::url);
+    let entry = Entry {
+        kind,
+        name: name.clone().unwrap_or_default(),
+        version: version.clone().unwrap_or_default(),
+        fips: r.flag("fips").unwrap_or(false),
+        source: source.clone().unwrap_or_default(),
+        images: r.parsed_list("images", |text| {
+            leaf::reference(text, &known, &targets)?;
+            Ok(text.to_owned())
+        }),
+        layers: layers.collect(),
+        packages: r.parsed_list("packages", leaf::package),
+        files: r
+            .tables("files")
+            .iter()
+            .filter_map(|f| parse::file(f, &targets))
+            .collect(),
+        required_from_user: r.parsed("required_from_user", leaf::not_empty),
+    };
+    // Every key was looked at; an entry without its name is of no use.
+    name.and(version).and(source).map(|_| entry)
+}
+
+fn version_or_glob(text: &str) -> Result<String, Bad> {
+    leaf::version(text).or_else(|bad| match text.contains(['*', '?']) {
+        true => leaf::glob(text),
+        false => Err(bad),
+    })
+}

@@ -1,0 +1,96 @@
+//! What templates see of a profile. Its names are the keys of the TOML and part
+//! of the contract with templates. No path of the building machine is in it,
+//! so that no output can depend on one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::model::{Component, Profile, Var};
+use super::secret::{REDACTED, Secrets};
+
+impl Profile {
+    /// The context with every secret shown as `[redacted]`.
+    #[must_use]
+    pub fn context(&self) -> Value {
+        self.build_context(&|_| REDACTED.to_owned())
+    }
+
+    /// The context with the values of `secrets`; one that is not among them is
+    /// shown as `[redacted]`.
+    #[must_use]
+    pub fn context_with(&self, secrets: &Secrets) -> Value {
+        self.build_context(&|path| {
+            let value = secrets.get(path).map(|s| s.reveal().to_owned());
+            value.unwrap_or_else(|| REDACTED.to_owned())
+        })
+    }
+
+    fn build_context(&self, secret: &dyn Fn(&str) -> String) -> Value {
+        let component = |c: &Option<Component>| c.as_ref().map(describe);
+        let registration = self.registration.as_ref().map(|r| {
+            json!({
+                "endpoint": r.endpoint,
+                "token": secret("registration.token"),
+                "project": r.project,
+            })
+        });
+        json!({
+            "appliance": self.appliance,
+            "registration": registration,
+            "os": {
+                "flavor": self.os.flavor,
+                "distribution": self.os.distribution,
+                "version": self.os.version,
+                "fips": self.os.fips,
+            },
+            "kubernetes": {
+                "distribution": self.kubernetes.distribution,
+                "version": self.iso_version(),
+                "versions": self.kubernetes.versions,
+            },
+            "cni": component(&self.cni),
+            "csi": component(&self.csi),
+            "registry": component(&self.registry),
+            "addons": self.addons.iter().map(describe).collect::<Vec<_>>(),
+            "boot": {
+                "firmware": self.boot.firmware,
+                "cmdline": self.kernel_cmdline_extra(),
+                "timeout": self.boot.timeout_seconds,
+                "title": self.title(),
+            },
+            "install": self.install,
+            "provider": {
+                "repository": self.provider.repository,
+                "tag": self.provider_tag(self.iso_version()),
+            },
+            "vars": table("vars", &self.vars, secret),
+        })
+    }
+}
+
+fn describe(component: &Component) -> Value {
+    json!({ "name": component.name, "version": component.version })
+}
+
+fn table(path: &str, table: &BTreeMap<String, Var>, secret: &dyn Fn(&str) -> String) -> Value {
+    let entries = table
+        .iter()
+        .map(|(name, value)| (name.clone(), var(&format!("{path}.{name}"), value, secret)));
+    Value::Object(entries.collect::<Map<_, _>>())
+}
+
+fn var(path: &str, value: &Var, secret: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Var::Text(text) => json!(text),
+        Var::Integer(i) => json!(i),
+        Var::Float(f) => json!(f),
+        Var::Flag(flag) => json!(flag),
+        Var::List(list) => (0..)
+            .zip(list)
+            .map(|(i, item): (usize, _)| var(&format!("{path}.{i}"), item, secret))
+            .collect(),
+        Var::Table(inner) => table(path, inner, secret),
+        Var::Secret(_) => json!(secret(path)),
+    }
+}

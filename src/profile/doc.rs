@@ -1,0 +1,195 @@
+//! The reference of all keys as Markdown, made from the key table.
+
+use super::keys;
+use super::schema::{Fields, Key, Need, Shape};
+
+const HEAD: &str = "\
+<!-- Written by `cargo xtask generate` from the table of keys; edits here are lost. -->
+# The profile
+
+A profile is one TOML file. `isoforge validate PROFILE` checks it and reports all problems at once.
+
+- Relative paths start from the directory of the file that writes them; in a `--set` argument from
+  the current one.
+- `extends = \"base.toml\"` builds on another profile: later keys win, tables merge, and a list
+  replaces the base's unless its key is written as `\"+name\"`, which appends to it. Of keys that
+  exclude each other, the one written last replaces the others.
+- `--set key.path=value` goes over all files. The value is TOML, or else a string. A part of the path
+  with dots in it is put in double quotes.
+- `{arch}` and `{version}` in images, archives and URLs stand for the architecture (`amd64`, `arm64`)
+  and the Kubernetes version; in image references a `+` of the version becomes `_`.
+- A secret is written as `{ env = \"NAME\" }` or `{ file = \"PATH\" }`, never as its value.
+- Keys that a later version will act on are errors that say so; they are listed at the end.
+";
+
+const CATALOG_HEAD: &str = "
+# The catalog
+
+A catalog says where a component comes from, so that a profile names only what it wants. The built-in
+one is `profiles/catalog.toml`; `catalog = \"FILE\"` in a profile adds another, whose entries win over
+entries of the same kind, name, version and `fips`.
+";
+
+/// A table of the reference; the path of a `[[…]]` has `[]` behind it.
+struct Section {
+    path: String,
+    fields: &'static Fields,
+}
+
+/// The reference of profile and catalog, as `docs/profile.md` holds it.
+#[must_use]
+pub fn reference() -> String {
+    let mut out = HEAD.to_owned();
+    sections(&mut out, &keys::PROFILE, true);
+    out.push_str("\n## Known, but not supported by this version\n\n");
+    let mut groups = Groups::new();
+    later(&mut groups, "", &keys::PROFILE);
+    for (reason, names) in groups {
+        out.push_str(&format!("- {reason}: {}.\n", names.join(", ")));
+    }
+    out.push_str(CATALOG_HEAD);
+    sections(&mut out, &keys::CATALOG, false);
+    out
+}
+
+fn sections(out: &mut String, root: &'static Fields, top_named: bool) {
+    let mut all = Vec::new();
+    collect(&mut all, "", root);
+    let mut told = Vec::<(&Fields, String)>::new();
+    for section in all {
+        let title = match section.path.strip_suffix("[]") {
+            Some(path) => format!("`[[{path}]]`"),
+            None if section.path.is_empty() && top_named => "Top level".to_owned(),
+            None if section.path.is_empty() => "Top level of a catalog".to_owned(),
+            None => format!("`[{}]`", section.path),
+        };
+        out.push_str(&format!("\n## {title}\n\n"));
+        if let Some((_, first)) = told.iter().find(|(f, _)| std::ptr::eq(*f, section.fields)) {
+            out.push_str(&format!("The keys of {first}.\n"));
+            continue;
+        }
+        told.push((section.fields, title));
+        out.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+        for key in section.fields.keys {
+            if let Some(row) = row(key) {
+                out.push_str(&row);
+            }
+        }
+        for choice in section.fields.choices {
+            let names: Vec<_> = choice.names.iter().map(|n| format!("`{n}`")).collect();
+            let count = if choice.required {
+                "Exactly"
+            } else {
+                "At most"
+            };
+            out.push_str(&format!(
+                "\n{count} one of {} is written.\n",
+                names.join(", ")
+            ));
+        }
+    }
+}
+
+/// Sections in the order of the key table.
+fn collect(all: &mut Vec<Section>, path: &str, fields: &'static Fields) {
+    all.push(Section {
+        path: path.to_owned(),
+        fields,
+    });
+    let prefix = path.trim_end_matches("[]");
+    for key in fields.keys.iter().filter(|k| usable(k)) {
+        let Some(inner) = key.shape.fields() else {
+            continue;
+        };
+        let mut path = match prefix {
+            "" => key.name.to_owned(),
+            prefix => format!("{prefix}.{}", key.name),
+        };
+        match key.shape {
+            Shape::Tables(_) => path.push_str("[]"),
+            Shape::Named(_) => path.push_str(".\"…\""),
+            _ => {}
+        }
+        collect(all, &path, inner);
+    }
+}
+
+fn usable(key: &Key) -> bool {
+    matches!(key.need, Need::Required | Need::Default(_))
+}
+
+fn row(key: &Key) -> Option<String> {
+    let default = match key.need {
+        Need::Required => "**required**",
+        Need::Default(default) => default,
+        Need::Later(_) | Need::Refused(_) => return None,
+    };
+    Some(format!(
+        "| `{}` | {} | {default} | {} |\n",
+        key.name,
+        describe(key.shape),
+        key.help
+    ))
+}
+
+/// The type in words, with code where TOML is meant.
+fn describe(shape: Shape) -> String {
+    match shape {
+        Shape::Word(words) => code(words),
+        Shape::Words(words) => format!("array of {}", code(words)),
+        Shape::Secret => "`{ env = \"NAME\" }` or `{ file = \"PATH\" }`".to_owned(),
+        Shape::Size => "bytes: `262144` or `\"256K\"`".to_owned(),
+        Shape::Mode => "octal: `\"0755\"` or `0o755`".to_owned(),
+        Shape::Named(_) => "tables".to_owned(),
+        other => {
+            let words = other.describe();
+            let bare = words.strip_prefix("an ").or(words.strip_prefix("a "));
+            bare.unwrap_or(&words).replace("the ", "")
+        }
+    }
+}
+
+fn code(words: &[&str]) -> String {
+    let words: Vec<_> = words.iter().map(|w| format!("`{w}`")).collect();
+    words.join(", ")
+}
+
+/// What a key waits for, or what to do instead, and the keys that do.
+type Groups = Vec<(String, Vec<String>)>;
+
+fn later(groups: &mut Groups, path: &str, fields: &'static Fields) {
+    for key in fields.keys {
+        let name = match path {
+            "" => key.name.to_owned(),
+            path => format!("{path}.{}", key.name),
+        };
+        match (key.need, key.shape) {
+            (Need::Later(with), _) => group(groups, format!("Comes with {with}"), name),
+            (_, Shape::TextUntil(with)) => {
+                group(
+                    groups,
+                    format!("Comes with {with}"),
+                    format!("{name} = {{ … }}"),
+                );
+            }
+            (Need::Refused(instead), _) => group(groups, format!("Never: {instead}"), name),
+            (_, shape) => {
+                let name = match shape {
+                    Shape::Named(_) => format!("{name}.\"…\""),
+                    _ => name,
+                };
+                if let Some(inner) = shape.fields() {
+                    later(groups, &name, inner);
+                }
+            }
+        }
+    }
+}
+
+fn group(groups: &mut Groups, reason: String, name: String) {
+    let name = format!("`{name}`");
+    match groups.iter_mut().find(|(known, _)| *known == reason) {
+        Some((_, names)) => names.push(name),
+        None => groups.push((reason, vec![name])),
+    }
+}

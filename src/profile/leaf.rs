@@ -1,0 +1,417 @@
+//! The forms of single values.
+
+use globset::Glob;
+
+use super::model::{Arch, Compression, Device, Target};
+use super::problem::{Bad, alternatives, did_you_mean};
+use crate::error::Diagnose;
+use crate::oci::digest::Digest;
+use crate::oci::reference::{ImageSource, ParseReferenceError, Reference};
+
+/// Longest name of an appliance; with version, architecture and suffix it has
+/// to fit a file name of 255 bytes.
+const MAX_NAME_BYTES: usize = 100;
+/// Longest version; with distribution and Kubernetes version it has to fit an
+/// OCI tag of 128 characters.
+const MAX_VERSION_BYTES: usize = 40;
+/// Highest permission bits: set-user-id, set-group-id, sticky and rwx thrice.
+const MAX_MODE: i64 = 0o7777;
+/// SquashFS 4.0: blocks of 4 KiB to 1 MiB.
+const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 20;
+/// SquashFS compression where no level is given.
+pub(crate) const ZSTD_LEVEL: u32 = 9;
+const GZIP_LEVEL: u32 = 9;
+
+pub(crate) fn name(text: &str) -> Result<String, Bad> {
+    let word = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    if text.len() <= MAX_NAME_BYTES && text.split(['.', '_', '-']).all(word) {
+        return Ok(text.to_owned());
+    }
+    let bad = Bad::new(
+        format!("'{text}' can't be a name in files and repositories"),
+        format!(
+            "lower-case letters and digits with single '.', '_' or '-' between them, at most {MAX_NAME_BYTES}"
+        ),
+    );
+    let lower: String = text.to_lowercase().replace(' ', "-");
+    Err(match name_is_fine(&lower) && lower != text {
+        true => bad.help(format!("write '{lower}'")),
+        false => bad,
+    })
+}
+
+fn name_is_fine(text: &str) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+}
+
+/// A version that goes into tags and file names.
+pub(crate) fn version(text: &str) -> Result<String, Bad> {
+    let mut bytes = text.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if first
+        && text.len() <= MAX_VERSION_BYTES
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
+    {
+        return Ok(text.to_owned());
+    }
+    Err(Bad::new(
+        format!("'{text}' can't be a version"),
+        format!(
+            "a letter or digit, then letters, digits, '.', '_', '-' and '+', at most {MAX_VERSION_BYTES}"
+        ),
+    ))
+}
+
+/// A version of Kubernetes: three numbers and what a distribution appends.
+pub(crate) fn kubernetes_version(text: &str) -> Result<String, Bad> {
+    let numbers = text.split(['+', '-']).next().unwrap_or_default();
+    let three = numbers.split('.').count() == 3
+        && numbers
+            .split('.')
+            .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    if three && version(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    let bad = Bad::new(
+        format!("'{text}' is not a version of Kubernetes"),
+        "three numbers such as 1.32.3, optionally with a suffix such as +k3s1",
+    );
+    Err(match text.strip_prefix('v') {
+        Some(rest) if kubernetes_version(rest).is_ok() => bad.help(format!("write '{rest}'")),
+        _ => bad,
+    })
+}
+
+pub(crate) fn not_empty(text: &str) -> Result<String, Bad> {
+    if text.trim().is_empty() {
+        return Err(Bad::new(
+            "the string is empty",
+            "a string with something in it",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A value that ends up on one line of a configuration.
+pub(crate) fn one_line(text: &str) -> Result<String, Bad> {
+    if text.chars().any(char::is_control) {
+        return Err(Bad::new(
+            "the string has a line break or another control character",
+            "one line of text",
+        ));
+    }
+    not_empty(text)
+}
+
+pub(crate) fn arch(text: &str) -> Option<Arch> {
+    [Arch::Amd64, Arch::Arm64]
+        .into_iter()
+        .find(|a| a.as_str() == text)
+}
+
+pub(crate) fn glob(text: &str) -> Result<String, Bad> {
+    let text = text.strip_prefix('/').unwrap_or(text);
+    match Glob::new(text) {
+        Ok(_) if !text.is_empty() => Ok(text.to_owned()),
+        Ok(_) => Err(Bad::new("the glob is empty", "a glob such as usr/bin/*")),
+        Err(error) => Err(Bad::new(
+            format!("'{text}' is not a glob: {}", error.kind()),
+            "a glob such as usr/bin/* or **/*.ko",
+        )),
+    }
+}
+
+/// Checks that only `known` placeholders are in `text`.
+pub(crate) fn placeholders(text: &str, known: &[&str]) -> Result<(), Bad> {
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('{') {
+        let Some((inner, tail)) = after.split_once('}') else {
+            return Err(Bad::new("a '{' without '}'", braced(known)));
+        };
+        if !known.contains(&inner) {
+            let mut bad = Bad::new(format!("unknown placeholder '{{{inner}}}'"), braced(known));
+            bad.help = did_you_mean(inner, known.iter().copied());
+            return Err(bad);
+        }
+        rest = tail;
+    }
+    if rest.contains('}') {
+        return Err(Bad::new("a '}' without '{'", braced(known)));
+    }
+    Ok(())
+}
+
+fn braced(known: &[&str]) -> String {
+    let braced: Vec<_> = known.iter().map(|k| format!("{{{k}}}")).collect();
+    alternatives(&braced.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+impl From<ParseReferenceError> for Bad {
+    fn from(error: ParseReferenceError) -> Self {
+        Self {
+            message: error.to_string(),
+            expected: "an image reference such as registry.example/folder/name:tag".to_owned(),
+            help: error.hint(),
+        }
+    }
+}
+
+/// Checks the name of an image for every target.
+pub(crate) fn image(text: &str, known: &[&str], targets: &[Target<'_>]) -> Result<(), Bad> {
+    placeholders(text, known)?;
+    for target in targets {
+        let _: ImageSource = target.fill_tag(text).parse().map_err(|error| Bad {
+            expected: "a registry reference, oci:DIR[:TAG], oci-archive:FILE[:TAG] or \
+                       docker-archive:FILE[:TAG]"
+                .to_owned(),
+            ..Bad::from(error)
+        })?;
+    }
+    Ok(())
+}
+
+/// Checks a registry reference for every target.
+pub(crate) fn reference(text: &str, known: &[&str], targets: &[Target<'_>]) -> Result<(), Bad> {
+    placeholders(text, known)?;
+    for target in targets {
+        let _: Reference = target.fill_tag(text).parse()?;
+    }
+    Ok(())
+}
+
+pub(crate) fn repository(text: &str) -> Result<String, Bad> {
+    let expected = "a repository without a tag, such as registry.example/edge/ubuntu";
+    // A tag or digest that is there already makes the reference invalid.
+    let tagged: Result<Reference, _> = format!("{text}:tag").parse();
+    match tagged {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Bad {
+            message: format!("'{text}' is not a repository: {}", error.problem),
+            expected: expected.to_owned(),
+            help: text
+                .rsplit_once(':')
+                .filter(|(_, tag)| !tag.contains('/'))
+                .map(|(name, _)| format!("write '{name}'; the tag is made from the versions")),
+        }),
+    }
+}
+
+/// `host[:port]`.
+pub(crate) fn registry_host(text: &str) -> Result<String, Bad> {
+    let parsed: Result<Reference, _> = format!("{text}/name:tag").parse();
+    if !text.contains('/') && parsed.is_ok_and(|r| r.registry() == text) {
+        return Ok(text.to_owned());
+    }
+    Err(Bad::new(
+        format!("'{text}' is not the host of a registry"),
+        "a host name with an optional port, such as quay.io or localhost:5000",
+    ))
+}
+
+/// `host[:port][/path]`.
+pub(crate) fn mirror(text: &str) -> Result<String, Bad> {
+    let host = text.split('/').next().unwrap_or_default();
+    let parsed: Result<Reference, _> = format!("{text}/name:tag").parse();
+    match parsed {
+        Ok(reference) if reference.registry() == host => Ok(text.to_owned()),
+        other => Err(Bad {
+            message: format!("'{text}' is not a mirror"),
+            expected: "a host with an optional port and path, such as mirror.example/quay"
+                .to_owned(),
+            help: other.err().and_then(|e| e.hint()),
+        }),
+    }
+}
+
+pub(crate) fn url(text: &str) -> Result<String, Bad> {
+    placeholders(text, &["version", "arch"])?;
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let host = rest.and_then(|r| r.split('/').next()).unwrap_or_default();
+    let expected = "an http or https URL";
+    if host.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Bad::new(format!("'{text}' is not a URL"), expected));
+    }
+    if host.contains('@') {
+        return Err(Bad::new(
+            "the URL has a user name or password in it",
+            expected,
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A host name, or an https URL.
+pub(crate) fn endpoint(text: &str) -> Result<String, Bad> {
+    let host = text.strip_prefix("https://").unwrap_or(text);
+    let fine = |c: char| c.is_ascii_alphanumeric() || "-._:/[]".contains(c);
+    if !host.is_empty() && !host.contains("://") && host.chars().all(fine) {
+        return Ok(text.to_owned());
+    }
+    Err(Bad::new(
+        format!("'{text}' is not an endpoint"),
+        "a host name such as api.example.com, or an https URL",
+    ))
+}
+
+/// With or without the algorithm in front.
+pub(crate) fn sha256(text: &str) -> Result<Digest, Bad> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    format!("sha256:{}", hex.to_ascii_lowercase())
+        .parse()
+        .map_err(|_| {
+            Bad::new(
+                format!("'{text}' is not a SHA-256 digest of {} hex digits", 64),
+                "64 hex digits, as sha256sum prints them",
+            )
+        })
+}
+
+/// An absolute path in the root file system.
+pub(crate) fn root_path(text: &str) -> Result<String, Bad> {
+    let expected = "an absolute path without '.' and '..', such as /usr/bin/kubelet";
+    let bad = || {
+        Bad::new(
+            format!("'{text}' is not a path of a file in the root"),
+            expected,
+        )
+    };
+    let rest = text.strip_prefix('/').ok_or_else(bad)?;
+    let parts = rest.split('/');
+    if parts.clone().any(|p| matches!(p, "" | "." | "..")) || text.chars().any(char::is_control) {
+        return Err(bad());
+    }
+    Ok(text.to_owned())
+}
+
+pub(crate) fn device(text: &str) -> Result<Device, Bad> {
+    if text == "auto" {
+        return Ok(Device::Auto);
+    }
+    let fine = |c: char| c.is_ascii_alphanumeric() || "/-_.:+".contains(c);
+    let below = text.strip_prefix("/dev/").unwrap_or_default();
+    if !below.is_empty() && below.chars().all(fine) && !below.split('/').any(|p| p == "..") {
+        return Ok(Device::Path(text.to_owned()));
+    }
+    Err(Bad::new(
+        format!("'{text}' is not a disk"),
+        "'auto' or a path such as /dev/sda or /dev/disk/by-id/…",
+    ))
+}
+
+/// Debian Policy, section 5.6.7, with an optional `:arch`, `=version` or `/suite`
+/// that apt understands.
+pub(crate) fn package(text: &str) -> Result<String, Bad> {
+    let name = text.split([':', '=', '/']).next().unwrap_or_default();
+    let name_fine = name.len() >= 2
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+    let rest_fine = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "+-.:=/~_".contains(c));
+    if name_fine && rest_fine && !name.ends_with('-') {
+        return Ok(text.to_owned());
+    }
+    Err(Bad::new(
+        format!("'{text}' is not the name of a Debian package"),
+        "lower-case letters, digits, '+', '-' and '.', such as containerd",
+    ))
+}
+
+/// Code name or suite of a Debian-like archive.
+pub(crate) fn suite(text: &str) -> Result<String, Bad> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fine) {
+        return Ok(text.to_owned());
+    }
+    Err(Bad::new(
+        format!("'{text}' is not a suite"),
+        "a code name such as trixie or noble",
+    ))
+}
+
+pub(crate) fn compression(text: &str) -> Result<Compression, Bad> {
+    let (name, level) = match text.split_once(':') {
+        Some((name, level)) => (name, Some(level.parse::<u32>().ok())),
+        None => (text, None),
+    };
+    let level_in = |default, range: std::ops::RangeInclusive<u32>| match level {
+        None => Some(default),
+        Some(level) => level.filter(|l| range.contains(l)),
+    };
+    let found = match name {
+        "zstd" => level_in(ZSTD_LEVEL, 1..=22).map(|level| Compression::Zstd { level }),
+        "gzip" => level_in(GZIP_LEVEL, 1..=9).map(|level| Compression::Gzip { level }),
+        "xz" if level.is_none() => Some(Compression::Xz),
+        _ => None,
+    };
+    found.ok_or_else(|| {
+        let mut bad = Bad::new(
+            format!("'{text}' is not a compression"),
+            "'zstd' or 'zstd:1' to 'zstd:22', 'gzip' or 'gzip:1' to 'gzip:9', or 'xz'",
+        );
+        bad.help = did_you_mean(name, ["zstd", "gzip", "xz"])
+            .filter(|_| !["zstd", "gzip", "xz"].contains(&name));
+        bad
+    })
+}
+
+/// A number of bytes with an optional suffix.
+pub(crate) fn size(text: &str) -> Result<u64, Bad> {
+    let (digits, factor) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(digits) if text.ends_with('K') => (digits, 1 << 10),
+        Some(digits) if text.ends_with('M') => (digits, 1 << 20),
+        Some(digits) => (digits, 1 << 30),
+        None => (text, 1),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(factor))
+        .ok_or_else(|| {
+            Bad::new(
+                format!("'{text}' is not a number of bytes"),
+                "digits with an optional K, M or G, such as 256K",
+            )
+        })
+}
+
+pub(crate) fn block_size(bytes: u64) -> Result<u32, Bad> {
+    match u32::try_from(bytes) {
+        Ok(size) if bytes.is_power_of_two() && BLOCK_SIZES.contains(&bytes) => Ok(size),
+        _ => Err(Bad::new(
+            format!("a SquashFS block can't have {bytes} bytes"),
+            "a power of two from 4K to 1M",
+        )),
+    }
+}
+
+/// Octal digits.
+pub(crate) fn mode_text(text: &str) -> Result<u32, Bad> {
+    i64::from_str_radix(text, 8)
+        .map_err(|_| mode_bad(text))
+        .and_then(|mode| mode_number(mode).map_err(|_| mode_bad(text)))
+}
+
+pub(crate) fn mode_number(mode: i64) -> Result<u32, Bad> {
+    u32::try_from(mode)
+        .ok()
+        .filter(|_| mode <= MAX_MODE)
+        .ok_or_else(|| mode_bad(&mode.to_string()))
+}
+
+fn mode_bad(text: &str) -> Bad {
+    Bad::new(
+        format!("'{text}' is not a file mode"),
+        "octal permissions such as \"0755\" or 0o755",
+    )
+}

@@ -1,0 +1,161 @@
+//! The infrastructure profile: what a user writes, read into a typed value.
+//!
+//! Reading goes through a closure, so that this module opens no file and no
+//! connection itself. The stages of [`load`] are: parse (TOML with the place of
+//! every value), merge (`extends`, then `--set`), check against the table of
+//! keys, typed values, rules over several keys. All problems are reported at
+//! once, each in the file that wrote the key.
+
+mod catalog;
+mod context;
+mod doc;
+mod keys;
+mod leaf;
+mod merge;
+mod model;
+mod parse;
+mod plan;
+mod problem;
+mod reader;
+mod schema;
+mod secret;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod validate;
+mod value;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::oci::digest::Digest;
+use problem::Report;
+use source::{Place, Sources};
+
+pub use catalog::{Catalog, CatalogError, Entry, Kind, Resolution, Wanted};
+pub use doc::reference;
+pub use model::{
+    AfterInstall, Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content,
+    ContentImage, Device, FileSpec, Firmware, Flavor, ImageTemplate, Install, InstallMode,
+    Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays,
+    PathTemplate, Profile, Provider, Registration, RegistryHost, Target, Var,
+};
+pub use plan::{ContentPlan, KubernetesPlan, PlanError};
+pub use problem::{Excerpt, Location, Problem, Problems};
+pub use secret::{REDACTED, Secret, SecretReader, SecretRef, Secrets};
+
+/// A `--set` argument as it was given: `key.path=value`. The value is TOML, or
+/// else a string; a part of the path with dots in it is put in double quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetOverride(pub String);
+
+/// What changes a profile from outside.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// `--set` arguments; a later one wins.
+    pub overrides: &'a [SetOverride],
+    /// Catalog files beside those that the profile names, which win over these.
+    pub catalogs: &'a [PathBuf],
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileRead {
+    /// As it was opened.
+    pub path: PathBuf,
+    /// Of its text.
+    pub digest: Digest,
+}
+
+/// A profile without problems, and what it was made from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The profile.
+    pub profile: Profile,
+    /// The built-in catalog with the user's entries.
+    pub catalog: Catalog,
+    /// All files read, in the order of reading: the entry file, what it
+    /// extends, catalogs.
+    pub files: Vec<FileRead>,
+    /// What is worth knowing though it is no problem.
+    pub notes: Vec<String>,
+    sources: Sources,
+    table: value::Table,
+}
+
+impl Loaded {
+    fn place(&self, path: &str) -> Place {
+        tree::place(&self.table, path)
+    }
+}
+
+/// Reads the profile at `entry` with all that it extends.
+///
+/// Relative paths in a file start from that file's directory, those in a
+/// `--set` argument from the current one.
+///
+/// # Errors
+/// Everything that is wrong, at once. After a syntax error only syntax errors.
+pub fn load(
+    entry: &Path,
+    options: &Options<'_>,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<Loaded, Problems> {
+    let mut loader = merge::Loader {
+        read,
+        sources: Sources::default(),
+        files: Vec::new(),
+    };
+    let report = Report::default();
+    let mut table = loader.chain(entry, &report);
+    loader.overrides(&mut table, options.overrides, &report);
+    if !report.is_empty() {
+        // Half a tree would only give problems that follow from the first.
+        report.finish(&loader.sources)?;
+    }
+    let report = Report::default();
+    let place = Place::whole(0);
+    schema::check(&keys::PROFILE, &table, place, &mut loader.sources, &report);
+    let catalog = catalogs(&mut loader, &table, options, &report)?;
+    let reader = reader::Reader::new(&table, &loader.sources, &report);
+    let profile = parse::profile(&reader);
+    let notes = validate::validate(&profile, &catalog, &table, &report);
+    report.finish(&loader.sources)?;
+    Ok(Loaded {
+        profile,
+        catalog,
+        files: loader.files,
+        notes,
+        sources: loader.sources,
+        table,
+    })
+}
+
+fn catalogs(
+    loader: &mut merge::Loader<'_>,
+    table: &value::Table,
+    options: &Options<'_>,
+    report: &Report,
+) -> Result<Catalog, Problems> {
+    let mut catalog = Catalog::builtin()?;
+    let named = {
+        let reader = reader::Reader::new(table, &loader.sources, report);
+        reader.paths("catalog")
+    };
+    let place = table.get("catalog").map(|e| e.node.place);
+    let outside = options.catalogs.iter().cloned().map(|path| (path, None));
+    let all: Vec<_> = named
+        .into_iter()
+        .map(|path| (path, place))
+        .chain(outside)
+        .collect();
+    for (path, wanted_by) in all {
+        if let Some((source, table)) = loader.file(&path, wanted_by, report) {
+            catalog.extend(source, &table, &mut loader.sources, report);
+        }
+    }
+    Ok(catalog)
+}

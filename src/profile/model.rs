@@ -1,0 +1,558 @@
+//! The typed profile. Names of fields are the keys of the TOML, paths are
+//! already joined to the directory of the file that wrote them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::secret::SecretRef;
+use crate::oci::digest::Digest;
+use crate::oci::reference::{ImageSource, ParseReferenceError, Reference};
+
+/// A profile that holds what the format's reference says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Profile {
+    /// What is built.
+    pub appliance: Appliance,
+    /// Central management.
+    pub registration: Option<Registration>,
+    /// The operating system.
+    pub os: Os,
+    /// The Kubernetes distribution.
+    pub kubernetes: Kubernetes,
+    /// Layers over the operating system, in order.
+    pub layers: Vec<LayerSpec>,
+    /// The network.
+    pub cni: Option<Component>,
+    /// The storage.
+    pub csi: Option<Component>,
+    /// The registry in the cluster.
+    pub registry: Option<Component>,
+    /// Further components.
+    pub addons: Vec<Component>,
+    /// Values for templates.
+    pub vars: BTreeMap<String, Var>,
+    /// The machine's configuration.
+    pub cloud_config: CloudConfig,
+    /// Directories laid over what is built.
+    pub overlays: Overlays,
+    /// How the ISO boots.
+    pub boot: Boot,
+    /// How the ISO installs.
+    pub install: Install,
+    /// The provider image.
+    pub provider: Provider,
+    /// Further content.
+    pub content: Content,
+    /// Settings by registry host.
+    pub registries: BTreeMap<String, RegistryHost>,
+    /// The form of the outputs.
+    pub output: Output,
+    /// Bounds on layers; `None` means isoforge's own.
+    pub limits: Limits,
+}
+
+/// `[appliance]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Appliance {
+    /// Fit for a path component of an OCI repository.
+    pub name: String,
+    /// Fit for an OCI tag once `+` is `_`.
+    pub version: String,
+    /// At least one, no two the same.
+    pub arch: Vec<Arch>,
+    /// Who manages the machines.
+    pub mode: Mode,
+}
+
+/// A processor architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// x86-64.
+    Amd64,
+    /// 64-bit Arm.
+    Arm64,
+}
+
+impl Arch {
+    /// The name that Debian, Go and OCI platforms use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who manages the machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// They themselves.
+    Local,
+    /// A central service that they register with.
+    Central,
+}
+
+/// `[registration]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Registration {
+    /// Host name or https URL.
+    pub endpoint: String,
+    /// The registration token.
+    pub token: SecretRef,
+    /// Project to join.
+    pub project: Option<String>,
+}
+
+/// `[os]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Os {
+    /// Whose installer and layout.
+    pub flavor: Flavor,
+    /// Such as `ubuntu`.
+    pub distribution: String,
+    /// Such as `22.04`.
+    pub version: String,
+    /// Where it comes from.
+    pub source: OsSource,
+    /// FIPS mode.
+    pub fips: bool,
+}
+
+/// Whose installer and disk layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flavor {
+    /// The image brings its installer.
+    Kairos,
+    /// isoforge's.
+    Appliance,
+}
+
+/// Where the operating system comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OsSource {
+    /// An OCI image.
+    Image(ImageTemplate),
+    /// A root file system archive.
+    Rootfs(PathTemplate),
+    /// Made from packages.
+    Bootstrap(Bootstrap),
+}
+
+/// `os.bootstrap`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bootstrap {
+    /// Code name of the release.
+    pub suite: String,
+    /// Packages beside the variant's.
+    pub packages: Vec<String>,
+    /// URLs or lines of sources.list; empty: Debian's mirror.
+    pub mirror: Vec<String>,
+    /// Such as `main`.
+    pub components: Vec<String>,
+    /// Keyring of the archive.
+    pub keyring: Option<PathBuf>,
+    /// mmdebstrap's variant.
+    pub variant: String,
+}
+
+/// What a text with placeholders is filled in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// Fills `{arch}`.
+    pub arch: Arch,
+    /// The Kubernetes version; fills `{version}`.
+    pub version: &'a str,
+}
+
+impl Target<'_> {
+    /// `text` with its placeholders filled in.
+    #[must_use]
+    pub fn fill(&self, text: &str) -> String {
+        text.replace("{arch}", self.arch.as_str())
+            .replace("{version}", self.version)
+    }
+
+    /// Like [`Self::fill`] for image references, whose tags can't have a `+`.
+    pub(super) fn fill_tag(&self, text: &str) -> String {
+        text.replace("{arch}", self.arch.as_str())
+            .replace("{version}", &self.version.replace('+', "_"))
+    }
+}
+
+/// The name of an image with placeholders `{arch}` and, for Kubernetes,
+/// `{version}`. Loading has checked that it can be expanded for every target of
+/// the profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub struct ImageTemplate {
+    pub(super) text: String,
+    /// What relative paths start from.
+    pub(super) directory: PathBuf,
+}
+
+impl ImageTemplate {
+    /// The image for `target`.
+    ///
+    /// # Errors
+    /// The text names no image; never for a loaded profile and its own targets.
+    pub fn expand(&self, target: Target<'_>) -> Result<ImageSource, ParseReferenceError> {
+        let source: ImageSource = target.fill_tag(&self.text).parse()?;
+        Ok(source.resolve_from(&self.directory))
+    }
+}
+
+impl From<ImageTemplate> for String {
+    fn from(template: ImageTemplate) -> Self {
+        template.text
+    }
+}
+
+/// A path with placeholders `{arch}` and, for Kubernetes, `{version}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub struct PathTemplate {
+    pub(super) text: String,
+    pub(super) directory: PathBuf,
+}
+
+impl PathTemplate {
+    /// The path for `target`.
+    #[must_use]
+    pub fn expand(&self, target: Target<'_>) -> PathBuf {
+        self.directory.join(target.fill(&self.text))
+    }
+
+    /// What relative paths start from.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+impl From<PathTemplate> for String {
+    fn from(template: PathTemplate) -> Self {
+        template.text
+    }
+}
+
+/// `[kubernetes]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kubernetes {
+    /// Such as `pxk-e`.
+    pub distribution: String,
+    /// At least one, no two the same; the ISO installs the first.
+    pub versions: Vec<String>,
+    /// From `image`, `archive` and `layers`, in this order.
+    pub layers: Vec<LayerSpec>,
+    /// Debian packages.
+    pub packages: Vec<String>,
+    /// Files by URL.
+    pub files: Vec<FileSpec>,
+    /// Content images instead of the catalog's.
+    pub images: Option<Vec<String>>,
+    /// Globs over image references.
+    pub exclude_images: Vec<String>,
+}
+
+impl Kubernetes {
+    /// Whether the profile itself says where Kubernetes comes from.
+    #[must_use]
+    pub fn has_source(&self) -> bool {
+        !(self.layers.is_empty() && self.packages.is_empty() && self.files.is_empty())
+    }
+}
+
+/// A layer laid over the operating system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LayerSpec {
+    /// Where it comes from.
+    pub source: LayerSource,
+    /// Globs over paths without a leading slash; empty: everything.
+    pub include: Vec<String>,
+    /// Globs over paths without a leading slash.
+    pub exclude: Vec<String>,
+    /// Whether it goes into the ISO's root.
+    pub iso: bool,
+    /// Whether it goes into the provider image.
+    pub provider: bool,
+    /// Only for this architecture.
+    pub arch: Option<Arch>,
+}
+
+impl LayerSpec {
+    /// Whether it is for `arch`.
+    #[must_use]
+    pub fn is_for(&self, arch: Arch) -> bool {
+        self.arch.is_none_or(|only| only == arch)
+    }
+}
+
+/// Where a layer comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerSource {
+    /// All layers of an image.
+    Image(ImageTemplate),
+    /// A tar archive.
+    Archive(PathTemplate),
+    /// A directory.
+    Folder(PathTemplate),
+}
+
+/// A file by URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileSpec {
+    /// With placeholders `{arch}` and `{version}`; [`Target::fill`] fills them.
+    pub url: String,
+    /// Digest of the file.
+    pub sha256: Digest,
+    /// Absolute path in the root file system, normalized.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Only for this architecture.
+    pub arch: Option<Arch>,
+}
+
+impl FileSpec {
+    /// Whether it is for `arch`.
+    #[must_use]
+    pub fn is_for(&self, arch: Arch) -> bool {
+        self.arch.is_none_or(|only| only == arch)
+    }
+}
+
+/// `[cni]`, `[csi]`, `[registry]` or one of `[[addons]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Component {
+    /// Name in the catalog.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Images instead of the catalog's.
+    pub images: Option<Vec<String>>,
+    /// Globs over image references.
+    pub exclude_images: Vec<String>,
+}
+
+/// A value of `[vars]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Var {
+    /// A string, or a date or time as text.
+    Text(String),
+    /// An integer.
+    Integer(i64),
+    /// A float.
+    Float(f64),
+    /// A boolean.
+    Flag(bool),
+    /// An array.
+    List(Vec<Var>),
+    /// A table.
+    Table(BTreeMap<String, Var>),
+    /// A secret.
+    Secret(SecretRef),
+}
+
+/// `[cloud_config]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloudConfig {
+    /// The built-in template.
+    Builtin,
+    /// A template.
+    Template(PathBuf),
+    /// A finished file, taken unchanged.
+    File(PathBuf),
+}
+
+/// `[overlays]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Overlays {
+    /// Over the root file system, in order.
+    pub rootfs: Vec<PathBuf>,
+    /// Over the ISO's tree, in order.
+    pub iso: Vec<PathBuf>,
+}
+
+/// `[boot]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Boot {
+    /// As written; see [`Profile::firmware`].
+    pub firmware: Vec<Firmware>,
+    /// As written; see [`Profile::kernel_cmdline_extra`].
+    pub cmdline: Vec<String>,
+    /// Until the menu's default is booted.
+    pub timeout_seconds: u32,
+    /// Title of the menu's entries.
+    pub title: Option<String>,
+}
+
+/// Firmware that an ISO boots under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// PC BIOS, amd64 only.
+    Bios,
+    /// UEFI.
+    Uefi,
+}
+
+/// `[install]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Install {
+    /// Where to.
+    pub device: Device,
+    /// Which installer the menu boots by default.
+    pub mode: InstallMode,
+    /// What follows.
+    pub after: AfterInstall,
+}
+
+/// The disk to install to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub enum Device {
+    /// The installer chooses.
+    Auto,
+    /// A path below `/dev`.
+    Path(String),
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::Auto => "auto".to_owned(),
+            Device::Path(path) => path,
+        }
+    }
+}
+
+/// Which installer the menu boots by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstallMode {
+    /// It asks.
+    Interactive,
+    /// It does not.
+    Unattended,
+}
+
+/// What a machine does once it is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterInstall {
+    /// Boots the installed system.
+    Reboot,
+    /// Turns itself off.
+    Poweroff,
+    /// Stays.
+    None,
+}
+
+/// `[provider]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Provider {
+    /// Repository without tag, such as `registry.example/edge/ubuntu`.
+    pub repository: String,
+}
+
+/// `[content]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Content {
+    /// References with the placeholder `{arch}`.
+    pub images: Vec<String>,
+}
+
+/// `[registries."host"]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RegistryHost {
+    /// `host[:port][/path]` that is asked instead.
+    pub mirror: Option<String>,
+}
+
+/// `[output]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Output {
+    /// Of the SquashFS.
+    pub compression: Compression,
+    /// Of the SquashFS, in bytes: a power of two from 4 KiB to 1 MiB.
+    pub block_size: u32,
+    /// Of our layers of the provider image.
+    pub layer_compression: LayerCodec,
+}
+
+/// Compression of the SquashFS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub enum Compression {
+    /// Level 1 to 22.
+    Zstd {
+        /// The level.
+        level: u32,
+    },
+    /// Level 1 to 9.
+    Gzip {
+        /// The level.
+        level: u32,
+    },
+    /// Its one setting.
+    Xz,
+}
+
+impl From<Compression> for String {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::Zstd { level } => format!("zstd:{level}"),
+            Compression::Gzip { level } => format!("gzip:{level}"),
+            Compression::Xz => "xz".to_owned(),
+        }
+    }
+}
+
+/// Compression of the layers that isoforge makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerCodec {
+    /// Read by everything.
+    Gzip,
+    /// Smaller and faster; some readers refuse it.
+    Zstd,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Entries of a layer.
+    pub entries: Option<u64>,
+    /// Bytes of a path.
+    pub path_length: Option<u64>,
+    /// Bytes of a layer, decompressed.
+    pub layer_bytes: Option<u64>,
+    /// Bytes that one compressed byte may become.
+    pub ratio: Option<u64>,
+}
+
+/// An image that the ISO carries, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ContentImage {
+    /// The image.
+    pub reference: Reference,
+    /// Such as `cni calico 3.29.2`, or `content` for the profile's own list.
+    pub needed_by: String,
+}

@@ -1,0 +1,339 @@
+//! What the stages ask a profile for: names and tags, the kernel command line,
+//! where Kubernetes comes from, and which images the ISO carries.
+
+use std::collections::BTreeSet;
+
+use globset::{Glob, GlobMatcher};
+
+use super::Loaded;
+use super::catalog::{Catalog, CatalogError, Kind, Resolution, Wanted, fill_files};
+use super::model::{Arch, Component, ContentImage, FileSpec, Firmware, LayerSpec, Profile, Target};
+use crate::error::{Class, Diagnose};
+use crate::oci::reference::ParseReferenceError;
+
+/// The kernel's switch for FIPS mode.
+const FIPS_ARGUMENT: &str = "fips=1";
+/// Whom images are for that the profile lists itself.
+const OWN_LIST: &str = "content";
+
+impl Profile {
+    /// `<name>-<version>`, the name of the output directory.
+    #[must_use]
+    pub fn base_name(&self) -> String {
+        format!("{}-{}", self.appliance.name, self.appliance.version)
+    }
+
+    /// `<name>-<version>`, with the architecture where there are several.
+    #[must_use]
+    pub fn output_name(&self, arch: Arch) -> String {
+        match self.appliance.arch.len() {
+            1 => self.base_name(),
+            _ => format!("{}-{arch}", self.base_name()),
+        }
+    }
+
+    /// The provider image's tag for a Kubernetes version, `+` as `_`.
+    #[must_use]
+    pub fn provider_tag(&self, kubernetes_version: &str) -> String {
+        format!(
+            "{}-{kubernetes_version}-{}",
+            self.kubernetes.distribution, self.appliance.version
+        )
+        .replace('+', "_")
+    }
+
+    /// Repository and tag of the provider image for a Kubernetes version.
+    #[must_use]
+    pub fn provider_reference(&self, kubernetes_version: &str) -> String {
+        format!(
+            "{}:{}",
+            self.provider.repository,
+            self.provider_tag(kubernetes_version)
+        )
+    }
+
+    /// Arguments that the profile adds to the kernel command line, in order.
+    #[must_use]
+    pub fn kernel_cmdline_extra(&self) -> Vec<String> {
+        let given = self.boot.cmdline.iter().map(String::as_str);
+        let fips = self.os.fips && !self.boot.cmdline.iter().any(|a| a == FIPS_ARGUMENT);
+        given
+            .chain(fips.then_some(FIPS_ARGUMENT))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Firmware that the ISO for `arch` boots under: only amd64 has a BIOS.
+    #[must_use]
+    pub fn firmware(&self, arch: Arch) -> Vec<Firmware> {
+        let fits = |f: &Firmware| arch == Arch::Amd64 || *f != Firmware::Bios;
+        self.boot.firmware.iter().copied().filter(fits).collect()
+    }
+
+    /// Title of the boot menu's entries.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let default = || format!("{} {}", self.appliance.name, self.appliance.version);
+        self.boot.title.clone().unwrap_or_else(default)
+    }
+
+    /// The Kubernetes version that the ISO installs.
+    #[must_use]
+    pub fn iso_version(&self) -> &str {
+        self.kubernetes.versions.first().map_or("", String::as_str)
+    }
+
+    /// What placeholders of the ISO for `arch` are filled in with.
+    #[must_use]
+    pub fn iso_target(&self, arch: Arch) -> Target<'_> {
+        Target {
+            arch,
+            version: self.iso_version(),
+        }
+    }
+
+    /// All components with their kinds, in the order of a profile.
+    pub fn components(&self) -> impl Iterator<Item = (Kind, &Component)> {
+        let named = [
+            (Kind::Cni, &self.cni),
+            (Kind::Csi, &self.csi),
+            (Kind::Registry, &self.registry),
+        ];
+        named
+            .into_iter()
+            .filter_map(|(kind, component)| Some((kind, component.as_ref()?)))
+            .chain(self.addons.iter().map(|c| (Kind::Addon, c)))
+    }
+
+    pub(super) fn wanted<'a>(&self, kind: Kind, name: &'a str, version: &'a str) -> Wanted<'a> {
+        Wanted {
+            kind,
+            name,
+            version,
+            fips: self.os.fips,
+        }
+    }
+
+    pub(super) fn kubernetes_entry(
+        &self,
+        catalog: &Catalog,
+        target: Target<'_>,
+    ) -> Result<Resolution, CatalogError> {
+        catalog.resolve(
+            self.wanted(
+                Kind::Kubernetes,
+                &self.kubernetes.distribution,
+                target.version,
+            ),
+            target.arch,
+        )
+    }
+}
+
+/// Where one version of Kubernetes comes from, on one architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubernetesPlan {
+    /// Layers, in order.
+    pub layers: Vec<LayerSpec>,
+    /// Debian packages; then the operating system is made by `bootstrap`.
+    pub packages: Vec<String>,
+    /// Files, placeholders of their URLs filled in.
+    pub files: Vec<FileSpec>,
+    /// The catalog's source, where it is not the profile that names these.
+    pub catalog_source: Option<String>,
+}
+
+/// The images that the ISO carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContentPlan {
+    /// In the order of the profile, none twice.
+    pub images: Vec<ContentImage>,
+    /// What `exclude_images` left out.
+    pub left_out: Vec<ContentImage>,
+}
+
+/// Why a plan can't be made; loading has checked that it can for the profile's
+/// own architectures and versions.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A component is not in the catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A text names no image.
+    #[error(transparent)]
+    Reference(#[from] ParseReferenceError),
+    /// Nothing says where Kubernetes comes from.
+    #[error("nothing says where '{distribution}' {version} comes from")]
+    NoKubernetesSource {
+        /// `kubernetes.distribution`.
+        distribution: String,
+        /// The version.
+        version: String,
+        /// What the catalog asks for.
+        required: Option<String>,
+    },
+}
+
+impl Diagnose for PlanError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Catalog(error) => error.class(),
+            Self::Reference(error) => error.class(),
+            Self::NoKubernetesSource { .. } => Class::Profile,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Catalog(error) => error.hint(),
+            Self::Reference(error) => error.hint(),
+            Self::NoKubernetesSource { required, .. } => {
+                Some(required.clone().unwrap_or_else(|| {
+                    "name 'image', 'archive', 'layers', 'packages' or 'files' in [kubernetes]"
+                        .to_owned()
+                }))
+            }
+        }
+    }
+}
+
+impl Loaded {
+    /// Where Kubernetes comes from: what the profile says, else the catalog.
+    ///
+    /// # Errors
+    /// Neither says it.
+    pub fn kubernetes_plan(&self, target: Target<'_>) -> Result<KubernetesPlan, PlanError> {
+        kubernetes_plan(&self.profile, &self.catalog, target)
+    }
+
+    /// The images that the ISO for `arch` carries: those of every component, of
+    /// every Kubernetes version and of `[content]`.
+    ///
+    /// # Errors
+    /// A component is not in the catalog.
+    pub fn content_plan(&self, arch: Arch) -> Result<ContentPlan, PlanError> {
+        let profile = &self.profile;
+        let mut plan = Collector::default();
+        for version in &profile.kubernetes.versions {
+            let target = Target { arch, version };
+            let images = kubernetes_images(profile, &self.catalog, target)?;
+            let by = format!("kubernetes {} {version}", profile.kubernetes.distribution);
+            plan.add(&images, &profile.kubernetes.exclude_images, &by)?;
+        }
+        for (kind, component) in profile.components() {
+            let images = component_images(profile, &self.catalog, kind, component, arch)?;
+            let by = format!("{} {} {}", kind.key(), component.name, component.version);
+            plan.add(&images, &component.exclude_images, &by)?;
+        }
+        let target = profile.iso_target(arch);
+        let own: Vec<_> = profile
+            .content
+            .images
+            .iter()
+            .map(|i| target.fill_tag(i))
+            .collect();
+        plan.add(&own, &[], OWN_LIST)?;
+        Ok(plan.done)
+    }
+}
+
+pub(super) fn kubernetes_plan(
+    profile: &Profile,
+    catalog: &Catalog,
+    target: Target<'_>,
+) -> Result<KubernetesPlan, PlanError> {
+    let kubernetes = &profile.kubernetes;
+    if kubernetes.has_source() {
+        let layers = kubernetes.layers.iter().filter(|l| l.is_for(target.arch));
+        return Ok(KubernetesPlan {
+            layers: layers.cloned().collect(),
+            packages: kubernetes.packages.clone(),
+            files: fill_files(&kubernetes.files, target),
+            catalog_source: None,
+        });
+    }
+    let found = profile.kubernetes_entry(catalog, target)?;
+    if !found.has_source() {
+        return Err(PlanError::NoKubernetesSource {
+            distribution: kubernetes.distribution.clone(),
+            version: target.version.to_owned(),
+            required: found.required_from_user,
+        });
+    }
+    Ok(KubernetesPlan {
+        layers: found.layers,
+        packages: found.packages,
+        files: found.files,
+        catalog_source: Some(found.source),
+    })
+}
+
+/// A distribution that the catalog does not know brings its images itself, if
+/// the profile says where it comes from.
+pub(super) fn kubernetes_images(
+    profile: &Profile,
+    catalog: &Catalog,
+    target: Target<'_>,
+) -> Result<Vec<String>, CatalogError> {
+    if let Some(images) = &profile.kubernetes.images {
+        return Ok(images.iter().map(|i| target.fill_tag(i)).collect());
+    }
+    match profile.kubernetes_entry(catalog, target) {
+        Ok(found) => Ok(found.images),
+        Err(CatalogError::UnknownName { .. } | CatalogError::UnknownVersion { .. })
+            if profile.kubernetes.has_source() =>
+        {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn component_images(
+    profile: &Profile,
+    catalog: &Catalog,
+    kind: Kind,
+    component: &Component,
+    arch: Arch,
+) -> Result<Vec<String>, CatalogError> {
+    if let Some(images) = &component.images {
+        let target = profile.iso_target(arch);
+        return Ok(images.iter().map(|i| target.fill_tag(i)).collect());
+    }
+    let wanted = profile.wanted(kind, &component.name, &component.version);
+    Ok(catalog.resolve(wanted, arch)?.images)
+}
+
+/// The matcher of a glob that loading has checked.
+pub(super) fn matcher(glob: &str) -> Option<GlobMatcher> {
+    Glob::new(glob).ok().map(|g| g.compile_matcher())
+}
+
+#[derive(Default)]
+struct Collector {
+    done: ContentPlan,
+    seen: BTreeSet<String>,
+}
+
+impl Collector {
+    fn add(
+        &mut self,
+        images: &[String],
+        exclude: &[String],
+        needed_by: &str,
+    ) -> Result<(), ParseReferenceError> {
+        let exclude: Vec<_> = exclude.iter().filter_map(|g| matcher(g)).collect();
+        for text in images {
+            let image = ContentImage {
+                reference: text.parse()?,
+                needed_by: needed_by.to_owned(),
+            };
+            if exclude.iter().any(|g| g.is_match(text)) {
+                self.done.left_out.push(image);
+            } else if self.seen.insert(image.reference.to_string()) {
+                self.done.images.push(image);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! The texts that a profile was read from, and places in them.
+
+use std::path::{Path, PathBuf};
+
+use super::problem::{Excerpt, Location};
+
+/// Shown in place of a secret that was written in plain text.
+const REDACTED: &str = "[redacted]";
+
+/// A range of bytes in one of [`Sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) source: usize,
+    pub(crate) start: usize,
+    /// First byte after the range; a range that ends at 0 means the whole source.
+    pub(crate) end: usize,
+}
+
+impl Place {
+    pub(crate) fn whole(source: usize) -> Self {
+        Self {
+            source,
+            start: 0,
+            end: 0,
+        }
+    }
+
+    pub(crate) fn new(source: usize, span: std::ops::Range<usize>) -> Self {
+        Self {
+            source,
+            start: span.start,
+            end: span.end,
+        }
+    }
+}
+
+/// Where a text came from.
+#[derive(Debug, Clone)]
+enum Name {
+    File(PathBuf),
+    /// The n-th `--set`, counted from 1.
+    Argument(usize),
+}
+
+#[derive(Debug, Clone)]
+struct Source {
+    name: Name,
+    text: String,
+}
+
+/// All texts in the order of reading: the entry file first, then what it
+/// extends, then the `--set` arguments, then catalogs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sources {
+    list: Vec<Source>,
+    secrets: Vec<Place>,
+}
+
+impl Sources {
+    pub(crate) fn add_file(&mut self, path: &Path, text: String) -> usize {
+        self.add(Name::File(path.to_owned()), text)
+    }
+
+    pub(crate) fn add_argument(&mut self, number: usize, text: String) -> usize {
+        self.add(Name::Argument(number), text)
+    }
+
+    fn add(&mut self, name: Name, text: String) -> usize {
+        self.list.push(Source { name, text });
+        self.list.len() - 1
+    }
+
+    /// The directory that relative paths written in `source` start from: that
+    /// of the file, or the current one for an argument.
+    pub(crate) fn directory(&self, source: usize) -> &Path {
+        match self.list.get(source).map(|s| &s.name) {
+            Some(Name::File(path)) => path.parent().unwrap_or(Path::new("")),
+            _ => Path::new(""),
+        }
+    }
+
+    /// From now on the text at `place` is not shown.
+    pub(crate) fn hide(&mut self, place: Place) {
+        self.secrets.push(place);
+    }
+
+    /// `place` as people read it.
+    pub(crate) fn location(&self, place: Place) -> Option<Location> {
+        let source = self.list.get(place.source)?;
+        let origin = match &source.name {
+            Name::File(path) => path.display().to_string(),
+            Name::Argument(n) => format!("--set argument {n}"),
+        };
+        let excerpt = (place.end > 0).then(|| {
+            let (line, excerpt) = self.excerpt(&source.text, place);
+            Excerpt {
+                line: matches!(source.name, Name::File(_)).then_some(line),
+                ..excerpt
+            }
+        });
+        Some(Location { origin, excerpt })
+    }
+
+    /// The line's number, counted from 1, and the excerpt without it.
+    fn excerpt(&self, text: &str, place: Place) -> (usize, Excerpt) {
+        let start = floor_boundary(text, place.start);
+        let (before, after) = text.split_at_checked(start).unwrap_or((text, ""));
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        let line_end = after.find('\n').map_or(text.len(), |i| start + i);
+        let line_text = text.get(line_start..line_end).unwrap_or_default();
+        let end = floor_boundary(text, place.end.clamp(start, line_end));
+        let shown = self.hidden(place.source, line_start, line_text);
+        let count = |from, to| text.get(from..to).unwrap_or_default().chars().count();
+        let line = before.matches('\n').count() + 1;
+        let excerpt = Excerpt {
+            line: None,
+            column: count(line_start, start) + 1,
+            width: count(start, end).max(1),
+            text: shown
+                .trim_end()
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect(),
+        };
+        (line, excerpt)
+    }
+
+    /// `line`, which starts at byte `offset` of its source, without secrets.
+    fn hidden(&self, source: usize, offset: usize, line: &str) -> String {
+        let mut spans: Vec<_> = self
+            .secrets
+            .iter()
+            .filter(|s| s.source == source && s.end > offset && s.start < offset + line.len())
+            .map(|s| {
+                (
+                    s.start.saturating_sub(offset),
+                    (s.end - offset).min(line.len()),
+                )
+            })
+            .collect();
+        spans.sort_unstable();
+        let mut shown = String::new();
+        let mut at = 0;
+        for (start, end) in spans {
+            shown.push_str(line.get(at..start).unwrap_or_default());
+            shown.push_str(REDACTED);
+            at = at.max(end);
+        }
+        shown.push_str(line.get(at..).unwrap_or_default());
+        shown
+    }
+}
+
+/// The character boundary at or before byte `at`.
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at)
+        .rev()
+        .find(|&i| text.is_char_boundary(i))
+        .unwrap_or(0)
+}

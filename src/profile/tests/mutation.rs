@@ -1,0 +1,107 @@
+//! No text, however broken, makes the reader panic, and every problem can be
+//! printed.
+
+use super::*;
+
+const DEMO: &str = include_str!("../../../profiles/demo.toml");
+const ROUNDS: u64 = 3000;
+
+/// The generator of Steele, Lea and Flood's SplitMix.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+}
+
+const SCRAPS: [&str; 16] = [
+    "\"",
+    "[",
+    "]",
+    "{",
+    "}",
+    "=",
+    "\n",
+    "+",
+    "é",
+    "{arch}",
+    "[[layers]]\n",
+    "'",
+    "\\u",
+    "-1",
+    "1e999",
+    "\u{7f}",
+];
+
+fn mutate(random: &mut Random, text: &str) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for _ in 0..=random.below(4) {
+        let at = random.below(chars.len());
+        match random.below(4) {
+            0 => chars.truncate(at),
+            1 => {
+                let end = (at + random.below(12)).min(chars.len());
+                chars.drain(at..end);
+            }
+            2 => {
+                let scrap = SCRAPS[random.below(SCRAPS.len())];
+                chars.splice(at..at, scrap.chars());
+            }
+            _ => {
+                let from = random.below(chars.len());
+                let end = (from + random.below(40)).min(chars.len());
+                let copied = chars[from..end].to_vec();
+                chars.splice(at..at, copied);
+            }
+        }
+        if chars.is_empty() {
+            break;
+        }
+    }
+    chars.into_iter().collect()
+}
+
+fn try_load(files: &[(&str, &str)], sets: &[&str]) -> bool {
+    match load_files(files, sets) {
+        Ok(_) => true,
+        Err(problems) => {
+            assert!(!problems.list().is_empty());
+            assert!(problems.to_string().starts_with("error: "));
+            false
+        }
+    }
+}
+
+#[test]
+fn every_truncation_is_survived() {
+    for (end, _) in DEMO.char_indices().step_by(3) {
+        try_load(&[("p/main.toml", &DEMO[..end])], &[]);
+    }
+}
+
+#[test]
+fn mutations_are_survived() {
+    let mut random = Random(20_250);
+    let mut right = 0;
+    for _ in 0..ROUNDS {
+        let main = mutate(&mut random, DEMO);
+        right += u64::from(try_load(&[("p/main.toml", &main)], &[]));
+        let over = format!(
+            "extends = \"base.toml\"\n{}",
+            mutate(&mut random, "\"+x\" = [1]\n[os]\nfips = true\n")
+        );
+        let set = mutate(&mut random, "registries.\"quay.io\".mirror=[\"x\"]");
+        try_load(&[("p/main.toml", &over), ("p/base.toml", DEMO)], &[&set]);
+    }
+    // Some mutations hit comments; if all were refused the test would see nothing else.
+    assert!(right > 0 && right < ROUNDS, "{right}");
+}

@@ -1,0 +1,152 @@
+//! TOML as a tree of owned values, each with the place that wrote it.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Draft, Report};
+use super::source::Place;
+
+/// A value and where it was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
+}
+
+/// What TOML can say.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Flag(bool),
+    /// Date and time keep their text; no key wants them, variables may.
+    Datetime(String),
+    List(Vec<Node>),
+    Table(Table),
+}
+
+/// A key's place and its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: Place,
+    pub(crate) node: Node,
+}
+
+/// Keys in alphabetical order; the order of writing has no meaning.
+pub(crate) type Table = BTreeMap<String, Entry>;
+
+impl Value {
+    /// The type's name with its article, for messages.
+    pub(crate) fn describe(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a string",
+            Self::Integer(_) => "an integer",
+            Self::Float(_) => "a float",
+            Self::Flag(_) => "a boolean",
+            Self::Datetime(_) => "a date or time",
+            Self::List(_) => "an array",
+            Self::Table(_) => "a table",
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn table(&self) -> Option<&Table> {
+        match self {
+            Self::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn list(&self) -> Option<&[Node]> {
+        match self {
+            Self::List(list) => Some(list),
+            _ => None,
+        }
+    }
+}
+
+/// Parses a document; syntax errors, all of them, go to `report`.
+pub(crate) fn parse(source: usize, text: &str, report: &Report) -> Table {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let span = error.span().unwrap_or(0..text.len());
+        // An empty span at the end of the text still has to be seen.
+        let place = Place::new(source, span.start..span.end.max(span.start + 1));
+        report.add(Draft::new(place, format!("not TOML: {}", error.message())));
+    }
+    convert_table(source, document.get_ref(), report)
+}
+
+/// Parses one value as `--set` writes it; `None` where it is not TOML.
+pub(crate) fn parse_value(
+    source: usize,
+    text: &str,
+    offset: usize,
+    report: &Report,
+) -> Option<Node> {
+    let value = DeValue::parse(text).ok()?;
+    let mut node = convert(source, &value, report);
+    shift(&mut node, offset);
+    Some(node)
+}
+
+fn shift(node: &mut Node, offset: usize) {
+    node.place.start += offset;
+    node.place.end += offset;
+    match &mut node.value {
+        Value::List(list) => list.iter_mut().for_each(|n| shift(n, offset)),
+        Value::Table(table) => {
+            for entry in table.values_mut() {
+                entry.key.start += offset;
+                entry.key.end += offset;
+                shift(&mut entry.node, offset);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn convert_table(source: usize, table: &DeTable<'_>, report: &Report) -> Table {
+    table
+        .iter()
+        .map(|(key, value)| {
+            let entry = Entry {
+                key: Place::new(source, key.span()),
+                node: convert(source, value, report),
+            };
+            (key.get_ref().to_string(), entry)
+        })
+        .collect()
+}
+
+/// The parser bounds nesting, so recursion is bounded too.
+fn convert(source: usize, value: &Spanned<DeValue<'_>>, report: &Report) -> Node {
+    let place = Place::new(source, value.span());
+    let value = match value.get_ref() {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(i) => {
+            let number = i64::from_str_radix(i.as_str(), i.radix()).unwrap_or_else(|_| {
+                report.add(Draft::new(place, "the integer does not fit 64 bits"));
+                0
+            });
+            Value::Integer(number)
+        }
+        DeValue::Float(f) => Value::Float(f.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(flag) => Value::Flag(*flag),
+        DeValue::Datetime(d) => Value::Datetime(d.to_string()),
+        DeValue::Array(list) => {
+            Value::List(list.iter().map(|v| convert(source, v, report)).collect())
+        }
+        DeValue::Table(table) => Value::Table(convert_table(source, table, report)),
+    };
+    Node { place, value }
+}
