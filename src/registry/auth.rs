@@ -1,0 +1,215 @@
+//! Authentication to one repository: answers challenges, keeps what works.
+//!
+//! Flow: a request is made with the authorization that worked last, or with
+//! none. On 401 the challenge is answered with Basic credentials or a token
+//! from the token service, and the request is made once more. Requests of
+//! several threads share one token.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+
+use super::challenge::{Challenge, basic};
+use super::config::Endpoint;
+use super::credentials::{self, Credentials};
+use super::error::Error;
+use super::secret::Secret;
+use super::transport::{Call, Reply, Transport};
+use super::url::{Origin, ShownUrl, encode};
+
+/// Largest answer of a token service accepted.
+const MAX_TOKEN_BYTES: u64 = 1024 * 1024;
+const CLIENT_ID: &str = "isoforge";
+
+/// The authorization for one repository.
+#[derive(Debug)]
+pub(super) struct Auth {
+    endpoint: Endpoint,
+    files: Vec<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What to send.
+    header: Option<Arc<Secret>>,
+    /// Whether it is made from the user's credentials.
+    authenticated: bool,
+    /// The user's credentials, once looked up.
+    credentials: Option<Option<Credentials>>,
+}
+
+impl Auth {
+    pub(super) fn new(endpoint: Endpoint, files: Vec<PathBuf>) -> Self {
+        Self {
+            endpoint,
+            files,
+            state: Mutex::default(),
+        }
+    }
+
+    /// What to send with the next request.
+    pub(super) fn header(&self) -> Option<Arc<Secret>> {
+        self.lock().header.clone()
+    }
+
+    /// The error for a request that was refused.
+    pub(super) fn denied(&self, reply: Reply) -> Error {
+        Error::Denied {
+            url: ShownUrl::of(&reply.url),
+            host: self.endpoint.credential_host.clone(),
+            authenticated: self.lock().authenticated,
+            answer: reply.into_answer(),
+        }
+    }
+
+    /// Answers `challenge`, which a request with `used` as authorization got,
+    /// and gives what to send instead; `None` where there is nothing better.
+    pub(super) fn answer(
+        &self,
+        transport: &Transport,
+        url: &str,
+        challenge: &Challenge,
+        used: Option<&Arc<Secret>>,
+    ) -> Result<Option<Arc<Secret>>, Error> {
+        // Held while the token is fetched, so that one thread does it for all.
+        let mut state = self.lock();
+        if state.header.is_some() && state.header.as_ref() != used {
+            return Ok(state.header.clone());
+        }
+        let credentials = match &state.credentials {
+            Some(known) => known.clone(),
+            None => {
+                let endpoint = &self.endpoint;
+                let found = credentials::find(
+                    &self.files,
+                    &endpoint.credential_host,
+                    &endpoint.repository,
+                )?;
+                state.credentials = Some(found.clone());
+                found
+            }
+        };
+        let header = match challenge {
+            Challenge::Basic => match &credentials {
+                Some(Credentials::Password { user, password }) => Some(basic(user, password)),
+                _ => None,
+            },
+            Challenge::Bearer {
+                realm,
+                service,
+                scope,
+            } => {
+                self.check_realm(url, realm)?;
+                let query = self.query(service.as_deref(), scope.as_deref());
+                let token = fetch_token(transport, realm, &query, credentials.as_ref())?;
+                Some(Secret::new(format!("Bearer {}", token.reveal())))
+            }
+        };
+        let header = header.map(Arc::new).filter(|header| Some(header) != used);
+        if header.is_some() {
+            state.authenticated = credentials.is_some();
+            state.header.clone_from(&header);
+        }
+        Ok(header)
+    }
+
+    /// A registry that is asked over TLS must not send us to a token service
+    /// without.
+    fn check_realm(&self, url: &str, realm: &str) -> Result<(), Error> {
+        let problem = match Origin::of(realm) {
+            None => "its realm is no URL",
+            Some(origin) if !origin.https && !self.endpoint.plain_http => {
+                "its token service speaks plain HTTP"
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(Error::Challenge {
+            url: ShownUrl::of(url),
+            problem: problem.to_owned(),
+        })
+    }
+
+    fn query(&self, service: Option<&str>, scope: Option<&str>) -> String {
+        let pull = format!("repository:{}:pull", self.endpoint.repository);
+        let scope = scope.filter(|scope| !scope.is_empty()).unwrap_or(&pull);
+        let service = service
+            .map(|service| format!("service={}&", encode(service)))
+            .unwrap_or_default();
+        format!("{service}scope={}", encode(scope))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is replaced in single steps, so it is sound after a panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gets a token: by GET with Basic credentials or anonymously, or by POST with
+/// an identity token (distribution's "Token Authentication Specification" and
+/// "OAuth2 Token Authentication").
+fn fetch_token(
+    transport: &Transport,
+    realm: &str,
+    query: &str,
+    credentials: Option<&Credentials>,
+) -> Result<Secret, Error> {
+    let separator = if realm.contains('?') { '&' } else { '?' };
+    let with_query = format!("{realm}{separator}{query}");
+    let (mut url, mut authorization, mut form) = (with_query.as_str(), None, None);
+    match credentials {
+        None => {}
+        Some(Credentials::Password { user, password }) => {
+            authorization = Some(basic(user, password));
+        }
+        Some(Credentials::IdentityToken(token)) => {
+            url = realm;
+            form = Some(Secret::new(format!(
+                "grant_type=refresh_token&client_id={CLIENT_ID}&{query}&refresh_token={}",
+                encode(token.reveal())
+            )));
+        }
+    }
+    let reply = transport.send(Call {
+        url,
+        accept: "application/json",
+        authorization: authorization.as_ref(),
+        form: form.as_ref(),
+    })?;
+    if !reply.status.is_success() {
+        return Err(refusal(reply, credentials.is_some()));
+    }
+    let place = ShownUrl::of(&reply.url);
+    parse_token(&reply.into_bytes(MAX_TOKEN_BYTES)?).ok_or_else(|| Error::Challenge {
+        url: place,
+        problem: "the token service's answer holds no token".to_owned(),
+    })
+}
+
+fn refusal(reply: Reply, authenticated: bool) -> Error {
+    if !matches!(reply.status.as_u16(), 400 | 401 | 403) {
+        return reply.into_error();
+    }
+    let host = ShownUrl::of(&reply.url).host().to_owned();
+    Error::Denied {
+        url: ShownUrl::of(&reply.url),
+        host,
+        authenticated,
+        answer: reply.into_answer(),
+    }
+}
+
+fn parse_token(bytes: &[u8]) -> Option<Secret> {
+    #[derive(Deserialize)]
+    struct Document {
+        token: Option<String>,
+        access_token: Option<String>,
+    }
+    let document: Document = serde_json::from_slice(bytes).ok()?;
+    document
+        .token
+        .or(document.access_token)
+        .filter(|token| !token.is_empty())
+        .map(Secret::new)
+}

@@ -1,0 +1,141 @@
+//! Images in an OCI image layout, as a folder or as an archive.
+//!
+//! OCI Image Specification v1.1, "Image Layout".
+
+use std::io::Read;
+
+use serde::Deserialize;
+
+use super::error::Error;
+use super::files::{Files, Opened};
+use super::{Expected, Registry, checked_manifest};
+use crate::oci::digest::Digest;
+use crate::oci::layout::{INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path};
+use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
+use crate::oci::media::{Family, MediaType};
+
+/// Where containerd and BuildKit write an image's full name.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// Largest `oci-layout` file accepted.
+const MAX_MARKER_BYTES: u64 = 64 * 1024;
+
+/// One image of a layout.
+#[derive(Debug)]
+pub(super) struct LayoutRegistry {
+    files: Files,
+    tag: Option<String>,
+}
+
+impl LayoutRegistry {
+    pub(super) fn open(files: Files, tag: Option<&str>) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Marker {
+            image_layout_version: String,
+        }
+        let Some(marker) = files.read(LAYOUT_FILE, MAX_MARKER_BYTES)? else {
+            let problem = if files.open("manifest.json")?.is_some() {
+                "is what docker save writes; write docker-archive:FILE"
+            } else {
+                "is no OCI image layout (oci-layout is missing)"
+            };
+            return Err(files.wrong(problem.to_owned()));
+        };
+        match serde_json::from_slice::<Marker>(&marker) {
+            Ok(marker) if marker.image_layout_version == LAYOUT_VERSION => Ok(Self {
+                files,
+                tag: tag.map(str::to_owned),
+            }),
+            Ok(marker) => Err(files.wrong(format!(
+                "is an image layout of the unknown version {}",
+                marker.image_layout_version
+            ))),
+            Err(error) => Err(files.wrong(format!("has a malformed oci-layout: {error}"))),
+        }
+    }
+
+    fn index(&self) -> Result<(Manifest, Vec<Descriptor>), Error> {
+        let raw = self.files.require(INDEX_FILE, MAX_MANIFEST_BYTES)?;
+        let expected = Expected {
+            media_type: Some(&MediaType::Index(Family::Oci)),
+            ..Expected::default()
+        };
+        let index = checked_manifest(self.files.place(INDEX_FILE), raw, expected)?;
+        match &index.document {
+            Document::Index(entries) => {
+                let entries = entries.clone();
+                Ok((index, entries))
+            }
+            Document::Image(_) => Err(self.files.wrong("has no index in index.json".to_owned())),
+        }
+    }
+
+    fn open_blob(&self, digest: &Digest, size: u64) -> Result<Opened, Error> {
+        let name = blob_path(digest);
+        let opened = self
+            .files
+            .open(&name)?
+            .ok_or_else(|| self.files.wrong(format!("{name} is missing")))?;
+        if opened.size != size {
+            return Err(Error::Length {
+                place: self.files.place(&name),
+                expected: size,
+                found: opened.size,
+            });
+        }
+        Ok(opened)
+    }
+
+    fn choice(&self, wanted: String, entries: &[Descriptor]) -> Error {
+        Error::Choice {
+            path: self.files.path().to_owned(),
+            wanted,
+            names: entries
+                .iter()
+                .filter_map(|entry| entry.annotations.get(REF_NAME).cloned())
+                .collect(),
+        }
+    }
+}
+
+fn has_name(entry: &Descriptor, tag: &str) -> bool {
+    [REF_NAME, CONTAINERD_NAME]
+        .iter()
+        .any(|key| entry.annotations.get(*key).is_some_and(|name| name == tag))
+}
+
+impl Registry for LayoutRegistry {
+    fn resolve(&self) -> Result<Manifest, Error> {
+        let (index, entries) = self.index()?;
+        let matching: Vec<&Descriptor> = entries
+            .iter()
+            .filter(|entry| !entry.is_attestation())
+            .filter(|entry| self.tag.as_deref().is_none_or(|tag| has_name(entry, tag)))
+            .collect();
+        match (matching.as_slice(), &self.tag) {
+            ([one], _) => self.manifest(one),
+            ([], Some(tag)) => Err(self.choice(format!("no image is called {tag}"), &entries)),
+            ([], None) => Err(self.files.wrong("holds no image".to_owned())),
+            // Some tools list an image's platforms right in index.json.
+            (several, None)
+                if several
+                    .iter()
+                    .all(|e| e.platform.is_some() && !e.annotations.contains_key(REF_NAME)) =>
+            {
+                Ok(index)
+            }
+            (_, Some(tag)) => Err(self.choice(format!("several are called {tag}"), &entries)),
+            (_, None) => Err(self.choice("it holds several images".to_owned(), &entries)),
+        }
+    }
+
+    fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
+        let name = blob_path(&descriptor.digest);
+        let raw = self.files.require(&name, MAX_MANIFEST_BYTES)?;
+        checked_manifest(self.files.place(&name), raw, descriptor.into())
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
+        Ok(self.open_blob(&descriptor.digest, descriptor.size)?.reader)
+    }
+}
