@@ -4,7 +4,4 @@
 pub mod fat;
 pub mod gpt;
 pub mod iso9660;
-//! On-disk formats, each written and read here: pure byte layouts that know
-//! nothing of registries, stores or profiles.
-
 pub mod squashfs;

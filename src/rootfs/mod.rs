@@ -4,5 +4,5 @@
 pub mod entry;
 pub mod filter;
 pub mod layer;
-pub mod tar_out;
 pub mod slab;
+pub mod tar_out;
