@@ -89,7 +89,10 @@ fn troublesome() -> Sample {
     let mut sample = Sample::new();
     sample.file("empty", b"");
     sample.file("kernel", &[7; 5000]);
-    for (n, name) in ["ReadMe.txt", "README.TXT", "readme.txt"].iter().enumerate() {
+    for (n, name) in ["ReadMe.txt", "README.TXT", "readme.txt"]
+        .iter()
+        .enumerate()
+    {
         sample.file(name, format!("case {n}").as_bytes());
     }
     sample.file(".hidden", b"dot");
@@ -113,7 +116,10 @@ fn troublesome() -> Sample {
         ("link", "kernel".to_owned()),
         ("abs", "/boot/../boot/./kernel".to_owned()),
         ("long-link", format!("{}/x", "t".repeat(250))),
-        ("longest-link", ["s".repeat(254), "u".repeat(255)].join("/").repeat(6)),
+        (
+            "longest-link",
+            ["s".repeat(254), "u".repeat(255)].join("/").repeat(6),
+        ),
     ];
     for (path, target) in links {
         sample
@@ -141,7 +147,9 @@ fn the_tree_comes_back_through_the_reader() {
         .collect();
     assert_eq!(by_path.len(), entries.len());
     for (name, _, data) in &sample.contents {
-        let entry = by_path.get(name).unwrap_or_else(|| panic!("{name} is missing"));
+        let entry = by_path
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is missing"));
         assert_eq!(entry.kind, EntryKind::File);
         assert_eq!(entry.mode, Some(0o100_644));
         assert!(image.read_file(entry, 1 << 20).unwrap() == *data, "{name}");
@@ -173,21 +181,42 @@ fn xorriso_lists_names_modes_and_links() {
     let dir = scratch();
     let (path, name) = image_path(&dir);
     sample.write(&path, Boot::default());
-    let (listing, messages) =
-        run_bytes("xorriso", &["-abort_on", "WARNING", "-indev", &name, "-find", "/"]);
+    let (listing, messages) = run_bytes(
+        "xorriso",
+        &["-abort_on", "WARNING", "-indev", &name, "-find", "/"],
+    );
     let listing = String::from_utf8(listing).unwrap();
     let messages = String::from_utf8(messages).unwrap();
-    assert!(!messages.contains("WARNING") && !messages.contains("FAILURE"), "{messages}");
+    assert!(
+        !messages.contains("WARNING") && !messages.contains("FAILURE"),
+        "{messages}"
+    );
     for (path, ..) in &sample.contents {
-        assert!(listing.contains(&format!("'/{path}'\n")), "{path} is missing");
+        assert!(
+            listing.contains(&format!("'/{path}'\n")),
+            "{path} is missing"
+        );
     }
-    let long = run("xorriso", &["-indev", &name, "-lsdl", "/private", "/links/abs", "/kernel"]);
+    let long = run(
+        "xorriso",
+        &[
+            "-indev",
+            &name,
+            "-lsdl",
+            "/private",
+            "/links/abs",
+            "/kernel",
+        ],
+    );
     let rows: Vec<&str> = long.lines().filter(|line| line.contains("'/")).collect();
     insta::assert_snapshot!(rows.join("\n"), @"");
     let (data, _) = run_bytes("isoinfo", &["-R", "-i", &name, "-x", "/kernel"]);
     assert!(data == [7; 5000]);
     let joliet = run("isoinfo", &["-J", "-f", "-i", &name]);
-    assert!(joliet.contains(&format!("/joliet/{}000\n", "j".repeat(61))), "{joliet}");
+    assert!(
+        joliet.contains(&format!("/joliet/{}000\n", "j".repeat(61))),
+        "{joliet}"
+    );
     assert!(joliet.contains("/größe – 漢字.data"), "{joliet}");
     let rock = run("isoinfo", &["-R", "-l", "-i", &name]);
     assert!(rock.contains(&"n".repeat(255)), "{rock}");
@@ -226,7 +255,10 @@ fn the_layout_depends_on_rooms_and_not_on_sizes_within_them() {
     let after = Layout::new(&tree, &options(Boot::default())).unwrap();
     assert!(before.same_places(&after));
     assert_eq!(after.extent(file).unwrap().bytes, 4000);
-    assert!(matches!(tree.set_size(file, 5001), Err(Error::Length { .. })));
+    assert!(matches!(
+        tree.set_size(file, 5001),
+        Err(Error::Length { .. })
+    ));
     tree.file(b"n", 0o644, 0).unwrap();
     tree.file(b"o", 0o644, 1).unwrap();
     let more = Layout::new(&tree, &options(Boot::default())).unwrap();
@@ -237,14 +269,35 @@ fn the_layout_depends_on_rooms_and_not_on_sizes_within_them() {
 fn what_the_format_or_the_tree_cannot_hold_is_an_error() {
     let mut tree = IsoTree::new();
     tree.file(b"a/b", 0o644, 1).unwrap();
-    assert!(matches!(tree.file(b"a/b", 0o644, 1), Err(Error::Exists { .. })));
-    assert!(matches!(tree.file(b"a", 0o644, 1), Err(Error::Exists { .. })));
-    assert!(matches!(tree.file(b"a/b/c", 0o644, 1), Err(Error::Path { .. })));
-    assert!(matches!(tree.file(b"../x", 0o644, 1), Err(Error::Path { .. })));
-    assert!(matches!(tree.file(b"", 0o644, 1), Err(Error::Exists { .. })));
+    assert!(matches!(
+        tree.file(b"a/b", 0o644, 1),
+        Err(Error::Exists { .. })
+    ));
+    assert!(matches!(
+        tree.file(b"a", 0o644, 1),
+        Err(Error::Exists { .. })
+    ));
+    assert!(matches!(
+        tree.file(b"a/b/c", 0o644, 1),
+        Err(Error::Path { .. })
+    ));
+    assert!(matches!(
+        tree.file(b"../x", 0o644, 1),
+        Err(Error::Path { .. })
+    ));
+    assert!(matches!(
+        tree.file(b"", 0o644, 1),
+        Err(Error::Exists { .. })
+    ));
     let long = [b'x'; 256];
-    assert!(matches!(tree.file(&long, 0o644, 1), Err(Error::TooLarge { .. })));
-    assert!(matches!(tree.symlink(b"l", &[b'x'; 4096]), Err(Error::TooLarge { .. })));
+    assert!(matches!(
+        tree.file(&long, 0o644, 1),
+        Err(Error::TooLarge { .. })
+    ));
+    assert!(matches!(
+        tree.symlink(b"l", &[b'x'; 4096]),
+        Err(Error::TooLarge { .. })
+    ));
     let deep = vec!["d"; MAX_DEPTH].join("/");
     assert!(matches!(
         tree.file(format!("{deep}/f").as_bytes(), 0o644, 1),
@@ -259,7 +312,10 @@ fn what_the_format_or_the_tree_cannot_hold_is_an_error() {
             volume_id,
             ..options(Boot::default())
         };
-        assert!(matches!(Layout::new(&tree, &options), Err(Error::VolumeId { .. })));
+        assert!(matches!(
+            Layout::new(&tree, &options),
+            Err(Error::VolumeId { .. })
+        ));
     }
     let half = u64::from(u32::MAX) * BLOCK_BYTES / 2;
     for name in [b"h1", b"h2", b"h3"] {
@@ -282,7 +338,11 @@ fn more_or_fewer_bytes_than_announced_are_an_error() {
     assert!(writer.write_all(b"de").is_err());
     assert!(matches!(
         writer.finish(),
-        Err(Error::Length { expected: 4, actual: 3, .. })
+        Err(Error::Length {
+            expected: 4,
+            actual: 3,
+            ..
+        })
     ));
 }
 
@@ -300,13 +360,15 @@ fn a_file_over_4_gib_is_read_back_whole() {
     let dir = scratch();
     let (path, name) = image_path(&dir);
     let out = create(&path, &layout);
-    out.write_all_at(&head(&tree, &layout).unwrap(), HEAD_OFFSET).unwrap();
+    out.write_all_at(&head(&tree, &layout).unwrap(), HEAD_OFFSET)
+        .unwrap();
     let start = layout.extent(file).unwrap().offset();
     // Around the border of the two extents every block has its number.
     let border = u64::from(u32::MAX) / BLOCK_BYTES;
     let numbered = |n: u64| n % 4096 == 0 || n.abs_diff(border) < 64 || n + 64 > LARGE_BLOCKS;
     for n in (0..LARGE_BLOCKS).filter(|&n| numbered(n)) {
-        out.write_all_at(&n.to_be_bytes(), start + n * BLOCK_BYTES).unwrap();
+        out.write_all_at(&n.to_be_bytes(), start + n * BLOCK_BYTES)
+            .unwrap();
     }
     out.write_all_at(b"tail!", start + size - 5).unwrap();
 
@@ -335,9 +397,20 @@ fn a_file_over_4_gib_is_read_back_whole() {
     assert!(listing.contains(&size.to_string()), "{listing}");
     let sections = run(
         "xorriso",
-        &["-indev", &name, "-find", "/rootfs.squashfs", "-exec", "report_lba", "--"],
+        &[
+            "-indev",
+            &name,
+            "-find",
+            "/rootfs.squashfs",
+            "-exec",
+            "report_lba",
+            "--",
+        ],
     );
-    let sections: Vec<&str> = sections.lines().filter(|line| line.contains("data lba")).collect();
+    let sections: Vec<&str> = sections
+        .lines()
+        .filter(|line| line.contains("data lba"))
+        .collect();
     assert_eq!(sections.len(), 2, "{sections:?}");
     // The part around the border, as xorriso extracts it.
     let part = dir.path().join("part");
@@ -346,7 +419,17 @@ fn a_file_over_4_gib_is_read_back_whole() {
     let count = (8191 * BLOCK_BYTES).to_string();
     run(
         "xorriso",
-        &["-osirrox", "on", "-indev", &name, "-extract_cut", "/rootfs.squashfs", &from, &count, to],
+        &[
+            "-osirrox",
+            "on",
+            "-indev",
+            &name,
+            "-extract_cut",
+            "/rootfs.squashfs",
+            &from,
+            &count,
+            to,
+        ],
     );
     assert_eq!(Digest::of(&fs_err::read(&part).unwrap()), hash.finish());
 }
@@ -355,7 +438,10 @@ fn a_file_over_4_gib_is_read_back_whole() {
 fn damage_never_panics_the_reader() {
     let mut sample = Sample::new();
     for n in 0..30 {
-        sample.file(&format!("dir{}/{}", n % 3, "x".repeat(n * 8)), &[n as u8; 100]);
+        sample.file(
+            &format!("dir{}/{}", n % 3, "x".repeat(n * 8)),
+            &[n as u8; 100],
+        );
     }
     sample.tree.symlink(b"dir1/link", &[b'y'; 600]).unwrap();
     let core = sample.file("core", &[0; 3000]);
@@ -393,7 +479,10 @@ fn damage_never_panics_the_reader() {
         failures += usize::from(walk(bad, limits).is_err());
     }
     assert!(walk(good, limits).is_ok());
-    assert!(failures > 100, "only {failures} of the damaged images were refused");
+    assert!(
+        failures > 100,
+        "only {failures} of the damaged images were refused"
+    );
 }
 
 fn walk(bytes: Vec<u8>, limits: Limits) -> Result<(), read::Error> {
