@@ -12,6 +12,7 @@ pub mod output;
 pub mod profile;
 pub mod progress;
 pub mod provider;
+pub mod pull;
 pub mod registry;
 pub mod rootfs;
 pub mod sources;

@@ -132,7 +132,7 @@ pub enum Error {
         found: Digest,
     },
     /// A manifest can't be used.
-    #[error("{place}: {source}")]
+    #[error("{place}: the manifest can't be used")]
     Manifest {
         /// URL or path.
         place: String,
