@@ -15,6 +15,7 @@ mod challenge;
 pub mod config;
 mod credentials;
 mod docker_archive;
+mod download;
 pub mod error;
 mod files;
 mod http;
