@@ -14,6 +14,7 @@ pub mod progress;
 pub mod provider;
 pub mod pull;
 pub mod registry;
+pub mod render;
 pub mod rootfs;
 pub mod sources;
 pub mod store;
