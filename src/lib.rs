@@ -2,18 +2,18 @@
 //! a provider image. The modules stand in the order of the flow;
 //! `ARCHITECTURE.md` tells how they hang together.
 
+pub mod boot;
 pub mod error;
+pub mod formats;
+pub mod installer_iso;
+pub mod oci;
+pub mod output;
+pub mod profile;
 pub mod progress;
+pub mod provider;
+pub mod registry;
+pub mod rootfs;
+pub mod sources;
+pub mod store;
 pub mod tree;
 pub mod util;
-pub mod oci;
-pub mod formats;
-pub mod store;
-pub mod registry;
-pub mod profile;
-pub mod rootfs;
-pub mod boot;
-pub mod sources;
-pub mod provider;
-pub mod installer_iso;
-pub mod output;

@@ -53,9 +53,7 @@ fn split(value: &str) -> Vec<(String, Parameters)> {
     let mut rest = value;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
-        let end = rest
-            .find([' ', '\t', ',', '='])
-            .unwrap_or(rest.len());
+        let end = rest.find([' ', '\t', ',', '=']).unwrap_or(rest.len());
         let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
         if word.is_empty() && after.is_empty() {
             return out;

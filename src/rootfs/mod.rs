@@ -2,7 +2,7 @@
 //! slabs of compressed data.
 
 pub mod entry;
-pub mod slab;
 pub mod filter;
 pub mod layer;
+pub mod slab;
 pub mod tar_out;
