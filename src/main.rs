@@ -1,3 +1,7 @@
-//! The command-line program; decides nothing.
+//! The command-line program; calls [`isoforge::cli`] and decides nothing.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    isoforge::cli::main()
+}

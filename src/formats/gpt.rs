@@ -286,7 +286,37 @@ mod tests {
             assert!(report.contains("No errors detected"), "{report}");
             let json = run("sfdisk", &["--json", &disk]).replace(&disk, "DISK");
             insta::allow_duplicates! {
-                insta::assert_snapshot!(json, @"");
+                insta::assert_snapshot!(json, @r#"
+                {
+                   "partitiontable": {
+                      "label": "gpt",
+                      "id": "412E2621-D618-8EB8-8008-314DB46D8EE5",
+                      "device": "DISK",
+                      "unit": "sectors",
+                      "firstlba": 2048,
+                      "lastlba": 32734,
+                      "sectorsize": 512,
+                      "partitions": [
+                         {
+                            "node": "DISK1",
+                            "start": 2048,
+                            "size": 2048,
+                            "type": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
+                            "uuid": "FFD90796-B463-81B8-89DD-E8C0C81C5251",
+                            "name": "ESP"
+                         },{
+                            "node": "DISK2",
+                            "start": 4096,
+                            "size": 28639,
+                            "type": "8DA63339-0007-60C0-C436-083AC8230908",
+                            "uuid": "0F842253-B42E-83BE-8992-DC86B5B90E52",
+                            "name": "ISO9660",
+                            "attrs": "GUID:60"
+                         }
+                      ]
+                   }
+                }
+                "#);
             }
         }
     }

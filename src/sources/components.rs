@@ -165,8 +165,9 @@ fn unescape(text: &str) -> String {
     out
 }
 
-/// deb-control(5) paragraphs of dpkg's status file: the installed ones.
-fn dpkg_status(text: &str) -> BTreeMap<String, String> {
+/// deb-control(5) paragraphs of dpkg's status file: the installed packages, with
+/// their versions.
+pub(super) fn dpkg_status(text: &str) -> BTreeMap<String, String> {
     text.split("\n\n")
         .filter_map(|paragraph| {
             let field = |name: &str| {

@@ -16,6 +16,7 @@ use crate::rootfs::layer::Limits;
 use crate::store::{self, Store};
 
 pub mod archive;
+pub mod bootstrap;
 pub mod components;
 pub mod content;
 pub mod epoch;

@@ -200,7 +200,7 @@ impl Layout {
                 let continuation_block = next.take(encoded.continuations.len() as u64)?;
                 if let Some(directory) = plan.directories.get_mut(index) {
                     directory.block = block;
-                    directory.bytes = block_count(bytes)?;
+                    directory.bytes = narrow(bytes, "directory bytes")?;
                     directory.continuation_block = continuation_block;
                 }
             }
@@ -234,7 +234,7 @@ struct Cursor(u64);
 
 impl Cursor {
     fn block(&self) -> Result<u32, Error> {
-        block_count(self.0)
+        narrow(self.0, "a number of blocks")
     }
 
     /// Takes the blocks for `bytes` and gives the first.
@@ -249,10 +249,10 @@ impl Cursor {
     }
 }
 
-fn block_count(value: u64) -> Result<u32, Error> {
+fn narrow(value: u64, what: &'static str) -> Result<u32, Error> {
     u32::try_from(value).map_err(|_| Error::TooLarge {
         path: String::new(),
-        what: "a number of blocks",
+        what,
         value,
         limit: u64::from(u32::MAX),
     })
@@ -311,7 +311,7 @@ impl Plan {
             path_table_blocks: [0; 2],
         };
         let table = directory::path_table(&plan, u32::to_le_bytes, u16::to_le_bytes);
-        plan.path_table_bytes = block_count(table.len() as u64)?;
+        plan.path_table_bytes = narrow(table.len() as u64, "path table bytes")?;
         Ok(plan)
     }
 }

@@ -100,7 +100,7 @@ pub enum Error {
         path: String,
         /// Announced size, or the reserved room, in bytes.
         expected: u64,
-        /// Bytes that came; one more than expected where there are too many.
+        /// Bytes that came.
         actual: u64,
     },
     /// A file of the tree does not exist; ids come from another tree.

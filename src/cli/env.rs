@@ -1,0 +1,58 @@
+//! Every environment variable that isoforge reads, in one place. Nothing else
+//! in the program looks at the environment; clap reads the `ISOFORGE_*`
+//! variables that stand beside a flag.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A variable and what it is for; the list is part of the documentation.
+pub const VARIABLES: &[(&str, &str)] = &[
+    ("CI", "set to anything: progress is plain lines, as with --progress plain"),
+    ("DOCKER_CONFIG", "folder of Docker's config.json, for registry credentials"),
+    ("HOME", "where .cache, .config and .docker are, unless the XDG variables say otherwise"),
+    ("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY", "proxies for registries and downloads, upper or lower case"),
+    ("ISOFORGE_CACHE_DIR", "the store, as --cache-dir"),
+    ("ISOFORGE_CONFIG", "the settings file, as --config"),
+    ("ISOFORGE_JOBS", "number of threads, as --jobs"),
+    ("ISOFORGE_PROGRESS", "how progress is shown, as --progress"),
+    ("NO_COLOR", "set to anything: no colour"),
+    ("PATH", "where mmdebstrap and credential helpers are looked for"),
+    ("REGISTRY_AUTH_FILE", "a credentials file in podman's or Docker's form"),
+    ("SOURCE_DATE_EPOCH", "the time stamp of all outputs, in seconds since 1970-01-01 UTC"),
+    ("SSL_CERT_FILE", "certificates to trust instead of the built-in ones"),
+    ("TERM", "'dumb' means no bars and no colour"),
+    ("XDG_CACHE_HOME", "the store is in its folder isoforge"),
+    ("XDG_CONFIG_HOME", "the settings file is isoforge/isoforge.toml in it"),
+    ("XDG_RUNTIME_DIR", "podman's containers/auth.json is looked for in it"),
+];
+
+/// A variable's value; empty counts as not set.
+#[must_use]
+#[allow(clippy::disallowed_methods)]
+pub fn get_os(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// A variable's value where it is UTF-8; empty counts as not set.
+#[must_use]
+pub fn get(name: &str) -> Option<String> {
+    get_os(name).and_then(|value| value.into_string().ok())
+}
+
+/// A variable's value as a path.
+#[must_use]
+pub fn path(name: &str) -> Option<PathBuf> {
+    get_os(name).map(PathBuf::from)
+}
+
+/// The user's cache folder (XDG Base Directory Specification).
+#[must_use]
+pub fn cache_home() -> Option<PathBuf> {
+    path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")))
+}
+
+/// The user's configuration folder (XDG Base Directory Specification).
+#[must_use]
+pub fn config_home() -> Option<PathBuf> {
+    path("XDG_CONFIG_HOME").or_else(|| path("HOME").map(|home| home.join(".config")))
+}

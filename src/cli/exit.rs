@@ -1,0 +1,66 @@
+//! From an error to what the user reads and to the exit code: the one place
+//! that knows every leaf error.
+
+use crate::error::{Class, Diagnose};
+
+/// What the user gets to know of an error.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Diagnosis {
+    /// `error:`, the causes, and a `hint:` where there is one.
+    pub(crate) text: String,
+    /// Decides the exit code.
+    pub(crate) class: Class,
+}
+
+/// Finds the outermost cause that can say what it is.
+fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
+    error.chain().find_map(|cause| {
+        macro_rules! leaf {
+            ($($type:ty),+ $(,)?) => {
+                $(if let Some(leaf) = cause.downcast_ref::<$type>() {
+                    return Some(leaf as &dyn Diagnose);
+                })+
+            };
+        }
+        leaf!(crate::cli::settings::Error);
+        None
+    })
+}
+
+/// Describes an error. One that no module knows is a defect of isoforge,
+/// except for bare input/output errors.
+pub(crate) fn diagnose(error: &anyhow::Error) -> Diagnosis {
+    let leaf = known(error);
+    let class = leaf.map_or_else(
+        || {
+            if error.chain().any(|cause| cause.is::<std::io::Error>()) {
+                Class::Io
+            } else {
+                Class::Bug
+            }
+        },
+        Diagnose::class,
+    );
+    let mut text = String::new();
+    let mut last = String::new();
+    for (depth, cause) in error.chain().enumerate() {
+        let message = cause.to_string();
+        if message == last {
+            continue;
+        }
+        if depth == 0 {
+            text.push_str("error: ");
+        } else {
+            text.push_str("\n  caused by: ");
+        }
+        text.push_str(&message);
+        last = message;
+    }
+    if let Some(hint) = leaf.and_then(Diagnose::hint) {
+        text.push_str("\nhint: ");
+        text.push_str(&hint);
+    } else if class == Class::Bug {
+        text.push_str("\nhint: this is a defect of isoforge; please report it with this message");
+    }
+    Diagnosis { text, class }
+}

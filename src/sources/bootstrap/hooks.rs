@@ -1,0 +1,59 @@
+//! What happens inside the new root beside the installation of packages:
+//! scripts for mmdebstrap's hooks. `$1` is the new root.
+
+use crate::boot::core_image;
+use crate::boot::loader;
+use crate::oci::digest::Digest;
+use crate::util::process::Program;
+
+/// Before the kernel comes, and with it the initrd: dracut makes one that
+/// starts any machine and a live medium, the same in each run.
+const DRACUT: &str = r#"set -e
+mkdir -p "$1/etc/dracut.conf.d"
+printf '%s\n' 'hostonly="no"' 'add_dracutmodules+=" dmsquash-live "' \
+	'compress="zstd"' 'reproducible="yes"' >"$1/etc/dracut.conf.d/10-isoforge.conf"
+"#;
+
+/// What came from the host or differs from run to run. Names and addresses are
+/// the cloud-config's business.
+const CLEAN: &str = r#"set -e
+rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
+rm -f "$1/var/cache/debconf/"*-old "$1/var/lib/dpkg/"*-old
+rm -f "$1/var/cache/apt/archives/lock" "$1/var/lib/apt/lists/lock"
+if [ -e "$1/etc/machine-id" ]; then : >"$1/etc/machine-id"; fi
+"#;
+
+/// Where GRUB for BIOS is installed, its core image, made by its own
+/// grub-mkimage. The configuration that went in stays beside it.
+fn core_image() -> String {
+    let image = loader::CORE_IMAGE;
+    let dir = image.trim_end_matches("/eltorito.img");
+    let format = core_image::FORMAT;
+    let prefix = core_image::PREFIX;
+    let early = core_image::EARLY_CONFIG;
+    let modules = core_image::MODULES.join(" ");
+    format!(
+        r#"set -e
+if [ -x "$1/usr/bin/grub-mkimage" ] && [ -e "$1/usr/lib/grub/i386-pc/kernel.img" ]; then
+	mkdir -p "$1/{dir}"
+	cat >"$1/{dir}/early.cfg" <<'END'
+{early}END
+	chroot "$1" grub-mkimage --format {format} --prefix {prefix} \
+		--config /{dir}/early.cfg --output /{image} {modules}
+fi
+"#
+    )
+}
+
+/// Adds the hooks to a call of mmdebstrap.
+pub(super) fn add(program: Program) -> Program {
+    program
+        .arg(format!("--essential-hook={DRACUT}"))
+        .arg(format!("--customize-hook={}", core_image()))
+        .arg(format!("--customize-hook={CLEAN}"))
+}
+
+/// Changes with the scripts.
+pub(super) fn digest() -> Digest {
+    Digest::of([DRACUT, &core_image(), CLEAN].concat().as_bytes())
+}
