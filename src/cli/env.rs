@@ -56,3 +56,31 @@ pub fn cache_home() -> Option<PathBuf> {
 pub fn config_home() -> Option<PathBuf> {
     path("XDG_CONFIG_HOME").or_else(|| path("HOME").map(|home| home.join(".config")))
 }
+
+/// Files with registry credentials, most important first
+/// (containers-auth.json(5), and Docker's configuration).
+#[must_use]
+pub fn credential_files() -> Vec<PathBuf> {
+    let docker = path("DOCKER_CONFIG").or_else(|| path("HOME").map(|home| home.join(".docker")));
+    [
+        path("REGISTRY_AUTH_FILE"),
+        path("XDG_RUNTIME_DIR").map(|dir| dir.join("containers").join("auth.json")),
+        config_home().map(|dir| dir.join("containers").join("auth.json")),
+        docker.map(|dir| dir.join("config.json")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The proxy variables that are set, by the names that programs look for.
+#[must_use]
+pub fn proxies() -> Vec<(String, String)> {
+    ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
+        .into_iter()
+        .filter_map(|name| {
+            let value = get(name).or_else(|| get(&name.to_uppercase()))?;
+            Some((name.to_owned(), value))
+        })
+        .collect()
+}

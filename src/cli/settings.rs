@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::cli::args::{Build, Global};
 use crate::cli::env;
 use crate::error::{Class, Diagnose};
+use crate::pipeline;
 
 /// The settings file, `isoforge/isoforge.toml` in the configuration folder.
 #[derive(Debug, Default, Deserialize)]
@@ -97,11 +98,39 @@ pub struct Settings {
     pub jobs: usize,
     /// By host name.
     pub registries: BTreeMap<String, RegistrySettings>,
+    /// Files with registry credentials, most important first.
+    pub credential_files: Vec<PathBuf>,
+    /// Proxy variables that are set, with their values.
+    pub proxies: Vec<(String, String)>,
     /// `SOURCE_DATE_EPOCH`, where it is set.
-    pub epoch: Option<u64>,
+    pub epoch: Option<u32>,
 }
 
 impl Settings {
+    /// What the build's stages need of it.
+    #[must_use]
+    pub fn into_pipeline(self, force: bool) -> pipeline::Settings {
+        pipeline::Settings {
+            cache_dir: self.cache_dir,
+            jobs: self.jobs,
+            registries: self
+                .registries
+                .into_iter()
+                .map(|(host, said)| {
+                    let said = pipeline::HostSettings {
+                        mirror: said.mirror,
+                        plain_http: said.plain_http,
+                    };
+                    (host, said)
+                })
+                .collect(),
+            credential_files: self.credential_files,
+            proxies: self.proxies,
+            epoch: self.epoch,
+            force,
+        }
+    }
+
     /// Brings all sources together.
     ///
     /// # Errors
@@ -134,6 +163,8 @@ impl Settings {
                 |jobs| usize::from(jobs.max(1)),
             ),
             registries,
+            credential_files: env::credential_files(),
+            proxies: env::proxies(),
             epoch: epoch(env::get("SOURCE_DATE_EPOCH"))?,
         })
     }
@@ -141,7 +172,7 @@ impl Settings {
 
 /// Parses `SOURCE_DATE_EPOCH`
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
-fn epoch(value: Option<String>) -> Result<Option<u64>, Error> {
+fn epoch(value: Option<String>) -> Result<Option<u32>, Error> {
     value
         .map(|value| {
             value
