@@ -30,7 +30,7 @@ pub enum Error {
         phase: String,
     },
     /// The server answered with a status that is no success.
-    #[error("{url}: {status}{answer}")]
+    #[error("{url}: HTTP status {status}{answer}")]
     Status {
         /// What was asked for.
         url: ShownUrl,

@@ -31,7 +31,8 @@ static FILES: &[EmbeddedFile] = embed![
 ];
 
 /// All default files, by path: what a project falls back to, and what
-/// `isoforge init` writes.
+/// `isoforge init` writes. GRUB's templates (`templates/grub`) are not among
+/// them: they belong to the boot contract, and a project has no say in them.
 #[must_use]
 pub fn embedded_files() -> &'static [EmbeddedFile] {
     FILES
@@ -56,6 +57,9 @@ mod tests {
                 }
                 assert!(entry.file_type().is_file(), "{entry:?} is no plain file");
                 let path = entry.path().strip_prefix(root).unwrap();
+                if path.starts_with("templates/grub") {
+                    continue;
+                }
                 let mode = entry.metadata().unwrap().permissions().mode();
                 found.push((path.to_str().unwrap().to_owned(), mode & 0o111 != 0));
             }

@@ -2,8 +2,8 @@
 //! slabs of compressed data.
 
 pub mod entry;
-pub mod slab;
 pub mod filter;
 pub mod layer;
 pub mod overlay;
+pub mod slab;
 pub mod tar_out;

@@ -27,7 +27,8 @@ pub use load::load;
 
 use super::filter::Patterns;
 use super::tar_out;
-use crate::tree::{FileData, Kind, LayerId, ReadFile, Tree};
+use crate::render::{Secrets, Warning};
+use crate::tree::{FileData, Kind, LayerId, ReadFile, Tree, display};
 
 /// The layer number of data that is still on the host's disk; only the
 /// [`OverlayLayer`] itself can open it.
@@ -73,6 +74,20 @@ impl OverlayLayer {
                 found.insert(path.clone());
             }
             last = Some(path);
+        }
+        found
+    }
+
+    /// A warning for each secret that can be read in a file that was rendered;
+    /// `place` says in words where the overlay goes.
+    #[must_use]
+    pub fn secrets_in_plain_text(&self, secrets: &Secrets, place: &str) -> Vec<Warning> {
+        let mut found = Vec::new();
+        for (path, id) in self.tree.walk() {
+            if let Kind::File(FileData::Inline(bytes)) = &self.tree.inode(id).kind {
+                let place = format!("/{} of {place}", display(&path));
+                found.extend(secrets.in_plain_text(&String::from_utf8_lossy(bytes), &place));
+            }
         }
         found
     }

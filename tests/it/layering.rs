@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("boot", &["oci"]),
     (
         "sources",
-        &["oci", "profile", "pull", "registry", "rootfs", "store", "formats"],
+        &["boot", "oci", "profile", "pull", "registry", "rootfs", "store", "formats"],
     ),
     ("provider", &["oci", "store"]),
     ("installer_iso", &["oci", "formats", "boot"]),

@@ -270,6 +270,18 @@ fn the_default_template_needs_a_name_and_a_version_alone() {
     );
 }
 
+#[test]
+fn sections_that_the_profile_does_not_have_may_be_null() {
+    let values = json!({
+        "appliance": {"name": "a", "version": "1", "mode": "local"},
+        "registration": null, "cni": null, "vars": {},
+        "install": {"device": "auto", "mode": "interactive", "after": "reboot"},
+    });
+    let absent = json!({"appliance": {"name": "a", "version": "1"}});
+    let text = |values| render(&values, &Secrets::default()).unwrap().text;
+    assert_eq!(text(values), text(absent));
+}
+
 fn everything() -> Value {
     json!({
         "appliance": {"name": "edge", "version": "1.0.0", "mode": "central"},

@@ -358,6 +358,22 @@ fn the_system_says_what_it_is_made_of() {
 }
 
 #[test]
+fn a_secret_in_a_rendered_file_is_told() {
+    let fixture = Fixture::new().file("etc/x.tera", "name={{ appliance.name }}", 0o644);
+    let overlay = fixture.load("overlays/mine").unwrap();
+    let secrets = Secrets::new([crate::render::Secret {
+        name: "vars.x".to_owned(),
+        value: "name=edge".to_owned(),
+    }]);
+    let warnings = overlay.secrets_in_plain_text(&secrets, "the root file system");
+    let shown: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        ["the secret 'vars.x' can be read in /etc/x of the root file system by anyone who has it"]
+    );
+}
+
+#[test]
 fn data_of_another_layer_is_not_the_overlays() {
     let overlay = Fixture::new()
         .file("a", "1", 0o644)

@@ -18,13 +18,13 @@ mod hooks;
 mod packages;
 mod release;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use error::Error;
-pub use packages::Package;
 pub use release::Release;
 
 use crate::oci::digest::Digest;
@@ -91,8 +91,8 @@ pub struct Bootstrapped {
     pub epoch: u64,
     /// The Release files that it was made from.
     pub releases: Vec<Release>,
-    /// The packages in it, by name.
-    pub packages: Vec<Package>,
+    /// The packages in it, with their versions.
+    pub packages: BTreeMap<String, String>,
     /// What `mmdebstrap --version` said.
     pub made_by: String,
 }

@@ -1,30 +1,17 @@
 //! The packages of a root file system in a tar, from dpkg's database.
-//!
-//! Format: Debian Policy, chapter 5 (control files); `/var/lib/dpkg/status` has
-//! a paragraph for each package.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Seek};
 
-use serde::{Deserialize, Serialize};
+use crate::sources::components;
 
 const STATUS: &str = "var/lib/dpkg/status";
 
 /// Largest database that is read, in bytes; a desktop's has 5 MB.
 const STATUS_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// An installed package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Package {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Its architecture; `all` for none.
-    pub arch: String,
-}
-
-/// Reads the installed packages, sorted by name.
-pub(super) fn read(tar: impl Read + Seek) -> io::Result<Vec<Package>> {
+/// Reads the installed packages and their versions.
+pub(super) fn read(tar: impl Read + Seek) -> io::Result<BTreeMap<String, String>> {
     let mut archive = tar::Archive::new(tar);
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
@@ -34,7 +21,7 @@ pub(super) fn read(tar: impl Read + Seek) -> io::Result<Vec<Package>> {
         }
         let mut text = Vec::new();
         entry.take(STATUS_MAX_BYTES).read_to_end(&mut text)?;
-        return Ok(parse(&String::from_utf8_lossy(&text)));
+        return Ok(components::dpkg_status(&String::from_utf8_lossy(&text)));
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidData,
@@ -42,35 +29,11 @@ pub(super) fn read(tar: impl Read + Seek) -> io::Result<Vec<Package>> {
     ))
 }
 
-fn parse(status: &str) -> Vec<Package> {
-    let mut packages: Vec<_> = status.split("\n\n").filter_map(paragraph).collect();
-    packages.sort();
-    packages
-}
-
-fn paragraph(text: &str) -> Option<Package> {
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map(|value| value.trim().to_owned())
-    };
-    // "Status: install ok installed"; removed packages keep a paragraph.
-    field("Status")?.ends_with(" installed").then_some(())?;
-    Some(Package {
-        name: field("Package")?,
-        version: field("Version")?,
-        arch: field("Architecture")?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\n\
-         Version: 1:1.3\nDescription: x\n Version: 9\n\nPackage: gone\n\
-         Status: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n\
-         Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2-1\n";
+    const TEXT: &str = "Package: bash\nStatus: install ok installed\nVersion: 5.2-1\n";
 
     fn tar_with(path: &str) -> io::Cursor<Vec<u8>> {
         let mut tar = tar::Builder::new(Vec::new());
@@ -83,13 +46,12 @@ mod tests {
     }
 
     #[test]
-    fn installed_packages_sorted() {
+    fn the_database_is_found_within_the_archive() {
         let found = read(tar_with("./var/lib/dpkg/status")).unwrap();
-        let found: Vec<_> = found
-            .iter()
-            .map(|p| format!("{} {} {}", p.name, p.version, p.arch))
-            .collect();
-        assert_eq!(found, ["bash 5.2-1 amd64", "zlib1g 1:1.3 amd64"]);
+        assert_eq!(
+            found,
+            BTreeMap::from([("bash".to_owned(), "5.2-1".to_owned())])
+        );
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn record(spec: &Spec, store: &Store, host: &Host) -> Bootstrapped {
         },
         epoch: 7,
         releases: release::fetch_all(&sources, host, store.temp_dir()).unwrap(),
-        packages: Vec::new(),
+        packages: BTreeMap::new(),
         made_by: "mmdebstrap".to_owned(),
     };
     store.put_fact(FACT, &key(spec).unwrap(), &made).unwrap();

@@ -1,12 +1,15 @@
 //! A registry that misbehaves: what is tried again, what is not, and what
 //! remains.
 
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use isoforge::error::Class;
 
 use super::{Puller, without_port};
+use crate::support::judge;
 use crate::support::layers::Image;
 use crate::support::registry::{FakeRegistry, Fault};
 
@@ -86,8 +89,8 @@ fn what_lasts_is_given_up_as_a_failure_of_the_network() {
     insta::assert_snapshot!(messages.join("\n"), @r"
     127.0.0.1:PORT/a:1 can't be pulled: http://127.0.0.1:PORT/v2/a/blobs/sha256:1b7bce46da979d81e42a97fc36269a06d8e753e9efdcdd6bd4b009fa4b391ea7: ended after 10 of 108 bytes
     127.0.0.1:PORT/a:1 can't be pulled: http://127.0.0.1:PORT/v2/a/blobs/sha256:1b7bce46da979d81e42a97fc36269a06d8e753e9efdcdd6bd4b009fa4b391ea7: ended after 101 of 108 bytes
-    127.0.0.1:PORT/a:1 can't be pulled: http://127.0.0.1:PORT/v2/a/blobs/sha256:1b7bce46da979d81e42a97fc36269a06d8e753e9efdcdd6bd4b009fa4b391ea7: 500, the registry says TOLD_TO: as told
-    127.0.0.1:PORT/a:1 can't be pulled: http://127.0.0.1:PORT/v2/a/blobs/sha256:1b7bce46da979d81e42a97fc36269a06d8e753e9efdcdd6bd4b009fa4b391ea7: 429, the registry says TOLD_TO: as told
+    127.0.0.1:PORT/a:1 can't be pulled: http://127.0.0.1:PORT/v2/a/blobs/sha256:1b7bce46da979d81e42a97fc36269a06d8e753e9efdcdd6bd4b009fa4b391ea7: HTTP status 500, the registry says TOLD_TO: as told
+    127.0.0.1:PORT/a:1 can't be pulled: http://127.0.0.1:PORT/v2/a/blobs/sha256:1b7bce46da979d81e42a97fc36269a06d8e753e9efdcdd6bd4b009fa4b391ea7: HTTP status 429, the registry says TOLD_TO: as told
     ");
 }
 
@@ -199,6 +202,70 @@ fn a_host_can_be_told_to_use_tls_or_not() {
         "{said}"
     );
     assert!(registry.requests().is_empty(), "nothing is sent in plain");
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let puller = Puller::new();
+    let path = |name: &str| puller.root().join(name).display().to_string();
+    let (key, certificate) = (path("key.pem"), path("cert.pem"));
+    judge(
+        "openssl",
+        "openssl",
+        &[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+        ],
+    );
+    let mut server = Command::new("openssl")
+        .args([
+            "s_server",
+            "-accept",
+            "127.0.0.1:0",
+            "-www",
+            "-key",
+            &key,
+            "-cert",
+            &certificate,
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = BufReader::new(server.stdout.take().unwrap());
+    let up = log
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.starts_with("ACCEPT"));
+    let port = up
+        .expect("s_server starts")
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
+    let host = format!("localhost:{port}");
+    let puller = Puller::with(|config| {
+        config.hosts.entry(host.clone()).or_default().plain_http = Some(false);
+        config.retry.attempts = 1;
+    });
+    let said = puller.fails(&format!("{host}/a:1"), Class::Network);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(said.contains("certificate"), "{said}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Kinds of images, in a registry and in layouts and archives.
 
-use isoforge::error::Class;
+use isoforge::error::{Class, Diagnose};
 use isoforge::oci::digest::Digest;
 use isoforge::oci::layer::LayerCompression::{Gzip, Plain, Zstd};
 use isoforge::oci::media::Family;
 use isoforge::oci::platform::Platform;
+use isoforge::oci::reference::ImageSource;
 use isoforge::pull::{Limits, PulledImage};
 use serde_json::json;
 
@@ -283,10 +284,7 @@ fn bombs_and_oversized_images_hit_a_named_limit() {
             error.to_string().contains(&format!("the limit {name} is")),
             "{error}"
         );
-        assert_eq!(
-            isoforge::error::Diagnose::class(&error),
-            Class::Verification
-        );
+        assert_eq!(error.class(), Class::Verification);
         puller.assert_sound();
     }
     Puller::new().pull(&source).unwrap();
@@ -386,6 +384,14 @@ fn damaged_layouts_are_noticed() {
     assert!(
         said.contains("quay.io/kairos/ubuntu does not exist"),
         "{said}"
+    );
+    let relative: ImageSource = "oci:quay.io/kairos/ubuntu:22.04".parse().unwrap();
+    let error = fresh
+        .pull(&relative.resolve_from(fresh.root()).to_string())
+        .unwrap_err();
+    assert_eq!(
+        error.hint().unwrap(),
+        "if an image in a registry is meant, write quay.io/kairos/ubuntu:22.04"
     );
 }
 

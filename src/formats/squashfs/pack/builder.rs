@@ -80,7 +80,9 @@ fn feed_packer<T, E: From<Error>>(
 ) -> Result<(Contents, T), E> {
     let mut packer = Packer::new(settings.block_size as usize, jobs, free)?;
     let fed = feed(&mut packer)?;
-    packer.flush_fragment().map_err(|source| Error::WritePacked { source })?;
+    packer
+        .flush_fragment()
+        .map_err(|source| Error::WritePacked { source })?;
     Ok((packer.contents, fed))
 }
 
@@ -286,7 +288,10 @@ impl Packer {
         let mut next = self.free_buffers()?;
         next.raw.clear();
         let full = std::mem::replace(&mut self.fragment, next);
-        self.next_fragment = self.next_fragment.checked_add(1).ok_or_else(too_many_blocks)?;
+        self.next_fragment = self
+            .next_fragment
+            .checked_add(1)
+            .ok_or_else(too_many_blocks)?;
         self.submit(Task::Fragment, full)
     }
 
@@ -340,7 +345,10 @@ impl FileState {
 }
 
 fn stopped() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "storing packed file data stopped")
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "storing packed file data stopped",
+    )
 }
 
 fn too_many_blocks() -> io::Error {

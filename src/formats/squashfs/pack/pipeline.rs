@@ -127,7 +127,9 @@ pub(super) fn write_in_order<W: Read + Write + Seek>(
             let _ = free.send(done.buffers);
         }
     }
-    writer.finish().map_err(|source| Error::WritePacked { source })
+    writer
+        .finish()
+        .map_err(|source| Error::WritePacked { source })
 }
 
 struct OrderedWriter<W: Write> {

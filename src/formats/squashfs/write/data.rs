@@ -172,7 +172,11 @@ impl<'a> DataPlan<'a> {
 
     /// Gives every chosen content and every fragment block that one of them
     /// uses a place, in the order in which they are stored.
-    fn place(&mut self, order: &Order<'_>, owners: &BTreeMap<ContentKey, u32>) -> Result<(), Error> {
+    fn place(
+        &mut self,
+        order: &Order<'_>,
+        owners: &BTreeMap<ContentKey, u32>,
+    ) -> Result<(), Error> {
         let mut stretches: BTreeSet<(Source, u64, Part)> = BTreeSet::new();
         let mut fragment_owners = BTreeMap::new();
         for (&(source, number), &owner) in owners {
@@ -205,7 +209,10 @@ impl<'a> DataPlan<'a> {
                 }
                 Part::Fragment(number) => {
                     self.place_fragment(source, number)?;
-                    (Blocks::Fragment(number), fragment_owners.get(&(source, number)))
+                    (
+                        Blocks::Fragment(number),
+                        fragment_owners.get(&(source, number)),
+                    )
                 }
             };
             let stored: u64 = self
@@ -331,13 +338,17 @@ impl<'a> DataPlan<'a> {
         let Some(data) = self.data(stretch.source) else {
             return Ok(());
         };
-        let bytes = group.iter().map(|block| block.stored_bytes() as usize).sum();
+        let bytes = group
+            .iter()
+            .map(|block| block.stored_bytes() as usize)
+            .sum();
         buffer.resize(bytes, 0);
-        data.read_at(start, buffer).map_err(|source| Error::ReadPacked {
-            path: stretch.path.clone(),
-            layer: data.name(),
-            source,
-        })?;
+        data.read_at(start, buffer)
+            .map_err(|source| Error::ReadPacked {
+                path: stretch.path.clone(),
+                layer: data.name(),
+                source,
+            })?;
         let mut rest = buffer.as_slice();
         let mut offset = start;
         for block in group {
@@ -352,7 +363,8 @@ impl<'a> DataPlan<'a> {
             offset += stored.len() as u64;
             rest = after;
         }
-        out.write_all(buffer).map_err(|source| Error::WriteImage { source })
+        out.write_all(buffer)
+            .map_err(|source| Error::WriteImage { source })
     }
 }
 
@@ -400,7 +412,10 @@ impl InlineData {
         })?;
         inline.packed = packed;
         inline.bytes = out.into_inner();
-        Ok((inline, files.iter().map(|&(number, _)| number).zip(0..).collect()))
+        Ok((
+            inline,
+            files.iter().map(|&(number, _)| number).zip(0..).collect(),
+        ))
     }
 }
 
