@@ -34,7 +34,7 @@ pub(super) struct BootFiles {
 /// The image can't boot.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(super) struct Unbootable {
+pub(crate) struct Unbootable {
     message: String,
     hint: String,
 }

@@ -288,7 +288,7 @@ fn write_iso(
         .renderer
         .iso_overlays(loaded, &context, i64::from(epoch.seconds))?;
     let mut extra = match &inputs.content {
-        Some(layout) => iso::content(layout, &build.store)?,
+        Some(layout) => iso::content(layout, &build.store),
         None => Vec::new(),
     };
     extra.extend(iso_overlay_files(&overlays));

@@ -156,11 +156,7 @@ fn operating_system(
             });
             inputs.record.bootstrap = Some(manifest::Bootstrap {
                 suite: wanted.suite.clone(),
-                packages: made
-                    .packages
-                    .iter()
-                    .map(|package| (package.name.clone(), package.version.clone()))
-                    .collect(),
+                packages: made.packages,
             });
             inputs.kubernetes_packages = packages;
             inputs.os = vec![made.layer];
