@@ -25,6 +25,7 @@ pub mod filter;
 pub mod image;
 pub mod kubernetes;
 pub mod layers;
+pub mod packages;
 mod spool;
 
 use epoch::InputTime;
