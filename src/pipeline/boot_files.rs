@@ -45,7 +45,10 @@ impl Diagnose for Unbootable {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(format!("{}; --force builds the ISO all the same", self.hint))
+        Some(format!(
+            "{}; --force builds the ISO all the same",
+            self.hint
+        ))
     }
 }
 
