@@ -16,3 +16,4 @@
 mod cmd_build;
 mod registry;
 mod support;
+mod whole_build;
