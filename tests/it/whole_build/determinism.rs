@@ -27,6 +27,9 @@ struct Machine {
     /// Seconds by which local files are younger than 2020.
     age: u64,
     home: &'static str,
+    /// The program is started in the profile's folder, else in `/` with
+    /// absolute paths.
+    beside_profile: bool,
 }
 
 const ONE: Machine = Machine {
@@ -36,6 +39,7 @@ const ONE: Machine = Machine {
     locale: "C",
     age: 0,
     home: "home/a",
+    beside_profile: true,
 };
 
 const OTHER: Machine = Machine {
@@ -45,10 +49,13 @@ const OTHER: Machine = Machine {
     locale: "de_DE.UTF-8",
     age: 100_000_000,
     home: "elsewhere/some-user",
+    beside_profile: false,
 };
 
-/// Every kind of input that a profile can have, but for a bootstrap and files
-/// by URL.
+/// A file that the profile has by URL.
+const PROGRAM: &[u8] = b"kubeadm";
+
+/// Every kind of input that a profile can have, but for a bootstrap.
 const PROFILE: &str = r#"
 schema = 1
 [appliance]
@@ -86,16 +93,24 @@ iso = ["iso"]
 block_size = "64K"
 "#;
 
-fn project(registry: &FakeRegistry) -> Project {
+fn project(registry: &FakeRegistry, downloads: &FakeRegistry) -> Project {
     let project = Project::with_os();
-    project.write("profile.toml", PROFILE);
-    // The same system as an archive: the key replaces that of the image.
+    downloads.put_blob("files", PROGRAM);
+    let digest = Digest::of(PROGRAM);
+    let file = format!(
+        "[[kubernetes.files]]\nurl = \"{}/v2/files/blobs/{digest}\"\nsha256 = \"{}\"\npath = \"/usr/bin/kubeadm\"\n",
+        downloads.url(),
+        digest.hex()
+    );
+    project.write("profile.toml", format!("{PROFILE}{file}"));
+    // The same system as an archive, in a profile elsewhere: the key replaces
+    // that of the image.
     project.write(
-        "archive.toml",
-        "extends = \"profile.toml\"\n[os]\nrootfs = \"os.tar.zst\"\n",
+        "variants/archive.toml",
+        "extends = \"../profile.toml\"\n[os]\nrootfs = \"os.tar.zst\"\n",
     );
     project.write(
-        "os.tar.zst",
+        "variants/os.tar.zst",
         compress(&tar_layer(&bootable::os_layer("amd64")), Zstd),
     );
     let vendor = format!("file opt/vendor/tool 0755 'tool' uid=7 mtime={ARCHIVE_TIME}");
@@ -128,16 +143,21 @@ fn project(registry: &FakeRegistry) -> Project {
 }
 
 /// Builds in a folder, with a store and at a registry of its own.
-fn build_on(machine: &Machine, profile: &str, epoch: Option<&str>) -> (Project, Built) {
+fn build_on(
+    machine: &Machine,
+    profile: &str,
+    downloads: &FakeRegistry,
+    epoch: Option<&str>,
+) -> (Project, Built) {
     let registry = FakeRegistry::start();
-    let project = project(&registry);
+    let project = project(&registry, downloads);
     age(&project.path(""), machine);
     let mirror = format!("registry.example={}", registry.host());
     let mut command = Command::new("sh");
     command
         .args(["-c", "umask \"$1\" && shift && exec \"$@\"", "sh"])
         .args([machine.umask, env!("CARGO_BIN_EXE_isoforge")])
-        .args(["build", profile, "--mirror", &mirror])
+        .args(["build", "--mirror", &mirror])
         .args(["--jobs", machine.jobs])
         .args(["--format", "json", "--progress", "json"]);
     project.program.prepare(&mut command);
@@ -147,6 +167,12 @@ fn build_on(machine: &Machine, profile: &str, epoch: Option<&str>) -> (Project, 
         .env("TZ", machine.time_zone)
         .env("LC_ALL", machine.locale)
         .env("TOKEN", "not-shown");
+    if machine.beside_profile {
+        command.arg(profile);
+    } else {
+        command.current_dir("/").arg(project.path(profile));
+        command.arg("--output").arg(project.path("dist"));
+    }
     if let Some(epoch) = epoch {
         command.env("SOURCE_DATE_EPOCH", epoch);
     }
@@ -177,8 +203,9 @@ fn age(folder: &Path, machine: &Machine) {
 }
 
 fn assert_same_everywhere(profile: &str) {
-    let (_first, one) = build_on(&ONE, profile, None);
-    let (_second, other) = build_on(&OTHER, profile, None);
+    let downloads = FakeRegistry::start();
+    let (_first, one) = build_on(&ONE, profile, &downloads, None);
+    let (_second, other) = build_on(&OTHER, profile, &downloads, None);
     assert_eq!(
         one.names(),
         [
@@ -212,12 +239,17 @@ fn two_machines_give_the_same_bytes() {
 
 #[test]
 fn two_machines_give_the_same_bytes_of_an_archive() {
-    assert_same_everywhere("archive.toml");
+    assert_same_everywhere("variants/archive.toml");
 }
 
 #[test]
 fn the_time_is_that_of_source_date_epoch() {
-    let (project, built) = build_on(&OTHER, "profile.toml", Some("1600000000"));
+    let (project, built) = build_on(
+        &OTHER,
+        "profile.toml",
+        &FakeRegistry::start(),
+        Some("1600000000"),
+    );
     assert_eq!(
         built.summary["epoch"],
         json!({ "seconds": 1_600_000_000, "source": "source-date-epoch" })

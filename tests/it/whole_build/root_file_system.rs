@@ -6,7 +6,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 
-use super::Project;
+use super::{Project, on_iso};
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::judge;
 
@@ -188,4 +188,44 @@ fn xorriso(iso: &Path, arguments: &[&str]) -> String {
         assert!(!said.contains(word), "{said}");
     }
     String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn paths_given_by_set_start_from_the_current_folder() {
+    let project = Project::small();
+    std::fs::create_dir(project.path("sub")).unwrap();
+    for name in ["os", "kubernetes", "profile.toml"] {
+        std::fs::rename(project.path(name), project.path("sub").join(name)).unwrap();
+    }
+    project.write("rootfs/etc/motd", "from the overlay\n");
+    project.write("agent/usr/bin/agent", "agent");
+    project.write("iso/docs/readme", "read this\n");
+    project.write("user-data", "#cloud-config\nhostname: given\n");
+    let built = project.build(
+        "sub/profile.toml",
+        &[
+            "--set",
+            "overlays.rootfs=[\"rootfs\"]",
+            "--set",
+            "overlays.iso=[\"iso\"]",
+            "--set",
+            "layers=[{ folder = \"agent\" }]",
+            "--set",
+            "cloud_config.file=user-data",
+        ],
+    );
+    let listing = project.squashfs_listing(&built);
+    for wanted in ["/etc/motd", "/usr/bin/agent"] {
+        assert!(listing.contains(&format!(" {wanted}\n")), "{listing}");
+    }
+    assert_eq!(on_iso(&built.iso(), "/docs/readme"), b"read this\n");
+    let config = on_iso(&built.iso(), "/config.yaml");
+    assert_eq!(config, b"#cloud-config\nhostname: given\n");
+    // Where the project lies is nobody else's business.
+    let folder = project.path("").to_str().unwrap().as_bytes().to_vec();
+    for output in [built.file("-provider.oci.tar"), built.iso()] {
+        let bytes = std::fs::read(&output).unwrap();
+        let found = bytes.windows(folder.len()).any(|bytes| bytes == folder);
+        assert!(!found, "{}", output.display());
+    }
 }
