@@ -303,7 +303,9 @@ fn write_iso(
     extra.extend(iso_overlay_files(&overlays));
     let plan = ImagePlan::new(&system.tree, &system.slabs, &build.squashfs, epoch.seconds)?;
     system::warn_of_losses(plan.report(), "the root file system", build.progress);
-    record_architecture(manifest, arch, &boot, system);
+    let mut files = vec![build.renderer.cloud_config_record(loaded)?];
+    files.extend(overlay_records(build, &overlays)?);
+    record_architecture(manifest, arch, &boot, system, files);
     check_iso_space(&plan, &boot, &extra, output)?;
     let name = format!("{}.iso", profile.output_name(arch));
     let mut pending = output.create(&name)?;
@@ -338,11 +340,36 @@ fn write_iso(
     })
 }
 
-fn record_architecture(manifest: &mut Manifest, arch: Arch, boot: &BootFiles, system: &System) {
+/// What the manifest says of the ISO's overlays.
+fn overlay_records(build: &Build<'_>, overlays: &[OverlayLayer]) -> Result<Vec<manifest::File>> {
+    let paths = build.renderer.iso_overlay_paths(build.request.loaded);
+    let mut records = Vec::with_capacity(paths.len());
+    for (path, overlay) in paths.iter().zip(overlays) {
+        let name = system::shown(path);
+        let layer = system::overlay_layer(&build.store, overlay, &Tree::new(), name)?;
+        records.push(manifest::File {
+            role: manifest::Role::Overlay,
+            name: name.to_owned(),
+            digest: layer.digest,
+            size: layer.size,
+        });
+    }
+    Ok(records)
+}
+
+fn record_architecture(
+    manifest: &mut Manifest,
+    arch: Arch,
+    boot: &BootFiles,
+    system: &System,
+    files: Vec<manifest::File>,
+) {
     if let Some(record) = manifest.architectures.get_mut(arch.as_str()) {
         record.grub_mkimage.clone_from(&boot.grub_mkimage);
         record.components.clone_from(&system.components);
         record.layers = gather::layer_records(system);
+        record.files.extend(files);
+        record.files.extend(system.overlays.iter().cloned());
     }
 }
 

@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::ReadEnv;
-use super::system::{BASE_OVERLAY, in_project};
+use super::system::{BASE_OVERLAY, in_project, shown};
 use crate::boot::cmdline;
+use crate::oci::digest::Digest;
+use crate::output::manifest::{self, Role};
 use crate::profile::{CloudConfig, Loaded, SecretReader};
 use crate::render::{Context, Engine, Project, Secret, Secrets, cloud_config};
 use crate::rootfs::overlay::{self, OverlayLayer, system};
@@ -62,19 +64,41 @@ impl Renderer {
         loaded: &Loaded,
         context: &Context,
     ) -> Result<cloud_config::CloudConfig> {
-        let path = match &loaded.profile.cloud_config {
-            CloudConfig::Builtin => CLOUD_CONFIG.to_owned(),
-            CloudConfig::Template(path) | CloudConfig::File(path) => {
-                in_project(&self.project, path)
-            }
-        };
         Ok(cloud_config::load(
             &self.project,
-            &path,
+            &self.cloud_config_path(loaded),
             &self.engine,
             context,
             &self.secrets,
         )?)
+    }
+
+    /// Where the cloud-config comes from.
+    fn cloud_config_path(&self, loaded: &Loaded) -> String {
+        match &loaded.profile.cloud_config {
+            CloudConfig::Builtin => CLOUD_CONFIG.to_owned(),
+            CloudConfig::Template(path) | CloudConfig::File(path) => {
+                in_project(&self.project, path)
+            }
+        }
+    }
+
+    /// What the manifest says of the cloud-config: as it was read, since the
+    /// digest of the rendered one could give a weak secret away.
+    pub(super) fn cloud_config_record(&self, loaded: &Loaded) -> Result<manifest::File> {
+        let path = self.cloud_config_path(loaded);
+        let bytes = self.project.read(&path)?;
+        Ok(manifest::File {
+            role: Role::Overlay,
+            name: shown(&path).to_owned(),
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+        })
+    }
+
+    /// `[overlays] iso` as the project takes them.
+    pub(super) fn iso_overlay_paths(&self, loaded: &Loaded) -> Vec<String> {
+        self.paths(&loaded.profile.overlays.iso)
     }
 
     /// `[overlays] rootfs` as the project takes them.
@@ -106,7 +130,7 @@ impl Renderer {
         context: &Context,
         mtime: i64,
     ) -> Result<Vec<OverlayLayer>> {
-        self.paths(&loaded.profile.overlays.iso)
+        self.iso_overlay_paths(loaded)
             .iter()
             .map(|dir| {
                 Ok(overlay::load(

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::build::Build;
-use super::system::{System, in_project};
-use crate::oci::layer::{Layer, LayerCompression};
+use super::system::{System, in_project, overlay_layer, shown};
+use crate::oci::layer::Layer;
 use crate::oci::layout::OciLayout;
 use crate::output::manifest::{self, ComponentKind, EpochSource, Role};
 use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Target};
@@ -40,7 +40,11 @@ pub(super) struct Part {
 /// What waits for the build's time.
 #[derive(Debug, Clone)]
 enum Pending {
-    Folder { path: PathBuf, filter: Filter },
+    Folder {
+        path: PathBuf,
+        filter: Filter,
+        role: Role,
+    },
     Files(KubernetesPlan),
 }
 
@@ -252,6 +256,7 @@ fn part(
             part.pending = Some(Pending::Folder {
                 path: template.expand(target),
                 filter,
+                role,
             });
         }
     }
@@ -291,9 +296,11 @@ pub(super) fn complete(build: &Build<'_>, gathered: &mut Gathered, epoch: u32) -
         for (version, part) in parts {
             match part.pending.take() {
                 None => {}
-                Some(Pending::Folder { path, filter }) => {
-                    let version = version.as_str();
-                    part.layers = vec![folder(build, *arch, version, &path, &filter, epoch)?];
+                Some(Pending::Folder { path, filter, role }) => {
+                    let from = (path.as_path(), &filter, role);
+                    let (layer, file) = folder(build, *arch, &version, from, epoch)?;
+                    files.push(file);
+                    part.layers = vec![layer];
                 }
                 Some(Pending::Files(plan)) => {
                     let sourced = kubernetes::lay_files(&build.context(), &plan, epoch)?;
@@ -313,10 +320,9 @@ fn folder(
     build: &Build<'_>,
     arch: Arch,
     version: &str,
-    path: &Path,
-    filter: &Filter,
+    (path, filter, role): (&Path, &Filter, Role),
     epoch: u32,
-) -> Result<Layer> {
+) -> Result<(Layer, manifest::File)> {
     let renderer = &build.renderer;
     let name = in_project(&renderer.project, path);
     let context = renderer.context_for(arch.as_str(), version)?;
@@ -327,28 +333,25 @@ fn folder(
         &context,
         i64::from(epoch),
     )?;
-    let mut blob = build.store.blob_writer()?;
-    overlay
-        .to_tar(&Tree::new(), &mut blob)
-        .with_context(|| format!("writing {name} as a layer"))?;
-    let (digest, size) = blob.commit(None)?;
-    let layer = Layer {
-        digest,
-        size,
-        compression: LayerCompression::Plain,
-        diff_id: digest,
+    let layer = overlay_layer(&build.store, &overlay, &Tree::new(), &name)?;
+    let file = manifest::File {
+        role,
+        name: shown(&name).to_owned(),
+        digest: layer.digest,
+        size: layer.size,
     };
     if filter.keeps_everything() {
-        return Ok(layer);
+        return Ok((layer, file));
     }
-    Ok(filter_layers(
+    let filtered = filter_layers(
         &build.store,
         &[layer],
         filter,
         &name,
         &build.limits,
         build.progress,
-    )?)
+    )?;
+    Ok((filtered, file))
 }
 
 fn layer_name(spec: &LayerSpec, target: Target<'_>) -> String {

@@ -1,19 +1,21 @@
 //! Layers become one system: slabs, merged tree, the files that tell what is
 //! in it, overlays.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use super::slabs::SlabMaker;
 use crate::oci::layer::{Layer, LayerCompression};
-use crate::output::manifest::Component;
+use crate::output::manifest::{self, Component, Role};
 use crate::progress::Progress;
 use crate::provider::OwnLayer;
 use crate::render::{Context, Engine, Project};
 use crate::rootfs::layer::apply;
 use crate::rootfs::overlay::{self, OverlayLayer, system};
 use crate::rootfs::slab::SlabSet;
+use crate::store::Store;
 use crate::tree::Tree;
 
 /// The overlay that every system gets: what no two machines may share is taken
@@ -31,6 +33,8 @@ pub(super) struct System {
     pub(super) tree: Tree,
     /// What is in it, with versions.
     pub(super) components: Vec<Component>,
+    /// The overlays among the layers.
+    pub(super) overlays: Vec<manifest::File>,
 }
 
 impl System {
@@ -62,20 +66,31 @@ impl System {
         overlay: &OverlayLayer,
         purpose: &str,
         maker: &SlabMaker<'_>,
-    ) -> Result<()> {
-        let mut blob = maker.store.blob_writer()?;
-        overlay
-            .to_tar(&self.tree, &mut blob)
-            .with_context(|| format!("writing {purpose} as a layer"))?;
-        let (digest, size) = blob.commit(None)?;
-        let layer = Layer {
-            digest,
-            size,
-            compression: LayerCompression::Plain,
-            diff_id: digest,
-        };
-        self.add(&layer, purpose, maker)
+    ) -> Result<Layer> {
+        let layer = overlay_layer(maker.store, overlay, &self.tree, purpose)?;
+        self.add(&layer, purpose, maker)?;
+        Ok(layer)
     }
+}
+
+/// Writes an overlay over `below` into the store, as a layer of its own.
+pub(super) fn overlay_layer(
+    store: &Store,
+    overlay: &OverlayLayer,
+    below: &Tree,
+    name: &str,
+) -> Result<Layer> {
+    let mut blob = store.blob_writer()?;
+    overlay
+        .to_tar(below, &mut blob)
+        .with_context(|| format!("writing {name} as a layer"))?;
+    let (digest, size) = blob.commit(None)?;
+    Ok(Layer {
+        digest,
+        size,
+        compression: LayerCompression::Plain,
+        diff_id: digest,
+    })
 }
 
 /// What decides the layers that isoforge makes itself.
@@ -116,7 +131,14 @@ pub(super) fn finish(system: &mut System, own: &OwnFiles<'_>, maker: &SlabMaker<
             own.context,
             i64::from(own.epoch),
         )?;
-        system.add_overlay(&layer, &overlay_name(dir), maker)?;
+        let name = shown(dir);
+        let layer = system.add_overlay(&layer, &format!("overlay {name}"), maker)?;
+        system.overlays.push(manifest::File {
+            role: Role::Overlay,
+            name: name.to_owned(),
+            digest: layer.digest,
+            size: layer.size,
+        });
     }
     Ok(())
 }
@@ -133,13 +155,13 @@ pub(super) fn in_project(project: &Project, path: &Path) -> String {
     inside.unwrap_or(&full).to_string_lossy().into_owned()
 }
 
-/// What an overlay is called in progress and in the image's history, where no
-/// path of this machine may stand.
-fn overlay_name(dir: &str) -> String {
-    let path = Path::new(dir);
-    match path.file_name() {
-        Some(name) if path.is_absolute() => format!("overlay {}", name.to_string_lossy()),
-        _ => format!("overlay {dir}"),
+/// What a path of [`in_project`] is called in outputs, where no path of this
+/// machine may stand.
+pub(super) fn shown(path: &str) -> &str {
+    let name = Path::new(path).file_name().and_then(OsStr::to_str);
+    match name {
+        Some(name) if Path::new(path).is_absolute() => name,
+        _ => path,
     }
 }
 

@@ -227,9 +227,53 @@ fn assert_same_everywhere(profile: &str) {
         text(&embedded["architectures"]["amd64"]["squashfs"]["digest"]),
         one.squashfs("amd64")
     );
+    assert_every_input_is_told(&embedded["architectures"]["amd64"], profile);
     let epoch = json!({ "seconds": ARCHIVE_TIME, "source": "archive" });
     assert_eq!(one.summary["epoch"], epoch);
     assert_eq!(embedded["epoch"], epoch);
+}
+
+/// Asserts that the manifest has a digest of each thing that went in.
+fn assert_every_input_is_told(record: &serde_json::Value, profile: &str) {
+    let told = |list: &str, name: &str| -> Vec<String> {
+        let list = record[list].as_array().unwrap().iter();
+        let told = list.map(|one| {
+            let digests = ["digest", "manifest", "index"].map(|key| &one[key]);
+            assert!(digests.iter().any(|digest| digest.is_string()), "{one}");
+            format!("{} {}", text(&one["role"]), text(&one[name]))
+        });
+        told.collect()
+    };
+    let files = told("files", "name");
+    for wanted in [
+        "layer drivers",
+        "layer vendor.tar.gz",
+        "overlay cloud-config.yaml.tera",
+        "overlay iso",
+        "overlay overlays/base",
+        "overlay rootfs",
+    ] {
+        // What another profile brings lies beside that one.
+        let found = files.iter().any(|file| file.replace("../", "") == wanted);
+        assert!(found, "{wanted}: {files:?}");
+    }
+    let images = told("images", "reference");
+    let os = match profile {
+        "profile.toml" => images.iter().any(|image| image == "os oci:os:v1"),
+        _ => files.iter().any(|file| file == "os os.tar.zst"),
+    };
+    assert!(os, "{images:?} {files:?}");
+    for wanted in [
+        "content registry.example/app:1",
+        "content registry.example/net/node:2",
+        "kubernetes registry.example/edge/kubernetes:1.32.3",
+        "kubernetes registry.example/edge/kubernetes:1.31.7",
+    ] {
+        assert!(
+            images.iter().any(|image| image == wanted),
+            "{wanted}: {images:?}"
+        );
+    }
 }
 
 #[test]
