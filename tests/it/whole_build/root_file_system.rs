@@ -47,6 +47,16 @@ fn the_root_file_system_is_what_the_layers_say() {
     );
     assert!(stat.contains("Compression zstd\n"), "{stat}");
     assert!(stat.contains("Block size 262144\n"), "{stat}");
+    for (path, content) in [
+        ("usr/bin/also-large", "large".repeat(100_000)),
+        ("usr/bin/kubelet", "kubelet".to_owned()),
+        ("usr/bin/ping", "ping".to_owned()),
+        ("etc/motd", "text\n".to_owned()),
+    ] {
+        let arguments = ["-cat", file.to_str().unwrap(), path];
+        let read = judge("squashfs-tools", "unsquashfs", &arguments);
+        assert!(read == content, "{path} has {} bytes", read.len());
+    }
     assert_snapshot!(project.squashfs_listing(&built), @r"
     drwxr-xr-x 0/0                     127 1970-01-01 00:00
     lrwxrwxrwx 0/0                       7 1970-01-01 00:00 /bin -> usr/bin
