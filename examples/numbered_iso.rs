@@ -50,7 +50,10 @@ fn main() -> anyhow::Result<()> {
         writer.write_all(part)?;
         left -= part.len() as u64;
     }
-    writer.into_inner()?.finish()?;
+    let writer = writer
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
+    writer.finish()?;
     writeln!(std::io::stdout(), "{}", hash.finish().hex())?;
     Ok(())
 }

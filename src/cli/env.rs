@@ -7,23 +7,53 @@ use std::path::PathBuf;
 
 /// A variable and what it is for; the list is part of the documentation.
 pub const VARIABLES: &[(&str, &str)] = &[
-    ("CI", "set to anything: progress is plain lines, as with --progress plain"),
-    ("DOCKER_CONFIG", "folder of Docker's config.json, for registry credentials"),
-    ("HOME", "where .cache, .config and .docker are, unless the XDG variables say otherwise"),
-    ("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY", "proxies for registries and downloads, upper or lower case"),
+    (
+        "CI",
+        "set to anything: progress is plain lines, as with --progress plain",
+    ),
+    (
+        "DOCKER_CONFIG",
+        "folder of Docker's config.json, for registry credentials",
+    ),
+    (
+        "HOME",
+        "where .cache, .config and .docker are, unless the XDG variables say otherwise",
+    ),
+    (
+        "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+        "proxies for registries and downloads, upper or lower case",
+    ),
     ("ISOFORGE_CACHE_DIR", "the store, as --cache-dir"),
     ("ISOFORGE_CONFIG", "the settings file, as --config"),
     ("ISOFORGE_JOBS", "number of threads, as --jobs"),
     ("ISOFORGE_PROGRESS", "how progress is shown, as --progress"),
     ("NO_COLOR", "set to anything: no colour"),
-    ("PATH", "where mmdebstrap and credential helpers are looked for"),
-    ("REGISTRY_AUTH_FILE", "a credentials file in podman's or Docker's form"),
-    ("SOURCE_DATE_EPOCH", "the time stamp of all outputs, in seconds since 1970-01-01 UTC"),
-    ("SSL_CERT_FILE", "certificates to trust instead of the built-in ones"),
+    (
+        "PATH",
+        "where mmdebstrap and credential helpers are looked for",
+    ),
+    (
+        "REGISTRY_AUTH_FILE",
+        "a credentials file in podman's or Docker's form",
+    ),
+    (
+        "SOURCE_DATE_EPOCH",
+        "the time stamp of all outputs, in seconds since 1970-01-01 UTC",
+    ),
+    (
+        "SSL_CERT_FILE",
+        "certificates to trust instead of the built-in ones",
+    ),
     ("TERM", "'dumb' means no bars and no colour"),
     ("XDG_CACHE_HOME", "the store is in its folder isoforge"),
-    ("XDG_CONFIG_HOME", "the settings file is isoforge/isoforge.toml in it"),
-    ("XDG_RUNTIME_DIR", "podman's containers/auth.json is looked for in it"),
+    (
+        "XDG_CONFIG_HOME",
+        "the settings file is isoforge/isoforge.toml in it",
+    ),
+    (
+        "XDG_RUNTIME_DIR",
+        "podman's containers/auth.json is looked for in it",
+    ),
 ];
 
 /// A variable's value; empty counts as not set.
@@ -55,4 +85,32 @@ pub fn cache_home() -> Option<PathBuf> {
 #[must_use]
 pub fn config_home() -> Option<PathBuf> {
     path("XDG_CONFIG_HOME").or_else(|| path("HOME").map(|home| home.join(".config")))
+}
+
+/// Files with registry credentials, most important first
+/// (containers-auth.json(5), and Docker's configuration).
+#[must_use]
+pub fn credential_files() -> Vec<PathBuf> {
+    let docker = path("DOCKER_CONFIG").or_else(|| path("HOME").map(|home| home.join(".docker")));
+    [
+        path("REGISTRY_AUTH_FILE"),
+        path("XDG_RUNTIME_DIR").map(|dir| dir.join("containers").join("auth.json")),
+        config_home().map(|dir| dir.join("containers").join("auth.json")),
+        docker.map(|dir| dir.join("config.json")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The proxy variables that are set, by the names that programs look for.
+#[must_use]
+pub fn proxies() -> Vec<(String, String)> {
+    ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
+        .into_iter()
+        .filter_map(|name| {
+            let value = get(name).or_else(|| get(&name.to_uppercase()))?;
+            Some((name.to_owned(), value))
+        })
+        .collect()
 }

@@ -22,7 +22,38 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
                 })+
             };
         }
-        leaf!(crate::cli::settings::Error);
+        leaf!(
+            crate::boot::cmdline::Error,
+            crate::boot::core_image::Error,
+            crate::boot::initrd::Error,
+            crate::boot::kernel::Error,
+            crate::boot::loader::Error,
+            crate::boot::menu::Error,
+            crate::cli::cmd::init::Error,
+            crate::cli::settings::Error,
+            crate::formats::squashfs::Error,
+            crate::inspect::Error,
+            crate::installer_iso::Error,
+            crate::oci::manifest::Error,
+            crate::oci::reference::ParseReferenceError,
+            crate::output::Error,
+            crate::pipeline::Unbootable,
+            crate::profile::PlanError,
+            crate::profile::Problems,
+            crate::provider::Error,
+            crate::pull::Error,
+            crate::registry::Error,
+            crate::render::Error,
+            crate::rootfs::layer::InLayer,
+            crate::rootfs::overlay::Error,
+            crate::rootfs::slab::Error,
+            crate::rootfs::tar_out::Error,
+            crate::sources::Error,
+            crate::sources::bootstrap::Error,
+            crate::sources::filter::Error,
+            crate::store::Error,
+            crate::util::process::Error,
+        );
         None
     })
 }

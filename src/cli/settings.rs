@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::cli::args::{Build, Global};
 use crate::cli::env;
 use crate::error::{Class, Diagnose};
+use crate::pipeline;
 
 /// The settings file, `isoforge/isoforge.toml` in the configuration folder.
 #[derive(Debug, Default, Deserialize)]
@@ -80,9 +81,7 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoCacheFolder => Some("name a folder with --cache-dir".to_owned()),
-            Self::Mirror { .. } => {
-                Some("for example --mirror quay.io=127.0.0.1:5000".to_owned())
-            }
+            Self::Mirror { .. } => Some("for example --mirror quay.io=127.0.0.1:5000".to_owned()),
             _ => None,
         }
     }
@@ -97,11 +96,39 @@ pub struct Settings {
     pub jobs: usize,
     /// By host name.
     pub registries: BTreeMap<String, RegistrySettings>,
+    /// Files with registry credentials, most important first.
+    pub credential_files: Vec<PathBuf>,
+    /// Proxy variables that are set, with their values.
+    pub proxies: Vec<(String, String)>,
     /// `SOURCE_DATE_EPOCH`, where it is set.
-    pub epoch: Option<u64>,
+    pub epoch: Option<u32>,
 }
 
 impl Settings {
+    /// What the build's stages need of it.
+    #[must_use]
+    pub fn into_pipeline(self, force: bool) -> pipeline::Settings {
+        pipeline::Settings {
+            cache_dir: self.cache_dir,
+            jobs: self.jobs,
+            registries: self
+                .registries
+                .into_iter()
+                .map(|(host, said)| {
+                    let said = pipeline::HostSettings {
+                        mirror: said.mirror,
+                        plain_http: said.plain_http,
+                    };
+                    (host, said)
+                })
+                .collect(),
+            credential_files: self.credential_files,
+            proxies: self.proxies,
+            epoch: self.epoch,
+            force,
+        }
+    }
+
     /// Brings all sources together.
     ///
     /// # Errors
@@ -134,6 +161,8 @@ impl Settings {
                 |jobs| usize::from(jobs.max(1)),
             ),
             registries,
+            credential_files: env::credential_files(),
+            proxies: env::proxies(),
             epoch: epoch(env::get("SOURCE_DATE_EPOCH"))?,
         })
     }
@@ -141,14 +170,9 @@ impl Settings {
 
 /// Parses `SOURCE_DATE_EPOCH`
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
-fn epoch(value: Option<String>) -> Result<Option<u64>, Error> {
+fn epoch(value: Option<String>) -> Result<Option<u32>, Error> {
     value
-        .map(|value| {
-            value
-                .trim()
-                .parse()
-                .map_err(|_| Error::Epoch { value })
-        })
+        .map(|value| value.trim().parse().map_err(|_| Error::Epoch { value }))
         .transpose()
 }
 
@@ -193,7 +217,10 @@ mod tests {
     #[test]
     fn source_date_epoch_is_seconds_or_an_error() {
         assert_eq!(epoch(None).unwrap(), None);
-        assert_eq!(epoch(Some("1700000000".into())).unwrap(), Some(1_700_000_000));
+        assert_eq!(
+            epoch(Some("1700000000".into())).unwrap(),
+            Some(1_700_000_000)
+        );
         assert!(epoch(Some("yesterday".into())).is_err());
         assert!(epoch(Some("-1".into())).is_err());
     }

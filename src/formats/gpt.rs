@@ -14,7 +14,6 @@ use std::os::unix::fs::FileExt as _;
 use gptman::{GPT, GPTPartitionEntry};
 
 use crate::error::{Class, Diagnose};
-use crate::oci::digest::Sha256;
 
 /// Bytes of a sector.
 pub const SECTOR_BYTES: u64 = 512;
@@ -61,18 +60,10 @@ impl Guid {
         Self(bytes)
     }
 
-    /// A GUID that `seed` and `purpose` decide: RFC 9562 version 8, from
-    /// SHA-256.
+    /// A GUID of RFC 9562 version 8 (custom) from sixteen bytes that already
+    /// are unlikely to meet others, such as the beginning of a digest.
     #[must_use]
-    pub fn derive(seed: &[u8], purpose: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(seed);
-        hash.update(purpose.as_bytes());
-        let digest = hash.finish();
-        let mut bytes = [0_u8; 16];
-        for (to, from) in bytes.iter_mut().zip(digest.as_bytes()) {
-            *to = *from;
-        }
+    pub const fn version_8(mut bytes: [u8; 16]) -> Self {
         bytes[6] = bytes[6] & 0x0F | 0x80;
         bytes[8] = bytes[8] & 0x3F | 0x80;
         Self(bytes)
@@ -104,6 +95,15 @@ pub struct Partition {
     pub attributes: u64,
     /// Name, at most 36 characters.
     pub name: &'static str,
+}
+
+/// What names a disk.
+#[derive(Debug, Clone, Copy)]
+pub struct DiskIds {
+    /// GUID of the table.
+    pub guid: Guid,
+    /// Signature in the MBR.
+    pub mbr_signature: [u8; 4],
 }
 
 /// Boot code and where its core image lies.
@@ -167,7 +167,7 @@ impl Diagnose for Error {
 /// [`Error`]'s variants.
 pub fn write<const N: usize>(
     mut disk: &File,
-    seed: &[u8],
+    ids: DiskIds,
     partitions: &[Partition; N],
     boot: Option<BiosBoot<'_>>,
 ) -> Result<(), Error> {
@@ -177,9 +177,8 @@ pub fn write<const N: usize>(
         .metadata()
         .map_err(|source| Error::Io { source })?
         .len();
-    let disk_guid = Guid::derive(seed, "disk").on_disk();
     let gpt = |source| Error::Gpt { source };
-    let mut table = GPT::new_from(&mut disk, SECTOR_BYTES, disk_guid).map_err(gpt)?;
+    let mut table = GPT::new_from(&mut disk, SECTOR_BYTES, ids.guid.on_disk()).map_err(gpt)?;
     if let Some(first) = partitions.iter().map(|partition| partition.first).min() {
         table.header.first_usable_lba = first.max(HEAD_SECTORS);
     }
@@ -194,7 +193,7 @@ pub fn write<const N: usize>(
         };
     }
     table.write_into(&mut disk).map_err(gpt)?;
-    let mbr = mbr(bytes / SECTOR_BYTES, seed, boot)?;
+    let mbr = mbr(bytes / SECTOR_BYTES, ids.mbr_signature, boot)?;
     disk.write_all_at(&mbr, 0)
         .map_err(|source| Error::Io { source })
 }
@@ -202,15 +201,14 @@ pub fn write<const N: usize>(
 /// The protective MBR. With boot code, a second entry of type 0 is active: some
 /// BIOSes start a disk only where one is, and since its type says "unused", the
 /// MBR stays a protective one.
-fn mbr(sectors: u64, seed: &[u8], boot: Option<BiosBoot<'_>>) -> Result<Vec<u8>, Error> {
+fn mbr(sectors: u64, signature: [u8; 4], boot: Option<BiosBoot<'_>>) -> Result<Vec<u8>, Error> {
     const PROTECTIVE: u8 = 0xEE;
     const ACTIVE: u8 = 0x80;
     let mut out = match boot {
         Some(boot) => boot_code(boot)?,
         None => vec![0; BOOT_CODE_BYTES],
     };
-    let signature = Guid::derive(seed, "mbr").0;
-    out.extend(signature.into_iter().take(4));
+    out.extend(signature);
     out.extend([0, 0]);
     let protected = u32::try_from(sectors.saturating_sub(1)).unwrap_or(u32::MAX);
     let first = [0, 0, 2, 0, PROTECTIVE, 0xFF, 0xFF, 0xFF];
@@ -245,6 +243,11 @@ mod tests {
     use super::*;
     use crate::formats::iso9660::judges::{run, scratch};
 
+    const IDS: DiskIds = DiskIds {
+        guid: Guid::version_8([3; 16]),
+        mbr_signature: *b"sign",
+    };
+
     fn table(boot: Option<BiosBoot<'_>>) -> (tempfile::TempDir, String) {
         let dir = scratch();
         let path = dir.path().join("disk.img");
@@ -254,7 +257,7 @@ mod tests {
         let last = (16 << 20) / SECTOR_BYTES - 1 - TAIL_SECTORS;
         let esp = Partition {
             type_guid: TYPE_ESP,
-            guid: Guid::derive(b"seed", "esp"),
+            guid: Guid::version_8([1; 16]),
             first: 2048,
             last: 4095,
             attributes: 0,
@@ -262,13 +265,13 @@ mod tests {
         };
         let rest = Partition {
             type_guid: TYPE_LINUX_RESERVED,
-            guid: Guid::derive(b"seed", "rest"),
+            guid: Guid::version_8([2; 16]),
             first: 4096,
             last,
             attributes: ATTRIBUTE_READ_ONLY,
             name: "ISO9660",
         };
-        write(&file, b"seed", &[esp, rest], boot).unwrap();
+        write(&file, IDS, &[esp, rest], boot).unwrap();
         let name = path.to_str().unwrap().to_owned();
         (dir, name)
     }
@@ -290,7 +293,7 @@ mod tests {
                 {
                    "partitiontable": {
                       "label": "gpt",
-                      "id": "412E2621-D618-8EB8-8008-314DB46D8EE5",
+                      "id": "03030303-0303-8303-8303-030303030303",
                       "device": "DISK",
                       "unit": "sectors",
                       "firstlba": 2048,
@@ -302,14 +305,14 @@ mod tests {
                             "start": 2048,
                             "size": 2048,
                             "type": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
-                            "uuid": "FFD90796-B463-81B8-89DD-E8C0C81C5251",
+                            "uuid": "01010101-0101-8101-8101-010101010101",
                             "name": "ESP"
                          },{
                             "node": "DISK2",
                             "start": 4096,
                             "size": 28639,
                             "type": "8DA63339-0007-60C0-C436-083AC8230908",
-                            "uuid": "0F842253-B42E-83BE-8992-DC86B5B90E52",
+                            "uuid": "02020202-0202-8202-8202-020202020202",
                             "name": "ISO9660",
                             "attrs": "GUID:60"
                          }
@@ -328,7 +331,7 @@ mod tests {
             code: &code,
             core_block: 0x1234_5678,
         };
-        let mbr = mbr(1 << 40, b"x", Some(boot)).unwrap();
+        let mbr = mbr(1 << 40, [1, 2, 3, 4], Some(boot)).unwrap();
         assert_eq!(mbr[..0x1B0], code[..0x1B0]);
         assert_eq!(mbr[0x1B0..0x1B8], (0x1234_5678_u64 * 4 + 4).to_le_bytes());
         assert_eq!(
@@ -341,22 +344,15 @@ mod tests {
             mbr[462..478],
             [0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]
         );
+        assert_eq!(mbr[440..446], [1, 2, 3, 4, 0, 0]);
         assert_eq!(mbr[510..], [0x55, 0xAA]);
         let short = BiosBoot {
             code: &code[..100],
             core_block: 0,
         };
         assert!(matches!(
-            super::mbr(9, b"", Some(short)),
+            super::mbr(9, [0; 4], Some(short)),
             Err(Error::BootCode { bytes: 100 })
         ));
-    }
-
-    #[test]
-    fn derived_guids_say_version_8_and_differ_by_purpose() {
-        let guid = Guid::derive(b"seed", "esp");
-        assert_eq!((guid.0[6] >> 4, guid.0[8] >> 6), (8, 2));
-        assert_ne!(guid, Guid::derive(b"seed", "disk"));
-        assert_ne!(guid, Guid::derive(b"other", "esp"));
     }
 }

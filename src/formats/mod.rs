@@ -1,3 +1,5 @@
+//! On-disk formats. Each module writes and, where isoforge must look at what
+//! others made, reads one format; none of them knows what isoforge builds.
 //! On-disk formats, each written and read here: pure byte layouts that know
 //! nothing of registries, stores or profiles.
 

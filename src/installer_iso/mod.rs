@@ -9,7 +9,9 @@
 //! the rest is written in order while the digest of the whole is computed
 //! behind it. That the layout did not change is checked, not assumed.
 
+mod error;
 mod follow;
+mod inputs;
 mod payload;
 mod plan;
 
@@ -17,17 +19,21 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::fs::FileExt as _;
 
+pub use error::Error;
+pub use inputs::{
+    Bios, EfiProgram, Extra, ExtraKind, IsoInputs, IsoReport, PlacedFile, SourceError, Squashfs,
+};
 pub use payload::Payload;
 pub use plan::CONFIG_ROOM_BYTES;
 
-use crate::error::{Class, Diagnose};
+use crate::formats::iso9660::BLOCK_BYTES;
 use crate::formats::iso9660::layout::Layout;
 use crate::formats::iso9660::tree::FileId;
 use crate::formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
-use crate::formats::iso9660::{self, BLOCK_BYTES};
 use crate::formats::{fat, gpt};
 use crate::oci::digest::{Digest, SHA256_BYTES};
 use crate::progress::{Progress, Task};
+use error::MAX_EFI_PROGRAM_BYTES;
 use follow::{Watermark, hash_behind};
 use plan::{CORE_IMAGE, EFI_DIRECTORY, Plan};
 
@@ -36,220 +42,6 @@ const ESP_LABEL: &str = "EFI_LIVE";
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 1 << 20;
-
-/// Largest EFI program that is accepted; they are held in memory.
-const MAX_EFI_PROGRAM_BYTES: u64 = 256 << 20;
-
-/// What a callback of the caller may fail with.
-pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A program for `/EFI/BOOT`, on the ISO and in the EFI system partition.
-#[derive(Debug, Clone)]
-pub struct EfiProgram<'a> {
-    /// File name as the firmware or the program before it looks for it:
-    /// `bootx64.efi`, `grubx64.efi`, `mmx64.efi`.
-    pub name: String,
-    /// Content.
-    pub data: Payload<'a>,
-}
-
-/// What BIOS needs.
-#[derive(Debug, Clone)]
-pub struct Bios {
-    /// GRUB core image for El Torito (`grub-mkimage -O i386-pc-eltorito`).
-    pub core_image: Vec<u8>,
-    /// GRUB's `boot_hybrid.img`.
-    pub boot_hybrid: Vec<u8>,
-}
-
-/// The root file system image.
-pub struct Squashfs<'a> {
-    /// Its exact size in bytes.
-    pub size: u64,
-    /// Writes it from its first byte to its last.
-    #[expect(clippy::type_complexity, reason = "one callback, named here")]
-    pub write: Box<dyn FnOnce(&mut dyn Write) -> Result<(), SourceError> + 'a>,
-}
-
-impl std::fmt::Debug for Squashfs<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Squashfs")
-            .field("size", &self.size)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What else is on the ISO.
-#[derive(Debug, Clone)]
-pub enum ExtraKind<'a> {
-    /// A file.
-    File {
-        /// Permission bits.
-        mode: u16,
-        /// Content.
-        data: Payload<'a>,
-    },
-    /// A directory, where it shall have other permissions than 0755 or be
-    /// empty.
-    Directory {
-        /// Permission bits.
-        mode: u16,
-    },
-    /// A symbolic link.
-    Symlink {
-        /// Its target.
-        target: Vec<u8>,
-    },
-}
-
-/// Something else on the ISO: content, overlays.
-#[derive(Debug, Clone)]
-pub struct Extra<'a> {
-    /// Path on the ISO, without a leading slash.
-    pub path: String,
-    /// What it is.
-    pub kind: ExtraKind<'a>,
-}
-
-/// Everything that decides the bytes of an installer ISO.
-pub struct IsoInputs<'a> {
-    /// Volume id, `COS_LIVE`.
-    pub volume_id: String,
-    /// The time of everything, in seconds since 1970-01-01 UTC.
-    pub epoch: u32,
-    /// `/boot/kernel`.
-    pub kernel: Payload<'a>,
-    /// `/boot/initrd`.
-    pub initrd: Payload<'a>,
-    /// Programs for UEFI; none for an ISO that only BIOS starts.
-    pub efi_programs: Vec<EfiProgram<'a>>,
-    /// Boot code for BIOS; none for an ISO that only UEFI starts.
-    pub bios: Option<Bios>,
-    /// `/boot/grub2/grub.cfg`.
-    pub menu: Vec<u8>,
-    /// The stub `grub.cfg` for a marker's name (64 hex digits). Its length must
-    /// not depend on the digits.
-    pub stub: &'a dyn Fn(&str) -> String,
-    /// More paths for the stub besides `/boot/grub/grub.cfg` and
-    /// `/EFI/BOOT/grub.cfg`, such as `EFI/debian/grub.cfg`, for a GRUB whose
-    /// built-in prefix is that directory.
-    pub stub_paths: Vec<String>,
-    /// `/config.yaml`.
-    pub config: Vec<u8>,
-    /// `/rootfs.squashfs`.
-    pub squashfs: Squashfs<'a>,
-    /// `/isoforge/manifest.json` for the SquashFS's digest. Its length must not
-    /// depend on the digest.
-    pub manifest: &'a dyn Fn(&Digest) -> Vec<u8>,
-    /// Other files, laid out in this order.
-    pub extra: Vec<Extra<'a>>,
-}
-
-impl std::fmt::Debug for IsoInputs<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IsoInputs")
-            .field("volume_id", &self.volume_id)
-            .field("epoch", &self.epoch)
-            .field("squashfs", &self.squashfs)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A file's place on the ISO.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlacedFile {
-    /// Path without a leading slash.
-    pub path: String,
-    /// Offset of its first byte.
-    pub offset: u64,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Bytes kept for it.
-    pub room: u64,
-}
-
-/// What was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IsoReport {
-    /// Size of the ISO in bytes.
-    pub size: u64,
-    /// Digest of the ISO.
-    pub digest: Digest,
-    /// Digest of the SquashFS.
-    pub squashfs: Digest,
-    /// Size of the SquashFS in bytes.
-    pub squashfs_size: u64,
-    /// Digest of `/isoforge/manifest.json`, the marker's name.
-    pub manifest: Digest,
-    /// Every file, in the order of the tree's layout.
-    pub files: Vec<PlacedFile>,
-}
-
-/// Why an installer ISO can't be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The ISO 9660 file system.
-    #[error(transparent)]
-    Iso(#[from] iso9660::Error),
-    /// The EFI system partition's file system.
-    #[error("making the EFI system partition")]
-    Fat(#[from] fat::Error),
-    /// The partition table.
-    #[error(transparent)]
-    Gpt(#[from] gpt::Error),
-    /// The callback that writes the SquashFS failed.
-    #[error("writing the root file system")]
-    Squashfs {
-        /// What it said.
-        source: SourceError,
-    },
-    /// An EFI program that is larger than any.
-    #[error("the EFI program '{name}' has {bytes} bytes, more than {MAX_EFI_PROGRAM_BYTES}")]
-    EfiProgram {
-        /// File name.
-        name: String,
-        /// Its size.
-        bytes: u64,
-    },
-    /// Neither firmware could start the ISO.
-    #[error("an ISO without boot files for BIOS and for UEFI starts nowhere")]
-    NoFirmware,
-    /// The stub's length changed with the marker's digits.
-    #[error("a file of the ISO changed its size with the digest in it: {what}")]
-    Moved {
-        /// Which.
-        what: &'static str,
-    },
-    /// Reading content for the ISO or writing the ISO failed.
-    #[error("writing '{path}' to the ISO")]
-    Io {
-        /// Path on the ISO, or the part of it.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Iso(error) => error.class(),
-            Self::Fat(error) => error.class(),
-            Self::Gpt(error) => error.class(),
-            Self::Squashfs { .. } | Self::Io { .. } => Class::Io,
-            Self::EfiProgram { .. } | Self::NoFirmware => Class::Profile,
-            Self::Moved { .. } => Class::Bug,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Iso(error) => error.hint(),
-            Self::Gpt(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
 
 /// Size of the ISO in bytes, before anything is written.
 ///
@@ -398,19 +190,26 @@ fn efi_partition(
         .iter()
         .map(|(path, data)| fat::FatFile { path, data })
         .collect();
-    let [a, b, c, d, ..] = *gpt_seed(manifest, "FAT serial").as_bytes();
+    let serial = derived(manifest, "FAT serial");
     let options = fat::Options {
         label: ESP_LABEL,
-        serial: u32::from_le_bytes([a, b, c, d]),
+        serial: u32::from_le_bytes(serial),
         epoch: inputs.epoch,
         bytes,
     };
     Ok(fat::build(&options, &files)?)
 }
 
-/// A value that the manifest and a purpose decide.
-fn gpt_seed(manifest: &Digest, purpose: &str) -> Digest {
-    Digest::of(&[manifest.as_bytes(), purpose.as_bytes()].concat())
+/// The beginning of a digest that the manifest and a purpose decide, so that
+/// two different ISOs never share an identifier.
+fn derived<const N: usize>(manifest: &Digest, purpose: &str) -> [u8; N] {
+    const { assert!(N <= SHA256_BYTES) };
+    let digest = Digest::of(&[manifest.as_bytes(), purpose.as_bytes()].concat());
+    let mut out = [0; N];
+    for (to, from) in out.iter_mut().zip(digest.as_bytes()) {
+        *to = *from;
+    }
+    out
 }
 
 /// Writes MBR and GPT. The EFI system partition is the first usable sector; the
@@ -423,11 +222,15 @@ fn write_tables(
     manifest: &Digest,
 ) -> Result<(), Error> {
     const SECTORS_PER_BLOCK: u64 = BLOCK_BYTES / gpt::SECTOR_BYTES;
-    let seed = manifest.as_bytes();
+    let guid = |purpose| gpt::Guid::version_8(derived(manifest, purpose));
+    let ids = gpt::DiskIds {
+        guid: guid("disk"),
+        mbr_signature: derived(manifest, "MBR"),
+    };
     let last = u64::from(layout.blocks()) * SECTORS_PER_BLOCK - gpt::TAIL_SECTORS - 1;
     let body = |first| gpt::Partition {
         type_guid: gpt::TYPE_LINUX_RESERVED,
-        guid: gpt::Guid::derive(seed, "ISO9660"),
+        guid: guid("ISO9660"),
         first,
         last,
         attributes: gpt::ATTRIBUTE_READ_ONLY,
@@ -442,20 +245,20 @@ fn write_tables(
     };
     let Some(esp) = plan.boot.uefi else {
         let first = u64::from(layout.data_block()) * SECTORS_PER_BLOCK;
-        return Ok(gpt::write(out, seed, &[body(first)], boot)?);
+        return Ok(gpt::write(out, ids, &[body(first)], boot)?);
     };
     let esp = layout.extent(esp)?;
     let first = u64::from(esp.block) * SECTORS_PER_BLOCK;
     let next = first + esp.room / gpt::SECTOR_BYTES;
     let esp = gpt::Partition {
         type_guid: gpt::TYPE_ESP,
-        guid: gpt::Guid::derive(seed, "ESP"),
+        guid: guid("ESP"),
         first,
         last: next - 1,
         attributes: 0,
         name: "EFI System",
     };
-    Ok(gpt::write(out, seed, &[esp, body(next)], boot)?)
+    Ok(gpt::write(out, ids, &[esp, body(next)], boot)?)
 }
 
 /// Writes all other files, and hashes the whole image behind them.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::error::{Class, Diagnose as _};
 use crate::formats::iso9660::judges::{run, scratch};
 use crate::formats::iso9660::read::{Image, Limits};
 

@@ -369,8 +369,8 @@ fn classify(raw: &[u8], announced: Option<&MediaType>) -> Result<MediaType, Erro
         return Err(Error::Ambiguous);
     }
     let inside = shape.media_type.as_deref().map(MediaType::parse);
-    let announced = announced.filter(|announced| announced.is_manifest());
-    match (inside, announced) {
+    let usable = announced.filter(|announced| announced.is_manifest());
+    match (inside, usable) {
         (Some(inside), Some(announced)) if inside != *announced => Err(Error::MediaTypeDisagrees {
             inside,
             announced: announced.clone(),
@@ -381,7 +381,7 @@ fn classify(raw: &[u8], announced: Option<&MediaType>) -> Result<MediaType, Erro
         (None, None) if shape.manifests.is_some() => Ok(MediaType::Index(Family::Oci)),
         (None, None) if shape.config.is_some() => Ok(MediaType::Manifest(Family::Oci)),
         (None, None) => Err(Error::UnknownManifest {
-            media_type: "no media type".to_owned(),
+            media_type: announced.map_or_else(|| "no media type".to_owned(), ToString::to_string),
         }),
     }
 }
@@ -467,5 +467,4 @@ impl ImageConfig {
 }
 
 #[cfg(test)]
-#[path = "manifest_tests.rs"]
 mod tests;

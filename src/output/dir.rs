@@ -121,12 +121,22 @@ impl OutputDir {
     /// # Errors
     /// [`Error::DuplicateName`], or what the system says.
     pub fn finish(&mut self, mut pending: Pending) -> Result<Finished, Error> {
+        pending.file.as_file_mut().flush()?;
+        let digest = hash(pending.file.as_file_mut())?;
+        self.finish_hashed(pending, digest)
+    }
+
+    /// Like [`finish`](Self::finish) for an artifact whose writer computed the
+    /// digest on the way.
+    ///
+    /// # Errors
+    /// [`Error::DuplicateName`], or what the system says.
+    pub fn finish_hashed(&mut self, pending: Pending, digest: Digest) -> Result<Finished, Error> {
         if self.finished.contains_key(&pending.name) {
             return Err(Error::DuplicateName { name: pending.name });
         }
-        pending.file.as_file_mut().flush()?;
         pending.file.as_file().sync_all()?;
-        let (digest, size) = hash(pending.file.as_file_mut())?;
+        let size = pending.file.as_file().metadata()?.len();
         let order = u32::try_from(self.finished.len()).unwrap_or(u32::MAX);
         self.finished.insert(
             pending.name.clone(),
@@ -238,7 +248,7 @@ fn checksum_line(of: &Finished) -> String {
 }
 
 /// Only names that mean the same in every shell, URL and file system.
-fn check_name(name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(Error::BadName {
@@ -279,12 +289,12 @@ fn remove_leftovers(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn hash(file: &mut std::fs::File) -> io::Result<(Digest, u64)> {
+fn hash(file: &mut std::fs::File) -> io::Result<Digest> {
     file.seek(SeekFrom::Start(0))?;
     let mut reader = HashingReader::new(file);
     let mut buffer = vec![0; HASH_BUFFER_BYTES];
     while reader.read(&mut buffer)? != 0 {}
-    Ok(reader.finish())
+    Ok(reader.finish().0)
 }
 
 #[cfg(test)]
@@ -317,6 +327,16 @@ mod tests {
         );
         assert_eq!(iso.digest, Digest::of(b"image"));
         assert_eq!(iso.size, 5);
+    }
+
+    #[test]
+    fn a_digest_that_the_writer_knows_is_taken_with_the_files_size() {
+        let base = tempfile::tempdir().unwrap();
+        let mut out = OutputDir::prepare(base.path(), "demo", "1.0").unwrap();
+        let mut pending = out.create("demo.iso").unwrap();
+        pending.file().set_len(4096).unwrap();
+        let iso = out.finish_hashed(pending, Digest::of(b"known")).unwrap();
+        assert_eq!((iso.size, iso.digest), (4096, Digest::of(b"known")));
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod dir;
 pub mod manifest;
 pub mod space;
 
+pub(crate) use dir::{CHECKSUM_SUFFIX, check_name};
 pub use dir::{Finished, OutputDir, Pending};
 
 /// What can go wrong with the output.

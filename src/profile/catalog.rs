@@ -6,8 +6,9 @@ use globset::Glob;
 
 use super::keys;
 use super::leaf;
-use super::model::{Arch, FileSpec, ImageTemplate, LayerSource, LayerSpec, Target};
+use super::model::{Arch, FileSpec, LayerSource, LayerSpec};
 use super::parse;
+use super::placeholder::{self, ImageTemplate, Target};
 use super::problem::{Bad, Problems, Report, nearest};
 use super::reader::Reader;
 use super::schema;
@@ -378,7 +379,7 @@ fn entry(kind: Kind, r: &Reader<'_>) -> Option<Entry> {
         fips: r.flag("fips").unwrap_or(false),
         source: source.clone().unwrap_or_default(),
         images: r.parsed_list("images", |text| {
-            leaf::reference(text, &known, &targets)?;
+            placeholder::reference(text, &known, &targets)?;
             Ok(text.to_owned())
         }),
         layers: layers.collect(),

@@ -26,14 +26,13 @@ impl Profile {
         })
     }
 
+    /// A table that the profile does not have is null: in templates a key of
+    /// null is undefined, a key of nothing at all an error.
     fn build_context(&self, secret: &dyn Fn(&str) -> String) -> Value {
         let component = |c: &Option<Component>| c.as_ref().map(describe);
         let registration = self.registration.as_ref().map(|r| {
-            json!({
-                "endpoint": r.endpoint,
-                "token": secret("registration.token"),
-                "project": r.project,
-            })
+            let token = secret("registration.token");
+            json!({ "endpoint": r.endpoint, "token": token })
         });
         json!({
             "appliance": self.appliance,

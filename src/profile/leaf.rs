@@ -2,11 +2,12 @@
 
 use globset::Glob;
 
-use super::model::{Arch, Compression, Device, Target};
-use super::problem::{Bad, alternatives, did_you_mean};
+use super::model::{Arch, Compression, Device};
+use super::placeholder;
+use super::problem::{Bad, did_you_mean};
 use crate::error::Diagnose;
 use crate::oci::digest::Digest;
-use crate::oci::reference::{ImageSource, ParseReferenceError, Reference};
+use crate::oci::reference::{ParseReferenceError, Reference};
 
 /// Longest name of an appliance; with version, architecture and suffix it has
 /// to fit a file name of 255 bytes.
@@ -109,6 +110,19 @@ pub(crate) fn one_line(text: &str) -> Result<String, Bad> {
     not_empty(text)
 }
 
+/// One argument that GRUB and the kernel take as it is.
+pub(crate) fn kernel_argument(text: &str) -> Result<String, Bad> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\".contains(c);
+    if text.is_empty() || text.contains(odd) {
+        return Err(Bad::new(
+            format!("'{text}' is not one argument of the kernel"),
+            "one argument without white space, quotes and backslashes, such as console=ttyS0",
+        )
+        .help("write each argument as an element of its own: [\"quiet\", \"splash\"]"));
+    }
+    Ok(text.to_owned())
+}
+
 pub(crate) fn arch(text: &str) -> Option<Arch> {
     [Arch::Amd64, Arch::Arm64]
         .into_iter()
@@ -127,31 +141,6 @@ pub(crate) fn glob(text: &str) -> Result<String, Bad> {
     }
 }
 
-/// Checks that only `known` placeholders are in `text`.
-pub(crate) fn placeholders(text: &str, known: &[&str]) -> Result<(), Bad> {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('{') {
-        let Some((inner, tail)) = after.split_once('}') else {
-            return Err(Bad::new("a '{' without '}'", braced(known)));
-        };
-        if !known.contains(&inner) {
-            let mut bad = Bad::new(format!("unknown placeholder '{{{inner}}}'"), braced(known));
-            bad.help = did_you_mean(inner, known.iter().copied());
-            return Err(bad);
-        }
-        rest = tail;
-    }
-    if rest.contains('}') {
-        return Err(Bad::new("a '}' without '{'", braced(known)));
-    }
-    Ok(())
-}
-
-fn braced(known: &[&str]) -> String {
-    let braced: Vec<_> = known.iter().map(|k| format!("{{{k}}}")).collect();
-    alternatives(&braced.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
 impl From<ParseReferenceError> for Bad {
     fn from(error: ParseReferenceError) -> Self {
         Self {
@@ -160,29 +149,6 @@ impl From<ParseReferenceError> for Bad {
             help: error.hint(),
         }
     }
-}
-
-/// Checks the name of an image for every target.
-pub(crate) fn image(text: &str, known: &[&str], targets: &[Target<'_>]) -> Result<(), Bad> {
-    placeholders(text, known)?;
-    for target in targets {
-        let _: ImageSource = target.fill_tag(text).parse().map_err(|error| Bad {
-            expected: "a registry reference, oci:DIR[:TAG], oci-archive:FILE[:TAG] or \
-                       docker-archive:FILE[:TAG]"
-                .to_owned(),
-            ..Bad::from(error)
-        })?;
-    }
-    Ok(())
-}
-
-/// Checks a registry reference for every target.
-pub(crate) fn reference(text: &str, known: &[&str], targets: &[Target<'_>]) -> Result<(), Bad> {
-    placeholders(text, known)?;
-    for target in targets {
-        let _: Reference = target.fill_tag(text).parse()?;
-    }
-    Ok(())
 }
 
 pub(crate) fn repository(text: &str) -> Result<String, Bad> {
@@ -230,7 +196,7 @@ pub(crate) fn mirror(text: &str) -> Result<String, Bad> {
 }
 
 pub(crate) fn url(text: &str) -> Result<String, Bad> {
-    placeholders(text, &["version", "arch"])?;
+    placeholder::check(text, &["version", "arch"])?;
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));

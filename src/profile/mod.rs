@@ -14,6 +14,7 @@ mod leaf;
 mod merge;
 mod model;
 mod parse;
+mod placeholder;
 mod plan;
 mod problem;
 mod reader;
@@ -39,10 +40,11 @@ pub use catalog::{Catalog, CatalogError, Entry, Kind, Resolution, Wanted};
 pub use doc::reference;
 pub use model::{
     AfterInstall, Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content,
-    ContentImage, Device, FileSpec, Firmware, Flavor, ImageTemplate, Install, InstallMode,
-    Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays,
-    PathTemplate, Profile, Provider, Registration, RegistryHost, Target, Var,
+    ContentImage, Device, FileSpec, Firmware, Flavor, Install, InstallMode, Kubernetes, LayerCodec,
+    LayerSource, LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider,
+    Registration, RegistryHost, Var,
 };
+pub use placeholder::{ImageTemplate, PathTemplate, Target};
 pub use plan::{ContentPlan, KubernetesPlan, PlanError};
 pub use problem::{Excerpt, Location, Problem, Problems};
 pub use secret::{REDACTED, Secret, SecretReader, SecretRef, Secrets};

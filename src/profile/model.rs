@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::placeholder::{ImageTemplate, PathTemplate};
 use super::secret::SecretRef;
 use crate::oci::digest::Digest;
-use crate::oci::reference::{ImageSource, ParseReferenceError, Reference};
+use crate::oci::reference::Reference;
 
 /// A profile that holds what the format's reference says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,8 +112,6 @@ pub struct Registration {
     pub endpoint: String,
     /// The registration token.
     pub token: SecretRef,
-    /// Project to join.
-    pub project: Option<String>,
 }
 
 /// `[os]`.
@@ -167,86 +166,6 @@ pub struct Bootstrap {
     pub keyring: Option<PathBuf>,
     /// mmdebstrap's variant.
     pub variant: String,
-}
-
-/// What a text with placeholders is filled in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target<'a> {
-    /// Fills `{arch}`.
-    pub arch: Arch,
-    /// The Kubernetes version; fills `{version}`.
-    pub version: &'a str,
-}
-
-impl Target<'_> {
-    /// `text` with its placeholders filled in.
-    #[must_use]
-    pub fn fill(&self, text: &str) -> String {
-        text.replace("{arch}", self.arch.as_str())
-            .replace("{version}", self.version)
-    }
-
-    /// Like [`Self::fill`] for image references, whose tags can't have a `+`.
-    pub(super) fn fill_tag(&self, text: &str) -> String {
-        text.replace("{arch}", self.arch.as_str())
-            .replace("{version}", &self.version.replace('+', "_"))
-    }
-}
-
-/// The name of an image with placeholders `{arch}` and, for Kubernetes,
-/// `{version}`. Loading has checked that it can be expanded for every target of
-/// the profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
-pub struct ImageTemplate {
-    pub(super) text: String,
-    /// What relative paths start from.
-    pub(super) directory: PathBuf,
-}
-
-impl ImageTemplate {
-    /// The image for `target`.
-    ///
-    /// # Errors
-    /// The text names no image; never for a loaded profile and its own targets.
-    pub fn expand(&self, target: Target<'_>) -> Result<ImageSource, ParseReferenceError> {
-        let source: ImageSource = target.fill_tag(&self.text).parse()?;
-        Ok(source.resolve_from(&self.directory))
-    }
-}
-
-impl From<ImageTemplate> for String {
-    fn from(template: ImageTemplate) -> Self {
-        template.text
-    }
-}
-
-/// A path with placeholders `{arch}` and, for Kubernetes, `{version}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
-pub struct PathTemplate {
-    pub(super) text: String,
-    pub(super) directory: PathBuf,
-}
-
-impl PathTemplate {
-    /// The path for `target`.
-    #[must_use]
-    pub fn expand(&self, target: Target<'_>) -> PathBuf {
-        self.directory.join(target.fill(&self.text))
-    }
-
-    /// What relative paths start from.
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-}
-
-impl From<PathTemplate> for String {
-    fn from(template: PathTemplate) -> Self {
-        template.text
-    }
 }
 
 /// `[kubernetes]`.
@@ -316,7 +235,7 @@ pub enum LayerSource {
 /// A file by URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileSpec {
-    /// With placeholders `{arch}` and `{version}`; [`Target::fill`] fills them.
+    /// With placeholders `{arch}` and `{version}`; [`super::Target::fill`] fills them.
     pub url: String,
     /// Digest of the file.
     pub sha256: Digest,

@@ -9,9 +9,10 @@ use super::leaf;
 use super::model::{
     AfterInstall, Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content,
     Device, FileSpec, Firmware, Flavor, Install, InstallMode, Kubernetes, LayerCodec, LayerSource,
-    LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, PathTemplate, Profile, Provider,
-    Registration, RegistryHost, Target, Var,
+    LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider, Registration,
+    RegistryHost, Var,
 };
+use super::placeholder::{self, PathTemplate, Target};
 use super::problem::Bad;
 use super::reader::Reader;
 use super::schema::secret_in;
@@ -135,7 +136,6 @@ fn registration(r: &Reader<'_>) -> Registration {
         token: r
             .secret("token")
             .unwrap_or_else(|| SecretRef::Env(String::new())),
-        project: r.parsed("project", leaf::one_line),
     }
 }
 
@@ -298,7 +298,7 @@ fn one_digest(url: &str, arch: Option<Arch>, targets: &[Target<'_>]) -> Result<(
 /// The texts of references that are right for every target.
 fn references(r: &Reader<'_>, name: &str, targets: &[Target<'_>]) -> Vec<String> {
     r.parsed_list(name, |text| {
-        leaf::reference(text, ARCH_AND_VERSION, targets)?;
+        placeholder::reference(text, ARCH_AND_VERSION, targets)?;
         Ok(text.to_owned())
     })
 }
@@ -314,7 +314,7 @@ fn component(r: &Reader<'_>, targets: &[Target<'_>]) -> Component {
         version: r.parsed("version", leaf::version).unwrap_or_default(),
         images: r.has("images").then(|| {
             r.parsed_list("images", |text| {
-                leaf::reference(text, ARCH, targets)?;
+                placeholder::reference(text, ARCH, targets)?;
                 Ok(text.to_owned())
             })
         }),
@@ -383,7 +383,7 @@ fn boot(r: &Reader<'_>) -> Boot {
             .filter(|(_, word)| named(word))
             .map(|(firmware, _)| firmware)
             .collect(),
-        cmdline: r.parsed_list("cmdline", leaf::one_line),
+        cmdline: r.parsed_list("cmdline", leaf::kernel_argument),
         timeout_seconds: r.integer("timeout").unwrap_or(MENU_TIMEOUT_SECONDS),
         title: r.parsed("title", leaf::one_line),
     }

@@ -7,7 +7,8 @@ use globset::{Glob, GlobMatcher};
 
 use super::Loaded;
 use super::catalog::{Catalog, CatalogError, Kind, Resolution, Wanted, fill_files};
-use super::model::{Arch, Component, ContentImage, FileSpec, Firmware, LayerSpec, Profile, Target};
+use super::model::{Arch, Component, ContentImage, FileSpec, Firmware, LayerSpec, Profile};
+use super::placeholder::Target;
 use crate::error::{Class, Diagnose};
 use crate::oci::reference::ParseReferenceError;
 

@@ -9,16 +9,23 @@ use serde::Serialize;
 use super::source::{Place, Sources};
 use crate::error::{Class, Diagnose};
 
+/// Longest message, expectation or help that is shown; what is longer repeats a
+/// value of the user's.
+const MAX_SHOWN_CHARS: usize = 600;
+
 /// A line of a file or an argument, and the part of it that is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Excerpt {
     /// Counted from 1; `None` in an argument, which has but one.
     pub line: Option<usize>,
-    /// Counted from 1, in characters.
+    /// Counted from 1, in characters of the source.
     pub column: usize,
+    /// Characters of `text` before the marked part.
+    pub indent: usize,
     /// Length of the marked part in characters, at least 1.
     pub width: usize,
-    /// The line, with plain-text secrets and control characters replaced.
+    /// The line, of a long one the part around the mark, with plain-text
+    /// secrets and control characters replaced.
     pub text: String,
 }
 
@@ -76,7 +83,7 @@ impl Location {
             None => format!("{}, column {}", self.origin, excerpt.column),
         };
         let text = &excerpt.text;
-        let (indent, width) = (excerpt.column - 1, excerpt.width);
+        let (indent, width) = (excerpt.indent, excerpt.width);
         write!(f, "\n{:gutter$}--> {place}\n{:gutter$} |", "", "")?;
         write!(f, "\n{number:gutter$} | {text}")?;
         write!(f, "\n{:gutter$} | {:indent$}{:^<width$}", "", "", "^")?;
@@ -201,8 +208,13 @@ impl Report {
             key(a).cmp(&key(b))
         });
         let mut problems = Vec::<Problem>::new();
-        for Draft { place, mut problem } in drafts {
-            problem.location = sources.location(place);
+        for Draft { place, problem } in drafts {
+            let problem = Problem {
+                message: shown(problem.message),
+                location: sources.location(place),
+                expected: problem.expected.map(shown),
+                help: problem.help.map(shown),
+            };
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
@@ -212,6 +224,27 @@ impl Report {
         }
         Err(Problems(problems))
     }
+}
+
+/// `text` fit for one line of a terminal: without control characters and not
+/// longer than anyone reads.
+fn shown(text: String) -> String {
+    if text.len() <= MAX_SHOWN_CHARS && !text.contains(char::is_control) {
+        return text;
+    }
+    let mut chars = text.chars();
+    let mut shown: String = chars
+        .by_ref()
+        .take(MAX_SHOWN_CHARS)
+        .flat_map(|c| match c.is_control() {
+            true => c.escape_default().collect::<Vec<_>>(),
+            false => vec![c],
+        })
+        .collect();
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The candidate that `word` was most likely meant to be, if one is near.

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::leaf;
-use super::model::{ImageTemplate, PathTemplate, Target};
+use super::placeholder::{self, ImageTemplate, PathTemplate, Target};
 use super::problem::{Bad, Report};
 use super::schema::secret_in;
 use super::secret::SecretRef;
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn path_template(&self, name: &str, known: &[&str]) -> Option<PathTemplate> {
         let text = self.parsed(name, |text| {
-            leaf::placeholders(text, known)?;
+            placeholder::check(text, known)?;
             leaf::one_line(text)
         })?;
         Some(PathTemplate {
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
         targets: &[Target<'_>],
     ) -> Option<ImageTemplate> {
         let text = self.parsed(name, |text| {
-            leaf::image(text, known, targets)?;
+            placeholder::image(text, known, targets)?;
             Ok(text.to_owned())
         })?;
         Some(ImageTemplate {

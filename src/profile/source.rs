@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::problem::{Excerpt, Location};
+use super::secret::REDACTED;
 
-/// Shown in place of a secret that was written in plain text.
-const REDACTED: &str = "[redacted]";
+/// Most characters of a line that are shown before the mark, and from there on.
+const MAX_HEAD_CHARS: usize = 120;
+const MAX_LINE_CHARS: usize = 200;
 
 /// A range of bytes in one of [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,22 +109,23 @@ impl Sources {
         let (before, after) = text.split_at_checked(start).unwrap_or((text, ""));
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
         let line_end = after.find('\n').map_or(text.len(), |i| start + i);
-        let line_text = text.get(line_start..line_end).unwrap_or_default();
         let end = floor_boundary(text, place.end.clamp(start, line_end));
-        let shown = self.hidden(place.source, line_start, line_text);
-        let count = |from, to| text.get(from..to).unwrap_or_default().chars().count();
-        let line = before.matches('\n').count() + 1;
+        let part = |from, to| text.get(from..to).unwrap_or_default();
+        let hidden = |from, to| self.hidden(place.source, from, part(from, to));
+        let (head, marked, tail) = (
+            hidden(line_start, start),
+            hidden(start, end),
+            hidden(end, line_end),
+        );
+        let (indent, head) = clip_head(&head);
         let excerpt = Excerpt {
             line: None,
-            column: count(line_start, start) + 1,
-            width: count(start, end).max(1),
-            text: shown
-                .trim_end()
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect(),
+            column: part(line_start, start).chars().count() + 1,
+            indent,
+            width: marked.chars().count().clamp(1, MAX_LINE_CHARS),
+            text: printable(&format!("{head}{marked}{tail}"), indent),
         };
-        (line, excerpt)
+        (before.matches('\n').count() + 1, excerpt)
     }
 
     /// `line`, which starts at byte `offset` of its source, without secrets.
@@ -149,6 +152,31 @@ impl Sources {
         shown.push_str(line.get(at..).unwrap_or_default());
         shown
     }
+}
+
+/// `head` and its length in characters; of a long one the end.
+fn clip_head(head: &str) -> (usize, String) {
+    let count = head.chars().count();
+    if count <= MAX_HEAD_CHARS {
+        return (count, head.to_owned());
+    }
+    let end: String = head.chars().skip(count - MAX_HEAD_CHARS).collect();
+    (MAX_HEAD_CHARS + 1, format!("…{end}"))
+}
+
+/// `line` without control characters, cut behind `indent` where it is long.
+fn printable(line: &str, indent: usize) -> String {
+    let line = line.trim_end();
+    let limit = indent + MAX_LINE_CHARS;
+    let mut shown: String = line
+        .chars()
+        .take(limit)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if line.chars().nth(limit).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The character boundary at or before byte `at`.

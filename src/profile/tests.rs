@@ -11,6 +11,7 @@ use super::*;
 mod bad_input;
 mod catalog;
 mod examples;
+mod forms;
 mod merging;
 mod mutation;
 mod stages;

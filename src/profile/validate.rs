@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, CatalogError, Kind};
-use super::model::{Arch, CloudConfig, Component, FileSpec, Mode, Profile, Target};
+use super::model::{Arch, CloudConfig, Component, FileSpec, Mode, Profile};
+use super::placeholder::Target;
 use super::plan::{self, PlanError};
 use super::problem::{Draft, Report};
 use super::source::Place;

@@ -226,7 +226,6 @@ fn the_same_input_gives_the_same_bytes_in_any_store_and_order() {
     let first = digest(false);
     assert_eq!(first, digest(false));
     assert_eq!(first, digest(true));
-    insta::assert_snapshot!(first, @"sha256:7ca09e571aa293b7f0424ae7c9bff4883363814d417ab744b25ccd038d1c9864");
 }
 
 #[test]
@@ -267,6 +266,8 @@ fn a_layer_is_compressed_once() {
     };
     let first = compress().unwrap();
     assert_eq!(first.diff_id, layer.diff_id);
+    // Another digest here means that VERSION must count up.
+    insta::assert_snapshot!(first.digest, @"sha256:ce994f719ff6924c51b7d78e47b06f6968e85685a3deb3ee0a8bdfeb4e517add");
     // Without the plain blob only the remembered result can be given.
     fs_err::remove_file(fixture.store.blob_path(&layer.digest)).unwrap();
     assert_eq!(compress().unwrap(), first);

@@ -30,7 +30,7 @@ pub enum Error {
         phase: String,
     },
     /// The server answered with a status that is no success.
-    #[error("{url}: {status}{answer}")]
+    #[error("{url}: HTTP status {status}{answer}")]
     Status {
         /// What was asked for.
         url: ShownUrl,
@@ -132,7 +132,7 @@ pub enum Error {
         found: Digest,
     },
     /// A manifest can't be used.
-    #[error("{place}: {source}")]
+    #[error("{place}: the manifest can't be used")]
     Manifest {
         /// URL or path.
         place: String,

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::Error;
+use super::tar_index::{self, Member};
 use crate::oci::compression::{decompress, sniff};
 use crate::oci::layer::LayerCompression;
-use crate::oci::reference::ImageSource;
+use crate::oci::reference::{ImageSource, Reference};
 
-/// Most members of an archive.
-pub const MAX_ARCHIVE_MEMBERS: usize = 100_000;
+/// Most bytes that a compressed archive may unpack to.
+pub const MAX_UNPACKED_BYTES: u64 = 256 * 1024 * 1024 * 1024;
 /// Longest chain of symbolic links within an archive.
 const MAX_LINKS: usize = 8;
 const MAGIC_BYTES: usize = 8;
@@ -37,12 +38,6 @@ pub(super) struct Archive {
     members: BTreeMap<String, Member>,
 }
 
-#[derive(Debug)]
-enum Member {
-    File { start: u64, size: u64 },
-    Link(String),
-}
-
 /// An open file and its size in bytes.
 pub(super) struct Opened {
     pub(super) reader: Box<dyn Read + Send>,
@@ -54,10 +49,8 @@ impl Files {
     pub(super) fn folder(path: &Path, source: &ImageSource) -> Result<Self, Error> {
         exists(path, source)?;
         if !path.is_dir() {
-            return Err(Error::Format {
-                path: path.to_owned(),
-                problem: "is no folder; for an archive write oci-archive:FILE".to_owned(),
-            });
+            let problem = "is no folder; for an archive write oci-archive:FILE";
+            return Err(wrong(path, problem.to_owned()));
         }
         Ok(Self::Folder(path.to_owned()))
     }
@@ -70,13 +63,11 @@ impl Files {
     ) -> Result<Self, Error> {
         exists(path, source)?;
         if path.is_dir() {
-            return Err(Error::Format {
-                path: path.to_owned(),
-                problem: "is a folder; for an OCI layout in a folder write oci:DIR".to_owned(),
-            });
+            let problem = "is a folder; for an OCI layout in a folder write oci:DIR";
+            return Err(wrong(path, problem.to_owned()));
         }
-        let file = seekable(fs_err::File::open(path)?, scratch)?;
-        let members = scan(path, &file)?;
+        let file = seekable(path, scratch)?;
+        let members = tar_index::scan(&file).map_err(|problem| wrong(path, problem.to_string()))?;
         Ok(Self::Archive(Archive {
             path: path.to_owned(),
             file: Arc::new(file),
@@ -133,10 +124,14 @@ impl Files {
     }
 
     pub(super) fn wrong(&self, problem: String) -> Error {
-        Error::Format {
-            path: self.path().to_owned(),
-            problem,
-        }
+        wrong(self.path(), problem)
+    }
+}
+
+fn wrong(path: &Path, problem: String) -> Error {
+    Error::Format {
+        path: path.to_owned(),
+        problem,
     }
 }
 
@@ -144,20 +139,25 @@ fn exists(path: &Path, source: &ImageSource) -> Result<(), Error> {
     if path.try_exists().map_err(|error| named(path, &error))? {
         return Ok(());
     }
-    // `oci:quay.io/kairos/ubuntu:22.04` names an image for other tools.
-    let instead = source
-        .to_string()
-        .split_once(':')
-        .map(|(_, rest)| rest.to_owned())
-        .filter(|rest| {
-            rest.parse::<ImageSource>().is_ok()
-                && path.components().count() > 1
-                && path.to_str().is_some_and(|text| !text.ends_with(".tar"))
-        });
     Err(Error::NoSource {
         path: path.to_owned(),
-        instead,
+        instead: registry_name(source),
     })
+}
+
+/// The image that `oci:quay.io/kairos/ubuntu:22.04` names for other tools: what
+/// begins with a part that looks like a host.
+fn registry_name(source: &ImageSource) -> Option<String> {
+    let text = source.to_string();
+    let (_, mut rest) = text.split_once(':')?;
+    loop {
+        let (first, after) = rest.split_once('/')?;
+        let is_host = first.contains('.') && first.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if is_host && rest.parse::<Reference>().is_ok() {
+            return Some(rest.to_owned());
+        }
+        rest = after;
+    }
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -165,7 +165,8 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 }
 
 /// The file itself where it is a plain archive, else its decompressed bytes.
-fn seekable(mut file: fs_err::File, scratch: &Path) -> Result<std::fs::File, Error> {
+fn seekable(path: &Path, scratch: &Path) -> Result<std::fs::File, Error> {
+    let mut file = fs_err::File::open(path)?;
     let mut magic = Vec::new();
     (&mut file)
         .take(MAGIC_BYTES as u64)
@@ -176,78 +177,16 @@ fn seekable(mut file: fs_err::File, scratch: &Path) -> Result<std::fs::File, Err
         return Ok(file.into_file());
     }
     let mut out = tempfile::tempfile_in(scratch).map_err(|error| named(scratch, &error))?;
-    io::copy(&mut decompress(file, compression)?, &mut out)?;
+    let unpacked = decompress(file, compression)?.take(MAX_UNPACKED_BYTES + 1);
+    let bytes = io::copy(&mut io::BufReader::new(unpacked), &mut out)
+        .map_err(|error| wrong(path, format!("can't be decompressed: {error}")))?;
+    if bytes > MAX_UNPACKED_BYTES {
+        return Err(wrong(
+            path,
+            format!("unpacks to more than {MAX_UNPACKED_BYTES} bytes"),
+        ));
+    }
     Ok(out)
-}
-
-fn scan(path: &Path, mut file: &std::fs::File) -> Result<BTreeMap<String, Member>, Error> {
-    let wrong = |problem: String| Error::Format {
-        path: path.to_owned(),
-        problem,
-    };
-    let damaged = |error: io::Error| wrong(format!("is no readable tar archive: {error}"));
-    let length = file.seek(SeekFrom::End(0)).map_err(damaged)?;
-    file.seek(SeekFrom::Start(0)).map_err(damaged)?;
-    let mut archive = tar::Archive::new(file);
-    let mut members = BTreeMap::new();
-    for entry in archive.entries_with_seek().map_err(damaged)? {
-        let entry = entry.map_err(damaged)?;
-        let name = member_name(&entry.path_bytes());
-        let member = match entry.header().entry_type() {
-            tar::EntryType::Regular | tar::EntryType::Continuous => {
-                let (start, size) = (entry.raw_file_position(), entry.size());
-                if start.checked_add(size).is_none_or(|end| end > length) {
-                    return Err(wrong(format!("ends within {name}")));
-                }
-                Member::File { start, size }
-            }
-            tar::EntryType::Symlink | tar::EntryType::Link => {
-                let target = entry.link_name_bytes().unwrap_or_default();
-                let is_symlink = entry.header().entry_type().is_symlink();
-                match link_target(&name, &target, is_symlink) {
-                    Some(target) => Member::Link(target),
-                    None => return Err(wrong(format!("{name} links out of the archive"))),
-                }
-            }
-            _ => continue,
-        };
-        members.insert(name, member);
-        if members.len() > MAX_ARCHIVE_MEMBERS {
-            return Err(wrong(format!(
-                "has more than {MAX_ARCHIVE_MEMBERS} members"
-            )));
-        }
-    }
-    if members.is_empty() {
-        return Err(wrong("is no tar archive, or an empty one".to_owned()));
-    }
-    Ok(members)
-}
-
-fn member_name(bytes: &[u8]) -> String {
-    let name = String::from_utf8_lossy(bytes);
-    name.trim_start_matches("./").to_owned()
-}
-
-/// What a link names; the older `docker save` shares layers by symbolic links
-/// such as `../<id>/layer.tar`.
-fn link_target(name: &str, target: &[u8], is_symlink: bool) -> Option<String> {
-    let target = String::from_utf8_lossy(target);
-    let mut parts: Vec<&str> = Vec::new();
-    if is_symlink && !target.starts_with('/') {
-        parts.extend(name.split('/'));
-        parts.pop();
-    }
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 impl Archive {
@@ -292,22 +231,5 @@ impl Read for Slice {
         self.at += n as u64;
         self.left -= n as u64;
         Ok(n)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_stay_inside_the_archive() {
-        let target = |name: &str, target: &str| link_target(name, target.as_bytes(), true);
-        assert_eq!(
-            target("b/layer.tar", "../a/layer.tar").unwrap(),
-            "a/layer.tar"
-        );
-        assert_eq!(target("b/c", "/a").unwrap(), "a");
-        assert_eq!(target("b", "../a"), None);
-        assert_eq!(link_target("b/c", b"a/d", false).unwrap(), "a/d");
     }
 }

@@ -15,12 +15,14 @@ mod challenge;
 pub mod config;
 mod credentials;
 mod docker_archive;
+mod download;
 pub mod error;
 mod files;
 mod http;
 mod layout;
 pub mod retry;
 mod secret;
+mod tar_index;
 mod transport;
 mod url;
 
@@ -30,7 +32,8 @@ use std::path::Path;
 
 pub use config::{HostConfig, RegistryConfig, RetryPolicy};
 pub use error::Error;
-pub use files::MAX_ARCHIVE_MEMBERS;
+pub use files::MAX_UNPACKED_BYTES;
+pub use tar_index::{MAX_ARCHIVE_MEMBERS, MAX_EXTENSION_BYTES};
 pub use transport::{MAX_REDIRECTS, USER_AGENT};
 pub use url::ShownUrl;
 

@@ -30,7 +30,7 @@ impl Diagnose for PatternError {
 /// Path patterns, matched against paths relative to the root. A slash at the
 /// start of a pattern is allowed and means nothing; `*` and `?` don't match a
 /// slash, `**` does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Patterns(GlobSet);
 
 impl Patterns {

@@ -4,5 +4,6 @@
 pub mod entry;
 pub mod filter;
 pub mod layer;
+pub mod overlay;
 pub mod slab;
 pub mod tar_out;

@@ -90,29 +90,6 @@ pub fn installed_packages(
         .unwrap_or_default())
 }
 
-/// What the live system shows before its login prompt, as an issue(5) file of
-/// agetty.
-#[must_use]
-pub fn issue(name: &str, version: &str, components: &[Component]) -> String {
-    // agetty expands escapes after a backslash.
-    let plain = |text: &str| text.replace('\\', "\\\\");
-    let width = components
-        .iter()
-        .map(|component| component.name.len())
-        .max()
-        .unwrap_or(0);
-    let mut text = format!("{} {}\n\n", plain(name), plain(version));
-    for component in components {
-        text.push_str(&format!(
-            "  {:width$}  {}\n",
-            plain(&component.name),
-            plain(&component.version)
-        ));
-    }
-    text.push('\n');
-    text
-}
-
 fn read_text(tree: &Tree, data: &dyn ReadFile, path: &str) -> io::Result<Option<String>> {
     let Some(file) = tree.file(path.as_bytes()) else {
         return Ok(None);
@@ -335,26 +312,5 @@ mod tests {
         assert_eq!(fields["C"], "a\\b");
         assert!(!fields.contains_key("D") && !fields.contains_key("#D"));
         assert_eq!(fields["E"], "\"");
-    }
-
-    #[test]
-    fn the_issue_lists_names_and_versions() {
-        let component = |name: &str, version: &str| Component {
-            kind: ComponentKind::Kubernetes,
-            name: name.into(),
-            version: version.into(),
-            source: "dpkg".into(),
-        };
-        let text = issue(
-            "demo",
-            "1.0",
-            &[component("containerd", "1.7"), component("runc", "a\\b")],
-        );
-        insta::assert_snapshot!(text, @r"
-        demo 1.0
-
-          containerd  1.7
-          runc        a\\b
-        ");
     }
 }

@@ -6,29 +6,22 @@
 //! written as a new, plain, deterministic layer. The result is remembered under
 //! the layers' diffIDs and the patterns.
 //!
-//! Patterns are globs over paths without a leading slash: `*` and `?` stay
-//! within a component, `**` goes over several. A pattern that matches a
-//! directory stands for all below it. Directories on the way to a kept path
-//! that are not kept themselves are written as nothing but parents, so that
-//! they leave those of the system alone.
+//! The patterns and what they keep are those of [`crate::rootfs::filter`]; here
+//! each pattern to include must match something.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::spool::{FileId, NoData, Spool, SpoolWriter};
 use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::progress::Progress;
+use crate::rootfs::filter::{self, PatternError, Patterns};
 use crate::rootfs::layer::{InLayer, Limits, apply, decompress, read_tar};
 use crate::rootfs::tar_out;
 use crate::store::{self, Store};
-use crate::tree::{self, FileData, Inode, InodeId, Kind, LayerId, Tree};
+use crate::tree::{self, FileData, Kind, LayerId, Tree};
 
 /// Kind of the store's facts on filtered layers.
 const FACT: &str = "filtered-layer";
@@ -39,14 +32,9 @@ const VERSION: u32 = 1;
 /// Why paths can't be taken out of layers.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A pattern is no glob.
-    #[error("'{pattern}' is no pattern of paths: {problem}")]
-    Pattern {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    /// A pattern is malformed.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
     /// A pattern of `include` matches no path.
     #[error("'{pattern}' matches no path in {from}")]
     NoMatch {
@@ -75,7 +63,8 @@ pub enum Error {
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Pattern { .. } | Self::NoMatch { .. } => Class::Profile,
+            Self::Pattern(error) => error.class(),
+            Self::NoMatch { .. } => Class::Profile,
             Self::Layer(error) => error.class(),
             Self::Tree(_) => Class::Bug,
             Self::Write(error) => error.class(),
@@ -90,6 +79,7 @@ impl Diagnose for Error {
                 "patterns are over real paths without a leading slash, as in 'usr/bin/kubelet' or 'opt/cni/**'"
                     .into(),
             ),
+            Self::Pattern(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::Write(error) => error.hint(),
             Self::Store(error) => error.hint(),
@@ -103,8 +93,8 @@ impl Diagnose for Error {
 pub struct Filter {
     include: Vec<String>,
     exclude: Vec<String>,
-    included: GlobSet,
-    excluded: GlobSet,
+    included: Patterns,
+    excluded: Patterns,
 }
 
 impl Filter {
@@ -117,8 +107,8 @@ impl Filter {
         Ok(Self {
             include: include.to_vec(),
             exclude: exclude.to_vec(),
-            included: glob_set(include)?,
-            excluded: glob_set(exclude)?,
+            included: Patterns::new(include)?,
+            excluded: Patterns::new(exclude)?,
         })
     }
 
@@ -137,88 +127,17 @@ impl Filter {
 
     /// The kept part of `tree`.
     fn apply(&self, tree: &Tree, from: &str) -> Result<Tree, Error> {
-        let mut kept = Tree::new();
-        let mut links: BTreeMap<InodeId, Vec<u8>> = BTreeMap::new();
-        // Directories that are not left out, and whether an include pattern
-        // holds for all below.
-        let mut open: BTreeMap<Vec<u8>, bool> = BTreeMap::new();
-        let mut matched = BTreeSet::new();
-        for (path, id) in tree.walk() {
-            let Some((parent, _)) = tree::split(&path) else {
-                open.insert(Vec::new(), self.include.is_empty());
-                continue;
-            };
-            let Some(&parent_included) = open.get(parent) else {
-                continue;
-            };
-            let as_path = Path::new(OsStr::from_bytes(&path));
-            if self.excluded.is_match(as_path) {
-                continue;
-            }
-            let matches = self.included.matches(as_path);
-            let included = parent_included || !matches.is_empty();
-            matched.extend(matches);
-            if tree.children(id).is_some() {
-                open.insert(path.clone(), included);
-            }
-            if included {
-                keep(tree, &mut kept, &mut links, &path, id)?;
+        for pattern in &self.include {
+            let alone = Patterns::new(&[pattern])?;
+            if !tree.walk().any(|(path, _)| alone.matches(&path)) {
+                return Err(Error::NoMatch {
+                    pattern: pattern.clone(),
+                    from: from.to_owned(),
+                });
             }
         }
-        match (0..self.include.len()).find(|at| !matched.contains(at)) {
-            Some(at) => Err(Error::NoMatch {
-                pattern: self.include.get(at).cloned().unwrap_or_default(),
-                from: from.to_owned(),
-            }),
-            None => Ok(kept),
-        }
+        Ok(filter::filter(tree, &self.included, &self.excluded)?)
     }
-}
-
-fn glob_set(patterns: &[String]) -> Result<GlobSet, Error> {
-    let error = |pattern: &str, error: &globset::Error| Error::Pattern {
-        pattern: pattern.to_owned(),
-        problem: error.kind().to_string(),
-    };
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let glob = GlobBuilder::new(pattern.trim_start_matches('/').trim_end_matches('/'))
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build()
-            .map_err(|e| error(pattern, &e))?;
-        set.add(glob);
-    }
-    set.build().map_err(|e| error(&patterns.join(" "), &e))
-}
-
-fn keep(
-    tree: &Tree,
-    kept: &mut Tree,
-    links: &mut BTreeMap<InodeId, Vec<u8>>,
-    path: &[u8],
-    id: InodeId,
-) -> Result<(), Error> {
-    let inode = tree.inode(id);
-    if let Some(first) = links.get(&id) {
-        kept.link(path, first)?;
-        return Ok(());
-    }
-    let kind = match &inode.kind {
-        Kind::Directory(_) => Kind::Directory(BTreeMap::new()),
-        other => {
-            links.insert(id, path.to_vec());
-            other.clone()
-        }
-    };
-    kept.insert(
-        path,
-        Inode {
-            meta: inode.meta.clone(),
-            kind,
-        },
-    )?;
-    Ok(())
 }
 
 /// The kept part of what `layers`, lowest first, make together, as one plain
@@ -226,7 +145,7 @@ fn keep(
 ///
 /// # Errors
 /// [`Error`].
-pub fn filter(
+pub fn filter_layers(
     store: &Store,
     layers: &[Layer],
     filter: &Filter,

@@ -1,8 +1,127 @@
-//! Where the OS and further layers come from.
+//! Where the OS and further layers come from: images, archives, packages,
+//! files. Everything that a source gives are layers in the store, and what the
+//! build manifest says about them.
+
+use std::num::NonZeroUsize;
+
+use crate::error::{Class, Diagnose};
+use crate::oci::layer::Layer;
+use crate::oci::reference::ParseReferenceError;
+use crate::output::manifest;
+use crate::profile::{PlanError, Target};
+use crate::progress::Progress;
+use crate::pull;
+use crate::registry::Client;
+use crate::rootfs::layer::Limits;
+use crate::store::{self, Store};
 
 pub mod archive;
 pub mod bootstrap;
 pub mod components;
+pub mod content;
 pub mod epoch;
+pub mod files;
 pub mod filter;
+pub mod image;
+pub mod kubernetes;
+pub mod layers;
+pub mod packages;
 mod spool;
+
+use epoch::InputTime;
+
+/// What all sources work with.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Takes the layers.
+    pub store: &'a Store,
+    /// Opens images and files.
+    pub client: &'a Client,
+    /// Bounds on one layer.
+    pub limits: Limits,
+    /// Bounds on one image.
+    pub pull_limits: pull::Limits,
+    /// How many blobs of an image are fetched and checked at once.
+    pub threads: NonZeroUsize,
+    /// Told what happens.
+    pub progress: &'a Progress,
+}
+
+/// What a source gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sourced {
+    /// Layers in the store, lowest first.
+    pub layers: Vec<Layer>,
+    /// Images that went in.
+    pub images: Vec<manifest::Image>,
+    /// Files that went in.
+    pub files: Vec<manifest::File>,
+    /// Times that these inputs tell of.
+    pub times: Vec<InputTime>,
+}
+
+impl Sourced {
+    /// Puts what another source gave over this.
+    pub fn append(&mut self, other: Self) {
+        self.layers.extend(other.layers);
+        self.images.extend(other.images);
+        self.files.extend(other.files);
+        self.times.extend(other.times);
+    }
+}
+
+/// Why a source can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A text names no image.
+    #[error(transparent)]
+    Reference(#[from] ParseReferenceError),
+    /// The profile and the catalog don't say what to take.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// An image can't be had.
+    #[error(transparent)]
+    Pull(#[from] pull::Error),
+    /// An archive can't be used.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// Paths can't be taken out of layers.
+    #[error(transparent)]
+    Filter(#[from] filter::Error),
+    /// Files can't be downloaded or laid.
+    #[error(transparent)]
+    Files(#[from] files::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    fn cause(&self) -> &dyn Diagnose {
+        match self {
+            Self::Reference(error) => error,
+            Self::Plan(error) => error,
+            Self::Pull(error) => error,
+            Self::Archive(error) => error,
+            Self::Filter(error) => error,
+            Self::Files(error) => error,
+            Self::Store(error) => error,
+        }
+    }
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        self.cause().class()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.cause().hint()
+    }
+}
+
+/// A text of the profile with its placeholders filled in, for the manifest: as
+/// the profile has it, so that it tells nothing of the host's folders.
+fn as_written(text: String, target: Target<'_>) -> String {
+    target.fill(&text)
+}

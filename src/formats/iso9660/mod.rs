@@ -49,8 +49,9 @@ pub const SYSTEM_AREA_BLOCKS: u32 = 16;
 /// Directory levels that the writer accepts, the root being level 1.
 pub const MAX_DEPTH: usize = 64;
 
-/// Bytes in one name, as in POSIX file systems.
-pub const MAX_NAME_BYTES: usize = 255;
+/// Bytes in one name. Rock Ridge has no limit, but Linux cuts off, without a
+/// word, names that are longer than this.
+pub const MAX_NAME_BYTES: usize = 253;
 
 /// Bytes in a symbolic link's target, as Linux limits it.
 pub const MAX_TARGET_BYTES: usize = 4095;

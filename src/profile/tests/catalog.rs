@@ -133,3 +133,36 @@ fn a_version_without_known_images_is_noted() {
         loaded.notes
     );
 }
+
+#[test]
+fn a_catalog_given_outside_wins_over_one_in_the_profile() {
+    let entry = |image: &str| {
+        format!(
+            "schema = 1\n[[cni]]\nname = \"c\"\nversion = \"1\"\nsource = \"https://e.x/\"\nimages = [\"{image}\"]\n"
+        )
+    };
+    let main = format!("catalog = \"a.toml\"\n{MINIMAL}\n[cni]\nname = \"c\"\nversion = \"1\"\n");
+    let options = Options {
+        overrides: &[],
+        catalogs: &["b.toml".into()],
+    };
+    let loaded = load(
+        Path::new("p/main.toml"),
+        &options,
+        &|path| match path.to_str() {
+            Some("p/main.toml") => Ok(main.clone()),
+            Some("p/a.toml") => Ok(entry("e.x/a:1")),
+            Some("b.toml") => Ok(entry("e.x/b:1")),
+            _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+        },
+    )
+    .unwrap();
+    let plan = loaded.content_plan(Arch::Amd64).unwrap();
+    let images: Vec<_> = plan
+        .images
+        .iter()
+        .map(|i| i.reference.to_string())
+        .collect();
+    assert_eq!(images, ["e.x/b:1"]);
+    assert_eq!(loaded.files.len(), 3);
+}

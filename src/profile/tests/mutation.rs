@@ -5,6 +5,7 @@ use super::*;
 
 const DEMO: &str = include_str!("../../../profiles/demo.toml");
 const ROUNDS: u64 = 3000;
+const CATALOG_ROUNDS: u64 = 500;
 
 /// The generator of Steele, Lea and Flood's SplitMix.
 struct Random(u64);
@@ -104,4 +105,15 @@ fn mutations_are_survived() {
     }
     // Some mutations hit comments; if all were refused the test would see nothing else.
     assert!(right > 0 && right < ROUNDS, "{right}");
+}
+
+#[test]
+fn mutated_catalogs_are_survived() {
+    const CATALOG: &str = include_str!("../../../profiles/catalog.toml");
+    let main = format!("catalog = \"c.toml\"\n{MINIMAL}");
+    let mut random = Random(7);
+    for _ in 0..CATALOG_ROUNDS {
+        let catalog = mutate(&mut random, CATALOG);
+        try_load(&[("p/main.toml", &main), ("p/c.toml", &catalog)], &[]);
+    }
 }

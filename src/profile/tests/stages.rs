@@ -89,6 +89,8 @@ fn secrets_are_read_and_never_shown() {
     assert_eq!(full["vars"]["users"][0]["password"], "hunter2");
     assert_eq!(full["vars"]["ntp"], serde_json::json!(["a", "b"]));
     assert_eq!(full["kubernetes"]["version"], "1.32.3");
+    let local = minimal_with(&[]).profile.context();
+    assert!(local["registration"].is_null() && local["cni"].is_null());
     let json = serde_json::to_string(profile).unwrap();
     assert!(json.contains("TOKEN") && !json.contains("t0ken"), "{json}");
 }
@@ -224,4 +226,17 @@ fn what_a_finished_cloud_config_leaves_unused_is_noted() {
         .filter_map(|n| n.split('\'').nth(1))
         .collect();
     assert_eq!(named, ["vars", "install.device"]);
+}
+
+#[test]
+fn templates_can_ask_for_keys_of_absent_tables() {
+    let mut tera = tera::Tera::default();
+    let text = "{% if registration.endpoint is defined %}yes{% else %}no{% endif %} {{ cni.name | default(value=\"none\") }}";
+    tera.add_raw_template("t", text).unwrap();
+    let show = |profile: &Profile| {
+        let context = tera::Context::from_serialize(&profile.context()).unwrap();
+        tera.render("t", &context).unwrap()
+    };
+    assert_eq!(show(&minimal_with(&[]).profile), "no none");
+    assert_eq!(show(&central().profile), "yes none");
 }

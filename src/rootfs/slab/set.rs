@@ -19,6 +19,14 @@ impl SlabSet {
         Self { slabs }
     }
 
+    /// Adds the slab of the next layer up and gives the layer's number; none
+    /// where the numbers are used up.
+    pub fn push(&mut self, slab: Slab) -> Option<LayerId> {
+        let layer = u32::try_from(self.slabs.len()).ok().map(LayerId)?;
+        self.slabs.push(slab);
+        Some(layer)
+    }
+
     /// The slab of a layer.
     #[must_use]
     pub fn get(&self, layer: LayerId) -> Option<&Slab> {

@@ -169,3 +169,31 @@ fn limits_hold_and_say_their_name() {
     };
     assert!(read(&tar, &at_the_limit).is_ok());
 }
+
+#[test]
+fn a_bomb_in_an_archive_is_stopped_with_its_entry() {
+    use std::io::Write as _;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let file = plain(b'0', b"zeros", b"", 1 << 30);
+    gzip.write_all(&Archive::default().header(file, b"").0)
+        .unwrap();
+    for _ in 0..64 {
+        gzip.write_all(&[0; 1 << 16]).unwrap();
+    }
+    let bomb = gzip.finish().unwrap();
+    let limits = Limits {
+        inflation_floor_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let compression = crate::oci::layer::LayerCompression::Gzip;
+    let tar = decompress(&bomb[..], compression, &limits).unwrap();
+    let error = read_tar(tar, &limits, &mut Kept::default()).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Limit {
+            limit: Limit::InflationRatio,
+            ..
+        }
+    ));
+    assert_eq!(error.class(), Class::Verification);
+}

@@ -1,19 +1,22 @@
 //! The writer against foreign readers and against the reader of its own.
 
+mod damage;
+mod large;
+
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::dump::dump;
 use super::judges::{run, run_bytes, scratch};
 use super::layout::{Boot, Layout, Options};
-use super::read::{self, EntryKind, Image, Limits, Namespace};
+use super::read::{EntryKind, Image, Limits, Namespace};
 use super::tree::{FileId, IsoTree};
 use super::write::{DataWriter, HEAD_OFFSET, head};
 use super::{BLOCK_BYTES, Error, MAX_DEPTH, MAX_DIRECTORIES};
-use crate::oci::digest::{Digest, Sha256};
+use crate::oci::digest::Digest;
 
 const EPOCH: u32 = 1_780_000_000;
 
@@ -98,8 +101,8 @@ fn troublesome() -> Sample {
     sample.file(".hidden", b"dot");
     sample.file("größe – 漢字.data", b"utf-8");
     sample.file("two.dots.tar.gz", b"dots");
-    sample.file(&format!("long/{}", "n".repeat(255)), b"255 bytes");
-    for length in [100, 110, 120, 130, 200, 250, 251, 254] {
+    sample.file(&format!("long/{}", "n".repeat(253)), b"253 bytes");
+    for length in [100, 110, 120, 130, 200, 250, 251, 252] {
         let name = format!("long/{}", "m".repeat(length));
         sample.file(&name, length.to_string().as_bytes());
     }
@@ -227,11 +230,11 @@ fn xorriso_lists_names_modes_and_links() {
     assert!(has(b"/gr\xF6\xDFe _ __.data"), "isoinfo shows Latin-1");
     let joliet = run(
         "xorriso",
-        &["-read_fs", "joliet", "-indev", &name, "-find", "/"],
+        &["-read_fs", "norock", "-indev", &name, "-find", "/"],
     );
     assert!(joliet.contains("'/größe – 漢字.data'"), "{joliet}");
     let rock = run("isoinfo", &["-R", "-l", "-i", &name]);
-    assert!(rock.contains(&"n".repeat(255)), "{rock}");
+    assert!(rock.contains(&"n".repeat(253)), "{rock}");
 }
 
 #[test]
@@ -314,7 +317,7 @@ fn what_the_format_or_the_tree_cannot_hold_is_an_error() {
         tree.file(b"", 0o644, 1),
         Err(Error::Exists { .. })
     ));
-    let long = [b'x'; 256];
+    let long = [b'x'; 254];
     assert!(matches!(
         tree.file(&long, 0o644, 1),
         Err(Error::TooLarge { .. })
@@ -376,188 +379,5 @@ fn more_or_fewer_bytes_than_announced_are_an_error() {
             actual: 3,
             ..
         })
-    ));
-}
-
-/// Blocks of a 5 GiB file. In the test every 4,096th block carries its number,
-/// and each one around the extents' border and at the end; the rest are holes,
-/// so that the file takes no space.
-const LARGE_BLOCKS: u64 = (5 << 30) / BLOCK_BYTES;
-
-#[test]
-fn a_file_over_4_gib_is_read_back_whole() {
-    let mut tree = IsoTree::new();
-    let size = LARGE_BLOCKS * BLOCK_BYTES + 5;
-    let file = tree.file(b"rootfs.squashfs", 0o444, size).unwrap();
-    tree.file(b"zz-after", 0o444, 3).unwrap();
-    let layout = Layout::new(&tree, &options(Boot::default())).unwrap();
-    let dir = scratch();
-    let (path, name) = image_path(&dir);
-    let out = create(&path, &layout);
-    out.write_all_at(&head(&tree, &layout).unwrap(), HEAD_OFFSET)
-        .unwrap();
-    let start = layout.extent(file).unwrap().offset();
-    let border = u64::from(u32::MAX) / BLOCK_BYTES;
-    let numbered =
-        |n: u64| n.is_multiple_of(4096) || n.abs_diff(border) < 64 || n + 64 > LARGE_BLOCKS;
-    for n in (0..LARGE_BLOCKS).filter(|&n| numbered(n)) {
-        out.write_all_at(&n.to_be_bytes(), start + n * BLOCK_BYTES)
-            .unwrap();
-    }
-    out.write_all_at(b"tail!", start + size - 5).unwrap();
-
-    let mut image = open(&path);
-    let entry = image.find(b"rootfs.squashfs").unwrap().unwrap();
-    assert_eq!((entry.size, entry.sections.len()), (size, 2));
-    let mut block = vec![0_u8; BLOCK_BYTES as usize];
-    let mut reader = image.open_file(&entry);
-    let mut hash = Sha256::new();
-    let keep_hash = |n: u64| n.abs_diff(border) < 4096;
-    for n in 0..LARGE_BLOCKS {
-        reader.read_exact(&mut block).unwrap();
-        let expected = if numbered(n) { n } else { 0 };
-        assert_eq!(block[..8], expected.to_be_bytes(), "block {n}");
-        if keep_hash(n) {
-            hash.update(&block);
-        }
-    }
-    let mut tail = Vec::new();
-    reader.read_to_end(&mut tail).unwrap();
-    assert_eq!(tail, b"tail!");
-
-    // xorriso shows one file with the mode of every extent's record.
-    let listing = run("xorriso", &["-indev", &name, "-lsdl", "/rootfs.squashfs"]);
-    assert!(listing.contains("-r--r--r--"), "{listing}");
-    assert!(listing.contains(&size.to_string()), "{listing}");
-    let sections = run(
-        "xorriso",
-        &[
-            "-indev",
-            &name,
-            "-find",
-            "/rootfs.squashfs",
-            "-exec",
-            "report_lba",
-            "--",
-        ],
-    );
-    let sections: Vec<&str> = sections
-        .lines()
-        .filter(|line| line.contains("data lba"))
-        .collect();
-    assert_eq!(sections.len(), 2, "{sections:?}");
-    // The part around the border, as xorriso extracts it.
-    let part = dir.path().join("part");
-    let to = part.to_str().unwrap();
-    let from = ((border - 4095) * BLOCK_BYTES).to_string();
-    let count = (8191 * BLOCK_BYTES).to_string();
-    run(
-        "xorriso",
-        &[
-            "-osirrox",
-            "on",
-            "-indev",
-            &name,
-            "-extract_cut",
-            "/rootfs.squashfs",
-            &from,
-            &count,
-            to,
-        ],
-    );
-    assert_eq!(Digest::of(&fs_err::read(&part).unwrap()), hash.finish());
-}
-
-#[test]
-fn damage_never_panics_the_reader() {
-    let mut sample = Sample::new();
-    for n in 0..30 {
-        sample.file(
-            &format!("dir{}/{}", n % 3, "x".repeat(n * 8 + 1)),
-            &[n as u8; 100],
-        );
-    }
-    sample.tree.symlink(b"dir1/link", &[b'y'; 600]).unwrap();
-    let core = sample.file("core", &[0; 3000]);
-    let dir = scratch();
-    let (path, _) = image_path(&dir);
-    let layout = sample.write(
-        &path,
-        Boot {
-            bios: Some(core),
-            uefi: None,
-        },
-    );
-    let good = fs_err::read(&path).unwrap();
-    let metadata = HEAD_OFFSET as usize..layout.data_block() as usize * BLOCK_BYTES as usize;
-    let mut random = Random(0x1234_5678_9ABC_DEF1);
-    let limits = Limits {
-        entries: 10_000,
-        ..Limits::default()
-    };
-    let mut failures = 0;
-    for _ in 0..4000 {
-        let mut bad = good.clone();
-        for _ in 0..=random.below(6) {
-            let at = metadata.start + random.below(metadata.len());
-            bad[at] = match random.below(4) {
-                0 => 0,
-                1 => 0xFF,
-                2 => bad[at] ^ (1 << random.below(8)),
-                _ => random.below(256) as u8,
-            };
-        }
-        if random.below(10) == 0 {
-            bad.truncate(random.below(bad.len()));
-        }
-        failures += usize::from(walk(bad, limits).is_err());
-    }
-    assert!(walk(good, limits).is_ok());
-    assert!(
-        failures > 100,
-        "only {failures} of the damaged images were refused"
-    );
-}
-
-fn walk(bytes: Vec<u8>, limits: Limits) -> Result<(), read::Error> {
-    let mut image = Image::open(std::io::Cursor::new(bytes), limits)?;
-    image.boot_entries()?;
-    for namespace in [Namespace::Primary, Namespace::Joliet] {
-        for entry in image.entries(namespace)? {
-            image.read_file(&entry, 1 << 20)?;
-        }
-    }
-    Ok(())
-}
-
-/// xorshift64, so that the same images are tried every time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-}
-
-#[test]
-fn a_directory_within_itself_is_refused() {
-    let mut sample = Sample::new();
-    sample.file("a/b", b"x");
-    let dir = scratch();
-    let (path, _) = image_path(&dir);
-    sample.write(&path, Boot::default());
-    let mut image = open(&path);
-    let entry = image.find(b"a").unwrap().unwrap();
-    let mut bytes = fs_err::read(&path).unwrap();
-    // Points /a at the root directory.
-    let root = u32::from_le_bytes(bytes[0x8000 + 158..][..4].try_into().unwrap());
-    let record = entry.records[0] as usize;
-    bytes[record + 2..record + 6].copy_from_slice(&root.to_le_bytes());
-    assert!(matches!(
-        walk(bytes, Limits::default()),
-        Err(read::Error::Damaged { .. })
     ));
 }

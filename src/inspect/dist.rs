@@ -1,0 +1,124 @@
+//! An output directory: whether every output is what its manifest and its
+//! checksum file say.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Error, hash};
+use crate::oci::digest::Digest;
+use crate::output::manifest::{self, Manifest};
+use crate::output::{CHECKSUM_SUFFIX, check_name};
+use crate::progress::Progress;
+
+/// What is in an output directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DistReport {
+    /// The build manifest.
+    pub manifest: Manifest,
+    /// The outputs that the manifest tells of, by name.
+    pub files: BTreeMap<String, FileReport>,
+    /// What does not hold.
+    pub problems: Vec<String>,
+}
+
+/// An output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileReport {
+    /// Its size in bytes; none where it is missing.
+    pub size: Option<u64>,
+    /// Its digest; none where it is missing.
+    pub digest: Option<Digest>,
+    /// Whether it is what the manifest and its checksum file, if it has one,
+    /// say.
+    pub sound: bool,
+}
+
+pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<DistReport, Error> {
+    let manifest_path = path.join(manifest::FILE_NAME);
+    let text = fs_err::read(&manifest_path).map_err(|source| Error::Io {
+        path: manifest_path,
+        source,
+    })?;
+    let manifest = Manifest::from_json(&text).map_err(|error| Error::Document {
+        path: path.to_path_buf(),
+        document: manifest::FILE_NAME.to_owned(),
+        problem: error.to_string(),
+    })?;
+    let mut problems = Vec::new();
+    let mut files = BTreeMap::new();
+    for (name, expected) in &manifest.outputs {
+        let before = problems.len();
+        if let Err(error) = check_name(name) {
+            problems.push(error.to_string());
+            continue;
+        }
+        let found = hash_file(&path.join(name), expected.size, progress);
+        let (digest, size) = match found {
+            Ok((digest, size)) => {
+                if (digest, size) != (expected.digest, expected.size) {
+                    problems.push(format!(
+                        "{name}: has digest {digest} and {size} bytes; the manifest says {} and {} bytes",
+                        expected.digest, expected.size
+                    ));
+                }
+                check_checksum_file(path, name, digest, &mut problems);
+                (Some(digest), Some(size))
+            }
+            Err(error) => {
+                problems.push(format!("{name}: {error}"));
+                (None, None)
+            }
+        };
+        let sound = problems.len() == before;
+        files.insert(
+            name.clone(),
+            FileReport {
+                size,
+                digest,
+                sound,
+            },
+        );
+    }
+    Ok(DistReport {
+        manifest,
+        files,
+        problems,
+    })
+}
+
+fn hash_file(path: &Path, size: u64, progress: &Progress) -> io::Result<(Digest, u64)> {
+    let file = fs_err::File::open(path)?;
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let task = progress.task(&format!("check {}", name.display()), Some(size));
+    hash(task.reader(file))
+}
+
+/// `sha256sum` writes `<hex>  <name>`, or `<hex> *<name>` in its binary mode.
+fn check_checksum_file(dir: &Path, name: &str, digest: Digest, problems: &mut Vec<String>) {
+    let checksum_name = format!("{name}{CHECKSUM_SUFFIX}");
+    let text = match fs_err::read_to_string(dir.join(&checksum_name)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => {
+            problems.push(format!("{checksum_name}: {error}"));
+            return;
+        }
+    };
+    let line = text.trim_end_matches(['\n', '\r']);
+    let said = line
+        .split_once(' ')
+        .filter(|(_, rest)| rest.strip_prefix([' ', '*']) == Some(name))
+        .map(|(hex, _)| hex.to_ascii_lowercase());
+    match said {
+        None => problems.push(format!("{checksum_name}: it has no checksum of {name}")),
+        Some(hex) if hex != digest.hex() => {
+            problems.push(format!(
+                "{checksum_name}: it says sha256:{hex}, not {digest}"
+            ));
+        }
+        Some(_) => {}
+    }
+}

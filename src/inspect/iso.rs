@@ -1,0 +1,296 @@
+//! An installer ISO: volume, boot entries, the build manifest in it, and
+//! whether its parts are what that manifest says.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Error, MAX_DOCUMENT_BYTES, hash};
+use crate::formats::iso9660::read::{self, Entry, EntryKind, Image, Limits, Namespace};
+use crate::oci::digest::Digest;
+use crate::oci::layout::{INDEX_FILE, REF_NAME};
+use crate::oci::manifest::{Document, Manifest as OciManifest};
+use crate::output::manifest::{Component, Manifest};
+use crate::progress::Progress;
+use crate::tree;
+
+const MANIFEST: &str = "isoforge/manifest.json";
+const MARKERS: &str = "isoforge/id";
+const CONTENT: &str = "isoforge/content";
+const SQUASHFS: &str = "rootfs.squashfs";
+
+/// What is in an ISO image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IsoReport {
+    /// Volume id.
+    pub volume_id: String,
+    /// Creation time as the volume descriptor has it, `YYYYMMDDHHMMSScc`.
+    pub created: String,
+    /// Size of the image in bytes.
+    pub size: u64,
+    /// Whether there is a Joliet tree.
+    pub joliet: bool,
+    /// Whether there are Rock Ridge names.
+    pub rock_ridge: bool,
+    /// El Torito entries.
+    pub boot: Vec<BootReport>,
+    /// The build manifest; none where isoforge did not make the image.
+    pub manifest: Option<Manifest>,
+    /// The root file system.
+    pub squashfs: Option<SquashfsReport>,
+    /// What is in the root file system, as the build manifest tells.
+    pub components: Vec<Component>,
+    /// Images for the embedded registry.
+    pub content: Vec<ContentReport>,
+    /// Bytes of their blobs.
+    pub content_bytes: u64,
+    /// What does not hold.
+    pub problems: Vec<String>,
+}
+
+/// An El Torito entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BootReport {
+    /// `BIOS`, `UEFI`, or the platform's number.
+    pub platform: String,
+    /// Whether it is marked bootable.
+    pub bootable: bool,
+    /// Offset of the boot image in bytes.
+    pub offset: u64,
+    /// 512-byte sectors that the firmware loads.
+    pub sectors: u16,
+}
+
+/// The SquashFS on the ISO.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SquashfsReport {
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest.
+    pub digest: Digest,
+    /// Whether that is what the build manifest says; none without a manifest.
+    pub sound: Option<bool>,
+}
+
+/// An image for the embedded registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContentReport {
+    /// Its reference.
+    pub name: String,
+    /// Digest of its index or manifest.
+    pub digest: Digest,
+}
+
+struct Iso<'a> {
+    path: &'a Path,
+    image: Image<fs_err::File>,
+    entries: Vec<Entry>,
+    progress: &'a Progress,
+    problems: Vec<String>,
+}
+
+pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<IsoReport, Error> {
+    let error = |source| Error::Iso {
+        path: path.to_path_buf(),
+        source,
+    };
+    let file = fs_err::File::open(path).map_err(|source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let mut image = Image::open(file, Limits::default()).map_err(error)?;
+    let entries = image.entries(Namespace::Primary).map_err(error)?;
+    let boot = image.boot_entries().map_err(error)?;
+    let mut iso = Iso {
+        path,
+        image,
+        entries,
+        progress,
+        problems: Vec::new(),
+    };
+    let manifest = iso.manifest()?;
+    let squashfs = iso.squashfs(manifest.as_ref())?;
+    let (content, content_bytes) = iso.content()?;
+    let volume = iso.image.volume().clone();
+    Ok(IsoReport {
+        volume_id: volume.id,
+        created: volume.created,
+        size: iso.image.bytes(),
+        joliet: volume.joliet,
+        rock_ridge: volume.rock_ridge,
+        boot: boot.iter().map(BootReport::of).collect(),
+        components: manifest
+            .iter()
+            .flat_map(|manifest| manifest.architectures.values())
+            .flat_map(|architecture| architecture.components.clone())
+            .collect(),
+        manifest,
+        squashfs,
+        content,
+        content_bytes,
+        problems: iso.problems,
+    })
+}
+
+impl BootReport {
+    fn of(entry: &read::BootEntry) -> Self {
+        Self {
+            platform: match entry.platform {
+                0 => "BIOS".to_owned(),
+                0xEF => "UEFI".to_owned(),
+                other => format!("platform {other:#04x}"),
+            },
+            bootable: entry.bootable,
+            offset: u64::from(entry.block) * 2048,
+            sectors: entry.sectors,
+        }
+    }
+}
+
+impl Iso<'_> {
+    fn error(&self, source: read::Error) -> Error {
+        Error::Iso {
+            path: self.path.to_path_buf(),
+            source,
+        }
+    }
+
+    fn file(&self, path: &str) -> Option<Entry> {
+        self.entries
+            .iter()
+            .find(|entry| entry.path == path.as_bytes() && entry.kind == EntryKind::File)
+            .cloned()
+    }
+
+    /// Names of what is directly in a directory.
+    fn names_in(&self, directory: &str) -> Vec<(String, Entry)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| {
+                let (parent, name) = tree::split(&entry.path)?;
+                (parent == directory.as_bytes()).then(|| (tree::display(name), entry.clone()))
+            })
+            .collect()
+    }
+
+    fn hash(&mut self, entry: &Entry) -> Result<(Digest, u64), Error> {
+        let label = format!("check {}", tree::display(&entry.path));
+        let task = self.progress.task(&label, Some(entry.size));
+        hash(task.reader(self.image.open_file(entry))).map_err(|source| Error::Io {
+            path: self.path.to_path_buf(),
+            source,
+        })
+    }
+
+    fn document(&mut self, entry: &Entry) -> Result<Vec<u8>, Error> {
+        self.image
+            .read_file(entry, MAX_DOCUMENT_BYTES)
+            .map_err(|source| self.error(source))
+    }
+
+    /// The build manifest; the marker under `isoforge/id` must have its digest
+    /// for a name.
+    fn manifest(&mut self) -> Result<Option<Manifest>, Error> {
+        let Some(entry) = self.file(MANIFEST) else {
+            return Ok(None);
+        };
+        let text = self.document(&entry)?;
+        let digest = Digest::of(&text).hex();
+        let markers: Vec<String> = self
+            .names_in(MARKERS)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        if markers != [digest.clone()] {
+            self.problems.push(format!(
+                "{MARKERS}: has {}, not the digest of the manifest, {digest}",
+                if markers.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    markers.join(", ")
+                }
+            ));
+        }
+        match Manifest::from_json(&text) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) => {
+                self.problems.push(format!("{MANIFEST}: {error}"));
+                Ok(None)
+            }
+        }
+    }
+
+    fn squashfs(&mut self, manifest: Option<&Manifest>) -> Result<Option<SquashfsReport>, Error> {
+        let expected = manifest.and_then(|manifest| {
+            manifest
+                .architectures
+                .values()
+                .find_map(|architecture| architecture.squashfs.clone())
+        });
+        let Some(entry) = self.file(SQUASHFS) else {
+            if expected.is_some() {
+                self.problems.push(format!("{SQUASHFS} is missing"));
+            }
+            return Ok(None);
+        };
+        let (digest, size) = self.hash(&entry)?;
+        let sound = expected
+            .as_ref()
+            .map(|expected| (expected.digest, expected.size) == (digest, size));
+        if let (Some(false), Some(expected)) = (sound, expected) {
+            self.problems.push(format!(
+                "{SQUASHFS}: has digest {digest} and {size} bytes; the manifest says {} and {} bytes",
+                expected.digest, expected.size
+            ));
+        }
+        Ok(Some(SquashfsReport {
+            size,
+            digest,
+            sound,
+        }))
+    }
+
+    /// Images under `isoforge/content`, and bytes of their blobs.
+    fn content(&mut self) -> Result<(Vec<ContentReport>, u64), Error> {
+        let blobs = self.names_in(&format!("{CONTENT}/blobs/sha256"));
+        let mut bytes = 0;
+        for (name, entry) in &blobs {
+            let (digest, size) = self.hash(entry)?;
+            bytes += size;
+            if digest.hex() != *name {
+                self.problems
+                    .push(format!("{CONTENT}: blob {name} has digest {digest}"));
+            }
+        }
+        let index_path = format!("{CONTENT}/{INDEX_FILE}");
+        let Some(entry) = self.file(&index_path) else {
+            return Ok((Vec::new(), bytes));
+        };
+        let text = self.document(&entry)?;
+        let entries = match OciManifest::parse(text, None).map(|manifest| manifest.document) {
+            Ok(Document::Index(entries)) => entries,
+            Ok(Document::Image(_)) => {
+                self.problems.push(format!("{index_path}: it is no index"));
+                Vec::new()
+            }
+            Err(error) => {
+                self.problems.push(format!("{index_path}: {error}"));
+                Vec::new()
+            }
+        };
+        let mut content = Vec::new();
+        for entry in entries {
+            let hex = entry.digest.hex();
+            let name = entry.annotations.get(REF_NAME).cloned().unwrap_or_default();
+            if !blobs.iter().any(|(blob, _)| *blob == hex) {
+                self.problems
+                    .push(format!("{CONTENT}: {name} ({}) is missing", entry.digest));
+            }
+            content.push(ContentReport {
+                name,
+                digest: entry.digest,
+            });
+        }
+        Ok((content, bytes))
+    }
+}

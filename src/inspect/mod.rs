@@ -1,0 +1,179 @@
+//! What is in an artifact: an installer ISO, a provider image (OCI layout as
+//! directory or archive), or an output directory.
+//!
+//! Everything is read from the artifact alone, whoever made it; where it tells
+//! digests of its parts, they are checked. What does not hold is part of the
+//! [`Report`], not an error, so that one sees all of it.
+//!
+//! Not here: printing, and deciding what a problem means for the exit code;
+//! see [`Report::problems`].
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::{Class, Diagnose};
+use crate::formats::iso9660;
+use crate::oci::digest::{Digest, HashingReader};
+use crate::progress::Progress;
+
+mod dist;
+mod image;
+mod iso;
+mod layout;
+mod text;
+
+pub use dist::{DistReport, FileReport};
+pub use image::{ImageReport, NamedImage, PlatformReport};
+pub use iso::{BootReport, ContentReport, IsoReport, SquashfsReport};
+
+/// Offset of the first volume descriptor's identifier (ISO 9660, 8.1).
+const ISO_MAGIC_OFFSET: u64 = 16 * 2048 + 1;
+const ISO_MAGIC: &[u8] = b"CD001";
+
+/// Largest JSON document that is read, in bytes.
+const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
+
+const HASH_BUFFER_BYTES: usize = 1 << 20;
+
+/// Why something can't be inspected.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is none of the things that can be.
+    #[error(
+        "'{}' is no ISO image, OCI layout, OCI archive or output directory",
+        path.display()
+    )]
+    Unknown {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It can't be read.
+    #[error("can't read '{}'", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The ISO 9660 file system is damaged.
+    #[error("'{}' can't be read as an ISO image", path.display())]
+    Iso {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong.
+        source: iso9660::read::Error,
+    },
+    /// A document that must be there for the rest to make sense is missing or
+    /// damaged.
+    #[error("'{}' has no usable {document}: {problem}", path.display())]
+    Document {
+        /// The path of the artifact.
+        path: PathBuf,
+        /// The document within it.
+        document: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Unknown { .. } => Class::Profile,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Profile,
+            Self::Io { .. } => Class::Io,
+            Self::Iso { source, .. } => source.class(),
+            Self::Document { .. } => Class::Verification,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { .. } => Some(
+                "name an .iso file, a directory with an 'oci-layout', an OCI archive, or dist/<name>-<version>"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// What is in an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Report {
+    /// An ISO image.
+    Iso(Box<IsoReport>),
+    /// An OCI layout or archive.
+    Image(ImageReport),
+    /// An output directory.
+    Dist(Box<DistReport>),
+}
+
+impl Report {
+    /// What does not hold: digests, sizes, missing parts. Empty where all is
+    /// well.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        match self {
+            Self::Iso(report) => &report.problems,
+            Self::Image(report) => &report.problems,
+            Self::Dist(report) => &report.problems,
+        }
+    }
+}
+
+/// Looks into the artifact at `path`.
+///
+/// # Errors
+/// [`Error`], where it can't be read at all.
+pub fn inspect(path: &Path, progress: &Progress) -> Result<Report, Error> {
+    let io_error = |source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    let unknown = || Error::Unknown {
+        path: path.to_path_buf(),
+    };
+    if fs_err::metadata(path).map_err(io_error)?.is_dir() {
+        if path.join(crate::oci::layout::LAYOUT_FILE).is_file() {
+            let layout = layout::Layout::open_directory(path)?;
+            return Ok(Report::Image(image::inspect(&layout, progress)?));
+        }
+        if path.join(crate::output::manifest::FILE_NAME).is_file() {
+            return Ok(Report::Dist(Box::new(dist::inspect(path, progress)?)));
+        }
+        return Err(unknown());
+    }
+    if is_iso(path).map_err(io_error)? {
+        return Ok(Report::Iso(Box::new(iso::inspect(path, progress)?)));
+    }
+    match layout::Layout::open_archive(path)? {
+        Some(layout) => Ok(Report::Image(image::inspect(&layout, progress)?)),
+        None => Err(unknown()),
+    }
+}
+
+fn is_iso(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::FileExt;
+    let mut magic = [0; ISO_MAGIC.len()];
+    let file = fs_err::File::open(path)?;
+    match file.file().read_exact_at(&mut magic, ISO_MAGIC_OFFSET) {
+        Ok(()) => Ok(magic == ISO_MAGIC),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Digest and size of all that `reader` gives.
+fn hash(reader: impl Read) -> io::Result<(Digest, u64)> {
+    let mut reader = HashingReader::new(reader);
+    let mut buffer = vec![0; HASH_BUFFER_BYTES];
+    while reader.read(&mut buffer)? != 0 {}
+    Ok(reader.finish())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! What can be known of a profile without any network: whether its templates
+//! and overlays render. `validate` stops here; `build` does it before it pulls.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::ReadEnv;
+use super::system::{BASE_OVERLAY, in_project};
+use crate::boot::cmdline;
+use crate::profile::{CloudConfig, Loaded, SecretReader};
+use crate::render::{Context, Engine, Project, Secret, Secrets, cloud_config};
+use crate::rootfs::overlay::{self, OverlayLayer, system};
+
+/// The template that is used where the profile names none.
+const CLOUD_CONFIG: &str = "templates/cloud-config.yaml.tera";
+
+/// Everything that turns templates into files.
+#[derive(Debug)]
+pub(super) struct Renderer {
+    pub(super) project: Project,
+    pub(super) engine: Engine,
+    pub(super) context: Context,
+    pub(super) secrets: Secrets,
+}
+
+impl Renderer {
+    /// Reads the secrets and prepares the templates of the profile's folder.
+    pub(super) fn new(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<Self> {
+        let values = loaded.resolve_secrets(&SecretReader {
+            env,
+            file: &|path| fs_err::read_to_string(path),
+        })?;
+        let secrets = Secrets::new(values.iter().map(|(name, secret)| Secret {
+            name: name.to_owned(),
+            value: secret.reveal().to_owned(),
+        }));
+        let project = Project::new(profile_path.parent().unwrap_or(Path::new("")));
+        let engine = Engine::new(&project)?;
+        let context = Context::new(&loaded.profile.context_with(&values))?;
+        Ok(Self {
+            project,
+            engine,
+            context,
+            secrets,
+        })
+    }
+
+    /// The context for a system of `arch` with this Kubernetes version.
+    pub(super) fn context_for(&self, arch: &str, kubernetes_version: &str) -> Result<Context> {
+        let mut context = self.context.clone();
+        context.insert(
+            "target",
+            &serde_json::json!({ "arch": arch, "kubernetes_version": kubernetes_version }),
+        )?;
+        Ok(context)
+    }
+
+    /// `/config.yaml` and what there is to say about it.
+    pub(super) fn cloud_config(
+        &self,
+        loaded: &Loaded,
+        context: &Context,
+    ) -> Result<cloud_config::CloudConfig> {
+        let path = match &loaded.profile.cloud_config {
+            CloudConfig::Builtin => CLOUD_CONFIG.to_owned(),
+            CloudConfig::Template(path) | CloudConfig::File(path) => {
+                in_project(&self.project, path)
+            }
+        };
+        Ok(cloud_config::load(
+            &self.project,
+            &path,
+            &self.engine,
+            context,
+            &self.secrets,
+        )?)
+    }
+
+    /// `[overlays] rootfs` as the project takes them.
+    pub(super) fn rootfs_overlays(&self, loaded: &Loaded) -> Vec<String> {
+        self.paths(&loaded.profile.overlays.rootfs)
+    }
+
+    /// Everything that isoforge lays over the root file system, without
+    /// components and at no time; to see whether it renders.
+    fn rootfs_layers(&self, loaded: &Loaded, context: &Context) -> Result<Vec<OverlayLayer>> {
+        let mut layers = vec![system::system_files(
+            &self.project,
+            &self.engine,
+            context,
+            &[],
+            0,
+        )?];
+        let overlays = self.rootfs_overlays(loaded);
+        for dir in std::iter::once(BASE_OVERLAY).chain(overlays.iter().map(String::as_str)) {
+            layers.push(overlay::load(&self.project, dir, &self.engine, context, 0)?);
+        }
+        Ok(layers)
+    }
+
+    /// The overlays of the ISO, lowest first.
+    pub(super) fn iso_overlays(
+        &self,
+        loaded: &Loaded,
+        context: &Context,
+        mtime: i64,
+    ) -> Result<Vec<OverlayLayer>> {
+        self.paths(&loaded.profile.overlays.iso)
+            .iter()
+            .map(|dir| {
+                Ok(overlay::load(
+                    &self.project,
+                    dir,
+                    &self.engine,
+                    context,
+                    mtime,
+                )?)
+            })
+            .collect()
+    }
+
+    fn paths(&self, paths: &[std::path::PathBuf]) -> Vec<String> {
+        paths
+            .iter()
+            .map(|path| in_project(&self.project, path))
+            .collect()
+    }
+}
+
+/// Renders everything and throws it away. Gives the warnings.
+///
+/// # Errors
+/// A secret that can't be read, a template that doesn't render, an overlay
+/// that is missing, a cloud-config that its readers would refuse.
+pub fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<Vec<String>> {
+    let renderer = Renderer::new(loaded, profile_path, env)?;
+    cmdline::check(&loaded.profile.boot.cmdline)?;
+    let mut warnings = Vec::new();
+    for arch in &loaded.profile.appliance.arch {
+        loaded.content_plan(*arch)?;
+        for version in &loaded.profile.kubernetes.versions {
+            loaded.kubernetes_plan(crate::profile::Target {
+                arch: *arch,
+                version,
+            })?;
+            let context = renderer.context_for(arch.as_str(), version)?;
+            let config = renderer.cloud_config(loaded, &context)?;
+            let mut found = config.warnings;
+            for overlay in renderer.iso_overlays(loaded, &context, 0)? {
+                found.extend(overlay.secrets_in_plain_text(&renderer.secrets, "the ISO"));
+            }
+            for overlay in renderer.rootfs_layers(loaded, &context)? {
+                let place = "the root file system and the provider image";
+                found.extend(overlay.secrets_in_plain_text(&renderer.secrets, place));
+            }
+            warnings.extend(found.iter().map(ToString::to_string));
+        }
+    }
+    warnings.sort();
+    warnings.dedup();
+    Ok(warnings)
+}

@@ -1,0 +1,443 @@
+//! Everything that a profile names is brought into the store.
+//!
+//! Folders and single files have no time of their own: their layers carry the
+//! build's, which the other inputs decide. So there are two steps: what is
+//! pulled, imported or bootstrapped, then folders and files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::build::Build;
+use super::system::{System, in_project};
+use crate::oci::digest::Digest;
+use crate::oci::layer::{Layer, LayerCompression};
+use crate::oci::layout::OciLayout;
+use crate::output::manifest::{self, ComponentKind, EpochSource, Role};
+use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Profile, Target};
+use crate::provider::Base;
+use crate::rootfs::overlay;
+use crate::rootfs::slab;
+use crate::sources::epoch::InputTime;
+use crate::sources::filter::{Filter, filter_layers};
+use crate::sources::{
+    Sourced, bootstrap, components, content, image, kubernetes, layers, packages,
+};
+use crate::tree::Tree;
+
+/// Layers of one origin, and where they go.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// What progress, errors and the image's history call it.
+    pub(super) name: String,
+    pub(super) iso: bool,
+    pub(super) provider: bool,
+    pub(super) layers: Vec<Layer>,
+    /// What its layers are made from once the build's time is known.
+    pending: Option<Pending>,
+}
+
+/// What waits for the build's time.
+#[derive(Debug, Clone)]
+enum Pending {
+    Folder { path: PathBuf, filter: Filter },
+    Files(KubernetesPlan),
+}
+
+/// What one architecture is made from.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// The OS image; none where the OS is an archive or bootstrapped.
+    pub(super) base: Option<Base>,
+    /// The OS's layers, the base's too.
+    pub(super) os: Vec<Layer>,
+    /// By Kubernetes version.
+    pub(super) kubernetes: BTreeMap<String, Vec<Part>>,
+    /// `[[layers]]`, in order.
+    pub(super) further: Vec<Part>,
+    /// Packages that Kubernetes is made of, for their versions.
+    pub(super) kubernetes_packages: Vec<String>,
+    /// What only those packages have, as a layer under each version's own.
+    packages: Option<Layer>,
+    /// The OCI layout for the ISO; empty where there is no content.
+    pub(super) content: Option<OciLayout>,
+    /// What the manifest says of all this.
+    pub(super) record: manifest::Architecture,
+}
+
+/// What all architectures are made from.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) inputs: BTreeMap<Arch, Inputs>,
+    pub(super) times: Vec<InputTime>,
+}
+
+/// Brings everything into the store that has a time of its own.
+pub(super) fn gather(build: &Build<'_>) -> Result<Gathered> {
+    let mut gathered = Gathered::default();
+    let profile = &build.request.loaded.profile;
+    for arch in &profile.appliance.arch {
+        let inputs = gather_arch(build, *arch, &mut gathered.times)?;
+        gathered.inputs.insert(*arch, inputs);
+    }
+    Ok(gathered)
+}
+
+fn gather_arch(build: &Build<'_>, arch: Arch, times: &mut Vec<InputTime>) -> Result<Inputs> {
+    let loaded = build.request.loaded;
+    let profile = &loaded.profile;
+    let mut inputs = Inputs::default();
+    operating_system(build, arch, &mut inputs, times)?;
+    for version in &profile.kubernetes.versions {
+        let target = Target { arch, version };
+        let plan = loaded.kubernetes_plan(target)?;
+        let mut parts = Vec::new();
+        if let Some(layer) = &inputs.packages {
+            parts.push(Part {
+                name: format!("Kubernetes {version}"),
+                iso: true,
+                provider: true,
+                layers: vec![layer.clone()],
+                pending: None,
+            });
+        }
+        for spec in &plan.layers {
+            let name = format!("Kubernetes {version}");
+            parts.push(part(
+                build,
+                spec,
+                target,
+                Role::Kubernetes,
+                name,
+                &mut inputs,
+                times,
+            )?);
+        }
+        if !plan.files.is_empty() {
+            parts.push(Part {
+                name: format!("Kubernetes {version}"),
+                iso: true,
+                provider: true,
+                layers: Vec::new(),
+                pending: Some(Pending::Files(plan)),
+            });
+        }
+        inputs.kubernetes.insert(version.clone(), parts);
+    }
+    let target = profile.iso_target(arch);
+    for spec in profile.layers.iter().filter(|spec| spec.is_for(arch)) {
+        let name = layer_name(spec, target);
+        let part = part(build, spec, target, Role::Layer, name, &mut inputs, times)?;
+        inputs.further.push(part);
+    }
+    if build.request.artifacts.iso() {
+        gather_content(build, arch, &mut inputs)?;
+    }
+    Ok(inputs)
+}
+
+fn operating_system(
+    build: &Build<'_>,
+    arch: Arch,
+    inputs: &mut Inputs,
+    times: &mut Vec<InputTime>,
+) -> Result<()> {
+    let profile = &build.request.loaded.profile;
+    let target = profile.iso_target(arch);
+    match &profile.os.source {
+        OsSource::Image(template) => {
+            let (base, sourced) = image::operating_system(&build.context(), template, target)?;
+            inputs.os.clone_from(&base.layers);
+            inputs.base = Some(base);
+            inputs.take(sourced, times);
+        }
+        OsSource::Rootfs(template) => {
+            let everything = Filter::new(&[], &[])?;
+            let sourced =
+                layers::archive(&build.context(), template, &everything, target, Role::Os)?;
+            inputs.os = inputs.take(sourced, times);
+        }
+        OsSource::Bootstrap(wanted) => {
+            let packages = kubernetes_packages(build, arch)?;
+            let made = bootstrap::bootstrap(
+                &bootstrap_spec(wanted, &packages, arch),
+                &build.store,
+                &bootstrap::Host {
+                    proxies: build.request.settings.proxies.clone(),
+                    offline: false,
+                },
+                build.progress,
+            )?;
+            times.push(InputTime {
+                source: EpochSource::Bootstrap,
+                seconds: i64::try_from(made.epoch).unwrap_or(i64::MAX),
+            });
+            inputs.record.bootstrap = Some(manifest::Bootstrap {
+                suite: wanted.suite.clone(),
+                packages: made.packages,
+            });
+            let parted = packages::part(
+                &build.store,
+                &made.layer,
+                &packages,
+                &build.limits,
+                build.progress,
+            )?;
+            inputs.kubernetes_packages = packages;
+            inputs.os = vec![parted.system];
+            inputs.packages = parted.packages;
+        }
+    }
+    Ok(())
+}
+
+/// Debian packages of all Kubernetes versions; the profile has checked that
+/// there are none without a bootstrap.
+fn kubernetes_packages(build: &Build<'_>, arch: Arch) -> Result<Vec<String>> {
+    let loaded = build.request.loaded;
+    let mut packages = Vec::new();
+    for version in &loaded.profile.kubernetes.versions {
+        packages.extend(loaded.kubernetes_plan(Target { arch, version })?.packages);
+    }
+    packages.sort();
+    packages.dedup();
+    Ok(packages)
+}
+
+fn bootstrap_spec(
+    wanted: &crate::profile::Bootstrap,
+    packages: &[String],
+    arch: Arch,
+) -> bootstrap::Spec {
+    bootstrap::Spec {
+        suite: wanted.suite.clone(),
+        packages: wanted.packages.iter().chain(packages).cloned().collect(),
+        mirrors: wanted.mirror.clone(),
+        components: wanted.components.clone(),
+        keyring: wanted.keyring.clone(),
+        variant: wanted.variant.clone(),
+        arch: arch.as_str().to_owned(),
+    }
+}
+
+/// The layers of one entry; those of a folder come with [`complete`].
+fn part(
+    build: &Build<'_>,
+    spec: &LayerSpec,
+    target: Target<'_>,
+    role: Role,
+    name: String,
+    inputs: &mut Inputs,
+    times: &mut Vec<InputTime>,
+) -> Result<Part> {
+    let context = build.context();
+    let filter = Filter::new(&spec.include, &spec.exclude)?;
+    let mut part = Part {
+        name,
+        iso: spec.iso,
+        provider: spec.provider,
+        layers: Vec::new(),
+        pending: None,
+    };
+    match &spec.source {
+        LayerSource::Image(template) => {
+            let sourced = image::layers(&context, template, &filter, target, role)?;
+            part.layers = inputs.take(sourced, times);
+        }
+        LayerSource::Archive(template) => {
+            let sourced = layers::archive(&context, template, &filter, target, role)?;
+            part.layers = inputs.take(sourced, times);
+        }
+        LayerSource::Folder(template) => {
+            part.pending = Some(Pending::Folder {
+                path: template.expand(target),
+                filter,
+            });
+        }
+    }
+    Ok(part)
+}
+
+fn gather_content(build: &Build<'_>, arch: Arch, inputs: &mut Inputs) -> Result<()> {
+    let plan = build.request.loaded.content_plan(arch)?;
+    for left_out in &plan.left_out {
+        build.progress.note(format!(
+            "left out: {} (needed by {})",
+            left_out.reference, left_out.needed_by
+        ));
+    }
+    if let Some(content) = content::collect(&build.context(), &plan, arch)? {
+        inputs.record.images.extend(content.images);
+        inputs.content = Some(content.layout);
+    }
+    Ok(())
+}
+
+/// Makes the layers of folders and files, now that the build's time is known.
+pub(super) fn complete(build: &Build<'_>, gathered: &mut Gathered, epoch: u32) -> Result<()> {
+    for (arch, inputs) in &mut gathered.inputs {
+        let mut parts: Vec<(String, &mut Part)> = Vec::new();
+        for (version, of_version) in &mut inputs.kubernetes {
+            parts.extend(of_version.iter_mut().map(|part| (version.clone(), part)));
+        }
+        let iso_version = build.request.loaded.profile.iso_version().to_owned();
+        parts.extend(
+            inputs
+                .further
+                .iter_mut()
+                .map(|part| (iso_version.clone(), part)),
+        );
+        let mut files = Vec::new();
+        for (version, part) in parts {
+            match part.pending.take() {
+                None => {}
+                Some(Pending::Folder { path, filter }) => {
+                    let version = version.as_str();
+                    part.layers = vec![folder(build, *arch, version, &path, &filter, epoch)?];
+                }
+                Some(Pending::Files(plan)) => {
+                    let sourced = kubernetes::lay_files(&build.context(), &plan, epoch)?;
+                    files.extend(sourced.files);
+                    part.layers = sourced.layers;
+                }
+            }
+        }
+        inputs.record.files.extend(files);
+    }
+    Ok(())
+}
+
+/// A folder as a layer, made like an overlay: owners and modes from the
+/// manifest beside it, never from the host.
+fn folder(
+    build: &Build<'_>,
+    arch: Arch,
+    version: &str,
+    path: &Path,
+    filter: &Filter,
+    epoch: u32,
+) -> Result<Layer> {
+    let renderer = &build.renderer;
+    let name = in_project(&renderer.project, path);
+    let context = renderer.context_for(arch.as_str(), version)?;
+    let overlay = overlay::load(
+        &renderer.project,
+        &name,
+        &renderer.engine,
+        &context,
+        i64::from(epoch),
+    )?;
+    let mut blob = build.store.blob_writer()?;
+    overlay
+        .to_tar(&Tree::new(), &mut blob)
+        .with_context(|| format!("writing {name} as a layer"))?;
+    let (digest, size) = blob.commit(None)?;
+    let layer = Layer {
+        digest,
+        size,
+        compression: LayerCompression::Plain,
+        diff_id: digest,
+    };
+    if filter.keeps_everything() {
+        return Ok(layer);
+    }
+    Ok(filter_layers(
+        &build.store,
+        &[layer],
+        filter,
+        &name,
+        &build.limits,
+        build.progress,
+    )?)
+}
+
+fn layer_name(spec: &LayerSpec, target: Target<'_>) -> String {
+    let text: String = match &spec.source {
+        LayerSource::Image(template) => template.clone().into(),
+        LayerSource::Archive(template) | LayerSource::Folder(template) => template.clone().into(),
+    };
+    format!("layer {}", target.fill(&text))
+}
+
+impl Inputs {
+    /// Records what a source gave, and hands its layers on.
+    fn take(&mut self, sourced: Sourced, times: &mut Vec<InputTime>) -> Vec<Layer> {
+        self.record.images.extend(sourced.images);
+        self.record.files.extend(sourced.files);
+        times.extend(sourced.times);
+        sourced.layers
+    }
+
+    fn all_layers(&self) -> impl Iterator<Item = &Layer> {
+        let kubernetes = self.kubernetes.values().flatten();
+        let parts = kubernetes.chain(&self.further);
+        self.os.iter().chain(parts.flat_map(|part| &part.layers))
+    }
+}
+
+impl Gathered {
+    /// Bytes of all layers' blobs.
+    pub(super) fn layer_bytes(&self) -> u64 {
+        self.inputs
+            .values()
+            .flat_map(Inputs::all_layers)
+            .map(|layer| layer.size)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of all content.
+    pub(super) fn content_bytes(&self) -> u64 {
+        self.inputs
+            .values()
+            .filter_map(|inputs| inputs.content.as_ref())
+            .map(OciLayout::size)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of the blobs whose slabs the store lacks.
+    pub(super) fn slab_bytes(&self, build: &Build<'_>) -> u64 {
+        self.inputs
+            .values()
+            .flat_map(Inputs::all_layers)
+            .filter(|layer| {
+                let key = slab::key(&layer.diff_id, &build.squashfs);
+                !build.store.slab_path(&key).exists()
+            })
+            .map(|layer| layer.size)
+            .fold(0, u64::saturating_add)
+    }
+}
+
+/// Finds out what is in a system: what the profile names, and what the tree
+/// says of itself.
+pub(super) fn components(
+    build: &Build<'_>,
+    system: &mut System,
+    inputs: &Inputs,
+    version: &str,
+) -> Result<()> {
+    let mut found = components::of_system(&system.tree, &system.slabs)?;
+    found.extend(kubernetes::components(build.request.loaded, version));
+    found.extend(components::of_packages(
+        &system.tree,
+        &system.slabs,
+        ComponentKind::Kubernetes,
+        inputs.kubernetes_packages.iter().map(String::as_str),
+    )?);
+    found.sort();
+    found.dedup();
+    system.components = found;
+    Ok(())
+}
+
+/// What the manifest says of a system's layers.
+pub(super) fn layer_records(system: &System) -> Vec<Layer> {
+    system.layers.iter().map(|own| own.layer.clone()).collect()
+}
+
+/// Digest of the merged profile, secrets left out.
+pub(super) fn profile_digest(profile: &Profile) -> Result<Digest> {
+    let text = serde_json::to_vec(&profile.context()).context("the profile as JSON")?;
+    Ok(Digest::of(&text))
+}

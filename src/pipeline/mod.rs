@@ -1,0 +1,101 @@
+//! The order of the stages and nothing else; the only module that sees them
+//! all.
+
+mod boot_files;
+mod build;
+mod check;
+mod convert;
+mod gather;
+mod iso;
+mod provider;
+mod slabs;
+mod summary;
+mod system;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub(crate) use boot_files::Unbootable;
+pub use build::build;
+pub use check::check;
+pub use summary::{OutputFile, Summary};
+
+use crate::profile::Loaded;
+
+/// What of a host the settings say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostSettings {
+    /// `host[:port][/path]` that is asked instead.
+    pub mirror: Option<String>,
+    /// Talk to the host without TLS.
+    pub plain_http: Option<bool>,
+}
+
+/// What a build needs to know beside the profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The store's folder.
+    pub cache_dir: PathBuf,
+    /// Threads that compress and pull.
+    pub jobs: usize,
+    /// By host as references spell it.
+    pub registries: BTreeMap<String, HostSettings>,
+    /// Files with registry credentials, most important first.
+    pub credential_files: Vec<PathBuf>,
+    /// Proxy variables with their values, for programs that are run.
+    pub proxies: Vec<(String, String)>,
+    /// `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<u32>,
+    /// Build the ISO although a check says that it can't boot.
+    pub force: bool,
+}
+
+/// Reads an environment variable; the library itself looks at none.
+pub type ReadEnv<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Artifacts {
+    /// ISO and provider image.
+    Both,
+    /// The installer ISO.
+    Iso,
+    /// The provider image.
+    Provider,
+}
+
+impl Artifacts {
+    fn iso(self) -> bool {
+        self != Self::Provider
+    }
+
+    fn provider(self) -> bool {
+        self != Self::Iso
+    }
+}
+
+/// A build that is asked for.
+#[derive(Clone)]
+pub struct Request<'a> {
+    /// The profile.
+    pub loaded: &'a Loaded,
+    /// Where it was read from; its folder is the project.
+    pub profile_path: &'a Path,
+    /// What to build.
+    pub artifacts: Artifacts,
+    /// Folder in which the build gets its own.
+    pub output: &'a Path,
+    /// Beside the profile.
+    pub settings: Settings,
+    /// For secrets.
+    pub env: ReadEnv<'a>,
+}
+
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("profile_path", &self.profile_path)
+            .field("artifacts", &self.artifacts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! Provider images: one index per Kubernetes version over all architectures.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::convert;
+use crate::oci::platform::Platform;
+use crate::output::manifest::Squashfs;
+use crate::profile::{Arch, Profile};
+use crate::progress::Progress;
+use crate::provider::{self, Base, Description, Image, OwnLayer, Spec};
+use crate::store::Store;
+
+/// One architecture of one version.
+#[derive(Debug, Clone)]
+pub(super) struct Variant {
+    pub(super) base: Option<Base>,
+    /// Layers over the base, lowest first.
+    pub(super) layers: Vec<OwnLayer>,
+    pub(super) squashfs: Squashfs,
+}
+
+/// Makes the image of one Kubernetes version.
+pub(super) fn build(
+    store: &Store,
+    profile: &Profile,
+    version: &str,
+    epoch: u32,
+    variants: &BTreeMap<Arch, Variant>,
+    progress: &Progress,
+) -> Result<Image> {
+    let spec = Spec {
+        description: Description {
+            name: profile.appliance.name.clone(),
+            version: profile.appliance.version.clone(),
+            os_distribution: profile.os.distribution.clone(),
+            os_version: profile.os.version.clone(),
+            kubernetes_distribution: profile.kubernetes.distribution.clone(),
+            kubernetes_version: version.to_owned(),
+        },
+        epoch,
+        format: convert::layer_format(profile),
+        platforms: variants
+            .iter()
+            .map(|(arch, variant)| provider::Platform {
+                platform: Platform::linux(arch.as_str()),
+                base: variant.base.clone(),
+                layers: variant.layers.clone(),
+                squashfs: variant.squashfs.clone(),
+            })
+            .collect(),
+    };
+    Ok(provider::build(store, &spec, progress)?)
+}

@@ -1,0 +1,81 @@
+//! The slabs of a build's layers: taken from the store, or made and kept there.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::Settings;
+use crate::formats::squashfs;
+use crate::oci::layer::Layer;
+use crate::progress::Progress;
+use crate::rootfs::layer::{self, Limits, decompress, read_tar};
+use crate::rootfs::slab::{self, Slab};
+use crate::store::Store;
+
+/// What slabs are made with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SlabMaker<'a> {
+    pub(super) store: &'a Store,
+    pub(super) squashfs: &'a squashfs::Settings,
+    pub(super) limits: &'a Limits,
+    pub(super) settings: &'a Settings,
+    pub(super) progress: &'a Progress,
+}
+
+/// What making a slab may give: the layer's fault or the slab's.
+#[derive(Debug, thiserror::Error)]
+enum MakeError {
+    #[error(transparent)]
+    Layer(#[from] layer::Error),
+    #[error(transparent)]
+    Slab(#[from] slab::Error),
+}
+
+impl SlabMaker<'_> {
+    /// The slab of `layer`; `name` is what progress and errors call it.
+    pub(super) fn get(&self, layer: &Layer, name: &str) -> Result<Slab> {
+        let key = slab::key(&layer.diff_id, self.squashfs);
+        let path = self.store.slab_path(&key);
+        if let Some(slab) = self.open(&path)? {
+            return Ok(slab);
+        }
+        let mut writer = self.store.slab_writer(&key)?;
+        let task = self
+            .progress
+            .task(&format!("compress {name}"), Some(layer.size));
+        let blob = self.store.open_blob(&layer.digest)?;
+        slab::build(
+            writer.file(),
+            self.squashfs,
+            self.settings.jobs,
+            |sink| -> Result<_, MakeError> {
+                let tar = decompress(task.reader(blob), layer.compression, self.limits)?;
+                Ok(read_tar(tar, self.limits, sink)?)
+            },
+        )
+        .map_err(|error| match error {
+            MakeError::Layer(error) => anyhow::Error::new(error.in_layer(name)),
+            MakeError::Slab(error) => anyhow::Error::new(error),
+        })?;
+        drop(task);
+        let path = writer.commit()?;
+        Slab::open(&path).with_context(|| format!("the slab of {name}"))
+    }
+
+    /// Opens a slab of the store; a damaged one counts as missing, since it is
+    /// made again from its layer.
+    fn open(&self, path: &Path) -> Result<Option<Slab>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        match Slab::open(path) {
+            Ok(slab) => Ok(Some(slab)),
+            Err(error) if error.is_damage() => {
+                self.progress
+                    .warn(format!("{error}; it is made again from its layer"));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

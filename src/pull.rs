@@ -1,0 +1,213 @@
+//! Pulling images into the store.
+//!
+//! [`pull_image`] fetches one platform of an image whose layers become a root
+//! file system; [`mirror_image`] copies an image as it is, index included, for a
+//! content bundle.
+//!
+//! Invariants:
+//! - A blob is hashed while it streams and gets its name in the store only when
+//!   digest and size hold. What the store has is not fetched again.
+//! - A layer is used only when its uncompressed bytes have the diffID of the
+//!   configuration. That was checked once per blob; the store remembers it.
+//! - Which image a failure concerns is part of the error; nothing of a failed
+//!   pull remains but complete blobs.
+
+mod error;
+mod fetch;
+mod layers;
+mod mirror;
+
+use std::num::NonZeroUsize;
+
+pub use error::Error;
+pub use mirror::{MirroredImage, Platforms, mirror_image};
+
+use crate::oci::digest::Digest;
+use crate::oci::layer::Layer;
+use crate::oci::manifest::{
+    self, Descriptor, Document, ImageConfig, ImageManifest, MAX_CONFIG_BYTES, MAX_INDEX_DEPTH,
+    Manifest,
+};
+use crate::oci::platform::Platform;
+use crate::oci::reference::ImageSource;
+use crate::progress::Progress;
+use crate::registry::Client;
+use crate::store::Store;
+use fetch::Source;
+
+const GIB: u64 = 1024 * 1024 * 1024;
+const MIB: u64 = 1024 * 1024;
+
+/// Upper bounds for one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Layers of an image.
+    pub layers: usize,
+    /// Bytes of one blob as transferred.
+    pub blob_bytes: u64,
+    /// Bytes of one layer's uncompressed archive.
+    pub layer_bytes: u64,
+    /// Uncompressed bytes for each compressed one.
+    pub inflation_ratio: u64,
+    /// Uncompressed bytes below which the ratio is not looked at: short inputs
+    /// may be arbitrarily redundant.
+    pub inflation_floor_bytes: u64,
+}
+
+impl Limits {
+    /// Used where the settings say nothing else.
+    pub const DEFAULT: Self = Self {
+        layers: 1024,
+        blob_bytes: 64 * GIB,
+        layer_bytes: 64 * GIB,
+        inflation_ratio: 200,
+        inflation_floor_bytes: 64 * MIB,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// One platform of an image, complete in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PulledImage {
+    /// The source as the user would write it, in full form.
+    pub reference: String,
+    /// Digest of the index that the manifest was chosen from, where there was
+    /// one.
+    pub index_digest: Option<Digest>,
+    /// The image's manifest.
+    pub manifest: Manifest,
+    /// The configuration's bytes.
+    pub config: Vec<u8>,
+    /// The configuration's digest.
+    pub config_digest: Digest,
+    /// The platform that the image is for.
+    pub platform: Platform,
+    /// When the image was made, in seconds since 1970-01-01 UTC.
+    pub created: Option<i64>,
+    /// The layers, lowest first.
+    pub layers: Vec<Layer>,
+}
+
+/// Pulls the image for `platform` into the store. Up to `threads` blobs are
+/// fetched and checked at once.
+///
+/// # Errors
+/// See [`Error`].
+pub fn pull_image(
+    client: &Client,
+    source: &ImageSource,
+    platform: &Platform,
+    store: &Store,
+    limits: &Limits,
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<PulledImage, Error> {
+    let source = Source::open(client, source, store, limits, progress)?;
+    let root = source.resolve()?;
+    let index_digest = matches!(root.document, Document::Index(_)).then_some(root.digest);
+    let (manifest, image) = choose(&source, root, platform)?;
+    let compressions = image
+        .layer_compressions()
+        .map_err(|problem| source.unusable(problem))?;
+    source.check_layer_count(image.layers.len())?;
+    let config = source.small_blob(&image.config, MAX_CONFIG_BYTES)?;
+    let parsed = ImageConfig::parse(&config).map_err(|problem| source.unusable(problem))?;
+    check_config(&parsed, &image, platform).map_err(|problem| source.unusable(problem))?;
+    let layers: Vec<Layer> = image
+        .layers
+        .iter()
+        .zip(compressions)
+        .zip(&parsed.diff_ids)
+        .map(|((descriptor, compression), diff_id)| Layer {
+            digest: descriptor.digest,
+            size: descriptor.size,
+            compression,
+            diff_id: *diff_id,
+        })
+        .collect();
+    layers::fetch_and_check(&source, &image.layers, &layers, threads)?;
+    Ok(PulledImage {
+        reference: source.name().to_owned(),
+        index_digest,
+        manifest,
+        config,
+        config_digest: image.config.digest,
+        platform: platform.clone(),
+        created: parsed.created,
+        layers,
+    })
+}
+
+/// Goes from the manifest that the source names to the image for `platform`.
+fn choose(
+    source: &Source<'_>,
+    root: Manifest,
+    platform: &Platform,
+) -> Result<(Manifest, ImageManifest), Error> {
+    let mut offered = Vec::new();
+    let mut pending = vec![(root, 0)];
+    while let Some((manifest, depth)) = pending.pop() {
+        let entries = match &manifest.document {
+            Document::Image(image) => {
+                let image = image.clone();
+                return Ok((manifest, image));
+            }
+            Document::Index(entries) => entries,
+        };
+        if depth >= MAX_INDEX_DEPTH {
+            return Err(Error::TooDeep {
+                image: source.name().to_owned(),
+            });
+        }
+        if let Some(entry) = manifest::choose(entries, platform) {
+            pending.clear();
+            pending.push((source.manifest(entry)?, depth + 1));
+            continue;
+        }
+        offered.extend(manifest::platforms(entries));
+        // An index may hold others that say nothing about their platforms.
+        for entry in nested(entries).rev() {
+            pending.push((source.manifest(entry)?, depth + 1));
+        }
+    }
+    Err(source.unusable(manifest::Error::MissingPlatform {
+        wanted: platform.clone(),
+        offered,
+    }))
+}
+
+fn nested(entries: &[Descriptor]) -> impl DoubleEndedIterator<Item = &Descriptor> {
+    entries.iter().filter(|entry| {
+        entry.platform.is_none()
+            && !entry.is_attestation()
+            && matches!(entry.media_type, crate::oci::media::MediaType::Index(_))
+    })
+}
+
+/// Whether the configuration is for the platform and fits the manifest.
+fn check_config(
+    config: &ImageConfig,
+    image: &ImageManifest,
+    platform: &Platform,
+) -> Result<(), manifest::Error> {
+    if let Some(found) = &config.platform
+        && platform.distance(found).is_none()
+    {
+        return Err(manifest::Error::MissingPlatform {
+            wanted: platform.clone(),
+            offered: vec![found.clone()],
+        });
+    }
+    if config.diff_ids.len() != image.layers.len() {
+        return Err(manifest::Error::LayerCount {
+            layers: image.layers.len(),
+            diff_ids: config.diff_ids.len(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! What can go wrong while an image is pulled.
+
+use crate::error::{Class, Diagnose};
+use crate::oci::digest::Digest;
+use crate::oci::manifest;
+use crate::registry::{self, retry::Retry};
+use crate::store;
+
+/// An error of a pull. `image` is the source as the user would write it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The source did not deliver.
+    #[error("{image} can't be pulled")]
+    Source {
+        /// The image.
+        image: String,
+        /// What happened.
+        source: Box<registry::Error>,
+    },
+    /// The store did not take it, or what came has the wrong digest or size.
+    #[error("{image} can't be stored")]
+    Store {
+        /// The image.
+        image: String,
+        /// What happened.
+        source: Box<store::Error>,
+    },
+    /// A manifest or configuration can't be used.
+    #[error("{image} can't be used")]
+    Unusable {
+        /// The image.
+        image: String,
+        /// What is wrong with it.
+        source: Box<manifest::Error>,
+    },
+    /// A layer's uncompressed bytes are not those of the configuration.
+    #[error("{image}: layer {layer} unpacks to {found}, but the configuration gives {expected}")]
+    DiffId {
+        /// The image.
+        image: String,
+        /// The layer's blob.
+        layer: Digest,
+        /// The diffID of the configuration.
+        expected: Digest,
+        /// The digest of the uncompressed bytes.
+        found: Digest,
+    },
+    /// A layer can't be decompressed.
+    #[error("{image}: layer {layer} can't be decompressed")]
+    Compression {
+        /// The image.
+        image: String,
+        /// The layer's blob.
+        layer: Digest,
+        /// What the decoder says.
+        source: std::io::Error,
+    },
+    /// An image or layer is larger than its limit.
+    #[error("{image}: {what} has {found} {unit}; the limit {limit} is {allowed}")]
+    Limit {
+        /// The image.
+        image: String,
+        /// The thing that is too large.
+        what: String,
+        /// How much it has at least.
+        found: u64,
+        /// What is counted.
+        unit: &'static str,
+        /// The name of the limit.
+        limit: &'static str,
+        /// The limit's value.
+        allowed: u64,
+    },
+    /// Indexes within indexes.
+    #[error("{image}: its indexes nest deeper than {}", manifest::MAX_INDEX_DEPTH)]
+    TooDeep {
+        /// The image.
+        image: String,
+    },
+    /// Another thread failed first.
+    #[error("{image}: given up after another failure")]
+    Cancelled {
+        /// The image.
+        image: String,
+    },
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Source { source, .. } => source.class(),
+            Self::Store { source, .. } => source.class(),
+            Self::Unusable { source, .. } => source.class(),
+            Self::DiffId { .. }
+            | Self::Compression { .. }
+            | Self::Limit { .. }
+            | Self::TooDeep { .. } => Class::Verification,
+            Self::Cancelled { .. } => Class::Bug,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Source { source, .. } => source.hint(),
+            Self::Store { source, .. } => source.hint(),
+            Self::Unusable { source, .. } => source.hint(),
+            Self::DiffId { .. } => {
+                Some("the image was built or changed wrongly; build and push it again".into())
+            }
+            Self::Limit { limit, .. } => Some(format!(
+                "if the image can be trusted, raise the limit {limit}"
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl Retry for Error {
+    fn registry_error(&self) -> Option<&registry::Error> {
+        match self {
+            Self::Source { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! An opened source together with the store that it is pulled into.
+
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Error, Limits};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{self, Descriptor, MAX_MANIFEST_BYTES, Manifest};
+use crate::oci::reference::ImageSource;
+use crate::progress::Progress;
+use crate::registry::{self, Client, Registry, RetryPolicy, retry};
+use crate::store::{self, Store};
+
+/// Bytes moved at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// One image at its source.
+pub(super) struct Source<'a> {
+    name: String,
+    pinned: Option<Digest>,
+    registry: Box<dyn Registry>,
+    policy: &'a RetryPolicy,
+    pub(super) store: &'a Store,
+    pub(super) limits: &'a Limits,
+    pub(super) progress: &'a Progress,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn open(
+        client: &'a Client,
+        source: &ImageSource,
+        store: &'a Store,
+        limits: &'a Limits,
+        progress: &'a Progress,
+    ) -> Result<Self, Error> {
+        let name = source.to_string();
+        let registry = client
+            .open(source, store.temp_dir())
+            .map_err(|source| Error::Source {
+                image: name.clone(),
+                source: Box::new(source),
+            })?;
+        Ok(Self {
+            name,
+            pinned: source.as_reference().and_then(|known| known.digest()),
+            registry,
+            policy: client.retry_policy(),
+            store,
+            limits,
+            progress,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn unusable(&self, source: manifest::Error) -> Error {
+        Error::Unusable {
+            image: self.name.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    pub(super) fn source_error(&self, source: registry::Error) -> Error {
+        Error::Source {
+            image: self.name.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    pub(super) fn store_error(&self, source: impl Into<store::Error>) -> Error {
+        Error::Store {
+            image: self.name.clone(),
+            source: Box::new(source.into()),
+        }
+    }
+
+    pub(super) fn check_layer_count(&self, layers: usize) -> Result<(), Error> {
+        if layers <= self.limits.layers {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            image: self.name.clone(),
+            what: "the manifest".to_owned(),
+            found: layers as u64,
+            unit: "layers",
+            limit: "layers",
+            allowed: self.limits.layers as u64,
+        })
+    }
+
+    /// The manifest or index that the source names, put into the store. One that
+    /// is pinned by digest comes out of the store where it can.
+    pub(super) fn resolve(&self) -> Result<Manifest, Error> {
+        if let Some(digest) = &self.pinned
+            && let Some(raw) = self.stored(digest, MAX_MANIFEST_BYTES)?
+        {
+            return Manifest::parse(raw, None).map_err(|problem| self.unusable(problem));
+        }
+        self.keep(retry::run(self.policy, self.progress, || {
+            self.registry.resolve()
+        }))
+    }
+
+    /// A manifest that an index names, put into the store.
+    pub(super) fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
+        manifest::check_size(descriptor.size, MAX_MANIFEST_BYTES)
+            .map_err(|problem| self.unusable(problem))?;
+        if let Some(raw) = self.stored(&descriptor.digest, MAX_MANIFEST_BYTES)? {
+            return Manifest::parse(raw, Some(&descriptor.media_type))
+                .map_err(|problem| self.unusable(problem));
+        }
+        self.keep(retry::run(self.policy, self.progress, || {
+            self.registry.manifest(descriptor)
+        }))
+    }
+
+    fn keep(&self, got: Result<Manifest, registry::Error>) -> Result<Manifest, Error> {
+        let manifest = got.map_err(|error| match error {
+            registry::Error::Manifest { source, .. } => self.unusable(source),
+            error => self.source_error(error),
+        })?;
+        self.store
+            .put_blob(&manifest.raw)
+            .map_err(|error| self.store_error(error))?;
+        Ok(manifest)
+    }
+
+    /// A small blob out of the store; damage counts as absence, since fetching
+    /// it again mends it.
+    fn stored(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        match self.store.read_blob(digest, limit) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(store::Error::Missing { .. } | store::Error::Damaged { .. }) => Ok(None),
+            Err(error) => Err(self.store_error(error)),
+        }
+    }
+
+    /// All bytes of a small blob, fetched into the store where it is not there.
+    pub(super) fn small_blob(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, Error> {
+        manifest::check_size(blob.size, limit).map_err(|problem| self.unusable(problem))?;
+        if let Some(bytes) = self.stored(&blob.digest, limit)? {
+            return Ok(bytes);
+        }
+        self.download(blob, "configuration", &AtomicBool::new(false))?;
+        self.store
+            .read_blob(&blob.digest, limit)
+            .map_err(|error| self.store_error(error))
+    }
+
+    /// Fetches a blob into the store where it is not there in full size.
+    pub(super) fn fetch(
+        &self,
+        blob: &Descriptor,
+        label: &str,
+        cancelled: &AtomicBool,
+    ) -> Result<(), Error> {
+        if blob.size > self.limits.blob_bytes {
+            return Err(Error::Limit {
+                image: self.name.clone(),
+                what: blob.digest.to_string(),
+                found: blob.size,
+                unit: "bytes",
+                limit: "blob_bytes",
+                allowed: self.limits.blob_bytes,
+            });
+        }
+        let there = self
+            .store
+            .blob_size(&blob.digest)
+            .map_err(|error| self.store_error(error))?;
+        if there == Some(blob.size) {
+            return Ok(());
+        }
+        self.download(blob, label, cancelled)
+    }
+
+    fn download(
+        &self,
+        blob: &Descriptor,
+        label: &str,
+        cancelled: &AtomicBool,
+    ) -> Result<(), Error> {
+        let label = format!("{} {label} {}", self.name, blob.digest.short());
+        retry::run(self.policy, self.progress, || {
+            // A task for each attempt, because each starts at the first byte.
+            let task = self.progress.task(&label, Some(blob.size));
+            let mut stream = self
+                .registry
+                .blob(blob)
+                .map_err(|error| self.source_error(error))?;
+            let mut writer = self
+                .store
+                .blob_writer()
+                .map_err(|error| self.store_error(error))?;
+            let mut chunk = vec![0; CHUNK_BYTES];
+            loop {
+                if cancelled.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled {
+                        image: self.name.clone(),
+                    });
+                }
+                let n = match stream.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(n) => n,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => {
+                        return Err(self.source_error(registry::Error::from_read(error)));
+                    }
+                };
+                writer
+                    .write_all(chunk.get(..n).unwrap_or_default())
+                    .map_err(|error| self.store_error(error))?;
+                task.advance(n as u64);
+            }
+            writer
+                .commit(Some((&blob.digest, blob.size)))
+                .map_err(|error| self.store_error(error))?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! The cloud-config: rendered or taken as it is, and checked either way.
+//!
+//! Sources: the cloud-config that Kairos reads (the SDK's schema and yip's
+//! steps) and the `stylus` section of CanvOS user-data. Kairos itself ignores
+//! what it does not know, so a slip of the pen shows only on the machine; here
+//! it is a warning with its place. Wrong types, duplicate keys and a missing
+//! header are errors: the file would be rejected or ignored as a whole.
+//!
+//! The text is never written back from its parsed form. An untyped YAML reader
+//! takes `0644` for a number and `yes` for a boolean; what is not a template
+//! is passed through byte for byte.
+
+mod check;
+mod node;
+mod vocabulary;
+
+use super::TEMPLATE_SUFFIX;
+use super::context::Context;
+use super::engine::Engine;
+use super::error::{Error, Problem};
+use super::project::Project;
+use super::secrets::Secrets;
+use super::warning::Warning;
+use node::Document;
+
+/// First lines by which the readers know such a file.
+const HEADERS: [&str; 3] = ["#cloud-config", "#kairos-config", "#node-config"];
+/// Readers look at files up to this size (1 MB) on the installation medium.
+pub const MAX_BYTES: usize = 1_000_000;
+/// Where the ISO has it, for messages.
+const PLACE: &str = "/config.yaml on the ISO";
+
+/// A cloud-config that its readers will accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudConfig {
+    /// The text.
+    pub text: String,
+    /// What the user should know about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// Loads `path` of the project: a file ending in `.tera` is rendered, any other
+/// taken unchanged. Both are checked.
+///
+/// # Errors
+/// Those of reading and rendering, and [`Error::CloudConfig`] with all that is
+/// wrong with the text.
+pub fn load(
+    project: &Project,
+    path: &str,
+    engine: &Engine,
+    context: &Context,
+    secrets: &Secrets,
+) -> Result<CloudConfig, Error> {
+    let source = project.read_text(path)?;
+    let text = if path.ends_with(TEMPLATE_SUFFIX) {
+        engine.render(path, &source, context)?
+    } else {
+        source
+    };
+    let mut warnings = check(path, &text)?;
+    warnings.extend(secrets.in_plain_text(&text, PLACE));
+    Ok(CloudConfig { text, warnings })
+}
+
+/// Checks a cloud-config's text; `file` is its name in messages.
+///
+/// # Errors
+/// [`Error::CloudConfig`] with all that is wrong.
+pub fn check(file: &str, text: &str) -> Result<Vec<Warning>, Error> {
+    let fail = |line, column, message: String| Error::CloudConfig {
+        problems: vec![Problem {
+            file: file.to_owned(),
+            line,
+            column,
+            message,
+        }],
+    };
+    if text.len() > MAX_BYTES {
+        let message = format!(
+            "{} bytes, where readers take {MAX_BYTES} at most",
+            text.len()
+        );
+        return Err(fail(1, 1, message));
+    }
+    if !has_header(text) {
+        return Err(fail(
+            1,
+            1,
+            format!(
+                "the first comment lines must hold one of {}, or the file is ignored",
+                HEADERS.join(", ")
+            ),
+        ));
+    }
+    let Document {
+        root,
+        is_first_of_several,
+    } = node::parse(text).map_err(|e| fail(e.line, e.column, e.message))?;
+    let mut found = check::Findings::new(file);
+    if is_first_of_several {
+        found.surprise(
+            1,
+            1,
+            "readers take the first of its YAML documents and ignore the others",
+        );
+    }
+    found.check(&root);
+    found.finish()
+}
+
+/// Readers look for the header in the comment lines at the top.
+fn has_header(text: &str) -> bool {
+    text.trim_start_matches('\u{feff}')
+        .lines()
+        .take_while(|line| line.starts_with('#') || line.trim().is_empty())
+        .any(|line| HEADERS.contains(&line.trim_end()))
+}
+
+#[cfg(test)]
+mod tests;

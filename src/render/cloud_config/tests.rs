@@ -1,0 +1,507 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::error::{Class, Diagnose};
+use crate::render::Secret;
+
+const TEMPLATE: &str = "templates/cloud-config.yaml.tera";
+
+fn warnings(text: &str) -> Vec<String> {
+    let all = check("user-data", text).unwrap();
+    all.iter().map(ToString::to_string).collect()
+}
+
+fn problems(text: &str) -> String {
+    let error = check("user-data", text).unwrap_err();
+    assert_eq!(error.class(), Class::Profile);
+    error.to_string()
+}
+
+/// In the vocabulary of CanvOS, with its habits: comments, quotes of all
+/// kinds, octal modes, anchors, block texts.
+const USER_DATA: &str = r##"#cloud-config
+# user-data of an edge host
+stylus:
+  managementMode: central
+  debug: false
+  disableTui: "true"
+  localUI:
+    port: 5080
+    login: {maxFailedAttemptsBeforeLockout: 5, disableRateLimiting: no}
+  externalRegistries:
+    registries:
+      - domain: "10.0.0.1/images"
+        username: admin
+        insecure: true
+        certificates: ["-----BEGIN CERTIFICATE-----"]
+    registryMappingRules:
+      gcr.io/x: "10.0.0.1/x"
+  site:
+    paletteEndpoint: api.example.com
+    edgeHostToken: 0123456789abcdef
+    name: edge-$random
+    projectName: Default
+    insecureSkipVerify: false
+    caCerts:
+      - |
+        -----BEGIN CERTIFICATE-----
+        MIIB
+        -----END CERTIFICATE-----
+    tags:
+      env: prod
+      number: 7
+    tagsFromScript: {scriptName: /etc/tags.sh, timeout: 60}
+    network:
+      httpProxy: http://proxy.example:3128
+      interfaces:
+        eth0: {type: static, ipAddress: 10.0.0.5, mask: 255.255.255.0, gateway: 10.0.0.1}
+install:
+  device: /dev/sda
+  poweroff: true
+  bind_mounts: [/var/opt]
+  grub_options:
+    extra_cmdline: "selinux=0"
+  partitions:
+    persistent: {size: 0, fs: ext4}
+stages:
+  initramfs:
+    - &step
+      name: "Users"
+      if: '[ "$(hostname)" != "x" ]'
+      users:
+        kairos:
+          groups: [sudo]
+          passwd: $6$salt$hash
+      files:
+        - path: /etc/x
+          permissions: 0644
+          owner: 0
+          group: 0
+          content: |
+            yes
+  after-install.after:
+    - commands: ['sysctl -w vm.swappiness=0']
+      only_os: "ubuntu.*"
+  boot:
+    - *step
+"##;
+
+#[test]
+fn a_canvos_user_data_file_is_taken_unchanged() {
+    let dir = tempfile::tempdir().unwrap();
+    // Carriage returns, odd spaces and missing newlines are the user's own.
+    let text = format!("{USER_DATA}# the end \t{{{{ not a template }}}}\r\n\n  ");
+    fs_err::write(dir.path().join("user-data"), &text).unwrap();
+    let project = Project::new(dir.path());
+    let engine = Engine::new(&project).unwrap();
+    let context = Context::new(&json!({})).unwrap();
+    let config = load(
+        &project,
+        "user-data",
+        &engine,
+        &context,
+        &Secrets::default(),
+    )
+    .unwrap();
+    assert_eq!(config.text, text);
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn the_header_must_be_there() {
+    for text in [
+        "#cloud-config",
+        "#cloud-config\n",
+        "# ours\n\n#kairos-config\nhostname: x\n",
+        "\u{feff}#node-config  \r\n",
+    ] {
+        assert!(check("f", text).is_ok(), "{text}");
+    }
+    for text in [
+        "",
+        "hostname: x\n",
+        "#cloud-configs\n",
+        "hostname: x\n#cloud-config\n",
+        "# cloud-config\n",
+    ] {
+        assert!(
+            problems(text).starts_with("user-data:1:1: the first comment lines"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn syntax_errors_and_duplicate_keys_have_their_place() {
+    insta::assert_snapshot!(problems("#cloud-config\nhostname: a\nusers: []\nhostname: b\n"), @r#"user-data:4:1: duplicate mapping key: hostname not allowed here"#);
+    insta::assert_snapshot!(problems("#cloud-config\nstages:\n  boot:\n   - name: [x\nb: 1\n"), @r#"user-data:5:2: illegal placement of ':' indicator"#);
+    insta::assert_snapshot!(problems("#cloud-config\nhostname: {{ .MachineID }}\n"), @r#"user-data:2:11: 'hostname' must be a text, not a map (put '{{ … }}' in quotes)"#);
+    insta::assert_snapshot!(problems("#cloud-config\n- a\n"), @r#"user-data:2:1: the file must be a map, not a list"#);
+}
+
+#[test]
+fn wrong_types_are_all_reported_with_their_places() {
+    let text = "#cloud-config
+hostname: [a]
+users: name
+ssh_authorized_keys: ssh-ed25519 AAAA
+install:
+  auto: maybe
+  device: {a: b}
+  partitions:
+    oem: {size: big}
+stages:
+  boot:
+    name: no list
+  network:
+    - commands: echo
+    - files: [{path: [x]}]
+";
+    insta::assert_snapshot!(problems(text), @r#"
+    user-data:2:11: 'hostname' must be a text, not a list
+    user-data:3:8: 'users' must be a list or a map, not a text
+    user-data:4:22: 'ssh_authorized_keys' must be a list, not a text
+    user-data:6:9: 'install.auto' must be a boolean, not a text
+    user-data:7:11: 'install.device' must be a text, not a map
+    user-data:9:17: 'install.partitions.oem.size' must be a number, not a text
+    user-data:12:5: 'stages.boot' must be a list, not a map
+    user-data:14:17: 'stages.network[0].commands' must be a list, not a text
+    user-data:15:22: 'stages.network[1].files[0].path' must be a text, not a list
+    "#);
+}
+
+#[test]
+fn unknown_keys_are_warnings_with_the_nearest_known() {
+    let text = "#cloud-config
+hostnme: a
+packages: [vim]
+mine: 1
+stylus:
+  site: {paletteEndpiont: x}
+stages:
+  initramf:
+    - command: [x]
+  my-own-stage:
+    - name: x
+install: {reboot: true, poweroff: true}
+users:
+  - name: a
+    passwd: hunter2
+---
+second: document
+";
+    insta::assert_snapshot!(warnings(text).join("\n"), @r#"
+    user-data:1:1: readers take the first of its YAML documents and ignore the others
+    user-data:2:1: nothing is known to act on 'hostnme'; is 'hostname' meant?
+    user-data:3:1: 'packages' is known to cloud-init, but Kairos does nothing about it
+    user-data:4:1: nothing is known to act on 'mine'
+    user-data:6:10: nothing is known to act on 'stylus.site.paletteEndpiont'; is 'paletteEndpoint' meant?
+    user-data:8:3: nothing is known to act on 'stages.initramf'; is 'initramfs' meant?
+    user-data:9:7: nothing is known to act on 'stages.initramf[0].command'; is 'commands' meant?
+    user-data:12:35: 'install.reboot' and 'install.poweroff' are both on; one of them is ignored
+    user-data:15:13: 'passwd' is a password in plain text; use a hash (`openssl passwd -6`)
+    "#);
+}
+
+#[test]
+fn a_file_that_readers_skip_for_its_size_is_refused() {
+    let text = format!("#cloud-config\n#{}\n", "x".repeat(MAX_BYTES));
+    assert!(problems(&text).contains("1000000 at most"));
+}
+
+#[test]
+fn alias_bombs_and_deep_nesting_are_stopped() {
+    let mut bomb = "#cloud-config\na: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for pair in ["ab", "bc", "cd", "de", "ef", "fg", "gh", "hi", "ij"] {
+        let (from, to) = pair.split_at(1);
+        bomb.push_str(&format!(
+            "{to}: &{to} [{}]\n",
+            vec![format!("*{from}"); 9].join(",")
+        ));
+    }
+    assert!(check("f", &bomb).is_err());
+    let deep = format!(
+        "#cloud-config\nruncmd: {}{}\n",
+        "[".repeat(50_000),
+        "]".repeat(50_000)
+    );
+    assert!(check("f", &deep).is_err());
+}
+
+fn render(values: &Value, secrets: &Secrets) -> Result<CloudConfig, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    let project = Project::new(dir.path());
+    let engine = Engine::new(&project).unwrap();
+    load(
+        &project,
+        TEMPLATE,
+        &engine,
+        &Context::new(values).unwrap(),
+        secrets,
+    )
+}
+
+#[test]
+fn the_default_template_needs_a_name_and_a_version_alone() {
+    let values = json!({"appliance": {"name": "a", "version": "1"}});
+    let config = render(&values, &Secrets::default()).unwrap();
+    assert_eq!(config.warnings, []);
+    insta::assert_snapshot!(config.text, @r#"
+    #cloud-config
+    # "a" "1"
+    install:
+      device: "auto"
+      auto: false
+      reboot: true
+      poweroff: false
+    stylus:
+      managementMode: "local"
+      site:
+    stages:
+      initramfs:
+        - name: "Settings of this appliance"
+    "#);
+    let error = render(&json!({}), &Secrets::default()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("templates/cloud-config.yaml.tera:"),
+        "{error}"
+    );
+}
+
+#[test]
+fn sections_that_the_profile_does_not_have_may_be_null() {
+    let values = json!({
+        "appliance": {"name": "a", "version": "1", "mode": "local"},
+        "registration": null, "cni": null, "vars": {},
+        "install": {"device": "auto", "mode": "interactive", "after": "reboot"},
+    });
+    let absent = json!({"appliance": {"name": "a", "version": "1"}});
+    let text = |values| render(&values, &Secrets::default()).unwrap().text;
+    assert_eq!(text(values), text(absent));
+}
+
+fn everything() -> Value {
+    json!({
+        "appliance": {"name": "edge", "version": "1.0.0", "mode": "central"},
+        "install": {"device": "/dev/vda", "mode": "unattended", "after": "poweroff"},
+        "registration": {"endpoint": "api.example.com", "token": "t0ken-value"},
+        "vars": {
+            "hostname": "edge-{{ trunc 4 .MachineID }}",
+            "users": [
+                {"name": "admin", "passwd": "$6$a$b", "ssh_keys": ["ssh-ed25519 AAAA x"]},
+                {"name": "ops", "groups": ["adm", "sudo"], "shell": "/bin/bash"},
+            ],
+            "network": {
+                "eth0": {"dhcp": true},
+                "eth1": {"address": "10.0.0.5/24", "gateway": "10.0.0.1", "dns": ["10.0.0.2"]},
+            },
+            "dns": ["9.9.9.9"],
+            "proxy": {"http": "http://p:1", "https": "http://p:2", "no": "localhost,.svc"},
+            "ntp": ["a.ntp", "b.ntp"],
+            "project": "Default",
+            "tags": {"env": "on"},
+            "stages": {
+                "initramfs": [{"name": "mine", "commands": ["true"]}],
+                "boot": [{"name": "later", "hostname": "x"}],
+            },
+        },
+    })
+}
+
+#[test]
+fn the_default_template_covers_what_a_site_needs() {
+    let config = render(&everything(), &Secrets::default()).unwrap();
+    assert_eq!(config.warnings, []);
+    insta::assert_snapshot!(config.text, @r#"
+    #cloud-config
+    # "edge" "1.0.0"
+    hostname: "edge-{{ trunc 4 .MachineID }}"
+    users:
+      - name: "admin"
+        passwd: "$6$a$b"
+        groups: ["admin"]
+        ssh_authorized_keys: ["ssh-ed25519 AAAA x"]
+      - name: "ops"
+        lock_passwd: true
+        groups: ["adm", "sudo"]
+        shell: "/bin/bash"
+    install:
+      device: "/dev/vda"
+      auto: true
+      reboot: false
+      poweroff: true
+    stylus:
+      managementMode: "central"
+      site:
+        paletteEndpoint: "api.example.com"
+        edgeHostToken: "t0ken-value"
+        projectName: "Default"
+        tags: {"env": "on"}
+        ntpServers: ["a.ntp", "b.ntp"]
+        network:
+          httpProxy: "http://p:1"
+          httpsProxy: "http://p:2"
+          noProxy: "localhost,.svc"
+    stages:
+      initramfs:
+        - name: "Settings of this appliance"
+          files:
+            - path: "/etc/systemd/network/20-eth0.network"
+              permissions: 0644
+              owner: 0
+              group: 0
+              content: "[Match]\nName=eth0\n\n[Network]\nDHCP=yes\nDNS=9.9.9.9\n"
+            - path: "/etc/systemd/network/20-eth1.network"
+              permissions: 0644
+              owner: 0
+              group: 0
+              content: "[Match]\nName=eth1\n\n[Network]\nAddress=10.0.0.5/24\nGateway=10.0.0.1\nDNS=10.0.0.2\n"
+          dns:
+            nameservers: ["9.9.9.9"]
+          timesyncd:
+            NTP: "a.ntp b.ntp"
+          environment:
+            HTTP_PROXY: "http://p:1"
+            http_proxy: "http://p:1"
+            HTTPS_PROXY: "http://p:2"
+            https_proxy: "http://p:2"
+            NO_PROXY: "localhost,.svc"
+            no_proxy: "localhost,.svc"
+        - name: "mine"
+          commands:
+            - "true"
+      "boot":
+        - name: "later"
+          hostname: "x"
+    "#);
+}
+
+/// Replaces every text in `value`.
+fn poison(value: &mut Value, with: &str) {
+    match value {
+        Value::String(text) => *text = format!("{text}{with}"),
+        Value::Array(items) => items.iter_mut().for_each(|v| poison(v, with)),
+        Value::Object(entries) => entries.values_mut().for_each(|v| poison(v, with)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_value_breaks_out_of_the_default_template() {
+    let keys = |text: &str| -> Vec<String> {
+        let parsed: Value = serde_saphyr::from_str(text).unwrap();
+        parsed.as_object().unwrap().keys().cloned().collect()
+    };
+    let expected = keys(&render(&everything(), &Secrets::default()).unwrap().text);
+    for with in [
+        "\nevil: true\n",
+        "\"\nevil: true",
+        "'",
+        "\": {",
+        " #",
+        "\n---\n",
+        "\u{2028}evil: 1",
+    ] {
+        let mut values = everything();
+        poison(&mut values, with);
+        let config = render(&values, &Secrets::default()).unwrap();
+        assert_eq!(keys(&config.text), expected, "{}", config.text);
+        let parsed: Value = serde_saphyr::from_str(&config.text).unwrap();
+        assert_eq!(parsed["users"][0]["name"], format!("admin{with}"));
+        assert_eq!(
+            parsed["stylus"]["site"]["edgeHostToken"],
+            format!("t0ken-value{with}")
+        );
+    }
+}
+
+#[test]
+fn a_secret_that_lands_on_the_iso_is_told() {
+    let secrets = Secrets::new([Secret {
+        name: "registration.token".to_owned(),
+        value: "t0ken-value\n".to_owned(),
+    }]);
+    let config = render(&everything(), &secrets).unwrap();
+    assert_eq!(
+        config.warnings,
+        [Warning::SecretInPlainText {
+            name: "registration.token".to_owned(),
+            place: "/config.yaml on the ISO".to_owned(),
+        }]
+    );
+}
+
+#[test]
+fn plain_passwords_are_told() {
+    let mut values = everything();
+    values["vars"]["users"][0]["passwd"] = "hunter2".into();
+    let config = render(&values, &Secrets::default()).unwrap();
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].to_string().contains("plain text"));
+    assert!(!config.warnings[0].to_string().contains("hunter2"));
+}
+
+#[test]
+fn every_variable_of_the_default_template_is_documented() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs_err::read_to_string(root.join("docs/templates.md")).unwrap();
+    let template = fs_err::read_to_string(root.join(TEMPLATE)).unwrap();
+    let mut seen = 0;
+    for section in ["vars.", "install.", "registration.", "appliance."] {
+        for (at, _) in template.match_indices(section) {
+            let rest = &template[at + section.len()..];
+            let end = rest
+                .find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(rest.len());
+            let name = format!("`{section}{}`", &rest[..end]);
+            assert!(docs.contains(&name), "docs/templates.md lacks {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 10);
+}
+
+#[test]
+fn damaged_texts_give_errors_or_warnings_and_nothing_worse() {
+    let mut state = 0x5eed_u64;
+    let mut below = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % n as u64).unwrap()
+    };
+    let (mut accepted, mut refused) = (0, 0);
+    for _ in 0..3000 {
+        let mut text: Vec<char> = USER_DATA.chars().collect();
+        for _ in 0..=below(4) {
+            let at = 14 + below(text.len() - 14);
+            match below(3) {
+                0 => {
+                    text[at] = [
+                        '{', '}', '[', '&', '*', ':', '\n', ' ', '"', '|', '\u{85}', '-',
+                    ][below(12)]
+                }
+                1 => drop(text.remove(at)),
+                _ => text.insert(
+                    at,
+                    ['\n', ' ', '<', '!', '%', '?', '\t', '\u{feff}'][below(8)],
+                ),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        match check("f", &text) {
+            Ok(_) => accepted += 1,
+            Err(Error::CloudConfig { problems }) => {
+                assert!(problems.iter().all(|p| p.line > 0 && p.column > 0));
+                refused += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(
+        accepted > 200 && refused > 200,
+        "{accepted} accepted, {refused} refused"
+    );
+}

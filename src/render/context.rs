@@ -1,0 +1,64 @@
+//! The values that templates see.
+
+use serde::Serialize;
+
+use super::error::Error;
+
+/// Sections of the profile: where it has none of a name, templates see an empty
+/// map, so that they can ask for a value in it.
+const SECTIONS: [&str; 7] = [
+    "appliance",
+    "boot",
+    "install",
+    "kubernetes",
+    "os",
+    "registration",
+    "vars",
+];
+
+/// Values by name. Maps keep the order of their source, so what a template
+/// makes of them is the same in every run.
+#[derive(Debug, Clone)]
+pub struct Context(pub(super) tera::Context);
+
+impl Context {
+    /// The top-level keys of `value` become variables.
+    ///
+    /// # Errors
+    /// [`Error::Context`] where `value` is no map.
+    pub fn new(value: &serde_json::Value) -> Result<Self, Error> {
+        if !value.is_object() {
+            return Err(Error::Context {
+                problem: "they are no map".to_owned(),
+            });
+        }
+        let mut context = tera::Context::from_serialize(value).map_err(|e| Error::Context {
+            problem: e.to_string(),
+        })?;
+        for section in SECTIONS {
+            if !context.contains_key(section) {
+                context.insert_value(section, tera::Map::new().into());
+            }
+        }
+        Ok(Self(context))
+    }
+
+    /// A variable's value; `None` where it is not defined.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<serde_json::Value> {
+        serde_json::to_value(self.0.get(name)?).ok()
+    }
+
+    /// Adds or replaces a variable.
+    ///
+    /// # Errors
+    /// [`Error::Context`] where `value` can't be represented (a map with keys
+    /// that are no text, say).
+    pub fn insert(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), Error> {
+        let value = tera::Value::try_from_serializable(value).map_err(|e| Error::Context {
+            problem: format!("'{name}': {e}"),
+        })?;
+        self.0.insert_value(name, value);
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Templates and overlays that are compiled in.
+
+/// A default file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmbeddedFile {
+    /// Path in a project, with slashes.
+    pub path: &'static str,
+    /// Its content.
+    pub bytes: &'static [u8],
+    /// Whether it may be executed.
+    pub executable: bool,
+}
+
+macro_rules! embed {
+    ($($path:literal),* $(,)?) => {
+        &[$(EmbeddedFile {
+            path: $path,
+            bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path)),
+            executable: false,
+        }),*]
+    };
+}
+
+static FILES: &[EmbeddedFile] = embed![
+    "overlays/base.toml",
+    "overlays/base/etc/machine-id",
+    "overlays/base/usr/lib/systemd/system/appliance-ssh-host-keys.service",
+    "overlays/iso/README.txt.tera",
+    "templates/cloud-config.yaml.tera",
+    "templates/issue.tera",
+];
+
+/// All default files, by path: what a project falls back to, and what
+/// `isoforge init` writes. GRUB's templates (`templates/grub`) are not among
+/// them: they belong to the boot contract, and a project has no say in them.
+#[must_use]
+pub fn embedded_files() -> &'static [EmbeddedFile] {
+    FILES
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_repository_is_compiled_in() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut found = Vec::new();
+        for dir in ["overlays", "templates"] {
+            for entry in walkdir::WalkDir::new(root.join(dir)).sort_by_file_name() {
+                let entry = entry.unwrap();
+                if entry.file_type().is_dir() {
+                    continue;
+                }
+                assert!(entry.file_type().is_file(), "{entry:?} is no plain file");
+                let path = entry.path().strip_prefix(root).unwrap();
+                if path.starts_with("templates/grub") {
+                    continue;
+                }
+                let mode = entry.metadata().unwrap().permissions().mode();
+                found.push((path.to_str().unwrap().to_owned(), mode & 0o111 != 0));
+            }
+        }
+        found.sort();
+        let compiled: Vec<_> = embedded_files()
+            .iter()
+            .map(|file| (file.path.to_owned(), file.executable))
+            .collect();
+        assert_eq!(compiled, found, "keep the list in this module in step");
+    }
+}

@@ -1,0 +1,28 @@
+//! From templates and values to configuration text.
+//!
+//! [`Engine`] renders Tera templates strictly; [`cloud_config`] renders the
+//! cloud-config and checks the result; [`Secrets`] keeps secret values out of
+//! what is shown and tells where they land. [`Project`] finds a template or an
+//! overlay file: the project's own first, else the one compiled in.
+
+pub mod cloud_config;
+mod context;
+mod defaults;
+mod engine;
+mod error;
+mod filters;
+mod project;
+mod secrets;
+mod warning;
+
+pub use context::Context;
+pub use defaults::{EmbeddedFile, embedded_files};
+pub use engine::Engine;
+pub use error::Error;
+pub(crate) use project::Directory;
+pub use project::Project;
+pub use secrets::{Secret, Secrets};
+pub use warning::Warning;
+
+/// Ending of files that are rendered.
+pub const TEMPLATE_SUFFIX: &str = ".tera";

@@ -1,0 +1,73 @@
+//! Images that the ISO carries for the embedded registry: one OCI layout with
+//! every image that the profile's components need, indexes and digests as
+//! their registries have them.
+
+use super::{Context, Error};
+use crate::oci::layout::{Builder, OciLayout};
+use crate::oci::platform::Platform;
+use crate::oci::reference::ImageSource;
+use crate::output::manifest::{self, Role};
+use crate::profile::{Arch, ContentPlan};
+use crate::pull::{Platforms, mirror_image};
+
+/// Where the layout is on the ISO.
+pub const ISO_PATH: &str = "isoforge/content";
+
+/// The content of one ISO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The layout; its blobs are in the store. Images are under their full
+    /// references, as `quay.io/calico/node:v3.29.2`.
+    pub layout: OciLayout,
+    /// What went in.
+    pub images: Vec<manifest::Image>,
+}
+
+/// Copies the images of `plan` for `arch` into the store; none where the plan
+/// has none.
+///
+/// # Errors
+/// [`Error::Pull`].
+pub fn collect(
+    context: &Context<'_>,
+    plan: &ContentPlan,
+    arch: Arch,
+) -> Result<Option<Content>, Error> {
+    if plan.images.is_empty() {
+        return Ok(None);
+    }
+    let platforms = Platforms::Only(vec![Platform::linux(arch.as_str())]);
+    let mut builder = Builder::new();
+    let mut images = Vec::with_capacity(plan.images.len());
+    for image in &plan.images {
+        let mirrored = mirror_image(
+            context.client,
+            &ImageSource::Registry(image.reference.clone()),
+            &platforms,
+            context.store,
+            &context.pull_limits,
+            context.threads,
+            context.progress,
+        )?;
+        for blob in &mirrored.blobs {
+            builder.blob(blob.digest, blob.size);
+        }
+        let name = image.reference.to_string();
+        let is_index = matches!(
+            mirrored.root.media_type,
+            crate::oci::media::MediaType::Index(_)
+        );
+        images.push(manifest::Image {
+            role: Role::Content,
+            reference: name.clone(),
+            index: is_index.then_some(mirrored.root.digest),
+            manifest: (!is_index).then_some(mirrored.root.digest),
+            layers: Vec::new(),
+        });
+        builder.reference(&name, mirrored.root);
+    }
+    Ok(Some(Content {
+        layout: builder.build(),
+        images,
+    }))
+}

@@ -1,0 +1,260 @@
+//! Single files by URL and digest, laid at their paths as one layer.
+//!
+//! A file is downloaded over HTTP or HTTPS, tried again as the registry client
+//! tries again, and becomes a blob of the store only when its digest holds. A
+//! blob that is there is not downloaded again, wherever it came from.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+
+use crate::error::{Class, Diagnose};
+use crate::oci::digest::{Digest, HashingReader};
+use crate::oci::layer::{Layer, LayerCompression};
+use crate::output::manifest;
+use crate::profile::FileSpec;
+use crate::progress::Progress;
+use crate::registry::retry::{self, Retry};
+use crate::registry::{self, Client, ShownUrl};
+use crate::rootfs::tar_out;
+use crate::store::{self, Store};
+use crate::tree::{self, FileData, Inode, Kind, LayerId, MODE_MASK, Meta, ReadFile, Tree};
+
+/// Kind of the store's facts on layers of files.
+const FACT: &str = "file-layer";
+
+/// Counts up when equal input no longer gives equal bytes.
+const VERSION: u32 = 1;
+
+/// Largest file that is downloaded, in bytes.
+pub const MAX_FILE_BYTES: u64 = 16 << 30;
+
+const COPY_BUFFER_BYTES: usize = 1 << 18;
+
+/// Why files can't be laid.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server did not deliver.
+    #[error("can't download a file")]
+    Download(#[from] registry::Error),
+    /// Another file came than the profile or catalog names.
+    #[error("{url}: digest mismatch: expected {expected}, got {found}")]
+    Digest {
+        /// The URL.
+        url: ShownUrl,
+        /// As given.
+        expected: Digest,
+        /// As it is.
+        found: Digest,
+    },
+    /// More bytes than [`MAX_FILE_BYTES`].
+    #[error("{url}: more than {MAX_FILE_BYTES} bytes")]
+    TooLarge {
+        /// The URL.
+        url: ShownUrl,
+    },
+    /// A path can't be used.
+    #[error("a file can't be laid at its path")]
+    Path(#[from] tree::Error),
+    /// The layer can't be written.
+    #[error("the layer of files can't be written")]
+    Write(#[from] tar_out::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Writing to the store failed.
+    #[error("a downloaded file can't be written")]
+    Io(#[from] io::Error),
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Download(error) => error.class(),
+            Self::Digest { .. } | Self::TooLarge { .. } => Class::Verification,
+            Self::Path(_) => Class::Profile,
+            Self::Write(error) => error.class(),
+            Self::Store(error) => error.class(),
+            Self::Io(_) => Class::Io,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Download(error) => error.hint(),
+            Self::Digest { found, .. } => Some(format!(
+                "the file was exchanged or damaged; if its publisher gives sha256 {}, correct the profile",
+                found.hex()
+            )),
+            Self::Write(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+impl Retry for Error {
+    fn registry_error(&self) -> Option<&registry::Error> {
+        match self {
+            Self::Download(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Files that were laid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Laid {
+    /// The layer, in the store.
+    pub layer: Layer,
+    /// What went in; names are URLs as far as they may be shown.
+    pub inputs: Vec<manifest::File>,
+}
+
+/// Downloads what the store lacks of `files` and lays them as one plain layer.
+/// Everything in it has the time `mtime`, in seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// [`Error`].
+pub fn lay(
+    store: &Store,
+    client: &Client,
+    files: &[FileSpec],
+    role: manifest::Role,
+    mtime: u32,
+    progress: &Progress,
+) -> Result<Laid, Error> {
+    let mut inputs = Vec::with_capacity(files.len());
+    for file in files {
+        let size = fetch(store, client, file, progress)?;
+        inputs.push(manifest::File {
+            role,
+            name: ShownUrl::of(&file.url).to_string(),
+            digest: file.sha256,
+            size,
+        });
+    }
+    let layer = layer(store, files, &inputs, mtime)?;
+    Ok(Laid { layer, inputs })
+}
+
+/// Brings a file into the store and gives its size in bytes.
+fn fetch(
+    store: &Store,
+    client: &Client,
+    file: &FileSpec,
+    progress: &Progress,
+) -> Result<u64, Error> {
+    if let Some(size) = store.blob_size(&file.sha256)? {
+        return Ok(size);
+    }
+    let url = ShownUrl::of(&file.url);
+    retry::run(client.retry_policy(), progress, || {
+        let task = progress.task(&format!("download {url}"), None);
+        let body = client.download(&file.url)?;
+        let mut body = HashingReader::new(task.reader(body).take(MAX_FILE_BYTES + 1));
+        let mut blob = store.blob_writer()?;
+        copy(&mut body, &mut blob)?;
+        let (found, size) = body.finish();
+        if size > MAX_FILE_BYTES {
+            return Err(Error::TooLarge { url: url.clone() });
+        }
+        if found != file.sha256 {
+            return Err(Error::Digest {
+                url: url.clone(),
+                expected: file.sha256,
+                found,
+            });
+        }
+        blob.commit(Some((&found, size)))?;
+        Ok(size)
+    })
+}
+
+fn copy(from: &mut dyn Read, to: &mut dyn Write) -> Result<(), Error> {
+    let mut buffer = vec![0; COPY_BUFFER_BYTES];
+    loop {
+        let n = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(registry::Error::from_read(error).into()),
+        };
+        to.write_all(buffer.get(..n).unwrap_or_default())?;
+    }
+}
+
+fn layer(
+    store: &Store,
+    files: &[FileSpec],
+    inputs: &[manifest::File],
+    mtime: u32,
+) -> Result<Layer, Error> {
+    let placed: Vec<(&str, u32, Digest)> = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.mode, file.sha256))
+        .collect();
+    let key = serde_json::to_vec(&(VERSION, mtime, placed)).map_err(io::Error::from)?;
+    let key = Digest::of(&key).hex();
+    if let Some(known) = store.fact::<Layer>(FACT, &key)?
+        && store.has_blob(&known.digest)
+    {
+        return Ok(known);
+    }
+    let mut tree = Tree::new();
+    for (number, (file, input)) in (0_u32..).zip(files.iter().zip(inputs)) {
+        let path = tree::normalize(file.path.as_bytes())?;
+        let mode = u16::try_from(file.mode & u32::from(MODE_MASK)).unwrap_or_default();
+        let inode = Inode {
+            meta: Meta {
+                mtime: i64::from(mtime),
+                ..Meta::with_mode(mode)
+            },
+            kind: Kind::File(FileData::Layer {
+                layer: LayerId(0),
+                file: number,
+                size: input.size,
+            }),
+        };
+        tree.insert(&path, inode)?;
+    }
+    let data = Blobs { store, inputs };
+    let mut blob = store.blob_writer()?;
+    let nothing = BTreeSet::new();
+    tar_out::write_over(&tree, &nothing, &nothing, &data, &mut blob)?;
+    let (digest, size) = blob.commit(None)?;
+    let layer = Layer {
+        digest,
+        size,
+        compression: LayerCompression::Plain,
+        diff_id: digest,
+    };
+    store.put_fact(FACT, &key, &layer)?;
+    Ok(layer)
+}
+
+/// Gives the bytes of file number n from the n-th input's blob.
+struct Blobs<'a> {
+    store: &'a Store,
+    inputs: &'a [manifest::File],
+}
+
+impl ReadFile for Blobs<'_> {
+    fn open<'a>(&'a self, data: &FileData) -> io::Result<Box<dyn Read + 'a>> {
+        let FileData::Layer { file, size, .. } = data else {
+            return Err(io::Error::other("a file of this layer is always a blob"));
+        };
+        let input = usize::try_from(*file)
+            .ok()
+            .and_then(|number| self.inputs.get(number))
+            .ok_or_else(|| io::Error::other(format!("there is no file {file}")))?;
+        let blob = self
+            .store
+            .open_sized_blob(&input.digest, *size)
+            .map_err(io::Error::other)?;
+        Ok(Box::new(blob))
+    }
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,0 +1,65 @@
+//! Kubernetes: its files as a layer, and the components that a profile names.
+//!
+//! Layers of images and archives are taken as any other ([`super::image`],
+//! [`super::layers`]); Debian packages are part of a bootstrapped system
+//! ([`super::packages`] makes a layer of their own of them).
+
+use super::{Context, Error, Sourced, files};
+use crate::output::manifest::{Component, ComponentKind, Role};
+use crate::profile::{Kind, KubernetesPlan, Loaded};
+
+/// Downloads the files that `plan` names and lays them as one layer, over the
+/// layers; none where there are no files. `mtime` is the build's time.
+///
+/// # Errors
+/// [`Error::Files`].
+pub fn lay_files(
+    context: &Context<'_>,
+    plan: &KubernetesPlan,
+    mtime: u32,
+) -> Result<Sourced, Error> {
+    if plan.files.is_empty() {
+        return Ok(Sourced::default());
+    }
+    let laid = files::lay(
+        context.store,
+        context.client,
+        &plan.files,
+        Role::Kubernetes,
+        mtime,
+        context.progress,
+    )?;
+    Ok(Sourced {
+        layers: vec![laid.layer],
+        files: laid.inputs,
+        ..Sourced::default()
+    })
+}
+
+/// Kubernetes and the other components, as the profile names them.
+#[must_use]
+pub fn components(loaded: &Loaded, kubernetes_version: &str) -> Vec<Component> {
+    let profile = &loaded.profile;
+    let component = |kind, name: &str, version: &str| Component {
+        kind,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        source: "profile".to_owned(),
+    };
+    let kubernetes = component(
+        ComponentKind::Kubernetes,
+        &profile.kubernetes.distribution,
+        kubernetes_version,
+    );
+    let others = profile.components().map(|(kind, named)| {
+        let kind = match kind {
+            Kind::Kubernetes => ComponentKind::Kubernetes,
+            Kind::Cni => ComponentKind::Cni,
+            Kind::Csi => ComponentKind::Csi,
+            Kind::Registry => ComponentKind::Registry,
+            Kind::Addon => ComponentKind::Addon,
+        };
+        component(kind, &named.name, &named.version)
+    });
+    std::iter::once(kubernetes).chain(others).collect()
+}

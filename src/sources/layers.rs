@@ -1,0 +1,66 @@
+//! Archives of the local disk: as the operating system, and as layers over it.
+
+use super::archive::{self, Archive};
+use super::epoch::InputTime;
+use super::filter::{Filter, filter_layers};
+use super::{Context, Error, Sourced, as_written};
+use crate::oci::layer::Layer;
+use crate::output::manifest::{self, EpochSource, Role};
+use crate::profile::{PathTemplate, Target};
+
+/// Takes an archive of the local disk: the operating system, or a layer.
+///
+/// # Errors
+/// [`Error::Archive`], [`Error::Filter`].
+pub fn archive(
+    context: &Context<'_>,
+    template: &PathTemplate,
+    filter: &Filter,
+    target: Target<'_>,
+    role: Role,
+) -> Result<Sourced, Error> {
+    let path = template.expand(target);
+    let Archive {
+        digest,
+        size,
+        layer,
+        newest_seconds,
+    } = archive::import(context.store, &path, &context.limits, context.progress)?;
+    let name = as_written(template.clone().into(), target);
+    Ok(Sourced {
+        layers: vec![filtered(context, layer, filter, &name)?],
+        files: vec![manifest::File {
+            role,
+            name,
+            digest,
+            size,
+        }],
+        times: newest_seconds
+            .map(|seconds| InputTime {
+                source: EpochSource::Archive,
+                seconds,
+            })
+            .into_iter()
+            .collect(),
+        images: Vec::new(),
+    })
+}
+
+fn filtered(
+    context: &Context<'_>,
+    layer: Layer,
+    filter: &Filter,
+    from: &str,
+) -> Result<Layer, Error> {
+    if filter.keeps_everything() {
+        return Ok(layer);
+    }
+    Ok(filter_layers(
+        context.store,
+        std::slice::from_ref(&layer),
+        filter,
+        from,
+        &context.limits,
+        context.progress,
+    )?)
+}

@@ -1,0 +1,17 @@
+//! Integration tests: one binary, one module for each area. `support` has what
+//! several areas share.
+
+// Tests say what they expect by unwrapping and panicking, and they call foreign
+// tools as judges.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing
+)]
+
+mod registry;
+mod support;

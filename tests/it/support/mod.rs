@@ -1,0 +1,29 @@
+//! What several areas of tests share.
+
+pub(crate) mod layers;
+pub(crate) mod registry;
+
+use std::process::{Command, Output};
+
+/// Runs a foreign tool that judges our work, and gives its standard output.
+///
+/// Panics with the tool's messages where it fails, and with the Debian package
+/// that has it where it is missing.
+pub(crate) fn judge(package: &str, program: &str, arguments: &[&str]) -> String {
+    let output = run(package, Command::new(program).args(arguments));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?} failed: {stderr}"
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn run(package: &str, command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| {
+        panic!(
+            "{:?} can't be run: {error}; the Debian package {package} has it ('cargo xtask setup' installs it)",
+            command.get_program()
+        )
+    })
+}
