@@ -6,6 +6,7 @@
     reason = "tasks print, run programs and read the environment"
 )]
 
+mod bench;
 mod big_file;
 mod boots;
 mod demo;
@@ -38,6 +39,8 @@ enum Task {
     Test,
     /// Boot the demo ISO in all five ways, and build it twice
     E2e(suites::E2e),
+    /// Measure against mksquashfs and xorriso
+    Bench,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Test => suites::test(),
         Task::E2e(args) => suites::e2e(&args),
+        Task::Bench => bench::run(),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
