@@ -9,9 +9,7 @@ use liblzma::stream::{
     Action, Check, Filters, LzmaOptions, PRESET_DEFAULT, Status as XzStatus, Stream,
 };
 
-use super::layout::{
-    COMPRESSOR_GZIP, COMPRESSOR_XZ, COMPRESSOR_ZSTD, GzipOptions, ZstdOptions,
-};
+use super::layout::{COMPRESSOR_GZIP, COMPRESSOR_XZ, COMPRESSOR_ZSTD, GzipOptions, ZstdOptions};
 use super::settings::Compressor;
 
 /// The level that mksquashfs and the kernel assume for zlib without options.
@@ -186,7 +184,8 @@ impl Decoder {
         let whole = match &mut self.0 {
             DecoderKind::Zstd(context) => {
                 context.decompress_to_buffer(stored, out)?;
-                true
+                // No bytes at all count as no frames, which is no error to it.
+                !stored.is_empty()
             }
             DecoderKind::Gzip(context) => {
                 context.reset(true);
@@ -224,7 +223,9 @@ mod tests {
         let mut state = 1_u64;
         (0..len)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 (state >> 56) as u8
             })
             .collect()
@@ -256,7 +257,10 @@ mod tests {
         for compressor in ALL {
             let mut encoder = Encoder::new(compressor).unwrap();
             let mut out = Vec::new();
-            assert!(!encoder.compress(&noise(8192), &mut out).unwrap(), "{compressor}");
+            assert!(
+                !encoder.compress(&noise(8192), &mut out).unwrap(),
+                "{compressor}"
+            );
         }
     }
 
@@ -265,7 +269,10 @@ mod tests {
         let text = vec![b'a'; 100_000];
         for compressor in ALL {
             let mut stored = Vec::new();
-            Encoder::new(compressor).unwrap().compress(&text, &mut stored).unwrap();
+            Encoder::new(compressor)
+                .unwrap()
+                .compress(&text, &mut stored)
+                .unwrap();
             let mut decoder = Decoder::new(compressor.number()).unwrap().unwrap();
             let mut out = Vec::new();
             for (input, limit) in [
@@ -274,7 +281,10 @@ mod tests {
                 (&b""[..], 100_000),
                 (&b"nonsense"[..], 100_000),
             ] {
-                assert!(decoder.decompress(input, limit, &mut out).is_err(), "{compressor}");
+                assert!(
+                    decoder.decompress(input, limit, &mut out).is_err(),
+                    "{compressor}"
+                );
                 assert!(out.len() <= 100_000);
             }
             decoder.decompress(&stored, 100_000, &mut out).unwrap();
@@ -287,7 +297,10 @@ mod tests {
         assert_eq!(options(Compressor::Zstd { level: 15 }), None);
         assert_eq!(options(Compressor::Gzip { level: 9 }), None);
         assert_eq!(options(Compressor::Xz), None);
-        assert_eq!(options(Compressor::Zstd { level: 9 }), Some(vec![9, 0, 0, 0]));
+        assert_eq!(
+            options(Compressor::Zstd { level: 9 }),
+            Some(vec![9, 0, 0, 0])
+        );
         assert_eq!(
             options(Compressor::Gzip { level: 6 }),
             Some(vec![6, 0, 0, 0, 15, 0, 0, 0])

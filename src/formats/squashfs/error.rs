@@ -53,7 +53,9 @@ pub enum Error {
         minor: u32,
     },
     /// An extended attribute beyond Linux's limits.
-    #[error("'{path}': the extended attribute '{name}' is larger than Linux allows ({bytes} bytes)")]
+    #[error(
+        "'{path}': the extended attribute '{name}' is larger than Linux allows ({bytes} bytes)"
+    )]
     XattrTooLarge {
         /// The path.
         path: String,
@@ -142,9 +144,9 @@ impl Diagnose for Error {
                 Class::Bug
             }
             Self::Damaged { .. } => Class::Verification,
-            Self::WritePacked { .. }
-            | Self::ReadPacked { .. }
-            | Self::WriteImage { .. } => Class::Io,
+            Self::WritePacked { .. } | Self::ReadPacked { .. } | Self::WriteImage { .. } => {
+                Class::Io
+            }
         }
     }
 

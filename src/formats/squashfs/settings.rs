@@ -139,9 +139,7 @@ fn check_level(compressor: Compressor) -> Result<(), SettingsError> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No such compressor.
-    #[error(
-        "'{text}' is not a compression: zstd, zstd:LEVEL, gzip, gzip:LEVEL or xz is expected"
-    )]
+    #[error("'{text}' is not a compression: zstd, zstd:LEVEL, gzip, gzip:LEVEL or xz is expected")]
     Compressor {
         /// What was given.
         text: String,
@@ -181,8 +179,18 @@ mod tests {
 
     #[test]
     fn block_sizes_are_powers_of_two_within_the_format() {
-        for (block_size, valid) in [(4096, true), (1 << 20, true), (2048, false), (1 << 21, false), (5000, false), (0, false)] {
-            let settings = Settings { block_size, ..Settings::default() };
+        for (block_size, valid) in [
+            (4096, true),
+            (1 << 20, true),
+            (2048, false),
+            (1 << 21, false),
+            (5000, false),
+            (0, false),
+        ] {
+            let settings = Settings {
+                block_size,
+                ..Settings::default()
+            };
             assert_eq!(settings.validate().is_ok(), valid, "{block_size}");
         }
     }

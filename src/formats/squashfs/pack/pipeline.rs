@@ -15,7 +15,7 @@ use crate::formats::squashfs::error::Error;
 use crate::formats::squashfs::layout::BLOCK_STORED;
 use crate::formats::squashfs::settings::Compressor;
 
-const WRITE_BUFFER_BYTES: usize = 256 << 10;
+const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
 /// Room for one block, before and after compression.
 #[derive(Debug, Default)]
@@ -127,7 +127,9 @@ pub(super) fn write_in_order<W: Read + Write + Seek>(
             let _ = free.send(done.buffers);
         }
     }
-    writer.finish().map_err(|source| Error::WritePacked { source })
+    writer
+        .finish()
+        .map_err(|source| Error::WritePacked { source })
 }
 
 struct OrderedWriter<W: Write> {

@@ -70,7 +70,13 @@ impl<'a> ContentReader<'a> {
         } else if let (Some(tail), true) = (self.content.tail, (expected as u64) < block_size) {
             self.read_tail(tail.fragment, tail.offset as usize, expected)?;
         } else {
-            let block = self.data.0.packed().blocks.get(self.next_stored as usize).copied();
+            let block = self
+                .data
+                .0
+                .packed()
+                .blocks
+                .get(self.next_stored as usize)
+                .copied();
             self.read_block(block, self.position)?;
             self.position += block.map_or(0, |block| u64::from(block.stored_bytes()));
             self.next_stored += 1;
@@ -94,7 +100,13 @@ impl<'a> ContentReader<'a> {
     }
 
     fn read_tail(&mut self, fragment: u32, offset: usize, bytes: usize) -> io::Result<()> {
-        let fragment = self.data.0.packed().fragments.get(fragment as usize).copied();
+        let fragment = self
+            .data
+            .0
+            .packed()
+            .fragments
+            .get(fragment as usize)
+            .copied();
         let start = fragment.map_or(0, |fragment| fragment.start);
         self.read_block(fragment.map(|fragment| fragment.block), start)?;
         let end = offset.saturating_add(bytes).min(self.block.len());
@@ -122,7 +134,10 @@ impl<'a> ContentReader<'a> {
     fn damaged(&self, offset: u64) -> io::Error {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("{} is damaged at offset {offset} of its data", self.data.0.name()),
+            format!(
+                "{} is damaged at offset {offset} of its data",
+                self.data.0.name()
+            ),
         )
     }
 }

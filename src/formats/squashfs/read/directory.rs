@@ -99,7 +99,8 @@ impl<R: Read + Seek> Listing<'_, R> {
 
     fn entry(&mut self, header: &DirectoryHeader) -> Result<Entry, Error> {
         let part = self.take(DirectoryEntry::SIZE)?;
-        let part = DirectoryEntry::parse(&part).ok_or_else(|| self.invalid("an entry is cut off"))?;
+        let part =
+            DirectoryEntry::parse(&part).ok_or_else(|| self.invalid("an entry is cut off"))?;
         let length = usize::from(part.name_length) + 1;
         if length > NAME_BYTES_MAX {
             return Err(self.invalid("a name is too long"));
@@ -111,7 +112,9 @@ impl<R: Read + Seek> Listing<'_, R> {
         Ok(Entry {
             name,
             inode: inode_ref(u64::from(header.block), part.offset),
-            number: header.number.wrapping_add_signed(i32::from(part.number_delta)),
+            number: header
+                .number
+                .wrapping_add_signed(i32::from(part.number_delta)),
             inode_type: part.inode_type,
         })
     }

@@ -44,9 +44,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            directory_bytes: 256 << 20,
+            directory_bytes: 64 << 20,
             walk_entries: 16 << 20,
-            walk_path_bytes: 1 << 30,
+            walk_path_bytes: 256 << 20,
             xattrs: 4096,
         }
     }
@@ -127,7 +127,10 @@ impl<R: Read + Seek> Image<R> {
     /// Where something on the way is damaged.
     pub fn lookup(&mut self, path: &[u8]) -> Result<Option<Inode>, Error> {
         let mut at = self.root()?;
-        for name in path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
+        for name in path
+            .split(|&byte| byte == b'/')
+            .filter(|name| !name.is_empty())
+        {
             if !matches!(at.kind, InodeKind::Directory { .. }) {
                 return Ok(None);
             }
@@ -166,7 +169,8 @@ impl<R: Read + Seek> Image<R> {
                     path_bytes += path.len() as u64;
                     pending.push((path, entry.inode));
                     let count = (pending.len() + found.len()) as u64;
-                    if count >= self.limits.walk_entries || path_bytes > self.limits.walk_path_bytes {
+                    if count >= self.limits.walk_entries || path_bytes > self.limits.walk_path_bytes
+                    {
                         return Err(Error::TooManyEntries { count });
                     }
                 }
@@ -233,7 +237,9 @@ impl<R: Read + Seek> Image<R> {
         }
         let start = self.superblock.id_table;
         let bytes = self.table_entry("id table", start, u32::from(number), size_of::<u32>())?;
-        Ok(u32::from_le_bytes(bytes.try_into().map_err(|_| no_entry())?))
+        Ok(u32::from_le_bytes(
+            bytes.try_into().map_err(|_| no_entry())?,
+        ))
     }
 
     /// Reference to the inode with this number, from the export table; `None`

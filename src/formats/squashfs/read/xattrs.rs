@@ -61,7 +61,9 @@ impl<R: Read + Seek> Image<R> {
             offset: (number % SETS_PER_BLOCK) as usize * XattrId::SIZE,
         };
         let bytes = self.blocks.read(&mut cursor, XattrId::SIZE)?;
-        XattrId::parse(&bytes).map(|id| (header, id)).ok_or(no_entry)
+        XattrId::parse(&bytes)
+            .map(|id| (header, id))
+            .ok_or(no_entry)
     }
 
     /// The extended attributes of set `number`.
@@ -86,7 +88,9 @@ impl<R: Read + Seek> Image<R> {
             if usize::from(key.name_length) > XATTR_NAME_BYTES_MAX {
                 return Err(invalid("a name is too long"));
             }
-            let name = self.blocks.read(&mut cursor, usize::from(key.name_length))?;
+            let name = self
+                .blocks
+                .read(&mut cursor, usize::from(key.name_length))?;
             let mut value = self.xattr_value(number, &mut cursor)?;
             if key.name_type & XATTR_OUT_OF_LINE != 0 {
                 let at = value.first_chunk().copied().map(u64::from_le_bytes);

@@ -22,9 +22,9 @@ use order::Order;
 use super::compress;
 use super::error::Error;
 use super::layout::{
-    XattrTableHeader,    FLAG_ALWAYS_FRAGMENTS, FLAG_COMPRESSOR_OPTIONS, FLAG_DUPLICATES, FLAG_EXPORTABLE,
+    FLAG_ALWAYS_FRAGMENTS, FLAG_COMPRESSOR_OPTIONS, FLAG_DUPLICATES, FLAG_EXPORTABLE,
     FLAG_NO_XATTRS, FragmentEntry, MAGIC, METADATA_STORED, NO_TABLE, Superblock, VERSION_MAJOR,
-    VERSION_MINOR,
+    VERSION_MINOR, XattrTableHeader,
 };
 use super::pack::PackedLayers;
 use super::settings::Settings;
@@ -159,9 +159,8 @@ impl<'a> ImagePlan<'a> {
     /// [`Error::Damaged`] where a block is not what it was when it was packed,
     /// and where reading or writing fails.
     pub fn write(&self, out: &mut dyn Write) -> Result<(), Error> {
-        let written = |result: std::io::Result<()>| {
-            result.map_err(|source| Error::WriteImage { source })
-        };
+        let written =
+            |result: std::io::Result<()>| result.map_err(|source| Error::WriteImage { source });
         written(out.write_all(&self.head))?;
         self.data.copy(out)?;
         written(out.write_all(&self.tables))?;
@@ -199,7 +198,12 @@ impl Tables {
     }
 
     fn indexed(&mut self, entries: &[u8]) -> Result<u64, Error> {
-        write_table(entries, self.start, self.settings.compressor, &mut self.bytes)
+        write_table(
+            entries,
+            self.start,
+            self.settings.compressor,
+            &mut self.bytes,
+        )
     }
 
     fn indexed_or_none(&mut self, entries: &[u8]) -> Result<u64, Error> {
@@ -214,8 +218,9 @@ impl Tables {
         let keys = self.append(&table.keys);
         let mut sets = Vec::new();
         let index = write_table(&table.ids, self.end(), self.settings.compressor, &mut sets)?;
-        let index_at = usize::try_from(index - self.end())
-            .map_err(|_| Error::TableTooLarge { table: "extended attribute table" })?;
+        let index_at = usize::try_from(index - self.end()).map_err(|_| Error::TableTooLarge {
+            table: "extended attribute table",
+        })?;
         let (blocks, index) = sets.split_at(index_at);
         self.append(blocks);
         let header = self.end();
@@ -254,9 +259,15 @@ fn fragment_bytes(fragments: &[FragmentEntry]) -> Vec<u8> {
 }
 
 fn u64_bytes(values: &[u64]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 fn u32_bytes(values: &[u32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }

@@ -121,7 +121,9 @@ impl<'t> Order<'t> {
     }
 
     pub(super) fn links(&self, number: u32) -> u32 {
-        self.places.get(index(number)).map_or(1, |place| place.links)
+        self.places
+            .get(index(number))
+            .map_or(1, |place| place.links)
     }
 
     /// The number of the directory that a directory is in. For the root, the
