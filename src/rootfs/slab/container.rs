@@ -248,7 +248,11 @@ impl Slab {
             return Err(damaged("its index is longer than it may be"));
         }
         let data_bytes = body_bytes - index_bytes;
-        let mut bytes = vec![0; usize::try_from(index_bytes).map_err(|_| damaged("its index is longer than it may be"))?];
+        let mut bytes = vec![
+            0;
+            usize::try_from(index_bytes)
+                .map_err(|_| damaged("its index is longer than it may be"))?
+        ];
         file.read_exact_at(&mut bytes, HEADER_BYTES + data_bytes)
             .map_err(read)?;
         if checksum(&found_header, &bytes, length)[..] != *found_checksum {
