@@ -10,6 +10,7 @@ mod bench;
 mod big_file;
 mod boots;
 mod demo;
+mod generate;
 mod qemu;
 mod setup;
 mod sh;
@@ -41,6 +42,8 @@ enum Task {
     E2e(suites::E2e),
     /// Measure against mksquashfs and xorriso
     Bench,
+    /// Write the documents that the program's definitions give
+    Generate(generate::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Test => suites::test(),
         Task::E2e(args) => suites::e2e(&args),
         Task::Bench => bench::run(),
+        Task::Generate(args) => generate::run(&args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
