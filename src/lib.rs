@@ -3,22 +3,22 @@
 //! `ARCHITECTURE.md` tells how they hang together.
 
 pub mod boot;
+pub mod cli;
 pub mod error;
 pub mod formats;
 pub mod inspect;
 pub mod installer_iso;
 pub mod oci;
 pub mod output;
+pub mod pipeline;
 pub mod profile;
 pub mod progress;
-pub mod tree;
-pub mod util;
-pub mod store;
-pub mod registry;
+pub mod provider;
 pub mod pull;
+pub mod registry;
 pub mod render;
 pub mod rootfs;
 pub mod sources;
-pub mod provider;
-pub mod pipeline;
-pub mod cli;
+pub mod store;
+pub mod tree;
+pub mod util;

@@ -7,23 +7,53 @@ use std::path::PathBuf;
 
 /// A variable and what it is for; the list is part of the documentation.
 pub const VARIABLES: &[(&str, &str)] = &[
-    ("CI", "set to anything: progress is plain lines, as with --progress plain"),
-    ("DOCKER_CONFIG", "folder of Docker's config.json, for registry credentials"),
-    ("HOME", "where .cache, .config and .docker are, unless the XDG variables say otherwise"),
-    ("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY", "proxies for registries and downloads, upper or lower case"),
+    (
+        "CI",
+        "set to anything: progress is plain lines, as with --progress plain",
+    ),
+    (
+        "DOCKER_CONFIG",
+        "folder of Docker's config.json, for registry credentials",
+    ),
+    (
+        "HOME",
+        "where .cache, .config and .docker are, unless the XDG variables say otherwise",
+    ),
+    (
+        "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+        "proxies for registries and downloads, upper or lower case",
+    ),
     ("ISOFORGE_CACHE_DIR", "the store, as --cache-dir"),
     ("ISOFORGE_CONFIG", "the settings file, as --config"),
     ("ISOFORGE_JOBS", "number of threads, as --jobs"),
     ("ISOFORGE_PROGRESS", "how progress is shown, as --progress"),
     ("NO_COLOR", "set to anything: no colour"),
-    ("PATH", "where mmdebstrap and credential helpers are looked for"),
-    ("REGISTRY_AUTH_FILE", "a credentials file in podman's or Docker's form"),
-    ("SOURCE_DATE_EPOCH", "the time stamp of all outputs, in seconds since 1970-01-01 UTC"),
-    ("SSL_CERT_FILE", "certificates to trust instead of the built-in ones"),
+    (
+        "PATH",
+        "where mmdebstrap and credential helpers are looked for",
+    ),
+    (
+        "REGISTRY_AUTH_FILE",
+        "a credentials file in podman's or Docker's form",
+    ),
+    (
+        "SOURCE_DATE_EPOCH",
+        "the time stamp of all outputs, in seconds since 1970-01-01 UTC",
+    ),
+    (
+        "SSL_CERT_FILE",
+        "certificates to trust instead of the built-in ones",
+    ),
     ("TERM", "'dumb' means no bars and no colour"),
     ("XDG_CACHE_HOME", "the store is in its folder isoforge"),
-    ("XDG_CONFIG_HOME", "the settings file is isoforge/isoforge.toml in it"),
-    ("XDG_RUNTIME_DIR", "podman's containers/auth.json is looked for in it"),
+    (
+        "XDG_CONFIG_HOME",
+        "the settings file is isoforge/isoforge.toml in it",
+    ),
+    (
+        "XDG_RUNTIME_DIR",
+        "podman's containers/auth.json is looked for in it",
+    ),
 ];
 
 /// A variable's value; empty counts as not set.

@@ -1,12 +1,12 @@
 //! The command line: arguments and settings in, one call of the library, a
 //! report and an exit code out.
 
-mod args;
+pub mod args;
 mod cmd;
-mod env;
+pub mod env;
 mod exit;
-mod report;
-mod settings;
+pub mod report;
+pub mod settings;
 
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => cmd::init::run(args, &cli.global),
         Command::Validate(args) => cmd::validate::run(args, &cli.global),
         Command::Build(args) => cmd::build::run(args, &cli.global),
-        Command::Inspect(args) => cmd::inspect::run(args),
+        Command::Inspect(args) => cmd::inspect::run(args, &cli.global),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -184,7 +184,9 @@ impl JsonLines {
 impl Reporter for JsonLines {
     fn start(&self, id: TaskId, label: &str, total_bytes: Option<u64>) {
         lock(&self.tasks).insert(id, Running::new(label, total_bytes));
-        Self::event(json!({"event": "start", "task": id.0, "label": label, "total_bytes": total_bytes}));
+        Self::event(
+            json!({"event": "start", "task": id.0, "label": label, "total_bytes": total_bytes}),
+        );
     }
 
     fn advance(&self, id: TaskId, bytes: u64) {
@@ -193,7 +195,9 @@ impl Reporter for JsonLines {
             task.done_bytes += bytes;
             if task.said.elapsed() >= JSON_INTERVAL {
                 task.said = Instant::now();
-                Self::event(json!({"event": "advance", "task": id.0, "done_bytes": task.done_bytes}));
+                Self::event(
+                    json!({"event": "advance", "task": id.0, "done_bytes": task.done_bytes}),
+                );
             }
         }
     }

@@ -81,9 +81,7 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoCacheFolder => Some("name a folder with --cache-dir".to_owned()),
-            Self::Mirror { .. } => {
-                Some("for example --mirror quay.io=127.0.0.1:5000".to_owned())
-            }
+            Self::Mirror { .. } => Some("for example --mirror quay.io=127.0.0.1:5000".to_owned()),
             _ => None,
         }
     }
@@ -174,12 +172,7 @@ impl Settings {
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
 fn epoch(value: Option<String>) -> Result<Option<u32>, Error> {
     value
-        .map(|value| {
-            value
-                .trim()
-                .parse()
-                .map_err(|_| Error::Epoch { value })
-        })
+        .map(|value| value.trim().parse().map_err(|_| Error::Epoch { value }))
         .transpose()
 }
 
@@ -224,7 +217,10 @@ mod tests {
     #[test]
     fn source_date_epoch_is_seconds_or_an_error() {
         assert_eq!(epoch(None).unwrap(), None);
-        assert_eq!(epoch(Some("1700000000".into())).unwrap(), Some(1_700_000_000));
+        assert_eq!(
+            epoch(Some("1700000000".into())).unwrap(),
+            Some(1_700_000_000)
+        );
         assert!(epoch(Some("yesterday".into())).is_err());
         assert!(epoch(Some("-1".into())).is_err());
     }

@@ -467,5 +467,4 @@ impl ImageConfig {
 }
 
 #[cfg(test)]
-#[path = "manifest_tests.rs"]
 mod tests;

@@ -34,7 +34,7 @@ pub(super) struct BootFiles {
 /// The image can't boot.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(super) struct Unbootable {
+pub(crate) struct Unbootable {
     message: String,
     hint: String,
 }
@@ -45,7 +45,10 @@ impl Diagnose for Unbootable {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(format!("{}; --force builds the ISO all the same", self.hint))
+        Some(format!(
+            "{}; --force builds the ISO all the same",
+            self.hint
+        ))
     }
 }
 

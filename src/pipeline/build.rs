@@ -126,7 +126,9 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
         }
         outputs.push(write_archive(&build, &images, epoch, &mut output)?);
     }
-    finish(&build, manifest, outputs, output, epoch, components, &images)
+    finish(
+        &build, manifest, outputs, output, epoch, components, &images,
+    )
 }
 
 /// What one architecture gave.
@@ -153,7 +155,9 @@ fn architecture<'a>(
     };
     let mut iso_system = None;
     if request.artifacts.iso() {
-        build.progress.stage(&format!("Building the ISO for {arch}"));
+        build
+            .progress
+            .stage(&format!("Building the ISO for {arch}"));
         let version = profile.iso_version();
         let system = assemble(build, arch, inputs, version, Use::Iso, epoch)?;
         let written = write_iso(build, arch, inputs, &system, epoch, manifest, output)?;
@@ -234,7 +238,12 @@ fn diff_ids(system: &System) -> Vec<crate::oci::digest::Digest> {
 }
 
 /// The SquashFS that a machine makes of a provider image's layers.
-fn squashfs_of(build: &Build<'_>, system: &System, epoch: Epoch, version: &str) -> Result<Squashfs> {
+fn squashfs_of(
+    build: &Build<'_>,
+    system: &System,
+    epoch: Epoch,
+    version: &str,
+) -> Result<Squashfs> {
     let plan = ImagePlan::new(&system.tree, &system.slabs, &build.squashfs, epoch.seconds)?;
     let name = format!("the root file system with Kubernetes {version}");
     let digest = iso::digest_of(&plan, &name, build.progress)?;
@@ -288,7 +297,7 @@ fn write_iso(
         .renderer
         .iso_overlays(loaded, &context, i64::from(epoch.seconds))?;
     let mut extra = match &inputs.content {
-        Some(layout) => iso::content(layout, &build.store)?,
+        Some(layout) => iso::content(layout, &build.store),
         None => Vec::new(),
     };
     extra.extend(iso_overlay_files(&overlays));
@@ -401,8 +410,11 @@ fn check_space(build: &Build<'_>, gathered: &Gathered, output: &OutputDir) -> Re
     let layers = gathered.layer_bytes();
     let wanted = |flag: bool, bytes: u64| if flag { bytes } else { 0 };
     let artifacts = build.request.artifacts;
-    let output_bytes = wanted(artifacts.iso(), layers.saturating_add(gathered.content_bytes()))
-        .saturating_add(wanted(artifacts.provider(), layers));
+    let output_bytes = wanted(
+        artifacts.iso(),
+        layers.saturating_add(gathered.content_bytes()),
+    )
+    .saturating_add(wanted(artifacts.provider(), layers));
     space::check(
         &[
             Requirement {
@@ -444,7 +456,10 @@ fn write_archive(
     epoch: Epoch,
     output: &mut OutputDir,
 ) -> Result<Finished> {
-    let name = format!("{}-provider.oci.tar", build.request.loaded.profile.base_name());
+    let name = format!(
+        "{}-provider.oci.tar",
+        build.request.loaded.profile.base_name()
+    );
     let layout = crate::provider::layout(images);
     let task = build.progress.task(&format!("write {name}"), None);
     let mut pending = output.create(&name)?;

@@ -82,6 +82,23 @@ impl Renderer {
         self.paths(&loaded.profile.overlays.rootfs)
     }
 
+    /// Everything that isoforge lays over the root file system, without
+    /// components and at no time; to see whether it renders.
+    fn rootfs_layers(&self, loaded: &Loaded, context: &Context) -> Result<Vec<OverlayLayer>> {
+        let mut layers = vec![system::system_files(
+            &self.project,
+            &self.engine,
+            context,
+            &[],
+            0,
+        )?];
+        let overlays = self.rootfs_overlays(loaded);
+        for dir in std::iter::once(BASE_OVERLAY).chain(overlays.iter().map(String::as_str)) {
+            layers.push(overlay::load(&self.project, dir, &self.engine, context, 0)?);
+        }
+        Ok(layers)
+    }
+
     /// The overlays of the ISO, lowest first.
     pub(super) fn iso_overlays(
         &self,
@@ -91,7 +108,15 @@ impl Renderer {
     ) -> Result<Vec<OverlayLayer>> {
         self.paths(&loaded.profile.overlays.iso)
             .iter()
-            .map(|dir| Ok(overlay::load(&self.project, dir, &self.engine, context, mtime)?))
+            .map(|dir| {
+                Ok(overlay::load(
+                    &self.project,
+                    dir,
+                    &self.engine,
+                    context,
+                    mtime,
+                )?)
+            })
             .collect()
     }
 
@@ -121,13 +146,15 @@ pub fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<V
             })?;
             let context = renderer.context_for(arch.as_str(), version)?;
             let config = renderer.cloud_config(loaded, &context)?;
-            warnings.extend(config.warnings.iter().map(ToString::to_string));
-            renderer.iso_overlays(loaded, &context, 0)?;
-            system::system_files(&renderer.project, &renderer.engine, &context, &[], 0)?;
-            let overlays = renderer.rootfs_overlays(loaded);
-            for dir in std::iter::once(BASE_OVERLAY).chain(overlays.iter().map(String::as_str)) {
-                overlay::load(&renderer.project, dir, &renderer.engine, &context, 0)?;
+            let mut found = config.warnings;
+            for overlay in renderer.iso_overlays(loaded, &context, 0)? {
+                found.extend(overlay.secrets_in_plain_text(&renderer.secrets, "the ISO"));
             }
+            for overlay in renderer.rootfs_layers(loaded, &context)? {
+                let place = "the root file system and the provider image";
+                found.extend(overlay.secrets_in_plain_text(&renderer.secrets, place));
+            }
+            warnings.extend(found.iter().map(ToString::to_string));
         }
     }
     warnings.sort();

@@ -15,15 +15,15 @@ use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::oci::layout::OciLayout;
 use crate::output::manifest::{self, ComponentKind, EpochSource, Role};
-use crate::profile::{
-    Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Profile, Target,
-};
+use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Profile, Target};
 use crate::provider::Base;
 use crate::rootfs::overlay;
 use crate::rootfs::slab;
 use crate::sources::epoch::InputTime;
 use crate::sources::filter::{Filter, filter_layers};
-use crate::sources::{Sourced, bootstrap, components, content, image, kubernetes, layers};
+use crate::sources::{
+    Sourced, bootstrap, components, content, image, kubernetes, layers, packages,
+};
 use crate::tree::Tree;
 
 /// Layers of one origin, and where they go.
@@ -58,6 +58,8 @@ pub(super) struct Inputs {
     pub(super) further: Vec<Part>,
     /// Packages that Kubernetes is made of, for their versions.
     pub(super) kubernetes_packages: Vec<String>,
+    /// What only those packages have, as a layer under each version's own.
+    packages: Option<Layer>,
     /// The OCI layout for the ISO; empty where there is no content.
     pub(super) content: Option<OciLayout>,
     /// What the manifest says of all this.
@@ -91,9 +93,26 @@ fn gather_arch(build: &Build<'_>, arch: Arch, times: &mut Vec<InputTime>) -> Res
         let target = Target { arch, version };
         let plan = loaded.kubernetes_plan(target)?;
         let mut parts = Vec::new();
+        if let Some(layer) = &inputs.packages {
+            parts.push(Part {
+                name: format!("Kubernetes {version}"),
+                iso: true,
+                provider: true,
+                layers: vec![layer.clone()],
+                pending: None,
+            });
+        }
         for spec in &plan.layers {
             let name = format!("Kubernetes {version}");
-            parts.push(part(build, spec, target, Role::Kubernetes, name, &mut inputs, times)?);
+            parts.push(part(
+                build,
+                spec,
+                target,
+                Role::Kubernetes,
+                name,
+                &mut inputs,
+                times,
+            )?);
         }
         if !plan.files.is_empty() {
             parts.push(Part {
@@ -156,14 +175,18 @@ fn operating_system(
             });
             inputs.record.bootstrap = Some(manifest::Bootstrap {
                 suite: wanted.suite.clone(),
-                packages: made
-                    .packages
-                    .iter()
-                    .map(|package| (package.name.clone(), package.version.clone()))
-                    .collect(),
+                packages: made.packages,
             });
+            let parted = packages::part(
+                &build.store,
+                &made.layer,
+                &packages,
+                &build.limits,
+                build.progress,
+            )?;
             inputs.kubernetes_packages = packages;
-            inputs.os = vec![made.layer];
+            inputs.os = vec![parted.system];
+            inputs.packages = parted.packages;
         }
     }
     Ok(())
@@ -349,9 +372,7 @@ impl Inputs {
     fn all_layers(&self) -> impl Iterator<Item = &Layer> {
         let kubernetes = self.kubernetes.values().flatten();
         let parts = kubernetes.chain(&self.further);
-        self.os
-            .iter()
-            .chain(parts.flat_map(|part| &part.layers))
+        self.os.iter().chain(parts.flat_map(|part| &part.layers))
     }
 }
 
@@ -412,11 +433,7 @@ pub(super) fn components(
 
 /// What the manifest says of a system's layers.
 pub(super) fn layer_records(system: &System) -> Vec<Layer> {
-    system
-        .layers
-        .iter()
-        .map(|own| own.layer.clone())
-        .collect()
+    system.layers.iter().map(|own| own.layer.clone()).collect()
 }
 
 /// Digest of the merged profile, secrets left out.

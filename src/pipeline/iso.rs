@@ -82,15 +82,13 @@ pub(super) fn digest_of(plan: &ImagePlan<'_>, name: &str, progress: &Progress) -
 }
 
 /// The files of an OCI layout, below [`CONTENT`] on the ISO.
-pub(super) fn content(layout: &OciLayout, store: &Store) -> Result<Vec<Extra<'static>>> {
+pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> {
     let mut extra = Vec::new();
     for (path, file) in &layout.files {
         let data = match file {
             LayoutFile::Bytes(bytes) => Payload::bytes(bytes.clone()),
             LayoutFile::Blob(digest, size) => Payload::File {
-                path: store
-                    .blob_path(digest)
-                    .with_context(|| format!("blob {digest} is not in the store"))?,
+                path: store.blob_path(digest),
                 size: *size,
             },
         };
@@ -99,7 +97,7 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Result<Vec<Extra<'st
             kind: installer_iso::ExtraKind::File { mode: 0o644, data },
         });
     }
-    Ok(extra)
+    extra
 }
 
 /// Writes the ISO to `out`; its manifest is the build's with the SquashFS's

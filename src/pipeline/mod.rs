@@ -15,10 +15,10 @@ mod system;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(crate) use boot_files::Unbootable;
 pub use build::build;
 pub use check::check;
 pub use summary::{OutputFile, Summary};
-pub(crate) use boot_files::Unbootable;
 
 use crate::profile::Loaded;
 

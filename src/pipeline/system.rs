@@ -35,7 +35,12 @@ pub(super) struct System {
 
 impl System {
     /// Lays one layer over the system.
-    pub(super) fn add(&mut self, layer: &Layer, purpose: &str, maker: &SlabMaker<'_>) -> Result<()> {
+    pub(super) fn add(
+        &mut self,
+        layer: &Layer,
+        purpose: &str,
+        maker: &SlabMaker<'_>,
+    ) -> Result<()> {
         let slab = maker.get(layer, purpose)?;
         let id = self
             .slabs
@@ -85,11 +90,7 @@ pub(super) struct OwnFiles<'a> {
 }
 
 /// Adds the files about the system and the overlays.
-pub(super) fn finish(
-    system: &mut System,
-    own: &OwnFiles<'_>,
-    maker: &SlabMaker<'_>,
-) -> Result<()> {
+pub(super) fn finish(system: &mut System, own: &OwnFiles<'_>, maker: &SlabMaker<'_>) -> Result<()> {
     let components: Vec<_> = system
         .components
         .iter()

@@ -45,5 +45,8 @@ pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
 }
 
 fn list(items: impl Iterator<Item = impl ToString>) -> String {
-    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+    items
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

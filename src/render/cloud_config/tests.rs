@@ -442,3 +442,66 @@ fn plain_passwords_are_told() {
     assert!(config.warnings[0].to_string().contains("plain text"));
     assert!(!config.warnings[0].to_string().contains("hunter2"));
 }
+
+#[test]
+fn every_variable_of_the_default_template_is_documented() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs_err::read_to_string(root.join("docs/templates.md")).unwrap();
+    let template = fs_err::read_to_string(root.join(TEMPLATE)).unwrap();
+    let mut seen = 0;
+    for section in ["vars.", "install.", "registration.", "appliance."] {
+        for (at, _) in template.match_indices(section) {
+            let rest = &template[at + section.len()..];
+            let end = rest
+                .find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(rest.len());
+            let name = format!("`{section}{}`", &rest[..end]);
+            assert!(docs.contains(&name), "docs/templates.md lacks {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 10);
+}
+
+#[test]
+fn damaged_texts_give_errors_or_warnings_and_nothing_worse() {
+    let mut state = 0x5eed_u64;
+    let mut below = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % n as u64).unwrap()
+    };
+    let (mut accepted, mut refused) = (0, 0);
+    for _ in 0..3000 {
+        let mut text: Vec<char> = USER_DATA.chars().collect();
+        for _ in 0..=below(4) {
+            let at = 14 + below(text.len() - 14);
+            match below(3) {
+                0 => {
+                    text[at] = [
+                        '{', '}', '[', '&', '*', ':', '\n', ' ', '"', '|', '\u{85}', '-',
+                    ][below(12)]
+                }
+                1 => drop(text.remove(at)),
+                _ => text.insert(
+                    at,
+                    ['\n', ' ', '<', '!', '%', '?', '\t', '\u{feff}'][below(8)],
+                ),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        match check("f", &text) {
+            Ok(_) => accepted += 1,
+            Err(Error::CloudConfig { problems }) => {
+                assert!(problems.iter().all(|p| p.line > 0 && p.column > 0));
+                refused += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(
+        accepted > 200 && refused > 200,
+        "{accepted} accepted, {refused} refused"
+    );
+}

@@ -193,14 +193,14 @@ impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
             Self::Sink { .. } => Class::Io,
+            Self::Read { source, .. } if source.raw_os_error().is_some() => Class::Io,
             Self::Read { source, .. } => match source.kind() {
-                // How decoders say that their input is damaged.
+                // How decoders say that their input is damaged; zstd's says
+                // "other", which no error of the system maps to.
                 io::ErrorKind::InvalidData
                 | io::ErrorKind::InvalidInput
-                | io::ErrorKind::UnexpectedEof => Class::Verification,
-                // The zstd decoder reports damage as "other"; an operating
-                // system's error has a number.
-                _ if source.raw_os_error().is_none() => Class::Verification,
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::Other => Class::Verification,
                 _ => Class::Io,
             },
             _ => Class::Verification,

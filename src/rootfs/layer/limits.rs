@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 const GIB: u64 = 1024 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
 
 /// Upper bounds for one layer. The defaults fit every image that we know of
 /// with room to spare; a profile may set others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Entries of the archive.
     pub entries: u64,
@@ -75,7 +78,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The name as written in settings.
+    /// The name of the field, as settings write it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use super::sparse::{SparseMap, SparseReader};
 use super::{Entry, EntryKind, FileSink, WHITEOUT_PREFIX};
 use crate::tree::{self, Device, MODE_MASK, Meta, display};
 
-/// Linux's `NAME_MAX`, which SquashFS shares.
+/// Linux's `NAME_MAX`; SquashFS has room for one byte more.
 const MAX_NAME_BYTES: usize = 255;
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 /// Names of AUFS's own files, which no image means to carry.

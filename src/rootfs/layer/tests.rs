@@ -507,6 +507,57 @@ fn a_sink_that_fails_is_named_with_the_file() {
 }
 
 #[test]
+fn a_disk_that_fails_is_no_damaged_archive() {
+    struct Broken(fn() -> io::Error);
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err((self.0)())
+        }
+    }
+    let class = |source| {
+        let result = read_tar(Broken(source), &Limits::default(), &mut Kept::default());
+        result.unwrap_err().class()
+    };
+    let input_output = || io::Error::from_raw_os_error(5);
+    assert_eq!(class(input_output), Class::Io);
+    // As `fs_err` wraps it: the kind is kept, the number is not.
+    assert_eq!(
+        class(|| io::Error::new(io::Error::from_raw_os_error(5).kind(), "wrapped")),
+        Class::Io
+    );
+    assert_eq!(class(|| io::ErrorKind::PermissionDenied.into()), Class::Io);
+    assert_eq!(
+        class(|| io::ErrorKind::UnexpectedEof.into()),
+        Class::Verification
+    );
+}
+
+#[test]
+fn limits_are_set_by_their_names() {
+    let limits: Limits = toml::from_str("inflation_ratio = 1000\nentries = 5").unwrap();
+    let expected = Limits {
+        inflation_ratio: 1000,
+        entries: 5,
+        ..Limits::default()
+    };
+    assert_eq!(limits, expected);
+    assert!(toml::from_str::<Limits>("ratio = 1").is_err());
+    let text = toml::to_string(&expected).unwrap();
+    for limit in [
+        Limit::Entries,
+        Limit::PathLength,
+        Limit::LayerBytes,
+        Limit::InflationRatio,
+        Limit::XattrBytes,
+        Limit::ExtendedHeaderBytes,
+        Limit::MetadataBytes,
+        Limit::SparseSegments,
+    ] {
+        assert!(text.contains(&format!("{} = ", limit.name())), "{limit:?}");
+    }
+}
+
+#[test]
 fn an_error_survives_the_way_through_io() {
     let original = error(&Archive::default().file("..", "").end());
     let text = original.to_string();
