@@ -270,9 +270,9 @@ fn an_archive_tells_its_name_as_the_profile_has_it() {
 fn content_keeps_indexes_and_digests_and_only_the_architectures_blobs() {
     let bench = Bench::new();
     let registry = FakeRegistry::start();
-    let amd64 = docker("linux/amd64", "file arch 0644 'amd64'");
-    let arm64 = docker("linux/arm64", "file arch 0644 'arm64'");
-    let root = index(Family::Docker, &[&amd64, &arm64]);
+    let image = |platform: &str| Image::new(Family::Oci, platform, &[("file arch 0644 'x'", Gzip)]);
+    let (amd64, arm64) = (image("linux/amd64"), image("linux/arm64"));
+    let root = index(Family::Oci, &[&amd64, &arm64]);
     registry.put_image("net/node", "amd64", &amd64);
     registry.put_image("net/node", "arm64", &arm64);
     registry.put_manifest("net/node", "v1", &root);
