@@ -14,4 +14,5 @@
 )]
 
 mod registry;
+mod sources;
 mod support;
