@@ -335,7 +335,7 @@ fn write_iso(
         record.squashfs = Some(squashfs.clone());
     }
     Ok(WrittenIso {
-        file: output.finish(pending)?,
+        file: output.finish_hashed(pending, report.digest)?,
         squashfs,
     })
 }
