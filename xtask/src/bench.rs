@@ -311,7 +311,7 @@ rootfs = "root.tar"
 
 [kubernetes]
 distribution = "none"
-version = "1"
+version = "1.0.0"
 
 [[kubernetes.layers]]
 folder = "kubernetes"
