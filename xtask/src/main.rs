@@ -12,6 +12,7 @@ mod boots;
 mod demo;
 mod generate;
 mod qemu;
+mod same_root;
 mod setup;
 mod sh;
 mod steps;
