@@ -13,5 +13,6 @@
     clippy::indexing_slicing
 )]
 
+mod cmd_build;
 mod registry;
 mod support;
