@@ -99,7 +99,7 @@ impl Diagnose for Error {
                 Some("wait for it to end, or name another directory with --output".into())
             }
             Self::NoSpace { .. } => Some(
-                "free some space, or name directories on a larger file system with --output and --store"
+                "free some space, or name directories on a larger file system with --output and --cache-dir"
                     .into(),
             ),
             Self::BadName { .. } => Some(

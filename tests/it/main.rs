@@ -14,5 +14,9 @@
 )]
 
 mod cmd_build;
+mod cmd_help;
+mod cmd_init;
+mod cmd_inspect;
+mod layering;
 mod registry;
 mod support;
