@@ -19,4 +19,5 @@ mod cmd_init;
 mod cmd_inspect;
 mod layering;
 mod registry;
+mod sources;
 mod support;

@@ -8,7 +8,7 @@ use crate::boots::{self, BIOS_CD, SECURE_CD, WAYS};
 use crate::qemu::{self, Accel};
 use crate::setup::{self, Need};
 use crate::steps::Steps;
-use crate::{big_file, demo, sh, twice};
+use crate::{big_file, demo, generate, sh, twice};
 
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
@@ -46,6 +46,9 @@ pub(crate) fn test() -> Result<()> {
     steps.run("documentation of the code", || {
         let words = ["cargo", "doc", "--workspace", "--no-deps"];
         sh::run(sh::command(words).env("RUSTDOCFLAGS", "-Dwarnings"))
+    })?;
+    steps.run("generated documents", || {
+        generate::run(&generate::Args { check: true })
     })?;
     steps.run("dependencies' licences and sources", deny)?;
     let iso = steps.run("demo build", demo::build)?;
