@@ -13,6 +13,11 @@
     clippy::indexing_slicing
 )]
 
+mod cmd_build;
+mod cmd_help;
+mod cmd_init;
+mod cmd_inspect;
+mod layering;
 mod registry;
 mod sources;
 mod support;

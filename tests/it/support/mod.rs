@@ -1,6 +1,8 @@
 //! What several areas of tests share.
 
+pub(crate) mod bootable;
 pub(crate) mod layers;
+pub(crate) mod program;
 pub(crate) mod registry;
 
 use std::process::{Command, Output};
