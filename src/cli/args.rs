@@ -167,9 +167,7 @@ pub struct Build {
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  isoforge inspect dist/demo-1.0.0/demo-1.0.0-amd64.iso --format json"
-)]
+#[command(after_help = "Example:\n  isoforge inspect dist/demo-1.0.0/demo-1.0.0.iso --format json")]
 pub struct Inspect {
     /// An ISO, an OCI layout or archive, or a build's output folder
     pub path: PathBuf,

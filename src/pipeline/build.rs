@@ -395,7 +395,7 @@ fn manifest(build: &Build<'_>, gathered: &Gathered, epoch: Epoch) -> Result<Mani
             name: profile.appliance.name.clone(),
             version: profile.appliance.version.clone(),
         },
-        profile: gather::profile_digest(profile)?,
+        profile: build.request.loaded.digest(),
         epoch,
         architectures: gathered
             .inputs

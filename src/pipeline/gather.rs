@@ -11,11 +11,10 @@ use anyhow::{Context as _, Result};
 
 use super::build::Build;
 use super::system::{System, in_project};
-use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::oci::layout::OciLayout;
 use crate::output::manifest::{self, ComponentKind, EpochSource, Role};
-use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Profile, Target};
+use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Target};
 use crate::provider::Base;
 use crate::rootfs::overlay;
 use crate::rootfs::slab;
@@ -434,10 +433,4 @@ pub(super) fn components(
 /// What the manifest says of a system's layers.
 pub(super) fn layer_records(system: &System) -> Vec<Layer> {
     system.layers.iter().map(|own| own.layer.clone()).collect()
-}
-
-/// Digest of the merged profile, secrets left out.
-pub(super) fn profile_digest(profile: &Profile) -> Result<Digest> {
-    let text = serde_json::to_vec(&profile.context()).context("the profile as JSON")?;
-    Ok(Digest::of(&text))
 }

@@ -116,18 +116,31 @@ pub(super) fn finish(system: &mut System, own: &OwnFiles<'_>, maker: &SlabMaker<
             own.context,
             i64::from(own.epoch),
         )?;
-        system.add_overlay(&layer, &format!("overlay {dir}"), maker)?;
+        system.add_overlay(&layer, &overlay_name(dir), maker)?;
     }
     Ok(())
 }
 
 /// Paths as [`Project`] takes them: relative to it where they lie in it, so
-/// that the built-in files can stand in for missing ones.
+/// that the built-in files can stand in for missing ones. Others, which start
+/// from the current directory where `--set` names them, become absolute.
 pub(super) fn in_project(project: &Project, path: &Path) -> String {
-    path.strip_prefix(project.root())
-        .unwrap_or(path)
-        .to_string_lossy()
-        .into_owned()
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (root, full) = (project.root(), absolute(path));
+    let inside = path
+        .strip_prefix(root)
+        .or_else(|_| full.strip_prefix(absolute(root)));
+    inside.unwrap_or(&full).to_string_lossy().into_owned()
+}
+
+/// What an overlay is called in progress and in the image's history, where no
+/// path of this machine may stand.
+fn overlay_name(dir: &str) -> String {
+    let path = Path::new(dir);
+    match path.file_name() {
+        Some(name) if path.is_absolute() => format!("overlay {}", name.to_string_lossy()),
+        _ => format!("overlay {dir}"),
+    }
 }
 
 /// Warns of what a SquashFS can't hold.

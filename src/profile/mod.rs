@@ -89,6 +89,14 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Digest of the profile with all that it extends and what `--set` changed:
+    /// of its values as they are written, whatever file or line wrote them.
+    /// Secrets are in it by the name of their variable or file alone.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(value::to_json(&self.table).to_string().as_bytes())
+    }
+
     fn place(&self, path: &str) -> Place {
         tree::place(&self.table, path)
     }

@@ -74,6 +74,24 @@ impl Value {
     }
 }
 
+/// The values without their places.
+pub(crate) fn to_json(table: &Table) -> serde_json::Value {
+    let entries = table.iter();
+    let entries = entries.map(|(key, entry)| (key.clone(), node_to_json(&entry.node)));
+    serde_json::Value::Object(entries.collect())
+}
+
+fn node_to_json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Text(text) | Value::Datetime(text) => text.as_str().into(),
+        Value::Integer(integer) => (*integer).into(),
+        Value::Float(float) => (*float).into(),
+        Value::Flag(flag) => (*flag).into(),
+        Value::List(list) => list.iter().map(node_to_json).collect(),
+        Value::Table(table) => to_json(table),
+    }
+}
+
 /// Parses a document; syntax errors, all of them, go to `report`.
 pub(crate) fn parse(source: usize, text: &str, report: &Report) -> Table {
     let (document, errors) = DeTable::parse_recoverable(text);

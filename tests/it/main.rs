@@ -21,3 +21,4 @@ mod layering;
 mod registry;
 mod sources;
 mod support;
+mod whole_build;

@@ -163,3 +163,22 @@ fn set_takes_toml_or_else_text() {
     assert_eq!(profile.vars.get("empty"), Some(&Var::Text(String::new())));
     assert_eq!(profile.layers.len(), 1);
 }
+
+#[test]
+fn the_digest_is_of_the_values_wherever_they_are_written() {
+    let one_file = |text: &str| load_text(&format!("{MINIMAL}\n{text}")).unwrap().digest();
+    let written = one_file("[output]\nblock_size = \"128K\"\n[boot]\ntimeout = 7\n");
+    let ordered = one_file("[boot]\n# later\ntimeout = 0x7\n[output]\nblock_size = '128K'\n");
+    assert_eq!(written, ordered);
+    let files = [
+        (
+            "p/main.toml",
+            "extends = \"base.toml\"\n[output]\nblock_size = \"128K\"\n",
+        ),
+        ("p/base.toml", MINIMAL),
+    ];
+    let extended = load_files(&files, &["boot.timeout=7"]).unwrap();
+    assert_eq!(written, extended.digest());
+    assert_ne!(written, one_file("[boot]\ntimeout = 7\n"));
+    assert_ne!(one_file(""), minimal_with(&["os.image=oci:other"]).digest());
+}

@@ -1,6 +1,7 @@
 //! What several areas of tests share.
 
 pub(crate) mod bootable;
+pub(crate) mod docker_registry;
 pub(crate) mod layers;
 pub(crate) mod program;
 pub(crate) mod registry;
