@@ -125,6 +125,8 @@ impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
             Self::NoProgram { .. } => Class::Environment,
+            // grub-mkimage fails of what it is given: the image's modules.
+            Self::Program(process::Error::Failed { .. }) => Class::Profile,
             Self::Program(error) => error.class(),
             Self::Io(_) => Class::Io,
             Self::TooLarge { .. } => Class::Profile,
@@ -205,4 +207,61 @@ fn copy_modules(tree: &Tree, data: &dyn ReadFile, dir: &str, to: &Path) -> io::R
 
 fn read_module(data: &dyn ReadFile, file: &BootFile) -> io::Result<Vec<u8>> {
     files::read(data, file, MODULE_MAX_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::files::testing::{InMemory, file, tree};
+    use crate::tree::{Inode, Meta};
+
+    const DIR: &str = "usr/lib/grub/i386-pc";
+
+    /// A tree with the modules that this machine has.
+    fn tree_with_modules() -> Tree {
+        let mut tree = tree("etc/");
+        let entries = fs::read_dir(format!("/{DIR}"))
+            .expect("GRUB's BIOS modules are needed (Debian package grub-pc-bin)");
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let inode = Inode {
+                meta: Meta::with_mode(0o644),
+                kind: file(&fs::read(&path).unwrap()),
+            };
+            let name = path.file_name().unwrap().to_str().unwrap();
+            tree.insert(format!("{DIR}/{name}").as_bytes(), inode)
+                .unwrap();
+        }
+        tree
+    }
+
+    fn made(tree: &Tree) -> Result<CoreImage, Error> {
+        let scratch = tempfile::tempdir().unwrap();
+        make(tree, &InMemory, &format!("/{DIR}"), scratch.path())
+    }
+
+    #[test]
+    fn the_images_modules_become_a_core_image_the_same_each_time() {
+        let tree = tree_with_modules();
+        let image = made(&tree).unwrap();
+        // The El Torito loader comes first, as it is in the image.
+        let loader = fs::read(format!("/{DIR}/cdboot.img")).unwrap();
+        assert_eq!(image.bytes[..8], loader[..8]);
+        assert!(image.bytes.len() > 100_000, "{}", image.bytes.len());
+        assert_eq!(image.digest, Digest::of(&image.bytes));
+        assert!(image.made_by.contains("GRUB"), "{}", image.made_by);
+        assert_eq!(made(&tree).unwrap(), image);
+    }
+
+    #[test]
+    fn a_module_that_the_image_lacks_is_named() {
+        let mut tree = tree_with_modules();
+        tree.remove(format!("{DIR}/regexp.mod").as_bytes());
+        let error = made(&tree).unwrap_err();
+        assert_eq!(error.class(), Class::Profile);
+        let Error::Program(source) = error else {
+            panic!("{error}");
+        };
+        assert!(source.to_string().contains("regexp"), "{source}");
+    }
 }

@@ -12,7 +12,8 @@ use super::files;
 use crate::error::{Class, Diagnose};
 use crate::tree::Tree;
 
-const MENU: &str = include_str!("../../templates/grub/menu.cfg.tera");
+/// Where a project's own template of the menu is, and what messages call it.
+pub const MENU_TEMPLATE: &str = "templates/grub/menu.cfg.tera";
 const STUB: &str = include_str!("../../templates/grub/stub.cfg.tera");
 
 /// Where the menu is on the ISO, without leading slash.
@@ -184,11 +185,12 @@ pub fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action) {
     (actions, default)
 }
 
-/// The menu file for the system in `tree`.
+/// The menu file for the system in `tree`, from the text of
+/// [`MENU_TEMPLATE`].
 ///
 /// # Errors
 /// [`Error`], where the profile's kernel arguments can't be used.
-pub fn menu(tree: &Tree, settings: &Settings) -> Result<String, Error> {
+pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String, Error> {
     cmdline::check(&settings.cmdline)?;
     let options = Options {
         flavor: settings.flavor,
@@ -212,7 +214,7 @@ pub fn menu(tree: &Tree, settings: &Settings) -> Result<String, Error> {
     context.insert("consoles", &cmdline::consoles(settings.flavor));
     context.insert("entries", &entries);
     context.insert("efi_loaders", &EFI_LOADERS);
-    render("menu.cfg.tera", MENU, &context)
+    render(MENU_TEMPLATE, template, &context)
 }
 
 /// Path on the ISO (absolute) of the file that only the build with this
@@ -230,7 +232,7 @@ pub fn marker_path(digest: &str) -> String {
 pub fn stub(marker: &str) -> Result<String, Error> {
     let mut context = Context::new();
     context.insert("marker", marker);
-    render("stub.cfg.tera", STUB, &context)
+    render("templates/grub/stub.cfg.tera", STUB, &context)
 }
 
 fn render(name: &'static str, template: &str, context: &Context) -> Result<String, Error> {
@@ -277,6 +279,8 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    const MENU: &str = include_str!("../../templates/grub/menu.cfg.tera");
     use crate::boot::files::testing::tree;
     use insta::assert_snapshot;
 
@@ -309,7 +313,12 @@ mod tests {
 
     #[test]
     fn without_an_installer_the_live_system_is_the_default() {
-        let menu = menu(&tree("usr/bin/kairos-agent"), &settings(Flavor::Appliance)).unwrap();
+        let menu = menu(
+            &tree("usr/bin/kairos-agent"),
+            &settings(Flavor::Appliance),
+            MENU,
+        )
+        .unwrap();
         assert_grub_accepts(&menu);
         assert_snapshot!(menu, @r#"
         # The boot menu of demo 1.0.0
@@ -399,6 +408,7 @@ mod tests {
                 flavor: Flavor::Kairos,
                 ..settings
             },
+            MENU,
         )
         .unwrap();
         assert_grub_accepts(&text);
@@ -420,7 +430,7 @@ mod tests {
         let mut settings = settings(Flavor::Appliance);
         settings.title = "A \"B\" $root 'C' \\ {x}; reboot # é\nhalt".to_owned();
         settings.cmdline = vec!["a=$HOME;b&{c}|<d>".to_owned()];
-        let menu = menu(&tree("usr/bin/appliance"), &settings).unwrap();
+        let menu = menu(&tree("usr/bin/appliance"), &settings, MENU).unwrap();
         assert_grub_accepts(&menu);
         let lines: Vec<_> = menu
             .lines()
@@ -441,7 +451,7 @@ mod tests {
     fn an_argument_that_is_none_is_refused() {
         let mut settings = settings(Flavor::Appliance);
         settings.cmdline = vec!["quiet splash".to_owned()];
-        let error = menu(&Tree::new(), &settings).unwrap_err();
+        let error = menu(&Tree::new(), &settings, MENU).unwrap_err();
         assert_eq!(error.class(), Class::Profile);
         assert_snapshot!(error, @"[boot] cmdline: 'quiet splash' can't be a kernel argument: it contains white space");
     }

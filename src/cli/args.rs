@@ -142,7 +142,7 @@ pub struct Build {
     /// Build one of the two artifacts
     #[arg(long, value_enum)]
     pub only: Option<Only>,
-    /// Folder that holds the outputs; each build gets <name>-<version> in it
+    /// Folder for the outputs, in which each build gets NAME-VERSION
     #[arg(short, long, value_name = "DIR", default_value = "dist")]
     pub output: PathBuf,
     /// Store of blobs and slabs [default: isoforge in the user's cache folder]

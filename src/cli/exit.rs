@@ -51,6 +51,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::sources::Error,
             crate::sources::bootstrap::Error,
             crate::sources::filter::Error,
+            crate::sources::packages::Error,
             crate::store::Error,
             crate::util::process::Error,
         );

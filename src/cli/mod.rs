@@ -5,10 +5,13 @@ pub mod args;
 mod cmd;
 pub mod env;
 mod exit;
+mod reference;
 pub mod report;
 pub mod settings;
 
 use std::process::ExitCode;
+
+pub use reference::reference;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;

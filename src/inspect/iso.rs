@@ -1,11 +1,12 @@
 //! An installer ISO: volume, boot entries, the build manifest in it, and
 //! whether its parts are what that manifest says.
 
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Error, MAX_DOCUMENT_BYTES, hash};
+use super::{Error, MAX_DOCUMENT_BYTES, hash, system};
 use crate::formats::iso9660::read::{self, Entry, EntryKind, Image, Limits, Namespace};
 use crate::oci::digest::Digest;
 use crate::oci::layout::{INDEX_FILE, REF_NAME};
@@ -38,12 +39,16 @@ pub struct IsoReport {
     pub manifest: Option<Manifest>,
     /// The root file system.
     pub squashfs: Option<SquashfsReport>,
-    /// What is in the root file system, as the build manifest tells.
+    /// What is in the root file system: as the build manifest tells, or, without
+    /// one, as the file system itself does.
     pub components: Vec<Component>,
     /// Images for the embedded registry.
     pub content: Vec<ContentReport>,
     /// Bytes of their blobs.
     pub content_bytes: u64,
+    /// What could not be found out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What does not hold.
     pub problems: Vec<String>,
 }
@@ -111,6 +116,18 @@ pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<IsoReport, Err
     let manifest = iso.manifest()?;
     let squashfs = iso.squashfs(manifest.as_ref())?;
     let (content, content_bytes) = iso.content()?;
+    let mut notes = Vec::new();
+    let components = match &manifest {
+        Some(manifest) => manifest
+            .architectures
+            .values()
+            .flat_map(|architecture| architecture.components.clone())
+            .collect(),
+        None => iso.components().unwrap_or_else(|error| {
+            notes.push(format!("{SQUASHFS} does not tell its components: {error}"));
+            Vec::new()
+        }),
+    };
     let volume = iso.image.volume().clone();
     Ok(IsoReport {
         volume_id: volume.id,
@@ -119,15 +136,12 @@ pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<IsoReport, Err
         joliet: volume.joliet,
         rock_ridge: volume.rock_ridge,
         boot: boot.iter().map(BootReport::of).collect(),
-        components: manifest
-            .iter()
-            .flat_map(|manifest| manifest.architectures.values())
-            .flat_map(|architecture| architecture.components.clone())
-            .collect(),
+        components,
         manifest,
         squashfs,
         content,
         content_bytes,
+        notes,
         problems: iso.problems,
     })
 }
@@ -248,6 +262,22 @@ impl Iso<'_> {
             digest,
             sound,
         }))
+    }
+
+    /// Components of the SquashFS, which must lie in one piece.
+    fn components(&self) -> io::Result<Vec<Component>> {
+        let Some(entry) = self.file(SQUASHFS) else {
+            return Ok(Vec::new());
+        };
+        let mut end = None;
+        for section in &entry.sections {
+            if end.is_some_and(|end| end != section.offset) {
+                return Err(io::Error::other("it lies in several pieces"));
+            }
+            end = section.offset.checked_add(section.bytes);
+        }
+        let offset = entry.sections.first().map_or(0, |section| section.offset);
+        system::components(fs_err::File::open(self.path)?, offset)
     }
 
     /// Images under `isoforge/content`, and bytes of their blobs.

@@ -22,6 +22,7 @@ mod dist;
 mod image;
 mod iso;
 mod layout;
+mod system;
 mod text;
 
 pub use dist::{DistReport, FileReport};

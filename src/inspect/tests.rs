@@ -476,6 +476,60 @@ fn an_iso_of_another_maker_is_no_problem() {
     assert!(shown(&report).contains("no isoforge manifest"));
 }
 
+/// A SquashFS as another program writes it.
+#[allow(clippy::disallowed_methods)]
+fn foreign_squashfs(base: &Path, compressor: &str) -> Vec<u8> {
+    let root = base.join("root");
+    for (path, text) in [
+        ("usr/lib/os-release", "ID=ubuntu\nVERSION_ID=\"22.04\"\n"),
+        ("usr/lib/modules/5.15.0-100-generic/modules.dep", ""),
+        (
+            "var/lib/dpkg/status",
+            "Package: kubelet\nStatus: install ok installed\nVersion: 1.32.3-1.1\n",
+        ),
+    ] {
+        let path = root.join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+    fs_err::create_dir(root.join("etc")).unwrap();
+    fs_err::os::unix::fs::symlink("../usr/lib/os-release", root.join("etc/os-release")).unwrap();
+    fs_err::os::unix::fs::symlink("usr/lib", root.join("lib")).unwrap();
+    let image = base.join("foreign.squashfs");
+    let output = std::process::Command::new("mksquashfs")
+        .args([&root, &image])
+        .args(["-quiet", "-no-progress", "-comp", compressor])
+        .output()
+        .expect("mksquashfs is needed; install the Debian package squashfs-tools");
+    assert!(output.status.success(), "{output:?}");
+    fs_err::read(image).unwrap()
+}
+
+#[test]
+fn components_of_a_foreign_iso_are_read_from_its_squashfs() {
+    let base = tempfile::tempdir().unwrap();
+    let squashfs = foreign_squashfs(base.path(), "gzip");
+    let report = look(&iso(base.path(), &[("rootfs.squashfs", &squashfs)]));
+    let text = shown(&report);
+    let (_, text) = text.split_once("\ncomponents\n").unwrap();
+    assert_snapshot!(text, @r"
+      os          ubuntu   22.04               etc/os-release
+      kernel      linux    5.15.0-100-generic  lib/modules
+      kubernetes  kubelet  1.32.3-1.1          dpkg
+
+    all digests hold
+    ");
+
+    let base = tempfile::tempdir().unwrap();
+    let squashfs = foreign_squashfs(base.path(), "lzo");
+    let report = look(&iso(base.path(), &[("rootfs.squashfs", &squashfs)]));
+    assert_eq!(report.problems(), &[] as &[String]);
+    assert!(
+        shown(&report).contains("note: rootfs.squashfs does not tell its components"),
+        "{report}"
+    );
+}
+
 #[test]
 fn what_is_nothing_of_ours_is_refused() {
     let base = tempfile::tempdir().unwrap();

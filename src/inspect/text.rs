@@ -73,6 +73,9 @@ fn iso(f: &mut fmt::Formatter<'_>, report: &IsoReport) -> fmt::Result {
         field(f, "", squashfs.digest)?;
     }
     components(f, &report.components)?;
+    for note in &report.notes {
+        writeln!(f, "\nnote: {note}")?;
+    }
     if !report.content.is_empty() {
         writeln!(f, "\ncontent, {}", Size(report.content_bytes))?;
         for image in &report.content {

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::Error;
 use crate::oci::digest::{Digest, HashingReader};
+use crate::util::interrupt;
 
 /// Start and end of a temporary file's name; what has both and no live build
 /// is left over from a killed one.
@@ -32,6 +33,8 @@ pub struct OutputDir {
     /// Directories that this build made, outermost first.
     made: Vec<PathBuf>,
     committed: bool,
+    /// Removes what is partial where the build is interrupted.
+    interrupt: Option<interrupt::Registration>,
 }
 
 #[derive(Debug)]
@@ -74,16 +77,24 @@ impl OutputDir {
             path: path.clone(),
             source,
         };
-        let made = make_directories(&path).map_err(not_writable)?;
+        let mut made = Vec::new();
+        let handle = make_directories(&path, &mut made)
+            .and_then(|()| fs_err::File::open(&path))
+            .inspect_err(|_| remove_directories(&made))
+            .map_err(not_writable)?;
         let mut this = Self {
-            handle: fs_err::File::open(&path).map_err(not_writable)?,
+            handle,
             path: path.clone(),
             finished: BTreeMap::new(),
             made,
             committed: false,
+            interrupt: None,
         };
         match this.handle.file().try_lock() {
-            Ok(()) => remove_leftovers(&path).map_err(not_writable)?,
+            Ok(()) => {
+                this.interrupt = Some(this.on_interrupt());
+                remove_leftovers(&path).map_err(not_writable)?;
+            }
             Err(TryLockError::WouldBlock) => {
                 this.made.clear();
                 return Err(Error::Busy { path });
@@ -94,6 +105,14 @@ impl OutputDir {
         }
         drop(temporary(&path).map_err(not_writable)?);
         Ok(this)
+    }
+
+    fn on_interrupt(&self) -> interrupt::Registration {
+        let (path, made) = (self.path.clone(), self.made.clone());
+        interrupt::on_interrupt(move || {
+            let _ = remove_leftovers(&path);
+            remove_directories(&made);
+        })
     }
 
     /// Where the artifacts will be.
@@ -181,6 +200,7 @@ impl OutputDir {
     /// # Errors
     /// What the system says.
     pub fn commit(mut self) -> Result<(), Error> {
+        let _whole = interrupt::hold();
         let mut files: Vec<_> = std::mem::take(&mut self.finished).into_iter().collect();
         files.sort_by_key(|(_, finished)| finished.order);
         for (name, finished) in files {
@@ -215,9 +235,7 @@ impl Drop for OutputDir {
     fn drop(&mut self) {
         self.finished.clear();
         if !self.committed {
-            for made in self.made.iter().rev() {
-                let _ = fs_err::remove_dir(made);
-            }
+            remove_directories(&self.made);
         }
     }
 }
@@ -258,18 +276,33 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Like `create_dir_all`, and says which directories were missing.
-fn make_directories(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let missing: Vec<PathBuf> = path
+/// Like `create_dir_all`, and adds the directories that were missing to `made`,
+/// outermost first, even where it fails half-way.
+fn make_directories(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
+    let missing: Vec<&Path> = path
         .ancestors()
         .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
-        .map(Path::to_path_buf)
         .collect();
-    fs_err::create_dir_all(path)?;
-    Ok(missing.into_iter().rev().collect())
+    for directory in missing.into_iter().rev() {
+        match fs_err::create_dir(directory) {
+            Ok(()) => made.push(directory.to_owned()),
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    fs_err::create_dir_all(path)
+}
+
+/// Removes directories, innermost first, that still are empty.
+fn remove_directories(made: &[PathBuf]) {
+    for directory in made.iter().rev() {
+        let _ = fs_err::remove_dir(directory);
+    }
 }
 
 fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
+    let _whole = interrupt::hold();
     tempfile::Builder::new()
         .prefix(PARTIAL_PREFIX)
         .suffix(PARTIAL_SUFFIX)

@@ -80,9 +80,21 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
+const MORE_SPACE: &str =
+    "free some space, or name directories on a larger file system with --output and --cache-dir";
+
+/// Whether the file system or the user's share of it is full.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
+            Self::Io(error) if is_full(error) => Class::Environment,
             Self::NotWritable { .. } | Self::Io(_) => Class::Io,
             Self::Busy { .. } | Self::NoSpace { .. } => Class::Environment,
             Self::BadName { .. } => Class::Profile,
@@ -98,15 +110,27 @@ impl Diagnose for Error {
             Self::Busy { .. } => {
                 Some("wait for it to end, or name another directory with --output".into())
             }
-            Self::NoSpace { .. } => Some(
-                "free some space, or name directories on a larger file system with --output and --store"
-                    .into(),
-            ),
+            Self::Io(error) if is_full(error) => Some(MORE_SPACE.into()),
+            Self::NoSpace { .. } => Some(MORE_SPACE.into()),
             Self::BadName { .. } => Some(
                 "use letters, digits, '.', '_', '+' and '-' in appliance.name and appliance.version"
                     .into(),
             ),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fills_up_is_the_environments_failure() {
+        let full = Error::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.class(), Class::Environment);
+        assert!(full.hint().is_some());
+        let other = Error::from(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(other.class(), Class::Io);
     }
 }

@@ -12,6 +12,7 @@ use super::slabs::SlabMaker;
 use super::summary::{OutputFile, Summary};
 use super::system::{self, OwnFiles, System};
 use super::{Request, convert, iso, provider};
+use crate::boot::menu;
 use crate::formats::squashfs;
 use crate::formats::squashfs::write::ImagePlan;
 use crate::installer_iso::{Extra, ExtraKind, Payload};
@@ -318,6 +319,7 @@ fn write_iso(
             slabs: &system.slabs,
             plan: &plan,
             boot: &boot,
+            menu_template: &build.renderer.project.read_text(menu::MENU_TEMPLATE)?,
             config: config.text.into_bytes(),
             extra,
             manifest,
@@ -335,7 +337,7 @@ fn write_iso(
         record.squashfs = Some(squashfs.clone());
     }
     Ok(WrittenIso {
-        file: output.finish(pending)?,
+        file: output.finish_hashed(pending, report.digest)?,
         squashfs,
     })
 }

@@ -33,6 +33,7 @@ pub(super) struct Parts<'a> {
     pub(super) slabs: &'a SlabSet,
     pub(super) plan: &'a ImagePlan<'a>,
     pub(super) boot: &'a BootFiles,
+    pub(super) menu_template: &'a str,
     pub(super) config: Vec<u8>,
     pub(super) extra: Vec<Extra<'a>>,
     /// The build's manifest so far, for the one architecture.
@@ -104,7 +105,7 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> 
 /// digest in it.
 pub(super) fn write(out: &File, parts: Parts<'_>, progress: &Progress) -> Result<IsoReport> {
     let settings = convert::menu(parts.profile);
-    let menu = menu::menu(parts.tree, &settings)?;
+    let menu = menu::menu(parts.tree, &settings, parts.menu_template)?;
     // The template is rendered once here, so that its errors come as errors;
     // what the layout needs is a function that can't fail.
     let example = menu::marker_path(&UNKNOWN.hex());

@@ -40,6 +40,16 @@ pub struct OutputFile {
     pub digest: Digest,
 }
 
+/// Bytes as a person reads them.
+fn size(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    if bytes < MIB {
+        format!("{:.1} KiB", bytes as f64 / 1024.0)
+    } else {
+        format!("{:.1} MiB", bytes as f64 / MIB as f64)
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}", self.name, self.version)?;
@@ -56,8 +66,8 @@ impl fmt::Display for Summary {
         for output in &self.outputs {
             writeln!(
                 f,
-                "  {:>9.1} MiB  {}  {}",
-                output.size as f64 / f64::from(1 << 20),
+                "  {:>13}  {}  {}",
+                size(output.size),
                 output.digest.short(),
                 output.name
             )?;

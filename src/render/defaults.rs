@@ -27,12 +27,14 @@ static FILES: &[EmbeddedFile] = embed![
     "overlays/base/usr/lib/systemd/system/appliance-ssh-host-keys.service",
     "overlays/iso/README.txt.tera",
     "templates/cloud-config.yaml.tera",
+    "templates/grub/menu.cfg.tera",
     "templates/issue.tera",
 ];
 
 /// All default files, by path: what a project falls back to, and what
-/// `isoforge init` writes. GRUB's templates (`templates/grub`) are not among
-/// them: they belong to the boot contract, and a project has no say in them.
+/// `isoforge init` writes. GRUB's stub and the core image's configuration are
+/// not among them: by these the medium is found, and a project has no say in
+/// them.
 #[must_use]
 pub fn embedded_files() -> &'static [EmbeddedFile] {
     FILES
@@ -57,7 +59,10 @@ mod tests {
                 }
                 assert!(entry.file_type().is_file(), "{entry:?} is no plain file");
                 let path = entry.path().strip_prefix(root).unwrap();
-                if path.starts_with("templates/grub") {
+                let by_these_the_medium_is_found = ["early.cfg", "stub.cfg.tera"];
+                if by_these_the_medium_is_found
+                    .contains(&&*path.file_name().unwrap().to_string_lossy())
+                {
                     continue;
                 }
                 let mode = entry.metadata().unwrap().permissions().mode();

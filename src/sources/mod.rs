@@ -8,7 +8,7 @@ use crate::error::{Class, Diagnose};
 use crate::oci::layer::Layer;
 use crate::oci::reference::ParseReferenceError;
 use crate::output::manifest;
-use crate::profile::{PlanError, Target};
+use crate::profile::Target;
 use crate::progress::Progress;
 use crate::pull;
 use crate::registry::Client;
@@ -75,13 +75,10 @@ impl Sourced {
 pub enum Error {
     /// A text names no image.
     #[error(transparent)]
-    Reference(#[from] ParseReferenceError),
-    /// The profile and the catalog don't say what to take.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
+    Reference(Box<ParseReferenceError>),
     /// An image can't be had.
     #[error(transparent)]
-    Pull(#[from] pull::Error),
+    Pull(Box<pull::Error>),
     /// An archive can't be used.
     #[error(transparent)]
     Archive(#[from] archive::Error),
@@ -90,21 +87,39 @@ pub enum Error {
     Filter(#[from] filter::Error),
     /// Files can't be downloaded or laid.
     #[error(transparent)]
-    Files(#[from] files::Error),
+    Files(Box<files::Error>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
+// Boxed, so that results stay small.
+impl From<ParseReferenceError> for Error {
+    fn from(error: ParseReferenceError) -> Self {
+        Self::Reference(Box::new(error))
+    }
+}
+
+impl From<pull::Error> for Error {
+    fn from(error: pull::Error) -> Self {
+        Self::Pull(Box::new(error))
+    }
+}
+
+impl From<files::Error> for Error {
+    fn from(error: files::Error) -> Self {
+        Self::Files(Box::new(error))
+    }
+}
+
 impl Error {
     fn cause(&self) -> &dyn Diagnose {
         match self {
-            Self::Reference(error) => error,
-            Self::Plan(error) => error,
-            Self::Pull(error) => error,
+            Self::Reference(error) => error.as_ref(),
+            Self::Pull(error) => error.as_ref(),
             Self::Archive(error) => error,
             Self::Filter(error) => error,
-            Self::Files(error) => error,
+            Self::Files(error) => error.as_ref(),
             Self::Store(error) => error,
         }
     }

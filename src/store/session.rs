@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fs_err::{File, OpenOptions};
 
 use super::{Error, FILE_MODE, Result, make_folder};
+use crate::util::interrupt;
 
 const LOCK_FILE: &str = "lock";
 
@@ -22,6 +23,7 @@ pub(super) struct Session {
     next: AtomicU64,
     /// Holds the folder's lock.
     _lock: File,
+    _interrupt: interrupt::Registration,
 }
 
 impl Session {
@@ -37,10 +39,15 @@ impl Session {
         make_folder(&folder)?;
         let lock = lock_file(&folder.join(LOCK_FILE))?;
         lock.file().lock()?;
+        let interrupted = folder.clone();
         Ok(Self {
             folder,
             next: AtomicU64::new(0),
             _lock: lock,
+            // What can't be removed then is removed by the next process.
+            _interrupt: interrupt::on_interrupt(move || {
+                let _ = fs_err::remove_dir_all(interrupted);
+            }),
         })
     }
 

@@ -1,3 +1,4 @@
 //! Helpers without a place of their own in the flow.
 
+pub mod interrupt;
 pub mod process;

@@ -1,8 +1,10 @@
 //! `isoforge build`: what it says and leaves.
 
+use std::process::Stdio;
+
 use insta::assert_snapshot;
 
-use crate::support::program::Project;
+use crate::support::program::{Outcome, Project};
 
 #[test]
 fn the_summary_names_folder_files_and_components() {
@@ -15,7 +17,7 @@ fn the_summary_names_folder_files_and_components() {
       pxk-e   1.32.3
     dist/tiny-1.0.0
            10.1 MiB  [SHORT]  tiny-1.0.0.iso
-            0.0 MiB  [SHORT]  tiny-1.0.0-provider.oci.tar
+           16.0 KiB  [SHORT]  tiny-1.0.0-provider.oci.tar
       provider image registry.example/edge/tiny:pxk-e-1.32.3-1.0.0
     time stamp 1714557600 (newest image configuration)
     --- stderr
@@ -33,28 +35,75 @@ fn the_summary_names_folder_files_and_components() {
     ");
     project.assert_store_sound();
 }
+
 #[test]
-fn arm64_too() {
+fn the_summary_in_json() {
+    let project = Project::bootable();
+    let outcome = project.run(&["build", "profile.toml", "--format", "json"]);
+    outcome.assert_exit(0);
+    let mut summary = outcome.json();
+    for output in summary["outputs"].as_array_mut().unwrap() {
+        let path = format!("dist/tiny-1.0.0/{}", output["name"].as_str().unwrap());
+        let size = std::fs::metadata(project.path(&path)).unwrap().len();
+        assert_eq!(output["size"], size);
+        output["size"] = "the file's size".into();
+    }
+    assert_snapshot!(serde_json::to_string_pretty(&summary).unwrap(), @r#"
+    {
+      "schema": 1,
+      "name": "tiny",
+      "version": "1.0.0",
+      "folder": "dist/tiny-1.0.0",
+      "outputs": [
+        {
+          "name": "tiny-1.0.0.iso",
+          "size": "the file's size",
+          "digest": "sha256:[DIGEST]"
+        },
+        {
+          "name": "tiny-1.0.0-provider.oci.tar",
+          "size": "the file's size",
+          "digest": "sha256:[DIGEST]"
+        }
+      ],
+      "provider_images": [
+        "registry.example/edge/tiny:pxk-e-1.32.3-1.0.0"
+      ],
+      "components": [
+        {
+          "kind": "os",
+          "name": "debian",
+          "version": "13",
+          "source": "etc/os-release"
+        },
+        {
+          "kind": "kubernetes",
+          "name": "pxk-e",
+          "version": "1.32.3",
+          "source": "profile"
+        }
+      ],
+      "epoch": {
+        "seconds": 1714557600,
+        "source": "image"
+      }
+    }
+    "#);
+}
+
+#[test]
+fn two_architectures_give_two_isos_and_one_provider_archive() {
     let project = Project::bootable_for(&["amd64", "arm64"]);
-    assert_snapshot!(project.build().all(), @r"
-    exit 0
-    --- stdout
+    assert_snapshot!(project.build().stdout, @r"
     tiny 1.0.0
       debian  13
       pxk-e   1.32.3
     dist/tiny-1.0.0
            10.1 MiB  [SHORT]  tiny-1.0.0-amd64.iso
            10.1 MiB  [SHORT]  tiny-1.0.0-arm64.iso
-            0.0 MiB  [SHORT]  tiny-1.0.0-provider.oci.tar
+           25.0 KiB  [SHORT]  tiny-1.0.0-provider.oci.tar
       provider image registry.example/edge/tiny:pxk-e-1.32.3-1.0.0
     time stamp 1714557600 (newest image configuration)
-    --- stderr
-    Gathering inputs
-    Building the ISO for amd64
-    Building the system with Kubernetes 1.32.3 for amd64
-    Building the ISO for arm64
-    Building the system with Kubernetes 1.32.3 for arm64
-    Building the provider image
     ");
     assert_snapshot!(project.outputs().join("\n"), @r"
     tiny-1.0.0/manifest.json
@@ -65,4 +114,103 @@ fn arm64_too() {
     tiny-1.0.0/tiny-1.0.0-provider.oci.tar
     tiny-1.0.0/tiny-1.0.0-provider.oci.tar.sha256
     ");
+}
+
+#[test]
+fn only_one_artifact() {
+    for (only, wanted) in [
+        ("iso", "tiny-1.0.0.iso"),
+        ("provider", "tiny-1.0.0-provider.oci.tar"),
+    ] {
+        let project = Project::bootable();
+        project
+            .run(&["build", "profile.toml", "--only", only, "--output", "out"])
+            .assert_exit(0);
+        let outputs = crate::support::program::files_below(&project.path("out/tiny-1.0.0"));
+        let checksum = format!("{wanted}.sha256");
+        assert_eq!(outputs, ["manifest.json", wanted, &checksum]);
+    }
+}
+
+#[test]
+fn a_second_build_finds_everything_in_the_store_and_gives_the_same() {
+    let project = Project::bootable();
+    let first = project.build();
+    let slabs = crate::support::program::files_below(&project.cache());
+    let iso = || std::fs::read(project.path("dist/tiny-1.0.0/tiny-1.0.0.iso")).unwrap();
+    let bytes = iso();
+    let second = project.build();
+    assert_eq!(first.stdout, second.stdout);
+    assert_eq!(bytes, iso());
+    assert_eq!(
+        slabs,
+        crate::support::program::files_below(&project.cache())
+    );
+}
+
+#[test]
+fn progress_plain_says_stages() {
+    let project = Project::bootable();
+    let outcome = project.run(&["build", "profile.toml", "--progress", "plain"]);
+    assert_snapshot!(outcome.stderr, @r"
+    Gathering inputs
+    Building the ISO for amd64
+    Building the system with Kubernetes 1.32.3 for amd64
+    Building the provider image
+    ");
+}
+
+#[test]
+fn progress_json_is_one_object_a_line_and_every_task_ends() {
+    let project = Project::bootable();
+    let outcome = project.run(&["build", "profile.toml", "--progress", "json"]);
+    outcome.assert_exit(0);
+    let mut running = std::collections::BTreeSet::new();
+    let mut stages = Vec::new();
+    for line in outcome.stderr.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["schema"], 1, "{line}");
+        match event["event"].as_str().unwrap() {
+            "start" => assert!(running.insert(event["task"].as_u64().unwrap()), "{line}"),
+            "finish" => assert!(running.remove(&event["task"].as_u64().unwrap()), "{line}"),
+            "advance" => assert!(running.contains(&event["task"].as_u64().unwrap()), "{line}"),
+            "stage" => stages.push(event["name"].as_str().unwrap().to_owned()),
+            other => panic!("unexpected event {other}: {line}"),
+        }
+    }
+    assert!(running.is_empty(), "{running:?}");
+    assert_snapshot!(stages.join("\n"), @r"
+    Gathering inputs
+    Building the ISO for amd64
+    Building the system with Kubernetes 1.32.3 for amd64
+    Building the provider image
+    ");
+}
+
+#[test]
+fn progress_none_and_quiet_say_nothing_but_warnings() {
+    for flags in [["--progress", "none"].as_slice(), &["--quiet"]] {
+        let project = Project::bootable();
+        let outcome = project.run(&[["build", "profile.toml"].as_slice(), flags].concat());
+        outcome.assert_exit(0);
+        assert_eq!(outcome.stderr, "");
+        assert!(outcome.stdout.starts_with("tiny 1.0.0\n"));
+    }
+}
+
+#[test]
+fn a_closed_standard_output_is_no_error() {
+    let project = Project::bootable();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = project
+        .command(&["build", "profile.toml", "--quiet"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let outcome = Outcome::of(child.wait_with_output().unwrap());
+    outcome.assert_exit(0);
+    assert_eq!(outcome.stderr, "");
+    assert!(project.path("dist/tiny-1.0.0/tiny-1.0.0.iso").exists());
 }

@@ -24,7 +24,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("boot", &["oci"]),
     (
         "sources",
-        &["boot", "oci", "profile", "pull", "registry", "rootfs", "store", "formats"],
+        &[
+            "boot", "oci", "profile", "pull", "registry", "rootfs", "store", "formats",
+        ],
     ),
     ("provider", &["oci", "store"]),
     ("installer_iso", &["oci", "formats", "boot"]),
@@ -51,8 +53,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "inspect", "output", "pipeline", "profile", "registry", "render", "rootfs", "store",
-            "boot", "sources", "provider", "installer_iso", "formats", "pull", "oci",
+            "inspect",
+            "output",
+            "pipeline",
+            "profile",
+            "registry",
+            "render",
+            "rootfs",
+            "store",
+            "boot",
+            "sources",
+            "provider",
+            "installer_iso",
+            "formats",
+            "pull",
+            "oci",
         ],
     ),
 ];
@@ -138,7 +153,10 @@ fn the_table_has_no_circle() {
         let own = order.iter().position(|m| *m == module).unwrap();
         for dependency in allowed {
             let other = order.iter().position(|m| m == dependency).unwrap();
-            assert!(other < own, "{module} may name {dependency}, which stands after it");
+            assert!(
+                other < own,
+                "{module} may name {dependency}, which stands after it"
+            );
         }
     }
 }

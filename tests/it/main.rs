@@ -14,6 +14,11 @@
 )]
 
 mod cmd_build;
+mod cmd_help;
+mod cmd_init;
+mod cmd_inspect;
+mod layering;
 mod registry;
+mod sources;
 mod support;
 mod whole_build;

@@ -6,10 +6,13 @@
     reason = "tasks print, run programs and read the environment"
 )]
 
+mod bench;
 mod big_file;
 mod boots;
 mod demo;
+mod generate;
 mod qemu;
+mod same_root;
 mod setup;
 mod sh;
 mod steps;
@@ -38,6 +41,10 @@ enum Task {
     Test,
     /// Boot the demo ISO in all five ways, and build it twice
     E2e(suites::E2e),
+    /// Measure against mksquashfs and xorriso
+    Bench,
+    /// Write the documents that the program's definitions give
+    Generate(generate::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +54,8 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Test => suites::test(),
         Task::E2e(args) => suites::e2e(&args),
+        Task::Bench => bench::run(),
+        Task::Generate(args) => generate::run(&args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

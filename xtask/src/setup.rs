@@ -60,7 +60,7 @@ const fn backport(need: Need, name: &'static str, why: &'static str) -> Package 
 
 /// Everything, with the reason for it. A test that runs a program fails where
 /// the program is missing, so each of them is here.
-const PACKAGES: [Package; 22] = {
+const PACKAGES: [Package; 23] = {
     use Need::{Build, Test};
     [
         package(
@@ -122,6 +122,7 @@ const PACKAGES: [Package; 22] = {
         package(Test, "zstd", "makes archives for tests"),
         package(Test, "xz-utils", "makes archives for tests"),
         package(Test, "e2fsprogs", "file systems for tests"),
+        package(Test, "time", "GNU time tells the bench what peers use"),
         backport(
             Test,
             "qemu-system-x86",

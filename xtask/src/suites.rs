@@ -8,7 +8,7 @@ use crate::boots::{self, BIOS_CD, SECURE_CD, WAYS};
 use crate::qemu::{self, Accel};
 use crate::setup::{self, Need};
 use crate::steps::Steps;
-use crate::{big_file, demo, sh, twice};
+use crate::{big_file, demo, generate, same_root, sh, twice};
 
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
@@ -47,8 +47,15 @@ pub(crate) fn test() -> Result<()> {
         let words = ["cargo", "doc", "--workspace", "--no-deps"];
         sh::run(sh::command(words).env("RUSTDOCFLAGS", "-Dwarnings"))
     })?;
+    steps.run("generated documents", || {
+        generate::run(&generate::Args { check: true })
+    })?;
     steps.run("dependencies' licences and sources", deny)?;
     let iso = steps.run("demo build", demo::build)?;
+    steps.run(
+        "one system from a layout and from a registry",
+        same_root::check,
+    )?;
     let accel = steps.run("probe of KVM", || probe(&iso))?;
     for way in [BIOS_CD, SECURE_CD] {
         steps.run(&format!("boot: {}", way.name), || {

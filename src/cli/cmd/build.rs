@@ -5,9 +5,15 @@ use anyhow::Result;
 use crate::cli::args::{Build, Format, Global, Only};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
+use crate::error::Class;
 use crate::pipeline::{self, Artifacts, Request};
+use crate::util::interrupt;
 
 pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
+    interrupt::watch(|| {
+        report::line("interrupted: the output folder is as it was before");
+        std::process::exit(Class::Interrupted.exit_code().into());
+    })?;
     let progress = report::progress(global.progress, global.quiet);
     let settings = Settings::load(global, args)?;
     let loaded = super::load(&args.profile)?;

@@ -184,7 +184,8 @@ impl Decoder {
         let whole = match &mut self.0 {
             DecoderKind::Zstd(context) => {
                 context.decompress_to_buffer(stored, out)?;
-                true
+                // No bytes at all count as no frames, which is no error to it.
+                !stored.is_empty()
             }
             DecoderKind::Gzip(context) => {
                 context.reset(true);

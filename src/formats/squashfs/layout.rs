@@ -133,14 +133,15 @@ macro_rules! on_disk {
             /// Offset within the structure, name and value of each field.
             #[must_use]
             pub fn fields(&self) -> Vec<(usize, &'static str, i128)> {
-                let mut at = 0;
-                let mut fields = Vec::new();
-                $(
-                    fields.push((at, stringify!($field), i128::from(self.$field)));
-                    at += size_of::<$type>();
-                )*
-                let _ = at;
-                fields
+                let fields = [
+                    $((size_of::<$type>(), stringify!($field), i128::from(self.$field)),)*
+                ];
+                let place = |at: &mut usize, (size, name, value)| {
+                    let start = *at;
+                    *at += size;
+                    Some((start, name, value))
+                };
+                fields.into_iter().scan(0, place).collect()
             }
         }
 

@@ -16,7 +16,7 @@
 //! the [`Report`](write::Report).
 //!
 //! **The parts.** [`pack`] cuts file data in blocks and compresses it once, so
-//! that the result can be kept; [`write`] plans an image over packed data, of
+//! that the result can be kept; [`mod@write`] plans an image over packed data, of
 //! which it copies only what the tree still uses, and streams it; [`read`]
 //! reads images of any origin and shares with the writer nothing but [`layout`]
 //! and the [decompressors](compress); [`dump`] shows every field.
@@ -43,3 +43,6 @@ pub mod write;
 
 pub use error::Error;
 pub use settings::{Compressor, Settings, SettingsError};
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,11 @@ use super::{Content, Hash, Hole, Packed, Tail};
 use crate::formats::squashfs::error::Error;
 use crate::formats::squashfs::settings::Settings;
 
-/// Blocks in work or waiting, for each compressing thread: enough that none
-/// waits for the reader, and a slow block does not stop the others at once.
+/// Uncompressed bytes of blocks in work or waiting: enough that the threads
+/// have work while the reader, the writer or a slow block keeps them waiting.
+/// The compressed results take as much again.
+const IN_FLIGHT_BYTES: usize = 16 << 20;
+/// Blocks in work or waiting for each thread, at least.
 const BLOCKS_PER_THREAD: usize = 4;
 /// Buffers that the packer itself holds: the block being read and the fragment
 /// block being filled.
@@ -42,7 +45,9 @@ where
 {
     settings.validate().map_err(Error::from)?;
     let threads = threads.max(1);
-    let in_flight = threads.saturating_mul(BLOCKS_PER_THREAD);
+    let in_flight = threads
+        .saturating_mul(BLOCKS_PER_THREAD)
+        .max(IN_FLIGHT_BYTES / settings.block_size as usize);
     let (job_sender, jobs) = bounded::<Job>(in_flight);
     let (finished_sender, finished) = unbounded();
     let (free_sender, free) = unbounded();

@@ -171,7 +171,7 @@ impl Packed {
 }
 
 /// A stretch of packed data and its index.
-pub trait PackedData {
+pub trait PackedData: Sync {
     /// What it was packed with.
     fn settings(&self) -> &Settings;
     /// The index.
@@ -186,7 +186,7 @@ pub trait PackedData {
 }
 
 /// Packed data by layer.
-pub trait PackedLayers {
+pub trait PackedLayers: Sync {
     /// The data of a layer; `None` where there is no such layer.
     fn layer(&self, layer: LayerId) -> Option<&dyn PackedData>;
 }

@@ -15,7 +15,7 @@ use crate::formats::squashfs::error::Error;
 use crate::formats::squashfs::layout::BLOCK_STORED;
 use crate::formats::squashfs::settings::Compressor;
 
-const WRITE_BUFFER_BYTES: usize = 256 << 10;
+const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
 /// Room for one block, before and after compression.
 #[derive(Debug, Default)]

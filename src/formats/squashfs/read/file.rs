@@ -47,6 +47,39 @@ impl<R: Read + Seek> Image<R> {
     }
 }
 
+impl<R: Read + Seek> Image<R> {
+    /// The first `limit` block size words of a regular file, fewer where it has
+    /// fewer blocks.
+    ///
+    /// # Errors
+    /// Where the list is cut off.
+    pub fn block_words(&mut self, inode: &Inode, limit: u64) -> Result<Vec<u32>, Error> {
+        let InodeKind::File {
+            size,
+            fragment,
+            words,
+            ..
+        } = inode.kind
+        else {
+            return Ok(Vec::new());
+        };
+        let block_size = u64::from(self.superblock.block_size);
+        let blocks = match fragment {
+            Some(_) => size / block_size,
+            None => size.div_ceil(block_size),
+        };
+        let mut cursor = self.cursor(self.superblock.inode_table, words)?;
+        (0..blocks.min(limit))
+            .map(|_| self.word(&mut cursor))
+            .collect()
+    }
+
+    fn word(&mut self, cursor: &mut Cursor) -> Result<u32, Error> {
+        let bytes = self.blocks.read(cursor, size_of::<u32>())?;
+        Ok(bytes.first_chunk().copied().map_or(0, u32::from_le_bytes))
+    }
+}
+
 impl<R: Read + Seek> FileReader<'_, R> {
     /// Puts the next block's bytes in `block`; none at the end.
     fn advance(&mut self) -> Result<(), Error> {
@@ -72,8 +105,7 @@ impl<R: Read + Seek> FileReader<'_, R> {
     }
 
     fn data_block(&mut self, expected: usize, block_size: usize) -> Result<(), Error> {
-        let word = self.image.blocks.read(&mut self.words, size_of::<u32>())?;
-        let word = word.first_chunk().copied().map_or(0, u32::from_le_bytes);
+        let word = self.image.word(&mut self.words)?;
         if word == BLOCK_HOLE {
             self.block.resize(expected, 0);
             return Ok(());

@@ -15,6 +15,8 @@ use crate::tree::Device;
 /// An inode of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inode {
+    /// Reference by which it was read.
+    pub reference: u64,
     /// Inode number.
     pub number: u32,
     /// Permission, set-id and sticky bits.
@@ -100,6 +102,7 @@ impl<R: Read + Seek> Image<R> {
         let header = parts.next(InodeHeader::SIZE, InodeHeader::parse)?;
         let body = parts.body(header.inode_type)?;
         Ok(Inode {
+            reference,
             number: header.number,
             mode: header.mode & crate::tree::MODE_MASK,
             uid: self.id(header.uid)?,

@@ -44,9 +44,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            directory_bytes: 256 << 20,
+            directory_bytes: 64 << 20,
             walk_entries: 16 << 20,
-            walk_path_bytes: 1 << 30,
+            walk_path_bytes: 256 << 20,
             xattrs: 4096,
         }
     }

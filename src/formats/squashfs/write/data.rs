@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Write};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::order::Order;
 use crate::formats::squashfs::error::Error;
@@ -12,8 +15,10 @@ use crate::formats::squashfs::pack::{
 use crate::formats::squashfs::settings::Settings;
 use crate::tree::{FileData, Kind, LayerId};
 
-/// Blocks are read together until they are this many bytes.
+/// About as many bytes are read and written at a time.
 const COPY_BYTES: usize = 1 << 20;
+/// How many times that many are read ahead of the writing.
+const COPY_AHEAD: usize = 3;
 
 /// Where data comes from; the order is that in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -305,54 +310,84 @@ impl<'a> DataPlan<'a> {
         })
     }
 
-    /// Copies all blocks to `out`.
+    /// Copies all blocks to `out`. A second thread reads and checks ahead.
     pub(super) fn copy(&self, out: &mut dyn Write) -> Result<(), Error> {
-        let mut buffer = Vec::new();
-        for stretch in &self.copies {
-            let mut group = Vec::new();
-            let mut start = stretch.start;
-            let mut bytes = 0;
-            for block in self.blocks(stretch.source, stretch.blocks) {
-                group.push(block);
-                bytes += block.stored_bytes() as usize;
-                if bytes >= COPY_BYTES {
-                    self.copy_group(stretch, start, &group, &mut buffer, out)?;
-                    start += bytes as u64;
-                    bytes = 0;
-                    group.clear();
-                }
+        let (full_sender, full) = bounded(COPY_AHEAD);
+        let (empty_sender, empty) = bounded(COPY_AHEAD);
+        for _ in 0..COPY_AHEAD {
+            // There is room for all of them.
+            let _ = empty_sender.send(Vec::new());
+        }
+        // The closure owns its ends of the channels: when it returns early, the
+        // reader finds them gone and stops.
+        thread::scope(move |scope| {
+            let reader = scope.spawn(move || self.read_ahead(&full_sender, &empty));
+            for bytes in full {
+                out.write_all(&bytes)
+                    .map_err(|source| Error::WriteImage { source })?;
+                // A reader that is done needs no more.
+                let _ = empty_sender.send(bytes);
             }
-            self.copy_group(stretch, start, &group, &mut buffer, out)?;
+            match reader.join() {
+                Ok(read) => read,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Reads all blocks in the image's order. Ends early where no one takes
+    /// them any more.
+    fn read_ahead(&self, full: &Sender<Vec<u8>>, empty: &Receiver<Vec<u8>>) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        let pass_on = |bytes: &mut Vec<u8>| {
+            let Ok(mut next) = empty.recv() else {
+                return false;
+            };
+            next.clear();
+            full.send(std::mem::replace(bytes, next)).is_ok()
+        };
+        let blocks_per_read = (COPY_BYTES / self.inline.settings.block_size as usize).max(1);
+        for stretch in &self.copies {
+            let blocks: Vec<Block> = self.blocks(stretch.source, stretch.blocks).collect();
+            let mut start = stretch.start;
+            for group in blocks.chunks(blocks_per_read) {
+                if bytes.len() >= COPY_BYTES && !pass_on(&mut bytes) {
+                    return Ok(());
+                }
+                start = self.read_group(stretch, start, group, &mut bytes)?;
+            }
+        }
+        if !bytes.is_empty() {
+            pass_on(&mut bytes);
         }
         Ok(())
     }
 
-    fn copy_group(
+    /// Appends consecutive blocks to `bytes`, each checked against its hash.
+    /// Gives where the next block begins.
+    fn read_group(
         &self,
         stretch: &Stretch,
         start: u64,
         group: &[Block],
-        buffer: &mut Vec<u8>,
-        out: &mut dyn Write,
-    ) -> Result<(), Error> {
+        bytes: &mut Vec<u8>,
+    ) -> Result<u64, Error> {
         let Some(data) = self.data(stretch.source) else {
-            return Ok(());
+            return Ok(start);
         };
-        let bytes = group
-            .iter()
-            .map(|block| block.stored_bytes() as usize)
-            .sum();
-        buffer.resize(bytes, 0);
-        data.read_at(start, buffer)
+        let length: usize = group.iter().map(|b| b.stored_bytes() as usize).sum();
+        let before = bytes.len();
+        bytes.resize(before + length, 0);
+        let mut rest = bytes.get_mut(before..).unwrap_or_default();
+        data.read_at(start, rest)
             .map_err(|source| Error::ReadPacked {
                 path: stretch.path.clone(),
                 layer: data.name(),
                 source,
             })?;
-        let mut rest = buffer.as_slice();
         let mut offset = start;
         for block in group {
-            let (stored, after) = rest.split_at(rest.len().min(block.stored_bytes() as usize));
+            let (stored, after) = rest.split_at_mut(rest.len().min(block.stored_bytes() as usize));
             if *blake3::hash(stored).as_bytes() != block.hash {
                 return Err(Error::Damaged {
                     path: stretch.path.clone(),
@@ -363,8 +398,7 @@ impl<'a> DataPlan<'a> {
             offset += stored.len() as u64;
             rest = after;
         }
-        out.write_all(buffer)
-            .map_err(|source| Error::WriteImage { source })
+        Ok(offset)
     }
 }
 

@@ -1,0 +1,17 @@
+//! Prints the generated documents, one at a time, for `cargo xtask generate`:
+//! `profile` is docs/profile.md, `cli` is docs/cli.md.
+
+#![allow(clippy::print_stdout, reason = "printing is all that it does")]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    let text = match name.as_str() {
+        "profile" => isoforge::profile::reference(),
+        "cli" => isoforge::cli::reference(),
+        _ => return ExitCode::FAILURE,
+    };
+    print!("{text}");
+    ExitCode::SUCCESS
+}

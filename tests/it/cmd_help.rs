@@ -1,0 +1,423 @@
+//! Help, version and wrong usage.
+
+use insta::assert_snapshot;
+
+use crate::support::program::Project;
+
+const VERBS: [&str; 4] = ["init", "validate", "build", "inspect"];
+
+#[test]
+fn the_programs_help() {
+    let project = Project::empty();
+    assert_snapshot!(project.run(&["--help"]).all(), @r"
+    exit 0
+    --- stdout
+    Turns one infrastructure profile into a bootable installer ISO and a provider
+    image, without root, containers or host tools
+
+    Usage: isoforge [OPTIONS] <COMMAND>
+
+    Commands:
+      init      Write a new project: profile, templates and overlays to start from
+      validate  Check a profile, its templates and overlays, without any network
+      build     Build the installer ISO and the provider image
+      inspect   Say what is in an ISO, a provider image or a build's output folder
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+          --progress <PROGRESS>
+              How progress is shown on standard error
+
+              Possible values:
+              - auto:  Bars on a terminal, plain lines elsewhere
+              - plain: A line now and then, for logs
+              - json:  One JSON object a line
+              - none:  Nothing
+              
+              [env: ISOFORGE_PROGRESS=]
+              [default: auto]
+
+      -q, --quiet
+              Only errors and warnings on standard error
+
+      -v, --verbose
+              Say more of what is going on
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG=]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Exit codes: 0 done, 1 bug, 2 profile or usage, 3 environment, 4 network,
+    5 verification, 6 input/output, 7 lock out of date, 130 interrupted.
+    --- stderr
+    ");
+}
+
+#[test]
+fn every_verbs_help() {
+    let project = Project::empty();
+    assert_snapshot!(project.run(&["init", "--help"]).stdout, @r"
+    Write a new project: profile, templates and overlays to start from
+
+    Usage: isoforge init [OPTIONS] [DIRECTORY]
+
+    Arguments:
+      [DIRECTORY]
+              Folder to write to; it must be empty or not exist
+              
+              [default: .]
+
+    Options:
+          --template <NAME>
+              The example profile to start from
+              
+              [default: minimal]
+
+          --progress <PROGRESS>
+              How progress is shown on standard error
+
+              Possible values:
+              - auto:  Bars on a terminal, plain lines elsewhere
+              - plain: A line now and then, for logs
+              - json:  One JSON object a line
+              - none:  Nothing
+              
+              [env: ISOFORGE_PROGRESS=]
+              [default: auto]
+
+      -q, --quiet
+              Only errors and warnings on standard error
+
+      -v, --verbose
+              Say more of what is going on
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG=]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Example:
+      isoforge init my-appliance --template byo-os
+    ");
+    assert_snapshot!(project.run(&["validate", "--help"]).stdout, @r"
+    Check a profile, its templates and overlays, without any network
+
+    Usage: isoforge validate [OPTIONS] <PROFILE>
+
+    Arguments:
+      <PROFILE>
+              The infrastructure profile (TOML)
+
+    Options:
+          --set <KEY=VALUE>
+              Set a key of the profile, e.g. appliance.version=1.2.0; may be
+              repeated
+
+          --format <FORMAT>
+              How the result is written to standard output
+
+              Possible values:
+              - text: For people
+              - json: For programs
+              
+              [default: text]
+
+          --progress <PROGRESS>
+              How progress is shown on standard error
+
+              Possible values:
+              - auto:  Bars on a terminal, plain lines elsewhere
+              - plain: A line now and then, for logs
+              - json:  One JSON object a line
+              - none:  Nothing
+              
+              [env: ISOFORGE_PROGRESS=]
+              [default: auto]
+
+      -q, --quiet
+              Only errors and warnings on standard error
+
+      -v, --verbose
+              Say more of what is going on
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG=]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Example:
+      isoforge validate profiles/demo.toml --set appliance.version=1.2.0
+    ");
+    assert_snapshot!(project.run(&["build", "--help"]).stdout, @r"
+    Build the installer ISO and the provider image
+
+    Usage: isoforge build [OPTIONS] <PROFILE>
+
+    Arguments:
+      <PROFILE>
+              The infrastructure profile (TOML)
+
+    Options:
+          --set <KEY=VALUE>
+              Set a key of the profile, e.g. appliance.version=1.2.0; may be
+              repeated
+
+          --only <ONLY>
+              Build one of the two artifacts
+
+              Possible values:
+              - iso:      The installer ISO
+              - provider: The provider image
+
+      -o, --output <DIR>
+              Folder that holds the outputs; each build gets <name>-<version> in it
+              
+              [default: dist]
+
+          --cache-dir <DIR>
+              Store of blobs and slabs [default: isoforge in the user's cache
+              folder]
+              
+              [env: ISOFORGE_CACHE_DIR=[DIR]/cache]
+
+      -j, --jobs <N>
+              Threads that compress and pull [default: the machine's cores]
+              
+              [env: ISOFORGE_JOBS=]
+
+          --progress <PROGRESS>
+              How progress is shown on standard error
+
+              Possible values:
+              - auto:  Bars on a terminal, plain lines elsewhere
+              - plain: A line now and then, for logs
+              - json:  One JSON object a line
+              - none:  Nothing
+              
+              [env: ISOFORGE_PROGRESS=]
+              [default: auto]
+
+          --mirror <HOST=MIRROR>
+              Pull what comes from HOST from MIRROR instead; may be repeated
+
+      -q, --quiet
+              Only errors and warnings on standard error
+
+          --plain-http <HOST>
+              Talk to HOST without TLS; may be repeated
+
+      -v, --verbose
+              Say more of what is going on
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG=]
+
+          --force
+              Go on where an image can't boot or lacks what the profile asks
+
+          --format <FORMAT>
+              How the result is written to standard output
+
+              Possible values:
+              - text: For people
+              - json: For programs
+              
+              [default: text]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Examples:
+      isoforge build profiles/demo.toml
+      isoforge build profiles/byo-os.toml --only provider --output out
+      isoforge build profiles/management-appliance.toml --mirror
+      quay.io=127.0.0.1:[PORT]
+    ");
+    assert_snapshot!(project.run(&["inspect", "--help"]).stdout, @r"
+    Say what is in an ISO, a provider image or a build's output folder
+
+    Usage: isoforge inspect [OPTIONS] <PATH>
+
+    Arguments:
+      <PATH>
+              An ISO, an OCI layout or archive, or a build's output folder
+
+    Options:
+          --format <FORMAT>
+              How the result is written to standard output
+
+              Possible values:
+              - text: For people
+              - json: For programs
+              
+              [default: text]
+
+          --progress <PROGRESS>
+              How progress is shown on standard error
+
+              Possible values:
+              - auto:  Bars on a terminal, plain lines elsewhere
+              - plain: A line now and then, for logs
+              - json:  One JSON object a line
+              - none:  Nothing
+              
+              [env: ISOFORGE_PROGRESS=]
+              [default: auto]
+
+      -q, --quiet
+              Only errors and warnings on standard error
+
+      -v, --verbose
+              Say more of what is going on
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG=]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Example:
+      isoforge inspect dist/demo-1.0.0/demo-1.0.0-amd64.iso --format json
+    ");
+}
+
+#[test]
+fn help_fits_a_terminal_and_has_an_example() {
+    let project = Project::empty();
+    for verb in VERBS {
+        for flag in ["--help", "-h"] {
+            let outcome = project.run(&[verb, flag]);
+            outcome.assert_exit(0);
+            assert!(outcome.stdout.contains("Example"), "{verb} {flag}");
+            assert!(outcome.stdout.contains(&format!("\n  isoforge {verb} ")));
+            for line in outcome.stdout.lines() {
+                assert!(line.chars().count() <= 80, "{verb} {flag}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_version() {
+    let project = Project::empty();
+    let said = format!("isoforge {}\n", env!("CARGO_PKG_VERSION"));
+    for arguments in [["--version"].as_slice(), &["-V"]] {
+        let outcome = project.run(arguments);
+        outcome.assert_exit(0);
+        assert_eq!(outcome.stdout, said);
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_2_and_says_what_is_right() {
+    let project = Project::empty();
+    assert_snapshot!(project.run(&["bild"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: unrecognized subcommand 'bild'
+
+      tip: a similar subcommand exists: 'build'
+
+    Usage: isoforge [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(project.run(&["build"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the following required arguments were not provided:
+      <PROFILE>
+
+    Usage: isoforge build --cache-dir <DIR> <PROFILE>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(project.run(&["build", "x.toml", "--jobs", "0"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: invalid value '0' for '--jobs <N>': 0 is not in 1..=256
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(project.run(&["build", "x.toml", "--only", "usb"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: invalid value 'usb' for '--only <ONLY>'
+      [possible values: iso, provider]
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(project.run(&["build", "x.toml", "--quiet", "--verbose"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the argument '--quiet' cannot be used with '--verbose'
+
+    Usage: isoforge build --quiet --cache-dir <DIR> <PROFILE>
+
+    For more information, try '--help'.
+    ");
+    project.run(&[]).assert_exit(2);
+}
+
+#[test]
+fn a_profile_that_is_not_there() {
+    let project = Project::empty();
+    assert_snapshot!(project.run(&["validate", "x.toml"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: error: x.toml can't be read: there is no such file
+     --> x.toml
+
+    1 problem in the profile
+    ");
+    assert_snapshot!(project.run(&["build", "x.toml"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: error: x.toml can't be read: there is no such file
+     --> x.toml
+
+    1 problem in the profile
+    ");
+    assert!(project.outputs().is_empty());
+}

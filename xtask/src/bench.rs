@@ -1,0 +1,395 @@
+//! Measures beside foreign tools, in one run, as ratios. Each pair is run in
+//! turn several times, and the medians are compared, since machines are noisy.
+//!
+//! The input is the demo's own root file system; all files stay in the page
+//! cache. GNU time tells what other programs use.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::qemu::scratch;
+use crate::setup::{self, Need};
+use crate::{demo, sh};
+
+/// Pairs that are run of each comparison.
+const ROUNDS: usize = 3;
+
+/// What has to hold: see the README.
+const MAX_COLD_RATIO: f64 = 1.0;
+const MAX_REBUILD_RATIO: f64 = 0.2;
+const MAX_PEAK_MIB: f64 = 200.0;
+
+/// What one run used.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    seconds: f64,
+    bytes: u64,
+    peak_mib: f64,
+}
+
+/// The task.
+pub(crate) fn run() -> Result<()> {
+    setup::ensure(Need::Test)?;
+    let iso = demo::build()?;
+    let bench = Bench::prepare(&iso)?;
+    let mut failures = Vec::new();
+    println!("\nmedians of {ROUNDS} runs in turn; ratio = isoforge / the other");
+    let (ours, theirs) = bench.squashfs()?;
+    row("SquashFS", "mksquashfs", ours, theirs);
+    require(
+        &mut failures,
+        "SquashFS time",
+        ours.seconds / theirs.seconds,
+        MAX_COLD_RATIO,
+    );
+    let (ours, theirs) = bench.iso()?;
+    row("ISO with its SHA-256", "xorriso, sha256sum", ours, theirs);
+    let (cold, theirs) = bench.whole()?;
+    row(
+        "whole build, cold",
+        "mksquashfs, xorriso, sha256sum",
+        cold,
+        theirs,
+    );
+    require(
+        &mut failures,
+        "peak memory (MiB)",
+        cold.peak_mib,
+        MAX_PEAK_MIB,
+    );
+    let again = bench.rebuild()?;
+    row("changed cloud-config", "isoforge cold", again, cold);
+    require(
+        &mut failures,
+        "rebuild time",
+        again.seconds / cold.seconds,
+        MAX_REBUILD_RATIO,
+    );
+    ensure!(failures.is_empty(), "missed: {}", failures.join("; "));
+    Ok(())
+}
+
+fn require(failures: &mut Vec<String>, what: &str, value: f64, most: f64) {
+    if value > most {
+        failures.push(format!("{what} is {value:.2}, and may be {most:.2}"));
+    }
+}
+
+fn row(what: &str, other: &str, ours: Used, theirs: Used) {
+    println!(
+        "{what:<22} {:>7.2} s {:>9} peak {:>4.0} MiB | {other}: {:.2} s {} peak {:.0} MiB | time {:.2}, size {:.3}, memory {:.2}",
+        ours.seconds,
+        sh::mib(ours.bytes),
+        ours.peak_mib,
+        theirs.seconds,
+        sh::mib(theirs.bytes),
+        theirs.peak_mib,
+        ours.seconds / theirs.seconds,
+        ours.bytes as f64 / theirs.bytes as f64,
+        ours.peak_mib / theirs.peak_mib,
+    );
+}
+
+/// The inputs, and where results go.
+struct Bench {
+    folder: PathBuf,
+    /// The root file system as a tar archive.
+    tar: PathBuf,
+    threads: String,
+}
+
+impl Bench {
+    /// Takes the root file system and the boot files out of the demo's ISO.
+    fn prepare(iso: &Path) -> Result<Self> {
+        let folder = std::path::absolute(scratch("bench")?)?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(folder.join("boot"))?;
+        let this = Self {
+            tar: folder.join("root.tar"),
+            threads: std::thread::available_parallelism()?.to_string(),
+            folder,
+        };
+        for (from, to) in [
+            ("/rootfs.squashfs", "root.squashfs"),
+            ("/boot/kernel", "boot/kernel"),
+            ("/boot/initrd", "boot/initrd"),
+            ("/EFI/BOOT/bootx64.efi", "boot/shim.efi"),
+            ("/EFI/BOOT/grubx64.efi", "boot/grub.efi"),
+            ("/boot/eltorito.img", "boot/core.img"),
+        ] {
+            let mut extract = sh::command(["xorriso", "-osirrox", "on", "-indev"]);
+            extract.arg(iso).args(["-extract", from]);
+            sh::output(extract.arg(this.folder.join(to)))?;
+        }
+        // The first 512 bytes of the ISO are the MBR's boot code.
+        let mut mbr = vec![0; 512];
+        File::open(iso)?.read_exact(&mut mbr)?;
+        std::fs::write(this.folder.join("boot/boot_hybrid.img"), mbr)?;
+        this.make_tar()?;
+        sh::run(&mut sh::command([
+            "cargo", "bench", "--bench", "formats", "--no-run",
+        ]))?;
+        Ok(this)
+    }
+
+    /// The SquashFS as tar, with all that both sides have to keep.
+    fn make_tar(&self) -> Result<()> {
+        let root = self.folder.join("root");
+        let mut unpack = sh::command(["unsquashfs", "-no-progress", "-quiet", "-dest"]);
+        sh::output(unpack.arg(&root).arg(self.folder.join("root.squashfs")))?;
+        let mut pack = sh::command([
+            "tar",
+            "--create",
+            "--format=posix",
+            "--sort=name",
+            "--xattrs",
+        ]);
+        pack.arg("--file")
+            .arg(&self.tar)
+            .arg("--directory")
+            .arg(&root);
+        sh::output(pack.arg("."))?;
+        std::fs::remove_dir_all(root)?;
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn squashfs(&self) -> Result<(Used, Used)> {
+        let out = self.path("ours.squashfs");
+        let other = self.path("theirs.squashfs");
+        medians(
+            || {
+                let mut command = formats("squashfs");
+                self_measured(command.arg(&self.tar).arg(&out).arg(&self.threads))
+            },
+            || self.mksquashfs(&other),
+        )
+    }
+
+    fn mksquashfs(&self, out: &Path) -> Result<Used> {
+        let mut command = sh::command(["mksquashfs", "-"]);
+        command.arg(out).args(["-tar", "-comp", "zstd"]);
+        command.args(["-Xcompression-level", "9", "-b", "256K"]);
+        command.args(["-noappend", "-no-progress", "-quiet"]);
+        command.stdin(File::open(&self.tar)?);
+        timed(&command, Some(File::open(&self.tar)?), out)
+    }
+
+    fn iso(&self) -> Result<(Used, Used)> {
+        let root = self.path("theirs.squashfs");
+        let ours = self.path("ours.iso");
+        let theirs = self.path("theirs.iso");
+        medians(
+            || {
+                let mut command = formats("iso");
+                self_measured(command.arg(&root).arg(self.path("boot")).arg(&ours))
+            },
+            || self.xorriso(&root, &theirs),
+        )
+    }
+
+    /// An ISO of the same files that boots under BIOS and UEFI, and its digest.
+    fn xorriso(&self, root: &Path, out: &Path) -> Result<Used> {
+        let boot = self.path("boot");
+        let esp = self.path("esp.img");
+        if !esp.exists() {
+            sh::output(sh::command(["mkfs.fat", "-C"]).arg(&esp).arg("8192"))?;
+        }
+        if out.exists() {
+            std::fs::remove_file(out)?;
+        }
+        let mut command = sh::command(["xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3"]);
+        command
+            .args(["-V", "COS_LIVE", "-R", "-J", "-graft-points", "-o"])
+            .arg(out);
+        command.args([
+            "-b",
+            "boot/eltorito.img",
+            "-no-emul-boot",
+            "-boot-load-size",
+            "4",
+        ]);
+        command.args(["-boot-info-table", "--grub2-boot-info", "--grub2-mbr"]);
+        command.arg(boot.join("boot_hybrid.img"));
+        command.args(["-append_partition", "2", "0xef"]).arg(&esp);
+        command.args([
+            "-eltorito-alt-boot",
+            "-e",
+            "--interval:appended_partition_2:all::",
+        ]);
+        command.args(["-no-emul-boot", "-appended_part_as_gpt"]);
+        for (name, path) in [
+            ("rootfs.squashfs", root.to_owned()),
+            ("boot/kernel", boot.join("kernel")),
+            ("boot/initrd", boot.join("initrd")),
+            ("boot/eltorito.img", boot.join("core.img")),
+        ] {
+            command.arg(format!("{name}={}", path.display()));
+        }
+        let written = timed(&command, None, out)?;
+        let hashed = timed(sh::command(["sha256sum"]).arg(out), None, out)?;
+        Ok(Used {
+            seconds: written.seconds + hashed.seconds,
+            ..written
+        })
+    }
+
+    /// Everything from the archive to an ISO, from an empty store.
+    fn whole(&self) -> Result<(Used, Used)> {
+        let profile = self.path("profile.toml");
+        std::fs::write(&profile, PROFILE)?;
+        std::fs::create_dir_all(self.path("kubernetes/usr/lib/kubernetes"))?;
+        std::fs::write(self.path("kubernetes/usr/lib/kubernetes/version"), "1\n")?;
+        medians(
+            || {
+                let store = self.path("store");
+                if store.exists() {
+                    std::fs::remove_dir_all(&store)?;
+                }
+                self.build(&profile, None)
+            },
+            || {
+                let root = self.path("whole.squashfs");
+                let first = self.mksquashfs(&root)?;
+                let second = self.xorriso(&root, &self.path("whole.iso"))?;
+                Ok(Used {
+                    seconds: first.seconds + second.seconds,
+                    bytes: second.bytes,
+                    peak_mib: first.peak_mib.max(second.peak_mib),
+                })
+            },
+        )
+    }
+
+    /// The same again after a change of the cloud-config.
+    fn rebuild(&self) -> Result<Used> {
+        let mut runs = Vec::new();
+        for round in 0..ROUNDS {
+            let change = format!("vars.hostname=changed-{round}");
+            runs.push(self.build(&self.path("profile.toml"), Some(&change))?);
+        }
+        median(runs)
+    }
+
+    fn build(&self, profile: &Path, set: Option<&str>) -> Result<Used> {
+        let mut command = Command::new(std::path::absolute(sh::isoforge())?);
+        command.arg("build").arg(profile);
+        command.args(["--only", "iso", "--quiet", "--cache-dir"]);
+        command
+            .arg(self.path("store"))
+            .arg("--output")
+            .arg(self.path("dist"));
+        if let Some(set) = set {
+            command.args(["--set", set]);
+        }
+        timed(&command, None, &self.path("dist/bench-1/bench-1.iso"))
+    }
+}
+
+/// A profile over the archive beside it.
+const PROFILE: &str = r#"schema = 1
+
+[appliance]
+name = "bench"
+version = "1"
+arch = ["amd64"]
+
+[os]
+flavor = "appliance"
+distribution = "debian"
+version = "13"
+rootfs = "root.tar"
+
+[kubernetes]
+distribution = "none"
+version = "1.0.0"
+
+[[kubernetes.layers]]
+folder = "kubernetes"
+
+[provider]
+repository = "registry.example/bench"
+"#;
+
+/// The program in `benches/formats.rs`, doing `what`.
+fn formats(what: &str) -> Command {
+    sh::command([
+        "cargo", "bench", "--quiet", "--bench", "formats", "--", what,
+    ])
+}
+
+/// Runs a program that prints seconds, bytes and KiB.
+fn self_measured(command: &mut Command) -> Result<Used> {
+    let text = sh::output(command)?;
+    let mut words = text.split_whitespace();
+    let mut next = || words.next().context("the bench printed too little");
+    Ok(Used {
+        seconds: next()?.parse()?,
+        bytes: next()?.parse()?,
+        peak_mib: next()?.parse::<f64>()? / 1024.0,
+    })
+}
+
+/// Runs a program under GNU time; `out` is what it writes.
+fn timed(command: &Command, stdin: Option<File>, out: &Path) -> Result<Used> {
+    let report = scratch("bench")?.join("time.txt");
+    let mut timed = sh::command(["/usr/bin/time", "--format=%e %M", "--output"]);
+    timed.arg(&report).arg("--");
+    timed.arg(command.get_program()).args(command.get_args());
+    let input = stdin.map_or_else(Stdio::null, Stdio::from);
+    let done = timed
+        .stdin(input)
+        .output()
+        .with_context(|| format!("can't start {}", sh::show(&timed)))?;
+    if !done.status.success() {
+        bail!(
+            "{} failed: {}\n{}",
+            sh::show(command),
+            done.status,
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+    let text = std::fs::read_to_string(&report)?;
+    let (seconds, kib) = text
+        .trim()
+        .split_once(' ')
+        .with_context(|| format!("time said {text:?}"))?;
+    Ok(Used {
+        seconds: seconds.parse()?,
+        bytes: std::fs::metadata(out)?.len(),
+        peak_mib: kib.parse::<f64>()? / 1024.0,
+    })
+}
+
+/// Runs both in turn and gives the median of each.
+fn medians(
+    mut ours: impl FnMut() -> Result<Used>,
+    mut theirs: impl FnMut() -> Result<Used>,
+) -> Result<(Used, Used)> {
+    let mut runs = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        runs.0.push(ours()?);
+        runs.1.push(theirs()?);
+    }
+    Ok((median(runs.0)?, median(runs.1)?))
+}
+
+/// The run of middle duration, with the largest peak of all.
+fn median(mut runs: Vec<Used>) -> Result<Used> {
+    let peak_mib = runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max);
+    runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    let middle = runs.get(runs.len() / 2).context("no runs")?;
+    Ok(Used {
+        peak_mib,
+        ..*middle
+    })
+}

@@ -1,0 +1,50 @@
+//! Documents that the program's own definitions give.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::sh;
+
+/// Arguments of the task.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Write nothing; fail where a document is not up to date
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+const DOCUMENTS: [(&str, &str); 2] = [("profile", "docs/profile.md"), ("cli", "docs/cli.md")];
+
+/// The task.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut stale = Vec::new();
+    for (name, path) in DOCUMENTS {
+        let words = [
+            "cargo",
+            "run",
+            "--quiet",
+            "--release",
+            "--example",
+            "reference",
+            "--",
+            name,
+        ];
+        let text = sh::output(&mut sh::command(words))?;
+        if std::fs::read_to_string(Path::new(path)).is_ok_and(|old| old == text) {
+            println!("{path} is up to date");
+        } else if args.check {
+            stale.push(path);
+        } else {
+            std::fs::write(path, text)?;
+            println!("{path} written");
+        }
+    }
+    if !stale.is_empty() {
+        bail!(
+            "not up to date: {}; run cargo xtask generate",
+            stale.join(", ")
+        );
+    }
+    Ok(())
+}
