@@ -192,7 +192,7 @@ fn every_verbs_help() {
               - provider: The provider image
 
       -o, --output <DIR>
-              Folder that holds the outputs; each build gets <name>-<version> in it
+              Folder for the outputs, in which each build gets NAME-VERSION
               
               [default: dist]
 
@@ -311,7 +311,7 @@ fn every_verbs_help() {
               Print version
 
     Example:
-      isoforge inspect dist/demo-1.0.0/demo-1.0.0-amd64.iso --format json
+      isoforge inspect dist/demo-1.0.0/demo-1.0.0.iso --format json
     ");
 }
 

@@ -104,6 +104,20 @@ fn an_iso() {
                 ]
               }
             ],
+            "files": [
+              {
+                "role": "overlay",
+                "name": "overlays/base",
+                "digest": "sha256:[DIGEST]",
+                "size": 6144
+              },
+              {
+                "role": "overlay",
+                "name": "templates/cloud-config.yaml.tera",
+                "digest": "sha256:[DIGEST]",
+                "size": 3989
+              }
+            ],
             "layers": [
               {
                 "digest": "sha256:[DIGEST]",
@@ -369,6 +383,20 @@ fn an_output_folder() {
                 "layers": [
                   "sha256:[DIGEST]"
                 ]
+              }
+            ],
+            "files": [
+              {
+                "role": "overlay",
+                "name": "overlays/base",
+                "digest": "sha256:[DIGEST]",
+                "size": 6144
+              },
+              {
+                "role": "overlay",
+                "name": "templates/cloud-config.yaml.tera",
+                "digest": "sha256:[DIGEST]",
+                "size": 3989
               }
             ],
             "layers": [
