@@ -24,6 +24,7 @@ fn init_writes_a_project_that_is_valid() {
     overlays/iso/README.txt.tera
     profile.toml
     templates/cloud-config.yaml.tera
+    templates/grub/menu.cfg.tera
     templates/issue.tera
     ");
     assert_snapshot!(project.run(&["validate", "mine/profile.toml"]).all(), @r"
