@@ -35,18 +35,25 @@ pub struct Global {
         global = true,
         value_enum,
         default_value = "auto",
-        env = "ISOFORGE_PROGRESS"
+        env = "ISOFORGE_PROGRESS",
+        hide_env_values = true
     )]
     pub progress: ProgressMode,
     /// Only errors and warnings on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more of what is going on
+    /// Also say each piece of work when it is done
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// Settings file [default: isoforge/isoforge.toml in the user's
     /// configuration folder]
-    #[arg(long, global = true, value_name = "FILE", env = "ISOFORGE_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ISOFORGE_CONFIG",
+        hide_env_values = true
+    )]
     pub config: Option<PathBuf>,
 }
 
@@ -134,7 +141,7 @@ pub enum Only {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  isoforge build profiles/demo.toml\n  \
                   isoforge build profiles/byo-os.toml --only provider --output out\n  \
-                  isoforge build profiles/management-appliance.toml --mirror quay.io=127.0.0.1:5000")]
+                  isoforge build profiles/minimal.toml --mirror quay.io=127.0.0.1:5000")]
 pub struct Build {
     /// Profile and overrides.
     #[command(flatten)]
@@ -146,10 +153,15 @@ pub struct Build {
     #[arg(short, long, value_name = "DIR", default_value = "dist")]
     pub output: PathBuf,
     /// Store of blobs and slabs [default: isoforge in the user's cache folder]
-    #[arg(long, value_name = "DIR", env = "ISOFORGE_CACHE_DIR")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "ISOFORGE_CACHE_DIR",
+        hide_env_values = true
+    )]
     pub cache_dir: Option<PathBuf>,
     /// Threads that compress and pull [default: the machine's cores]
-    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Pull what comes from HOST from MIRROR instead; may be repeated
     #[arg(long, value_name = "HOST=MIRROR")]

@@ -30,6 +30,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::boot::loader::Error,
             crate::boot::menu::Error,
             crate::cli::cmd::init::Error,
+            crate::cli::cmd::inspect::Unsound,
             crate::cli::settings::Error,
             crate::formats::squashfs::Error,
             crate::inspect::Error,
@@ -59,6 +60,9 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
     })
 }
 
+/// What every error begins with.
+const ERROR: &str = "error: ";
+
 /// Describes an error. One that no module knows is a defect of isoforge,
 /// except for bare input/output errors.
 pub(crate) fn diagnose(error: &anyhow::Error) -> Diagnosis {
@@ -77,11 +81,15 @@ pub(crate) fn diagnose(error: &anyhow::Error) -> Diagnosis {
     let mut last = String::new();
     for (depth, cause) in error.chain().enumerate() {
         let message = cause.to_string();
-        if message == last {
+        // A message that quotes its cause has said it.
+        if last.ends_with(&message) {
             continue;
         }
         if depth == 0 {
-            text.push_str("error: ");
+            // Problems of a profile say it of each.
+            if !message.starts_with(ERROR) {
+                text.push_str(ERROR);
+            }
         } else {
             text.push_str("\n  caused by: ");
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::cli::args::ProgressMode;
+use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
 use crate::progress::{Progress, Reporter, TaskId};
 
@@ -40,22 +40,25 @@ pub fn line(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Chooses the reporter for a mode.
+/// Chooses the reporter that the options ask for.
 #[must_use]
-pub fn progress(mode: ProgressMode, quiet: bool) -> Progress {
-    if quiet {
+pub fn progress(options: &Global) -> Progress {
+    if options.quiet {
         return Progress::new(Arc::new(Lines::new(Verbosity::WarningsOnly)));
     }
     let terminal = io::stderr().is_terminal()
         && env::get_os("CI").is_none()
         && env::get("TERM").is_none_or(|term| term != "dumb");
-    match mode {
+    let verbosity = if options.verbose {
+        Verbosity::EveryTask
+    } else {
+        Verbosity::Default
+    };
+    match options.progress {
         ProgressMode::None => Progress::new(Arc::new(Lines::new(Verbosity::WarningsOnly))),
         ProgressMode::Json => Progress::new(Arc::new(JsonLines::default())),
-        ProgressMode::Auto if terminal => Progress::new(Arc::new(Bars::default())),
-        ProgressMode::Auto | ProgressMode::Plain => {
-            Progress::new(Arc::new(Lines::new(Verbosity::All)))
-        }
+        ProgressMode::Auto if terminal => Progress::new(Arc::new(Bars::new(verbosity))),
+        ProgressMode::Auto | ProgressMode::Plain => Progress::new(Arc::new(Lines::new(verbosity))),
     }
 }
 
@@ -101,10 +104,13 @@ impl Running {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verbosity {
-    All,
     WarningsOnly,
+    /// Stages, notes, and tasks that take long.
+    Default,
+    /// Every task's end too.
+    EveryTask,
 }
 
 /// Plain lines, for logs.
@@ -123,7 +129,7 @@ impl Lines {
     }
 
     fn say(&self, text: &str) {
-        if self.verbosity == Verbosity::All {
+        if self.verbosity >= Verbosity::Default {
             line(text);
         }
     }
@@ -147,7 +153,7 @@ impl Reporter for Lines {
 
     fn finish(&self, id: TaskId) {
         if let Some(task) = lock(&self.tasks).remove(&id)
-            && task.started.elapsed() >= PLAIN_INTERVAL
+            && (task.started.elapsed() >= PLAIN_INTERVAL || self.verbosity == Verbosity::EveryTask)
         {
             self.say(&format!("  {}", task.describe()));
         }
@@ -222,13 +228,22 @@ impl Reporter for JsonLines {
 }
 
 /// Bars on a terminal.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bars {
+    verbosity: Verbosity,
     all: MultiProgress,
     bars: Mutex<BTreeMap<TaskId, ProgressBar>>,
 }
 
 impl Bars {
+    fn new(verbosity: Verbosity) -> Self {
+        Self {
+            verbosity,
+            all: MultiProgress::default(),
+            bars: Mutex::default(),
+        }
+    }
+
     fn say(&self, text: &str) {
         if self.all.println(text).is_err() {
             line(text);
@@ -264,6 +279,13 @@ impl Reporter for Bars {
     fn finish(&self, id: TaskId) {
         if let Some(bar) = lock(&self.bars).remove(&id) {
             bar.finish_and_clear();
+            if self.verbosity == Verbosity::EveryTask {
+                self.say(&format!(
+                    "  {}: {}",
+                    bar.message(),
+                    HumanBytes(bar.position())
+                ));
+            }
         }
     }
 

@@ -96,7 +96,10 @@ impl Diagnose for Error {
                 "name an .iso file, a directory with an 'oci-layout', an OCI archive, or dist/<name>-<version>"
                     .into(),
             ),
-            _ => None,
+            Self::Iso { .. } | Self::Document { .. } => {
+                Some("it is damaged or incomplete; copy it or build it again".into())
+            }
+            Self::Io { .. } => None,
         }
     }
 }

@@ -77,6 +77,8 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
     for warning in check::check(loaded, request.profile_path, request.env)? {
         progress.warn(warning);
     }
+    let registries = convert::registry(loaded, &request.settings);
+    registries.check()?;
     let mut output = OutputDir::prepare(
         request.output,
         &profile.appliance.name,
@@ -85,7 +87,7 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
     let build = Build {
         request,
         store: Store::open(&request.settings.cache_dir)?,
-        client: Client::new(convert::registry(loaded, &request.settings)),
+        client: Client::new(registries),
         renderer: Renderer::new(loaded, request.profile_path, request.env)?,
         squashfs: convert::squashfs(profile),
         limits: convert::limits(profile),

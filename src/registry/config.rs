@@ -136,6 +136,22 @@ impl Endpoint {
 }
 
 impl RegistryConfig {
+    /// Whether every mirror can be understood, those too that nothing is asked
+    /// of.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first that can't.
+    pub fn check(&self) -> Result<(), Error> {
+        for mirror in self
+            .hosts
+            .values()
+            .filter_map(|host| host.mirror.as_deref())
+        {
+            mirrored(mirror, "repository")?;
+        }
+        Ok(())
+    }
+
     /// Where the repository of `reference` is asked for: its registry, or the
     /// mirror set for it.
     pub(super) fn endpoint(&self, reference: &Reference) -> Result<Endpoint, Error> {
@@ -148,7 +164,7 @@ impl RegistryConfig {
                 reference.registry().to_owned(),
                 reference.repository().to_owned(),
             ),
-            Some(mirror) => mirrored(mirror, reference)?,
+            Some(mirror) => mirrored(mirror, reference.repository())?,
         };
         let plain_http = self
             .hosts
@@ -169,8 +185,8 @@ impl RegistryConfig {
     }
 }
 
-/// Host and repository of `reference` at a mirror `host[:port][/prefix]`.
-fn mirrored(mirror: &str, reference: &Reference) -> Result<(String, String), Error> {
+/// Host and repository of `repository` at a mirror `host[:port][/prefix]`.
+fn mirrored(mirror: &str, repository: &str) -> Result<(String, String), Error> {
     let wrong = || Error::Setting {
         setting: url::ShownUrl::of(mirror).to_string(),
         wanted: "a mirror of the form host[:port][/prefix], without http:// and without credentials",
@@ -181,9 +197,9 @@ fn mirrored(mirror: &str, reference: &Reference) -> Result<(String, String), Err
     let trimmed = mirror.trim_end_matches('/');
     let (host, prefix) = trimmed.split_once('/').unwrap_or((trimmed, ""));
     let repository = if prefix.is_empty() {
-        reference.repository().to_owned()
+        repository.to_owned()
     } else {
-        format!("{prefix}/{}", reference.repository())
+        format!("{prefix}/{repository}")
     };
     // A host without dot and port would be read as a folder of Docker Hub.
     let host_and_port = if host.contains(['.', ':']) || host == "localhost" {

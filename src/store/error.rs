@@ -79,6 +79,9 @@ impl Diagnose for Error {
             Self::Io(error) if is_full(error) => {
                 Some("free disk space, or put the store on another file system".into())
             }
+            Self::Io(error) if is_in_the_way(error) => {
+                Some("name another folder with --cache-dir, or correct its owner and mode".into())
+            }
             Self::Version { .. } => {
                 Some("use the newer isoforge, or a store in another place".into())
             }
@@ -90,6 +93,17 @@ impl Diagnose for Error {
             _ => None,
         }
     }
+}
+
+/// Whether the store's place is not one that can be written to.
+fn is_in_the_way(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AlreadyExists
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 fn is_full(error: &io::Error) -> bool {

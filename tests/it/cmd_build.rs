@@ -16,8 +16,8 @@ fn the_summary_names_folder_files_and_components() {
       debian  13
       pxk-e   1.32.3
     dist/tiny-1.0.0
-           10.1 MiB  [SHORT]  tiny-1.0.0.iso
-           16.0 KiB  [SHORT]  tiny-1.0.0-provider.oci.tar
+     [SIZE]  [SHORT]  tiny-1.0.0.iso
+     [SIZE]  [SHORT]  tiny-1.0.0-provider.oci.tar
       provider image registry.example/edge/tiny:pxk-e-1.32.3-1.0.0
     time stamp 1714557600 (newest image configuration)
     --- stderr
@@ -99,9 +99,9 @@ fn two_architectures_give_two_isos_and_one_provider_archive() {
       debian  13
       pxk-e   1.32.3
     dist/tiny-1.0.0
-           10.1 MiB  [SHORT]  tiny-1.0.0-amd64.iso
-           10.1 MiB  [SHORT]  tiny-1.0.0-arm64.iso
-           25.0 KiB  [SHORT]  tiny-1.0.0-provider.oci.tar
+     [SIZE]  [SHORT]  tiny-1.0.0-amd64.iso
+     [SIZE]  [SHORT]  tiny-1.0.0-arm64.iso
+     [SIZE]  [SHORT]  tiny-1.0.0-provider.oci.tar
       provider image registry.example/edge/tiny:pxk-e-1.32.3-1.0.0
     time stamp 1714557600 (newest image configuration)
     ");
@@ -158,6 +158,21 @@ fn progress_plain_says_stages() {
     Building the system with Kubernetes 1.32.3 for amd64
     Building the provider image
     ");
+}
+
+#[test]
+fn verbose_says_every_piece_of_work() {
+    let project = Project::bootable();
+    let outcome = project.run(&["build", "profile.toml", "--verbose", "--jobs", "1"]);
+    outcome.assert_exit(0);
+    for work in [
+        "compress OS",
+        "compress overlay overlays/base",
+        "write tiny-1.0.0-provider",
+    ] {
+        let line = format!("\n  {work}");
+        assert!(outcome.stderr.contains(&line), "{work}: {}", outcome.stderr);
+    }
 }
 
 #[test]

@@ -34,20 +34,20 @@ fn the_programs_help() {
               - json:  One JSON object a line
               - none:  Nothing
               
-              [env: ISOFORGE_PROGRESS=]
+              [env: ISOFORGE_PROGRESS]
               [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Say more of what is going on
+              Also say each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
               configuration folder]
               
-              [env: ISOFORGE_CONFIG=]
+              [env: ISOFORGE_CONFIG]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -90,20 +90,20 @@ fn every_verbs_help() {
               - json:  One JSON object a line
               - none:  Nothing
               
-              [env: ISOFORGE_PROGRESS=]
+              [env: ISOFORGE_PROGRESS]
               [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Say more of what is going on
+              Also say each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
               configuration folder]
               
-              [env: ISOFORGE_CONFIG=]
+              [env: ISOFORGE_CONFIG]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -146,20 +146,20 @@ fn every_verbs_help() {
               - json:  One JSON object a line
               - none:  Nothing
               
-              [env: ISOFORGE_PROGRESS=]
+              [env: ISOFORGE_PROGRESS]
               [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Say more of what is going on
+              Also say each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
               configuration folder]
               
-              [env: ISOFORGE_CONFIG=]
+              [env: ISOFORGE_CONFIG]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -200,12 +200,12 @@ fn every_verbs_help() {
               Store of blobs and slabs [default: isoforge in the user's cache
               folder]
               
-              [env: ISOFORGE_CACHE_DIR=[DIR]/cache]
+              [env: ISOFORGE_CACHE_DIR]
 
       -j, --jobs <N>
               Threads that compress and pull [default: the machine's cores]
               
-              [env: ISOFORGE_JOBS=]
+              [env: ISOFORGE_JOBS]
 
           --progress <PROGRESS>
               How progress is shown on standard error
@@ -216,7 +216,7 @@ fn every_verbs_help() {
               - json:  One JSON object a line
               - none:  Nothing
               
-              [env: ISOFORGE_PROGRESS=]
+              [env: ISOFORGE_PROGRESS]
               [default: auto]
 
           --mirror <HOST=MIRROR>
@@ -229,13 +229,13 @@ fn every_verbs_help() {
               Talk to HOST without TLS; may be repeated
 
       -v, --verbose
-              Say more of what is going on
+              Also say each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
               configuration folder]
               
-              [env: ISOFORGE_CONFIG=]
+              [env: ISOFORGE_CONFIG]
 
           --force
               Go on where an image can't boot or lacks what the profile asks
@@ -258,8 +258,7 @@ fn every_verbs_help() {
     Examples:
       isoforge build profiles/demo.toml
       isoforge build profiles/byo-os.toml --only provider --output out
-      isoforge build profiles/management-appliance.toml --mirror
-      quay.io=127.0.0.1:[PORT]
+      isoforge build profiles/minimal.toml --mirror quay.io=127.0.0.1:[PORT]
     ");
     assert_snapshot!(project.run(&["inspect", "--help"]).stdout, @r"
     Say what is in an ISO, a provider image or a build's output folder
@@ -289,20 +288,20 @@ fn every_verbs_help() {
               - json:  One JSON object a line
               - none:  Nothing
               
-              [env: ISOFORGE_PROGRESS=]
+              [env: ISOFORGE_PROGRESS]
               [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Say more of what is going on
+              Also say each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
               configuration folder]
               
-              [env: ISOFORGE_CONFIG=]
+              [env: ISOFORGE_CONFIG]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -405,7 +404,7 @@ fn a_profile_that_is_not_there() {
     exit 2
     --- stdout
     --- stderr
-    error: error: x.toml can't be read: there is no such file
+    error: x.toml can't be read: there is no such file
      --> x.toml
 
     1 problem in the profile
@@ -414,7 +413,7 @@ fn a_profile_that_is_not_there() {
     exit 2
     --- stdout
     --- stderr
-    error: error: x.toml can't be read: there is no such file
+    error: x.toml can't be read: there is no such file
      --> x.toml
 
     1 problem in the profile

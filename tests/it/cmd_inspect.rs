@@ -26,16 +26,16 @@ fn an_iso() {
     exit 0
     --- stdout
     ISO image    COS_LIVE
-    size         10.0 MiB (10588160 B)
+    size [SIZE] ( [SIZE])
     names        ISO 9660, Rock Ridge, Joliet
-    boot         BIOS, at byte 9437184
-    boot         UEFI, at byte 1048576
+    boot         BIOS, at byte [N]
+    boot         UEFI, at byte [N]
     appliance    tiny 1.0.0
     for          amd64
     made by      isoforge [VERSION]
     time         2024-05-01T10:00:00Z (newest image configuration)
     profile      sha256:[DIGEST]
-    root         4.0 KiB (4096 B)
+    root [SIZE] ( [SIZE])
                  sha256:[DIGEST]
 
     components
@@ -47,31 +47,32 @@ fn an_iso() {
     ");
     assert_snapshot!(json(&project, ISO), @r#"
     {
+      "schema": 1,
       "kind": "iso",
       "volume_id": "COS_LIVE",
       "created": "2024050110000000",
-      "size": 10588160,
+      "size": [N],
       "joliet": true,
       "rock_ridge": true,
       "boot": [
         {
           "platform": "BIOS",
           "bootable": true,
-          "offset": 9437184,
-          "sectors": 4
+          "offset": [N],
+          "sectors": [N]
         },
         {
           "platform": "UEFI",
           "bootable": true,
-          "offset": 1048576,
-          "sectors": 16384
+          "offset": [N],
+          "sectors": [N]
         }
       ],
       "manifest": {
         "schema": 1,
         "tool": {
           "name": "isoforge",
-          "version": "0.1.0"
+          "version": "[VERSION]"
         },
         "appliance": {
           "name": "tiny",
@@ -121,32 +122,32 @@ fn an_iso() {
             "layers": [
               {
                 "digest": "sha256:[DIGEST]",
-                "size": 2807,
+                "size": [N],
                 "compression": "gzip",
                 "diff_id": "sha256:[DIGEST]"
               },
               {
                 "digest": "sha256:[DIGEST]",
-                "size": 155,
+                "size": [N],
                 "compression": "gzip",
                 "diff_id": "sha256:[DIGEST]"
               },
               {
                 "digest": "sha256:[DIGEST]",
-                "size": 3072,
+                "size": [N],
                 "compression": "plain",
                 "diff_id": "sha256:[DIGEST]"
               },
               {
                 "digest": "sha256:[DIGEST]",
-                "size": 6144,
+                "size": [N],
                 "compression": "plain",
                 "diff_id": "sha256:[DIGEST]"
               }
             ],
             "squashfs": {
               "digest": "sha256:[DIGEST]",
-              "size": 4096,
+              "size": [N],
               "compression": "zstd:9",
               "block_size": 262144,
               "epoch": 1714557600
@@ -169,7 +170,7 @@ fn an_iso() {
         }
       },
       "squashfs": {
-        "size": 4096,
+        "size": [N],
         "digest": "sha256:[DIGEST]",
         "sound": true
       },
@@ -188,7 +189,7 @@ fn an_iso() {
         }
       ],
       "content": [],
-      "content_bytes": 0,
+      "content_bytes": [N],
       "problems": []
     }
     "#);
@@ -201,17 +202,17 @@ fn a_provider_archive() {
     exit 0
     --- stdout
     OCI images   1
-    blobs        7, 7.4 KiB (7663 B)
+    blobs        7, [SIZE] ( [SIZE])
 
     pxk-e-1.32.3-1.0.0
       sha256:[DIGEST]
       linux/amd64
         manifest sha256:[DIGEST]
         created  2024-05-01T10:00:00Z
-        layer    sha256:[DIGEST] gzip 2.7 KiB (2807 B)
-        layer    sha256:[DIGEST] gzip 155 B
-        layer    sha256:[DIGEST] gzip 281 B
-        layer    sha256:[DIGEST] gzip 555 B
+        layer    sha256:[DIGEST] gzip [SIZE] ( [SIZE])
+        layer    sha256:[DIGEST] gzip [SIZE]
+        layer    sha256:[DIGEST] gzip [SIZE]
+        layer    sha256:[DIGEST] gzip [SIZE]
         labels
           io.isoforge.kubernetes.distribution = pxk-e
           io.isoforge.kubernetes.version = 1.32.3
@@ -221,8 +222,8 @@ fn a_provider_archive() {
           io.isoforge.squashfs.compression = zstd:9
           io.isoforge.squashfs.digest = sha256:[DIGEST]
           io.isoforge.squashfs.epoch = 1714557600
-          io.isoforge.squashfs.size = 4096
-          io.isoforge.version = 0.1.0
+          io.isoforge.squashfs.size = [N]
+          io.isoforge.version = [VERSION]
           org.opencontainers.image.base.digest = sha256:[DIGEST]
           org.opencontainers.image.created = 2024-05-01T10:00:00Z
           org.opencontainers.image.description = debian 13 with pxk-e 1.32.3
@@ -234,6 +235,7 @@ fn a_provider_archive() {
     ");
     assert_snapshot!(json(&project, PROVIDER), @r#"
     {
+      "schema": 1,
       "kind": "image",
       "images": [
         {
@@ -244,7 +246,7 @@ fn a_provider_archive() {
             "io.isoforge.kubernetes.version": "1.32.3",
             "io.isoforge.os.distribution": "debian",
             "io.isoforge.os.version": "13",
-            "io.isoforge.version": "0.1.0",
+            "io.isoforge.version": "[VERSION]",
             "org.opencontainers.image.created": "2024-05-01T10:00:00Z",
             "org.opencontainers.image.description": "debian 13 with pxk-e 1.32.3",
             "org.opencontainers.image.title": "tiny",
@@ -259,22 +261,22 @@ fn a_provider_archive() {
                 {
                   "media_type": "application/vnd.oci.image.layer.v1.tar+gzip",
                   "digest": "sha256:[DIGEST]",
-                  "size": 2807
+                  "size": [N]
                 },
                 {
                   "media_type": "application/vnd.oci.image.layer.v1.tar+gzip",
                   "digest": "sha256:[DIGEST]",
-                  "size": 155
+                  "size": [N]
                 },
                 {
                   "media_type": "application/vnd.oci.image.layer.v1.tar+gzip",
                   "digest": "sha256:[DIGEST]",
-                  "size": 281
+                  "size": [N]
                 },
                 {
                   "media_type": "application/vnd.oci.image.layer.v1.tar+gzip",
                   "digest": "sha256:[DIGEST]",
-                  "size": 555
+                  "size": [N]
                 }
               ],
               "labels": {
@@ -286,8 +288,8 @@ fn a_provider_archive() {
                 "io.isoforge.squashfs.compression": "zstd:9",
                 "io.isoforge.squashfs.digest": "sha256:[DIGEST]",
                 "io.isoforge.squashfs.epoch": "1714557600",
-                "io.isoforge.squashfs.size": "4096",
-                "io.isoforge.version": "0.1.0",
+                "io.isoforge.squashfs.size": "[N]",
+                "io.isoforge.version": "[VERSION]",
                 "org.opencontainers.image.base.digest": "sha256:[DIGEST]",
                 "org.opencontainers.image.created": "2024-05-01T10:00:00Z",
                 "org.opencontainers.image.description": "debian 13 with pxk-e 1.32.3",
@@ -303,8 +305,8 @@ fn a_provider_archive() {
                 "io.isoforge.squashfs.compression": "zstd:9",
                 "io.isoforge.squashfs.digest": "sha256:[DIGEST]",
                 "io.isoforge.squashfs.epoch": "1714557600",
-                "io.isoforge.squashfs.size": "4096",
-                "io.isoforge.version": "0.1.0",
+                "io.isoforge.squashfs.size": "[N]",
+                "io.isoforge.version": "[VERSION]",
                 "org.opencontainers.image.base.digest": "sha256:[DIGEST]",
                 "org.opencontainers.image.created": "2024-05-01T10:00:00Z",
                 "org.opencontainers.image.description": "debian 13 with pxk-e 1.32.3",
@@ -316,7 +318,7 @@ fn a_provider_archive() {
         }
       ],
       "blobs": 7,
-      "bytes": 7663,
+      "bytes": [N],
       "problems": []
     }
     "#);
@@ -339,20 +341,21 @@ fn an_output_folder() {
       kubernetes  pxk-e   1.32.3  profile
 
     outputs
-      ok     tiny-1.0.0-provider.oci.tar  16.0 KiB (16384 B)
-      ok     tiny-1.0.0.iso  10.0 MiB (10588160 B)
+      ok     tiny-1.0.0-provider.oci.tar [SIZE] ( [SIZE])
+      ok     tiny-1.0.0.iso [SIZE] ( [SIZE])
 
     all digests hold
     --- stderr
     ");
     assert_snapshot!(json(&project, "dist/tiny-1.0.0"), @r#"
     {
+      "schema": 1,
       "kind": "dist",
       "manifest": {
         "schema": 1,
         "tool": {
           "name": "isoforge",
-          "version": "0.1.0"
+          "version": "[VERSION]"
         },
         "appliance": {
           "name": "tiny",
@@ -402,32 +405,32 @@ fn an_output_folder() {
             "layers": [
               {
                 "digest": "sha256:[DIGEST]",
-                "size": 2807,
+                "size": [N],
                 "compression": "gzip",
                 "diff_id": "sha256:[DIGEST]"
               },
               {
                 "digest": "sha256:[DIGEST]",
-                "size": 155,
+                "size": [N],
                 "compression": "gzip",
                 "diff_id": "sha256:[DIGEST]"
               },
               {
                 "digest": "sha256:[DIGEST]",
-                "size": 3072,
+                "size": [N],
                 "compression": "plain",
                 "diff_id": "sha256:[DIGEST]"
               },
               {
                 "digest": "sha256:[DIGEST]",
-                "size": 6144,
+                "size": [N],
                 "compression": "plain",
                 "diff_id": "sha256:[DIGEST]"
               }
             ],
             "squashfs": {
               "digest": "sha256:[DIGEST]",
-              "size": 4096,
+              "size": [N],
               "compression": "zstd:9",
               "block_size": 262144,
               "epoch": 1714557600
@@ -451,22 +454,22 @@ fn an_output_folder() {
         "outputs": {
           "tiny-1.0.0-provider.oci.tar": {
             "digest": "sha256:[DIGEST]",
-            "size": 16384
+            "size": [N]
           },
           "tiny-1.0.0.iso": {
             "digest": "sha256:[DIGEST]",
-            "size": 10588160
+            "size": [N]
           }
         }
       },
       "files": {
         "tiny-1.0.0-provider.oci.tar": {
-          "size": 16384,
+          "size": [N],
           "digest": "sha256:[DIGEST]",
           "sound": true
         },
         "tiny-1.0.0.iso": {
-          "size": 10588160,
+          "size": [N],
           "digest": "sha256:[DIGEST]",
           "sound": true
         }
@@ -483,14 +486,14 @@ fn an_oci_layout() {
     exit 0
     --- stdout
     OCI images   1
-    blobs        4, 3.6 KiB (3717 B)
+    blobs        4, [SIZE] ( [SIZE])
 
     latest
       sha256:[DIGEST]
       linux/amd64
         manifest sha256:[DIGEST]
         created  2024-05-01T10:00:00Z
-        layer    sha256:[DIGEST] gzip 2.7 KiB (2807 B)
+        layer    sha256:[DIGEST] gzip [SIZE] ( [SIZE])
 
     all digests hold
     --- stderr
@@ -522,7 +525,7 @@ fn an_output_that_was_changed() {
     let iso = std::fs::read(project.path(ISO)).unwrap();
     std::fs::write(project.path(ISO), &iso[..iso.len() / 2]).unwrap();
     assert_snapshot!(project.run(&["inspect", "dist/tiny-1.0.0"]).all(), @r"
-    exit 0
+    exit 5
     --- stdout
     appliance    tiny 1.0.0
     for          amd64
@@ -535,20 +538,23 @@ fn an_output_that_was_changed() {
       kubernetes  pxk-e   1.32.3  profile
 
     outputs
-      ok     tiny-1.0.0-provider.oci.tar  16.0 KiB (16384 B)
-      WRONG  tiny-1.0.0.iso  5.0 MiB (5294080 B)
+      ok     tiny-1.0.0-provider.oci.tar [SIZE] ( [SIZE])
+      WRONG  tiny-1.0.0.iso [SIZE] ( [SIZE])
 
     problems
-      tiny-1.0.0.iso: has digest sha256:[DIGEST] and 5294080 bytes; the manifest says sha256:[DIGEST] and 10588160 bytes
+      tiny-1.0.0.iso: has digest sha256:[DIGEST] and [N] bytes; the manifest says sha256:[DIGEST] and [N] bytes
       tiny-1.0.0.iso.sha256: it says sha256:[DIGEST], not sha256:[DIGEST]
     --- stderr
+    error: 'dist/tiny-1.0.0' is not sound: tiny-1.0.0.iso: has digest sha256:[DIGEST] and [N] bytes; the manifest says sha256:[DIGEST] and [N] bytes
+    hint: copy it or build it again; do not use this one
     ");
     assert_snapshot!(project.run(&["inspect", ISO]).all(), @r"
-    exit 6
+    exit 5
     --- stdout
     --- stderr
     error: 'dist/tiny-1.0.0/tiny-1.0.0.iso' can't be read as an ISO image
       caused by: reading the ISO image
-      caused by: the image ends at byte 9447424 within a file
+      caused by: the image ends at byte [N] within a file
+    hint: it is damaged or incomplete; copy it or build it again
     ");
 }

@@ -13,6 +13,7 @@
     clippy::indexing_slicing
 )]
 
+mod bad_input;
 mod cmd_build;
 mod cmd_help;
 mod cmd_init;

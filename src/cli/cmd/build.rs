@@ -14,7 +14,7 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
         report::line("interrupted: the output folder is as it was before");
         std::process::exit(Class::Interrupted.exit_code().into());
     })?;
-    let progress = report::progress(global.progress, global.quiet);
+    let progress = report::progress(global);
     let settings = Settings::load(global, args)?;
     let loaded = super::load(&args.profile)?;
     for note in &loaded.notes {

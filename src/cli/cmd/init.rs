@@ -75,7 +75,7 @@ pub(in crate::cli) fn run(args: &Init, global: &Global) -> Result<()> {
     for file in embedded_files() {
         write(dir, file.path, file.bytes, file.executable)?;
     }
-    report::progress(global.progress, global.quiet).note(format!(
+    report::progress(global).note(format!(
         "next: isoforge validate {}",
         dir.join("profile.toml").display()
     ));

@@ -8,7 +8,7 @@ use crate::cli::{env, report};
 use crate::pipeline;
 
 pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
-    let progress = report::progress(global.progress, global.quiet);
+    let progress = report::progress(global);
     let loaded = super::load(&args.profile)?;
     for note in &loaded.notes {
         progress.note(note);

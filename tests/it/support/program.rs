@@ -30,8 +30,21 @@ impl Project {
         settings.add_filter(r"sha256:[0-9a-f]{64}", "sha256:[DIGEST]");
         settings.add_filter(r"\b[0-9a-f]{64}\b", "[HEX]");
         settings.add_filter(r"\b[0-9a-f]{12}\b", "[SHORT]");
-        settings.add_filter(r"\d+ bytes are available", "[N] bytes are available");
-        settings.add_filter(r"isoforge \d+\.\d+\.\d+", "isoforge [VERSION]");
+        let version = env!("CARGO_PKG_VERSION").replace('.', r"\.");
+        settings.add_filter(
+            &format!(r#"(isoforge(\.version)?("?: "| = |",\s+"version": "| )){version}"#),
+            "${1}[VERSION]",
+        );
+        settings.add_filter(r"v1/tmp/\d+-\d+/\d+", "v1/tmp/[TEMP]");
+        // What compressors decide.
+        settings.add_filter(
+            r#"("(size|bytes|content_bytes|offset|sectors)": )\d+"#,
+            "${1}[N]",
+        );
+        settings.add_filter(r"( *)\b\d+(\.\d)? (B|KiB|MiB)\b", " [SIZE]");
+        settings.add_filter(r"\b\d+ bytes\b", "[N] bytes");
+        settings.add_filter(r"at byte \d+", "at byte [N]");
+        settings.add_filter(r#"squashfs\.size(": "| = )\d+"#, "squashfs.size${1}[N]");
         Self {
             folder,
             _filters: settings.bind_to_scope(),

@@ -92,6 +92,9 @@ impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
             Self::NotIso | Self::Damaged { .. } | Self::Limit { .. } => Class::Verification,
+            Self::Io { source } if source.kind() == io::ErrorKind::UnexpectedEof => {
+                Class::Verification
+            }
             Self::Io { .. } => Class::Io,
         }
     }
