@@ -21,17 +21,14 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ),
     (
         "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
-        "proxies for registries and downloads, upper or lower case",
+        "proxies for the Debian archives of a bootstrap, upper or lower case",
     ),
     ("ISOFORGE_CACHE_DIR", "the store, as --cache-dir"),
     ("ISOFORGE_CONFIG", "the settings file, as --config"),
     ("ISOFORGE_JOBS", "number of threads, as --jobs"),
     ("ISOFORGE_PROGRESS", "how progress is shown, as --progress"),
     ("NO_COLOR", "set to anything: no colour"),
-    (
-        "PATH",
-        "where mmdebstrap and credential helpers are looked for",
-    ),
+    ("PATH", "where credential helpers are looked for"),
     (
         "REGISTRY_AUTH_FILE",
         "a credentials file in podman's or Docker's form",
@@ -39,10 +36,6 @@ pub const VARIABLES: &[(&str, &str)] = &[
     (
         "SOURCE_DATE_EPOCH",
         "the time stamp of all outputs, in seconds since 1970-01-01 UTC",
-    ),
-    (
-        "SSL_CERT_FILE",
-        "certificates to trust instead of the built-in ones",
     ),
     ("TERM", "'dumb' means no bars and no colour"),
     ("XDG_CACHE_HOME", "the store is in its folder isoforge"),

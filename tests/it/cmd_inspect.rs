@@ -110,13 +110,13 @@ fn an_iso() {
                 "role": "overlay",
                 "name": "overlays/base",
                 "digest": "sha256:[DIGEST]",
-                "size": 6144
+                "size": [N]
               },
               {
                 "role": "overlay",
                 "name": "templates/cloud-config.yaml.tera",
                 "digest": "sha256:[DIGEST]",
-                "size": 3989
+                "size": [N]
               }
             ],
             "layers": [
@@ -393,13 +393,13 @@ fn an_output_folder() {
                 "role": "overlay",
                 "name": "overlays/base",
                 "digest": "sha256:[DIGEST]",
-                "size": 6144
+                "size": [N]
               },
               {
                 "role": "overlay",
                 "name": "templates/cloud-config.yaml.tera",
                 "digest": "sha256:[DIGEST]",
-                "size": 3989
+                "size": [N]
               }
             ],
             "layers": [
