@@ -108,7 +108,7 @@ impl Diagnose for Error {
                 Some("the image was built or changed wrongly; build and push it again".into())
             }
             Self::Limit { limit, .. } => Some(format!(
-                "if the image can be trusted, raise the limit {limit}"
+                "if the image can be trusted, raise '{limit}' under [limits] in the profile"
             )),
             _ => None,
         }

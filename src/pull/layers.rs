@@ -205,7 +205,7 @@ fn check_inflation(source: &Source<'_>, layer: &Layer, bytes: u64) -> Result<(),
     let (limit, allowed) = if bytes > limits.layer_bytes {
         ("layer_bytes", limits.layer_bytes)
     } else if bytes > by_ratio {
-        ("inflation_ratio", limits.inflation_ratio)
+        ("ratio", limits.inflation_ratio)
     } else {
         return Ok(());
     };

@@ -263,6 +263,13 @@ impl Diagnose for Error {
             Self::Denied { host, .. } => Some(format!(
                 "check that the account for {host} may read the image"
             )),
+            Self::Truncated { .. } | Self::Length { .. } => Some(
+                "the registry or something on the way to it is at fault: build again later, or set a mirror"
+                    .into(),
+            ),
+            Self::Digest { .. } => Some(
+                "do not trust this source: push the image again, or pull it from elsewhere".into(),
+            ),
             Self::NotFound { .. } => Some("check the image's name and tag".into()),
             Self::Credentials { .. } => Some(
                 "check the docker configuration and that its credential helper is installed".into(),

@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// A file that the profile names exists neither in the project nor among
     /// the defaults.
-    #[error("'{path}' does not exist in '{project}'")]
+    #[error("'{path}' does not exist in {}", folder(.project))]
     Missing {
         /// The file, relative to the project.
         path: String,
@@ -103,6 +103,16 @@ impl fmt::Display for Lines<'_> {
             problem.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+/// A project's directory, quoted; that of a profile named without one is the
+/// current.
+fn folder(project: &str) -> String {
+    if project.is_empty() {
+        "the current directory".to_owned()
+    } else {
+        format!("'{project}'")
     }
 }
 

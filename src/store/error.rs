@@ -86,6 +86,9 @@ impl Diagnose for Error {
                 Some("use the newer isoforge, or a store in another place".into())
             }
             Self::NoStore { .. } => Some("choose an empty or new folder for the store".into()),
+            Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => Some(
+                "do not trust this source: push the image again, or pull it from elsewhere".into(),
+            ),
             Self::Damaged { path, .. } => Some(format!(
                 "remove {} and build again; it is then fetched or made anew",
                 path.display()

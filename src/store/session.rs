@@ -61,6 +61,8 @@ impl Session {
         let path = self
             .folder
             .join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
+        // So that none appears while an interrupt removes the folder.
+        let _whole = interrupt::hold();
         let file = OpenOptions::new()
             .read(true)
             .write(true)

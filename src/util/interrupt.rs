@@ -5,9 +5,10 @@
 //! with [`on_interrupt`] how to remove them, and the thread that receives the
 //! signal does so and ends the process.
 //!
-//! Invariant: a file is made or gets its final name only while [`hold`] is
-//! held, and the process ends only while nobody holds it. So no file appears
-//! after the removal, and several renames happen all or not at all.
+//! Invariant: an owner makes its files, and gives outputs their final names, only
+//! while [`hold`] is held, and the process ends only while nobody else holds it.
+//! So no file appears after the removal, and several renames happen all or not
+//! at all.
 
 use std::collections::BTreeMap;
 use std::fmt;

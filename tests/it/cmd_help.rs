@@ -363,7 +363,7 @@ fn wrong_usage_is_exit_2_and_says_what_is_right() {
     error: the following required arguments were not provided:
       <PROFILE>
 
-    Usage: isoforge build --cache-dir <DIR> <PROFILE>
+    Usage: isoforge build <PROFILE>
 
     For more information, try '--help'.
     ");
@@ -390,7 +390,7 @@ fn wrong_usage_is_exit_2_and_says_what_is_right() {
     --- stderr
     error: the argument '--quiet' cannot be used with '--verbose'
 
-    Usage: isoforge build --quiet --cache-dir <DIR> <PROFILE>
+    Usage: isoforge build --quiet <PROFILE>
 
     For more information, try '--help'.
     ");

@@ -193,7 +193,7 @@ mod tests {
             }
         ));
         assert_eq!(error.class(), Class::Verification);
-        assert!(error.hint().unwrap().contains("inflation_ratio"));
+        assert!(error.hint().unwrap().contains("'ratio' under [limits]"));
         // The same bytes below the floor are fine.
         assert_eq!(
             all(&bomb, LayerCompression::Gzip, &Limits::default())

@@ -210,7 +210,7 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Limit { limit, .. } => Some(format!(
-                "if this layer is trusted and really that large, raise the limit '{}'",
+                "if this layer is trusted and really that large, raise '{}' under [limits] in the profile",
                 limit.name()
             )),
             Self::UnsafePath { .. }

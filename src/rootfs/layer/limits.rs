@@ -85,7 +85,7 @@ impl Limit {
             Self::Entries => "entries",
             Self::PathLength => "path_length",
             Self::LayerBytes => "layer_bytes",
-            Self::InflationRatio => "inflation_ratio",
+            Self::InflationRatio => "ratio",
             Self::XattrBytes => "xattr_bytes",
             Self::ExtendedHeaderBytes => "extended_header_bytes",
             Self::MetadataBytes => "metadata_bytes",

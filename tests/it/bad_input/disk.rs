@@ -82,7 +82,7 @@ fn a_disk_that_fills_up_under_the_store() {
     bootable::write_image(&project.path("os"), &[&image]);
     let outcome = run_on_a_small_disk(
         &project,
-        "*/tmp/*",
+        "*/v1/tmp/*/[0-9]*",
         &["build", "profile.toml", "--cache-dir", "small/cache"],
     );
     assert_snapshot!(outcome.error(), @r"
@@ -91,11 +91,6 @@ fn a_disk_that_fills_up_under_the_store() {
       caused by: the store can't be read or written
       caused by: failed to write to file `small/cache/v1/tmp/[TEMP]`: No space left on device (os error 28)
     hint: free disk space, or put the store on another file system
-    [DIR]/project/small/cache/store.json
-    [DIR]/project/small/cache/v1/lock
-    [DIR]/project/small/cache/v1/blobs/sha256/bb/[HEX]
-    [DIR]/project/small/cache/v1/blobs/sha256/9d/[HEX]
-    [DIR]/project/small/cache/v1/blobs/sha256/0c/[HEX]
     ");
     assert!(!project.path("dist").exists());
     builds_again(&project);

@@ -193,8 +193,8 @@ fn a_gzip_bomb() {
     put_layer(&project, &tar_layer("fill usr/zeros 0644 0*70000000"));
     assert_snapshot!(failed(&project, &[]), @r"
     exit 5
-    error: oci:kubernetes: layer sha256:[DIGEST] ([N] bytes) has 67197629 uncompressed bytes or more; the limit inflation_ratio is 200
-    hint: if the image can be trusted, raise the limit inflation_ratio
+    error: oci:kubernetes: layer sha256:[DIGEST] ([N] bytes) has [N] uncompressed bytes or more; the limit ratio is 200
+    hint: if the image can be trusted, raise 'ratio' under [limits] in the profile
     ");
     builds_again(&project);
 }

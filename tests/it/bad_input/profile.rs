@@ -219,7 +219,7 @@ fn an_overlay_with_a_missing_directory() {
     project.add_to_profile("\n[overlays]\nrootfs = [\"nowhere\"]\n");
     assert_snapshot!(failed(&project, &[]), @r"
     exit 2
-    error: 'nowhere' does not exist in ''
+    error: 'nowhere' does not exist in the current directory
     hint: paths are relative to the profile; `isoforge init` writes the default templates and overlays
     ");
     builds_again(&project);

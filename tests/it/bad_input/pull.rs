@@ -70,6 +70,7 @@ fn a_digest_that_does_not_match() {
     exit 5
     error: 127.0.0.1:[PORT]/edge/os:1 can't be stored
       caused by: digest mismatch: expected sha256:[DIGEST], got sha256:[DIGEST]
+    hint: do not trust this source: push the image again, or pull it from elsewhere
     ");
     builds_again(&project);
 }
@@ -83,6 +84,7 @@ fn a_truncated_blob() {
     exit 4
     error: 127.0.0.1:[PORT]/edge/os:1 can't be pulled
       caused by: http://127.0.0.1:[PORT]/v2/edge/os/blobs/sha256:[DIGEST]: ended after 100 of [N] bytes
+    hint: the registry or something on the way to it is at fault: build again later, or set a mirror
     ");
     assert!(registry.count(&layer) > 1, "it is tried again");
     builds_again(&project);

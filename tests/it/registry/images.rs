@@ -254,7 +254,7 @@ fn bombs_and_oversized_images_hit_a_named_limit() {
         ..Limits::default()
     };
     let cases = [
-        ("inflation_ratio", limits),
+        ("ratio", limits),
         (
             "layer_bytes",
             Limits {

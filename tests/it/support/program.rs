@@ -36,6 +36,7 @@ impl Project {
             "${1}[VERSION]",
         );
         settings.add_filter(r"v1/tmp/\d+-\d+/\d+", "v1/tmp/[TEMP]");
+        settings.add_filter(r"\d+ uncompressed bytes", "[N] uncompressed bytes");
         // What compressors decide.
         settings.add_filter(
             r#"("(size|bytes|content_bytes|offset|sectors)": )\d+"#,
@@ -70,7 +71,7 @@ impl Project {
     }
 
     pub(crate) fn cache(&self) -> PathBuf {
-        self.folder.path().join("cache")
+        self.folder.path().join("cache/isoforge")
     }
 
     pub(crate) fn home(&self) -> PathBuf {
@@ -115,7 +116,7 @@ impl Project {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", self.home())
-            .env("ISOFORGE_CACHE_DIR", self.cache())
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
             .stdin(Stdio::null());
     }
 
