@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("{}", sh::show(&build_program()));
         println!("{}", sh::show(&build_demo()));
         if args.boot {
-            let iso = Path::new(OUTPUT).join("demo.iso");
+            let iso = Path::new(OUTPUT).join("demo-1.0.0.iso");
             println!("{}", sh::show(&machine(Accel::Tcg).command(&iso, None)?));
         }
         return Ok(());
