@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{Error, MAX_DOCUMENT_BYTES};
 use crate::oci::digest::Digest;
 use crate::oci::layout::{LAYOUT_FILE, blob_path};
+use crate::util::section::Section;
 
 /// How many members of an archive are looked at.
 const MAX_MEMBERS: usize = 1_000_000;
@@ -81,11 +81,7 @@ impl Layout {
             },
             Place::Archive(file, members) => {
                 Ok(members.get(name).map(|&(offset, size)| -> Box<dyn Read> {
-                    Box::new(Member {
-                        file,
-                        offset,
-                        left: size,
-                    })
+                    Box::new(Section::new(file, offset, size))
                 }))
             }
         }
@@ -118,25 +114,5 @@ impl Layout {
     /// A document by digest.
     pub(super) fn blob_document(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
         self.document(&blob_path(digest))
-    }
-}
-
-struct Member<'a> {
-    file: &'a std::fs::File,
-    offset: u64,
-    left: u64,
-}
-
-impl Read for Member<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buf.len());
-        let n = self
-            .file
-            .read_at(buf.get_mut(..wanted).unwrap_or_default(), self.offset)?;
-        self.offset += n as u64;
-        self.left -= n as u64;
-        Ok(n)
     }
 }

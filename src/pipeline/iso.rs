@@ -16,11 +16,9 @@ use crate::output::manifest::{self, Manifest};
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::rootfs::slab::SlabSet;
+use crate::sources::content::ISO_PATH;
 use crate::store::Store;
 use crate::tree::Tree;
-
-/// Where content for the embedded registry is on the ISO.
-const CONTENT: &str = "isoforge/content";
 
 /// Digest that stands in the manifest until the SquashFS is written.
 const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
@@ -82,7 +80,7 @@ pub(super) fn digest_of(plan: &ImagePlan<'_>, name: &str, progress: &Progress) -
     Ok(hash.0.finish())
 }
 
-/// The files of an OCI layout, below [`CONTENT`] on the ISO.
+/// The files of an OCI layout, below [`ISO_PATH`] on the ISO.
 pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> {
     let mut extra = Vec::new();
     for (path, file) in &layout.files {
@@ -94,7 +92,7 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> 
             },
         };
         extra.push(Extra {
-            path: format!("{CONTENT}/{path}"),
+            path: format!("{ISO_PATH}/{path}"),
             kind: installer_iso::ExtraKind::File { mode: 0o644, data },
         });
     }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Read};
-use std::os::unix::fs::FileExt;
 
 use crate::rootfs::layer::FileSink;
 use crate::tree::{FileData, LayerId, ReadFile};
+use crate::util::section::Section;
 
 const BUFFER_BYTES: usize = 1 << 18;
 
@@ -29,33 +29,9 @@ impl ReadFile for Spool {
                 let &(start, size) = self.places.get(&(*layer, *file)).ok_or_else(|| {
                     io::Error::other(format!("file {file} of layer {} was not kept", layer.0))
                 })?;
-                Ok(Box::new(SpooledFile {
-                    file: &self.file,
-                    at: start,
-                    left: size,
-                }))
+                Ok(Box::new(Section::new(&self.file, start, size)))
             }
         }
-    }
-}
-
-struct SpooledFile<'a> {
-    file: &'a std::fs::File,
-    at: u64,
-    left: u64,
-}
-
-impl Read for SpooledFile<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buf.len());
-        let n = self
-            .file
-            .read_at(buf.get_mut(..wanted).unwrap_or_default(), self.at)?;
-        self.at += n as u64;
-        self.left -= n as u64;
-        Ok(n)
     }
 }
 

@@ -2,3 +2,4 @@
 
 pub mod interrupt;
 pub mod process;
+pub(crate) mod section;
