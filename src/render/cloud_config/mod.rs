@@ -58,9 +58,22 @@ pub fn load(
     } else {
         source
     };
-    let mut warnings = check(path, &text)?;
+    let mut warnings = check(path, &text).map_err(|error| redacted(error, secrets))?;
     warnings.extend(secrets.in_plain_text(&text, PLACE));
     Ok(CloudConfig { text, warnings })
+}
+
+/// What is said of a rendered text may quote it, and it may hold secrets.
+fn redacted(error: Error, secrets: &Secrets) -> Error {
+    match error {
+        Error::CloudConfig { mut problems } => {
+            for problem in &mut problems {
+                problem.message = secrets.redact(&problem.message);
+            }
+            Error::CloudConfig { problems }
+        }
+        other => other,
+    }
 }
 
 /// Checks a cloud-config's text; `file` is its name in messages.

@@ -505,3 +505,22 @@ fn damaged_texts_give_errors_or_warnings_and_nothing_worse() {
         "{accepted} accepted, {refused} refused"
     );
 }
+
+#[test]
+fn what_is_said_of_a_text_holds_no_secret() {
+    let secret = crate::render::Secret {
+        name: "vars.token".to_owned(),
+        value: "hunter2-in-the-wild".to_owned(),
+    };
+    let error = Error::CloudConfig {
+        problems: vec![Problem {
+            file: "x".to_owned(),
+            line: 1,
+            column: 1,
+            message: "found 'hunter2-in-the-wild' here".to_owned(),
+        }],
+    };
+    let shown = redacted(error, &Secrets::new([secret])).to_string();
+    assert!(shown.contains("<secret vars.token>"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
