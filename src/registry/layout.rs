@@ -2,13 +2,11 @@
 //!
 //! OCI Image Specification v1.1, "Image Layout".
 
-use std::io::Read;
-
 use serde::Deserialize;
 
 use super::error::Error;
 use super::files::{Files, Opened};
-use super::{Expected, Registry, checked_manifest};
+use super::{Expected, Part, Registry, checked_manifest};
 use crate::oci::digest::Digest;
 use crate::oci::layout::{INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path};
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
@@ -135,7 +133,8 @@ impl Registry for LayoutRegistry {
         checked_manifest(self.files.place(&name), raw, descriptor.into())
     }
 
-    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
-        Ok(self.open_blob(&descriptor.digest, descriptor.size)?.reader)
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error> {
+        self.open_blob(&descriptor.digest, descriptor.size)?
+            .from(offset)
     }
 }
