@@ -19,6 +19,7 @@ mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;
 mod faults_random;
+mod killed;
 mod layering;
 mod registry;
 mod sources;

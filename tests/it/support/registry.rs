@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Status(u16, &'static str),
     /// Half of the body comes, then nothing.
     Stall,
+    /// So many bytes of the body come, then nothing.
+    StallAfter(usize),
     /// The connection is reset before any answer.
     Reset,
     /// A redirect to this URL with the request's path behind it.
@@ -451,6 +453,10 @@ fn send(
         }
         Some(Fault::Stall) => {
             response.body.truncate(response.body.len() / 2);
+            stall = true;
+        }
+        Some(Fault::StallAfter(bytes)) => {
+            response.body.truncate(bytes);
             stall = true;
         }
         Some(Fault::Redirect(to)) => {
