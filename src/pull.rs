@@ -2,7 +2,7 @@
 //!
 //! [`pull_image`] fetches one platform of an image whose layers become a root
 //! file system; [`mirror_image`] copies an image as it is, index included, for a
-//! content bundle.
+//! content bundle, and [`mirror_referrers`] what is about it: signatures, SBOMs.
 //!
 //! Invariants:
 //! - A blob is hashed while it streams and gets its name in the store only when
@@ -20,12 +20,16 @@ mod error;
 mod fetch;
 mod layers;
 mod mirror;
+mod referrers;
 
 use std::num::NonZeroUsize;
 
 pub use download::{Download, Failure, Open};
 pub use error::Error;
 pub use mirror::{MirroredImage, Platforms, mirror_image};
+pub use referrers::{
+    MAX_REFERRER_DEPTH, MAX_REFERRERS, MirroredReferrers, Referrer, mirror_referrers,
+};
 
 use crate::oci::compression::Bounds;
 use crate::oci::digest::Digest;

@@ -115,11 +115,36 @@ impl<'a> Source<'a> {
         }))
     }
 
-    fn keep(&self, got: Result<Manifest, registry::Error>) -> Result<Manifest, Error> {
-        let manifest = got.map_err(|error| match error {
+    /// What the source lists as being about `subject`; `None` where it can't list
+    /// such.
+    pub(super) fn listed_referrers(
+        &self,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        retry::run(self.policy, self.progress, || {
+            self.registry.listed_referrers(subject)
+        })
+        .map_err(|error| self.manifest_error(error))
+    }
+
+    /// What another tag of the same repository names, put into the store; `None`
+    /// where there is no such tag.
+    pub(super) fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
+        retry::run(self.policy, self.progress, || self.registry.tagged(tag))
+            .map_err(|error| self.manifest_error(error))?
+            .map(|manifest| self.keep(Ok(manifest)))
+            .transpose()
+    }
+
+    fn manifest_error(&self, error: registry::Error) -> Error {
+        match error {
             registry::Error::Manifest { source, .. } => self.unusable(source),
             error => self.source_error(error),
-        })?;
+        }
+    }
+
+    fn keep(&self, got: Result<Manifest, registry::Error>) -> Result<Manifest, Error> {
+        let manifest = got.map_err(|error| self.manifest_error(error))?;
         self.store
             .put_blob(&manifest.raw)
             .map_err(|error| self.store_error(error))?;

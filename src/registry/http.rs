@@ -12,11 +12,15 @@ use super::challenge;
 use super::config::RegistryConfig;
 use super::error::Error;
 use super::transport::{Call, Reply, Transport};
-use super::url::{Origin, ShownUrl};
+use super::url::{Origin, ShownUrl, resolve};
 use super::{Expected, Part, Registry, checked_manifest};
-use crate::oci::manifest::{Descriptor, MAX_MANIFEST_BYTES, Manifest};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{MANIFEST_TYPES, MediaType};
 use crate::oci::reference::{DEFAULT_TAG, Reference};
+
+/// How many pages of referrers are read.
+const MAX_REFERRER_PAGES: usize = 16;
 
 const DIGEST_HEADER: header::HeaderName = header::HeaderName::from_static("docker-content-digest");
 
@@ -165,4 +169,59 @@ impl Registry for HttpRegistry {
             offset = 0;
         }
     }
+
+    fn listed_referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        let first = format!("{}/referrers/{subject}", self.base_url);
+        let (mut url, mut listed) = (first.clone(), Vec::new());
+        for _ in 0..MAX_REFERRER_PAGES {
+            let reply = match self.get(&url, MANIFEST_TYPES[0]) {
+                Ok(reply) => reply,
+                Err(error) if url == first && has_no_referrers_list(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let next = next_page(&reply, &url);
+            let raw = reply.into_bytes(MAX_MANIFEST_BYTES)?;
+            let place = ShownUrl::of(&url).to_string();
+            let page = checked_manifest(place, raw, Expected::default())?;
+            if let Document::Index(entries) = page.document {
+                listed.extend(entries);
+            }
+            match next {
+                Some(next) => url = next,
+                None => return Ok(Some(listed)),
+            }
+        }
+        Err(Error::TooManyPages {
+            url: ShownUrl::of(&first),
+            limit: MAX_REFERRER_PAGES,
+        })
+    }
+
+    fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
+        match self.get_manifest(tag, Expected::default()) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// How registries of before version 1.1 of the specification answer.
+fn has_no_referrers_list(error: &Error) -> bool {
+    match error {
+        Error::NotFound { .. } => true,
+        Error::Status { status, .. } => matches!(status, 400 | 405 | 406 | 501),
+        _ => false,
+    }
+}
+
+/// The page after this one (RFC 8288), which must be of the same registry, since
+/// it gets the same credentials.
+fn next_page(reply: &Reply, url: &str) -> Option<String> {
+    let (target, parameters) = reply.header(&header::LINK)?.split_once('>')?;
+    if !parameters.replace([' ', '"'], "").contains("rel=next") {
+        return None;
+    }
+    let next = resolve(url, target.trim().strip_prefix('<')?)?;
+    (Origin::of(&next) == Origin::of(url)).then_some(next)
 }

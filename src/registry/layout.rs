@@ -11,6 +11,7 @@ use crate::oci::digest::Digest;
 use crate::oci::layout::{INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path};
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{Family, MediaType};
+use crate::oci::referrer;
 
 /// Where containerd and BuildKit write an image's full name.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -136,5 +137,33 @@ impl Registry for LayoutRegistry {
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error> {
         self.open_blob(&descriptor.digest, descriptor.size)?
             .from(offset)
+    }
+
+    fn listed_referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        let (_, entries) = self.index()?;
+        let mut listed = Vec::new();
+        for entry in entries {
+            let raw = self
+                .files
+                .require(&blob_path(&entry.digest), MAX_MANIFEST_BYTES)?;
+            if referrer::subject(&raw) == Some(*subject) {
+                listed.push(entry);
+            }
+        }
+        Ok(Some(listed))
+    }
+
+    fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
+        let (_, entries) = self.index()?;
+        let suffix = format!(":{tag}");
+        let is_it = |entry: &&Descriptor| {
+            let name = entry.annotations.get(REF_NAME);
+            name.is_some_and(|name| name == tag || name.ends_with(&suffix))
+        };
+        entries
+            .iter()
+            .find(is_it)
+            .map(|entry| self.manifest(entry))
+            .transpose()
     }
 }

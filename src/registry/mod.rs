@@ -70,6 +70,24 @@ pub trait Registry: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`Error`].
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error>;
+
+    /// The manifests that the source lists as naming `subject` as theirs; `None`
+    /// where it has no such list.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    fn listed_referrers(&self, _subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        Ok(None)
+    }
+
+    /// What another tag of the same repository names; `None` where there is no
+    /// such tag.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    fn tagged(&self, _tag: &str) -> Result<Option<Manifest>, Error> {
+        Ok(None)
+    }
 }
 
 /// What is left of a blob or file from some byte on.

@@ -6,6 +6,7 @@ mod faults;
 mod images;
 mod mirror;
 mod real;
+mod referrers;
 mod resume;
 
 use std::num::NonZeroUsize;

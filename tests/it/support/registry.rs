@@ -89,6 +89,8 @@ impl Request {
 struct State {
     manifests: BTreeMap<String, Blob>,
     blobs: BTreeMap<String, Vec<u8>>,
+    /// Target of a page of a list to that of the next.
+    next_pages: BTreeMap<String, String>,
     faults: Vec<(String, Fault, usize)>,
     requests: Vec<Request>,
     access: Option<Access>,
@@ -143,6 +145,21 @@ impl FakeRegistry {
         for name in [tag.to_owned(), manifest.digest().to_string()] {
             let path = format!("/v2/{repository}/manifests/{name}");
             state.manifests.insert(path, manifest.clone());
+        }
+    }
+
+    /// Serves a list of referrers, one page after the other.
+    pub(crate) fn put_referrers(&self, repository: &str, subject: &Digest, pages: &[Blob]) {
+        let mut state = self.state.lock().unwrap();
+        let target = |page: usize| match page {
+            0 => format!("/v2/{repository}/referrers/{subject}"),
+            page => format!("/v2/{repository}/referrers/{subject}?page={page}"),
+        };
+        for (page, blob) in pages.iter().enumerate() {
+            state.manifests.insert(target(page), blob.clone());
+            if page + 1 < pages.len() {
+                state.next_pages.insert(target(page), target(page + 1));
+            }
         }
     }
 
@@ -337,10 +354,13 @@ fn answer(state: &mut State, request: &Request, address: SocketAddr) -> Response
         return response;
     }
     if let Some(manifest) = state.manifests.get(&request.target) {
-        let headers = [
+        let mut headers = vec![
             format!("Content-Type: {}", manifest.media_type),
             format!("Docker-Content-Digest: {}", manifest.digest()),
         ];
+        if let Some(next) = state.next_pages.get(&request.target) {
+            headers.push(format!("Link: <{next}>; rel=\"next\""));
+        }
         return Response::new(200, &headers, &manifest.bytes);
     }
     if let Some(blob) = state.blobs.get(&request.target) {
