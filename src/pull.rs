@@ -2,26 +2,36 @@
 //!
 //! [`pull_image`] fetches one platform of an image whose layers become a root
 //! file system; [`mirror_image`] copies an image as it is, index included, for a
-//! content bundle.
+//! content bundle, and [`mirror_referrers`] what is about it: signatures, SBOMs.
 //!
 //! Invariants:
 //! - A blob is hashed while it streams and gets its name in the store only when
 //!   digest and size hold. What the store has is not fetched again.
 //! - A layer is used only when its uncompressed bytes have the diffID of the
-//!   configuration. That was checked once per blob; the store remembers it.
+//!   configuration. They are hashed while the blob comes, once per blob; the store
+//!   remembers it.
 //! - Which image a failure concerns is part of the error; nothing of a failed
-//!   pull remains but complete blobs.
+//!   pull remains but complete blobs, and beginnings of large ones that the next
+//!   pull goes on with.
 
+mod check;
+mod download;
 mod error;
 mod fetch;
 mod layers;
 mod mirror;
+mod referrers;
 
 use std::num::NonZeroUsize;
 
+pub use download::{Download, Failure, Open};
 pub use error::Error;
 pub use mirror::{MirroredImage, Platforms, mirror_image};
+pub use referrers::{
+    MAX_REFERRER_DEPTH, MAX_REFERRERS, MirroredReferrers, Referrer, mirror_referrers,
+};
 
+use crate::oci::compression::Bounds;
 use crate::oci::digest::Digest;
 use crate::oci::layer::Layer;
 use crate::oci::manifest::{
@@ -45,13 +55,8 @@ pub struct Limits {
     pub layers: usize,
     /// Bytes of one blob as transferred.
     pub blob_bytes: u64,
-    /// Bytes of one layer's uncompressed archive.
-    pub layer_bytes: u64,
-    /// Uncompressed bytes for each compressed one.
-    pub inflation_ratio: u64,
-    /// Uncompressed bytes below which the ratio is not looked at: short inputs
-    /// may be arbitrarily redundant.
-    pub inflation_floor_bytes: u64,
+    /// What one layer may decompress to.
+    pub unpacked: Bounds,
 }
 
 impl Limits {
@@ -59,9 +64,11 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         layers: 1024,
         blob_bytes: 64 * GIB,
-        layer_bytes: 64 * GIB,
-        inflation_ratio: 200,
-        inflation_floor_bytes: 64 * MIB,
+        unpacked: Bounds {
+            bytes: 64 * GIB,
+            ratio: 200,
+            ratio_floor_bytes: 64 * MIB,
+        },
     };
 }
 

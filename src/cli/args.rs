@@ -169,6 +169,9 @@ pub struct Build {
     /// Talk to HOST without TLS; may be repeated
     #[arg(long, value_name = "HOST")]
     pub plain_http: Vec<String>,
+    /// Put signatures, attestations and SBOMs of the content's images beside them
+    #[arg(long)]
+    pub with_referrers: bool,
     /// Go on where an image can't boot or lacks what the profile asks
     #[arg(long)]
     pub force: bool,

@@ -125,6 +125,7 @@ impl Settings {
             credential_files: self.credential_files,
             proxies: self.proxies,
             epoch: self.epoch,
+            with_referrers: false,
             force,
         }
     }

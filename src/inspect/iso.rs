@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::{Error, MAX_DOCUMENT_BYTES, hash, system};
 use crate::formats::iso9660::read::{self, Entry, EntryKind, Image, Limits, Namespace};
 use crate::oci::digest::Digest;
-use crate::oci::layout::{INDEX_FILE, REF_NAME};
+use crate::oci::layout::{INDEX_FILE, REF_NAME, blob_path};
 use crate::oci::manifest::{Document, Manifest as OciManifest};
+use crate::oci::referrer;
 use crate::output::manifest::{Component, Manifest};
 use crate::progress::Progress;
 use crate::tree;
@@ -280,6 +281,15 @@ impl Iso<'_> {
         system::components(fs_err::File::open(self.path)?, offset)
     }
 
+    /// A name for a manifest that has none: what it is about.
+    fn about(&mut self, path: &str) -> Result<String, Error> {
+        let Some(entry) = self.file(path) else {
+            return Ok(String::new());
+        };
+        let subject = referrer::subject(&self.document(&entry)?);
+        Ok(subject.map_or_else(String::new, |subject| format!("referrer of {subject}")))
+    }
+
     /// Images under `isoforge/content`, and bytes of their blobs.
     fn content(&mut self) -> Result<(Vec<ContentReport>, u64), Error> {
         let blobs = self.names_in(&format!("{CONTENT}/blobs/sha256"));
@@ -311,7 +321,10 @@ impl Iso<'_> {
         let mut content = Vec::new();
         for entry in entries {
             let hex = entry.digest.hex();
-            let name = entry.annotations.get(REF_NAME).cloned().unwrap_or_default();
+            let name = match entry.annotations.get(REF_NAME) {
+                Some(name) => name.clone(),
+                None => self.about(&format!("{CONTENT}/{}", blob_path(&entry.digest)))?,
+            };
             if !blobs.iter().any(|(blob, _)| *blob == hex) {
                 self.problems
                     .push(format!("{CONTENT}: {name} ({}) is missing", entry.digest));

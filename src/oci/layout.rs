@@ -91,6 +91,8 @@ pub fn descriptor_json(descriptor: &Descriptor) -> Value {
 pub struct Builder {
     blobs: BTreeMap<Digest, LayoutFile>,
     references: BTreeMap<(String, Digest), Descriptor>,
+    /// In `index.json` without a name.
+    unnamed: BTreeMap<Digest, Descriptor>,
 }
 
 impl Builder {
@@ -124,10 +126,17 @@ impl Builder {
             .insert((name.to_owned(), descriptor.digest), descriptor);
     }
 
+    /// Lists a manifest, which must be among the blobs, in `index.json` without a
+    /// name: one that names what it is about, where tools look for referrers.
+    pub fn referrer(&mut self, descriptor: Descriptor) {
+        self.unnamed.insert(descriptor.digest, descriptor);
+    }
+
     /// The layout.
     #[must_use]
     pub fn build(self) -> OciLayout {
-        let manifests: Vec<Value> = self.references.values().map(descriptor_json).collect();
+        let listed = self.references.values().chain(self.unnamed.values());
+        let manifests: Vec<Value> = listed.map(descriptor_json).collect();
         let index = json!({
             "schemaVersion": 2,
             "mediaType": MediaType::Index(Family::Oci).as_str(),

@@ -9,3 +9,4 @@ pub mod manifest;
 pub mod media;
 pub mod platform;
 pub mod reference;
+pub mod referrer;

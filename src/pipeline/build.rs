@@ -52,6 +52,7 @@ impl Build<'_> {
             limits: self.limits,
             pull_limits: convert::pull_limits(&self.limits),
             threads: convert::threads(&self.request.settings),
+            referrers: self.request.settings.with_referrers,
             progress: self.progress,
         }
     }

@@ -54,9 +54,7 @@ pub(super) fn limits(profile: &Profile) -> Limits {
 /// The same bounds, as far as they concern pulling.
 pub(super) fn pull_limits(limits: &Limits) -> pull::Limits {
     pull::Limits {
-        layer_bytes: limits.layer_bytes,
-        inflation_ratio: limits.inflation_ratio,
-        inflation_floor_bytes: limits.inflation_floor_bytes,
+        unpacked: limits.bounds(),
         ..pull::Limits::DEFAULT
     }
 }

@@ -46,6 +46,8 @@ pub struct Settings {
     pub proxies: Vec<(String, String)>,
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<u32>,
+    /// Take along what registries hold about the images of the content.
+    pub with_referrers: bool,
     /// Build the ISO although a check says that it can't boot.
     pub force: bool,
 }

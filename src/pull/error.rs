@@ -77,6 +77,12 @@ pub enum Error {
         /// The image.
         image: String,
     },
+    /// More is about an image than is kept.
+    #[error("{image} has more than {} referrers", super::MAX_REFERRERS)]
+    TooManyReferrers {
+        /// The image.
+        image: String,
+    },
     /// Another thread failed first.
     #[error("{image}: given up after another failure")]
     Cancelled {
@@ -94,7 +100,8 @@ impl Diagnose for Error {
             Self::DiffId { .. }
             | Self::Compression { .. }
             | Self::Limit { .. }
-            | Self::TooDeep { .. } => Class::Verification,
+            | Self::TooDeep { .. }
+            | Self::TooManyReferrers { .. } => Class::Verification,
             Self::Cancelled { .. } => Class::Bug,
         }
     }
@@ -110,6 +117,9 @@ impl Diagnose for Error {
             Self::Limit { limit, .. } => Some(format!(
                 "if the image can be trusted, raise '{limit}' under [limits] in the profile"
             )),
+            Self::TooManyReferrers { .. } => Some(
+                "leave out --with-referrers, or have the registry's owner remove old ones".into(),
+            ),
             _ => None,
         }
     }

@@ -1,8 +1,10 @@
 //! An opened source together with the store that it is pulled into.
 
-use std::io::{self, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::sync::atomic::AtomicBool;
 
+use super::check::Unpack;
+use super::download::{Download, Failure};
 use super::{Error, Limits};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, MAX_MANIFEST_BYTES, Manifest};
@@ -10,9 +12,6 @@ use crate::oci::reference::ImageSource;
 use crate::progress::Progress;
 use crate::registry::{self, Client, Registry, RetryPolicy, retry};
 use crate::store::{self, Store};
-
-/// Bytes moved at once.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// One image at its source.
 pub(super) struct Source<'a> {
@@ -116,11 +115,36 @@ impl<'a> Source<'a> {
         }))
     }
 
-    fn keep(&self, got: Result<Manifest, registry::Error>) -> Result<Manifest, Error> {
-        let manifest = got.map_err(|error| match error {
+    /// What the source lists as being about `subject`; `None` where it can't list
+    /// such.
+    pub(super) fn listed_referrers(
+        &self,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
+        retry::run(self.policy, self.progress, || {
+            self.registry.listed_referrers(subject)
+        })
+        .map_err(|error| self.manifest_error(error))
+    }
+
+    /// What another tag of the same repository names, put into the store; `None`
+    /// where there is no such tag.
+    pub(super) fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
+        retry::run(self.policy, self.progress, || self.registry.tagged(tag))
+            .map_err(|error| self.manifest_error(error))?
+            .map(|manifest| self.keep(Ok(manifest)))
+            .transpose()
+    }
+
+    fn manifest_error(&self, error: registry::Error) -> Error {
+        match error {
             registry::Error::Manifest { source, .. } => self.unusable(source),
             error => self.source_error(error),
-        })?;
+        }
+    }
+
+    fn keep(&self, got: Result<Manifest, registry::Error>) -> Result<Manifest, Error> {
+        let manifest = got.map_err(|error| self.manifest_error(error))?;
         self.store
             .put_blob(&manifest.raw)
             .map_err(|error| self.store_error(error))?;
@@ -143,19 +167,22 @@ impl<'a> Source<'a> {
         if let Some(bytes) = self.stored(&blob.digest, limit)? {
             return Ok(bytes);
         }
-        self.download(blob, "configuration", &AtomicBool::new(false))?;
+        let cancelled = AtomicBool::new(false);
+        self.download(blob, "configuration", None, &cancelled)?;
         self.store
             .read_blob(&blob.digest, limit)
             .map_err(|error| self.store_error(error))
     }
 
-    /// Fetches a blob into the store where it is not there in full size.
+    /// Fetches a blob into the store where it is not there in full size. With
+    /// `unpack`, gives what a blob that came decompresses to.
     pub(super) fn fetch(
         &self,
         blob: &Descriptor,
         label: &str,
+        unpack: Option<Unpack>,
         cancelled: &AtomicBool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<io::Result<Digest>>, Error> {
         if blob.size > self.limits.blob_bytes {
             return Err(Error::Limit {
                 image: self.name.clone(),
@@ -171,53 +198,37 @@ impl<'a> Source<'a> {
             .blob_size(&blob.digest)
             .map_err(|error| self.store_error(error))?;
         if there == Some(blob.size) {
-            return Ok(());
+            return Ok(None);
         }
-        self.download(blob, label, cancelled)
+        self.download(blob, label, unpack, cancelled)
     }
 
     fn download(
         &self,
         blob: &Descriptor,
         label: &str,
+        unpack: Option<Unpack>,
         cancelled: &AtomicBool,
-    ) -> Result<(), Error> {
-        let label = format!("{} {label} {}", self.name, blob.digest.short());
-        retry::run(self.policy, self.progress, || {
-            // A task for each attempt, because each starts at the first byte.
-            let task = self.progress.task(&label, Some(blob.size));
-            let mut stream = self
-                .registry
-                .blob(blob)
-                .map_err(|error| self.source_error(error))?;
-            let mut writer = self
-                .store
-                .blob_writer()
-                .map_err(|error| self.store_error(error))?;
-            let mut chunk = vec![0; CHUNK_BYTES];
-            loop {
-                if cancelled.load(Ordering::Relaxed) {
-                    return Err(Error::Cancelled {
-                        image: self.name.clone(),
-                    });
-                }
-                let n = match stream.read(&mut chunk) {
-                    Ok(0) => break,
-                    Ok(n) => n,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => {
-                        return Err(self.source_error(registry::Error::from_read(error)));
-                    }
-                };
-                writer
-                    .write_all(chunk.get(..n).unwrap_or_default())
-                    .map_err(|error| self.store_error(error))?;
-                task.advance(n as u64);
-            }
-            writer
-                .commit(Some((&blob.digest, blob.size)))
-                .map_err(|error| self.store_error(error))?;
-            Ok(())
-        })
+    ) -> Result<Option<io::Result<Digest>>, Error> {
+        let download = Download {
+            store: self.store,
+            policy: self.policy,
+            progress: self.progress,
+            cancelled,
+            label: &format!("{} {label} {}", self.name, blob.digest.short()),
+            digest: blob.digest,
+            size: Some(blob.size),
+            limit: blob.size,
+        };
+        let downloaded = download
+            .run_checked(&|offset| self.registry.blob(blob, offset), unpack)
+            .map_err(|failure| match failure {
+                Failure::Source(error) => self.source_error(error),
+                Failure::Store(error) => self.store_error(error),
+                Failure::Cancelled => Error::Cancelled {
+                    image: self.name.clone(),
+                },
+            })?;
+        Ok(downloaded.unpacked)
     }
 }

@@ -1,23 +1,21 @@
 //! Blobs in parallel, and the check of their diffIDs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::check::{self, Unpack};
 use super::fetch::Source;
-use crate::oci::compression::decompress;
-use crate::oci::digest::{Digest, Sha256};
+use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::oci::manifest::Descriptor;
 
 /// Kind under which the store keeps a blob's diffID.
 const DIFF_ID_FACT: &str = "diff-id";
-/// Bytes decompressed at once.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// What is known of a blob that was decompressed once.
 #[derive(Serialize, Deserialize)]
@@ -55,17 +53,19 @@ pub(super) fn fetch_and_check(
             return Ok(());
         };
         let label = format!("layer {}/{}", at + 1, blobs.len());
-        source.fetch(blob, &label, cancelled)?;
-        for (compression, diff_id) in claimed {
-            let layer = Layer {
-                digest: blob.digest,
-                size: blob.size,
-                compression: *compression,
-                diff_id: *diff_id,
-            };
-            check_diff_id(source, &layer, &label, cancelled)?;
+        let layers = claimed.iter().map(|(compression, diff_id)| Layer {
+            digest: blob.digest,
+            size: blob.size,
+            compression: *compression,
+            diff_id: *diff_id,
+        });
+        let layers: Vec<Layer> = layers.collect();
+        if let Some(layer) = layers.first() {
+            fetch_layer(source, blob, layer, &label, cancelled)?;
         }
-        Ok(())
+        layers
+            .iter()
+            .try_for_each(|layer| check_diff_id(source, layer, &label, cancelled))
     })
 }
 
@@ -108,6 +108,7 @@ pub(super) fn in_parallel<T: Sync>(
     }
 }
 
+/// Checks the diffID that the configuration claims for a layer in the store.
 fn check_diff_id(
     source: &Source<'_>,
     layer: &Layer,
@@ -116,18 +117,11 @@ fn check_diff_id(
 ) -> Result<(), Error> {
     let found = match layer.compression {
         LayerCompression::Plain => layer.digest,
-        compression => match known_diff_id(source, layer)? {
+        _ => match known_diff_id(source, layer)? {
             Some(known) => known,
             None => {
                 let found = find_diff_id(source, layer, label, cancelled)?;
-                let fact = DiffIdFact {
-                    compression,
-                    diff_id: found,
-                };
-                source
-                    .store
-                    .put_fact(DIFF_ID_FACT, &layer.digest.hex(), &fact)
-                    .map_err(|error| source.store_error(error))?;
+                keep_diff_id(source, layer, found)?;
                 found
             }
         },
@@ -153,6 +147,49 @@ fn known_diff_id(source: &Source<'_>, layer: &Layer) -> Result<Option<Digest>, E
         .map(|fact| fact.diff_id))
 }
 
+fn keep_diff_id(source: &Source<'_>, layer: &Layer, diff_id: Digest) -> Result<(), Error> {
+    let fact = DiffIdFact {
+        compression: layer.compression,
+        diff_id,
+    };
+    source
+        .store
+        .put_fact(DIFF_ID_FACT, &layer.digest.hex(), &fact)
+        .map_err(|error| source.store_error(error))
+}
+
+fn unpack(source: &Source<'_>, compression: LayerCompression) -> Unpack {
+    Unpack {
+        compression,
+        bounds: source.limits.unpacked,
+    }
+}
+
+/// Fetches a layer's blob. What it decompresses to is hashed while it comes, so
+/// that it need not be read again.
+fn fetch_layer(
+    source: &Source<'_>,
+    blob: &Descriptor,
+    layer: &Layer,
+    label: &str,
+    cancelled: &AtomicBool,
+) -> Result<(), Error> {
+    let known =
+        layer.compression == LayerCompression::Plain || known_diff_id(source, layer)?.is_some();
+    let wanted = (!known).then(|| unpack(source, layer.compression));
+    match source.fetch(blob, label, wanted, cancelled)? {
+        None => Ok(()),
+        Some(Ok(diff_id)) => keep_diff_id(source, layer, diff_id),
+        Some(Err(error)) => Err(check::failed(
+            source.name(),
+            layer.digest,
+            layer.size,
+            error,
+        )),
+    }
+}
+
+/// Hashes what a blob in the store decompresses to.
 fn find_diff_id(
     source: &Source<'_>,
     layer: &Layer,
@@ -169,52 +206,16 @@ fn find_diff_id(
         .store
         .open_sized_blob(&layer.digest, layer.size)
         .map_err(|error| source.store_error(error))?;
-    let broken = |error: io::Error| Error::Compression {
-        image: source.name().to_owned(),
-        layer: layer.digest,
-        source: error,
+    let go_on = || match cancelled.load(Ordering::Relaxed) {
+        true => Err(io::ErrorKind::Interrupted.into()),
+        false => Ok(()),
     };
-    let mut reader = decompress(task.reader(blob), layer.compression).map_err(broken)?;
-    let (mut hasher, mut bytes) = (Sha256::new(), 0_u64);
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        if cancelled.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled {
+    unpack(source, layer.compression)
+        .hash(task.reader(blob), go_on)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => Error::Cancelled {
                 image: source.name().to_owned(),
-            });
-        }
-        let n = match reader.read(&mut chunk) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(broken(error)),
-        };
-        bytes = bytes.saturating_add(n as u64);
-        check_inflation(source, layer, bytes)?;
-        hasher.update(chunk.get(..n).unwrap_or_default());
-    }
-}
-
-/// Holds what came out of the decoder so far to the limits.
-fn check_inflation(source: &Source<'_>, layer: &Layer, bytes: u64) -> Result<(), Error> {
-    let limits = source.limits;
-    let by_ratio = layer
-        .size
-        .saturating_mul(limits.inflation_ratio)
-        .max(limits.inflation_floor_bytes);
-    let (limit, allowed) = if bytes > limits.layer_bytes {
-        ("layer_bytes", limits.layer_bytes)
-    } else if bytes > by_ratio {
-        ("ratio", limits.inflation_ratio)
-    } else {
-        return Ok(());
-    };
-    Err(Error::Limit {
-        image: source.name().to_owned(),
-        what: format!("layer {} ({} bytes)", layer.digest, layer.size),
-        found: bytes,
-        unit: "uncompressed bytes or more",
-        limit,
-        allowed,
-    })
+            },
+            _ => check::failed(source.name(), layer.digest, layer.size, error),
+        })
 }

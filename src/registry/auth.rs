@@ -176,6 +176,7 @@ fn fetch_token(
         accept: "application/json",
         authorization: authorization.as_ref(),
         form: form.as_ref(),
+        offset: 0,
     })?;
     if !reply.status.is_success() {
         return Err(refusal(reply, credentials.is_some()));

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::url;
@@ -21,8 +21,12 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
 pub const ATTEMPTS: u32 = 4;
 /// Wait before the second attempt; it doubles with each.
 pub const FIRST_DELAY: Duration = Duration::from_millis(500);
-/// Longest wait between two attempts, even where the server asks for more.
+/// Longest wait before an attempt, even where the server asks for more.
 pub const MAX_DELAY: Duration = Duration::from_secs(60);
+
+/// Blobs with fewer bytes are not kept in part, and an attempt that brought this
+/// many new bytes is not counted against [`ATTEMPTS`].
+pub const RESUME_BYTES: u64 = 1024 * 1024;
 
 /// Host that serves what `docker.io` names.
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
@@ -78,8 +82,15 @@ pub struct RetryPolicy {
     pub first_delay: Duration,
     /// See [`MAX_DELAY`].
     pub max_delay: Duration,
+    /// See [`RESUME_BYTES`]; 0 counts as 1.
+    pub resume_bytes: u64,
+    /// Draws the waits, so that clients that failed together do not come back
+    /// together. It never reaches an output.
+    pub random: Arc<Mutex<fastrand::Rng>>,
     /// Waits; replaced where waiting is observed instead.
     pub wait: Arc<dyn Fn(Duration) + Send + Sync>,
+    /// The clock that `wait` moves.
+    pub now: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Default for RetryPolicy {
@@ -88,7 +99,10 @@ impl Default for RetryPolicy {
             attempts: ATTEMPTS,
             first_delay: FIRST_DELAY,
             max_delay: MAX_DELAY,
+            resume_bytes: RESUME_BYTES,
+            random: Arc::new(Mutex::new(fastrand::Rng::new())),
             wait: Arc::new(std::thread::sleep),
+            now: Arc::new(Instant::now),
         }
     }
 }
@@ -99,19 +113,26 @@ impl fmt::Debug for RetryPolicy {
             .field("attempts", &self.attempts)
             .field("first_delay", &self.first_delay)
             .field("max_delay", &self.max_delay)
+            .field("resume_bytes", &self.resume_bytes)
             .finish_non_exhaustive()
     }
 }
 
 impl RetryPolicy {
-    /// The wait after attempt number `attempt` (from 1) failed, the server
-    /// asking for `retry_after`.
+    /// The wait after attempt number `attempt` (from 1) failed: drawn evenly
+    /// from nothing up to a bound that doubles with each attempt ("full
+    /// jitter").
     #[must_use]
-    pub fn delay(&self, attempt: u32, retry_after: Option<Duration>) -> Duration {
+    pub fn delay(&self, attempt: u32) -> Duration {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        self.longest_delay(attempt).mul_f64(random.f64())
+    }
+
+    /// The longest that [`delay`](Self::delay) gives.
+    #[must_use]
+    pub fn longest_delay(&self, attempt: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
-        retry_after
-            .unwrap_or_else(|| self.first_delay.saturating_mul(doubled))
-            .min(self.max_delay)
+        self.first_delay.saturating_mul(doubled).min(self.max_delay)
     }
 }
 
@@ -286,25 +307,25 @@ mod tests {
     }
 
     #[test]
-    fn delays_double_up_to_the_cap_and_servers_may_ask_for_their_own() {
-        let policy = RetryPolicy {
+    fn delays_are_drawn_below_a_bound_that_doubles_up_to_the_cap() {
+        let policy = |seed| RetryPolicy {
             first_delay: Duration::from_secs(1),
             max_delay: Duration::from_secs(5),
+            random: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))),
             ..RetryPolicy::default()
         };
-        let seconds = |attempt, asked: Option<u64>| {
-            policy
-                .delay(attempt, asked.map(Duration::from_secs))
-                .as_secs()
+        let bounds = [1, 2, 3, 4, 99].map(|n| policy(0).longest_delay(n).as_secs());
+        assert_eq!(bounds, [1, 2, 4, 5, 5]);
+        let draw = |seed| -> Vec<Duration> {
+            let policy = policy(seed);
+            (0..1000).map(|_| policy.delay(3)).collect()
         };
-        assert_eq!([1, 2, 3, 4, 99].map(|n| seconds(n, None)), [1, 2, 4, 5, 5]);
-        assert_eq!(
-            [
-                seconds(1, Some(3)),
-                seconds(1, Some(900)),
-                seconds(3, Some(0))
-            ],
-            [3, 5, 0]
-        );
+        let drawn = draw(7);
+        assert_eq!(drawn, draw(7), "a seed gives its waits again");
+        assert_ne!(drawn, draw(8));
+        assert!(drawn.iter().all(|delay| *delay <= Duration::from_secs(4)));
+        // The whole width is used: of 1000 even draws some lie near both ends.
+        assert!(drawn.iter().any(|delay| delay.as_millis() < 200));
+        assert!(drawn.iter().any(|delay| delay.as_millis() > 3800));
     }
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::error::Error;
 use super::files::{Files, Opened};
-use super::{Expected, Registry, checked_manifest};
+use super::{Expected, Part, Registry, checked_manifest};
 use crate::oci::compression::sniff;
 use crate::oci::digest::{Digest, HashingReader};
 use crate::oci::layer::LayerCompression;
@@ -174,14 +174,14 @@ impl Registry for DockerArchive {
             .wrong(format!("holds no manifest {}", descriptor.digest)))
     }
 
-    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error> {
         let path = self.paths.get(&descriptor.digest);
         match path
             .map(|path| self.files.open(path))
             .transpose()?
             .flatten()
         {
-            Some(opened) => Ok(opened.reader),
+            Some(opened) => opened.from(offset),
             None => Err(self
                 .files
                 .wrong(format!("holds no blob {}", descriptor.digest))),

@@ -1,20 +1,18 @@
 //! Single files by URL, for what is not published as an image.
 
-use std::io::Read;
-
 use super::error::Error;
 use super::transport::Call;
-use super::{Client, ShownUrl};
+use super::{Client, Part, ShownUrl};
 
 impl Client {
-    /// A stream of the file at `url`, without credentials: one attempt. Where
-    /// the server announces its size, the stream has exactly that many bytes or
-    /// ends in an error; an error while reading carries an [`Error`], see
-    /// [`Error::from_read`].
+    /// The file at `url` from the byte `offset` on, without credentials: one
+    /// attempt. Where the server announces its size, the stream has exactly that
+    /// many bytes or ends in an error; an error while reading carries an
+    /// [`Error`], see [`Error::from_read`].
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn download(&self, url: &str) -> Result<Box<dyn Read + Send>, Error> {
+    pub fn download(&self, url: &str, offset: u64) -> Result<Part<'static>, Error> {
         if !(url.starts_with("https://") || url.starts_with("http://")) {
             return Err(Error::Setting {
                 setting: ShownUrl::of(url).to_string(),
@@ -26,10 +24,23 @@ impl Client {
             accept: "*/*",
             authorization: None,
             form: None,
+            offset,
         })?;
-        if !reply.status.is_success() {
-            return Err(reply.into_error());
+        match reply.status.as_u16() {
+            200 | 206 if offset > 0 => {
+                if let Some(part) = reply.into_part(offset, None) {
+                    return Ok(part);
+                }
+            }
+            416 if offset > 0 => {}
+            status if (200..300).contains(&status) => {
+                return Ok(Part {
+                    start: 0,
+                    reader: Box::new(reply.into_stream(None)),
+                });
+            }
+            _ => return Err(reply.into_error()),
         }
-        Ok(Box::new(reply.into_stream(None)))
+        self.download(url, 0)
     }
 }

@@ -121,6 +121,14 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// A list goes on and on.
+    #[error("{url}: more than {limit} pages")]
+    TooManyPages {
+        /// The first page.
+        url: ShownUrl,
+        /// The limit.
+        limit: usize,
+    },
     /// A manifest's digest is not the one asked for.
     #[error("{place}: digest mismatch: expected {expected}, got {found}")]
     Digest {
@@ -233,9 +241,10 @@ impl Diagnose for Error {
             | Self::Credentials { .. }
             | Self::Redirect { .. }
             | Self::Truncated { .. } => Class::Network,
-            Self::Length { .. } | Self::TooLarge { .. } | Self::Digest { .. } => {
-                Class::Verification
-            }
+            Self::Length { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyPages { .. }
+            | Self::Digest { .. } => Class::Verification,
             Self::Manifest { source, .. } => source.class(),
             Self::Io(_) => Class::Io,
             Self::Format { .. }

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Part;
 use super::error::Error;
 use super::tar_index::{self, Member};
 use crate::oci::compression::{decompress, sniff};
@@ -40,8 +41,24 @@ pub(super) struct Archive {
 
 /// An open file and its size in bytes.
 pub(super) struct Opened {
-    pub(super) reader: Box<dyn Read + Send>,
+    pub(super) reader: Box<dyn ReadSeek>,
     pub(super) size: u64,
+}
+
+/// What can be read from any place on.
+pub(super) trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+impl Opened {
+    /// What is left from the byte `offset` on.
+    pub(super) fn from(mut self, offset: u64) -> Result<Part<'static>, Error> {
+        let start = self.reader.seek(SeekFrom::Start(offset.min(self.size)))?;
+        Ok(Part {
+            start,
+            reader: self.reader,
+        })
+    }
 }
 
 impl Files {
@@ -198,8 +215,9 @@ impl Archive {
                 &Member::File { start, size } => {
                     let reader = Box::new(Slice {
                         file: Arc::clone(&self.file),
-                        at: start,
-                        left: size,
+                        start,
+                        size,
+                        at: 0,
                     });
                     return Some(Opened { reader, size });
                 }
@@ -212,24 +230,41 @@ impl Archive {
 /// A range of a file, read without moving a shared position.
 struct Slice {
     file: Arc<std::fs::File>,
+    start: u64,
+    size: u64,
+    /// Relative to `start`.
     at: u64,
-    left: u64,
+}
+
+impl Seek for Slice {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
 }
 
 impl Read for Slice {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let wanted = buf
             .len()
-            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            .min(usize::try_from(self.size.saturating_sub(self.at)).unwrap_or(usize::MAX));
         let n = match buf.get_mut(..wanted) {
-            Some(buf) if wanted > 0 => self.file.read_at(buf, self.at)?,
+            Some(buf) if wanted > 0 => {
+                let at = self.start.checked_add(self.at);
+                self.file
+                    .read_at(buf, at.ok_or(io::ErrorKind::InvalidInput)?)?
+            }
             _ => return Ok(0),
         };
         if n == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.at += n as u64;
-        self.left -= n as u64;
         Ok(n)
     }
 }

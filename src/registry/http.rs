@@ -5,8 +5,6 @@
 //! for, blobs against their size; their digest is checked where they are
 //! written.
 
-use std::io::Read;
-
 use ureq::http::header;
 
 use super::auth::Auth;
@@ -14,11 +12,15 @@ use super::challenge;
 use super::config::RegistryConfig;
 use super::error::Error;
 use super::transport::{Call, Reply, Transport};
-use super::url::{Origin, ShownUrl};
-use super::{Expected, Registry, checked_manifest};
-use crate::oci::manifest::{Descriptor, MAX_MANIFEST_BYTES, Manifest};
+use super::url::{Origin, ShownUrl, resolve};
+use super::{Expected, Part, Registry, checked_manifest};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{MANIFEST_TYPES, MediaType};
 use crate::oci::reference::{DEFAULT_TAG, Reference};
+
+/// How many pages of referrers are read.
+const MAX_REFERRER_PAGES: usize = 16;
 
 const DIGEST_HEADER: header::HeaderName = header::HeaderName::from_static("docker-content-digest");
 
@@ -49,8 +51,18 @@ impl HttpRegistry {
     /// Makes a request, answers a challenge once, and gives an answer of
     /// success.
     fn get(&self, url: &str, accept: &str) -> Result<Reply, Error> {
+        let reply = self.get_from(url, accept, 0)?;
+        match reply.status.as_u16() {
+            200 => Ok(reply),
+            _ => Err(reply.into_error()),
+        }
+    }
+
+    /// Like [`get`](Self::get) from a byte on; the answer may be a part, or say
+    /// that there is none (416).
+    fn get_from(&self, url: &str, accept: &str, offset: u64) -> Result<Reply, Error> {
         let used = self.auth.header();
-        let reply = self.request(url, accept, used.as_deref())?;
+        let reply = self.request(url, accept, used.as_deref(), offset)?;
         // Whoever a redirect leads to is not the registry, and gets no answer to
         // a challenge.
         let own = Origin::of(&reply.url) == Origin::of(url);
@@ -68,7 +80,7 @@ impl HttpRegistry {
         {
             Some(header) => {
                 drop(reply);
-                self.success(self.request(url, accept, Some(&header))?)
+                self.success(self.request(url, accept, Some(&header), offset)?)
             }
             None => Err(self.auth.denied(reply)),
         }
@@ -79,18 +91,20 @@ impl HttpRegistry {
         url: &str,
         accept: &str,
         authorization: Option<&super::secret::Secret>,
+        offset: u64,
     ) -> Result<Reply, Error> {
         self.transport.send(Call {
             url,
             accept,
             authorization,
             form: None,
+            offset,
         })
     }
 
     fn success(&self, reply: Reply) -> Result<Reply, Error> {
         match reply.status.as_u16() {
-            200 => Ok(reply),
+            200 | 206 | 416 => Ok(reply),
             401 | 403 => Err(self.auth.denied(reply)),
             _ => Err(reply.into_error()),
         }
@@ -132,16 +146,82 @@ impl Registry for HttpRegistry {
         self.get_manifest(&descriptor.digest.to_string(), descriptor.into())
     }
 
-    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error> {
         let url = format!("{}/blobs/{}", self.base_url, descriptor.digest);
-        let reply = self.get(&url, "*/*")?;
-        match reply.content_length() {
-            Some(length) if length != descriptor.size => Err(Error::Length {
-                place: ShownUrl::of(&url).to_string(),
-                expected: descriptor.size,
-                found: length,
-            }),
-            _ => Ok(Box::new(reply.into_stream(Some(descriptor.size)))),
+        let mut offset = offset;
+        loop {
+            let reply = match offset {
+                0 => self.get(&url, "*/*")?,
+                offset => self.get_from(&url, "*/*", offset)?,
+            };
+            let whole = reply.status.as_u16() == 200;
+            let length = reply.content_length();
+            if let Some(length) = length.filter(|length| whole && *length != descriptor.size) {
+                return Err(Error::Length {
+                    place: ShownUrl::of(&url).to_string(),
+                    expected: descriptor.size,
+                    found: length,
+                });
+            }
+            if let Some(part) = reply.into_part(offset, Some(descriptor.size)) {
+                return Ok(part);
+            }
+            offset = 0;
         }
     }
+
+    fn listed_referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        let first = format!("{}/referrers/{subject}", self.base_url);
+        let (mut url, mut listed) = (first.clone(), Vec::new());
+        for _ in 0..MAX_REFERRER_PAGES {
+            let reply = match self.get(&url, MANIFEST_TYPES[0]) {
+                Ok(reply) => reply,
+                Err(error) if url == first && has_no_referrers_list(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let next = next_page(&reply, &url);
+            let raw = reply.into_bytes(MAX_MANIFEST_BYTES)?;
+            let place = ShownUrl::of(&url).to_string();
+            let page = checked_manifest(place, raw, Expected::default())?;
+            if let Document::Index(entries) = page.document {
+                listed.extend(entries);
+            }
+            match next {
+                Some(next) => url = next,
+                None => return Ok(Some(listed)),
+            }
+        }
+        Err(Error::TooManyPages {
+            url: ShownUrl::of(&first),
+            limit: MAX_REFERRER_PAGES,
+        })
+    }
+
+    fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
+        match self.get_manifest(tag, Expected::default()) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// How registries of before version 1.1 of the specification answer.
+fn has_no_referrers_list(error: &Error) -> bool {
+    match error {
+        Error::NotFound { .. } => true,
+        Error::Status { status, .. } => matches!(status, 400 | 405 | 406 | 501),
+        _ => false,
+    }
+}
+
+/// The page after this one (RFC 8288), which must be of the same registry, since
+/// it gets the same credentials.
+fn next_page(reply: &Reply, url: &str) -> Option<String> {
+    let (target, parameters) = reply.header(&header::LINK)?.split_once('>')?;
+    if !parameters.replace([' ', '"'], "").contains("rel=next") {
+        return None;
+    }
+    let next = resolve(url, target.trim().strip_prefix('<')?)?;
+    (Origin::of(&next) == Origin::of(url)).then_some(next)
 }

@@ -2,17 +2,16 @@
 //!
 //! OCI Image Specification v1.1, "Image Layout".
 
-use std::io::Read;
-
 use serde::Deserialize;
 
 use super::error::Error;
 use super::files::{Files, Opened};
-use super::{Expected, Registry, checked_manifest};
+use super::{Expected, Part, Registry, checked_manifest};
 use crate::oci::digest::Digest;
 use crate::oci::layout::{INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path};
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{Family, MediaType};
+use crate::oci::referrer;
 
 /// Where containerd and BuildKit write an image's full name.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -135,7 +134,36 @@ impl Registry for LayoutRegistry {
         checked_manifest(self.files.place(&name), raw, descriptor.into())
     }
 
-    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
-        Ok(self.open_blob(&descriptor.digest, descriptor.size)?.reader)
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error> {
+        self.open_blob(&descriptor.digest, descriptor.size)?
+            .from(offset)
+    }
+
+    fn listed_referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        let (_, entries) = self.index()?;
+        let mut listed = Vec::new();
+        for entry in entries {
+            let raw = self
+                .files
+                .require(&blob_path(&entry.digest), MAX_MANIFEST_BYTES)?;
+            if referrer::subject(&raw) == Some(*subject) {
+                listed.push(entry);
+            }
+        }
+        Ok(Some(listed))
+    }
+
+    fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
+        let (_, entries) = self.index()?;
+        let suffix = format!(":{tag}");
+        let is_it = |entry: &&Descriptor| {
+            let name = entry.annotations.get(REF_NAME);
+            name.is_some_and(|name| name == tag || name.ends_with(&suffix))
+        };
+        entries
+            .iter()
+            .find(is_it)
+            .map(|entry| self.manifest(entry))
+            .transpose()
     }
 }

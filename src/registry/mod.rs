@@ -8,7 +8,8 @@
 //!   error; its digest is checked by who writes it.
 //! - Credentials go to the registry's own origin and to its token service, never
 //!   after a redirect, never into an error or a log.
-//! - Each call is one attempt; [`retry`] is the one place that tries again.
+//! - Each call is one attempt; [`retry`] is the one place that tries again. A host
+//!   that asks to be left alone is, by all threads.
 
 mod auth;
 mod challenge;
@@ -18,6 +19,7 @@ mod docker_archive;
 mod download;
 pub mod error;
 mod files;
+mod gate;
 mod http;
 mod layout;
 pub mod retry;
@@ -61,12 +63,47 @@ pub trait Registry: Send + Sync + fmt::Debug {
     /// See [`Error`].
     fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, Error>;
 
-    /// A stream of a blob's bytes, exactly as many as the descriptor says. An
-    /// error while reading carries an [`Error`], see [`Error::from_read`].
+    /// A blob's bytes from `offset` on, or from the first on where the source
+    /// can't do that. They end exactly where the descriptor says. An error while
+    /// reading carries an [`Error`], see [`Error::from_read`].
     ///
     /// # Errors
     /// See [`Error`].
-    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error>;
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error>;
+
+    /// The manifests that the source lists as naming `subject` as theirs; `None`
+    /// where it has no such list.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    fn listed_referrers(&self, _subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        Ok(None)
+    }
+
+    /// What another tag of the same repository names; `None` where there is no
+    /// such tag.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    fn tagged(&self, _tag: &str) -> Result<Option<Manifest>, Error> {
+        Ok(None)
+    }
+}
+
+/// What is left of a blob or file from some byte on.
+pub struct Part<'a> {
+    /// Number of the first byte that `reader` gives: as asked for, or 0.
+    pub start: u64,
+    /// The bytes.
+    pub reader: Box<dyn Read + Send + 'a>,
+}
+
+impl fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part")
+            .field("start", &self.start)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Opens sources of images. Connections are shared by all that it opens.

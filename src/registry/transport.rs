@@ -9,8 +9,10 @@ use ureq::http::header::{self, HeaderMap, HeaderValue};
 use ureq::http::{Request, Response, StatusCode};
 use ureq::tls::{TlsConfig, TlsProvider};
 
+use super::Part;
 use super::config::RegistryConfig;
 use super::error::{Answer, Error};
+use super::gate::Gate;
 use super::secret::Secret;
 use super::url::{Origin, ShownUrl, resolve};
 
@@ -27,6 +29,7 @@ const MAX_MESSAGE_CHARS: usize = 200;
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     agent: Agent,
+    gate: Gate,
 }
 
 /// A request to be made.
@@ -39,6 +42,9 @@ pub(super) struct Call<'a> {
     pub(super) authorization: Option<&'a Secret>,
     /// A form to be posted; without one the request is a GET.
     pub(super) form: Option<&'a Secret>,
+    /// The first byte wanted; above 0 the request asks for a range, which the
+    /// server may ignore (RFC 9110, 14.2).
+    pub(super) offset: u64,
 }
 
 /// An answer, whatever its status.
@@ -66,7 +72,10 @@ impl Transport {
             .timeout_per_write(Some(config.read_timeout))
             .build()
             .new_agent();
-        Self { agent }
+        Self {
+            agent,
+            gate: Gate::new(&config.retry),
+        }
     }
 
     /// Makes a request and follows redirects. Credentials and forms never go to
@@ -119,6 +128,7 @@ impl Transport {
         call: Call<'_>,
         authorization: Option<&Secret>,
     ) -> Result<Response<ureq::Body>, Error> {
+        self.gate.pass(url);
         let method = if call.form.is_some() { "POST" } else { "GET" };
         let mut request = Request::builder()
             .method(method)
@@ -132,6 +142,9 @@ impl Transport {
                 })?;
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
+        }
+        if call.offset > 0 {
+            request = request.header(header::RANGE, format!("bytes={}-", call.offset));
         }
         let failed = |problem: String| Error::Transport {
             url: ShownUrl::of(url),
@@ -150,7 +163,11 @@ impl Transport {
                     .map_err(|error| failed(error.to_string()))?,
             ),
         };
-        result.map_err(|error| from_ureq(url, &error))
+        let response = result.map_err(|error| from_ureq(url, &error))?;
+        if let Some(delay) = asked_to_wait(response.status(), response.headers()) {
+            self.gate.close(url, delay);
+        }
+        Ok(response)
     }
 }
 
@@ -168,11 +185,44 @@ impl Reply {
     /// reading ends in an error, which carries an [`Error`].
     pub(super) fn into_stream(self, expected: Option<u64>) -> Stream {
         let expected = expected.or_else(|| self.content_length());
+        self.into_rest(0, expected)
+    }
+
+    /// Like [`into_stream`](Self::into_stream) for a body that begins at the
+    /// byte `start` of what has `expected` bytes altogether.
+    fn into_rest(self, start: u64, expected: Option<u64>) -> Stream {
         Stream {
             url: self.url,
             inner: self.body.into_reader(),
             expected,
-            got: 0,
+            got: start,
+        }
+    }
+
+    /// The body of an answer to a request for the bytes from `offset` on, of
+    /// `total` where that is known. `None` where a part came that was not asked
+    /// for, or nothing: then all of it has to be asked for.
+    pub(super) fn into_part(self, offset: u64, total: Option<u64>) -> Option<Part<'static>> {
+        match self.status {
+            StatusCode::OK => {
+                let reader = Box::new(self.into_stream(total));
+                Some(Part { start: 0, reader })
+            }
+            StatusCode::PARTIAL_CONTENT => {
+                let range = ContentRange::parse(text(&self.headers, &header::CONTENT_RANGE)?)?;
+                let end = range.last.checked_add(1)?;
+                let total = total.or(range.total);
+                let length = self.content_length();
+                let fits = range.first == offset
+                    && (range.total.is_none() || range.total == total)
+                    && total.is_none_or(|total| total == end)
+                    && length.is_none_or(|length| offset.checked_add(length) == Some(end));
+                fits.then(|| Part {
+                    start: offset,
+                    reader: Box::new(self.into_rest(offset, Some(end))),
+                })
+            }
+            _ => None,
         }
     }
 
@@ -210,7 +260,7 @@ impl Reply {
     /// The error that an answer without success stands for.
     pub(super) fn into_error(self) -> Error {
         let url = ShownUrl::of(&self.url);
-        let (status, retry_after) = (self.status, retry_after(&self.headers));
+        let (status, retry_after) = (self.status, asked_to_wait(self.status, &self.headers));
         let answer = self.into_answer();
         if status == StatusCode::NOT_FOUND {
             return Error::NotFound { url, answer };
@@ -226,6 +276,40 @@ impl Reply {
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// How long a server that can't serve now wants to be left alone (RFC 9110,
+/// 10.2.3, and RFC 6585, 4).
+fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let limited = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    limited
+        .contains(&status)
+        .then(|| retry_after(headers))
+        .flatten()
+}
+
+/// The value of `Content-Range` (RFC 9110, 14.4): `bytes 5-9/10`, `bytes 5-9/*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ContentRange {
+    first: u64,
+    last: u64,
+    total: Option<u64>,
+}
+
+impl ContentRange {
+    fn parse(text: &str) -> Option<Self> {
+        let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+        let total = match total {
+            "*" => None,
+            number => Some(number.parse().ok()?),
+        };
+        (first <= last).then_some(Self { first, last, total })
+    }
 }
 
 /// `Retry-After` in seconds, or as a date, which is compared with the server's
@@ -361,6 +445,22 @@ mod tests {
         assert_eq!(delay(&[date, past]), None);
         assert_eq!(delay(&[until]), None);
         assert_eq!(delay(&[(header::RETRY_AFTER, "soon")]), None);
+    }
+
+    #[test]
+    fn ranges_are_read_as_the_rfc_writes_them() {
+        let range = |first, last, total| Some(ContentRange { first, last, total });
+        for (text, wanted) in [
+            ("bytes 5-9/10", range(5, 9, Some(10))),
+            (" bytes 5-9/* ", range(5, 9, None)),
+            ("bytes 9-5/10", None),
+            ("bytes */10", None),
+            ("bytes 5-9", None),
+            ("lines 5-9/10", None),
+            ("bytes 5-99999999999999999999/*", None),
+        ] {
+            assert_eq!(ContentRange::parse(text), wanted, "{text}");
+        }
     }
 
     #[test]

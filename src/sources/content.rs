@@ -5,10 +5,10 @@
 use super::{Context, Error};
 use crate::oci::layout::{Builder, OciLayout};
 use crate::oci::platform::Platform;
-use crate::oci::reference::ImageSource;
+use crate::oci::reference::{ImageSource, Reference};
 use crate::output::manifest::{self, Role};
 use crate::profile::{Arch, ContentPlan};
-use crate::pull::{Platforms, mirror_image};
+use crate::pull::{MirroredImage, Platforms, mirror_image, mirror_referrers};
 
 /// Where the layout is on the ISO.
 pub const ISO_PATH: &str = "isoforge/content";
@@ -52,6 +52,9 @@ pub fn collect(
         for blob in &mirrored.blobs {
             builder.blob(blob.digest, blob.size);
         }
+        if context.referrers {
+            add_referrers(context, &image.reference, &mirrored, &mut builder)?;
+        }
         let name = image.reference.to_string();
         let is_index = matches!(
             mirrored.root.media_type,
@@ -70,4 +73,36 @@ pub fn collect(
         layout: builder.build(),
         images,
     }))
+}
+
+/// Puts what the registry holds about an image beside it: by its subject, or under
+/// the tag that names it in the image's repository.
+fn add_referrers(
+    context: &Context<'_>,
+    image: &Reference,
+    mirrored: &MirroredImage,
+    builder: &mut Builder,
+) -> Result<(), Error> {
+    let found = mirror_referrers(
+        context.client,
+        &ImageSource::Registry(image.clone()),
+        mirrored,
+        context.store,
+        &context.pull_limits,
+        context.threads,
+        context.progress,
+    )?;
+    for blob in &found.blobs {
+        builder.blob(blob.digest, blob.size);
+    }
+    for referrer in found.referrers {
+        match referrer.tag {
+            None => builder.referrer(referrer.manifest),
+            Some(tag) => {
+                let name = format!("{}/{}:{tag}", image.registry(), image.repository());
+                builder.reference(&name, referrer.manifest);
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,19 +1,20 @@
 //! Single files by URL and digest, laid at their paths as one layer.
 //!
-//! A file is downloaded over HTTP or HTTPS, tried again as the registry client
-//! tries again, and becomes a blob of the store only when its digest holds. A
-//! blob that is there is not downloaded again, wherever it came from.
+//! A file is downloaded over HTTP or HTTPS like a layer: tried again, resumed
+//! where it broke, a blob of the store only when its digest holds. A blob that is
+//! there is not downloaded again, wherever it came from.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::sync::atomic::AtomicBool;
 
 use crate::error::{Class, Diagnose};
-use crate::oci::digest::{Digest, HashingReader};
+use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::output::manifest;
 use crate::profile::FileSpec;
 use crate::progress::Progress;
-use crate::registry::retry::{self, Retry};
+use crate::pull::{Download, Failure};
 use crate::registry::{self, Client, ShownUrl};
 use crate::rootfs::tar_out;
 use crate::store::{self, Store};
@@ -27,8 +28,6 @@ const VERSION: u32 = 1;
 
 /// Largest file that is downloaded, in bytes.
 pub const MAX_FILE_BYTES: u64 = 16 << 30;
-
-const COPY_BUFFER_BYTES: usize = 1 << 18;
 
 /// Why files can't be laid.
 #[derive(Debug, thiserror::Error)]
@@ -92,15 +91,6 @@ impl Diagnose for Error {
     }
 }
 
-impl Retry for Error {
-    fn registry_error(&self) -> Option<&registry::Error> {
-        match self {
-            Self::Download(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
 /// Files that were laid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Laid {
@@ -148,39 +138,29 @@ fn fetch(
         return Ok(size);
     }
     let url = ShownUrl::of(&file.url);
-    retry::run(client.retry_policy(), progress, || {
-        let task = progress.task(&format!("download {url}"), None);
-        let body = client.download(&file.url)?;
-        let mut body = HashingReader::new(task.reader(body).take(MAX_FILE_BYTES + 1));
-        let mut blob = store.blob_writer()?;
-        copy(&mut body, &mut blob)?;
-        let (found, size) = body.finish();
-        if size > MAX_FILE_BYTES {
-            return Err(Error::TooLarge { url: url.clone() });
-        }
-        if found != file.sha256 {
-            return Err(Error::Digest {
-                url: url.clone(),
-                expected: file.sha256,
+    let download = Download {
+        store,
+        policy: client.retry_policy(),
+        progress,
+        cancelled: &AtomicBool::new(false),
+        label: &format!("download {url}"),
+        digest: file.sha256,
+        size: None,
+        limit: MAX_FILE_BYTES,
+    };
+    download
+        .run(&|offset| client.download(&file.url, offset))
+        .map_err(|failure| match failure {
+            Failure::Source(error) => Error::Download(error),
+            Failure::Store(store::Error::DigestMismatch { expected, found }) => Error::Digest {
+                url,
+                expected,
                 found,
-            });
-        }
-        blob.commit(Some((&found, size)))?;
-        Ok(size)
-    })
-}
-
-fn copy(from: &mut dyn Read, to: &mut dyn Write) -> Result<(), Error> {
-    let mut buffer = vec![0; COPY_BUFFER_BYTES];
-    loop {
-        let n = match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(registry::Error::from_read(error).into()),
-        };
-        to.write_all(buffer.get(..n).unwrap_or_default())?;
-    }
+            },
+            Failure::Store(store::Error::SizeMismatch { .. }) => Error::TooLarge { url },
+            Failure::Store(error) => Error::Store(error),
+            Failure::Cancelled => Error::Io(io::ErrorKind::Interrupted.into()),
+        })
 }
 
 fn layer(

@@ -43,6 +43,9 @@ pub struct Context<'a> {
     pub pull_limits: pull::Limits,
     /// How many blobs of an image are fetched and checked at once.
     pub threads: NonZeroUsize,
+    /// Whether what is about an image of the content goes along: signatures,
+    /// attestations, SBOMs.
+    pub referrers: bool,
     /// Told what happens.
     pub progress: &'a Progress,
 }

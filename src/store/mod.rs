@@ -8,13 +8,14 @@
 //!     blobs/sha256/<2 hex>/<hex>     blobs by digest
 //!     slabs/<key>                    layers, compressed for SquashFS
 //!     facts/<kind>/<key>.json        small things found out once
+//!     partial/<hex>                  blobs under way, kept across runs
 //!     tmp/<n>-<n>/                   files being written, one folder per process
 //!       lock                         held while the process lives
 //! ```
 //!
 //! Invariants:
-//! - A file outside `tmp` is complete: it was written in `tmp`, synced and
-//!   renamed. A blob's digest held when it was renamed.
+//! - A file outside `tmp` and `partial` is complete: it was written there, synced
+//!   and renamed. A blob's digest held when it was renamed.
 //! - Several processes may use a store at once. Two that write the same blob
 //!   rename the same bytes over each other.
 //! - What a dead process left in `tmp` is removed by the next that opens the
@@ -26,6 +27,7 @@ mod blob;
 mod error;
 mod facts;
 mod layout;
+mod partial;
 mod session;
 mod slab;
 
@@ -36,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub use blob::BlobWriter;
 pub use error::Error;
+pub use partial::Incoming;
 pub use slab::SlabWriter;
 
 use session::Session;
@@ -75,7 +78,15 @@ impl Store {
         fs_err::create_dir_all(root)?;
         check_version(root)?;
         let base = root.join(format!("v{VERSION}"));
-        for folder in ["", "blobs", "blobs/sha256", "slabs", "facts", "tmp"] {
+        for folder in [
+            "",
+            "blobs",
+            "blobs/sha256",
+            "slabs",
+            "facts",
+            "partial",
+            "tmp",
+        ] {
             make_folder(&base.join(folder))?;
         }
         let session = Session::begin(&base)?;

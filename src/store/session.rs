@@ -144,20 +144,25 @@ pub(super) struct TempFile {
 impl TempFile {
     /// Syncs the file and gives it its final name, replacing what is there.
     pub(super) fn keep(mut self, to: &Path) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        self.file
-            .set_permissions(std::fs::Permissions::from_mode(FILE_MODE))?;
-        self.file.sync_all()?;
         if let Some(path) = &self.path {
-            fs_err::rename(path, to)?;
+            publish(&self.file, path, to)?;
             self.path = None;
-        }
-        // The new name is on the disk only when its folder is.
-        if let Some(parent) = to.parent() {
-            File::open(parent)?.sync_all()?;
         }
         Ok(())
     }
+}
+
+/// Syncs a complete file and gives it its final name, replacing what is there.
+pub(super) fn publish(file: &File, from: &Path, to: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(FILE_MODE))?;
+    file.sync_all()?;
+    fs_err::rename(from, to)?;
+    // The new name is on the disk only when its folder is.
+    if let Some(parent) = to.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 impl Drop for TempFile {

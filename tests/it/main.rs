@@ -18,6 +18,8 @@ mod cmd_build;
 mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;
+mod faults_random;
+mod killed;
 mod layering;
 mod registry;
 mod sources;

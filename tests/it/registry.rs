@@ -6,11 +6,13 @@ mod faults;
 mod images;
 mod mirror;
 mod real;
+mod referrers;
+mod resume;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use isoforge::error::{Class, Diagnose};
 use isoforge::progress::Progress;
@@ -18,7 +20,8 @@ use isoforge::pull::{self, Limits, PulledImage};
 use isoforge::registry::{Client, RegistryConfig, RetryPolicy};
 use isoforge::store::Store;
 
-/// A store and a client that does not really wait.
+/// A store and a client that does not really wait: its clock moves by what it
+/// would have waited.
 struct Puller {
     folder: tempfile::TempDir,
     store: Store,
@@ -36,15 +39,40 @@ impl Puller {
         Self::in_folder(|_, config| change(config))
     }
 
+    /// On the same folder, as the next run of the program: with a store that is
+    /// opened anew.
+    fn next_run(self) -> Self {
+        let Self {
+            folder,
+            store,
+            client,
+            waits,
+        } = self;
+        drop(store);
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        Self {
+            folder,
+            store,
+            client,
+            waits,
+        }
+    }
+
     /// With settings changed by `change`, which may put files into the folder.
     fn in_folder(change: impl FnOnce(&Path, &mut RegistryConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
         let waits = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&waits);
+        let (start, moved) = (Instant::now(), Arc::new(Mutex::new(Duration::ZERO)));
+        let clock = Arc::clone(&moved);
         let mut config = RegistryConfig {
             retry: RetryPolicy {
-                wait: Arc::new(move |delay| log.lock().unwrap().push(delay)),
+                wait: Arc::new(move |delay| {
+                    log.lock().unwrap().push(delay);
+                    *clock.lock().unwrap() += delay;
+                }),
+                now: Arc::new(move || start + *moved.lock().unwrap()),
                 ..RetryPolicy::default()
             },
             ..RegistryConfig::default()
@@ -94,6 +122,15 @@ impl Puller {
         assert_eq!(error.class(), class, "{}", chain(&error));
         self.assert_sound();
         chain(&error)
+    }
+
+    /// Bytes of the blobs under way that the store keeps.
+    fn partial_sizes(&self) -> Vec<u64> {
+        let folder = self.root().join("store/v1/partial");
+        let files = std::fs::read_dir(folder).unwrap();
+        files
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .collect()
     }
 
     /// Every blob has its digest, and nothing is left in the temporary folder.

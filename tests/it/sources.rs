@@ -30,6 +30,7 @@ struct Bench {
     store: Store,
     client: Client,
     silent: Progress,
+    referrers: bool,
 }
 
 impl Bench {
@@ -39,6 +40,7 @@ impl Bench {
             store: Store::open(&folder.path().join("store")).unwrap(),
             client: Client::new(RegistryConfig::default()),
             silent: Progress::silent(),
+            referrers: false,
             folder,
         }
     }
@@ -50,6 +52,7 @@ impl Bench {
             limits: isoforge::rootfs::layer::Limits::DEFAULT,
             pull_limits: isoforge::pull::Limits::DEFAULT,
             threads: NonZeroUsize::new(2).unwrap(),
+            referrers: self.referrers,
             progress: &self.silent,
         }
     }

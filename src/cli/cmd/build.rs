@@ -29,7 +29,10 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
             Some(Only::Provider) => Artifacts::Provider,
         },
         output: &args.output,
-        settings: settings.into_pipeline(args.force),
+        settings: pipeline::Settings {
+            with_referrers: args.with_referrers,
+            ..settings.into_pipeline(args.force)
+        },
         env: &|name| env::get(name),
     };
     let summary = pipeline::build(&request, &progress)?;

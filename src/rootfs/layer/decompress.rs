@@ -1,23 +1,18 @@
 //! From a blob to its tar stream, with the decoder's output bounded.
 
-use std::io::{self, BufReader, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io::{self, Read};
 
 use super::error::Error;
 use super::limits::{Limit, Limits};
+use crate::oci::compression::{self, Bound, Exceeded};
 use crate::oci::layer::LayerCompression;
 
-const INPUT_BUFFER_BYTES: usize = 128 * 1024;
-
-/// The tar stream of a blob. Several gzip members or Zstandard frames one after
-/// the other are one stream, as RFC 1952 section 2.2 and RFC 8878 section 3.1
-/// have it.
+/// The tar stream of a blob.
 ///
 /// The reader fails as soon as the decoder has given more than
 /// [`Limits::layer_bytes`], or, above [`Limits::inflation_floor_bytes`], more
-/// than [`Limits::inflation_ratio`] bytes for each byte it took. It is the
-/// output that is bounded: a bomb's input is small by nature.
+/// than [`Limits::inflation_ratio`] bytes for each byte it took. The error of
+/// the reader carries an [`Error`].
 ///
 /// # Errors
 /// [`Error::Read`] where the decoder can't be set up.
@@ -26,77 +21,30 @@ pub fn decompress<'a>(
     compression: LayerCompression,
     limits: &Limits,
 ) -> Result<Box<dyn Read + Send + 'a>, Error> {
-    let taken = Arc::new(AtomicU64::new(0));
-    let input = BufReader::with_capacity(
-        INPUT_BUFFER_BYTES,
-        CountingReader {
-            inner: blob,
-            taken: Arc::clone(&taken),
-        },
-    );
-    let decoder: Box<dyn Read + Send + 'a> = match compression {
-        LayerCompression::Plain => Box::new(input),
-        LayerCompression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
-        LayerCompression::Zstd => Box::new(
-            zstd::stream::read::Decoder::with_buffer(input)
-                .map_err(|source| Error::Read { offset: 0, source })?,
-        ),
-    };
-    Ok(Box::new(BoundedReader {
-        inner: decoder,
-        taken,
-        given: 0,
-        limits: *limits,
-    }))
+    let inner = compression::decompress_within(blob, compression, limits.bounds())
+        .map_err(|source| Error::Read { offset: 0, source })?;
+    Ok(Box::new(NamedErrors { inner }))
 }
 
-struct CountingReader<R> {
+struct NamedErrors<R> {
     inner: R,
-    taken: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for CountingReader<R> {
+impl<R: Read> Read for NamedErrors<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.taken.fetch_add(n as u64, Ordering::Relaxed);
-        Ok(n)
-    }
-}
-
-struct BoundedReader<R> {
-    inner: R,
-    taken: Arc<AtomicU64>,
-    given: u64,
-    limits: Limits,
-}
-
-impl<R> BoundedReader<R> {
-    fn check(&self) -> Result<(), Error> {
-        let exceeded = |limit, max| {
-            Err(Error::Limit {
-                limit,
-                max,
-                entry: format!("byte {} of the uncompressed layer", self.given),
-            })
-        };
-        if self.given > self.limits.layer_bytes {
-            return exceeded(Limit::LayerBytes, self.limits.layer_bytes);
-        }
-        let ratio = self.limits.inflation_ratio;
-        let allowed = self.taken.load(Ordering::Relaxed).saturating_mul(ratio);
-        if self.given > self.limits.inflation_floor_bytes && self.given > allowed {
-            return exceeded(Limit::InflationRatio, ratio);
-        }
-        Ok(())
-    }
-}
-
-impl<R: Read> Read for BoundedReader<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.given += n as u64;
-        self.check()?;
-        Ok(n)
+        self.inner.read(buf).map_err(|error| {
+            let exceeded = match error.downcast::<Exceeded>() {
+                Ok(exceeded) => exceeded,
+                Err(error) => return error,
+            };
+            let limit = match exceeded.bound {
+                Bound::Bytes => Limit::LayerBytes,
+                Bound::Ratio => Limit::InflationRatio,
+            };
+            let entry = format!("byte {} of the uncompressed layer", exceeded.given);
+            let max = exceeded.allowed;
+            Error::Limit { limit, max, entry }.into()
+        })
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::oci::compression::Bounds;
+
 const GIB: u64 = 1024 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
 
@@ -48,6 +50,16 @@ impl Limits {
         metadata_bytes: 512 * MIB,
         sparse_segments: 1_000_000,
     };
+
+    /// Those on what a blob decompresses to.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            bytes: self.layer_bytes,
+            ratio: self.inflation_ratio,
+            ratio_floor_bytes: self.inflation_floor_bytes,
+        }
+    }
 }
 
 impl Default for Limits {

@@ -82,14 +82,14 @@ fn a_disk_that_fills_up_under_the_store() {
     bootable::write_image(&project.path("os"), &[&image]);
     let outcome = run_on_a_small_disk(
         &project,
-        "*/v1/tmp/*/[0-9]*",
+        "*/v1/partial/*",
         &["build", "profile.toml", "--cache-dir", "small/cache"],
     );
     assert_snapshot!(outcome.error(), @r"
     exit 3
     error: oci:os can't be stored
       caused by: the store can't be read or written
-      caused by: failed to write to file `small/cache/v1/tmp/[TEMP]`: No space left on device (os error 28)
+      caused by: failed to write to file `small/cache/v1/partial/[HEX]`: No space left on device (os error 28)
     hint: free disk space, or put the store on another file system
     ");
     assert!(!project.path("dist").exists());

@@ -1,6 +1,7 @@
 //! Kinds of images, in a registry and in layouts and archives.
 
 use isoforge::error::{Class, Diagnose};
+use isoforge::oci::compression::Bounds;
 use isoforge::oci::digest::Digest;
 use isoforge::oci::layer::LayerCompression::{Gzip, Plain, Zstd};
 use isoforge::oci::media::Family;
@@ -249,8 +250,11 @@ fn bombs_and_oversized_images_hit_a_named_limit() {
     registry.put_image("a", "1", &image);
     let source = format!("{}/a:1", registry.host());
     let limits = Limits {
-        inflation_floor_bytes: 1_000_000,
-        inflation_ratio: 50,
+        unpacked: Bounds {
+            ratio_floor_bytes: 1_000_000,
+            ratio: 50,
+            ..Limits::DEFAULT.unpacked
+        },
         ..Limits::default()
     };
     let cases = [
@@ -258,7 +262,10 @@ fn bombs_and_oversized_images_hit_a_named_limit() {
         (
             "layer_bytes",
             Limits {
-                layer_bytes: 2_000_000,
+                unpacked: Bounds {
+                    bytes: 2_000_000,
+                    ..Limits::DEFAULT.unpacked
+                },
                 ..Limits::default()
             },
         ),

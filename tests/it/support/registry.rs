@@ -29,12 +29,24 @@ pub(crate) enum Fault {
     Status(u16, &'static str),
     /// Half of the body comes, then nothing.
     Stall,
+    /// So many bytes of the body come, then nothing.
+    StallAfter(usize),
     /// The connection is reset before any answer.
     Reset,
     /// A redirect to this URL with the request's path behind it.
     Redirect(String),
     /// Another content type.
     ContentType(&'static str),
+    /// `Content-Length` and body have this much less.
+    TooShort(usize),
+    /// A request for a range is answered as if it were none.
+    IgnoreRange,
+    /// A request for a range is refused (416).
+    RefuseRange,
+    /// Another range than the one asked for comes, and says so.
+    WrongRange,
+    /// Nothing goes wrong this time.
+    Nothing,
 }
 
 /// How clients must authenticate.
@@ -62,6 +74,12 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The first byte wanted, where the request is for a range.
+    pub(crate) fn offset(&self) -> Option<usize> {
+        let range = self.headers.get("range")?.strip_prefix("bytes=")?;
+        range.strip_suffix('-')?.parse().ok()
+    }
+
     pub(crate) fn authorization(&self) -> Option<&str> {
         self.headers.get("authorization").map(String::as_str)
     }
@@ -71,6 +89,8 @@ impl Request {
 struct State {
     manifests: BTreeMap<String, Blob>,
     blobs: BTreeMap<String, Vec<u8>>,
+    /// Target of a page of a list to that of the next.
+    next_pages: BTreeMap<String, String>,
     faults: Vec<(String, Fault, usize)>,
     requests: Vec<Request>,
     access: Option<Access>,
@@ -128,6 +148,21 @@ impl FakeRegistry {
         }
     }
 
+    /// Serves a list of referrers, one page after the other.
+    pub(crate) fn put_referrers(&self, repository: &str, subject: &Digest, pages: &[Blob]) {
+        let mut state = self.state.lock().unwrap();
+        let target = |page: usize| match page {
+            0 => format!("/v2/{repository}/referrers/{subject}"),
+            page => format!("/v2/{repository}/referrers/{subject}?page={page}"),
+        };
+        for (page, blob) in pages.iter().enumerate() {
+            state.manifests.insert(target(page), blob.clone());
+            if page + 1 < pages.len() {
+                state.next_pages.insert(target(page), target(page + 1));
+            }
+        }
+    }
+
     pub(crate) fn put_blob(&self, repository: &str, bytes: &[u8]) {
         let path = format!("/v2/{repository}/blobs/{}", Digest::of(bytes));
         self.state
@@ -149,6 +184,13 @@ impl FakeRegistry {
     pub(crate) fn fault(&self, target: &str, times: usize, fault: Fault) {
         let mut state = self.state.lock().unwrap();
         state.faults.push((target.to_owned(), fault, times));
+    }
+
+    /// Nothing goes wrong any more, and everybody may read.
+    pub(crate) fn behave(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.faults.clear();
+        state.access = None;
     }
 
     pub(crate) fn require(&self, access: Access) {
@@ -238,12 +280,31 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, address: SocketAddr) -> st
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     request.body = String::from_utf8(body).unwrap();
+    let told = change_range(&request, fault.as_ref());
     let response = {
         let mut state = state.lock().unwrap();
         state.requests.push(request.clone());
-        answer(&mut state, &request, address)
+        answer(&mut state, &told, address)
     };
     send(stream, &request, response, fault)
+}
+
+/// The request as a server sees it that has its own idea of ranges.
+fn change_range(request: &Request, fault: Option<&Fault>) -> Request {
+    let mut told = request.clone();
+    let Some(offset) = request.offset() else {
+        return told;
+    };
+    let range = match fault {
+        Some(Fault::IgnoreRange) => None,
+        Some(Fault::RefuseRange) => Some(format!("bytes={}-", usize::MAX)),
+        Some(Fault::WrongRange) => Some(format!("bytes={}-", offset - 1)),
+        _ => return told,
+    };
+    told.headers.remove("range");
+    told.headers
+        .extend(range.map(|range| ("range".to_owned(), range)));
+    told
 }
 
 /// Length of the request's head, once all of it is there.
@@ -293,17 +354,37 @@ fn answer(state: &mut State, request: &Request, address: SocketAddr) -> Response
         return response;
     }
     if let Some(manifest) = state.manifests.get(&request.target) {
-        let headers = [
+        let mut headers = vec![
             format!("Content-Type: {}", manifest.media_type),
             format!("Docker-Content-Digest: {}", manifest.digest()),
         ];
+        if let Some(next) = state.next_pages.get(&request.target) {
+            headers.push(format!("Link: <{next}>; rel=\"next\""));
+        }
         return Response::new(200, &headers, &manifest.bytes);
     }
     if let Some(blob) = state.blobs.get(&request.target) {
-        let headers = ["Content-Type: application/octet-stream".to_owned()];
-        return Response::new(200, &headers, blob);
+        return part(blob, request.offset());
     }
     Response::error(404, "MANIFEST_UNKNOWN")
+}
+
+/// A blob from `offset` on (RFC 9110, 14).
+fn part(blob: &[u8], offset: Option<usize>) -> Response {
+    let mut headers = vec!["Content-Type: application/octet-stream".to_owned()];
+    let Some(offset) = offset else {
+        return Response::new(200, &headers, blob);
+    };
+    let total = blob.len();
+    let Some(rest) = blob.get(offset..).filter(|rest| !rest.is_empty()) else {
+        headers.push(format!("Content-Range: bytes */{total}"));
+        return Response::new(416, &headers, b"");
+    };
+    headers.push(format!(
+        "Content-Range: bytes {offset}-{}/{total}",
+        total - 1
+    ));
+    Response::new(206, &headers, rest)
 }
 
 /// The challenge for a request that lacks what is required.
@@ -361,12 +442,24 @@ fn send(
     let mut announced = Some(response.body.len());
     let mut stall = false;
     match fault {
-        None | Some(Fault::Reset) => {}
+        None
+        | Some(
+            Fault::Reset
+            | Fault::Nothing
+            | Fault::IgnoreRange
+            | Fault::RefuseRange
+            | Fault::WrongRange,
+        ) => {}
         Some(Fault::Truncate(bytes)) => response.body.truncate(bytes),
         Some(Fault::Garble) => response.body.iter_mut().for_each(|byte| *byte ^= 0x55),
         Some(Fault::TooLong(more)) => {
             response.body.extend(std::iter::repeat_n(b'x', more));
             announced = Some(response.body.len());
+        }
+        Some(Fault::TooShort(less)) => {
+            let length = response.body.len().saturating_sub(less);
+            response.body.truncate(length);
+            announced = Some(length);
         }
         Some(Fault::NoLength(early)) => {
             announced = None;
@@ -380,6 +473,10 @@ fn send(
         }
         Some(Fault::Stall) => {
             response.body.truncate(response.body.len() / 2);
+            stall = true;
+        }
+        Some(Fault::StallAfter(bytes)) => {
+            response.body.truncate(bytes);
             stall = true;
         }
         Some(Fault::Redirect(to)) => {
