@@ -319,6 +319,14 @@ fn split_domain(name: &str) -> Result<(String, String), Problem> {
     Ok((domain.to_ascii_lowercase(), repository))
 }
 
+/// Whether a repository is written with its registry's host, not left to the
+/// default.
+#[must_use]
+pub fn names_registry(repository: &str) -> bool {
+    let first = repository.split_once('/').map(|(first, _)| first);
+    first.is_some_and(looks_like_domain)
+}
+
 fn looks_like_domain(first: &str) -> bool {
     first == "localhost"
         || first.contains(['.', ':', '['])

@@ -124,7 +124,7 @@ impl Fixture {
     /// The images as an OCI layout in a directory.
     fn write_layout(&self, images: &[Image]) -> PathBuf {
         let dir = self.dir.path().join("layout");
-        for (path, file) in layout(images).files {
+        for (path, file) in layout(images, None).files {
             let path = dir.join(path);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
             match file {

@@ -27,6 +27,8 @@ const CLIENT_ID: &str = "isoforge";
 pub(super) struct Auth {
     endpoint: Endpoint,
     files: Vec<PathBuf>,
+    /// What a token must be good for beside what a challenge says.
+    scopes: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -45,8 +47,16 @@ impl Auth {
         Self {
             endpoint,
             files,
+            scopes: Vec::new(),
             state: Mutex::default(),
         }
+    }
+
+    /// Has tokens good for `scopes` too (`repository:<name>:<actions>`), so that
+    /// one does for all requests.
+    pub(super) fn with_scopes(mut self, scopes: Vec<String>) -> Self {
+        self.scopes = scopes;
+        self
     }
 
     /// What to send with the next request.
@@ -102,7 +112,8 @@ impl Auth {
                 scope,
             } => {
                 self.check_realm(url, realm)?;
-                let query = self.query(service.as_deref(), scope.as_deref());
+                let form = matches!(credentials, Some(Credentials::IdentityToken(_)));
+                let query = self.query(service.as_deref(), scope.as_deref(), form);
                 let token = fetch_token(transport, realm, &query, credentials.as_ref())?;
                 Some(Secret::new(format!("Bearer {}", token.reveal())))
             }
@@ -131,18 +142,49 @@ impl Auth {
         })
     }
 
-    fn query(&self, service: Option<&str>, scope: Option<&str>) -> String {
+    /// What a token is asked for with, in a URL or in a form.
+    fn query(&self, service: Option<&str>, scope: Option<&str>, form: bool) -> String {
         let pull = format!("repository:{}:pull", self.endpoint.repository);
-        let scope = scope.filter(|scope| !scope.is_empty()).unwrap_or(&pull);
+        let challenged = scope.filter(|scope| !scope.is_empty());
+        let mut scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
+        match challenged {
+            None if scopes.is_empty() => scopes.push(&pull),
+            None => {}
+            Some(scope) if scopes.iter().any(|wanted| covers(wanted, scope)) => {}
+            Some(scope) => scopes.push(scope),
+        }
         let service = service
             .map(|service| format!("service={}&", encode(service)))
             .unwrap_or_default();
-        format!("{service}scope={}", encode(scope))
+        // Forms are OAuth 2.0, where blanks part scopes (RFC 6749, 3.3); in a URL
+        // the parameter is there several times.
+        let joined = scopes.join(" ");
+        let parts: Vec<&str> = if form {
+            vec![&joined]
+        } else {
+            joined.split(' ').collect()
+        };
+        let parts: Vec<String> = parts
+            .into_iter()
+            .map(|scope| format!("scope={}", encode(scope)))
+            .collect();
+        format!("{service}{}", parts.join("&"))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is replaced in single steps, so it is sound after a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a token for the scope `wanted` does for `asked`: the same resource,
+/// and all the actions.
+fn covers(wanted: &str, asked: &str) -> bool {
+    match (wanted.rsplit_once(':'), asked.rsplit_once(':')) {
+        (Some((resource, granted)), Some((same, actions))) if resource == same => actions
+            .split(',')
+            .all(|action| granted.split(',').any(|one| one == action)),
+        _ => false,
     }
 }
 
@@ -176,6 +218,7 @@ fn fetch_token(
         accept: "application/json",
         authorization: authorization.as_ref(),
         form: form.as_ref(),
+        ..Call::default()
     })?;
     if !reply.status.is_success() {
         return Err(refusal(reply, credentials.is_some()));

@@ -23,9 +23,7 @@ impl Client {
         }
         let reply = self.transport.send(Call {
             url,
-            accept: "*/*",
-            authorization: None,
-            form: None,
+            ..Call::default()
         })?;
         if !reply.status.is_success() {
             return Err(reply.into_error());

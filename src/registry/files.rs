@@ -89,18 +89,25 @@ impl Files {
 
     /// Opens a file by its path within; `None` where it is not there.
     pub(super) fn open(&self, name: &str) -> Result<Option<Opened>, Error> {
+        self.open_at(name, 0)
+    }
+
+    /// Like [`open`](Self::open), to be read from byte `start` on; the size is
+    /// the whole file's.
+    pub(super) fn open_at(&self, name: &str, start: u64) -> Result<Option<Opened>, Error> {
         match self {
             Self::Folder(folder) => {
-                let file = match fs_err::File::open(folder.join(name)) {
+                let mut file = match fs_err::File::open(folder.join(name)) {
                     Ok(file) => file,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                     Err(error) => return Err(error.into()),
                 };
                 let size = file.metadata()?.len();
+                file.seek(SeekFrom::Start(start))?;
                 let reader = Box::new(file);
                 Ok(Some(Opened { reader, size }))
             }
-            Self::Archive(archive) => Ok(archive.open(name)),
+            Self::Archive(archive) => Ok(archive.open_at(name, start)),
         }
     }
 
@@ -190,7 +197,7 @@ fn seekable(path: &Path, scratch: &Path) -> Result<std::fs::File, Error> {
 }
 
 impl Archive {
-    fn open(&self, name: &str) -> Option<Opened> {
+    fn open_at(&self, name: &str, from: u64) -> Option<Opened> {
         let mut name = name;
         for _ in 0..MAX_LINKS {
             match self.members.get(name)? {
@@ -198,8 +205,8 @@ impl Archive {
                 &Member::File { start, size } => {
                     let reader = Box::new(Slice {
                         file: Arc::clone(&self.file),
-                        at: start,
-                        left: size,
+                        at: start.saturating_add(from.min(size)),
+                        left: size.saturating_sub(from),
                     });
                     return Some(Opened { reader, size });
                 }

@@ -10,17 +10,19 @@ use std::io::Read;
 use ureq::http::header;
 
 use super::auth::Auth;
-use super::challenge;
 use super::config::RegistryConfig;
 use super::error::Error;
+use super::exchange;
 use super::transport::{Call, Reply, Transport};
-use super::url::{Origin, ShownUrl};
-use super::{Expected, Registry, checked_manifest};
+use super::url::ShownUrl;
+use super::{Expected, Registry, checked_length, checked_manifest};
 use crate::oci::manifest::{Descriptor, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{MANIFEST_TYPES, MediaType};
 use crate::oci::reference::{DEFAULT_TAG, Reference};
 
-const DIGEST_HEADER: header::HeaderName = header::HeaderName::from_static("docker-content-digest");
+/// Where a registry says what the digest of a manifest is.
+pub(super) const DIGEST_HEADER: header::HeaderName =
+    header::HeaderName::from_static("docker-content-digest");
 
 /// One repository of a registry.
 #[derive(Debug)]
@@ -49,49 +51,14 @@ impl HttpRegistry {
     /// Makes a request, answers a challenge once, and gives an answer of
     /// success.
     fn get(&self, url: &str, accept: &str) -> Result<Reply, Error> {
-        let used = self.auth.header();
-        let reply = self.request(url, accept, used.as_deref())?;
-        // Whoever a redirect leads to is not the registry, and gets no answer to
-        // a challenge.
-        let own = Origin::of(&reply.url) == Origin::of(url);
-        if reply.status.as_u16() != 401 || !own {
-            return self.success(reply);
-        }
-        let challenges = reply.headers.get_all(header::WWW_AUTHENTICATE);
-        let texts = challenges.iter().filter_map(|value| value.to_str().ok());
-        let Some(challenge) = challenge::parse(texts) else {
-            return Err(self.auth.denied(reply));
-        };
-        match self
-            .auth
-            .answer(&self.transport, url, &challenge, used.as_ref())?
-        {
-            Some(header) => {
-                drop(reply);
-                self.success(self.request(url, accept, Some(&header))?)
-            }
-            None => Err(self.auth.denied(reply)),
-        }
-    }
-
-    fn request(
-        &self,
-        url: &str,
-        accept: &str,
-        authorization: Option<&super::secret::Secret>,
-    ) -> Result<Reply, Error> {
-        self.transport.send(Call {
+        let call = Call {
             url,
             accept,
-            authorization,
-            form: None,
-        })
-    }
-
-    fn success(&self, reply: Reply) -> Result<Reply, Error> {
+            ..Call::default()
+        };
+        let reply = exchange::send(&self.transport, &self.auth, call)?;
         match reply.status.as_u16() {
             200 => Ok(reply),
-            401 | 403 => Err(self.auth.denied(reply)),
             _ => Err(reply.into_error()),
         }
     }
@@ -135,13 +102,7 @@ impl Registry for HttpRegistry {
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
         let url = format!("{}/blobs/{}", self.base_url, descriptor.digest);
         let reply = self.get(&url, "*/*")?;
-        match reply.content_length() {
-            Some(length) if length != descriptor.size => Err(Error::Length {
-                place: ShownUrl::of(&url).to_string(),
-                expected: descriptor.size,
-                found: length,
-            }),
-            _ => Ok(Box::new(reply.into_stream(Some(descriptor.size)))),
-        }
+        checked_length(&url, reply.content_length(), descriptor.size)?;
+        Ok(Box::new(reply.into_stream(Some(descriptor.size))))
     }
 }

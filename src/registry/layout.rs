@@ -3,6 +3,7 @@
 //! OCI Image Specification v1.1, "Image Layout".
 
 use std::io::Read;
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -10,12 +11,12 @@ use super::error::Error;
 use super::files::{Files, Opened};
 use super::{Expected, Registry, checked_manifest};
 use crate::oci::digest::Digest;
-use crate::oci::layout::{INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path};
+use crate::oci::layout::{
+    IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path,
+};
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{Family, MediaType};
 
-/// Where containerd and BuildKit write an image's full name.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Largest `oci-layout` file accepted.
 const MAX_MARKER_BYTES: u64 = 64 * 1024;
 
@@ -54,7 +55,8 @@ impl LayoutRegistry {
         }
     }
 
-    fn index(&self) -> Result<(Manifest, Vec<Descriptor>), Error> {
+    /// `index.json`, and the images that it lists.
+    pub(super) fn index(&self) -> Result<(Manifest, Vec<Descriptor>), Error> {
         let raw = self.files.require(INDEX_FILE, MAX_MANIFEST_BYTES)?;
         let expected = Expected {
             media_type: Some(&MediaType::Index(Family::Oci)),
@@ -70,11 +72,17 @@ impl LayoutRegistry {
         }
     }
 
-    fn open_blob(&self, digest: &Digest, size: u64) -> Result<Opened, Error> {
+    /// Opens a blob of `size` bytes, to be read from byte `start` on.
+    pub(super) fn open_blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+        start: u64,
+    ) -> Result<Opened, Error> {
         let name = blob_path(digest);
         let opened = self
             .files
-            .open(&name)?
+            .open_at(&name, start)?
             .ok_or_else(|| self.files.wrong(format!("{name} is missing")))?;
         if opened.size != size {
             return Err(Error::Length {
@@ -84,6 +92,16 @@ impl LayoutRegistry {
             });
         }
         Ok(opened)
+    }
+
+    /// The folder or archive.
+    pub(super) fn path(&self) -> &Path {
+        self.files.path()
+    }
+
+    /// Where a blob is, for messages.
+    pub(super) fn place(&self, digest: &Digest) -> String {
+        self.files.place(&blob_path(digest))
     }
 
     fn choice(&self, wanted: String, entries: &[Descriptor]) -> Error {
@@ -99,7 +117,7 @@ impl LayoutRegistry {
 }
 
 fn has_name(entry: &Descriptor, tag: &str) -> bool {
-    [REF_NAME, CONTAINERD_NAME]
+    [REF_NAME, IMAGE_NAME]
         .iter()
         .any(|key| entry.annotations.get(*key).is_some_and(|name| name == tag))
 }
@@ -136,6 +154,7 @@ impl Registry for LayoutRegistry {
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
-        Ok(self.open_blob(&descriptor.digest, descriptor.size)?.reader)
+        let opened = self.open_blob(&descriptor.digest, descriptor.size, 0)?;
+        Ok(opened.reader)
     }
 }

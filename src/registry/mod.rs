@@ -17,9 +17,11 @@ mod credentials;
 mod docker_archive;
 mod download;
 pub mod error;
+mod exchange;
 mod files;
 mod http;
 mod layout;
+pub mod push;
 pub mod retry;
 mod secret;
 mod tar_index;
@@ -164,4 +166,16 @@ fn checked_manifest(
         }
     }
     Manifest::parse(raw, expected.media_type).map_err(|source| Error::Manifest { place, source })
+}
+
+/// Refuses an announced size that is not the expected one.
+fn checked_length(url: &str, announced: Option<u64>, expected: u64) -> Result<(), Error> {
+    match announced {
+        Some(found) if found != expected => Err(Error::Length {
+            place: ShownUrl::of(url).to_string(),
+            expected,
+            found,
+        }),
+        _ => Ok(()),
+    }
 }
