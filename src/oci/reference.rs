@@ -111,6 +111,9 @@ pub enum Problem {
         /// What was given.
         digest: String,
     },
+    /// `name@sha256:…` where a place is meant, not an image.
+    #[error("a place to push to has no digest")]
+    Pinned,
     /// The name is longer than [`MAX_NAME_BYTES`].
     #[error("the name is longer than {MAX_NAME_BYTES} bytes")]
     TooLong,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Error;
 use crate::oci::layout::{IMAGE_NAME, REF_NAME};
 use crate::oci::manifest::Descriptor;
-use crate::oci::reference::{ParseReferenceError, Reference};
+use crate::oci::reference::{ParseReferenceError, Problem, Reference};
 use crate::registry::push::ImageLayout;
 
 /// Images and where they go.
@@ -34,10 +34,16 @@ impl std::str::FromStr for Destination {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // With a tag behind one that is there already it is no reference.
         let plain: Result<Reference, _> = format!("{text}:tag").parse();
-        let reference = match &plain {
+        let reference: Reference = match &plain {
             Ok(reference) => reference.clone(),
             Err(_) => text.parse()?,
         };
+        if reference.digest().is_some() {
+            return Err(ParseReferenceError {
+                text: text.to_owned(),
+                problem: Problem::Pinned,
+            });
+        }
         Ok(Self {
             text: text.to_owned(),
             tag: match plain {
@@ -142,5 +148,27 @@ fn recorded(layout: &ImageLayout, entries: &[Descriptor]) -> Result<Reference, E
             path,
             repositories: repositories.into_iter().collect(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_has_a_tag_where_one_is_written() {
+        let parse = |text: &str| {
+            let to: Destination = text.parse().unwrap();
+            (to.reference.name(), to.tag)
+        };
+        let tag = |tag: &str| Some(tag.to_owned());
+        assert_eq!(parse("r.io/a/b"), ("r.io/a/b".to_owned(), None));
+        assert_eq!(parse("r.io/a/b:v1"), ("r.io/a/b".to_owned(), tag("v1")));
+        assert_eq!(parse("r.io:5000/a"), ("r.io:5000/a".to_owned(), None));
+        for text in ["", "r.io/A", "https://r.io/a", "r.io/a:b:c", "r.io/a: "] {
+            assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+        let digest = format!("r.io/a@sha256:{}", "0".repeat(64));
+        assert!(digest.parse::<Destination>().is_err());
     }
 }

@@ -256,3 +256,43 @@ fn parse_token(bytes: &[u8]) -> Option<Secret> {
         .filter(|token| !token.is_empty())
         .map(Secret::new)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth(scopes: &[&str]) -> Auth {
+        let endpoint = Endpoint {
+            host: "r.io".to_owned(),
+            credential_host: "r.io".to_owned(),
+            repository: "a/b".to_owned(),
+            plain_http: false,
+        };
+        let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        Auth::new(endpoint, Vec::new()).with_scopes(scopes)
+    }
+
+    #[test]
+    fn a_token_is_asked_for_all_that_it_will_be_used_for() {
+        let push = auth(&["repository:a/b:pull,push", "repository:c:pull"]);
+        let challenge = Some("repository:a/b:pull");
+        assert_eq!(
+            push.query(Some("s"), challenge, false),
+            "service=s&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull"
+        );
+        assert_eq!(
+            push.query(None, challenge, true),
+            "scope=repository%3Aa%2Fb%3Apull%2Cpush%20repository%3Ac%3Apull"
+        );
+        // What the registry asks for beyond it is asked for too.
+        assert_eq!(
+            push.query(None, Some("repository:a/b:delete"), false),
+            "scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull\
+             &scope=repository%3Aa%2Fb%3Adelete"
+        );
+        assert_eq!(
+            auth(&[]).query(None, None, false),
+            "scope=repository%3Aa%2Fb%3Apull"
+        );
+    }
+}

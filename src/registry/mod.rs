@@ -1,6 +1,6 @@
 //! Where images come from: registries over HTTP, OCI image layouts in folders
-//! and archives, archives of `docker save`. The only module that opens a network
-//! connection.
+//! and archives, archives of `docker save`. And where they go: [`push`]. The only
+//! module that opens a network connection.
 //!
 //! Invariants:
 //! - A [`Manifest`] that comes out of here has the digest that was asked for.

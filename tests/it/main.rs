@@ -19,6 +19,7 @@ mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;
 mod layering;
+mod push;
 mod registry;
 mod sources;
 mod support;

@@ -70,12 +70,6 @@ impl Session {
         self.received
     }
 
-    /// Whether a blob of `size` bytes goes in pieces.
-    #[must_use]
-    pub fn in_pieces(&self, pieces: Pieces, size: u64) -> bool {
-        size > self.piece_bytes(pieces, size)
-    }
-
     /// The upload that a POST began at the repository of `base_url`.
     pub(super) fn begin(base_url: &str, reply: &Reply) -> Result<Self, Error> {
         let minimum = reply
@@ -279,4 +273,53 @@ fn lost(status: u16, code: Option<&str>) -> bool {
             code,
             Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID" | "RANGE_INVALID")
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(url: &str, minimum: Option<u64>) -> Session {
+        Session {
+            url: url.to_owned(),
+            received: 0,
+            minimum,
+        }
+    }
+
+    #[test]
+    fn the_query_of_an_uploads_place_is_kept() {
+        let commit = |url| session(url, None).commit_url("sha256:ab");
+        assert_eq!(commit("http://h/u"), "http://h/u?digest=sha256%3Aab");
+        assert_eq!(
+            commit("http://h/u?a=b"),
+            "http://h/u?a=b&digest=sha256%3Aab"
+        );
+    }
+
+    #[test]
+    fn pieces_are_as_large_as_asked_and_as_the_registry_wants() {
+        let pieces = Pieces {
+            whole_bytes: 100,
+            chunk_bytes: 40,
+        };
+        let piece = |minimum, size| session("", minimum).piece_bytes(pieces, size);
+        assert_eq!(piece(None, 100), u64::MAX);
+        assert_eq!(piece(None, 101), 40);
+        assert_eq!(piece(Some(50), 60), 50);
+        assert_eq!(piece(Some(0), 60), 40);
+        assert_eq!(
+            session("", Some(50)).piece_bytes(Pieces::NEVER, 60),
+            u64::MAX
+        );
+    }
+
+    #[test]
+    fn ranges_name_the_first_and_the_last_byte() {
+        let text = |from, to| content_range(from, to).pop().map(|(_, value)| value);
+        assert_eq!(text(0, 10).as_deref(), Some("0-9"));
+        assert_eq!(text(10, 11).as_deref(), Some("10-10"));
+        assert_eq!(text(0, 0), None);
+        assert_eq!(text(11, 11), None);
+    }
 }
