@@ -133,7 +133,7 @@ fn post(
     let base = match &state.uploads.manner.elsewhere {
         Some(url) => url.clone(),
         // Both forms of a Location are in the specification.
-        None if state.uploads.begun % 2 == 0 => format!("http://{address}"),
+        None if state.uploads.begun.is_multiple_of(2) => format!("http://{address}"),
         None => String::new(),
     };
     let mut headers = vec![format!(
