@@ -15,6 +15,7 @@ pub mod profile;
 pub mod progress;
 pub mod provider;
 pub mod pull;
+pub mod push;
 pub mod registry;
 pub mod render;
 pub mod rootfs;

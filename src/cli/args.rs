@@ -88,6 +88,8 @@ pub enum Command {
     Validate(Validate),
     /// Build the installer ISO and the provider image
     Build(Build),
+    /// Push a provider image, or any OCI layout, to a registry
+    Push(Push),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
 }
@@ -175,6 +177,48 @@ pub struct Build {
     /// Go on where an image can't boot or lacks what the profile asks
     #[arg(long)]
     pub force: bool,
+    /// Leave the provider image here, though the profile has provider.push
+    #[arg(long)]
+    pub no_push: bool,
+    /// How the result is written to standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Arguments of `push`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  isoforge push dist/demo-1.0.0\n  \
+                  isoforge push demo-1.0.0-provider.oci.tar --to registry.example/edge/demo\n  \
+                  isoforge push layout --tag v1 --to localhost:5000/test:latest --dry-run")]
+pub struct Push {
+    /// A build's output folder, a provider image's archive, or an OCI layout as
+    /// folder or archive
+    pub source: PathBuf,
+    /// Where to, with another tag where it is one image [default: the
+    /// provider.repository of the build]
+    #[arg(long, value_name = "REPOSITORY[:TAG]")]
+    pub to: Option<String>,
+    /// Push the image of this name alone; may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Ask the registry what it lacks, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Store, which a compressed archive is unpacked in [default: isoforge in
+    /// the user's cache folder]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "ISOFORGE_CACHE_DIR",
+        hide_env_values = true
+    )]
+    pub cache_dir: Option<PathBuf>,
+    /// Blobs sent at once [default: the machine's cores]
+    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Talk to HOST without TLS; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub plain_http: Vec<String>,
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

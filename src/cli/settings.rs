@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::args::{Build, Global};
+use crate::cli::args::{Build, Global, Push};
 use crate::cli::env;
 use crate::error::{Class, Diagnose};
 use crate::pipeline;
@@ -35,6 +35,37 @@ pub struct RegistrySettings {
     /// Talk to the host without TLS. Loopback hosts are never asked for TLS
     /// unless this says `false`.
     pub plain_http: Option<bool>,
+}
+
+/// The flags that settings come from.
+#[derive(Debug, Default)]
+pub struct Flags<'a> {
+    cache_dir: Option<&'a Path>,
+    jobs: Option<u16>,
+    mirror: &'a [String],
+    plain_http: &'a [String],
+}
+
+impl<'a> From<&'a Build> for Flags<'a> {
+    fn from(args: &'a Build) -> Self {
+        Self {
+            cache_dir: args.cache_dir.as_deref(),
+            jobs: args.jobs,
+            mirror: &args.mirror,
+            plain_http: &args.plain_http,
+        }
+    }
+}
+
+impl<'a> From<&'a Push> for Flags<'a> {
+    fn from(args: &'a Push) -> Self {
+        Self {
+            cache_dir: args.cache_dir.as_deref(),
+            jobs: args.jobs,
+            mirror: &[],
+            plain_http: &args.plain_http,
+        }
+    }
 }
 
 /// What goes wrong with settings.
@@ -135,10 +166,11 @@ impl Settings {
     /// # Errors
     /// A settings file that can't be read or parsed, a malformed flag or
     /// variable, no folder for the store.
-    pub fn load(global: &Global, build: &Build) -> Result<Self, Error> {
+    pub fn load<'a>(global: &Global, flags: impl Into<Flags<'a>>) -> Result<Self, Error> {
+        let flags = flags.into();
         let file = read_file(global.config.as_deref())?;
         let mut registries = file.registries;
-        for argument in &build.mirror {
+        for argument in flags.mirror {
             let (host, mirror) = argument
                 .split_once('=')
                 .filter(|(host, mirror)| !host.is_empty() && !mirror.is_empty())
@@ -147,17 +179,17 @@ impl Settings {
                 })?;
             registries.entry(host.to_owned()).or_default().mirror = Some(mirror.to_owned());
         }
-        for host in &build.plain_http {
+        for host in flags.plain_http {
             registries.entry(host.clone()).or_default().plain_http = Some(true);
         }
         Ok(Self {
-            cache_dir: build
+            cache_dir: flags
                 .cache_dir
-                .clone()
+                .map(Path::to_owned)
                 .or(file.cache_dir)
                 .or_else(|| env::cache_home().map(|dir| dir.join("isoforge")))
                 .ok_or(Error::NoCacheFolder)?,
-            jobs: build.jobs.or(file.jobs).map_or_else(
+            jobs: flags.jobs.or(file.jobs).map_or_else(
                 || std::thread::available_parallelism().map_or(1, NonZero::get),
                 |jobs| usize::from(jobs.max(1)),
             ),

@@ -220,7 +220,7 @@ fn provider_image() -> Layout {
 
 impl Layout {
     fn write(&self) -> (PathBuf, PathBuf) {
-        let layout = provider::layout(std::slice::from_ref(&self.image));
+        let layout = provider::layout(std::slice::from_ref(&self.image), None);
         let (dir, archive) = (self.dir.path().join("oci"), self.dir.path().join("oci.tar"));
         layout.write_dir(&self.store, &dir).unwrap();
         let file = std::fs::File::create(&archive).unwrap();

@@ -15,6 +15,9 @@ use super::media::{Family, MediaType};
 
 /// Annotation that names an image within a layout.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// Annotation with an image's full name, registry and tag included, as
+/// containerd and `BuildKit` write and read it.
+pub const IMAGE_NAME: &str = "io.containerd.image.name";
 /// Name of the file that marks a layout.
 pub const LAYOUT_FILE: &str = "oci-layout";
 /// Name of the file that lists the layout's images.

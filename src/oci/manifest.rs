@@ -28,6 +28,10 @@ pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 /// How deep indexes may nest.
 pub const MAX_INDEX_DEPTH: usize = 3;
 
+/// Annotation with the reference of the image that one is built upon (OCI Image
+/// Specification v1.1, "Pre-Defined Annotation Keys").
+pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
+
 const ATTESTATION_KEY: &str = "vnd.docker.reference.type";
 
 /// What is wrong with a manifest, index or configuration.
@@ -318,6 +322,21 @@ impl Manifest {
             media_type,
             document,
         })
+    }
+
+    /// The document's own annotations.
+    #[must_use]
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        #[derive(Deserialize)]
+        struct Annotated {
+            #[serde(default)]
+            annotations: Option<BTreeMap<String, String>>,
+        }
+        // It was read once, so the shape is right.
+        serde_json::from_slice::<Annotated>(&self.raw)
+            .ok()
+            .and_then(|document| document.annotations)
+            .unwrap_or_default()
     }
 
     /// A descriptor of this document.

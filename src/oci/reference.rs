@@ -111,6 +111,9 @@ pub enum Problem {
         /// What was given.
         digest: String,
     },
+    /// `name@sha256:…` where a place is meant, not an image.
+    #[error("a place to push to has no digest")]
+    Pinned,
     /// The name is longer than [`MAX_NAME_BYTES`].
     #[error("the name is longer than {MAX_NAME_BYTES} bytes")]
     TooLong,
@@ -317,6 +320,14 @@ fn split_domain(name: &str) -> Result<(String, String), Problem> {
         repository.to_owned()
     };
     Ok((domain.to_ascii_lowercase(), repository))
+}
+
+/// Whether a repository is written with its registry's host, not left to the
+/// default.
+#[must_use]
+pub fn names_registry(repository: &str) -> bool {
+    let first = repository.split_once('/').map(|(first, _)| first);
+    first.is_some_and(looks_like_domain)
 }
 
 fn looks_like_domain(first: &str) -> bool {

@@ -29,6 +29,9 @@ use crate::sources::{self, epoch};
 use crate::store::Store;
 use crate::tree::{Kind, Tree};
 
+/// What the provider image's archive adds to the appliance's name and version.
+pub(super) const PROVIDER_SUFFIX: &str = "-provider.oci.tar";
+
 /// Version of the summary's JSON.
 const SUMMARY_SCHEMA: u32 = 1;
 
@@ -488,11 +491,9 @@ fn write_archive(
     epoch: Epoch,
     output: &mut OutputDir,
 ) -> Result<Finished> {
-    let name = format!(
-        "{}-provider.oci.tar",
-        build.request.loaded.profile.base_name()
-    );
-    let layout = crate::provider::layout(images);
+    let profile = &build.request.loaded.profile;
+    let name = format!("{}{PROVIDER_SUFFIX}", profile.base_name());
+    let layout = crate::provider::layout(images, profile.full_repository());
     let task = build.progress.task(&format!("write {name}"), None);
     let mut pending = output.create(&name)?;
     layout.write_tar(&build.store, pending.file(), u64::from(epoch.seconds))?;
@@ -536,5 +537,6 @@ fn finish(
             .collect(),
         components,
         epoch,
+        pushed: None,
     })
 }

@@ -1,5 +1,6 @@
 //! The profile's words in the words of each stage.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use super::Settings;
@@ -88,11 +89,23 @@ pub(super) fn menu(profile: &Profile) -> boot::menu::Settings {
 /// Settings of the registry client. The user's settings for a host win over
 /// the profile's, since they know the network that the build runs in.
 pub(super) fn registry(loaded: &Loaded, settings: &Settings) -> RegistryConfig {
+    registry_of(&loaded.profile.registries, settings)
+}
+
+/// The same where there is no profile.
+pub(super) fn registry_without_profile(settings: &Settings) -> RegistryConfig {
+    registry_of(&BTreeMap::new(), settings)
+}
+
+fn registry_of(
+    profile: &BTreeMap<String, profile::RegistryHost>,
+    settings: &Settings,
+) -> RegistryConfig {
     let mut config = RegistryConfig {
         credential_files: settings.credential_files.clone(),
         ..RegistryConfig::default()
     };
-    for (host, said) in &loaded.profile.registries {
+    for (host, said) in profile {
         config.hosts.insert(
             host.clone(),
             HostConfig {

@@ -8,6 +8,7 @@ mod convert;
 mod gather;
 mod iso;
 mod provider;
+mod push;
 mod slabs;
 mod summary;
 mod system;
@@ -18,6 +19,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use boot_files::Unbootable;
 pub use build::build;
 pub use check::check;
+pub(crate) use push::Unpushable;
+pub use push::{PushRequest, push, push_built};
 pub use summary::{OutputFile, Summary};
 
 use crate::profile::Loaded;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::oci::digest::Digest;
 use crate::output::manifest::{Component, Epoch};
+use crate::push;
 
 /// The result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,6 +28,9 @@ pub struct Summary {
     pub components: Vec<Component>,
     /// The time stamp of all outputs.
     pub epoch: Epoch,
+    /// What became of the provider images, where they were pushed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<push::Report>,
 }
 
 /// One finished file.
@@ -79,6 +83,10 @@ impl fmt::Display for Summary {
             f,
             "time stamp {} ({})",
             self.epoch.seconds, self.epoch.source
-        )
+        )?;
+        match &self.pushed {
+            Some(pushed) => pushed.fmt(f),
+            None => Ok(()),
+        }
     }
 }

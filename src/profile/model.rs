@@ -389,6 +389,8 @@ pub enum AfterInstall {
 pub struct Provider {
     /// Repository without tag, such as `registry.example/edge/ubuntu`.
     pub repository: String,
+    /// Whether a build pushes it.
+    pub push: bool,
 }
 
 /// `[content]`.

@@ -36,11 +36,12 @@ pub(crate) fn profile(root: &Reader<'_>) -> Profile {
     let appliance = appliance(&root.table("appliance"));
     let versions = versions(&root.table("kubernetes"));
     let targets = targets(&appliance.arch, &versions);
+    let provider = root.table("provider");
     let provider = Provider {
-        repository: root
-            .table("provider")
+        repository: provider
             .parsed("repository", leaf::repository)
             .unwrap_or_else(|| appliance.name.clone()),
+        push: provider.flag("push").unwrap_or_default(),
     };
     Profile {
         registration: root

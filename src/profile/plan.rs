@@ -10,7 +10,7 @@ use super::catalog::{Catalog, CatalogError, Kind, Resolution, Wanted, fill_files
 use super::model::{Arch, Component, ContentImage, FileSpec, Firmware, LayerSpec, Profile};
 use super::placeholder::Target;
 use crate::error::{Class, Diagnose};
-use crate::oci::reference::ParseReferenceError;
+use crate::oci::reference::{ParseReferenceError, names_registry};
 
 /// The kernel's switch for FIPS mode.
 const FIPS_ARGUMENT: &str = "fips=1";
@@ -51,6 +51,14 @@ impl Profile {
             self.provider.repository,
             self.provider_tag(kubernetes_version)
         )
+    }
+
+    /// The provider image's repository, where it is written with its registry's
+    /// host: then one knows where to push to.
+    #[must_use]
+    pub fn full_repository(&self) -> Option<&str> {
+        let repository = self.provider.repository.as_str();
+        names_registry(repository).then_some(repository)
     }
 
     /// Arguments that the profile adds to the kernel command line, in order.

@@ -33,6 +33,7 @@ pub(super) fn validate(
     check.duplicates();
     check.firmware();
     check.tags();
+    check.push();
     check.packages();
     check.filters();
     check.unused_by_file();
@@ -161,6 +162,15 @@ impl<'a> Check<'a> {
                              of at most {MAX_TAG_BYTES} characters"
                     )));
             }
+        }
+    }
+
+    fn push(&self) {
+        if self.profile.provider.push && self.profile.full_repository().is_none() {
+            let message = "a provider image that is pushed needs a registry";
+            self.report.add(self.problem("provider.push", message).expected(
+                "'repository' in [provider] with the registry's host, such as registry.example/edge/ubuntu",
+            ));
         }
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::{Base, Description};
 use crate::oci::digest::Digest;
+use crate::oci::manifest::BASE_NAME;
 use crate::output::manifest::Squashfs;
 
 /// Digest of the SquashFS that the image's tree gives.
@@ -66,7 +67,7 @@ pub(super) fn platform(
     let mut labels = common.clone();
     if let Some(base) = base {
         if let Some(name) = &base.name {
-            labels.insert("org.opencontainers.image.base.name".into(), name.clone());
+            labels.insert(BASE_NAME.into(), name.clone());
         }
         let digest: &Digest = &base.manifest;
         labels.insert(

@@ -21,7 +21,7 @@ use std::io;
 use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
 use crate::oci::layer::Layer;
-use crate::oci::layout::{Builder, OciLayout};
+use crate::oci::layout::{Builder, IMAGE_NAME, OciLayout};
 use crate::oci::manifest::Descriptor;
 use crate::oci::platform::Platform as PlatformName;
 use crate::output::manifest::Squashfs;
@@ -207,16 +207,22 @@ pub struct Image {
     pub blobs: BTreeMap<Digest, u64>,
 }
 
-/// Puts images together in one layout, each under its tag. Blobs that they
-/// share are in it once.
+/// Puts images together in one layout, each under its tag, and with its full
+/// name where it is known for which `repository` they are. Blobs that they share
+/// are in it once.
 #[must_use]
-pub fn layout(images: &[Image]) -> OciLayout {
+pub fn layout(images: &[Image], repository: Option<&str>) -> OciLayout {
     let mut builder = Builder::new();
     for image in images {
         for (digest, size) in &image.blobs {
             builder.blob(*digest, *size);
         }
-        builder.reference(&image.tag, image.index.clone());
+        let mut index = image.index.clone();
+        if let Some(repository) = repository {
+            let name = format!("{repository}:{}", image.tag);
+            index.annotations.insert(IMAGE_NAME.to_owned(), name);
+        }
+        builder.reference(&image.tag, index);
     }
     builder.build()
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::oci::layer::LayerCompression;
 use crate::oci::layout::LayoutFile;
+use crate::oci::media::{Family, MediaType};
 
 const EPOCH: u32 = 1_700_000_000;
 
@@ -124,7 +125,7 @@ impl Fixture {
     /// The images as an OCI layout in a directory.
     fn write_layout(&self, images: &[Image]) -> PathBuf {
         let dir = self.dir.path().join("layout");
-        for (path, file) in layout(images).files {
+        for (path, file) in layout(images, None).files {
             let path = dir.join(path);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
             match file {
@@ -366,4 +367,20 @@ fn umoci_unpacks_what_the_layers_say() {
         assert_eq!(read("overlay"), "site");
         assert_eq!(root.join("etc/plain").exists(), based);
     }
+}
+
+#[test]
+fn images_have_their_full_name_where_it_is_known_for_which_repository_they_are() {
+    let image = Image {
+        tag: "v1".to_owned(),
+        index: Descriptor::new(MediaType::Index(Family::Oci), Digest::of(b""), 0),
+        manifests: BTreeMap::new(),
+        blobs: BTreeMap::new(),
+    };
+    let named = |name| match &layout(std::slice::from_ref(&image), name).files[1] {
+        (_, LayoutFile::Bytes(bytes)) => String::from_utf8(bytes.clone()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert!(named(Some("r.io/a")).contains(r#""io.containerd.image.name":"r.io/a:v1""#));
+    assert!(!named(None).contains("image.name"));
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use super::fetch::Source;
 use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::oci::manifest::Descriptor;
+use crate::util::parallel;
 
 /// Kind under which the store keeps a blob's diffID.
 const DIFF_ID_FACT: &str = "diff-id";
@@ -76,36 +77,8 @@ pub(super) fn in_parallel<T: Sync>(
     threads: NonZeroUsize,
     job: impl Fn(&T, &AtomicBool) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
-    let (next, cancelled) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let worker = || {
-        let mut failure = None;
-        while !cancelled.load(Ordering::Relaxed) {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { break };
-            if let Err(error) = job(item, &cancelled) {
-                cancelled.store(true, Ordering::Relaxed);
-                failure = Some((at, error));
-            }
-        }
-        failure
-    };
-    let mut failures: Vec<(usize, Error)> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads.get().min(items.len()))
-            .map(|_| scope.spawn(worker))
-            .collect();
-        handles
-            .into_iter()
-            .filter_map(|handle| match handle.join() {
-                Ok(failure) => failure,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    });
-    failures.sort_by_key(|(at, error)| (matches!(error, Error::Cancelled { .. }), *at));
-    match failures.into_iter().next() {
-        Some((_, error)) => Err(error),
-        None => Ok(()),
-    }
+    let gave_up = |error: &Error| matches!(error, Error::Cancelled { .. });
+    parallel::for_each(items, threads, gave_up, job)
 }
 
 /// Checks the diffID that the configuration claims for a layer in the store.

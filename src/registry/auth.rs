@@ -27,6 +27,8 @@ const CLIENT_ID: &str = "isoforge";
 pub(super) struct Auth {
     endpoint: Endpoint,
     files: Vec<PathBuf>,
+    /// What a token must be good for beside what a challenge says.
+    scopes: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -45,8 +47,16 @@ impl Auth {
         Self {
             endpoint,
             files,
+            scopes: Vec::new(),
             state: Mutex::default(),
         }
+    }
+
+    /// Has tokens good for `scopes` too (`repository:<name>:<actions>`), so that
+    /// one does for all requests.
+    pub(super) fn with_scopes(mut self, scopes: Vec<String>) -> Self {
+        self.scopes = scopes;
+        self
     }
 
     /// What to send with the next request.
@@ -102,7 +112,8 @@ impl Auth {
                 scope,
             } => {
                 self.check_realm(url, realm)?;
-                let query = self.query(service.as_deref(), scope.as_deref());
+                let form = matches!(credentials, Some(Credentials::IdentityToken(_)));
+                let query = self.query(service.as_deref(), scope.as_deref(), form);
                 let token = fetch_token(transport, realm, &query, credentials.as_ref())?;
                 Some(Secret::new(format!("Bearer {}", token.reveal())))
             }
@@ -131,18 +142,49 @@ impl Auth {
         })
     }
 
-    fn query(&self, service: Option<&str>, scope: Option<&str>) -> String {
+    /// What a token is asked for with, in a URL or in a form.
+    fn query(&self, service: Option<&str>, scope: Option<&str>, form: bool) -> String {
         let pull = format!("repository:{}:pull", self.endpoint.repository);
-        let scope = scope.filter(|scope| !scope.is_empty()).unwrap_or(&pull);
+        let challenged = scope.filter(|scope| !scope.is_empty());
+        let mut scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
+        match challenged {
+            None if scopes.is_empty() => scopes.push(&pull),
+            None => {}
+            Some(scope) if scopes.iter().any(|wanted| covers(wanted, scope)) => {}
+            Some(scope) => scopes.push(scope),
+        }
         let service = service
             .map(|service| format!("service={}&", encode(service)))
             .unwrap_or_default();
-        format!("{service}scope={}", encode(scope))
+        // Forms are OAuth 2.0, where blanks part scopes (RFC 6749, 3.3); in a URL
+        // the parameter is there several times.
+        let joined = scopes.join(" ");
+        let parts: Vec<&str> = if form {
+            vec![&joined]
+        } else {
+            joined.split(' ').collect()
+        };
+        let parts: Vec<String> = parts
+            .into_iter()
+            .map(|scope| format!("scope={}", encode(scope)))
+            .collect();
+        format!("{service}{}", parts.join("&"))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is replaced in single steps, so it is sound after a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a token for the scope `wanted` does for `asked`: the same resource,
+/// and all the actions.
+fn covers(wanted: &str, asked: &str) -> bool {
+    match (wanted.rsplit_once(':'), asked.rsplit_once(':')) {
+        (Some((resource, granted)), Some((same, actions))) if resource == same => actions
+            .split(',')
+            .all(|action| granted.split(',').any(|one| one == action)),
+        _ => false,
     }
 }
 
@@ -176,7 +218,7 @@ fn fetch_token(
         accept: "application/json",
         authorization: authorization.as_ref(),
         form: form.as_ref(),
-        offset: 0,
+        ..Call::default()
     })?;
     if !reply.status.is_success() {
         return Err(refusal(reply, credentials.is_some()));
@@ -213,4 +255,44 @@ fn parse_token(bytes: &[u8]) -> Option<Secret> {
         .or(document.access_token)
         .filter(|token| !token.is_empty())
         .map(Secret::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth(scopes: &[&str]) -> Auth {
+        let endpoint = Endpoint {
+            host: "r.io".to_owned(),
+            credential_host: "r.io".to_owned(),
+            repository: "a/b".to_owned(),
+            plain_http: false,
+        };
+        let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        Auth::new(endpoint, Vec::new()).with_scopes(scopes)
+    }
+
+    #[test]
+    fn a_token_is_asked_for_all_that_it_will_be_used_for() {
+        let push = auth(&["repository:a/b:pull,push", "repository:c:pull"]);
+        let challenge = Some("repository:a/b:pull");
+        assert_eq!(
+            push.query(Some("s"), challenge, false),
+            "service=s&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull"
+        );
+        assert_eq!(
+            push.query(None, challenge, true),
+            "scope=repository%3Aa%2Fb%3Apull%2Cpush%20repository%3Ac%3Apull"
+        );
+        // What the registry asks for beyond it is asked for too.
+        assert_eq!(
+            push.query(None, Some("repository:a/b:delete"), false),
+            "scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull\
+             &scope=repository%3Aa%2Fb%3Adelete"
+        );
+        assert_eq!(
+            auth(&[]).query(None, None, false),
+            "scope=repository%3Aa%2Fb%3Apull"
+        );
+    }
 }

@@ -21,10 +21,8 @@ impl Client {
         }
         let reply = self.transport.send(Call {
             url,
-            accept: "*/*",
-            authorization: None,
-            form: None,
             offset,
+            ..Call::default()
         })?;
         match reply.status.as_u16() {
             200 | 206 if offset > 0 => {

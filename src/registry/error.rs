@@ -139,6 +139,35 @@ pub enum Error {
         /// The digest of what came.
         found: Digest,
     },
+    /// An upload that the registry does not know any more, or holds to be at
+    /// another byte. One begun anew may succeed.
+    #[error("{url}: the registry gave up the upload (HTTP status {status}{answer})")]
+    UploadLost {
+        /// The upload.
+        url: ShownUrl,
+        /// The HTTP status.
+        status: u16,
+        /// What the registry says about it.
+        answer: Answer,
+    },
+    /// An answer to an upload without what the specification asks for.
+    #[error("{url}: the registry's answer can't be used: {problem}")]
+    Protocol {
+        /// What was asked for.
+        url: ShownUrl,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The registry stored a manifest under another digest than it has.
+    #[error("{url}: the registry stored {found}, but was sent {expected}")]
+    Stored {
+        /// Where it was stored.
+        url: ShownUrl,
+        /// The digest of what was sent.
+        expected: Digest,
+        /// The digest that the registry says.
+        found: String,
+    },
     /// A manifest can't be used.
     #[error("{place}: the manifest can't be used")]
     Manifest {
@@ -203,7 +232,10 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Transport { .. } | Self::Timeout { .. } | Self::Truncated { .. } => true,
+            Self::Transport { .. }
+            | Self::Timeout { .. }
+            | Self::Truncated { .. }
+            | Self::UploadLost { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502..=504),
             _ => false,
         }
@@ -240,11 +272,14 @@ impl Diagnose for Error {
             | Self::Challenge { .. }
             | Self::Credentials { .. }
             | Self::Redirect { .. }
-            | Self::Truncated { .. } => Class::Network,
+            | Self::Truncated { .. }
+            | Self::UploadLost { .. }
+            | Self::Protocol { .. } => Class::Network,
             Self::Length { .. }
             | Self::TooLarge { .. }
             | Self::TooManyPages { .. }
-            | Self::Digest { .. } => Class::Verification,
+            | Self::Digest { .. }
+            | Self::Stored { .. } => Class::Verification,
             Self::Manifest { source, .. } => source.class(),
             Self::Io(_) => Class::Io,
             Self::Format { .. }

@@ -8,12 +8,12 @@
 use ureq::http::header;
 
 use super::auth::Auth;
-use super::challenge;
 use super::config::RegistryConfig;
 use super::error::Error;
+use super::exchange;
 use super::transport::{Call, Reply, Transport};
 use super::url::{Origin, ShownUrl, resolve};
-use super::{Expected, Part, Registry, checked_manifest};
+use super::{Expected, Part, Registry, checked_length, checked_manifest};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{MANIFEST_TYPES, MediaType};
@@ -22,7 +22,9 @@ use crate::oci::reference::{DEFAULT_TAG, Reference};
 /// How many pages of referrers are read.
 const MAX_REFERRER_PAGES: usize = 16;
 
-const DIGEST_HEADER: header::HeaderName = header::HeaderName::from_static("docker-content-digest");
+/// Where a registry says what the digest of a manifest is.
+pub(super) const DIGEST_HEADER: header::HeaderName =
+    header::HeaderName::from_static("docker-content-digest");
 
 /// One repository of a registry.
 #[derive(Debug)]
@@ -61,51 +63,15 @@ impl HttpRegistry {
     /// Like [`get`](Self::get) from a byte on; the answer may be a part, or say
     /// that there is none (416).
     fn get_from(&self, url: &str, accept: &str, offset: u64) -> Result<Reply, Error> {
-        let used = self.auth.header();
-        let reply = self.request(url, accept, used.as_deref(), offset)?;
-        // Whoever a redirect leads to is not the registry, and gets no answer to
-        // a challenge.
-        let own = Origin::of(&reply.url) == Origin::of(url);
-        if reply.status.as_u16() != 401 || !own {
-            return self.success(reply);
-        }
-        let challenges = reply.headers.get_all(header::WWW_AUTHENTICATE);
-        let texts = challenges.iter().filter_map(|value| value.to_str().ok());
-        let Some(challenge) = challenge::parse(texts) else {
-            return Err(self.auth.denied(reply));
-        };
-        match self
-            .auth
-            .answer(&self.transport, url, &challenge, used.as_ref())?
-        {
-            Some(header) => {
-                drop(reply);
-                self.success(self.request(url, accept, Some(&header), offset)?)
-            }
-            None => Err(self.auth.denied(reply)),
-        }
-    }
-
-    fn request(
-        &self,
-        url: &str,
-        accept: &str,
-        authorization: Option<&super::secret::Secret>,
-        offset: u64,
-    ) -> Result<Reply, Error> {
-        self.transport.send(Call {
+        let call = Call {
             url,
             accept,
-            authorization,
-            form: None,
             offset,
-        })
-    }
-
-    fn success(&self, reply: Reply) -> Result<Reply, Error> {
+            ..Call::default()
+        };
+        let reply = exchange::send(&self.transport, &self.auth, call)?;
         match reply.status.as_u16() {
             200 | 206 | 416 => Ok(reply),
-            401 | 403 => Err(self.auth.denied(reply)),
             _ => Err(reply.into_error()),
         }
     }
@@ -155,14 +121,8 @@ impl Registry for HttpRegistry {
                 offset => self.get_from(&url, "*/*", offset)?,
             };
             let whole = reply.status.as_u16() == 200;
-            let length = reply.content_length();
-            if let Some(length) = length.filter(|length| whole && *length != descriptor.size) {
-                return Err(Error::Length {
-                    place: ShownUrl::of(&url).to_string(),
-                    expected: descriptor.size,
-                    found: length,
-                });
-            }
+            let length = reply.content_length().filter(|_| whole);
+            checked_length(&url, length, descriptor.size)?;
             if let Some(part) = reply.into_part(offset, Some(descriptor.size)) {
                 return Ok(part);
             }

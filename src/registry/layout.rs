@@ -2,19 +2,21 @@
 //!
 //! OCI Image Specification v1.1, "Image Layout".
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::error::Error;
 use super::files::{Files, Opened};
 use super::{Expected, Part, Registry, checked_manifest};
 use crate::oci::digest::Digest;
-use crate::oci::layout::{INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path};
+use crate::oci::layout::{
+    IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path,
+};
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{Family, MediaType};
 use crate::oci::referrer;
 
-/// Where containerd and BuildKit write an image's full name.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Largest `oci-layout` file accepted.
 const MAX_MARKER_BYTES: u64 = 64 * 1024;
 
@@ -53,7 +55,8 @@ impl LayoutRegistry {
         }
     }
 
-    fn index(&self) -> Result<(Manifest, Vec<Descriptor>), Error> {
+    /// `index.json`, and the images that it lists.
+    pub(super) fn index(&self) -> Result<(Manifest, Vec<Descriptor>), Error> {
         let raw = self.files.require(INDEX_FILE, MAX_MANIFEST_BYTES)?;
         let expected = Expected {
             media_type: Some(&MediaType::Index(Family::Oci)),
@@ -69,7 +72,8 @@ impl LayoutRegistry {
         }
     }
 
-    fn open_blob(&self, digest: &Digest, size: u64) -> Result<Opened, Error> {
+    /// Opens a blob of `size` bytes.
+    pub(super) fn open_blob(&self, digest: &Digest, size: u64) -> Result<Opened, Error> {
         let name = blob_path(digest);
         let opened = self
             .files
@@ -85,6 +89,16 @@ impl LayoutRegistry {
         Ok(opened)
     }
 
+    /// The folder or archive.
+    pub(super) fn path(&self) -> &Path {
+        self.files.path()
+    }
+
+    /// Where a blob is, for messages.
+    pub(super) fn place(&self, digest: &Digest) -> String {
+        self.files.place(&blob_path(digest))
+    }
+
     fn choice(&self, wanted: String, entries: &[Descriptor]) -> Error {
         Error::Choice {
             path: self.files.path().to_owned(),
@@ -98,7 +112,7 @@ impl LayoutRegistry {
 }
 
 fn has_name(entry: &Descriptor, tag: &str) -> bool {
-    [REF_NAME, CONTAINERD_NAME]
+    [REF_NAME, IMAGE_NAME]
         .iter()
         .any(|key| entry.annotations.get(*key).is_some_and(|name| name == tag))
 }

@@ -1,6 +1,6 @@
 //! Where images come from: registries over HTTP, OCI image layouts in folders
-//! and archives, archives of `docker save`. The only module that opens a network
-//! connection.
+//! and archives, archives of `docker save`. And where they go: [`push`]. The only
+//! module that opens a network connection.
 //!
 //! Invariants:
 //! - A [`Manifest`] that comes out of here has the digest that was asked for.
@@ -18,10 +18,12 @@ mod credentials;
 mod docker_archive;
 mod download;
 pub mod error;
+mod exchange;
 mod files;
 mod gate;
 mod http;
 mod layout;
+pub mod push;
 pub mod retry;
 mod secret;
 mod tar_index;
@@ -201,4 +203,16 @@ fn checked_manifest(
         }
     }
     Manifest::parse(raw, expected.media_type).map_err(|source| Error::Manifest { place, source })
+}
+
+/// Refuses an announced size that is not the expected one.
+fn checked_length(url: &str, announced: Option<u64>, expected: u64) -> Result<(), Error> {
+    match announced {
+        Some(found) if found != expected => Err(Error::Length {
+            place: ShownUrl::of(url).to_string(),
+            expected,
+            found,
+        }),
+        _ => Ok(()),
+    }
 }

@@ -1,13 +1,14 @@
 //! HTTP requests: time limits, redirects, and bodies that are exactly as long as
 //! announced. Nothing here tries again or authenticates.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::http::header::{self, HeaderMap, HeaderValue};
 use ureq::http::{Request, Response, StatusCode};
 use ureq::tls::{TlsConfig, TlsProvider};
+use ureq::{Agent, AsSendBody, SendBody};
 
 use super::Part;
 use super::config::RegistryConfig;
@@ -20,6 +21,7 @@ use super::url::{Origin, ShownUrl, resolve};
 pub const USER_AGENT: &str = concat!("isoforge/", env!("CARGO_PKG_VERSION"));
 /// How many redirects are followed.
 pub const MAX_REDIRECTS: usize = 5;
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 /// How much of an error document is read.
 const MAX_ERROR_BYTES: u64 = 64 * 1024;
 /// How much of a registry's message is shown.
@@ -32,19 +34,82 @@ pub(super) struct Transport {
     gate: Gate,
 }
 
+/// What a request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Method {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+}
+
+impl Method {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+        }
+    }
+
+    /// Whether it leaves the server as it is.
+    fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head)
+    }
+}
+
+/// Bytes to be sent, opened anew for each request that is made.
+pub(super) trait Body: fmt::Debug + Sync {
+    fn media_type(&self) -> &str;
+
+    /// Exactly this many bytes are read, or reading ends in an error.
+    fn length(&self) -> u64;
+
+    /// # Errors
+    /// Where the bytes can't be had; the request is not made then.
+    fn open(&self) -> Result<Box<dyn Read + '_>, Error>;
+}
+
 /// A request to be made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
+    pub(super) method: Method,
     pub(super) url: &'a str,
     /// Value of `Accept`.
     pub(super) accept: &'a str,
     /// Value of `Authorization`; sent to the URL's origin only.
     pub(super) authorization: Option<&'a Secret>,
-    /// A form to be posted; without one the request is a GET.
+    /// Further header fields.
+    pub(super) headers: &'a [(header::HeaderName, String)],
+    /// A form to be posted, whatever the method says.
     pub(super) form: Option<&'a Secret>,
     /// The first byte wanted; above 0 the request asks for a range, which the
     /// server may ignore (RFC 9110, 14.2).
     pub(super) offset: u64,
+    /// What a POST, PUT or PATCH carries; nothing where there is none.
+    pub(super) body: Option<&'a dyn Body>,
+    /// How long the answer may take to begin, where not as the settings say.
+    pub(super) patience: Option<Duration>,
+}
+
+impl Default for Call<'_> {
+    fn default() -> Self {
+        Self {
+            method: Method::Get,
+            url: "",
+            accept: "*/*",
+            authorization: None,
+            headers: &[],
+            form: None,
+            offset: 0,
+            body: None,
+            patience: None,
+        }
+    }
 }
 
 /// An answer, whatever its status.
@@ -104,6 +169,10 @@ impl Transport {
             if call.form.is_some() {
                 return Err(refuse("of a token request"));
             }
+            // The others make a GET of it (RFC 9110, 15.4).
+            if !call.method.is_safe() && !matches!(parts.status.as_u16(), 307 | 308) {
+                return Err(refuse("of a request that writes"));
+            }
             let next = text(&parts.headers, &header::LOCATION)
                 .and_then(|location| resolve(&url, location))
                 .ok_or_else(|| refuse("without a usable location"))?;
@@ -129,11 +198,18 @@ impl Transport {
         authorization: Option<&Secret>,
     ) -> Result<Response<ureq::Body>, Error> {
         self.gate.pass(url);
-        let method = if call.form.is_some() { "POST" } else { "GET" };
+        let method = if call.form.is_some() {
+            Method::Post
+        } else {
+            call.method
+        };
         let mut request = Request::builder()
-            .method(method)
+            .method(method.as_str())
             .uri(url)
             .header(header::ACCEPT, call.accept);
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
         if let Some(secret) = authorization {
             let mut value =
                 HeaderValue::from_str(secret.reveal()).map_err(|_| Error::Challenge {
@@ -146,23 +222,42 @@ impl Transport {
         if call.offset > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", call.offset));
         }
-        let failed = |problem: String| Error::Transport {
+        if let Some(form) = call.form {
+            let request = request.header(header::CONTENT_TYPE, FORM_TYPE);
+            return self.run(url, request.body(form.reveal()), call.patience);
+        }
+        match call.body {
+            Some(body) => {
+                let mut reader = body.open()?;
+                let request = request
+                    .header(header::CONTENT_TYPE, body.media_type())
+                    .header(header::CONTENT_LENGTH, body.length());
+                let body = SendBody::from_reader(&mut reader);
+                self.run(url, request.body(body), call.patience)
+            }
+            None if method.is_safe() => self.run(url, request.body(()), call.patience),
+            None => self.run(url, request.body(&[][..]), call.patience),
+        }
+    }
+
+    fn run(
+        &self,
+        url: &str,
+        request: Result<Request<impl AsSendBody>, ureq::http::Error>,
+        patience: Option<Duration>,
+    ) -> Result<Response<ureq::Body>, Error> {
+        let mut request = request.map_err(|error| Error::Transport {
             url: ShownUrl::of(url),
-            problem,
-        };
-        let result = match call.form {
-            None => self.agent.run(
-                request
-                    .body(())
-                    .map_err(|error| failed(error.to_string()))?,
-            ),
-            Some(form) => self.agent.run(
-                request
-                    .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                    .body(form.reveal())
-                    .map_err(|error| failed(error.to_string()))?,
-            ),
-        };
+            problem: error.to_string(),
+        })?;
+        if patience.is_some() {
+            request = self
+                .agent
+                .configure_request(request)
+                .timeout_recv_response(patience)
+                .build();
+        }
+        let result = self.agent.run(request);
         let response = result.map_err(|error| from_ureq(url, &error))?;
         if let Some(delay) = asked_to_wait(response.status(), response.headers()) {
             self.gate.close(url, delay);

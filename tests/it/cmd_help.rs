@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 4] = ["init", "validate", "build", "inspect"];
+const VERBS: [&str; 5] = ["init", "validate", "build", "push", "inspect"];
 
 #[test]
 fn the_programs_help() {
@@ -21,6 +21,7 @@ fn the_programs_help() {
       init      Write a new project: profile, templates and overlays to start from
       validate  Check a profile, its templates and overlays, without any network
       build     Build the installer ISO and the provider image
+      push      Push a provider image, or any OCI layout, to a registry
       inspect   Say what is in an ISO, a provider image or a build's output folder
       help      Print this message or the help of the given subcommand(s)
 
@@ -207,6 +208,9 @@ fn every_verbs_help() {
               
               [env: ISOFORGE_JOBS]
 
+          --mirror <HOST=MIRROR>
+              Pull what comes from HOST from MIRROR instead; may be repeated
+
           --progress <PROGRESS>
               How progress is shown on standard error
 
@@ -219,14 +223,14 @@ fn every_verbs_help() {
               [env: ISOFORGE_PROGRESS]
               [default: auto]
 
-          --mirror <HOST=MIRROR>
-              Pull what comes from HOST from MIRROR instead; may be repeated
+          --plain-http <HOST>
+              Talk to HOST without TLS; may be repeated
 
       -q, --quiet
               Only errors and warnings on standard error
 
-          --plain-http <HOST>
-              Talk to HOST without TLS; may be repeated
+          --force
+              Go on where an image can't boot or lacks what the profile asks
 
       -v, --verbose
               Also say each piece of work when it is done
@@ -237,8 +241,8 @@ fn every_verbs_help() {
               
               [env: ISOFORGE_CONFIG]
 
-          --force
-              Go on where an image can't boot or lacks what the profile asks
+          --no-push
+              Leave the provider image here, though the profile has provider.push
 
           --format <FORMAT>
               How the result is written to standard output
@@ -259,6 +263,85 @@ fn every_verbs_help() {
       isoforge build profiles/demo.toml
       isoforge build profiles/byo-os.toml --only provider --output out
       isoforge build profiles/minimal.toml --mirror quay.io=127.0.0.1:[PORT]
+    ");
+    assert_snapshot!(project.run(&["push", "--help"]).stdout, @r"
+    Push a provider image, or any OCI layout, to a registry
+
+    Usage: isoforge push [OPTIONS] <SOURCE>
+
+    Arguments:
+      <SOURCE>
+              A build's output folder, a provider image's archive, or an OCI layout
+              as folder or archive
+
+    Options:
+          --to <REPOSITORY[:TAG]>
+              Where to, with another tag where it is one image [default: the
+              provider.repository of the build]
+
+          --tag <TAG>
+              Push the image of this name alone; may be repeated
+
+          --dry-run
+              Ask the registry what it lacks, and send nothing
+
+          --cache-dir <DIR>
+              Store, which a compressed archive is unpacked in [default: isoforge in
+              the user's cache folder]
+              
+              [env: ISOFORGE_CACHE_DIR]
+
+      -j, --jobs <N>
+              Blobs sent at once [default: the machine's cores]
+              
+              [env: ISOFORGE_JOBS]
+
+          --plain-http <HOST>
+              Talk to HOST without TLS; may be repeated
+
+          --progress <PROGRESS>
+              How progress is shown on standard error
+
+              Possible values:
+              - auto:  Bars on a terminal, plain lines elsewhere
+              - plain: A line now and then, for logs
+              - json:  One JSON object a line
+              - none:  Nothing
+              
+              [env: ISOFORGE_PROGRESS]
+              [default: auto]
+
+          --format <FORMAT>
+              How the result is written to standard output
+
+              Possible values:
+              - text: For people
+              - json: For programs
+              
+              [default: text]
+
+      -q, --quiet
+              Only errors and warnings on standard error
+
+      -v, --verbose
+              Also say each piece of work when it is done
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Examples:
+      isoforge push dist/demo-1.0.0
+      isoforge push demo-1.0.0-provider.oci.tar --to registry.example/edge/demo
+      isoforge push layout --tag v1 --to localhost:5000/test:latest --dry-run
     ");
     assert_snapshot!(project.run(&["inspect", "--help"]).stdout, @r"
     Say what is in an ISO, a provider image or a build's output folder

@@ -243,7 +243,8 @@ fn validate_in_json_gives_the_whole_profile() {
           "after": "reboot"
         },
         "provider": {
-          "repository": "minimal"
+          "repository": "minimal",
+          "push": false
         },
         "content": {
           "images": []

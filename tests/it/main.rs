@@ -21,6 +21,7 @@ mod cmd_inspect;
 mod faults_random;
 mod killed;
 mod layering;
+mod push;
 mod registry;
 mod sources;
 mod support;

@@ -140,7 +140,7 @@ fn an_image_is_the_base_of_the_provider_image_for_each_architecture() {
     };
     let made = provider::build(&bench.store, &spec, &bench.silent).unwrap();
     let archive = bench.folder.path().join("provider.tar");
-    provider::layout(std::slice::from_ref(&made))
+    provider::layout(std::slice::from_ref(&made), None)
         .write_tar(
             &bench.store,
             std::fs::File::create(&archive).unwrap(),

@@ -1,6 +1,9 @@
 //! `isoforge build`.
 
-use anyhow::Result;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result};
 
 use crate::cli::args::{Build, Format, Global, Only};
 use crate::cli::settings::Settings;
@@ -10,8 +13,14 @@ use crate::pipeline::{self, Artifacts, Request};
 use crate::util::interrupt;
 
 pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
-    interrupt::watch(|| {
-        report::line("interrupted: the output folder is as it was before");
+    let written = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&written);
+    interrupt::watch(move || {
+        report::line(if seen.load(Ordering::Relaxed) {
+            "interrupted: the outputs are complete, but not all of the provider image was pushed"
+        } else {
+            "interrupted: the output folder is as it was before"
+        });
         std::process::exit(Class::Interrupted.exit_code().into());
     })?;
     let progress = report::progress(global);
@@ -35,10 +44,24 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
         },
         env: &|name| env::get(name),
     };
-    let summary = pipeline::build(&request, &progress)?;
+    let mut summary = pipeline::build(&request, &progress)?;
+    written.store(true, Ordering::Relaxed);
+    let pushed = if args.no_push {
+        Ok(None)
+    } else {
+        pipeline::push_built(&request, &summary, &progress)
+    };
+    // What was built is told in any case.
+    if let Ok(report) = &pushed {
+        summary.pushed.clone_from(report);
+    }
     report::data(&match args.format {
         Format::Text => summary.to_string(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&summary)?),
+    })?;
+    let folder = summary.folder.display();
+    pushed.with_context(|| {
+        format!("the outputs are in '{folder}', but the provider image was not pushed")
     })?;
     Ok(())
 }

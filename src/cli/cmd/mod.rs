@@ -3,6 +3,7 @@
 pub(super) mod build;
 pub(super) mod init;
 pub(super) mod inspect;
+pub(super) mod push;
 pub(super) mod validate;
 
 use std::path::Path;

@@ -189,3 +189,18 @@ fn an_image_called_docker_is_an_image() {
     let source: ImageSource = "docker:27-dind".parse().unwrap();
     assert_eq!(source.to_string(), "docker.io/library/docker:27-dind");
 }
+
+#[test]
+fn a_repository_with_its_registry_is_told_from_one_without() {
+    for repository in [
+        "quay.io/a",
+        "localhost/a/b",
+        "r:5000/a",
+        "docker.io/library/a",
+    ] {
+        assert!(names_registry(repository), "{repository}");
+    }
+    for repository in ["a", "a.b", "edge/a", ""] {
+        assert!(!names_registry(repository), "{repository}");
+    }
+}

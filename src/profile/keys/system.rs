@@ -233,13 +233,22 @@ pub(super) static INSTALL: Fields = plain(&[
     key("partitions", Free, Later(INSTALLER), "Sizes of partitions."),
 ]);
 
-pub(super) static PROVIDER: Fields = plain(&[key(
-    "repository",
-    Text,
-    Default("the appliance's name"),
-    "Repository of the provider image, such as `registry.example/edge/ubuntu`. Its tag is \
-     `{kubernetes.distribution}-{kubernetes.version}-{appliance.version}`, `+` as `_`.",
-)]);
+pub(super) static PROVIDER: Fields = plain(&[
+    key(
+        "repository",
+        Text,
+        Default("the appliance's name"),
+        "Repository of the provider image, such as `registry.example/edge/ubuntu`. Its tag is \
+         `{kubernetes.distribution}-{kubernetes.version}-{appliance.version}`, `+` as `_`.",
+    ),
+    key(
+        "push",
+        Flag,
+        Default("`false`"),
+        "Whether a build that makes the provider image also pushes it to `repository`, which then \
+         begins with a registry's host. `isoforge push` does the same later.",
+    ),
+]);
 
 pub(super) static OUTPUT: Fields = plain(&[
     key(

@@ -62,6 +62,14 @@ fn each_wrong_value_is_one_problem_at_its_place() {
             "'e.x/a:1' is not a repository",
         ),
         (
+            "provider={ repository = \"edge/a\", push = true }",
+            "a provider image that is pushed needs a registry",
+        ),
+        (
+            "provider.push=true",
+            "a provider image that is pushed needs a registry",
+        ),
+        (
             "registries.\"a/b\".mirror=x.y",
             "'a/b' is not the host of a registry",
         ),

@@ -192,7 +192,8 @@ fn defaults() {
         "after": "reboot"
       },
       "provider": {
-        "repository": "minimal"
+        "repository": "minimal",
+        "push": false
       },
       "content": {
         "images": []

@@ -5,6 +5,7 @@ pub(crate) mod docker_registry;
 pub(crate) mod layers;
 pub(crate) mod program;
 pub(crate) mod registry;
+pub(crate) mod uploads;
 
 use std::process::{Command, Output};
 

@@ -1,7 +1,7 @@
 //! A registry in this process that can be told to misbehave.
 //!
-//! It speaks just enough HTTP/1.1 for a client that pulls: one request per
-//! connection. Every request is recorded.
+//! It speaks just enough HTTP/1.1 for a client that pulls or pushes: one request
+//! per connection. Every request is recorded. `uploads` has what a push needs.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -13,6 +13,7 @@ use base64::Engine as _;
 use isoforge::oci::digest::Digest;
 
 use super::layers::{Blob, Image};
+use super::uploads::{self, Uploads};
 
 /// What goes wrong with an answer.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub(crate) enum Fault {
     WrongRange,
     /// Nothing goes wrong this time.
     Nothing,
+    /// So many bytes of an upload are taken, then the connection is reset.
+    BreakUpload(usize),
 }
 
 /// How clients must authenticate.
@@ -71,6 +74,8 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
+    /// The body, whatever it is.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Request {
@@ -86,9 +91,12 @@ impl Request {
 }
 
 #[derive(Default)]
-struct State {
-    manifests: BTreeMap<String, Blob>,
-    blobs: BTreeMap<String, Vec<u8>>,
+pub(super) struct State {
+    /// By path.
+    pub(super) manifests: BTreeMap<String, Blob>,
+    /// By path.
+    pub(super) blobs: BTreeMap<String, Vec<u8>>,
+    pub(super) uploads: Uploads,
     /// Target of a page of a list to that of the next.
     next_pages: BTreeMap<String, String>,
     faults: Vec<(String, Fault, usize)>,
@@ -103,7 +111,7 @@ struct State {
 /// The registry; it ends when it is dropped.
 pub(crate) struct FakeRegistry {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    pub(super) state: Arc<Mutex<State>>,
     server: Option<JoinHandle<()>>,
 }
 
@@ -180,7 +188,8 @@ impl FakeRegistry {
         }
     }
 
-    /// The next `times` requests whose target contains `target` go wrong.
+    /// The next `times` requests whose method and target contain `target` go
+    /// wrong.
     pub(crate) fn fault(&self, target: &str, times: usize, fault: Fault) {
         let mut state = self.state.lock().unwrap();
         state.faults.push((target.to_owned(), fault, times));
@@ -227,14 +236,14 @@ impl Drop for FakeRegistry {
     }
 }
 
-struct Response {
+pub(super) struct Response {
     status: u16,
     headers: Vec<String>,
     body: Vec<u8>,
 }
 
 impl Response {
-    fn new(status: u16, headers: &[String], body: &[u8]) -> Self {
+    pub(super) fn new(status: u16, headers: &[String], body: &[u8]) -> Self {
         Self {
             status,
             headers: headers.to_vec(),
@@ -242,7 +251,7 @@ impl Response {
         }
     }
 
-    fn error(status: u16, code: &str) -> Self {
+    pub(super) fn error(status: u16, code: &str) -> Self {
         let body = format!(r#"{{"errors":[{{"code":"{code}","message":"as told"}}]}}"#);
         Self::new(status, &[], body.as_bytes())
     }
@@ -257,7 +266,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, address: SocketAddr) -> st
     let mut request = parse_head(&String::from_utf8_lossy(&head));
     let fault = {
         let mut state = state.lock().unwrap();
-        let target = request.target.clone();
+        let target = format!("{} {}", request.method, request.target);
         let found = state
             .faults
             .iter_mut()
@@ -273,13 +282,22 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, address: SocketAddr) -> st
         return Ok(());
     }
     stream.read_exact(&mut head)?;
+    if let Some(Fault::BreakUpload(bytes)) = fault {
+        let mut taken = vec![0; bytes];
+        stream.read_exact(&mut taken)?;
+        let mut state = state.lock().unwrap();
+        uploads::keep(&mut state, &request, &taken);
+        state.requests.push(request);
+        return Ok(());
+    }
     let length = request
         .headers
         .get("content-length")
         .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    request.body = String::from_utf8(body).unwrap();
+    request.body = String::from_utf8_lossy(&body).into_owned();
+    request.bytes = body;
     let told = change_range(&request, fault.as_ref());
     let response = {
         let mut state = state.lock().unwrap();
@@ -334,6 +352,7 @@ fn parse_head(head: &str) -> Request {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect(),
         body: String::new(),
+        bytes: Vec::new(),
     }
 }
 
@@ -351,6 +370,9 @@ fn answer(state: &mut State, request: &Request, address: SocketAddr) -> Response
         response
             .headers
             .push(format!("WWW-Authenticate: {challenge}"));
+        return response;
+    }
+    if let Some(response) = uploads::answer(state, request, address) {
         return response;
     }
     if let Some(manifest) = state.manifests.get(&request.target) {
@@ -448,7 +470,8 @@ fn send(
             | Fault::Nothing
             | Fault::IgnoreRange
             | Fault::RefuseRange
-            | Fault::WrongRange,
+            | Fault::WrongRange
+            | Fault::BreakUpload(_),
         ) => {}
         Some(Fault::Truncate(bytes)) => response.body.truncate(bytes),
         Some(Fault::Garble) => response.body.iter_mut().for_each(|byte| *byte ^= 0x55),
@@ -500,7 +523,9 @@ fn send(
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
-    stream.write_all(&response.body)?;
+    if request.method != "HEAD" {
+        stream.write_all(&response.body)?;
+    }
     stream.flush()?;
     if stall {
         // Ends when the client hangs up.

@@ -1,0 +1,33 @@
+//! `isoforge push`.
+
+use anyhow::Result;
+
+use crate::cli::args::{Format, Global, Push};
+use crate::cli::report;
+use crate::cli::settings::Settings;
+use crate::error::Class;
+use crate::pipeline::{self, PushRequest};
+use crate::push::Destination;
+use crate::util::interrupt;
+
+pub(in crate::cli) fn run(args: &Push, global: &Global) -> Result<()> {
+    interrupt::watch(|| {
+        report::line("interrupted: what was pushed stays, and is not sent again");
+        std::process::exit(Class::Interrupted.exit_code().into());
+    })?;
+    let progress = report::progress(global);
+    let to: Option<Destination> = args.to.as_deref().map(str::parse).transpose()?;
+    let request = PushRequest {
+        source: &args.source,
+        to: to.as_ref(),
+        tags: &args.tag,
+        dry_run: args.dry_run,
+        settings: Settings::load(global, args)?.into_pipeline(false),
+    };
+    let pushed = pipeline::push(&request, &progress)?;
+    report::data(&match args.format {
+        Format::Text => pushed.to_string(),
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&pushed)?),
+    })?;
+    Ok(())
+}

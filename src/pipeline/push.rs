@@ -1,0 +1,151 @@
+//! Provider images into their repository, from what a build wrote.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::build::PROVIDER_SUFFIX;
+use super::{Request, Settings, Summary, convert};
+use crate::error::{Class, Diagnose};
+use crate::oci::layout::LAYOUT_FILE;
+use crate::output::check_name;
+use crate::output::manifest::{self, Manifest};
+use crate::progress::Progress;
+use crate::push::{self, Destination, Report};
+use crate::registry::push::{ImageLayout, Pieces};
+use crate::registry::{Client, RegistryConfig};
+use crate::store::Store;
+
+/// A push that is asked for.
+#[derive(Debug, Clone)]
+pub struct PushRequest<'a> {
+    /// A build's output folder, or an OCI layout as folder or archive.
+    pub source: &'a Path,
+    /// Where to; as the build recorded it where none is given.
+    pub to: Option<&'a Destination>,
+    /// Which images; all where none is given.
+    pub tags: &'a [String],
+    /// Only find out what would be sent.
+    pub dry_run: bool,
+    /// Of the machine and its network.
+    pub settings: Settings,
+}
+
+/// A folder that nothing can be pushed from.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unpushable {
+    /// It is neither of the two that can be.
+    #[error("'{}' is neither an OCI layout nor a build's output folder", path.display())]
+    Unknown {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Its manifest is damaged.
+    #[error("'{}' is no build manifest: {problem}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The build made no provider image.
+    #[error("'{}' has no provider image", path.display())]
+    NoProvider {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl Diagnose for Unpushable {
+    fn class(&self) -> Class {
+        match self {
+            Self::Manifest { .. } => Class::Verification,
+            Self::Unknown { .. } | Self::NoProvider { .. } => Class::Profile,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { .. } => Some(format!(
+                "name dist/<name>-<version>, an archive that ends with {PROVIDER_SUFFIX}, or a folder with an '{LAYOUT_FILE}'"
+            )),
+            Self::Manifest { .. } => Some("build again, or name the archive itself".into()),
+            Self::NoProvider { .. } => Some("build without --only iso".into()),
+        }
+    }
+}
+
+/// Pushes what the request asks for.
+///
+/// # Errors
+/// Of the source and of the registry. What was pushed before stays.
+pub fn push(request: &PushRequest<'_>, progress: &Progress) -> Result<Report> {
+    let config = convert::registry_without_profile(&request.settings);
+    run(request, config, progress)
+}
+
+/// Pushes what a build wrote, where its profile says so.
+///
+/// # Errors
+/// Of the registry; the outputs stay as they are.
+pub fn push_built(
+    request: &Request<'_>,
+    summary: &Summary,
+    progress: &Progress,
+) -> Result<Option<Report>> {
+    if !(request.loaded.profile.provider.push && request.artifacts.provider()) {
+        return Ok(None);
+    }
+    let config = convert::registry(request.loaded, &request.settings);
+    let request = PushRequest {
+        source: &summary.folder,
+        to: None,
+        tags: &[],
+        dry_run: false,
+        settings: request.settings.clone(),
+    };
+    run(&request, config, progress).map(Some)
+}
+
+fn run(request: &PushRequest<'_>, config: RegistryConfig, progress: &Progress) -> Result<Report> {
+    config.check()?;
+    let path = layout_of(request.source)?;
+    let store = Store::open(&request.settings.cache_dir)?;
+    let layout = ImageLayout::open(&path, store.temp_dir())?;
+    let selection = push::select(&layout, request.to, request.tags)?;
+    let options = push::Options {
+        threads: convert::threads(&request.settings),
+        dry_run: request.dry_run,
+        pieces: Pieces::default(),
+    };
+    let client = Client::new(config);
+    Ok(push::push(
+        &client, &layout, &selection, &options, progress,
+    )?)
+}
+
+/// The layout itself, or the one in a build's output folder.
+fn layout_of(source: &Path) -> Result<PathBuf> {
+    let manifest_path = source.join(manifest::FILE_NAME);
+    if !source.is_dir() || source.join(LAYOUT_FILE).is_file() {
+        return Ok(source.to_owned());
+    }
+    if !manifest_path.is_file() {
+        let path = source.to_owned();
+        return Err(Unpushable::Unknown { path }.into());
+    }
+    let manifest = Manifest::from_json(&fs_err::read(&manifest_path)?).map_err(|error| {
+        Unpushable::Manifest {
+            path: manifest_path,
+            problem: error.to_string(),
+        }
+    })?;
+    let mut names = manifest.outputs.into_keys();
+    match names.find(|name| name.ends_with(PROVIDER_SUFFIX) && check_name(name).is_ok()) {
+        Some(name) => Ok(source.join(name)),
+        None => {
+            let path = source.to_owned();
+            Err(Unpushable::NoProvider { path }.into())
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Pushing: registries that behave and that don't, a real registry and its other
+//! clients, the command and the build.
+
+mod command;
+mod faults;
+mod real;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use isoforge::oci::layer::LayerCompression::Gzip;
+use isoforge::oci::media::Family;
+use isoforge::progress::Progress;
+use isoforge::push::{self, Amount, Options, Report, State};
+use isoforge::registry::push::{ImageLayout, Pieces};
+use isoforge::registry::{Client, RegistryConfig, RetryPolicy};
+use serde_json::json;
+
+use crate::support::layers::{Blob, Image, index, write_layout};
+use crate::support::registry::{Access, FakeRegistry};
+
+/// Bytes of [`Pusher::image`]'s large layer, at least.
+const LARGE: usize = 100_000;
+
+/// A folder with a layout, and a client that does not really wait.
+struct Pusher {
+    folder: tempfile::TempDir,
+    client: Client,
+    waits: Arc<Mutex<Vec<Duration>>>,
+    pieces: Pieces,
+    dry_run: bool,
+}
+
+impl Pusher {
+    fn new() -> Self {
+        Self::with(|_, _| {})
+    }
+
+    /// With settings changed by `change`, which may put files into the folder.
+    fn with(change: impl FnOnce(&Path, &mut RegistryConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let waits = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&waits);
+        let mut config = RegistryConfig {
+            retry: RetryPolicy {
+                wait: Arc::new(move |delay| log.lock().unwrap().push(delay)),
+                ..RetryPolicy::default()
+            },
+            ..RegistryConfig::default()
+        };
+        change(folder.path(), &mut config);
+        Self {
+            folder,
+            client: Client::new(config),
+            waits,
+            pieces: Pieces::default(),
+            dry_run: false,
+        }
+    }
+
+    /// With credentials for a registry.
+    fn logged_in(host: &str, user: &str, password: &str) -> Self {
+        Self::with(|folder, config| {
+            let file = folder.join("config.json");
+            let text = json!({ "auths": { host: { "username": user, "password": password } } });
+            std::fs::write(&file, text.to_string()).unwrap();
+            config.credential_files = vec![file];
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A layout of one image under `v1`.
+    fn layout(&self, image: &Image) -> PathBuf {
+        let folder = self.path("layout");
+        write_layout(&folder, &[("v1", &image.manifest)], &[image]);
+        folder
+    }
+
+    fn push(&self, layout: &Path, to: &str) -> Result<Report, push::Error> {
+        let layout = ImageLayout::open(layout, self.folder.path())?;
+        let selection = push::select(&layout, Some(&to.parse().unwrap()), &[])?;
+        let options = Options {
+            threads: NonZeroUsize::new(2).unwrap(),
+            dry_run: self.dry_run,
+            pieces: self.pieces,
+        };
+        push::push(
+            &self.client,
+            &layout,
+            &selection,
+            &options,
+            &Progress::silent(),
+        )
+    }
+}
+
+/// An image of two layers, one of which takes some time.
+fn image() -> Image {
+    // Digits of a generator, since what repeats would be compressed away.
+    let mut seed = 1_u64;
+    let digits: String = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        format!("{:016x}", seed.rotate_left(17) ^ (seed >> 7))
+    })
+    .take(LARGE / 6)
+    .collect();
+    let large = format!("file usr/big 0644 '{digits}'");
+    let image = Image::simple(&[&large, "file etc/x 0644 'x'"]);
+    assert!(image.layers[0].bytes.len() > LARGE);
+    image
+}
+
+/// The registry has all of the image, under this tag and as it is.
+#[track_caller]
+fn assert_there(registry: &FakeRegistry, repository: &str, tag: &str, image: &Image) {
+    for blob in image.blobs() {
+        let found = registry.blob(repository, &blob.digest());
+        assert_eq!(found.as_ref(), Some(&blob.bytes));
+    }
+    let found = registry.manifest(repository, tag);
+    assert_eq!(found.as_ref(), Some(&image.manifest.bytes));
+}
+
+fn amount(blobs: &[&Blob]) -> Amount {
+    Amount {
+        blobs: blobs.len() as u64,
+        bytes: blobs.iter().map(|blob| blob.bytes.len() as u64).sum(),
+    }
+}
+
+/// `image` with the base image's name in its manifest.
+fn built_upon(mut image: Image, base: &str) -> Image {
+    image.seal(|manifest| {
+        manifest["annotations"] = json!({ "org.opencontainers.image.base.name": base });
+    });
+    image
+}
+
+#[test]
+fn blobs_go_first_the_tag_last_and_a_second_push_asks_once() {
+    let pusher = Pusher::new();
+    let registry = FakeRegistry::start();
+    let shared = "file usr/shared 0644 'shared'";
+    let amd64 = Image::new(
+        Family::Oci,
+        "linux/amd64",
+        &[(shared, Gzip), ("file a 0644 'a'", Gzip)],
+    );
+    let arm64 = Image::new(Family::Oci, "linux/arm64", &[(shared, Gzip)]);
+    let root = index(Family::Oci, &[&amd64, &arm64]);
+    let layout = pusher.path("layout");
+    write_layout(&layout, &[("v1", &root)], &[&amd64, &arm64]);
+    let to = format!("{}/edge/app", registry.host());
+    let report = pusher.push(&layout, &to).unwrap();
+    let image = &report.images[0];
+    assert_eq!(image.reference, format!("{to}:v1"));
+    assert_eq!((image.state, image.digest), (State::Pushed, root.digest()));
+    assert_eq!(image.manifests.pushed, 3);
+    let all = [
+        &amd64.config,
+        &arm64.config,
+        &amd64.layers[0],
+        &amd64.layers[1],
+    ];
+    assert_eq!(image.uploaded, amount(&all));
+    for tag in ["v1", &root.digest().to_string()] {
+        assert_eq!(registry.manifest("edge/app", tag), Some(root.bytes.clone()));
+    }
+    // The fake refuses a manifest before what it names.
+    let log = registry.log();
+    assert_eq!(log.last().unwrap(), "PUT /v2/edge/app/manifests/v1");
+    let before = log.len();
+    let again = pusher.push(&layout, &to).unwrap();
+    assert_eq!(again.images[0].state, State::AlreadyThere);
+    assert_eq!(again.images[0].there, amount(&all));
+    let log = registry.log();
+    assert_eq!(log[before..], ["HEAD /v2/edge/app/manifests/v1"]);
+    // Another tag for it costs its index alone.
+    let tagged = pusher.push(&layout, &format!("{to}:latest")).unwrap();
+    assert_eq!(tagged.images[0].uploaded, Amount::default());
+    let log = registry.log();
+    assert_eq!(log.last().unwrap(), "PUT /v2/edge/app/manifests/latest");
+    assert!(!log[before..].iter().any(|line| line.contains("/blobs/")));
+}
+
+#[test]
+fn a_dry_run_asks_and_sends_nothing() {
+    let mut pusher = Pusher::new();
+    pusher.dry_run = true;
+    let registry = FakeRegistry::start();
+    let base = format!("{}/os/base:1", registry.host());
+    let image = built_upon(image(), &base);
+    registry.put_blob("os/base", &image.layers[0].bytes);
+    registry.put_blob("edge/app", &image.config.bytes);
+    let to = format!("{}/edge/app", registry.host());
+    let report = pusher.push(&pusher.layout(&image), &to).unwrap();
+    let found = &report.images[0];
+    assert_eq!(found.state, State::WouldBePushed);
+    assert_eq!(found.there, amount(&[&image.config]));
+    assert_eq!(found.mounted, amount(&[&image.layers[0]]));
+    assert_eq!(found.uploaded, amount(&[&image.layers[1]]));
+    assert!(registry.log().iter().all(|line| line.starts_with("HEAD ")));
+}
+
+#[test]
+fn layers_of_the_base_are_mounted_with_a_token_for_both_repositories() {
+    let pusher = Pusher::new();
+    let registry = FakeRegistry::start();
+    registry.require(Access::Token {
+        service: None,
+        login: None,
+        uses: usize::MAX,
+    });
+    let base = format!("{}/os/base:1", registry.host());
+    let image = built_upon(image(), &base);
+    registry.put_blob("os/base", &image.layers[0].bytes);
+    let to = format!("{}/edge/app", registry.host());
+    let report = pusher.push(&pusher.layout(&image), &to).unwrap();
+    assert_eq!(report.images[0].mounted, amount(&[&image.layers[0]]));
+    assert_eq!(
+        report.images[0].uploaded,
+        amount(&[&image.config, &image.layers[1]])
+    );
+    assert_there(&registry, "edge/app", "v1", &image);
+    let requests = registry.requests();
+    let mut tokens: Vec<_> = requests
+        .iter()
+        .filter(|request| request.target.starts_with("/token"))
+        .map(|request| request.target.as_str())
+        .collect();
+    tokens.sort_unstable();
+    assert_eq!(
+        tokens,
+        [
+            "/token?service=fake.example&scope=repository%3Aedge%2Fapp%3Apull%2Cpush",
+            "/token?service=fake.example&scope=repository%3Aedge%2Fapp%3Apull%2Cpush\
+             &scope=repository%3Aos%2Fbase%3Apull",
+        ]
+    );
+}
+
+#[test]
+fn a_mirror_of_the_bases_registry_is_mounted_from_and_never_pushed_to() {
+    let registry = FakeRegistry::start();
+    let pusher = Pusher::with(|_, config| {
+        let mirror = Some(format!("{}/quay", registry.host()));
+        config.hosts.entry("quay.io".to_owned()).or_default().mirror = mirror;
+        let elsewhere = Some("127.0.0.1:1/never".to_owned());
+        config.hosts.entry(registry.host()).or_default().mirror = elsewhere;
+    });
+    let image = built_upon(image(), "quay.io/kairos/ubuntu:22.04");
+    registry.put_blob("quay/kairos/ubuntu", &image.layers[0].bytes);
+    let to = format!("{}/edge/app", registry.host());
+    let report = pusher.push(&pusher.layout(&image), &to).unwrap();
+    assert_eq!(report.images[0].mounted.blobs, 1);
+    assert_there(&registry, "edge/app", "v1", &image);
+}
+
+#[test]
+fn several_images_share_what_the_first_one_brought() {
+    let pusher = Pusher::new();
+    let registry = FakeRegistry::start();
+    let layer = "file usr/shared 0644 'shared'";
+    let one = Image::simple(&[layer, "file a 0644 'a'"]);
+    let two = Image::simple(&[layer, "file b 0644 'b'"]);
+    let layout = pusher.path("layout");
+    let roots = [("v1", &one.manifest), ("v2", &two.manifest)];
+    write_layout(&layout, &roots, &[&one, &two]);
+    let to = format!("{}/edge/app", registry.host());
+    let report = pusher.push(&layout, &to).unwrap();
+    assert_eq!(report.images[1].there, amount(&[&two.layers[0]]));
+    assert_there(&registry, "edge/app", "v1", &one);
+    assert_there(&registry, "edge/app", "v2", &two);
+    let heads = format!("HEAD /v2/edge/app/blobs/{}", two.layers[0].digest());
+    let asked = registry.log().into_iter().filter(|line| *line == heads);
+    assert_eq!(asked.count(), 1);
+}
