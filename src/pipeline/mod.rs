@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use boot_files::Unbootable;
 pub use build::build;
 pub use check::check;
-pub use summary::{OutputFile, Summary};
+pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;
 

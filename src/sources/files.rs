@@ -12,7 +12,7 @@ use crate::oci::digest::{Digest, HashingReader};
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::output::manifest;
 use crate::profile::FileSpec;
-use crate::progress::Progress;
+use crate::progress::{Counted, Progress};
 use crate::registry::retry::{self, Retry};
 use crate::registry::{self, Client, ShownUrl};
 use crate::rootfs::tar_out;
@@ -144,10 +144,12 @@ fn fetch(
     file: &FileSpec,
     progress: &Progress,
 ) -> Result<u64, Error> {
+    let url = ShownUrl::of(&file.url);
     if let Some(size) = store.blob_size(&file.sha256)? {
+        progress.count(Counted::Stored, file.sha256, size);
+        progress.detail(format!("{url}: in the store"));
         return Ok(size);
     }
-    let url = ShownUrl::of(&file.url);
     retry::run(client.retry_policy(), progress, || {
         let task = progress.task(&format!("download {url}"), None);
         let body = client.download(&file.url)?;
@@ -166,6 +168,7 @@ fn fetch(
             });
         }
         blob.commit(Some((&found, size)))?;
+        progress.count(Counted::Downloaded, found, size);
         Ok(size)
     })
 }

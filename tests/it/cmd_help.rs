@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 4] = ["init", "validate", "build", "inspect"];
+const VERBS: [&str; 5] = ["init", "validate", "build", "inspect", "config"];
 
 #[test]
 fn the_programs_help() {
@@ -22,11 +22,12 @@ fn the_programs_help() {
       validate  Check a profile, its templates and overlays, without any network
       build     Build the installer ISO and the provider image
       inspect   Say what is in an ISO, a provider image or a build's output folder
+      config    Say which settings hold, and where each comes from
       help      Print this message or the help of the given subcommand(s)
 
     Options:
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -35,13 +36,12 @@ fn the_programs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
@@ -82,7 +82,7 @@ fn every_verbs_help() {
               [default: minimal]
 
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -91,13 +91,12 @@ fn every_verbs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
@@ -138,7 +137,7 @@ fn every_verbs_help() {
               [default: text]
 
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -147,13 +146,12 @@ fn every_verbs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
@@ -193,8 +191,9 @@ fn every_verbs_help() {
 
       -o, --output <DIR>
               Folder for the outputs, in which each build gets NAME-VERSION
-              
               [default: dist]
+              
+              [env: ISOFORGE_OUTPUT]
 
           --cache-dir <DIR>
               Store of blobs and slabs [default: isoforge in the user's cache
@@ -207,8 +206,11 @@ fn every_verbs_help() {
               
               [env: ISOFORGE_JOBS]
 
+          --mirror <HOST=MIRROR>
+              Pull what comes from HOST from MIRROR instead; may be repeated
+
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -217,28 +219,24 @@ fn every_verbs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
-
-          --mirror <HOST=MIRROR>
-              Pull what comes from HOST from MIRROR instead; may be repeated
-
-      -q, --quiet
-              Only errors and warnings on standard error
 
           --plain-http <HOST>
               Talk to HOST without TLS; may be repeated
 
+      -q, --quiet
+              Only errors and warnings on standard error
+
+          --force
+              Go on where an image can't boot or lacks what the profile asks
+
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
               configuration folder]
               
               [env: ISOFORGE_CONFIG]
-
-          --force
-              Go on where an image can't boot or lacks what the profile asks
 
           --format <FORMAT>
               How the result is written to standard output
@@ -280,7 +278,7 @@ fn every_verbs_help() {
               [default: text]
 
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -289,13 +287,12 @@ fn every_verbs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's

@@ -15,11 +15,16 @@
 
 mod bad_input;
 mod cmd_build;
+mod cmd_config;
 mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;
+mod environment;
 mod layering;
+mod pipes;
+mod progress;
 mod registry;
 mod sources;
 mod support;
+mod terminal;
 mod whole_build;

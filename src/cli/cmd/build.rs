@@ -1,21 +1,28 @@
 //! `isoforge build`.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
-use crate::cli::args::{Build, Format, Global, Only};
+use crate::cli::args::{Build, Format, Global, Only, ProgressMode};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
 use crate::error::Class;
-use crate::pipeline::{self, Artifacts, Request};
-use crate::util::interrupt;
+use crate::output::manifest;
+use crate::pipeline::{self, Artifacts, Request, Summary};
+use crate::progress::Progress;
+use crate::util::{human, interrupt};
 
 pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
     interrupt::watch(|| {
-        report::line("interrupted: the output folder is as it was before");
+        report::failed(
+            "interrupted: the output folder is as it was before",
+            Class::Interrupted,
+        );
         std::process::exit(Class::Interrupted.exit_code().into());
     })?;
     let progress = report::progress(global);
-    let settings = Settings::load(global, args)?;
+    let settings = Settings::load(global, &args.settings, args.output.as_deref())?;
     let loaded = super::load(&args.profile)?;
     for note in &loaded.notes {
         progress.note(note);
@@ -28,14 +35,34 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
             Some(Only::Iso) => Artifacts::Iso,
             Some(Only::Provider) => Artifacts::Provider,
         },
-        output: &args.output,
+        output: &settings.output.clone(),
         settings: settings.into_pipeline(args.force),
         env: &|name| env::get(name),
     };
     let summary = pipeline::build(&request, &progress)?;
+    report::result(
+        serde_json::to_value(&summary)?,
+        Some(summary.folder.join(manifest::FILE_NAME)),
+    );
     report::data(&match args.format {
         Format::Text => summary.to_string(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&summary)?),
     })?;
+    // Programs find all of it in the last event.
+    if global.mode() != ProgressMode::Json {
+        closing(&summary, &progress);
+    }
     Ok(())
+}
+
+/// Says what the build took and what may come next; what was built is data.
+fn closing(summary: &Summary, progress: &Progress) {
+    let total = Duration::from_millis(summary.run.milliseconds);
+    progress.stage(&format!("Done in {}", human::duration(total)));
+    for line in summary.run.lines() {
+        progress.note(line);
+    }
+    for next in &summary.next {
+        progress.note(format!("to {}: {}", next.purpose, next.command));
+    }
 }
