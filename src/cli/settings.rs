@@ -296,18 +296,9 @@ pub fn explain(
     }
     let (mode, origin) = progress(global, &found);
     rows.push(Effective::new(&PROGRESS, mode, origin));
-    let (jobs, origin) = pick(&JOBS, global, args.jobs, file.jobs, &found).map_or_else(
-        || {
-            let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-            (cores, Origin::Default)
-        },
-        |(jobs, origin)| (usize::from(jobs.max(1)), origin),
-    );
+    let (jobs, origin) = jobs(global, args, &found);
     rows.push(Effective::new(&JOBS, jobs, origin));
-    let in_file = file.cache_dir.as_ref().map(|dir| found.folder().join(dir));
-    let (cache_dir, origin) = pick(&CACHE_DIR, global, args.cache_dir.clone(), in_file, &found)
-        .or_else(|| Some((env::cache_home()?.join("isoforge"), Origin::Default)))
-        .ok_or(Error::NoCacheFolder)?;
+    let (cache_dir, origin) = cache_dir(global, args, &found)?;
     rows.push(Effective::new(
         &CACHE_DIR,
         cache_dir.display().to_string(),
@@ -342,6 +333,28 @@ pub fn explain(
         epoch,
     };
     Ok((settings, rows))
+}
+
+fn jobs(global: &Global, args: &SettingArgs, found: &Found) -> (usize, Origin) {
+    match pick(&JOBS, global, args.jobs, found.file.jobs, found) {
+        Some((jobs, origin)) => (usize::from(jobs.max(1)), origin),
+        None => {
+            let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+            (cores, Origin::Default)
+        }
+    }
+}
+
+fn cache_dir(
+    global: &Global,
+    args: &SettingArgs,
+    found: &Found,
+) -> Result<(PathBuf, Origin), Error> {
+    let in_file = found.file.cache_dir.as_ref();
+    let in_file = in_file.map(|dir| found.folder().join(dir));
+    pick(&CACHE_DIR, global, args.cache_dir.clone(), in_file, found)
+        .or_else(|| Some((env::cache_home()?.join("isoforge"), Origin::Default)))
+        .ok_or(Error::NoCacheFolder)
 }
 
 /// What file and flags say of hosts; flags win key by key.

@@ -96,7 +96,7 @@ pub(super) fn failed(message: &str, exit_code: u8) {
 pub(super) struct JsonLines {
     quiet: bool,
     verbose: bool,
-    tasks: Mutex<(Tasks, Vec<(TaskId, Instant)>)>,
+    tasks: Mutex<Tasks>,
 }
 
 impl JsonLines {
@@ -118,9 +118,7 @@ impl JsonLines {
 impl Reporter for JsonLines {
     fn start(&self, id: TaskId, label: &str, total_bytes: Option<u64>) {
         let mut tasks = lock(&self.tasks);
-        let now = Instant::now();
-        tasks.0.start(id, Running::new(label, total_bytes, now));
-        tasks.1.push((id, now));
+        tasks.start(id, Running::new(label, total_bytes, Instant::now()));
         self.event(
             "start",
             json!({"task": id.0, "label": label, "total_bytes": total_bytes}),
@@ -129,15 +127,12 @@ impl Reporter for JsonLines {
 
     fn advance(&self, id: TaskId, bytes: u64) {
         let mut tasks = lock(&self.tasks);
-        let (tasks, said) = &mut *tasks;
         let Some(task) = tasks.advance(id, bytes) else {
             return;
         };
         let now = Instant::now();
-        if let Some((_, said)) = said.iter_mut().find(|(of, _)| *of == id)
-            && now.saturating_duration_since(*said) >= INTERVAL
-        {
-            *said = now;
+        if now.saturating_duration_since(task.said) >= INTERVAL {
+            task.said = now;
             self.event(
                 "advance",
                 json!({"task": id.0, "done_bytes": task.done_bytes}),
@@ -146,9 +141,9 @@ impl Reporter for JsonLines {
     }
 
     fn finish(&self, id: TaskId) {
+        // Held until it is said, so that no event of the task comes after it.
         let mut tasks = lock(&self.tasks);
-        tasks.1.retain(|(of, _)| *of != id);
-        if let Some(task) = tasks.0.finish(id) {
+        if let Some(task) = tasks.finish(id) {
             self.event(
                 "finish",
                 json!({"task": id.0, "done_bytes": task.done_bytes}),

@@ -248,7 +248,7 @@ mod tests {
                 "quay.io/kairos/ubuntu:22.04-core-amd64-generic-v3.4.2 layer {n}/{count} 0123456789ab"
             );
             let mut task = Running::new(&label, Some(300 << 20), start);
-            task.done_bytes = n * 20 << 20;
+            task.done_bytes = n * (20 << 20);
             tasks.start(TaskId(n), task);
         }
         tasks

@@ -49,11 +49,7 @@ struct State {
 
 impl Lines {
     pub(super) fn new(verbosity: Verbosity) -> Self {
-        let run = Arc::new(Run::new(
-            verbosity,
-            Box::new(Instant::now),
-            Box::new(|text| line(text)),
-        ));
+        let run = Arc::new(Run::new(verbosity, Box::new(Instant::now), Box::new(line)));
         let ticking = Arc::clone(&run);
         Self {
             run,

@@ -23,6 +23,8 @@ pub(super) struct Running {
     pub(super) done_bytes: u64,
     pub(super) total_bytes: Option<u64>,
     pub(super) started: Instant,
+    /// When something was said of it last, where a reporter does so by task.
+    pub(super) said: Instant,
     rate: Option<f64>,
     sampled: Instant,
     sampled_bytes: u64,
@@ -35,6 +37,7 @@ impl Running {
             done_bytes: 0,
             total_bytes,
             started: now,
+            said: now,
             rate: None,
             sampled: now,
             sampled_bytes: 0,
