@@ -2,11 +2,21 @@
 //!
 //! Stages hold a [`Progress`] and open [`Task`]s on it; only `cli` implements
 //! [`Reporter`] and prints. A task that is dropped is finished.
+//!
+//! A [`Progress`] also keeps the books of its run: how long each stage took and
+//! how much came from where ([`Figures`]). They are read off a clock and a
+//! store's contents, so they are for people and logs; no artifact may hold them.
+
+mod ledger;
 
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use ledger::Ledger;
+pub use ledger::{Counted, Figures, StageTime, Tally};
 
 /// Identifies a task within one [`Reporter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +36,8 @@ pub trait Reporter: Send + Sync {
     fn warn(&self, message: &str);
     /// A stage of the build begins.
     fn stage(&self, name: &str);
+    /// A decision, for those who want to follow each one.
+    fn detail(&self, _message: &str) {}
 }
 
 /// Handle to a reporter that stages pass along; cheap to clone.
@@ -33,6 +45,7 @@ pub trait Reporter: Send + Sync {
 pub struct Progress {
     reporter: Arc<dyn Reporter>,
     next: Arc<AtomicU64>,
+    ledger: Arc<Mutex<Ledger>>,
 }
 
 impl fmt::Debug for Progress {
@@ -48,6 +61,7 @@ impl Progress {
         Self {
             reporter,
             next: Arc::new(AtomicU64::new(0)),
+            ledger: Arc::new(Mutex::new(Ledger::new(Instant::now()))),
         }
     }
 
@@ -78,9 +92,60 @@ impl Progress {
         self.reporter.warn(message.as_ref());
     }
 
-    /// Says that a stage of the build begins.
+    /// Says a decision that only matters to those who follow each one: which
+    /// mirror is asked, what the store had, why something is made again.
+    pub fn detail(&self, message: impl AsRef<str>) {
+        self.reporter.detail(message.as_ref());
+    }
+
+    /// Says that a stage of the build begins; the one before is over.
     pub fn stage(&self, name: &str) {
+        self.ledger().stage(name, Instant::now());
         self.reporter.stage(name);
+    }
+
+    /// Has the time until the result is dropped counted as `name`'s instead of
+    /// the stage's that it is part of. For the thread that goes from stage to
+    /// stage, not for its helpers: parts lie in each other, they never overlap.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Part {
+        self.ledger().enter(name, Instant::now());
+        Part {
+            ledger: Arc::clone(&self.ledger),
+        }
+    }
+
+    /// Counts `bytes` that came as `how` says. `key` names the thing, a blob's
+    /// digest for instance: of one thing only the first count holds, so that
+    /// what was downloaded is not from the store when it is used again.
+    pub fn count(&self, how: Counted, key: impl fmt::Display, bytes: u64) {
+        self.ledger().count(how, key.to_string(), bytes);
+    }
+
+    /// The run's figures so far.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.ledger().figures(Instant::now())
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+}
+
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A part of a stage whose time is counted apart; made by [`Progress::part`].
+#[derive(Debug)]
+pub struct Part {
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        lock(&self.ledger).leave(Instant::now());
     }
 }
 

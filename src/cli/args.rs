@@ -1,8 +1,11 @@
 //! The command line as clap sees it: structures only, no reading of files.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
 /// provider image, without root, containers or host tools.
@@ -29,20 +32,19 @@ pub struct Cli {
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// How progress is shown on standard error
+    /// How progress is shown on standard error [default: auto]
     #[arg(
         long,
         global = true,
         value_enum,
-        default_value = "auto",
         env = "ISOFORGE_PROGRESS",
         hide_env_values = true
     )]
-    pub progress: ProgressMode,
+    pub progress: Option<ProgressMode>,
     /// Only errors and warnings on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Also say each piece of work when it is done
+    /// Also say decisions, and each piece of work when it is done
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// Settings file [default: isoforge/isoforge.toml in the user's
@@ -55,10 +57,63 @@ pub struct Global {
         hide_env_values = true
     )]
     pub config: Option<PathBuf>,
+    /// Which arguments were given, and how.
+    #[arg(skip)]
+    pub given: Given,
+}
+
+impl Global {
+    /// How progress is shown.
+    #[must_use]
+    pub fn mode(&self) -> ProgressMode {
+        self.progress.unwrap_or(ProgressMode::Auto)
+    }
+}
+
+/// How arguments came to their values, by the names of their fields; those with
+/// their defaults are not in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given(BTreeMap<String, bool>);
+
+impl Given {
+    /// What clap knows of it.
+    #[must_use]
+    pub fn of(matches: &ArgMatches) -> Self {
+        let mut given = Self::default();
+        given.add(matches);
+        given
+    }
+
+    fn add(&mut self, matches: &ArgMatches) {
+        for id in matches.ids() {
+            let by_variable = match matches.value_source(id.as_str()) {
+                Some(ValueSource::CommandLine) => false,
+                Some(ValueSource::EnvVariable) => true,
+                _ => continue,
+            };
+            self.0.insert(id.to_string(), by_variable);
+        }
+        if let Some((_, matches)) = matches.subcommand() {
+            self.add(matches);
+        }
+    }
+
+    /// Whether the value of the argument `id` comes from its flag.
+    #[must_use]
+    pub fn by_flag(&self, id: &str) -> bool {
+        self.0.get(id) == Some(&false)
+    }
+
+    /// Whether the value of the argument `id` comes from its variable.
+    #[must_use]
+    pub fn by_variable(&self, id: &str) -> bool {
+        self.0.get(id) == Some(&true)
+    }
 }
 
 /// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ProgressMode {
     /// Bars on a terminal, plain lines elsewhere
     Auto,
@@ -92,6 +147,8 @@ pub enum Command {
     Push(Push),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
+    /// Say which settings hold, and where each comes from
+    Config(Config),
 }
 
 /// Arguments of `init`.
@@ -139,21 +196,9 @@ pub enum Only {
     Provider,
 }
 
-/// Arguments of `build`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  isoforge build profiles/demo.toml\n  \
-                  isoforge build profiles/byo-os.toml --only provider --output out\n  \
-                  isoforge build profiles/minimal.toml --mirror quay.io=127.0.0.1:5000")]
-pub struct Build {
-    /// Profile and overrides.
-    #[command(flatten)]
-    pub profile: ProfileArgs,
-    /// Build one of the two artifacts
-    #[arg(long, value_enum)]
-    pub only: Option<Only>,
-    /// Folder for the outputs, in which each build gets NAME-VERSION
-    #[arg(short, long, value_name = "DIR", default_value = "dist")]
-    pub output: PathBuf,
+/// Settings that have a flag: of every command that works with the store.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingArgs {
     /// Store of blobs and slabs [default: isoforge in the user's cache folder]
     #[arg(
         long,
@@ -171,6 +216,33 @@ pub struct Build {
     /// Talk to HOST without TLS; may be repeated
     #[arg(long, value_name = "HOST")]
     pub plain_http: Vec<String>,
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  isoforge build profiles/demo.toml\n  \
+                  isoforge build profiles/byo-os.toml --only provider --output out\n  \
+                  isoforge build profiles/minimal.toml --mirror quay.io=127.0.0.1:5000")]
+pub struct Build {
+    /// Profile and overrides.
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    /// Build one of the two artifacts
+    #[arg(long, value_enum)]
+    pub only: Option<Only>,
+    /// Folder for the outputs, in which each build gets NAME-VERSION [default:
+    /// dist]
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        env = "ISOFORGE_OUTPUT",
+        hide_env_values = true
+    )]
+    pub output: Option<PathBuf>,
+    /// Store, threads, registries.
+    #[command(flatten)]
+    pub settings: SettingArgs,
     /// Put signatures, attestations and SBOMs of the content's images beside them
     #[arg(long)]
     pub with_referrers: bool,
@@ -224,12 +296,64 @@ pub struct Push {
     pub format: Format,
 }
 
+impl Push {
+    /// The settings that the flags say.
+    #[must_use]
+    pub fn settings(&self) -> SettingArgs {
+        SettingArgs {
+            cache_dir: self.cache_dir.clone(),
+            jobs: self.jobs,
+            mirror: Vec::new(),
+            plain_http: self.plain_http.clone(),
+        }
+    }
+}
+
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge inspect dist/demo-1.0.0/demo-1.0.0.iso --format json")]
 pub struct Inspect {
     /// An ISO, an OCI layout or archive, or a build's output folder
     pub path: PathBuf,
+    /// How the result is written to standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  isoforge config show --format json\n  isoforge config path")]
+pub struct Config {
+    /// What of the settings.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// The verbs of `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say each setting, its value and where that comes from
+    Show(ConfigShow),
+    /// Say where the settings file is looked for
+    Path,
+}
+
+/// Arguments of `config show`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isoforge config show --jobs 4 --mirror quay.io=127.0.0.1:5000")]
+pub struct ConfigShow {
+    /// Store, threads, registries.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+    /// Folder for the outputs of a build [default: dist]
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        env = "ISOFORGE_OUTPUT",
+        hide_env_values = true
+    )]
+    pub output: Option<PathBuf>,
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -11,41 +11,77 @@ pub mod settings;
 
 use std::process::ExitCode;
 
-pub use reference::reference;
+pub use reference::{reference, settings as settings_reference};
 
-use clap::Parser as _;
+use anyhow::Result;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::args::{Cli, Command};
+use crate::cli::args::{Cli, Command, ConfigCommand, Given};
 use crate::error::Class;
 
 /// Runs the program: parses the arguments, does what they say, reports.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Nobody is left to tell where printing fails.
-            let _ = error.print();
-            return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-                _ => Class::Profile.exit_code().into(),
-            };
-        }
+    let (mut cli, name) = match parse() {
+        Ok(parsed) => parsed,
+        Err(error) => return usage(&error),
     };
-    let result = match &cli.command {
+    match prepare(&mut cli, &name).and_then(|()| run(&cli)) {
+        Ok(()) => {
+            report::done();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let diagnosis = exit::diagnose(&error);
+            report::failed(&diagnosis.text, diagnosis.class);
+            diagnosis.class.exit_code().into()
+        }
+    }
+}
+
+/// The arguments, and the name of the command among them.
+fn parse() -> Result<(Cli, String), clap::Error> {
+    let matches = Cli::command().try_get_matches()?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    cli.global.given = Given::of(&matches);
+    Ok((
+        cli,
+        matches.subcommand_name().unwrap_or_default().to_owned(),
+    ))
+}
+
+/// Help, the version, or what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    match (error.print(), error.kind()) {
+        // Whoever closed the pipe has read enough.
+        (Err(failed), _) if failed.kind() != std::io::ErrorKind::BrokenPipe => {
+            Class::Io.exit_code().into()
+        }
+        (_, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => ExitCode::SUCCESS,
+        _ => Class::Profile.exit_code().into(),
+    }
+}
+
+/// Settings that hold for every command.
+fn prepare(cli: &mut Cli, name: &str) -> Result<()> {
+    // Where the settings file is can be asked even if it is wrong.
+    let asks_where = matches!(&cli.command, Command::Config(args) if matches!(args.command, ConfigCommand::Path));
+    let settings = match asks_where {
+        true => Ok(()),
+        false => settings::complete(&mut cli.global),
+    };
+    report::begin(&cli.global, name);
+    Ok(settings?)
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    match &cli.command {
         Command::Init(args) => cmd::init::run(args, &cli.global),
         Command::Validate(args) => cmd::validate::run(args, &cli.global),
         Command::Build(args) => cmd::build::run(args, &cli.global),
         Command::Push(args) => cmd::push::run(args, &cli.global),
         Command::Inspect(args) => cmd::inspect::run(args, &cli.global),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let diagnosis = exit::diagnose(&error);
-            report::line(&diagnosis.text);
-            diagnosis.class.exit_code().into()
-        }
+        Command::Config(args) => cmd::config::run(args, &cli.global),
     }
 }

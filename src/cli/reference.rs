@@ -7,6 +7,8 @@ use clap::CommandFactory as _;
 
 use super::args::Cli;
 use super::env::VARIABLES;
+use super::settings::SETTINGS;
+use crate::profile::settings_reference;
 
 /// `docs/cli.md`.
 #[must_use]
@@ -29,23 +31,82 @@ pub fn reference() -> String {
     // Wrapped as on a terminal of 80 columns, whatever this one has.
     let mut root = Cli::command().term_width(80);
     root.build();
-    section(&mut text, &mut root, 2);
-    let names: Vec<String> = root
-        .get_subcommands()
-        .map(|command| command.get_name().to_owned())
-        .filter(|name| name != "help")
-        .collect();
-    for name in names {
-        if let Some(command) = root.find_subcommand_mut(&name) {
-            section(&mut text, command, 2);
-        }
+    sections(&mut text, &mut root, 2);
+    text.push_str(VARIABLES_HEAD);
+    variables(&mut text);
+    text
+}
+
+/// A command, and those below it.
+fn sections(text: &mut String, command: &mut clap::Command, level: usize) {
+    section(text, command, level);
+    let below = command
+        .get_subcommands_mut()
+        .filter(|command| command.get_name() != "help");
+    for command in below {
+        // All commands stand side by side, those of a command one deeper.
+        let deeper = command
+            .get_bin_name()
+            .is_some_and(|name| name.matches(' ').count() > 1);
+        sections(text, command, if deeper { level + 1 } else { level });
     }
-    text.push_str("\n## Environment\n\n| variable | meaning |\n|---|---|\n");
+}
+
+/// `docs/settings.md`.
+#[must_use]
+pub fn settings() -> String {
+    let mut text = String::from(
+        "# Settings\n\n\
+         <!-- Written by `cargo xtask generate` from the program's own tables; edits here are \
+         lost. -->\n\n\
+         What a profile says goes into the artifacts. Settings say how they are made on this \
+         machine:\nthey never change a byte of an output, except for `SOURCE_DATE_EPOCH`.\n\n\
+         A flag wins over an environment variable, that over the settings file, that over the \
+         default.\n`isoforge config show` says what holds and who said so; it takes the flags of \
+         `build`. Passwords\nof proxies are not shown.\n\n\
+         | setting | flag | variable | settings file | default |\n|---|---|---|---|---|\n",
+    );
+    let code = |names: Option<&str>| -> String {
+        let names = names.into_iter().flat_map(|names| names.split(", "));
+        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    };
+    for setting in &SETTINGS {
+        let key = setting.in_file.then_some(setting.name);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            setting.name,
+            code(setting.flag),
+            code(setting.variable),
+            code(key),
+            setting.default
+        );
+    }
+    text.push_str(
+        "\n## The settings file\n\n\
+         `isoforge/isoforge.toml` in `$XDG_CONFIG_HOME`, or in `~/.config` where that is not set; \
+         `--config`\nor `ISOFORGE_CONFIG` name another file, which must exist. `isoforge config \
+         path` says which it is.\nAll problems are reported at once, with line and column; an \
+         unknown key is an error.\n\n\
+         ```toml\njobs = 4\ncache_dir = \"/var/cache/isoforge\"\n\n\
+         [registries.\"quay.io\"]\nmirror = \"mirror.example/quay\"\n```\n",
+    );
+    text.push_str(&settings_reference());
+    text.push_str(VARIABLES_HEAD);
+    variables(&mut text);
+    text
+}
+
+const VARIABLES_HEAD: &str = "\n## Environment\n\n\
+     A variable that is set to nothing counts as not set, except for `ISOFORGE_…`, whose values \
+     are those\nof flags.\n\n| variable | meaning |\n|---|---|\n";
+
+fn variables(text: &mut String) {
     for (name, meaning) in VARIABLES {
         let names: Vec<_> = name.split(", ").map(|name| format!("`{name}`")).collect();
         let _ = writeln!(text, "| {} | {meaning} |", names.join(", "));
     }
-    text
 }
 
 fn section(text: &mut String, command: &mut clap::Command, level: usize) {

@@ -1,26 +1,43 @@
 //! The only module that prints: data to standard output, everything else to
-//! standard error.
+//! standard error. There it is one voice: a line never lands in the middle of
+//! the moving ones, and with `--progress json` all of it is JSON.
 
-use std::collections::BTreeMap;
+mod bars;
+mod json;
+mod layout;
+mod plain;
+mod screen;
+mod tasks;
+mod ticker;
+
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr as _;
+
+use bars::Bars;
+use json::JsonLines;
+pub use json::PROGRESS_SCHEMA;
+use plain::Lines;
+use screen::Screen;
 
 use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
-use crate::progress::{Progress, Reporter, TaskId};
+use crate::error::Class;
+use crate::progress::{Progress, Reporter};
 
-/// Version of the JSON progress events; a reader should refuse another one.
-pub const PROGRESS_SCHEMA: u32 = 1;
+/// Columns and rows of a terminal that does not say how many it has.
+const USUAL_SIZE: (usize, usize) = (80, 24);
 
-/// How often a running task may say a plain line.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// What moves at the bottom of standard error's terminal.
+static SCREEN: Mutex<Screen> = Mutex::new(Screen::new());
 
-/// How often a running task may say a JSON event.
-const JSON_INTERVAL: Duration = Duration::from_millis(500);
+/// Whether standard error is for a program that reads JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Writes `text` to standard output.
 ///
@@ -37,29 +54,125 @@ pub fn data(text: &str) -> io::Result<()> {
 /// Writes a line to standard error; a closed standard error is ignored, since
 /// there is nobody left to tell.
 pub fn line(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    if JSON.load(Ordering::Relaxed) {
+        json::event("note", json!({"message": text}));
+    } else {
+        raw(&coloured(text));
+    }
+}
+
+/// A line as it is.
+fn raw(text: &str) {
+    let (columns, _) = terminal_size();
+    let _ = lock(&SCREEN).say(&mut io::stderr().lock(), text, columns);
+}
+
+/// Shows the lines that `lines` gives for the terminal's columns and rows.
+fn show(lines: impl FnOnce(usize, usize) -> Vec<String>) {
+    let (columns, rows) = terminal_size();
+    let lines = lines(columns, rows)
+        .into_iter()
+        .map(|line| {
+            let width = line.width();
+            (line, width)
+        })
+        .collect();
+    let _ = lock(&SCREEN).draw(&mut io::stderr().lock(), lines, columns);
+}
+
+/// Columns and rows of standard error's terminal.
+fn terminal_size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => USUAL_SIZE,
+    }
+}
+
+/// Whether standard error is a terminal that can do more than print.
+fn is_capable_terminal() -> bool {
+    io::stderr().is_terminal() && env::get("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// With the words that begin errors and warnings in colour, where that is wanted
+/// (<https://no-color.org/>).
+fn coloured(text: &str) -> Cow<'_, str> {
+    const BOLD_RED: &str = "1;31";
+    const BOLD_YELLOW: &str = "1;33";
+    const BOLD: &str = "1";
+    let words = [
+        ("error:", BOLD_RED),
+        ("warning:", BOLD_YELLOW),
+        ("hint:", BOLD),
+    ];
+    let begins = |line: &str| words.iter().any(|(word, _)| line.starts_with(word));
+    if !text.lines().any(begins) || env::get_os("NO_COLOR").is_some() || !is_capable_terminal() {
+        return Cow::Borrowed(text);
+    }
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| {
+            for (word, colour) in words {
+                if let Some(rest) = line.strip_prefix(word) {
+                    return format!("\x1b[{colour}m{word}\x1b[0m{rest}");
+                }
+            }
+            line.to_owned()
+        })
+        .collect();
+    Cow::Owned(lines.join("\n"))
+}
+
+/// To be called before anything else: `command` is about to run.
+pub fn begin(options: &Global, command: &str) {
+    if options.mode() == ProgressMode::Json {
+        JSON.store(true, Ordering::Relaxed);
+        let version = env!("CARGO_PKG_VERSION");
+        json::event("begin", json!({"version": version, "command": command}));
+    }
+}
+
+/// What the last event for programs will say: the summary, and where the build's
+/// manifest is.
+pub fn result(summary: Value, manifest: Option<PathBuf>) {
+    json::result(summary, manifest);
+}
+
+/// The command did what it should; nothing is said after this.
+pub fn done() {
+    if JSON.load(Ordering::Relaxed) {
+        json::done();
+    }
+}
+
+/// The command failed, or was interrupted, as `text` says; nothing is said after
+/// this.
+pub fn failed(text: &str, class: Class) {
+    lock(&SCREEN).close();
+    if JSON.load(Ordering::Relaxed) {
+        json::failed(text, class.exit_code());
+    } else {
+        line(text);
+    }
 }
 
 /// Chooses the reporter that the options ask for.
 #[must_use]
 pub fn progress(options: &Global) -> Progress {
-    if options.quiet {
-        return Progress::new(Arc::new(Lines::new(Verbosity::WarningsOnly)));
-    }
-    let terminal = io::stderr().is_terminal()
-        && env::get_os("CI").is_none()
-        && env::get("TERM").is_none_or(|term| term != "dumb");
-    let verbosity = if options.verbose {
-        Verbosity::EveryTask
-    } else {
-        Verbosity::Default
+    let verbosity = match (options.quiet, options.verbose) {
+        (true, _) => Verbosity::WarningsOnly,
+        (_, true) => Verbosity::EveryTask,
+        _ => Verbosity::Default,
     };
-    match options.progress {
-        ProgressMode::None => Progress::new(Arc::new(Lines::new(Verbosity::WarningsOnly))),
-        ProgressMode::Json => Progress::new(Arc::new(JsonLines::default())),
-        ProgressMode::Auto if terminal => Progress::new(Arc::new(Bars::new(verbosity))),
-        ProgressMode::Auto | ProgressMode::Plain => Progress::new(Arc::new(Lines::new(verbosity))),
-    }
+    let reporter: Arc<dyn Reporter> = match options.mode() {
+        ProgressMode::Json => Arc::new(JsonLines::new(options.quiet, options.verbose)),
+        _ if options.quiet => Arc::new(Lines::new(Verbosity::WarningsOnly)),
+        ProgressMode::None => Arc::new(Lines::new(Verbosity::WarningsOnly)),
+        ProgressMode::Auto if is_capable_terminal() && env::get_os("CI").is_none() => {
+            Arc::new(Bars::new(verbosity))
+        }
+        ProgressMode::Auto | ProgressMode::Plain => Arc::new(Lines::new(verbosity)),
+    };
+    Progress::new(reporter)
 }
 
 /// A reporter's lock; a thread that panicked while holding it leaves the state
@@ -68,236 +181,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[derive(Debug)]
-struct Running {
-    label: String,
-    done_bytes: u64,
-    total_bytes: Option<u64>,
-    started: Instant,
-    said: Instant,
-}
-
-impl Running {
-    fn new(label: &str, total_bytes: Option<u64>) -> Self {
-        let now = Instant::now();
-        Self {
-            label: label.to_owned(),
-            done_bytes: 0,
-            total_bytes,
-            started: now,
-            said: now,
-        }
-    }
-
-    fn describe(&self) -> String {
-        let rate = self.done_bytes as f64 / self.started.elapsed().as_secs_f64().max(0.001);
-        let total = self
-            .total_bytes
-            .map(|total| format!(" of {}", HumanBytes(total)))
-            .unwrap_or_default();
-        format!(
-            "{}: {}{total}, {}/s",
-            self.label,
-            HumanBytes(self.done_bytes),
-            HumanBytes(rate as u64)
-        )
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verbosity {
     WarningsOnly,
-    /// Stages, notes, and tasks that take long.
+    /// Stages, notes, and how far the tasks are.
     Default,
-    /// Every task's end too.
+    /// Decisions and every task's end too.
     EveryTask,
-}
-
-/// Plain lines, for logs.
-#[derive(Debug)]
-struct Lines {
-    verbosity: Verbosity,
-    tasks: Mutex<BTreeMap<TaskId, Running>>,
-}
-
-impl Lines {
-    fn new(verbosity: Verbosity) -> Self {
-        Self {
-            verbosity,
-            tasks: Mutex::default(),
-        }
-    }
-
-    fn say(&self, text: &str) {
-        if self.verbosity >= Verbosity::Default {
-            line(text);
-        }
-    }
-}
-
-impl Reporter for Lines {
-    fn start(&self, id: TaskId, label: &str, total_bytes: Option<u64>) {
-        lock(&self.tasks).insert(id, Running::new(label, total_bytes));
-    }
-
-    fn advance(&self, id: TaskId, bytes: u64) {
-        let mut tasks = lock(&self.tasks);
-        if let Some(task) = tasks.get_mut(&id) {
-            task.done_bytes += bytes;
-            if task.said.elapsed() >= PLAIN_INTERVAL {
-                task.said = Instant::now();
-                self.say(&format!("  {}", task.describe()));
-            }
-        }
-    }
-
-    fn finish(&self, id: TaskId) {
-        if let Some(task) = lock(&self.tasks).remove(&id)
-            && (task.started.elapsed() >= PLAIN_INTERVAL || self.verbosity == Verbosity::EveryTask)
-        {
-            self.say(&format!("  {}", task.describe()));
-        }
-    }
-
-    fn note(&self, message: &str) {
-        self.say(&format!("  {message}"));
-    }
-
-    fn warn(&self, message: &str) {
-        line(&format!("warning: {message}"));
-    }
-
-    fn stage(&self, name: &str) {
-        self.say(name);
-    }
-}
-
-/// One JSON object a line; `schema` is [`PROGRESS_SCHEMA`].
-#[derive(Debug, Default)]
-struct JsonLines {
-    tasks: Mutex<BTreeMap<TaskId, Running>>,
-}
-
-impl JsonLines {
-    fn event(mut value: serde_json::Value) {
-        if let Some(object) = value.as_object_mut() {
-            object.insert("schema".to_owned(), json!(PROGRESS_SCHEMA));
-        }
-        line(&value.to_string());
-    }
-}
-
-impl Reporter for JsonLines {
-    fn start(&self, id: TaskId, label: &str, total_bytes: Option<u64>) {
-        lock(&self.tasks).insert(id, Running::new(label, total_bytes));
-        Self::event(
-            json!({"event": "start", "task": id.0, "label": label, "total_bytes": total_bytes}),
-        );
-    }
-
-    fn advance(&self, id: TaskId, bytes: u64) {
-        let mut tasks = lock(&self.tasks);
-        if let Some(task) = tasks.get_mut(&id) {
-            task.done_bytes += bytes;
-            if task.said.elapsed() >= JSON_INTERVAL {
-                task.said = Instant::now();
-                Self::event(
-                    json!({"event": "advance", "task": id.0, "done_bytes": task.done_bytes}),
-                );
-            }
-        }
-    }
-
-    fn finish(&self, id: TaskId) {
-        if let Some(task) = lock(&self.tasks).remove(&id) {
-            Self::event(json!({"event": "finish", "task": id.0, "done_bytes": task.done_bytes}));
-        }
-    }
-
-    fn note(&self, message: &str) {
-        Self::event(json!({"event": "note", "message": message}));
-    }
-
-    fn warn(&self, message: &str) {
-        Self::event(json!({"event": "warning", "message": message}));
-    }
-
-    fn stage(&self, name: &str) {
-        Self::event(json!({"event": "stage", "name": name}));
-    }
-}
-
-/// Bars on a terminal.
-#[derive(Debug)]
-struct Bars {
-    verbosity: Verbosity,
-    all: MultiProgress,
-    bars: Mutex<BTreeMap<TaskId, ProgressBar>>,
-}
-
-impl Bars {
-    fn new(verbosity: Verbosity) -> Self {
-        Self {
-            verbosity,
-            all: MultiProgress::default(),
-            bars: Mutex::default(),
-        }
-    }
-
-    fn say(&self, text: &str) {
-        if self.all.println(text).is_err() {
-            line(text);
-        }
-    }
-}
-
-impl Reporter for Bars {
-    fn start(&self, id: TaskId, label: &str, total_bytes: Option<u64>) {
-        let bar = self.all.add(match total_bytes {
-            Some(total) => ProgressBar::new(total),
-            None => ProgressBar::new_spinner(),
-        });
-        let template = if total_bytes.is_some() {
-            "  {wide_msg} {bar:20} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>11} {eta:>4}"
-        } else {
-            "  {spinner} {wide_msg} {bytes:>10} {bytes_per_sec:>11} {elapsed:>4}"
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_message(label.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(200));
-        lock(&self.bars).insert(id, bar);
-    }
-
-    fn advance(&self, id: TaskId, bytes: u64) {
-        if let Some(bar) = lock(&self.bars).get(&id) {
-            bar.inc(bytes);
-        }
-    }
-
-    fn finish(&self, id: TaskId) {
-        if let Some(bar) = lock(&self.bars).remove(&id) {
-            bar.finish_and_clear();
-            if self.verbosity == Verbosity::EveryTask {
-                self.say(&format!(
-                    "  {}: {}",
-                    bar.message(),
-                    HumanBytes(bar.position())
-                ));
-            }
-        }
-    }
-
-    fn note(&self, message: &str) {
-        self.say(&format!("  {message}"));
-    }
-
-    fn warn(&self, message: &str) {
-        self.say(&format!("warning: {message}"));
-    }
-
-    fn stage(&self, name: &str) {
-        self.say(name);
-    }
 }

@@ -1,72 +1,121 @@
 //! Flags, environment and the user's settings file, brought together once.
 //! Flags win over the environment, that over the file, that over defaults.
+//!
+//! [`SETTINGS`] is the one table of what can be set in which way; each setting's
+//! value and origin are decided together, so what `config show` says is what a
+//! build does.
+
+mod explain;
+mod file;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use crate::cli::args::{Build, Global, Push};
+use crate::cli::args::{Global, ProgressMode, SettingArgs};
 use crate::cli::env;
 use crate::error::{Class, Diagnose};
 use crate::pipeline;
+use crate::profile::Problems;
 
-/// The settings file, `isoforge/isoforge.toml` in the configuration folder.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct File {
-    /// The store's folder.
-    pub cache_dir: Option<PathBuf>,
-    /// Threads that compress and pull.
-    pub jobs: Option<u16>,
-    /// By host name as references spell it (`quay.io`, `localhost:5000`).
-    #[serde(default)]
-    pub registries: BTreeMap<String, RegistrySettings>,
+pub use explain::{Effective, Origin};
+use file::Found;
+pub use file::{File, RegistrySettings, path};
+
+/// What can be set, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The name: the key of the settings file where there is one.
+    pub name: &'static str,
+    /// The flag, with its dashes.
+    pub flag: Option<&'static str>,
+    /// The environment variable.
+    pub variable: Option<&'static str>,
+    /// Whether the settings file has it.
+    pub in_file: bool,
+    /// What holds where nothing is said.
+    pub default: &'static str,
 }
 
-/// What the settings say of one registry host.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegistrySettings {
-    /// Host, optionally with a path before the repository, that is asked in
-    /// place of this host.
-    pub mirror: Option<String>,
-    /// Talk to the host without TLS. Loopback hosts are never asked for TLS
-    /// unless this says `false`.
-    pub plain_http: Option<bool>,
-}
+/// All settings, in the order in which `config show` says them.
+pub const SETTINGS: [Setting; 9] = [
+    CONFIG,
+    PROGRESS,
+    JOBS,
+    CACHE_DIR,
+    OUTPUT,
+    EPOCH,
+    REGISTRIES,
+    CREDENTIALS,
+    PROXIES,
+];
 
-/// The flags that settings come from.
-#[derive(Debug, Default)]
-pub struct Flags<'a> {
-    cache_dir: Option<&'a Path>,
-    jobs: Option<u16>,
-    mirror: &'a [String],
-    plain_http: &'a [String],
-}
+const CONFIG: Setting = Setting {
+    name: "config",
+    flag: Some("--config"),
+    variable: Some("ISOFORGE_CONFIG"),
+    in_file: false,
+    default: "isoforge/isoforge.toml in the user's configuration folder",
+};
+const PROGRESS: Setting = Setting {
+    name: "progress",
+    flag: Some("--progress"),
+    variable: Some("ISOFORGE_PROGRESS"),
+    in_file: true,
+    default: "auto",
+};
+const JOBS: Setting = Setting {
+    name: "jobs",
+    flag: Some("--jobs"),
+    variable: Some("ISOFORGE_JOBS"),
+    in_file: true,
+    default: "the machine's cores",
+};
+const CACHE_DIR: Setting = Setting {
+    name: "cache_dir",
+    flag: Some("--cache-dir"),
+    variable: Some("ISOFORGE_CACHE_DIR"),
+    in_file: true,
+    default: "isoforge in the user's cache folder",
+};
+const OUTPUT: Setting = Setting {
+    name: "output",
+    flag: Some("--output"),
+    variable: Some("ISOFORGE_OUTPUT"),
+    in_file: true,
+    default: "dist",
+};
+const EPOCH: Setting = Setting {
+    name: "epoch",
+    flag: None,
+    variable: Some("SOURCE_DATE_EPOCH"),
+    in_file: false,
+    default: "the newest time of the inputs",
+};
+const REGISTRIES: Setting = Setting {
+    name: "registries",
+    flag: Some("--mirror, --plain-http"),
+    variable: None,
+    in_file: true,
+    default: "none",
+};
+const CREDENTIALS: Setting = Setting {
+    name: "credentials",
+    flag: None,
+    variable: Some("REGISTRY_AUTH_FILE, DOCKER_CONFIG"),
+    in_file: false,
+    default: "podman's and Docker's files, where they are",
+};
+const PROXIES: Setting = Setting {
+    name: "proxies",
+    flag: None,
+    variable: Some("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY"),
+    in_file: false,
+    default: "none",
+};
 
-impl<'a> From<&'a Build> for Flags<'a> {
-    fn from(args: &'a Build) -> Self {
-        Self {
-            cache_dir: args.cache_dir.as_deref(),
-            jobs: args.jobs,
-            mirror: &args.mirror,
-            plain_http: &args.plain_http,
-        }
-    }
-}
-
-impl<'a> From<&'a Push> for Flags<'a> {
-    fn from(args: &'a Push) -> Self {
-        Self {
-            cache_dir: args.cache_dir.as_deref(),
-            jobs: args.jobs,
-            mirror: &[],
-            plain_http: &args.plain_http,
-        }
-    }
-}
+/// Folder for the outputs where nothing else is said.
+const DEFAULT_OUTPUT: &str = "dist";
 
 /// What goes wrong with settings.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +124,10 @@ pub enum Error {
     #[error("can't read the settings file")]
     Read(#[source] std::io::Error),
     /// The settings file is not what it should be.
-    #[error("the settings file {path} is wrong")]
+    #[error("{}", in_settings(.0))]
+    File(Problems),
+    /// The check of the settings file let something pass.
+    #[error("the settings file {} is wrong", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
@@ -98,33 +150,53 @@ pub enum Error {
     /// Neither a cache folder nor a home folder is known.
     #[error("no folder for the store: neither XDG_CACHE_HOME nor HOME is set")]
     NoCacheFolder,
+    /// Neither a configuration folder nor a home folder is known.
+    #[error("no folder for the settings file: neither XDG_CONFIG_HOME nor HOME is set")]
+    NoConfigFolder,
+}
+
+fn in_settings(problems: &Problems) -> String {
+    let mut text = String::new();
+    for problem in problems.list() {
+        text.push_str(&format!("{problem}\n\n"));
+    }
+    match problems.list().len() {
+        1 => text.push_str("1 problem in the settings file"),
+        n => text.push_str(&format!("{n} problems in the settings file")),
+    }
+    text
 }
 
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
             Self::Read(_) => Class::Io,
-            Self::NoCacheFolder => Class::Environment,
-            Self::Parse { .. } | Self::Mirror { .. } | Self::Epoch { .. } => Class::Profile,
+            Self::NoCacheFolder | Self::NoConfigFolder => Class::Environment,
+            Self::File(_) | Self::Parse { .. } | Self::Mirror { .. } | Self::Epoch { .. } => {
+                Class::Profile
+            }
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoCacheFolder => Some("name a folder with --cache-dir".to_owned()),
+            Self::NoConfigFolder => Some("name a file with --config".to_owned()),
             Self::Mirror { .. } => Some("for example --mirror quay.io=127.0.0.1:5000".to_owned()),
             _ => None,
         }
     }
 }
 
-/// What `build` needs to know beside the profile.
+/// What a command needs to know beside the profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The store's folder.
     pub cache_dir: PathBuf,
     /// Threads that compress and pull.
     pub jobs: usize,
+    /// Folder for the outputs of a build.
+    pub output: PathBuf,
     /// By host name.
     pub registries: BTreeMap<String, RegistrySettings>,
     /// Files with registry credentials, most important first.
@@ -161,44 +233,150 @@ impl Settings {
         }
     }
 
-    /// Brings all sources together.
+    /// Brings all sources together. `output` is the flag of the commands that
+    /// have it.
     ///
     /// # Errors
-    /// A settings file that can't be read or parsed, a malformed flag or
+    /// A settings file that can't be read or is wrong, a malformed flag or
     /// variable, no folder for the store.
-    pub fn load<'a>(global: &Global, flags: impl Into<Flags<'a>>) -> Result<Self, Error> {
-        let flags = flags.into();
-        let file = read_file(global.config.as_deref())?;
-        let mut registries = file.registries;
-        for argument in flags.mirror {
-            let (host, mirror) = argument
-                .split_once('=')
-                .filter(|(host, mirror)| !host.is_empty() && !mirror.is_empty())
-                .ok_or_else(|| Error::Mirror {
-                    argument: argument.clone(),
-                })?;
-            registries.entry(host.to_owned()).or_default().mirror = Some(mirror.to_owned());
-        }
-        for host in flags.plain_http {
-            registries.entry(host.clone()).or_default().plain_http = Some(true);
-        }
-        Ok(Self {
-            cache_dir: flags
-                .cache_dir
-                .map(Path::to_owned)
-                .or(file.cache_dir)
-                .or_else(|| env::cache_home().map(|dir| dir.join("isoforge")))
-                .ok_or(Error::NoCacheFolder)?,
-            jobs: flags.jobs.or(file.jobs).map_or_else(
-                || std::thread::available_parallelism().map_or(1, NonZero::get),
-                |jobs| usize::from(jobs.max(1)),
-            ),
-            registries,
-            credential_files: env::credential_files(),
-            proxies: env::proxies(),
-            epoch: epoch(env::get("SOURCE_DATE_EPOCH"))?,
-        })
+    pub fn load(global: &Global, args: &SettingArgs, output: Option<&Path>) -> Result<Self, Error> {
+        Ok(explain(global, args, output)?.0)
     }
+}
+
+/// Fills in what the settings file says of options that hold for every command.
+///
+/// # Errors
+/// A settings file that can't be read or is wrong.
+pub fn complete(global: &mut Global) -> Result<(), Error> {
+    let found = file::read(global.config.as_deref())?;
+    global.progress = global.progress.or(found.file.progress);
+    Ok(())
+}
+
+fn progress(global: &Global, found: &Found) -> (ProgressMode, Origin) {
+    let file = found.file.progress;
+    pick(&PROGRESS, global, global.progress, file, found)
+        .unwrap_or((ProgressMode::Auto, Origin::Default))
+}
+
+/// The one place that knows who wins.
+fn pick<T>(
+    setting: &Setting,
+    global: &Global,
+    argument: Option<T>,
+    file: Option<T>,
+    found: &Found,
+) -> Option<(T, Origin)> {
+    if let Some(value) = argument {
+        let by_variable = global.given.by_variable(setting.name);
+        let origin = match (setting.variable, setting.flag) {
+            (Some(variable), _) if by_variable => Origin::variable(variable),
+            (_, Some(flag)) if global.given.by_flag(setting.name) => Origin::flag(flag),
+            _ => found.origin(setting.name),
+        };
+        return Some((value, origin));
+    }
+    file.map(|value| (value, found.origin(setting.name)))
+}
+
+/// The settings, and each one's value and origin in the order of [`SETTINGS`].
+///
+/// # Errors
+/// As [`Settings::load`].
+pub fn explain(
+    global: &Global,
+    args: &SettingArgs,
+    output: Option<&Path>,
+) -> Result<(Settings, Vec<Effective>), Error> {
+    let found = file::read(global.config.as_deref())?;
+    let file = &found.file;
+    let mut rows = Vec::new();
+    if let Some((path, origin)) = found.location(global) {
+        rows.push(Effective::new(&CONFIG, path.display().to_string(), origin));
+    }
+    let (mode, origin) = progress(global, &found);
+    rows.push(Effective::new(&PROGRESS, mode, origin));
+    let (jobs, origin) = jobs(global, args, &found);
+    rows.push(Effective::new(&JOBS, jobs, origin));
+    let (cache_dir, origin) = cache_dir(global, args, &found)?;
+    rows.push(Effective::new(
+        &CACHE_DIR,
+        cache_dir.display().to_string(),
+        origin,
+    ));
+    let argument = output.map(Path::to_owned);
+    let (output, origin) = pick(&OUTPUT, global, argument, file.output.clone(), &found)
+        .unwrap_or_else(|| (DEFAULT_OUTPUT.into(), Origin::Default));
+    rows.push(Effective::new(
+        &OUTPUT,
+        output.display().to_string(),
+        origin,
+    ));
+    let (epoch, origin) = match epoch(env::get("SOURCE_DATE_EPOCH"))? {
+        Some(seconds) => (Some(seconds), Origin::variable("SOURCE_DATE_EPOCH")),
+        None => (None, Origin::Default),
+    };
+    rows.push(Effective::new(&EPOCH, epoch, origin));
+    let registries = registries(args, file)?;
+    rows.extend(explain::registries(&registries, args, &found));
+    let credential_files = env::credential_files();
+    rows.extend(explain::credentials(&credential_files));
+    let proxies = env::proxies();
+    rows.extend(explain::proxies(&proxies));
+    let settings = Settings {
+        cache_dir,
+        jobs,
+        output,
+        registries,
+        credential_files,
+        proxies,
+        epoch,
+    };
+    Ok((settings, rows))
+}
+
+fn jobs(global: &Global, args: &SettingArgs, found: &Found) -> (usize, Origin) {
+    match pick(&JOBS, global, args.jobs, found.file.jobs, found) {
+        Some((jobs, origin)) => (usize::from(jobs.max(1)), origin),
+        None => {
+            let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+            (cores, Origin::Default)
+        }
+    }
+}
+
+fn cache_dir(
+    global: &Global,
+    args: &SettingArgs,
+    found: &Found,
+) -> Result<(PathBuf, Origin), Error> {
+    let in_file = found.file.cache_dir.as_ref();
+    let in_file = in_file.map(|dir| found.folder().join(dir));
+    pick(&CACHE_DIR, global, args.cache_dir.clone(), in_file, found)
+        .or_else(|| Some((env::cache_home()?.join("isoforge"), Origin::Default)))
+        .ok_or(Error::NoCacheFolder)
+}
+
+/// What file and flags say of hosts; flags win key by key.
+fn registries(
+    args: &SettingArgs,
+    file: &File,
+) -> Result<BTreeMap<String, RegistrySettings>, Error> {
+    let mut registries = file.registries.clone();
+    for argument in &args.mirror {
+        let (host, mirror) = argument
+            .split_once('=')
+            .filter(|(host, mirror)| !host.is_empty() && !mirror.is_empty())
+            .ok_or_else(|| Error::Mirror {
+                argument: argument.clone(),
+            })?;
+        registries.entry(host.to_owned()).or_default().mirror = Some(mirror.to_owned());
+    }
+    for host in &args.plain_http {
+        registries.entry(host.clone()).or_default().plain_http = Some(true);
+    }
+    Ok(registries)
 }
 
 /// Parses `SOURCE_DATE_EPOCH`
@@ -209,43 +387,9 @@ fn epoch(value: Option<String>) -> Result<Option<u32>, Error> {
         .transpose()
 }
 
-fn read_file(named: Option<&Path>) -> Result<File, Error> {
-    let path = match named {
-        Some(path) => path.to_owned(),
-        None => match env::config_home() {
-            Some(dir) => dir.join("isoforge").join("isoforge.toml"),
-            None => return Ok(File::default()),
-        },
-    };
-    let text = match fs_err::read_to_string(&path) {
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(File::default());
-        }
-        other => other.map_err(Error::Read)?,
-    };
-    toml::from_str(&text).map_err(|source| Error::Parse {
-        path,
-        source: Box::new(source),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_settings_file_knows_its_keys() {
-        let file: File = toml::from_str(
-            "jobs = 2\n[registries.\"quay.io\"]\nmirror = \"127.0.0.1:5000/quay\"\n",
-        )
-        .unwrap();
-        assert_eq!(file.jobs, Some(2));
-        assert_eq!(
-            file.registries["quay.io"].mirror.as_deref(),
-            Some("127.0.0.1:5000/quay")
-        );
-        assert!(toml::from_str::<File>("job = 2").is_err());
-    }
 
     #[test]
     fn source_date_epoch_is_seconds_or_an_error() {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{DistReport, ImageReport, IsoReport, Report};
 use crate::output::manifest::{Component, Manifest};
+use crate::util::human;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,19 +30,11 @@ struct Size(u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut unit = "B";
-        let mut scale: u64 = 1;
-        for (next, name) in [(10, "KiB"), (20, "MiB"), (30, "GiB"), (40, "TiB")] {
-            if self.0 >= 1 << next {
-                unit = name;
-                scale = 1 << next;
-            }
+        write!(f, "{}", human::size(self.0))?;
+        if self.0 < 1024 {
+            return Ok(());
         }
-        if scale == 1 {
-            return write!(f, "{} B", self.0);
-        }
-        let tenths = u128::from(self.0) * 10 / u128::from(scale);
-        write!(f, "{}.{} {unit} ({} B)", tenths / 10, tenths % 10, self.0)
+        write!(f, " ({} B)", self.0)
     }
 }
 

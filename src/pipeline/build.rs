@@ -9,7 +9,7 @@ use super::check::{self, Renderer};
 use super::gather::{self, Gathered, Inputs};
 use super::provider::Variant;
 use super::slabs::SlabMaker;
-use super::summary::{OutputFile, Summary};
+use super::summary::{self, OutputFile, Run, Summary};
 use super::system::{self, OwnFiles, System};
 use super::{Request, convert, iso, provider};
 use crate::boot::menu;
@@ -518,19 +518,22 @@ fn finish(
     output.put(manifest::FILE_NAME, &manifest.to_json()?)?;
     let folder = output.path().to_owned();
     output.commit()?;
+    let outputs: Vec<OutputFile> = outputs
+        .into_iter()
+        .map(|file| OutputFile {
+            name: file.name,
+            size: file.size,
+            digest: file.digest,
+        })
+        .collect();
     Ok(Summary {
         schema: SUMMARY_SCHEMA,
         name: profile.appliance.name.clone(),
         version: profile.appliance.version.clone(),
+        next: summary::next(&folder, &outputs),
+        run: Run::of(&build.progress.figures()),
         folder,
-        outputs: outputs
-            .into_iter()
-            .map(|file| OutputFile {
-                name: file.name,
-                size: file.size,
-                digest: file.digest,
-            })
-            .collect(),
+        outputs,
         provider_images: images
             .iter()
             .map(|image| format!("{}:{}", profile.provider.repository, image.tag))

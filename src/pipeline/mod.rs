@@ -21,7 +21,7 @@ pub use build::build;
 pub use check::check;
 pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
-pub use summary::{OutputFile, Summary};
+pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;
 

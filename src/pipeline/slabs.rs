@@ -7,10 +7,13 @@ use anyhow::{Context as _, Result};
 use super::Settings;
 use crate::formats::squashfs;
 use crate::oci::layer::Layer;
-use crate::progress::Progress;
+use crate::progress::{Counted, Progress};
 use crate::rootfs::layer::{self, Limits, decompress, read_tar};
 use crate::rootfs::slab::{self, Slab};
 use crate::store::Store;
+
+/// What the time for making slabs is counted as.
+const COMPRESSING: &str = "Compressing layers";
 
 /// What slabs are made with.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +40,15 @@ impl SlabMaker<'_> {
         let key = slab::key(&layer.diff_id, self.squashfs);
         let path = self.store.slab_path(&key);
         if let Some(slab) = self.open(&path)? {
+            self.progress
+                .count(Counted::SlabStored, layer.diff_id, layer.size);
+            self.progress.detail(format!(
+                "{name} ({}): compressed before, from the store",
+                layer.digest.short()
+            ));
             return Ok(slab);
         }
+        let _part = self.progress.part(COMPRESSING);
         let mut writer = self.store.slab_writer(&key)?;
         let task = self
             .progress
@@ -59,6 +69,8 @@ impl SlabMaker<'_> {
         })?;
         drop(task);
         let path = writer.commit()?;
+        self.progress
+            .count(Counted::SlabMade, layer.diff_id, layer.size);
         Slab::open(&path).with_context(|| format!("the slab of {name}"))
     }
 

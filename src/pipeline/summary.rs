@@ -1,13 +1,16 @@
 //! What a build tells at its end.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::oci::digest::Digest;
 use crate::output::manifest::{Component, Epoch};
+use crate::progress::{Counted, Figures, Tally};
 use crate::push;
+use crate::util::human;
 
 /// The result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +34,141 @@ pub struct Summary {
     /// What became of the provider images, where they were pushed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed: Option<push::Report>,
+    /// What it took. The only part that differs from build to build.
+    pub run: Run,
+    /// Commands that fit now.
+    pub next: Vec<Next>,
+}
+
+/// A command that may come next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// What for.
+    pub purpose: String,
+    /// For a shell, in the folder that the build was started in.
+    pub command: String,
+}
+
+/// What a build took and used. Read off a clock: it is never part of an output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// From beginning to end.
+    pub milliseconds: u64,
+    /// In order; what no stage names is the time before the first one.
+    pub stages: Vec<Stage>,
+    /// Blobs that the store had.
+    pub stored: Tally,
+    /// Blobs from registries and web servers.
+    pub downloaded: Tally,
+    /// Blobs from local images and archives.
+    pub imported: Tally,
+    /// Layers that were compressed before, by their blobs' bytes.
+    pub layers_stored: Tally,
+    /// Layers that were compressed, by their blobs' bytes.
+    pub layers_compressed: Tally,
+}
+
+/// A stage's time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stage {
+    /// As progress names it.
+    pub name: String,
+    /// All of its time.
+    pub milliseconds: u64,
+}
+
+impl Run {
+    /// Of what progress has noted.
+    #[must_use]
+    pub fn of(figures: &Figures) -> Self {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            milliseconds: milliseconds(figures.total),
+            stages: figures
+                .stages
+                .iter()
+                .map(|stage| Stage {
+                    name: stage.name.clone(),
+                    milliseconds: milliseconds(stage.time),
+                })
+                .collect(),
+            stored: figures.tally(Counted::Stored),
+            downloaded: figures.tally(Counted::Downloaded),
+            imported: figures.tally(Counted::Imported),
+            layers_stored: figures.tally(Counted::SlabStored),
+            layers_compressed: figures.tally(Counted::SlabMade),
+        }
+    }
+
+    /// Lines for people: time by stage, then what came from where.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let took = |milliseconds| human::duration(Duration::from_millis(milliseconds));
+        let width = self
+            .stages
+            .iter()
+            .map(|stage| stage.name.chars().count())
+            .max()
+            .unwrap_or(0);
+        let mut lines: Vec<String> = self
+            .stages
+            .iter()
+            .map(|stage| format!("{:width$}  {:>11}", stage.name, took(stage.milliseconds)))
+            .collect();
+        let blobs = [
+            ("from the store", self.stored),
+            ("downloaded", self.downloaded),
+            ("from local files", self.imported),
+        ];
+        let layers = [
+            ("compressed", self.layers_compressed),
+            ("compressed before", self.layers_stored),
+        ];
+        lines.extend(tallies("blobs", &blobs));
+        lines.extend(tallies("layers", &layers));
+        lines
+    }
+}
+
+/// `blobs: 3 from the store (1.0 MiB), 2 downloaded (12.0 KiB)`
+fn tallies(name: &str, tallies: &[(&str, Tally)]) -> Option<String> {
+    let parts: Vec<String> = tallies
+        .iter()
+        .filter(|(_, tally)| tally.count > 0)
+        .map(|(how, tally)| format!("{} {how} ({})", tally.count, human::size(tally.bytes)))
+        .collect();
+    (!parts.is_empty()).then(|| format!("{name}: {}", parts.join(", ")))
+}
+
+/// `text` as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./,:=@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// What fits a build with its outputs in `folder`.
+pub(super) fn next(folder: &Path, outputs: &[OutputFile]) -> Vec<Next> {
+    let mut next = vec![Next {
+        purpose: "look into it".to_owned(),
+        command: format!("isoforge inspect {}", quoted(&folder.display().to_string())),
+    }];
+    let iso = outputs
+        .iter()
+        .find(|output| output.name.ends_with(".iso") && !output.name.ends_with("-arm64.iso"));
+    if let Some(iso) = iso {
+        let path = folder.join(&iso.name).display().to_string();
+        next.push(Next {
+            purpose: "boot it".to_owned(),
+            command: format!(
+                "qemu-system-x86_64 -machine q35 -m 4096 -cdrom {}",
+                quoted(&path)
+            ),
+        });
+    }
+    next
 }
 
 /// One finished file.
@@ -42,16 +180,6 @@ pub struct OutputFile {
     pub size: u64,
     /// Its digest.
     pub digest: Digest,
-}
-
-/// Bytes as a person reads them.
-fn size(bytes: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    if bytes < MIB {
-        format!("{:.1} KiB", bytes as f64 / 1024.0)
-    } else {
-        format!("{:.1} MiB", bytes as f64 / MIB as f64)
-    }
 }
 
 impl fmt::Display for Summary {
@@ -66,12 +194,15 @@ impl fmt::Display for Summary {
         for component in &self.components {
             writeln!(f, "  {:width$}  {}", component.name, component.version)?;
         }
-        writeln!(f, "{}", self.folder.display())?;
+        // The full path, which fits wherever it is pasted.
+        let folder = std::path::absolute(&self.folder);
+        let folder = folder.as_deref().unwrap_or(&self.folder);
+        writeln!(f, "{}", folder.display())?;
         for output in &self.outputs {
             writeln!(
                 f,
                 "  {:>13}  {}  {}",
-                size(output.size),
+                human::size(output.size),
                 output.digest.short(),
                 output.name
             )?;
@@ -88,5 +219,66 @@ impl fmt::Display for Summary {
             Some(pushed) => pushed.fmt(f),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+
+    fn tally(count: u64, bytes: u64) -> Tally {
+        Tally { count, bytes }
+    }
+
+    #[test]
+    fn what_a_build_took_in_lines() {
+        let stage = |name: &str, milliseconds| Stage {
+            name: name.to_owned(),
+            milliseconds,
+        };
+        let run = Run {
+            milliseconds: 100_000,
+            stages: vec![
+                stage("Gathering inputs", 61_500),
+                stage("Compressing layers", 12_340),
+            ],
+            stored: tally(12, 3 << 20),
+            downloaded: tally(1, 700),
+            imported: Tally::default(),
+            layers_stored: Tally::default(),
+            layers_compressed: Tally::default(),
+        };
+        assert_snapshot!(run.lines().join("\n"), @r"
+        Gathering inputs       1:01 min
+        Compressing layers       12.3 s
+        blobs: 12 from the store (3.0 MiB), 1 downloaded (700 B)
+        ");
+    }
+
+    #[test]
+    fn the_next_commands_can_be_pasted() {
+        let output = |name: &str| OutputFile {
+            name: name.to_owned(),
+            size: 1,
+            digest: Digest::of(b""),
+        };
+        let commands = |folder: &str, names: &[&str]| -> Vec<String> {
+            let outputs: Vec<_> = names.iter().map(|name| output(name)).collect();
+            let next = next(Path::new(folder), &outputs);
+            next.into_iter().map(|next| next.command).collect()
+        };
+        assert_eq!(
+            commands("dist/a-1", &["a-1-amd64.iso", "a-1-arm64.iso"]),
+            [
+                "isoforge inspect dist/a-1",
+                "qemu-system-x86_64 -machine q35 -m 4096 -cdrom dist/a-1/a-1-amd64.iso",
+            ]
+        );
+        assert_eq!(
+            commands("it's here/a", &["a-provider.oci.tar"]),
+            [r"isoforge inspect 'it'\''s here/a'"]
+        );
+        assert_eq!(commands("a", &["a-1-arm64.iso"]).len(), 1);
     }
 }

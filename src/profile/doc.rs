@@ -52,6 +52,13 @@ pub fn reference() -> String {
     out
 }
 
+/// The keys of the settings file.
+pub(super) fn settings() -> String {
+    let mut out = String::new();
+    sections(&mut out, &keys::SETTINGS, true);
+    out
+}
+
 fn sections(out: &mut String, root: &'static Fields, top_named: bool) {
     let mut all = Vec::new();
     collect(&mut all, "", root);

@@ -20,6 +20,7 @@ mod problem;
 mod reader;
 mod schema;
 mod secret;
+mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use placeholder::{ImageTemplate, PathTemplate, Target};
 pub use plan::{ContentPlan, KubernetesPlan, PlanError};
 pub use problem::{Excerpt, Location, Problem, Problems};
 pub use secret::{REDACTED, Secret, SecretReader, SecretRef, Secrets};
+pub use settings::{check_settings, settings_reference};
 
 /// A `--set` argument as it was given: `key.path=value`. The value is TOML, or
 /// else a string; a part of the path with dots in it is put in double quotes.

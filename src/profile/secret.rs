@@ -83,18 +83,6 @@ impl Secrets {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// `text` with every value in it replaced by [`REDACTED`], the longest
-    /// first, so that one that contains another leaves nothing behind.
-    #[must_use]
-    pub fn redact(&self, text: &str) -> String {
-        let mut values: Vec<_> = self.0.values().map(Secret::reveal).collect();
-        values.sort_by_key(|v| std::cmp::Reverse(v.len()));
-        values
-            .iter()
-            .filter(|v| !v.is_empty())
-            .fold(text.to_owned(), |text, value| text.replace(value, REDACTED))
-    }
 }
 
 impl FromIterator<(String, Secret)> for Secrets {

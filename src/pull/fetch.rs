@@ -9,7 +9,7 @@ use super::{Error, Limits};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::reference::ImageSource;
-use crate::progress::Progress;
+use crate::progress::{Counted, Progress};
 use crate::registry::{self, Client, Registry, RetryPolicy, retry};
 use crate::store::{self, Store};
 
@@ -17,6 +17,8 @@ use crate::store::{self, Store};
 pub(super) struct Source<'a> {
     name: String,
     pinned: Option<Digest>,
+    /// What a blob counts as that the store lacks.
+    counted: Counted,
     registry: Box<dyn Registry>,
     policy: &'a RetryPolicy,
     pub(super) store: &'a Store,
@@ -42,6 +44,10 @@ impl<'a> Source<'a> {
         Ok(Self {
             name,
             pinned: source.as_reference().and_then(|known| known.digest()),
+            counted: match source.as_reference() {
+                Some(_) => Counted::Downloaded,
+                None => Counted::Imported,
+            },
             registry,
             policy: client.retry_policy(),
             store,
@@ -148,6 +154,8 @@ impl<'a> Source<'a> {
         self.store
             .put_blob(&manifest.raw)
             .map_err(|error| self.store_error(error))?;
+        self.progress
+            .count(self.counted, manifest.digest, manifest.raw.len() as u64);
         Ok(manifest)
     }
 
@@ -155,7 +163,10 @@ impl<'a> Source<'a> {
     /// it again mends it.
     fn stored(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         match self.store.read_blob(digest, limit) {
-            Ok(bytes) => Ok(Some(bytes)),
+            Ok(bytes) => {
+                self.reused(digest, bytes.len() as u64);
+                Ok(Some(bytes))
+            }
             Err(store::Error::Missing { .. } | store::Error::Damaged { .. }) => Ok(None),
             Err(error) => Err(self.store_error(error)),
         }
@@ -198,6 +209,7 @@ impl<'a> Source<'a> {
             .blob_size(&blob.digest)
             .map_err(|error| self.store_error(error))?;
         if there == Some(blob.size) {
+            self.reused(&blob.digest, blob.size);
             return Ok(None);
         }
         self.download(blob, label, unpack, cancelled)
@@ -229,6 +241,14 @@ impl<'a> Source<'a> {
                     image: self.name.clone(),
                 },
             })?;
+        self.progress.count(self.counted, blob.digest, blob.size);
         Ok(downloaded.unpacked)
+    }
+
+    /// Says that the store had a blob.
+    fn reused(&self, digest: &Digest, bytes: u64) {
+        self.progress.count(Counted::Stored, digest, bytes);
+        self.progress
+            .detail(format!("{}: {} is in the store", self.name, digest.short()));
     }
 }

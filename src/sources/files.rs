@@ -13,7 +13,7 @@ use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::output::manifest;
 use crate::profile::FileSpec;
-use crate::progress::Progress;
+use crate::progress::{Counted, Progress};
 use crate::pull::{Download, Failure};
 use crate::registry::{self, Client, ShownUrl};
 use crate::rootfs::tar_out;
@@ -134,10 +134,12 @@ fn fetch(
     file: &FileSpec,
     progress: &Progress,
 ) -> Result<u64, Error> {
+    let url = ShownUrl::of(&file.url);
     if let Some(size) = store.blob_size(&file.sha256)? {
+        progress.count(Counted::Stored, file.sha256, size);
+        progress.detail(format!("{url}: in the store"));
         return Ok(size);
     }
-    let url = ShownUrl::of(&file.url);
     let download = Download {
         store,
         policy: client.retry_policy(),
@@ -148,7 +150,7 @@ fn fetch(
         size: None,
         limit: MAX_FILE_BYTES,
     };
-    download
+    let size = download
         .run(&|offset| client.download(&file.url, offset))
         .map_err(|failure| match failure {
             Failure::Source(error) => Error::Download(error),
@@ -160,7 +162,9 @@ fn fetch(
             Failure::Store(store::Error::SizeMismatch { .. }) => Error::TooLarge { url },
             Failure::Store(error) => Error::Store(error),
             Failure::Cancelled => Error::Io(io::ErrorKind::Interrupted.into()),
-        })
+        })?;
+    progress.count(Counted::Downloaded, file.sha256, size);
+    Ok(size)
 }
 
 fn layer(

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 5] = ["init", "validate", "build", "push", "inspect"];
+const VERBS: [&str; 6] = ["init", "validate", "build", "push", "inspect", "config"];
 
 #[test]
 fn the_programs_help() {
@@ -23,11 +23,12 @@ fn the_programs_help() {
       build     Build the installer ISO and the provider image
       push      Push a provider image, or any OCI layout, to a registry
       inspect   Say what is in an ISO, a provider image or a build's output folder
+      config    Say which settings hold, and where each comes from
       help      Print this message or the help of the given subcommand(s)
 
     Options:
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -36,13 +37,12 @@ fn the_programs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
@@ -83,7 +83,7 @@ fn every_verbs_help() {
               [default: minimal]
 
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -92,13 +92,12 @@ fn every_verbs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
@@ -139,7 +138,7 @@ fn every_verbs_help() {
               [default: text]
 
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -148,13 +147,12 @@ fn every_verbs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
@@ -194,8 +192,9 @@ fn every_verbs_help() {
 
       -o, --output <DIR>
               Folder for the outputs, in which each build gets NAME-VERSION
-              
               [default: dist]
+              
+              [env: ISOFORGE_OUTPUT]
 
           --cache-dir <DIR>
               Store of blobs and slabs [default: isoforge in the user's cache
@@ -212,7 +211,7 @@ fn every_verbs_help() {
               Pull what comes from HOST from MIRROR instead; may be repeated
 
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -221,10 +220,9 @@ fn every_verbs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
-          --plain-http <HOST>
-              Talk to HOST without TLS; may be repeated
+          --force
+              Go on where an image can't boot or lacks what the profile asks
 
       -q, --quiet
               Only errors and warnings on standard error
@@ -233,16 +231,13 @@ fn every_verbs_help() {
               Go on where an image can't boot or lacks what the profile asks
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
               configuration folder]
               
               [env: ISOFORGE_CONFIG]
-
-          --no-push
-              Leave the provider image here, though the profile has provider.push
 
           --format <FORMAT>
               How the result is written to standard output
@@ -363,7 +358,7 @@ fn every_verbs_help() {
               [default: text]
 
           --progress <PROGRESS>
-              How progress is shown on standard error
+              How progress is shown on standard error [default: auto]
 
               Possible values:
               - auto:  Bars on a terminal, plain lines elsewhere
@@ -372,13 +367,12 @@ fn every_verbs_help() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-              [default: auto]
 
       -q, --quiet
               Only errors and warnings on standard error
 
       -v, --verbose
-              Also say each piece of work when it is done
+              Also say decisions, and each piece of work when it is done
 
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's

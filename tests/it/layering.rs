@@ -76,7 +76,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
+pub(crate) fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -88,7 +88,7 @@ fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
 }
 
 /// Files that hold tests alone.
-fn is_test(file: &Path) -> bool {
+pub(crate) fn is_test(file: &Path) -> bool {
     let name = file.file_name().unwrap().to_string_lossy();
     name.ends_with("_tests.rs")
         || ["tests.rs", "judges.rs", "testing.rs"].contains(&name.as_ref())
@@ -96,7 +96,7 @@ fn is_test(file: &Path) -> bool {
 }
 
 /// A source text up to its modules of tests, which end a file.
-fn without_tests(source: &str) -> &str {
+pub(crate) fn without_tests(source: &str) -> &str {
     let end = source
         .match_indices("#[cfg(test)]\n")
         .map(|(at, _)| at)

@@ -15,14 +15,19 @@
 
 mod bad_input;
 mod cmd_build;
+mod cmd_config;
 mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;
+mod environment;
 mod faults_random;
 mod killed;
 mod layering;
+mod pipes;
+mod progress;
 mod push;
 mod registry;
 mod sources;
 mod support;
+mod terminal;
 mod whole_build;

@@ -15,7 +15,11 @@ pub(crate) struct Args {
     pub(crate) check: bool,
 }
 
-const DOCUMENTS: [(&str, &str); 2] = [("profile", "docs/profile.md"), ("cli", "docs/cli.md")];
+const DOCUMENTS: [(&str, &str); 3] = [
+    ("profile", "docs/profile.md"),
+    ("cli", "docs/cli.md"),
+    ("settings", "docs/settings.md"),
+];
 
 /// The task.
 pub(crate) fn run(args: &Args) -> Result<()> {

@@ -2,29 +2,35 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::args::{Build, Format, Global, Only};
+use crate::cli::args::{Build, Format, Global, Only, ProgressMode};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
 use crate::error::Class;
-use crate::pipeline::{self, Artifacts, Request};
-use crate::util::interrupt;
+use crate::output::manifest;
+use crate::pipeline::{self, Artifacts, Request, Summary};
+use crate::progress::Progress;
+use crate::util::{human, interrupt};
 
 pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
     let written = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&written);
     interrupt::watch(move || {
-        report::line(if seen.load(Ordering::Relaxed) {
-            "interrupted: the outputs are complete, but not all of the provider image was pushed"
-        } else {
-            "interrupted: the output folder is as it was before"
-        });
+        report::failed(
+            if seen.load(Ordering::Relaxed) {
+                "interrupted: the outputs are complete, but not all of the provider image was pushed"
+            } else {
+                "interrupted: the output folder is as it was before"
+            },
+            Class::Interrupted,
+        );
         std::process::exit(Class::Interrupted.exit_code().into());
     })?;
     let progress = report::progress(global);
-    let settings = Settings::load(global, args)?;
+    let settings = Settings::load(global, &args.settings, args.output.as_deref())?;
     let loaded = super::load(&args.profile)?;
     for note in &loaded.notes {
         progress.note(note);
@@ -37,7 +43,7 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
             Some(Only::Iso) => Artifacts::Iso,
             Some(Only::Provider) => Artifacts::Provider,
         },
-        output: &args.output,
+        output: &settings.output.clone(),
         settings: pipeline::Settings {
             with_referrers: args.with_referrers,
             ..settings.into_pipeline(args.force)
@@ -55,13 +61,33 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
     if let Ok(report) = &pushed {
         summary.pushed.clone_from(report);
     }
+    report::result(
+        serde_json::to_value(&summary)?,
+        Some(summary.folder.join(manifest::FILE_NAME)),
+    );
     report::data(&match args.format {
         Format::Text => summary.to_string(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&summary)?),
     })?;
+    // Programs find all of it in the last event.
+    if global.mode() != ProgressMode::Json {
+        closing(&summary, &progress);
+    }
     let folder = summary.folder.display();
     pushed.with_context(|| {
         format!("the outputs are in '{folder}', but the provider image was not pushed")
     })?;
     Ok(())
+}
+
+/// Says what the build took and what may come next; what was built is data.
+fn closing(summary: &Summary, progress: &Progress) {
+    let total = Duration::from_millis(summary.run.milliseconds);
+    progress.stage(&format!("Done in {}", human::duration(total)));
+    for line in summary.run.lines() {
+        progress.note(line);
+    }
+    for next in &summary.next {
+        progress.note(format!("to {}: {}", next.purpose, next.command));
+    }
 }

@@ -12,7 +12,10 @@ use crate::util::interrupt;
 
 pub(in crate::cli) fn run(args: &Push, global: &Global) -> Result<()> {
     interrupt::watch(|| {
-        report::line("interrupted: what was pushed stays, and is not sent again");
+        report::failed(
+            "interrupted: what was pushed stays, and is not sent again",
+            Class::Interrupted,
+        );
         std::process::exit(Class::Interrupted.exit_code().into());
     })?;
     let progress = report::progress(global);
@@ -22,7 +25,7 @@ pub(in crate::cli) fn run(args: &Push, global: &Global) -> Result<()> {
         to: to.as_ref(),
         tags: &args.tag,
         dry_run: args.dry_run,
-        settings: Settings::load(global, args)?.into_pipeline(false),
+        settings: Settings::load(global, &args.settings(), None)?.into_pipeline(false),
     };
     let pushed = pipeline::push(&request, &progress)?;
     report::data(&match args.format {

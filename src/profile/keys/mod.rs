@@ -2,6 +2,7 @@
 
 mod catalog;
 mod cluster;
+mod settings;
 mod system;
 
 use super::schema::Need::{Default, Later, Required};
@@ -14,6 +15,7 @@ use system::{
 };
 
 pub(super) use catalog::CATALOG;
+pub(super) use settings::SETTINGS;
 
 /// The version of the format, and the only one.
 pub(crate) const SCHEMA_VERSION: i64 = 1;

@@ -75,7 +75,6 @@ fn secrets_are_read_and_never_shown() {
         secrets.get("vars.users.0.password").unwrap().reveal(),
         "hunter2"
     );
-    assert_eq!(secrets.redact("a hunter2 t0ken"), "a [redacted] [redacted]");
     assert!(!format!("{secrets:?}").contains("hunter2"));
 
     let profile = &loaded.profile;

@@ -49,7 +49,13 @@ fn an_interrupted_build_leaves_nothing_and_the_next_one_works() {
 
         let (code, said) = interrupted(&project, &registry, &layer, signal);
         assert_eq!(code, Some(130), "{said}");
-        assert_eq!(said, "interrupted: the output folder is as it was before");
+        let last: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(
+            (&last["event"], &last["exit_code"]),
+            (&"failed".into(), &130.into())
+        );
+        let message = "interrupted: the output folder is as it was before";
+        assert_eq!(last["message"], message);
         assert!(!project.path("dist").exists());
         project.assert_store_sound();
         assert!(files_below(&project.cache().join("v1/tmp")).is_empty());

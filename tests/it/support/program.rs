@@ -35,6 +35,9 @@ impl Project {
             &format!(r#"(isoforge(\.version)?("?: "| = |",\s+"version": "| )){version}"#),
             "${1}[VERSION]",
         );
+        // What clocks decide.
+        settings.add_filter(r" *\b(\d+\.\d s|[\d:]+ (min|h))\b", " [TIME]");
+        settings.add_filter(r#"("milliseconds": )\d+"#, "${1}[N]");
         settings.add_filter(r"v1/tmp/\d+-\d+/\d+", "v1/tmp/[TEMP]");
         settings.add_filter(r"\d+ uncompressed bytes", "[N] uncompressed bytes");
         // What compressors decide.
