@@ -169,7 +169,7 @@ pub struct Build {
     /// Talk to HOST without TLS; may be repeated
     #[arg(long, value_name = "HOST")]
     pub plain_http: Vec<String>,
-    /// Put signatures, attestations and SBOMs of the content's images beside them
+    /// Take along signatures, attestations and SBOMs of content images
     #[arg(long)]
     pub with_referrers: bool,
     /// Go on where an image can't boot or lacks what the profile asks

@@ -237,6 +237,9 @@ fn every_verbs_help() {
               
               [env: ISOFORGE_CONFIG]
 
+          --with-referrers
+              Take along signatures, attestations and SBOMs of content images
+
           --force
               Go on where an image can't boot or lacks what the profile asks
 

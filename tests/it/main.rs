@@ -25,3 +25,4 @@ mod registry;
 mod sources;
 mod support;
 mod whole_build;
+mod with_referrers;
