@@ -243,7 +243,7 @@ pub struct Build {
     /// Store, threads, registries.
     #[command(flatten)]
     pub settings: SettingArgs,
-    /// Put signatures, attestations and SBOMs of the content's images beside them
+    /// Take along signatures, attestations and SBOMs of content images
     #[arg(long)]
     pub with_referrers: bool,
     /// Go on where an image can't boot or lacks what the profile asks

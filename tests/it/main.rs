@@ -31,3 +31,4 @@ mod sources;
 mod support;
 mod terminal;
 mod whole_build;
+mod with_referrers;
