@@ -16,7 +16,8 @@ pub enum LayerCompression {
     Zstd,
 }
 
-/// A layer whose blob is in the store and whose diffID was checked.
+/// A layer whose blob is in the store. The diffID of one that was pulled is what
+/// its image claims, and is checked before the first use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer {
     /// Digest of the blob as stored and transferred.

@@ -22,6 +22,7 @@ use crate::output::{Finished, OutputDir};
 use crate::profile::Arch;
 use crate::progress::Progress;
 use crate::provider::Image;
+use crate::pull;
 use crate::registry::Client;
 use crate::rootfs::layer::Limits;
 use crate::rootfs::overlay::OverlayLayer;
@@ -53,7 +54,7 @@ impl Build<'_> {
             store: &self.store,
             client: &self.client,
             limits: self.limits,
-            pull_limits: convert::pull_limits(&self.limits),
+            pull_limits: pull::Limits::DEFAULT,
             threads: convert::threads(&self.request.settings),
             referrers: self.request.settings.with_referrers,
             progress: self.progress,

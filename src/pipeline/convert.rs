@@ -8,7 +8,6 @@ use crate::boot;
 use crate::formats::squashfs::{self, Compressor};
 use crate::profile::{self, Loaded, Profile};
 use crate::provider::LayerFormat;
-use crate::pull;
 use crate::registry::{HostConfig, RegistryConfig};
 use crate::rootfs::layer::Limits;
 
@@ -50,14 +49,6 @@ pub(super) fn limits(profile: &Profile) -> Limits {
     set(&mut limits.layer_bytes, profile.limits.layer_bytes);
     set(&mut limits.inflation_ratio, profile.limits.ratio);
     limits
-}
-
-/// The same bounds, as far as they concern pulling.
-pub(super) fn pull_limits(limits: &Limits) -> pull::Limits {
-    pull::Limits {
-        unpacked: limits.bounds(),
-        ..pull::Limits::DEFAULT
-    }
 }
 
 /// The architecture in the words of `boot`.

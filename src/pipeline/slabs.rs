@@ -8,6 +8,7 @@ use super::Settings;
 use crate::formats::squashfs;
 use crate::oci::layer::Layer;
 use crate::progress::{Counted, Progress};
+use crate::pull::{self, diff_id};
 use crate::rootfs::layer::{self, Limits, decompress, read_tar};
 use crate::rootfs::slab::{self, Slab};
 use crate::store::Store;
@@ -25,21 +26,32 @@ pub(super) struct SlabMaker<'a> {
     pub(super) progress: &'a Progress,
 }
 
-/// What making a slab may give: the layer's fault or the slab's.
+/// What making a slab may give: the layer's fault, the image's or the slab's.
 #[derive(Debug, thiserror::Error)]
 enum MakeError {
     #[error(transparent)]
     Layer(#[from] layer::Error),
     #[error(transparent)]
+    DiffId(Box<pull::Error>),
+    #[error(transparent)]
     Slab(#[from] slab::Error),
 }
 
+impl From<pull::Error> for MakeError {
+    fn from(error: pull::Error) -> Self {
+        Self::DiffId(Box::new(error))
+    }
+}
+
 impl SlabMaker<'_> {
-    /// The slab of `layer`; `name` is what progress and errors call it.
+    /// The slab of `layer`, whose diffID is checked, since slabs are found by it;
+    /// `name` is what progress and errors call it.
     pub(super) fn get(&self, layer: &Layer, name: &str) -> Result<Slab> {
         let key = slab::key(&layer.diff_id, self.squashfs);
         let path = self.store.slab_path(&key);
         if let Some(slab) = self.open(&path)? {
+            let bounds = self.limits.bounds();
+            diff_id::check(self.store, layer, name, bounds, self.progress)?;
             self.progress
                 .count(Counted::SlabStored, layer.diff_id, layer.size);
             self.progress.detail(format!(
@@ -60,11 +72,15 @@ impl SlabMaker<'_> {
             self.settings.jobs,
             |sink| -> Result<_, MakeError> {
                 let tar = decompress(task.reader(blob), layer.compression, self.limits)?;
-                Ok(read_tar(tar, self.limits, sink)?)
+                let mut tar = diff_id::Checking::new(self.store, layer, name, tar)?;
+                let entries = read_tar(&mut tar, self.limits, sink)?;
+                tar.finish()?;
+                Ok(entries)
             },
         )
         .map_err(|error| match error {
             MakeError::Layer(error) => anyhow::Error::new(error.in_layer(name)),
+            MakeError::DiffId(error) => anyhow::Error::new(*error),
             MakeError::Slab(error) => anyhow::Error::new(error),
         })?;
         drop(task);

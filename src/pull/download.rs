@@ -13,7 +13,6 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::check::{Checker, Unpack};
 use crate::oci::digest::Digest;
 use crate::progress::{Progress, Task};
 use crate::registry::retry::{self, Retry};
@@ -79,32 +78,13 @@ impl fmt::Debug for Download<'_> {
     }
 }
 
-/// What is known after a download.
-#[derive(Debug)]
-pub(super) struct Downloaded {
-    /// The blob's size in bytes.
-    pub(super) size: u64,
-    /// The digest of what it decompresses to, or why it does not; `None` where
-    /// that was not asked for.
-    pub(super) unpacked: Option<io::Result<Digest>>,
-}
-
 impl Download<'_> {
     /// Fetches the blob and gives its size.
     ///
     /// # Errors
     /// See [`Failure`].
     pub fn run(&self, open: &Open<'_>) -> Result<u64, Failure> {
-        Ok(self.run_checked(open, None)?.size)
-    }
-
-    /// Like [`run`](Self::run); also hashes what the blob decompresses to.
-    pub(super) fn run_checked(
-        &self,
-        open: &Open<'_>,
-        unpack: Option<Unpack>,
-    ) -> Result<Downloaded, Failure> {
-        let mut transfer = Transfer::begin(self, unpack)?;
+        let mut transfer = Transfer::begin(self)?;
         let mut afresh = false;
         loop {
             retry::run_on(self.policy, self.progress, |got_on| {
@@ -121,18 +101,14 @@ impl Download<'_> {
             transfer.furthest = 0;
             transfer.restart()?;
         }
-        let size = transfer.incoming.commit(self.size)?;
-        let unpacked = transfer.checker.map(Checker::finish);
-        Ok(Downloaded { size, unpacked })
+        Ok(transfer.incoming.commit(self.size)?)
     }
 }
 
 /// A download under way.
 struct Transfer<'a> {
     download: &'a Download<'a>,
-    unpack: Option<Unpack>,
     incoming: Incoming,
-    checker: Option<Checker>,
     /// How many transfers gave what is there; an earlier run counts as one.
     pieces: u32,
     /// The most bytes that there were.
@@ -142,23 +118,15 @@ struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    fn begin(download: &'a Download<'a>, unpack: Option<Unpack>) -> Result<Self, Failure> {
+    fn begin(download: &'a Download<'a>) -> Result<Self, Failure> {
         let resume_bytes = download.policy.resume_bytes.max(1);
         let keep = download.size.is_none_or(|size| size >= resume_bytes);
         let limit = download.size.unwrap_or(download.limit);
-        let checker = start(unpack)?;
-        let store = download.store;
-        let incoming = store.receive(&download.digest, limit, keep, &mut |bytes| {
-            if let Some(checker) = &checker {
-                checker.take(bytes);
-            }
-        })?;
+        let incoming = download.store.receive(&download.digest, limit, keep)?;
         let position = incoming.position();
         Ok(Self {
             download,
-            unpack,
             incoming,
-            checker,
             pieces: u32::from(position > 0),
             furthest: position,
             resume_bytes,
@@ -174,7 +142,6 @@ impl<'a> Transfer<'a> {
     /// Drops what came.
     fn restart(&mut self) -> Result<(), Failure> {
         self.incoming.restart()?;
-        self.checker = start(self.unpack)?;
         self.pieces = 0;
         Ok(())
     }
@@ -223,15 +190,7 @@ impl<'a> Transfer<'a> {
             };
             let bytes = chunk.get(..n).unwrap_or_default();
             self.incoming.write(bytes)?;
-            if let Some(checker) = &self.checker {
-                checker.take(bytes);
-            }
             task.advance(n as u64);
         }
     }
-}
-
-fn start(unpack: Option<Unpack>) -> Result<Option<Checker>, Failure> {
-    let checker = unpack.map(Checker::start).transpose();
-    checker.map_err(|error| Failure::Store(error.into()))
 }

@@ -6,7 +6,8 @@ use crate::oci::manifest;
 use crate::registry::{self, retry::Retry};
 use crate::store;
 
-/// An error of a pull. `image` is the source as the user would write it.
+/// An error of a pull. `image` is the source as the user would write it; where a
+/// layer is checked after that, it may be what the layer is for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The source did not deliver.
@@ -44,6 +45,16 @@ pub enum Error {
         expected: Digest,
         /// The digest of the uncompressed bytes.
         found: Digest,
+    },
+    /// A layer can't be taken out of the store.
+    #[error("{image}: layer {layer} can't be read")]
+    Unreadable {
+        /// The image.
+        image: String,
+        /// The layer's blob.
+        layer: Digest,
+        /// What happened.
+        source: Box<store::Error>,
     },
     /// A layer can't be decompressed.
     #[error("{image}: layer {layer} can't be decompressed")]
@@ -95,7 +106,7 @@ impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
             Self::Source { source, .. } => source.class(),
-            Self::Store { source, .. } => source.class(),
+            Self::Store { source, .. } | Self::Unreadable { source, .. } => source.class(),
             Self::Unusable { source, .. } => source.class(),
             Self::DiffId { .. }
             | Self::Compression { .. }
@@ -109,7 +120,7 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Source { source, .. } => source.hint(),
-            Self::Store { source, .. } => source.hint(),
+            Self::Store { source, .. } | Self::Unreadable { source, .. } => source.hint(),
             Self::Unusable { source, .. } => source.hint(),
             Self::DiffId { .. } => {
                 Some("the image was built or changed wrongly; build and push it again".into())

@@ -1,9 +1,7 @@
 //! An opened source together with the store that it is pulled into.
 
-use std::io;
 use std::sync::atomic::AtomicBool;
 
-use super::check::Unpack;
 use super::download::{Download, Failure};
 use super::{Error, Limits};
 use crate::oci::digest::Digest;
@@ -179,21 +177,19 @@ impl<'a> Source<'a> {
             return Ok(bytes);
         }
         let cancelled = AtomicBool::new(false);
-        self.download(blob, "configuration", None, &cancelled)?;
+        self.download(blob, "configuration", &cancelled)?;
         self.store
             .read_blob(&blob.digest, limit)
             .map_err(|error| self.store_error(error))
     }
 
-    /// Fetches a blob into the store where it is not there in full size. With
-    /// `unpack`, gives what a blob that came decompresses to.
+    /// Fetches a blob into the store where it is not there in full size.
     pub(super) fn fetch(
         &self,
         blob: &Descriptor,
         label: &str,
-        unpack: Option<Unpack>,
         cancelled: &AtomicBool,
-    ) -> Result<Option<io::Result<Digest>>, Error> {
+    ) -> Result<(), Error> {
         if blob.size > self.limits.blob_bytes {
             return Err(Error::Limit {
                 image: self.name.clone(),
@@ -210,18 +206,17 @@ impl<'a> Source<'a> {
             .map_err(|error| self.store_error(error))?;
         if there == Some(blob.size) {
             self.reused(&blob.digest, blob.size);
-            return Ok(None);
+            return Ok(());
         }
-        self.download(blob, label, unpack, cancelled)
+        self.download(blob, label, cancelled)
     }
 
     fn download(
         &self,
         blob: &Descriptor,
         label: &str,
-        unpack: Option<Unpack>,
         cancelled: &AtomicBool,
-    ) -> Result<Option<io::Result<Digest>>, Error> {
+    ) -> Result<(), Error> {
         let download = Download {
             store: self.store,
             policy: self.policy,
@@ -232,8 +227,8 @@ impl<'a> Source<'a> {
             size: Some(blob.size),
             limit: blob.size,
         };
-        let downloaded = download
-            .run_checked(&|offset| self.registry.blob(blob, offset), unpack)
+        download
+            .run(&|offset| self.registry.blob(blob, offset))
             .map_err(|failure| match failure {
                 Failure::Source(error) => self.source_error(error),
                 Failure::Store(error) => self.store_error(error),
@@ -242,7 +237,7 @@ impl<'a> Source<'a> {
                 },
             })?;
         self.progress.count(self.counted, blob.digest, blob.size);
-        Ok(downloaded.unpacked)
+        Ok(())
     }
 
     /// Says that the store had a blob.

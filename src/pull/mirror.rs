@@ -68,7 +68,7 @@ pub fn mirror_image(
     let mut work: Vec<&Descriptor> = blobs.values().collect();
     work.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.digest));
     layers::in_parallel(&work, threads, |blob, cancelled| {
-        source.fetch(blob, "blob", None, cancelled).map(drop)
+        source.fetch(blob, "blob", cancelled)
     })?;
     let mut all = manifests;
     all.extend(blobs);

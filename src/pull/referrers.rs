@@ -84,7 +84,7 @@ pub fn mirror_referrers(
     }
     let work: Vec<&Descriptor> = copy.blobs.values().collect();
     layers::in_parallel(&work, threads, |blob, cancelled| {
-        source.fetch(blob, "referrer", None, cancelled).map(drop)
+        source.fetch(blob, "referrer", cancelled)
     })?;
     let mut all = copy.manifests;
     all.extend(copy.blobs);

@@ -4,7 +4,8 @@
 //! The layers are merged into a tree without their data; what the filter keeps
 //! of it is then read from the layers, put aside in one temporary file, and
 //! written as a new, plain, deterministic layer. The result is remembered under
-//! the layers' diffIDs and the patterns.
+//! the layers' diffIDs and the patterns; so these are checked before anything made
+//! of the layers is used.
 //!
 //! The patterns and what they keep are those of [`crate::rootfs::filter`]; here
 //! each pattern to include must match something.
@@ -17,6 +18,7 @@ use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::progress::Progress;
+use crate::pull::{self, diff_id};
 use crate::rootfs::filter::{self, PatternError, Patterns};
 use crate::rootfs::layer::{InLayer, Limits, apply, decompress, read_tar};
 use crate::rootfs::tar_out;
@@ -46,6 +48,9 @@ pub enum Error {
     /// A layer is damaged, unsafe or too large.
     #[error(transparent)]
     Layer(#[from] InLayer),
+    /// A layer is not the one that its image claims.
+    #[error(transparent)]
+    DiffId(Box<pull::Error>),
     /// The kept tree can't be put together.
     #[error("the filtered tree can't be made")]
     Tree(#[from] tree::Error),
@@ -66,6 +71,7 @@ impl Diagnose for Error {
             Self::Pattern(error) => error.class(),
             Self::NoMatch { .. } => Class::Profile,
             Self::Layer(error) => error.class(),
+            Self::DiffId(error) => error.class(),
             Self::Tree(_) => Class::Bug,
             Self::Write(error) => error.class(),
             Self::Store(error) => error.class(),
@@ -81,10 +87,18 @@ impl Diagnose for Error {
             ),
             Self::Pattern(error) => error.hint(),
             Self::Layer(error) => error.hint(),
+            Self::DiffId(error) => error.hint(),
             Self::Write(error) => error.hint(),
             Self::Store(error) => error.hint(),
             _ => None,
         }
+    }
+}
+
+// Boxed, so that results stay small.
+impl From<pull::Error> for Error {
+    fn from(error: pull::Error) -> Self {
+        Self::DiffId(Box::new(error))
     }
 }
 
@@ -157,9 +171,12 @@ pub fn filter_layers(
     if let Some(known) = store.fact::<Layer>(FACT, &key)?
         && store.has_blob(&known.digest)
     {
+        for layer in layers {
+            diff_id::check(store, layer, from, limits.bounds(), progress)?;
+        }
         return Ok(known);
     }
-    let kept = filter.apply(&merge(store, layers, limits, progress)?, from)?;
+    let kept = filter.apply(&merge(store, layers, from, limits, progress)?, from)?;
     let spool = put_aside(store, layers, &kept, limits, progress)?;
     let mut blob = store.blob_writer()?;
     tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, &mut blob)?;
@@ -178,9 +195,11 @@ fn layer_id(at: usize) -> LayerId {
     LayerId(u32::try_from(at).unwrap_or(u32::MAX))
 }
 
+/// The layers' tree, their diffIDs checked.
 fn merge(
     store: &Store,
     layers: &[Layer],
+    from: &str,
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Tree, Error> {
@@ -191,7 +210,9 @@ fn merge(
         let task = progress.task(&label, Some(layer.size));
         let blob = task.reader(store.open_blob(&layer.digest)?);
         let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
-        let entries = read_tar(tar, limits, &mut NoData).map_err(in_layer)?;
+        let mut tar = diff_id::Checking::new(store, layer, from, tar)?;
+        let entries = read_tar(&mut tar, limits, &mut NoData).map_err(in_layer)?;
+        tar.finish()?;
         apply(&mut tree, layer_id(at), &entries).map_err(in_layer)?;
     }
     Ok(tree)

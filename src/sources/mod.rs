@@ -41,7 +41,7 @@ pub struct Context<'a> {
     pub limits: Limits,
     /// Bounds on one image.
     pub pull_limits: pull::Limits,
-    /// How many blobs of an image are fetched and checked at once.
+    /// How many blobs of an image are fetched at once.
     pub threads: NonZeroUsize,
     /// Whether what is about an image of the content goes along: signatures,
     /// attestations, SBOMs.

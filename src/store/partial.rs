@@ -36,18 +36,12 @@ impl Store {
     }
 
     /// Begins or goes on to receive a blob that may have `limit` bytes. With
-    /// `keep` it goes on behind the bytes that an earlier attempt left, of which
-    /// `kept` is told in order, and what comes is left for later attempts.
+    /// `keep` it goes on behind the bytes that an earlier attempt left, and what
+    /// comes is left for later attempts.
     ///
     /// # Errors
-    /// [`Error::Io`], and what `kept` gives.
-    pub fn receive(
-        &self,
-        digest: &Digest,
-        limit: u64,
-        keep: bool,
-        kept: &mut dyn FnMut(&[u8]),
-    ) -> Result<Incoming> {
+    /// [`Error::Io`].
+    pub fn receive(&self, digest: &Digest, limit: u64, keep: bool) -> Result<Incoming> {
         let partial = if keep {
             self.lock_partial(digest)?
         } else {
@@ -65,7 +59,7 @@ impl Store {
             hasher: Sha256::new(),
             bytes: 0,
         };
-        incoming.take_up(kept)?;
+        incoming.take_up()?;
         Ok(incoming)
     }
 
@@ -161,7 +155,7 @@ impl Incoming {
     }
 
     /// Hashes what an earlier attempt left.
-    fn take_up(&mut self, kept: &mut dyn FnMut(&[u8])) -> Result<()> {
+    fn take_up(&mut self) -> Result<()> {
         if self.place.file().metadata()?.len() > self.limit {
             return self.restart();
         }
@@ -176,7 +170,6 @@ impl Incoming {
             let bytes = chunk.get(..n).unwrap_or_default();
             self.hasher.update(bytes);
             self.bytes += n as u64;
-            kept(bytes);
         }
     }
 
@@ -271,15 +264,9 @@ mod tests {
         (folder, store)
     }
 
-    fn begin(store: &Store, blob: &[u8]) -> (Incoming, Vec<u8>) {
-        let mut kept = Vec::new();
+    fn begin(store: &Store, blob: &[u8]) -> Incoming {
         let limit = blob.len() as u64;
-        let incoming = store
-            .receive(&Digest::of(blob), limit, true, &mut |bytes| {
-                kept.extend_from_slice(bytes);
-            })
-            .unwrap();
-        (incoming, kept)
+        store.receive(&Digest::of(blob), limit, true).unwrap()
     }
 
     fn partials(store: &Store) -> usize {
@@ -289,12 +276,13 @@ mod tests {
     #[test]
     fn what_came_is_there_for_the_next_who_opens_the_store() {
         let (folder, store) = store();
-        let (mut incoming, _) = begin(&store, b"blob");
+        let mut incoming = begin(&store, b"blob");
         incoming.write(b"bl").unwrap();
         drop((incoming, store));
         let store = Store::open(folder.path()).unwrap();
-        let (mut incoming, kept) = begin(&store, b"blob");
-        assert_eq!((incoming.position(), kept.as_slice()), (2, &b"bl"[..]));
+        let mut incoming = begin(&store, b"blob");
+        assert_eq!(incoming.position(), 2);
+        assert_eq!(incoming.found(), Digest::of(b"bl"));
         incoming.write(b"ob").unwrap();
         assert_eq!(incoming.commit(Some(4)).unwrap(), 4);
         assert_eq!(store.read_blob(&Digest::of(b"blob"), 9).unwrap(), b"blob");
@@ -304,10 +292,14 @@ mod tests {
     #[test]
     fn a_second_one_does_not_wait_and_both_end_well() {
         let (_folder, store) = store();
-        let (mut first, _) = begin(&store, b"blob");
+        let mut first = begin(&store, b"blob");
         first.write(b"bl").unwrap();
-        let (mut second, kept) = begin(&store, b"blob");
-        assert!(kept.is_empty(), "it does not see what the other writes");
+        let mut second = begin(&store, b"blob");
+        assert_eq!(
+            second.position(),
+            0,
+            "it does not see what the other writes"
+        );
         second.write(b"blob").unwrap();
         second.commit(Some(4)).unwrap();
         first.write(b"ob").unwrap();
@@ -320,15 +312,15 @@ mod tests {
     fn whoever_opened_the_file_before_it_became_a_blob_does_not_write_to_it() {
         let (_folder, store) = store();
         let digest = Digest::of(b"blob");
-        let (mut first, _) = begin(&store, b"blob");
+        let mut first = begin(&store, b"blob");
         first.write(b"blob").unwrap();
         let path = store.partial_path(&digest);
         let late = File::open(&path).unwrap();
         first.commit(Some(4)).unwrap();
         late.file().try_lock().unwrap();
         assert!(!is_at(&late, &path).unwrap());
-        let (second, kept) = begin(&store, b"blob");
-        assert!(kept.is_empty());
+        let second = begin(&store, b"blob");
+        assert_eq!(second.position(), 0);
         drop(second);
         store.verify(&digest).unwrap();
     }
@@ -337,8 +329,8 @@ mod tests {
     fn wrong_bytes_leave_nothing() {
         let (_folder, store) = store();
         for (bytes, is_digest) in [(&b"blab"[..], true), (b"bl", false)] {
-            let (mut incoming, kept) = begin(&store, b"blob");
-            assert!(kept.is_empty());
+            let mut incoming = begin(&store, b"blob");
+            assert_eq!(incoming.position(), 0);
             incoming.write(bytes).unwrap();
             let error = incoming.commit(Some(4)).unwrap_err();
             assert_eq!(matches!(error, Error::DigestMismatch { .. }), is_digest);
@@ -352,8 +344,8 @@ mod tests {
         let (_folder, store) = store();
         let digest = Digest::of(b"blob");
         std::fs::write(store.partial_path(&digest), b"much too long").unwrap();
-        let (mut incoming, kept) = begin(&store, b"blob");
-        assert_eq!((incoming.position(), kept.len()), (0, 0));
+        let mut incoming = begin(&store, b"blob");
+        assert_eq!(incoming.position(), 0);
         assert!(incoming.write(b"blobs").is_err());
         incoming.write(b"blob").unwrap();
         incoming.commit(None).unwrap();

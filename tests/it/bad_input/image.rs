@@ -193,8 +193,8 @@ fn a_gzip_bomb() {
     put_layer(&project, &tar_layer("fill usr/zeros 0644 0*70000000"));
     assert_snapshot!(failed(&project, &[]), @r"
     exit 5
-    error: oci:kubernetes: layer sha256:[DIGEST] ([N] bytes) has [N] uncompressed bytes or more; the limit ratio is 200
-    hint: if the image can be trusted, raise 'ratio' under [limits] in the profile
+    error: layer Kubernetes 1.32.3: more than [N] uncompressed bytes for each compressed one, at 'byte [N] of the uncompressed layer'
+    hint: if this layer is trusted and really that large, raise 'ratio' under [limits] in the profile
     ");
     builds_again(&project);
 }

@@ -7,7 +7,9 @@ use isoforge::oci::layer::LayerCompression::{Gzip, Plain, Zstd};
 use isoforge::oci::media::Family;
 use isoforge::oci::platform::Platform;
 use isoforge::oci::reference::ImageSource;
-use isoforge::pull::{Limits, PulledImage};
+use isoforge::progress::Progress;
+use isoforge::pull::{self, Limits, PulledImage, diff_id};
+use isoforge::rootfs::layer;
 use serde_json::json;
 
 use super::{Puller, without_port};
@@ -215,8 +217,20 @@ fn images_that_cannot_be_used_say_why() {
     ");
 }
 
+/// Pulls the image and then checks the diffIDs of all its layers.
+fn checked(puller: &Puller, source: &str, bounds: Bounds) -> Result<(), pull::Error> {
+    let pulled = puller.pull(source)?;
+    puller.assert_sound();
+    let silent = Progress::silent();
+    pulled
+        .layers
+        .iter()
+        .try_for_each(|layer| diff_id::check(&puller.store, layer, source, bounds, &silent))
+}
+
 #[test]
-fn a_layer_that_unpacks_to_something_else_is_refused() {
+fn a_layer_that_unpacks_to_something_else_is_refused_before_it_is_used() {
+    let bounds = layer::Limits::DEFAULT.bounds();
     let registry = FakeRegistry::start();
     let honest = Image::simple(&[BASE]);
     let tar = tar_layer(TOP);
@@ -227,9 +241,16 @@ fn a_layer_that_unpacks_to_something_else_is_refused() {
     let puller = Puller::new();
     let source = format!("{}/a:1", registry.host());
     for _ in 0..2 {
-        let said = puller.fails(&source, Class::Verification);
-        assert!(said.contains(&claimed[0].to_string()), "{said}");
-        assert!(said.contains(&Digest::of(&tar).to_string()), "{said}");
+        let error = checked(&puller, &source, bounds).unwrap_err();
+        assert_eq!(error.class(), Class::Verification);
+        let (layer, found) = (image.layers[0].digest(), Digest::of(&tar));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{source}: layer {layer} unpacks to {found}, but the configuration gives {}",
+                claimed[0]
+            )
+        );
     }
     let no_gzip = Blob::new(&honest.layers[0].media_type, tar.clone());
     let image = Image::from_blobs(
@@ -239,8 +260,35 @@ fn a_layer_that_unpacks_to_something_else_is_refused() {
         vec![Digest::of(&tar)],
     );
     registry.put_image("a", "2", &image);
-    let said = puller.fails(&format!("{}/a:2", registry.host()), Class::Verification);
+    let error = checked(&puller, &format!("{}/a:2", registry.host()), bounds).unwrap_err();
+    assert_eq!(error.class(), Class::Verification);
+    let said = error.to_string();
     assert!(said.contains("can't be decompressed"), "{said}");
+}
+
+#[test]
+fn a_blob_is_fetched_once_and_each_claim_about_it_is_checked() {
+    let bounds = layer::Limits::DEFAULT.bounds();
+    let registry = FakeRegistry::start();
+    let honest = Image::simple(&[BASE]);
+    let other = Digest::of(&tar_layer(TOP));
+    let blobs = vec![honest.layers[0].clone(); 2];
+    let twice = vec![honest.diff_ids[0]; 2];
+    let image = Image::from_blobs(Family::Oci, "linux/amd64", blobs.clone(), twice);
+    registry.put_image("a", "honest", &image);
+    let claims = vec![honest.diff_ids[0], other];
+    let image = Image::from_blobs(Family::Oci, "linux/amd64", blobs, claims);
+    registry.put_image("a", "wrong", &image);
+    let puller = Puller::new();
+    let source = |tag: &str| format!("{}/a:{tag}", registry.host());
+    checked(&puller, &source("honest"), bounds).unwrap();
+    let digest = honest.layers[0].digest().to_string();
+    assert_eq!(registry.count(&digest), 1);
+    let said = checked(&puller, &source("wrong"), bounds)
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains(&other.to_string()), "{said}");
+    assert_eq!(registry.count(&digest), 1);
 }
 
 #[test]
@@ -249,26 +297,37 @@ fn bombs_and_oversized_images_hit_a_named_limit() {
     let image = Image::simple(&["fill zeros 0644 0*4000000", BASE]);
     registry.put_image("a", "1", &image);
     let source = format!("{}/a:1", registry.host());
-    let limits = Limits {
-        unpacked: Bounds {
-            ratio_floor_bytes: 1_000_000,
-            ratio: 50,
-            ..Limits::DEFAULT.unpacked
-        },
-        ..Limits::default()
+    let assert_named = |name: &str, error: pull::Error| {
+        assert!(
+            error.to_string().contains(&format!("the limit {name} is")),
+            "{error}"
+        );
+        assert_eq!(error.class(), Class::Verification);
     };
-    let cases = [
-        ("ratio", limits),
+    let usual = layer::Limits::DEFAULT.bounds();
+    let bombs = [
         (
-            "layer_bytes",
-            Limits {
-                unpacked: Bounds {
-                    bytes: 2_000_000,
-                    ..Limits::DEFAULT.unpacked
-                },
-                ..Limits::default()
+            "ratio",
+            Bounds {
+                ratio_floor_bytes: 1_000_000,
+                ratio: 50,
+                ..usual
             },
         ),
+        (
+            "layer_bytes",
+            Bounds {
+                bytes: 2_000_000,
+                ..usual
+            },
+        ),
+    ];
+    for (name, bounds) in bombs {
+        let puller = Puller::new();
+        assert_named(name, checked(&puller, &source, bounds).unwrap_err());
+        puller.assert_sound();
+    }
+    let oversized = [
         (
             "blob_bytes",
             Limits {
@@ -284,17 +343,13 @@ fn bombs_and_oversized_images_hit_a_named_limit() {
             },
         ),
     ];
-    for (name, limits) in cases {
+    for (name, limits) in oversized {
         let puller = Puller::new();
         let error = puller.pull_within(&source, "amd64", &limits).unwrap_err();
-        assert!(
-            error.to_string().contains(&format!("the limit {name} is")),
-            "{error}"
-        );
-        assert_eq!(error.class(), Class::Verification);
+        assert_named(name, error);
         puller.assert_sound();
     }
-    Puller::new().pull(&source).unwrap();
+    checked(&Puller::new(), &source, usual).unwrap();
 }
 
 #[test]

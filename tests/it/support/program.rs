@@ -48,6 +48,7 @@ impl Project {
         settings.add_filter(r"( *)\b\d+(\.\d)? (B|KiB|MiB)\b", " [SIZE]");
         settings.add_filter(r"\b\d+ bytes\b", "[N] bytes");
         settings.add_filter(r"at byte \d+", "at byte [N]");
+        settings.add_filter(r"at 'byte \d+", "at 'byte [N]");
         settings.add_filter(r#"squashfs\.size(": "| = )\d+"#, "squashfs.size${1}[N]");
         Self {
             folder,
