@@ -88,6 +88,10 @@ pub enum Command {
     Validate(Validate),
     /// Build the installer ISO and the provider image
     Build(Build),
+    /// Check credentials with a registry and store them
+    Login(Login),
+    /// Forget the credentials for a registry
+    Logout(Logout),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
 }
@@ -175,6 +179,37 @@ pub struct Build {
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+/// Arguments of `login`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The credentials go where podman, skopeo and Docker find them too: into the \
+                  file\nREGISTRY_AUTH_FILE, else the first of these that exists:\n  \
+                  $XDG_RUNTIME_DIR/containers/auth.json\n  \
+                  $XDG_CONFIG_HOME/containers/auth.json\n  \
+                  $DOCKER_CONFIG/config.json\nelse a new one: the last where DOCKER_CONFIG is \
+                  set, else the first whose folder is\nknown. A credential helper that the file \
+                  names takes them in its place.\n\nExamples:\n  isoforge login quay.io\n  \
+                  isoforge login registry.example:5000 -u robot --password-stdin < token"
+)]
+pub struct Login {
+    /// The registry's host, with its port where it has one
+    pub registry: String,
+    /// User name; asked for where it is missing
+    #[arg(short, long = "username", value_name = "USER")]
+    pub user: Option<String>,
+    /// Read the password or access token from standard input
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// Arguments of `logout`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isoforge logout quay.io")]
+pub struct Logout {
+    /// The registry's host, with its port where it has one
+    pub registry: String,
 }
 
 /// Arguments of `inspect`.

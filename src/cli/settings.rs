@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::cli::args::{Build, Global};
 use crate::cli::env;
 use crate::error::{Class, Diagnose};
 use crate::pipeline;
+use crate::registry::{RegistryConfig, Secret};
 
 /// The settings file, `isoforge/isoforge.toml` in the configuration folder.
 #[derive(Debug, Default, Deserialize)]
@@ -29,12 +30,69 @@ pub struct File {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrySettings {
-    /// Host, optionally with a path before the repository, that is asked in
-    /// place of this host.
-    pub mirror: Option<String>,
+    /// Hosts, optionally with a path before the repository, that are asked in
+    /// place of this host, in this order. In the file `mirror` with one or
+    /// `mirrors` with several.
+    #[serde(alias = "mirror", default, deserialize_with = "one_or_more")]
+    pub mirrors: Option<Vec<String>>,
+    /// Ask the host itself where its mirrors fail.
+    pub fallback: Option<bool>,
     /// Talk to the host without TLS. Loopback hosts are never asked for TLS
     /// unless this says `false`.
     pub plain_http: Option<bool>,
+    /// PEM file with authorities that are trusted for the host, beside the
+    /// system's. Like the next two, it starts from the settings file's folder.
+    pub ca: Option<PathBuf>,
+    /// PEM file with the certificate that is shown to the host.
+    pub client_cert: Option<PathBuf>,
+    /// PEM file with its key; unset: it is in `client_cert`.
+    pub client_key: Option<PathBuf>,
+    /// A proxy's URL, which may hold user and password, or `none`.
+    pub proxy: Option<Secret>,
+    /// Requests under way at once.
+    pub max_connections: Option<NonZero<u32>>,
+}
+
+impl RegistrySettings {
+    /// Has relative paths start from `folder`.
+    fn start_from(&mut self, folder: &Path) {
+        for path in [&mut self.ca, &mut self.client_cert, &mut self.client_key] {
+            if let Some(path) = path {
+                *path = folder.join(&*path);
+            }
+        }
+    }
+}
+
+impl From<RegistrySettings> for pipeline::HostSettings {
+    fn from(said: RegistrySettings) -> Self {
+        Self {
+            mirrors: said.mirrors,
+            fallback: said.fallback,
+            plain_http: said.plain_http,
+            ca: said.ca,
+            client_cert: said.client_cert,
+            client_key: said.client_key,
+            proxy: said.proxy,
+            max_connections: said.max_connections,
+        }
+    }
+}
+
+/// A string, or a list of strings.
+fn one_or_more<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a string or a list of strings")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(Some(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(more) => more,
+    }))
 }
 
 /// What goes wrong with settings.
@@ -114,16 +172,12 @@ impl Settings {
             registries: self
                 .registries
                 .into_iter()
-                .map(|(host, said)| {
-                    let said = pipeline::HostSettings {
-                        mirror: said.mirror,
-                        plain_http: said.plain_http,
-                    };
-                    (host, said)
-                })
+                .map(|(host, said)| (host, said.into()))
                 .collect(),
             credential_files: self.credential_files,
             proxies: self.proxies,
+            extra_cert_file: env::extra_cert_file(),
+            extra_cert_dirs: env::extra_cert_dirs(),
             epoch: self.epoch,
             force,
         }
@@ -144,7 +198,7 @@ impl Settings {
                 .ok_or_else(|| Error::Mirror {
                     argument: argument.clone(),
                 })?;
-            registries.entry(host.to_owned()).or_default().mirror = Some(mirror.to_owned());
+            registries.entry(host.to_owned()).or_default().mirrors = Some(vec![mirror.to_owned()]);
         }
         for host in &build.plain_http {
             registries.entry(host.clone()).or_default().plain_http = Some(true);
@@ -190,10 +244,32 @@ fn read_file(named: Option<&Path>) -> Result<File, Error> {
         }
         other => other.map_err(Error::Read)?,
     };
-    toml::from_str(&text).map_err(|source| Error::Parse {
-        path,
+    let mut file: File = toml::from_str(&text).map_err(|source| Error::Parse {
+        path: path.clone(),
         source: Box::new(source),
-    })
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for said in file.registries.values_mut() {
+        said.start_from(folder);
+    }
+    Ok(file)
+}
+
+/// What commands that only talk to a registry need to know.
+///
+/// # Errors
+/// A settings file that can't be read or parsed.
+pub fn registries(global: &Global) -> Result<RegistryConfig, Error> {
+    let file = read_file(global.config.as_deref())?;
+    let hosts = file.registries.into_iter();
+    Ok(pipeline::user_registries(&pipeline::Settings {
+        registries: hosts.map(|(host, said)| (host, said.into())).collect(),
+        credential_files: env::credential_files(),
+        proxies: env::proxies(),
+        extra_cert_file: env::extra_cert_file(),
+        extra_cert_dirs: env::extra_cert_dirs(),
+        ..pipeline::Settings::default()
+    }))
 }
 
 #[cfg(test)]
@@ -208,10 +284,41 @@ mod tests {
         .unwrap();
         assert_eq!(file.jobs, Some(2));
         assert_eq!(
-            file.registries["quay.io"].mirror.as_deref(),
-            Some("127.0.0.1:5000/quay")
+            file.registries["quay.io"].mirrors,
+            Some(vec!["127.0.0.1:5000/quay".to_owned()])
         );
         assert!(toml::from_str::<File>("job = 2").is_err());
+    }
+
+    #[test]
+    fn hosts_have_mirrors_certificates_and_a_proxy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("isoforge.toml");
+        let read = |text: &str| {
+            fs_err::write(&path, text).unwrap();
+            read_file(Some(&path))
+        };
+        let file = read(
+            "[registries.\"quay.io\"]\nmirrors = [\"a.io\", \"b.io/q\"]\nfallback = true\n\
+             ca = \"ca.pem\"\nclient_cert = \"/etc/me.pem\"\nproxy = \"http://u:hunter2@p\"\n\
+             max_connections = 3\n",
+        )
+        .unwrap();
+        let quay = &file.registries["quay.io"];
+        assert_eq!(quay.mirrors.as_deref().unwrap(), ["a.io", "b.io/q"]);
+        assert_eq!(quay.fallback, Some(true));
+        assert_eq!(quay.ca, Some(folder.path().join("ca.pem")));
+        assert_eq!(quay.client_cert, Some("/etc/me.pem".into()));
+        assert_eq!(quay.max_connections, NonZero::new(3));
+        assert!(!format!("{file:?}").contains("hunter2"));
+        for wrong in [
+            "mirror = \"a\"\nmirrors = [\"b\"]",
+            "max_connections = 0",
+            "mirror = 1",
+        ] {
+            let text = format!("[registries.\"quay.io\"]\n{wrong}\n");
+            assert!(read(&text).is_err(), "{wrong}");
+        }
     }
 
     #[test]

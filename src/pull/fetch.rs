@@ -8,7 +8,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::reference::ImageSource;
 use crate::progress::Progress;
-use crate::registry::{self, Client, Registry, RetryPolicy, retry};
+use crate::registry::{self, Client, Places, RetryPolicy};
 use crate::store::{self, Store};
 
 /// Bytes moved at once.
@@ -18,7 +18,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 pub(super) struct Source<'a> {
     name: String,
     pinned: Option<Digest>,
-    registry: Box<dyn Registry>,
+    places: Places,
     policy: &'a RetryPolicy,
     pub(super) store: &'a Store,
     pub(super) limits: &'a Limits,
@@ -34,7 +34,7 @@ impl<'a> Source<'a> {
         progress: &'a Progress,
     ) -> Result<Self, Error> {
         let name = source.to_string();
-        let registry = client
+        let places = client
             .open(source, store.temp_dir())
             .map_err(|source| Error::Source {
                 image: name.clone(),
@@ -43,7 +43,7 @@ impl<'a> Source<'a> {
         Ok(Self {
             name,
             pinned: source.as_reference().and_then(|known| known.digest()),
-            registry,
+            places,
             policy: client.retry_policy(),
             store,
             limits,
@@ -98,9 +98,10 @@ impl<'a> Source<'a> {
         {
             return Manifest::parse(raw, None).map_err(|problem| self.unusable(problem));
         }
-        self.keep(retry::run(self.policy, self.progress, || {
-            self.registry.resolve()
-        }))
+        self.keep(
+            self.places
+                .run(self.policy, self.progress, |registry| registry.resolve()),
+        )
     }
 
     /// A manifest that an index names, put into the store.
@@ -111,8 +112,8 @@ impl<'a> Source<'a> {
             return Manifest::parse(raw, Some(&descriptor.media_type))
                 .map_err(|problem| self.unusable(problem));
         }
-        self.keep(retry::run(self.policy, self.progress, || {
-            self.registry.manifest(descriptor)
+        self.keep(self.places.run(self.policy, self.progress, |registry| {
+            registry.manifest(descriptor)
         }))
     }
 
@@ -183,11 +184,10 @@ impl<'a> Source<'a> {
         cancelled: &AtomicBool,
     ) -> Result<(), Error> {
         let label = format!("{} {label} {}", self.name, blob.digest.short());
-        retry::run(self.policy, self.progress, || {
+        self.places.run(self.policy, self.progress, |registry| {
             // A task for each attempt, because each starts at the first byte.
             let task = self.progress.task(&label, Some(blob.size));
-            let mut stream = self
-                .registry
+            let mut stream = registry
                 .blob(blob)
                 .map_err(|error| self.source_error(error))?;
             let mut writer = self

@@ -12,6 +12,7 @@ use ureq::http::header;
 use super::auth::Auth;
 use super::challenge;
 use super::config::RegistryConfig;
+use super::endpoint::Endpoint;
 use super::error::Error;
 use super::transport::{Call, Reply, Transport};
 use super::url::{Origin, ShownUrl};
@@ -34,16 +35,16 @@ pub(super) struct HttpRegistry {
 impl HttpRegistry {
     pub(super) fn new(
         reference: &Reference,
+        endpoint: Endpoint,
         config: &RegistryConfig,
         transport: Transport,
-    ) -> Result<Self, Error> {
-        let endpoint = config.endpoint(reference)?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             reference: reference.clone(),
             base_url: endpoint.base_url(),
             transport,
-            auth: Auth::new(endpoint, config.credential_files.clone()),
-        })
+            auth: Auth::new(endpoint, config),
+        }
     }
 
     /// Makes a request, answers a challenge once, and gives an answer of
@@ -59,18 +60,18 @@ impl HttpRegistry {
         }
         let challenges = reply.headers.get_all(header::WWW_AUTHENTICATE);
         let texts = challenges.iter().filter_map(|value| value.to_str().ok());
-        let Some(challenge) = challenge::parse(texts) else {
-            return Err(self.auth.denied(reply));
+        let challenge = challenge::parse(texts);
+        // Read to its end before anything else is asked: see `limiter`.
+        let (shown, said) = (ShownUrl::of(&reply.url), reply.into_answer());
+        let header = match &challenge {
+            Some(challenge) => self
+                .auth
+                .answer(&self.transport, url, challenge, used.as_ref())?,
+            None => None,
         };
-        match self
-            .auth
-            .answer(&self.transport, url, &challenge, used.as_ref())?
-        {
-            Some(header) => {
-                drop(reply);
-                self.success(self.request(url, accept, Some(&header))?)
-            }
-            None => Err(self.auth.denied(reply)),
+        match header {
+            Some(header) => self.success(self.request(url, accept, Some(&header))?),
+            None => Err(self.auth.refused(shown, said)),
         }
     }
 

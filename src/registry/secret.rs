@@ -2,15 +2,18 @@
 
 use std::fmt;
 
-/// A password, token or header made from one. It has no `Display`, and `Debug`
-/// shows that there is one, not what it is.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(String);
+use serde::Deserialize;
+
+/// A password, token or header made from one, or an address that may hold one.
+/// It has no `Display`, and `Debug` shows that there is one, not what it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
 
 impl Secret {
     /// Takes a text as a secret.
     #[must_use]
-    pub(super) fn new(text: String) -> Self {
+    pub fn new(text: String) -> Self {
         Self(text)
     }
 

@@ -2,15 +2,16 @@
 //! announced. Nothing here tries again or authenticates.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::http::header::{self, HeaderMap, HeaderValue};
-use ureq::http::{Request, Response, StatusCode};
-use ureq::tls::{TlsConfig, TlsProvider};
+use ureq::http::{Request, Response, StatusCode, Uri};
 
-use super::config::RegistryConfig;
+use super::agents::Agents;
+use super::config::{MAX_CONNECTIONS, RegistryConfig};
 use super::error::{Answer, Error};
+use super::limiter::{Limiter, Permit};
 use super::secret::Secret;
 use super::url::{Origin, ShownUrl, resolve};
 
@@ -26,7 +27,8 @@ const MAX_MESSAGE_CHARS: usize = 200;
 /// Makes requests; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
-    agent: Agent,
+    agents: Arc<Agents>,
+    limiter: Arc<Limiter>,
 }
 
 /// A request to be made.
@@ -48,25 +50,15 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     body: ureq::Body,
+    permit: Permit,
 }
 
 impl Transport {
     pub(super) fn new(config: &RegistryConfig) -> Self {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(USER_AGENT)
-            .proxy(None)
-            .tls_config(TlsConfig::builder().provider(TlsProvider::Rustls).build())
-            .timeout_resolve(Some(config.connect_timeout))
-            .timeout_connect(Some(config.connect_timeout))
-            .timeout_recv_response(Some(config.response_timeout))
-            .timeout_per_read(Some(config.read_timeout))
-            .timeout_per_write(Some(config.read_timeout))
-            .build()
-            .new_agent();
-        Self { agent }
+        Self {
+            limiter: Arc::new(Limiter::new(Arc::clone(&config.retry.wait))),
+            agents: Arc::new(Agents::new(config.clone())),
+        }
     }
 
     /// Makes a request and follows redirects. Credentials and forms never go to
@@ -78,7 +70,7 @@ impl Transport {
             let origin = Origin::of(&url);
             let same_origin = origin.is_some() && origin == asked;
             let authorization = call.authorization.filter(|_| same_origin);
-            let response = self.send_once(&url, call, authorization)?;
+            let (response, permit) = self.send_once(&url, call, authorization)?;
             let (parts, body) = response.into_parts();
             if !parts.status.is_redirection() {
                 return Ok(Reply {
@@ -86,6 +78,7 @@ impl Transport {
                     status: parts.status,
                     headers: parts.headers,
                     body,
+                    permit,
                 });
             }
             let refuse = |problem: &str| Error::Redirect {
@@ -118,7 +111,13 @@ impl Transport {
         url: &str,
         call: Call<'_>,
         authorization: Option<&Secret>,
-    ) -> Result<Response<ureq::Body>, Error> {
+    ) -> Result<(Response<ureq::Body>, Permit), Error> {
+        let failed = |problem: String| Error::Transport {
+            url: ShownUrl::of(url),
+            problem,
+        };
+        let uri: Uri = url.parse().map_err(|_| failed("no URL".to_owned()))?;
+        let chosen = self.agents.of(&uri)?;
         let method = if call.form.is_some() { "POST" } else { "GET" };
         let mut request = Request::builder()
             .method(method)
@@ -133,24 +132,38 @@ impl Transport {
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
         }
-        let failed = |problem: String| Error::Transport {
-            url: ShownUrl::of(url),
-            problem,
-        };
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let host = self.agents.config().host(authority);
+        let limit = host.and_then(|host| host.max_connections);
+        let permit = self
+            .limiter
+            .acquire(authority, limit.unwrap_or(MAX_CONNECTIONS));
         let result = match call.form {
-            None => self.agent.run(
+            None => chosen.agent.run(
                 request
                     .body(())
                     .map_err(|error| failed(error.to_string()))?,
             ),
-            Some(form) => self.agent.run(
+            Some(form) => chosen.agent.run(
                 request
                     .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(form.reveal())
                     .map_err(|error| failed(error.to_string()))?,
             ),
         };
-        result.map_err(|error| from_ureq(url, &error))
+        let response =
+            result.map_err(|error| from_ureq(url, &error).through(chosen.proxy.as_deref()))?;
+        self.heed(authority, &response);
+        Ok((response, permit))
+    }
+
+    /// Leaves the host alone, with all threads, where it asks for it.
+    fn heed(&self, authority: &str, response: &Response<ureq::Body>) {
+        let busy = matches!(response.status().as_u16(), 429 | 503);
+        if let Some(length) = retry_after(response.headers()).filter(|_| busy) {
+            let longest = self.agents.config().retry.max_delay;
+            self.limiter.pause(authority, length.min(longest));
+        }
     }
 }
 
@@ -173,6 +186,7 @@ impl Reply {
             inner: self.body.into_reader(),
             expected,
             got: 0,
+            _permit: self.permit,
         }
     }
 
@@ -294,6 +308,7 @@ pub(super) struct Stream {
     inner: ureq::BodyReader<'static>,
     expected: Option<u64>,
     got: u64,
+    _permit: Permit,
 }
 
 impl Stream {

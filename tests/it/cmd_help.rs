@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 4] = ["init", "validate", "build", "inspect"];
+const VERBS: [&str; 6] = ["init", "validate", "build", "login", "logout", "inspect"];
 
 #[test]
 fn the_programs_help() {
@@ -21,6 +21,8 @@ fn the_programs_help() {
       init      Write a new project: profile, templates and overlays to start from
       validate  Check a profile, its templates and overlays, without any network
       build     Build the installer ISO and the provider image
+      login     Check credentials with a registry and store them
+      logout    Forget the credentials for a registry
       inspect   Say what is in an ISO, a provider image or a build's output folder
       help      Print this message or the help of the given subcommand(s)
 
@@ -312,6 +314,19 @@ fn every_verbs_help() {
     Example:
       isoforge inspect dist/demo-1.0.0/demo-1.0.0.iso --format json
     ");
+}
+
+#[test]
+fn the_help_of_login_and_logout() {
+    let project = Project::empty();
+    let help = |verb: &str| {
+        let text = project.run(&[verb, "-h"]).stdout;
+        // What every command takes is in the other snapshots.
+        let (own, rest) = text.split_once("      --progress").unwrap();
+        format!("{own}…{}", &rest[rest.find("\n\n").unwrap()..])
+    };
+    assert_snapshot!(help("login"), @"");
+    assert_snapshot!(help("logout"), @"");
 }
 
 #[test]

@@ -4,8 +4,12 @@
 mod auth;
 mod faults;
 mod images;
+mod login;
 mod mirror;
+mod mirrors;
+mod proxy;
 mod real;
+mod tls;
 
 use std::num::NonZeroUsize;
 use std::path::Path;

@@ -3,6 +3,8 @@
 pub(super) mod build;
 pub(super) mod init;
 pub(super) mod inspect;
+pub(super) mod login;
+pub(super) mod logout;
 pub(super) mod validate;
 
 use std::path::Path;
