@@ -189,7 +189,7 @@ pub struct Build {
                   $XDG_RUNTIME_DIR/containers/auth.json\n  \
                   $XDG_CONFIG_HOME/containers/auth.json\n  \
                   $DOCKER_CONFIG/config.json\nelse a new one: the last where DOCKER_CONFIG is \
-                  set, else the first whose folder is\nknown. A credential helper that the file \
+                  set, else the first whose\nvariable is set. A credential helper that the file \
                   names takes them in its place.\n\nExamples:\n  isoforge login quay.io\n  \
                   isoforge login registry.example:5000 -u robot --password-stdin < token"
 )]

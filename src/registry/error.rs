@@ -111,10 +111,10 @@ pub enum Error {
         problem: String,
     },
     /// The last of several places that were asked, or a mirror, failed.
-    #[error("{source}{trail}")]
+    #[error("{last}{trail}")]
     Elsewhere {
         /// What happened there.
-        source: Box<Error>,
+        last: Box<Error>,
         /// What was asked before.
         trail: Trail,
     },
@@ -237,7 +237,7 @@ impl Error {
         match self {
             Self::Transport { .. } | Self::Timeout { .. } | Self::Truncated { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502..=504),
-            Self::Elsewhere { source, .. } => source.is_transient(),
+            Self::Elsewhere { last, .. } => last.is_transient(),
             _ => false,
         }
     }
@@ -297,7 +297,7 @@ impl Diagnose for Error {
                 Class::Verification
             }
             Self::Manifest { source, .. } => source.class(),
-            Self::Elsewhere { source, .. } => source.class(),
+            Self::Elsewhere { last, .. } => last.class(),
             Self::Io(_) => Class::Io,
             Self::Format { .. }
             | Self::NoSource { .. }
@@ -337,7 +337,7 @@ impl Diagnose for Error {
                 "check that file, and by hand that its credential helper works".into(),
             ),
             Self::Manifest { source, .. } => source.hint(),
-            Self::Elsewhere { source, .. } => source.hint(),
+            Self::Elsewhere { last, .. } => last.hint(),
             Self::Login { .. } => Some(
                 "some registries want an access token in place of the password".into(),
             ),

@@ -52,7 +52,7 @@ impl AtPlace for Error {
             return self;
         }
         Self::Elsewhere {
-            source: Box::new(self),
+            last: Box::new(self),
             trail,
         }
     }

@@ -325,8 +325,46 @@ fn the_help_of_login_and_logout() {
         let (own, rest) = text.split_once("      --progress").unwrap();
         format!("{own}…{}", &rest[rest.find("\n\n").unwrap()..])
     };
-    assert_snapshot!(help("login"), @"");
-    assert_snapshot!(help("logout"), @"");
+    assert_snapshot!(help("login"), @r"
+    Check credentials with a registry and store them
+
+    Usage: isoforge login [OPTIONS] <REGISTRY>
+
+    Arguments:
+      <REGISTRY>  The registry's host, with its port where it has one
+
+    Options:
+      -u, --username <USER>      User name; asked for where it is missing
+          --password-stdin       Read the password or access token from standard
+                                 input
+    …
+
+    The credentials go where podman, skopeo and Docker find them too: into the file
+    REGISTRY_AUTH_FILE, else the first of these that exists:
+      $XDG_RUNTIME_DIR/containers/auth.json
+      $XDG_CONFIG_HOME/containers/auth.json
+      $DOCKER_CONFIG/config.json
+    else a new one: the last where DOCKER_CONFIG is set, else the first whose
+    variable is set. A credential helper that the file names takes them in its place.
+
+    Examples:
+      isoforge login quay.io
+      isoforge login registry.example:5000 -u robot --password-stdin < token
+    ");
+    assert_snapshot!(help("logout"), @r"
+    Forget the credentials for a registry
+
+    Usage: isoforge logout [OPTIONS] <REGISTRY>
+
+    Arguments:
+      <REGISTRY>  The registry's host, with its port where it has one
+
+    Options:
+    …
+
+    Example:
+      isoforge logout quay.io
+    ");
 }
 
 #[test]

@@ -74,15 +74,15 @@ pub(in crate::cli) fn run(args: &Login, global: &Global) -> Result<()> {
     if let Some(text) = &change.text {
         output::replace_private(&path, login::text_of(text).as_bytes())?;
     }
-    progress.note(match change.helper {
+    report::data(&match change.helper {
         Some(helper) => {
-            format!("logged in to {host}; docker-credential-{helper} has the credentials")
+            format!("logged in to {host}; docker-credential-{helper} has the credentials\n")
         }
         None => format!(
-            "logged in to {host}; the credentials are in {}",
+            "logged in to {host}; the credentials are in {}\n",
             path.display()
         ),
-    });
+    })?;
     Ok(())
 }
 

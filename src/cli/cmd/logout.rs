@@ -13,17 +13,17 @@ pub(in crate::cli) fn run(args: &Logout, global: &Global) -> Result<()> {
     let host = login::registry_host(&args.registry)?;
     let client = Client::new(settings::registries(global)?);
     let Some(path) = client.find_login(&host)? else {
-        progress.note(format!("there are no credentials for {host}"));
+        report::data(&format!("there are no credentials for {host}\n"))?;
         return Ok(());
     };
     let change = client.forget_login(path, &host)?;
     if let Some(text) = &change.text {
         output::replace_private(path, login::text_of(text).as_bytes())?;
     }
-    progress.note(format!(
-        "the credentials for {host} are out of {}",
+    report::data(&format!(
+        "the credentials for {host} are out of {}\n",
         path.display()
-    ));
+    ))?;
     if let Some(other) = client.find_login(&host)? {
         progress.warn(format!("{} has others for {host}", other.display()));
     }

@@ -82,17 +82,31 @@ fn skopeo_reads_what_login_stored_and_the_other_way_round() {
     assert_ne!(skopeo(&project, &inspect).code, Some(0));
 
     let wrong = login(&project, &registry.host, "hunter3");
-    assert_snapshot!(wrong.error(), @"");
+    assert_snapshot!(wrong.error(), @r"
+    exit 4
+    error: 127.0.0.1:[PORT] does not accept this user name and password, the registry says UNAUTHORIZED: authentication required
+    hint: some registries want an access token in place of the password
+    ");
     assert!(!file(&project).exists(), "nothing is stored");
 
     let right = login(&project, &registry.host, PASSWORD);
-    assert_snapshot!(right.all(), @"");
+    assert_snapshot!(right.all(), @r"
+    exit 0
+    --- stdout
+    logged in to 127.0.0.1:[PORT]; the credentials are in [DIR]/home/.config/containers/auth.json
+    --- stderr
+    ");
     let mode = file(&project).metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     skopeo(&project, &inspect).assert_exit(0);
 
     skopeo(&project, &["logout", &registry.host]).assert_exit(0);
-    assert_snapshot!(project.run(&["logout", &registry.host]).all(), @"");
+    assert_snapshot!(project.run(&["logout", &registry.host]).all(), @r"
+    exit 0
+    --- stdout
+    there are no credentials for 127.0.0.1:[PORT]
+    --- stderr
+    ");
     let arguments = [
         "login",
         "--tls-verify=false",
@@ -106,7 +120,12 @@ fn skopeo_reads_what_login_stored_and_the_other_way_round() {
     let puller = super::Puller::with(|config| config.credential_files = vec![file(&project)]);
     puller.pull(&format!("{}/os:v1", registry.host)).unwrap();
 
-    assert_snapshot!(project.run(&["logout", &registry.host]).all(), @"");
+    assert_snapshot!(project.run(&["logout", &registry.host]).all(), @r"
+    exit 0
+    --- stdout
+    the credentials for 127.0.0.1:[PORT] are out of [DIR]/home/.config/containers/auth.json
+    --- stderr
+    ");
     assert_ne!(skopeo(&project, &inspect).code, Some(0));
     assert_eq!(json_of(&file(&project)), json!({ "auths": {} }));
 }
@@ -139,12 +158,22 @@ fn what_else_a_file_holds_stays_and_the_first_file_that_is_there_is_used() {
     assert_eq!(json_of(&named)["auths"].as_object().unwrap().len(), 1);
     let mut logout = project.command(&["logout", &fake.host()]);
     let outcome = Outcome::of(logout.env("REGISTRY_AUTH_FILE", &named).output().unwrap());
-    assert_snapshot!(outcome.all(), @"");
+    assert_snapshot!(outcome.all(), @r"
+    exit 0
+    --- stdout
+    the credentials for 127.0.0.1:[PORT] are out of [DIR]/project/named/auth.json
+    --- stderr
+    warning: [DIR]/home/.docker/config.json has others for 127.0.0.1:[PORT]
+    ");
     assert_eq!(json_of(&named), json!({ "auths": {} }));
 
     // A file that is none is not touched.
     std::fs::write(&docker, "hunter2").unwrap();
-    assert_snapshot!(login(&project, &fake.host(), PASSWORD).error(), @"");
+    assert_snapshot!(login(&project, &fake.host(), PASSWORD).error(), @r"
+    exit 4
+    error: the credentials for 127.0.0.1:[PORT] can't be had: [DIR]/home/.docker/config.json: not a docker configuration
+    hint: check that file, and by hand that its credential helper works
+    ");
     assert_eq!(std::fs::read(&docker).unwrap(), b"hunter2");
 }
 
@@ -157,7 +186,11 @@ fn a_token_service_decides_too() {
         login: Some(format!("{USER}:{PASSWORD}")),
         uses: 1,
     });
-    assert_snapshot!(login(&project, &fake.host(), "wrong").error(), @"");
+    assert_snapshot!(login(&project, &fake.host(), "wrong").error(), @r"
+    exit 4
+    error: 127.0.0.1:[PORT] does not accept this user name and password, the registry says UNAUTHORIZED: as told
+    hint: some registries want an access token in place of the password
+    ");
     assert!(!file(&project).exists());
     login(&project, &fake.host(), PASSWORD).assert_exit(0);
     let requests = fake.requests();
@@ -165,7 +198,13 @@ fn a_token_service_decides_too() {
     let token = "/token?account=reader&service=fake.example";
     assert_eq!(targets, ["/v2/", token, "/v2/", token, "/v2/"]);
     let open = FakeRegistry::start();
-    assert_snapshot!(login(&project, &open.host(), PASSWORD).all(), @"");
+    assert_snapshot!(login(&project, &open.host(), PASSWORD).all(), @r"
+    exit 0
+    --- stdout
+    logged in to 127.0.0.1:[PORT]; the credentials are in [DIR]/home/.config/containers/auth.json
+    --- stderr
+    warning: 127.0.0.1:[PORT] asks for no credentials, so nobody knows whether these are right
+    ");
 }
 
 #[test]
@@ -214,7 +253,7 @@ fn a_credential_helper_keeps_them_where_one_is_set() {
         assert!(!stored.contains("\"auth\""), "{stored}");
         logout().assert_exit(0);
         assert!(!bin.join(fake.host()).exists());
-        assert!(logout().stderr.contains("there are no credentials"));
+        assert!(logout().stdout.contains("there are no credentials"));
     }
 }
 
@@ -222,12 +261,39 @@ fn a_credential_helper_keeps_them_where_one_is_set() {
 fn a_password_is_never_on_the_command_line_and_needs_a_terminal_or_standard_input() {
     let project = Project::empty();
     let run = |arguments: &[&str]| project.run(arguments).error();
-    assert_snapshot!(run(&["login", "quay.io"]), @"");
-    assert_snapshot!(run(&["login", "quay.io", "-u", "me"]), @"");
-    assert_snapshot!(run(&["login", "quay.io", "--password-stdin"]), @"");
-    assert_snapshot!(run(&["login", "quay.io", "-u", "me", "--password-stdin"]), @"");
-    assert_snapshot!(run(&["login", "https://quay.io/org"]), @"");
-    assert_snapshot!(run(&["login", "quay.io", "-u", "me", "-p", "hunter2"]), @"");
+    assert_snapshot!(run(&["login", "quay.io"]), @r"
+    exit 2
+    error: there is no terminal to ask for the user name on
+    hint: pass the user with --username and the password on standard input with --password-stdin
+    ");
+    assert_snapshot!(run(&["login", "quay.io", "-u", "me"]), @r"
+    exit 2
+    error: there is no terminal to ask for the password on
+    hint: pass the user with --username and the password on standard input with --password-stdin
+    ");
+    assert_snapshot!(run(&["login", "quay.io", "--password-stdin"]), @r"
+    exit 2
+    error: --password-stdin needs the user name
+    hint: add --username USER
+    ");
+    assert_snapshot!(run(&["login", "quay.io", "-u", "me", "--password-stdin"]), @r"
+    exit 2
+    error: the password is empty
+    ");
+    assert_snapshot!(run(&["login", "https://quay.io/org"]), @r"
+    exit 2
+    error: 'https://quay.io/org' is not a registry: a host name with an optional port, such as quay.io or localhost:5000
+    ");
+    assert_snapshot!(run(&["login", "quay.io", "-u", "me", "-p", "hunter2"]), @r"
+    exit 2
+    error: unexpected argument '-p' found
+
+      tip: to pass '-p' as a value, use '-- -p'
+
+    Usage: isoforge login [OPTIONS] <REGISTRY>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn what_was_asked_where_is_said_at_the_end() {
         .first
         .fault("/manifests/", usize::MAX, Fault::Status(503, ""));
     let said = mirrors.puller().fails("quay.invalid/a:2", Class::Network);
-    insta::assert_snapshot!(mirrors.without_ports(&said), @"");
+    insta::assert_snapshot!(mirrors.without_ports(&said), @"quay.invalid/a:2 can't be pulled: http://SECOND/v2/a/manifests/2: not found, the registry says MANIFEST_UNKNOWN: as told; asked before: http://FIRST/v2/one/a/manifests/2: HTTP status 503, the registry says TOLD_TO: as told");
 }
 
 #[test]
@@ -148,7 +148,10 @@ fn wrong_bytes_are_an_error_at_once_that_names_the_mirror() {
     let said = messages.join("\n");
     let mut settings = insta::Settings::clone_current();
     settings.add_filter("[0-9a-f]{64}", "[HEX]");
-    settings.bind(|| insta::assert_snapshot!(said, @""));
+    settings.bind(|| insta::assert_snapshot!(said, @r"
+    quay.invalid/a:1 (from FIRST) can't be stored: digest mismatch: expected sha256:[HEX], got sha256:[HEX]
+    quay.invalid/a:1 can't be pulled: http://FIRST/v2/one/a/manifests/1: digest mismatch: expected sha256:[HEX], got sha256:[HEX]
+    "));
 }
 
 #[test]

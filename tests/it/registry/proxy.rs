@@ -177,10 +177,10 @@ fn a_proxy_out_of_reach_is_named() {
     let puller = puller(&[("all_proxy", format!("http://me:hunter2@{dead}"))]);
     let said = puller.fails(&format!("{HIDDEN}/a:1"), Class::Network);
     let said = said.replace(&dead, "127.0.0.1:PORT");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"registry.invalid:5000/a:1 can't be pulled: http://registry.invalid:5000/v2/a/manifests/1: io: Connection refused (os error 111) (through the proxy http://127.0.0.1:PORT)");
     let (proxy, ..) = hidden();
     let puller = self::puller(&[("all_proxy", format!("http://{}", proxy.host()))]);
     let said = puller.fails("127.0.0.2.invalid:1/a:1", Class::Network);
     let said = said.replace(&proxy.host(), "127.0.0.1:PORT");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"127.0.0.2.invalid:1/a:1 can't be pulled: https://127.0.0.2.invalid:1/v2/a/manifests/1: CONNECT proxy failed: proxy server responded 502/502 (through the proxy http://127.0.0.1:PORT)");
 }

@@ -115,7 +115,8 @@ fn a_registry_may_want_to_know_who_asks() {
     let said = peer
         .host_with(true, None, None)
         .fails(&peer.source(), Class::Network);
-    assert!(said.contains("certificate"), "{said}");
+    // Go's TLS says so by this alert.
+    assert!(said.contains("BadCertificate"), "{said}");
     let (cert, key) = (
         peer.certificates.path("client.cert"),
         peer.certificates.path("client.key"),
@@ -175,5 +176,14 @@ fn files_that_are_no_certificate_or_key_are_named() {
     let said = messages
         .join("\n")
         .replace(&folder.path().display().to_string(), "[DIR]");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    127.0.0.1:PORT/a:1 can't be pulled: [DIR]/missing.pem: No such file or directory (os error 2)
+    127.0.0.1:PORT/a:1 can't be pulled: [DIR]/empty.pem: there is no certificate in PEM form in it
+    127.0.0.1:PORT/a:1 can't be pulled: [DIR]/broken.pem: invalid peer certificate: BadEncoding
+    127.0.0.1:PORT/a:1 can't be pulled: [DIR]/empty.pem: there is no certificate in PEM form in it
+    127.0.0.1:PORT/a:1 can't be pulled: [DIR]/certificates/client.cert: there is no key in PEM form without a password in it
+    127.0.0.1:PORT/a:1 can't be pulled: [DIR]/certificates/server.key: keys may not be consistent: KeyMismatch
+    127.0.0.1:PORT/a:1 can't be pulled: [DIR]/certificates/server.key: invalid peer certificate: BadEncoding
+    127.0.0.1:PORT/a:1 can't be pulled: [DIR]/missing.pem: failed to read PEM from file: No such file or directory (os error 2) at '[DIR]/missing.pem'
+    ");
 }
