@@ -209,6 +209,12 @@ fn every_verbs_help() {
               
               [env: ISOFORGE_JOBS]
 
+          --mirror <HOST=MIRROR>
+              Pull what comes from HOST from MIRROR instead; may be repeated
+
+          --plain-http <HOST>
+              Talk to HOST without TLS; may be repeated
+
           --progress <PROGRESS>
               How progress is shown on standard error
 
@@ -221,26 +227,11 @@ fn every_verbs_help() {
               [env: ISOFORGE_PROGRESS]
               [default: auto]
 
-          --mirror <HOST=MIRROR>
-              Pull what comes from HOST from MIRROR instead; may be repeated
+          --force
+              Go on where an image can't boot or lacks what the profile asks
 
       -q, --quiet
               Only errors and warnings on standard error
-
-          --plain-http <HOST>
-              Talk to HOST without TLS; may be repeated
-
-      -v, --verbose
-              Also say each piece of work when it is done
-
-          --config <FILE>
-              Settings file [default: isoforge/isoforge.toml in the user's
-              configuration folder]
-              
-              [env: ISOFORGE_CONFIG]
-
-          --force
-              Go on where an image can't boot or lacks what the profile asks
 
           --format <FORMAT>
               How the result is written to standard output
@@ -250,6 +241,15 @@ fn every_verbs_help() {
               - json: For programs
               
               [default: text]
+
+      -v, --verbose
+              Also say each piece of work when it is done
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -345,7 +345,8 @@ fn the_help_of_login_and_logout() {
       $XDG_CONFIG_HOME/containers/auth.json
       $DOCKER_CONFIG/config.json
     else a new one: the last where DOCKER_CONFIG is set, else the first whose
-    variable is set. A credential helper that the file names takes them in its place.
+    variable is set. A credential helper that the file names takes them in its
+    place.
 
     Examples:
       isoforge login quay.io

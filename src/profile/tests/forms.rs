@@ -85,7 +85,7 @@ fn each_wrong_value_is_one_problem_at_its_place() {
         ),
         (
             "registries.\"quay.io\".max_connections=0",
-            "'max_connections' can't be 0",
+            "'registries.\"quay.io\".max_connections' can't be 0",
         ),
         (
             "registries.\"quay.io\".client_key=me.key",
@@ -163,5 +163,13 @@ fn hosts_have_mirrors_certificates_and_a_proxy() {
     let problems = load_files(&[("p/main.toml", &both)], &[])
         .unwrap_err()
         .to_string();
-    assert_snapshot!(problems, @"");
+    assert_snapshot!(problems, @r#"
+    error: only one of 'mirror' or 'mirrors' can be used in [registries."quay.io"]
+      --> p/main.toml:21:1
+       |
+    21 | mirrors = ["a.io", "b.io/q"]
+       | ^^^^^^^
+
+    1 problem in the profile
+    "#);
 }

@@ -244,7 +244,7 @@ fn a_credential_helper_keeps_them_where_one_is_set() {
         outcome.assert_exit(0);
         assert!(
             outcome
-                .stderr
+                .stdout
                 .contains("docker-credential-test has the credentials")
         );
         let kept = json_of(&bin.join(fake.host()));
