@@ -56,10 +56,9 @@ pub struct RegistrySettings {
 impl RegistrySettings {
     /// Has relative paths start from `folder`.
     fn start_from(&mut self, folder: &Path) {
-        for path in [&mut self.ca, &mut self.client_cert, &mut self.client_key] {
-            if let Some(path) = path {
-                *path = folder.join(&*path);
-            }
+        let paths = [&mut self.ca, &mut self.client_cert, &mut self.client_key];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(&*path);
         }
     }
 }

@@ -141,10 +141,24 @@ impl Places {
         progress: &Progress,
         mut attempt: impl FnMut(&dyn Registry) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.each(progress, |registry| {
+            retry::run(policy, progress, || attempt(registry))
+        })
+    }
+
+    /// The same with an `attempt` that tries again by itself.
+    ///
+    /// # Errors
+    /// What the last place gave, with the places asked before.
+    pub fn each<T, E: AtPlace>(
+        &self,
+        progress: &Progress,
+        mut attempt: impl FnMut(&dyn Registry) -> Result<T, E>,
+    ) -> Result<T, E> {
         let (mut order, mut before) = self.order();
         let last = order.pop().unwrap_or(&self.first);
         for place in order {
-            let error = match self.at(place, policy, progress, &mut attempt) {
+            let error = match self.at(place, &mut attempt) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -156,18 +170,16 @@ impl Places {
                 _ => return Err(with_place(error, place, before)),
             }
         }
-        self.at(last, policy, progress, &mut attempt)
+        self.at(last, &mut attempt)
             .map_err(|error| with_place(error, last, before))
     }
 
     fn at<T, E: AtPlace>(
         &self,
         place: &Place,
-        policy: &RetryPolicy,
-        progress: &Progress,
         attempt: &mut impl FnMut(&dyn Registry) -> Result<T, E>,
     ) -> Result<T, E> {
-        let result = retry::run(policy, progress, || attempt(&*place.registry));
+        let result = attempt(&*place.registry);
         match &result {
             Ok(_) => self.preferred.store(place.number, Ordering::Relaxed),
             Err(error) => {
