@@ -145,6 +145,10 @@ pub enum Command {
     Build(Build),
     /// Push a provider image, or any OCI layout, to a registry
     Push(Push),
+    /// Check credentials with a registry and store them
+    Login(Login),
+    /// Forget the credentials for a registry
+    Logout(Logout),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
     /// Say which settings hold, and where each comes from
@@ -307,6 +311,37 @@ impl Push {
             plain_http: self.plain_http.clone(),
         }
     }
+}
+
+/// Arguments of `login`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The credentials go where podman, skopeo and Docker find them too: into the \
+                  file\nREGISTRY_AUTH_FILE, else the first of these that exists:\n  \
+                  $XDG_RUNTIME_DIR/containers/auth.json\n  \
+                  $XDG_CONFIG_HOME/containers/auth.json\n  \
+                  $DOCKER_CONFIG/config.json\nelse a new one: the last where DOCKER_CONFIG is \
+                  set, else the first whose\nvariable is set. A credential helper that the file \
+                  names takes them in its place.\n\nExamples:\n  isoforge login quay.io\n  \
+                  isoforge login registry.example:5000 -u robot --password-stdin < token"
+)]
+pub struct Login {
+    /// The registry's host, with its port where it has one
+    pub registry: String,
+    /// User name; asked for where it is missing
+    #[arg(short, long = "username", value_name = "USER")]
+    pub user: Option<String>,
+    /// Read the password or access token from standard input
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// Arguments of `logout`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isoforge logout quay.io")]
+pub struct Logout {
+    /// The registry's host, with its port where it has one
+    pub registry: String,
 }
 
 /// Arguments of `inspect`.

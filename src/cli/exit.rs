@@ -31,6 +31,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::boot::menu::Error,
             crate::cli::cmd::init::Error,
             crate::cli::cmd::inspect::Unsound,
+            crate::cli::cmd::login::Error,
             crate::cli::settings::Error,
             crate::formats::squashfs::Error,
             crate::inspect::Error,

@@ -10,7 +10,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::reference::ImageSource;
 use crate::progress::{Counted, Progress};
-use crate::registry::{self, Client, Registry, RetryPolicy, retry};
+use crate::registry::{self, Client, Places, RetryPolicy};
 use crate::store::{self, Store};
 
 /// One image at its source.
@@ -19,7 +19,7 @@ pub(super) struct Source<'a> {
     pinned: Option<Digest>,
     /// What a blob counts as that the store lacks.
     counted: Counted,
-    registry: Box<dyn Registry>,
+    places: Places,
     policy: &'a RetryPolicy,
     pub(super) store: &'a Store,
     pub(super) limits: &'a Limits,
@@ -35,7 +35,7 @@ impl<'a> Source<'a> {
         progress: &'a Progress,
     ) -> Result<Self, Error> {
         let name = source.to_string();
-        let registry = client
+        let places = client
             .open(source, store.temp_dir())
             .map_err(|source| Error::Source {
                 image: name.clone(),
@@ -48,7 +48,7 @@ impl<'a> Source<'a> {
                 Some(_) => Counted::Downloaded,
                 None => Counted::Imported,
             },
-            registry,
+            places,
             policy: client.retry_policy(),
             store,
             limits,
@@ -103,9 +103,10 @@ impl<'a> Source<'a> {
         {
             return Manifest::parse(raw, None).map_err(|problem| self.unusable(problem));
         }
-        self.keep(retry::run(self.policy, self.progress, || {
-            self.registry.resolve()
-        }))
+        self.keep(
+            self.places
+                .run(self.policy, self.progress, |registry| registry.resolve()),
+        )
     }
 
     /// A manifest that an index names, put into the store.
@@ -116,8 +117,8 @@ impl<'a> Source<'a> {
             return Manifest::parse(raw, Some(&descriptor.media_type))
                 .map_err(|problem| self.unusable(problem));
         }
-        self.keep(retry::run(self.policy, self.progress, || {
-            self.registry.manifest(descriptor)
+        self.keep(self.places.run(self.policy, self.progress, |registry| {
+            registry.manifest(descriptor)
         }))
     }
 
@@ -127,16 +128,18 @@ impl<'a> Source<'a> {
         &self,
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, Error> {
-        retry::run(self.policy, self.progress, || {
-            self.registry.listed_referrers(subject)
-        })
-        .map_err(|error| self.manifest_error(error))
+        self.places
+            .run(self.policy, self.progress, |registry| {
+                registry.listed_referrers(subject)
+            })
+            .map_err(|error| self.manifest_error(error))
     }
 
     /// What another tag of the same repository names, put into the store; `None`
     /// where there is no such tag.
     pub(super) fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
-        retry::run(self.policy, self.progress, || self.registry.tagged(tag))
+        self.places
+            .run(self.policy, self.progress, |registry| registry.tagged(tag))
             .map_err(|error| self.manifest_error(error))?
             .map(|manifest| self.keep(Ok(manifest)))
             .transpose()
@@ -232,15 +235,17 @@ impl<'a> Source<'a> {
             size: Some(blob.size),
             limit: blob.size,
         };
-        let downloaded = download
-            .run_checked(&|offset| self.registry.blob(blob, offset), unpack)
-            .map_err(|failure| match failure {
-                Failure::Source(error) => self.source_error(error),
-                Failure::Store(error) => self.store_error(error),
-                Failure::Cancelled => Error::Cancelled {
-                    image: self.name.clone(),
-                },
-            })?;
+        let downloaded = self.places.each(self.progress, |registry| {
+            download
+                .run_checked(&|offset| registry.blob(blob, offset), unpack)
+                .map_err(|failure| match failure {
+                    Failure::Source(error) => self.source_error(error),
+                    Failure::Store(error) => self.store_error(error),
+                    Failure::Cancelled => Error::Cancelled {
+                        image: self.name.clone(),
+                    },
+                })
+        })?;
         self.progress.count(self.counted, blob.digest, blob.size);
         Ok(downloaded.unpacked)
     }

@@ -4,7 +4,9 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 6] = ["init", "validate", "build", "push", "inspect", "config"];
+const VERBS: [&str; 8] = [
+    "init", "validate", "build", "login", "logout", "push", "inspect", "config",
+];
 
 #[test]
 fn the_programs_help() {
@@ -248,6 +250,15 @@ fn every_verbs_help() {
               
               [default: text]
 
+      -v, --verbose
+              Also say each piece of work when it is done
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG]
+
       -h, --help
               Print help (see a summary with '-h')
 
@@ -388,6 +399,58 @@ fn every_verbs_help() {
 
     Example:
       isoforge inspect dist/demo-1.0.0/demo-1.0.0.iso --format json
+    ");
+}
+
+#[test]
+fn the_help_of_login_and_logout() {
+    let project = Project::empty();
+    let help = |verb: &str| {
+        let text = project.run(&[verb, "-h"]).stdout;
+        // What every command takes is in the other snapshots.
+        let (own, rest) = text.split_once("      --progress").unwrap();
+        format!("{own}…{}", &rest[rest.find("\n\n").unwrap()..])
+    };
+    assert_snapshot!(help("login"), @r"
+    Check credentials with a registry and store them
+
+    Usage: isoforge login [OPTIONS] <REGISTRY>
+
+    Arguments:
+      <REGISTRY>  The registry's host, with its port where it has one
+
+    Options:
+      -u, --username <USER>      User name; asked for where it is missing
+          --password-stdin       Read the password or access token from standard
+                                 input
+    …
+
+    The credentials go where podman, skopeo and Docker find them too: into the file
+    REGISTRY_AUTH_FILE, else the first of these that exists:
+      $XDG_RUNTIME_DIR/containers/auth.json
+      $XDG_CONFIG_HOME/containers/auth.json
+      $DOCKER_CONFIG/config.json
+    else a new one: the last where DOCKER_CONFIG is set, else the first whose
+    variable is set. A credential helper that the file names takes them in its
+    place.
+
+    Examples:
+      isoforge login quay.io
+      isoforge login registry.example:5000 -u robot --password-stdin < token
+    ");
+    assert_snapshot!(help("logout"), @r"
+    Forget the credentials for a registry
+
+    Usage: isoforge logout [OPTIONS] <REGISTRY>
+
+    Arguments:
+      <REGISTRY>  The registry's host, with its port where it has one
+
+    Options:
+    …
+
+    Example:
+      isoforge logout quay.io
     ");
 }
 

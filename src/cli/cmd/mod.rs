@@ -4,6 +4,8 @@ pub(super) mod build;
 pub(super) mod config;
 pub(super) mod init;
 pub(super) mod inspect;
+pub(super) mod login;
+pub(super) mod logout;
 pub(super) mod push;
 pub(super) mod validate;
 
