@@ -38,6 +38,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::oci::manifest::Error,
             crate::oci::reference::ParseReferenceError,
             crate::output::Error,
+            crate::pipeline::CoreImageError,
             crate::pipeline::Unbootable,
             crate::profile::PlanError,
             crate::profile::Problems,

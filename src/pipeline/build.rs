@@ -86,7 +86,9 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
     )?;
     let build = Build {
         request,
-        store: Store::open(&request.settings.cache_dir)?,
+        store: Store::open_noting(&request.settings.cache_dir, || {
+            progress.note("waiting: another isoforge removes from the store");
+        })?,
         client: Client::new(registries),
         renderer: Renderer::new(loaded, request.profile_path, request.env)?,
         squashfs: convert::squashfs(profile),
@@ -288,7 +290,7 @@ fn write_iso(
         &system.slabs,
         profile,
         arch,
-        &build.store,
+        (&build.store, &[]),
         &build.request.settings,
         build.progress,
     )?;
@@ -369,7 +371,7 @@ fn record_architecture(
     files: Vec<manifest::File>,
 ) {
     if let Some(record) = manifest.architectures.get_mut(arch.as_str()) {
-        record.grub_mkimage.clone_from(&boot.grub_mkimage);
+        record.grub_mkimage = boot.grub_mkimage();
         record.components.clone_from(&system.components);
         record.layers = gather::layer_records(system);
         record.files.extend(files);

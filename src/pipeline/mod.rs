@@ -5,6 +5,7 @@ mod boot_files;
 mod build;
 mod check;
 mod convert;
+mod core_image;
 mod gather;
 mod iso;
 mod provider;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(crate) use boot_files::Unbootable;
+pub(crate) use core_image::Error as CoreImageError;
 pub use build::build;
 pub use check::check;
 pub use summary::{OutputFile, Summary};

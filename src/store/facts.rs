@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Result, Store, make_folder};
+use super::{Result, Store, last_use, make_folder};
 use crate::oci::digest::Digest;
+
+/// How the name of a fact's file ends.
+pub(super) const FACT_SUFFIX: &str = ".json";
 
 /// Longest name taken as it is, in bytes; file systems take 255 with the suffix.
 pub(super) const MAX_NAME_BYTES: usize = 200;
@@ -19,8 +22,14 @@ impl Store {
     /// # Errors
     /// [`super::Error::Io`].
     pub fn fact<T: DeserializeOwned>(&self, kind: &str, key: &str) -> Result<Option<T>> {
-        match fs_err::read(self.fact_path(kind, key)) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        let path = self.fact_path(kind, key);
+        match fs_err::read(&path) {
+            Ok(text) => {
+                if let Ok(metadata) = fs_err::metadata(&path) {
+                    last_use::record(&path, &metadata);
+                }
+                Ok(serde_json::from_slice(&text).ok())
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -40,7 +49,7 @@ impl Store {
     }
 
     fn fact_path(&self, kind: &str, key: &str) -> PathBuf {
-        let name = format!("{}.json", file_name(key));
+        let name = format!("{}{FACT_SUFFIX}", file_name(key));
         self.base.join("facts").join(file_name(kind)).join(name)
     }
 }
