@@ -3,6 +3,7 @@
 
 mod boot_files;
 mod build;
+pub mod cache;
 mod check;
 mod convert;
 mod core_image;

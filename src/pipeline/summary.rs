@@ -41,7 +41,7 @@ pub struct OutputFile {
 }
 
 /// Bytes as a person reads them.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;
     if bytes < MIB {
         format!("{:.1} KiB", bytes as f64 / 1024.0)

@@ -166,6 +166,7 @@ fn fetch(
             });
         }
         blob.commit(Some((&found, size)))?;
+        store.add_origin(&found, &url.to_string())?;
         Ok(size)
     })
 }

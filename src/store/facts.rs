@@ -2,6 +2,7 @@
 //! blob. A fact can always be found out again, so one that can't be read counts
 //! as unknown.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -9,6 +10,11 @@ use serde::de::DeserializeOwned;
 
 use super::{Result, Store, last_use, make_folder};
 use crate::oci::digest::Digest;
+
+/// Kind of the facts that say what a blob was asked for as: its digest's hex
+/// digits give a list of references and URLs. People read them; nothing else
+/// depends on them.
+pub const ORIGIN_FACT: &str = "origin";
 
 /// How the name of a fact's file ends.
 pub(super) const FACT_SUFFIX: &str = ".json";
@@ -46,6 +52,19 @@ impl Store {
         }
         let bytes = serde_json::to_vec(value).map_err(std::io::Error::from)?;
         self.session.write_file(&path, &bytes)
+    }
+
+    /// Remembers what a blob was asked for as, beside what is known already.
+    ///
+    /// # Errors
+    /// [`super::Error::Io`].
+    pub fn add_origin(&self, digest: &Digest, name: &str) -> Result<()> {
+        let key = digest.hex();
+        let mut names: BTreeSet<String> = self.fact(ORIGIN_FACT, &key)?.unwrap_or_default();
+        if names.insert(name.to_owned()) {
+            self.put_fact(ORIGIN_FACT, &key, &names)?;
+        }
+        Ok(())
     }
 
     fn fact_path(&self, kind: &str, key: &str) -> PathBuf {

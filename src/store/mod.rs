@@ -55,6 +55,7 @@ pub use blob::BlobWriter;
 pub use collector::Collector;
 pub use contents::{Entry, EntryKind};
 pub use error::Error;
+pub use facts::ORIGIN_FACT;
 pub use slab::SlabWriter;
 
 use in_use::Access;

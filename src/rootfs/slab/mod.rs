@@ -16,6 +16,7 @@
 //! noticed when it is read. Either way the slab is simply made anew: it depends
 //! on nothing but the layer and the settings.
 
+mod check;
 mod container;
 mod set;
 
