@@ -35,6 +35,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::formats::squashfs::Error,
             crate::inspect::Error,
             crate::installer_iso::Error,
+            crate::lock::Error,
             crate::oci::manifest::Error,
             crate::oci::reference::ParseReferenceError,
             crate::output::Error,

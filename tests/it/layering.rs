@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rootfs", &["formats", "oci", "render"]),
     ("boot", &["oci"]),
     ("output", &["oci"]),
+    ("lock", &["oci", "output"]),
     ("provider", &["oci", "output", "store"]),
     (
         "sources",
@@ -58,6 +59,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "formats",
             "inspect",
             "installer_iso",
+            "lock",
             "oci",
             "output",
             "pipeline",
