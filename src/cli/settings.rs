@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::args::{Build, Global};
+use crate::cli::args::{Global, SettingArgs};
 use crate::cli::env;
 use crate::error::{Class, Diagnose};
 use crate::pipeline;
@@ -134,7 +134,7 @@ impl Settings {
     /// # Errors
     /// A settings file that can't be read or parsed, a malformed flag or
     /// variable, no folder for the store.
-    pub fn load(global: &Global, build: &Build) -> Result<Self, Error> {
+    pub fn load(global: &Global, build: &SettingArgs) -> Result<Self, Error> {
         let file = read_file(global.config.as_deref())?;
         let mut registries = file.registries;
         for argument in &build.mirror {

@@ -121,7 +121,11 @@ fn choose(
                 size(locked_bytes)
             ));
         }
-        shrink(&mut staying, &mut going, max_bytes.saturating_sub(locked_bytes));
+        shrink(
+            &mut staying,
+            &mut going,
+            max_bytes.saturating_sub(locked_bytes),
+        );
     }
     staying.extend(locked);
     for list in [&mut going, &mut staying] {
