@@ -18,6 +18,8 @@ mod cmd_build;
 mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;
+mod cmd_lock;
+mod cmd_plan;
 mod layering;
 mod registry;
 mod sources;
