@@ -59,7 +59,7 @@ pub(in crate::cli) fn pull(args: &Pull, global: &Global) -> Result<()> {
         &lock,
         &args.settings,
         global,
-        |request, progress| pipeline::pull(request, progress),
+        pipeline::pull,
     )?;
     print(&found, "is in the store", args.format)
 }

@@ -33,7 +33,7 @@ pub(super) struct Resolver<'a> {
 /// What an image turned out to be.
 pub(in crate::pipeline) enum Found {
     /// Its layers become part of a system.
-    System(pull::ResolvedImage),
+    System(Box<pull::ResolvedImage>),
     /// It is copied as it is.
     Content(pull::MirroredImage),
 }
@@ -227,7 +227,7 @@ pub(in crate::pipeline) fn look(
         &context.pull_limits,
         context.progress,
     )
-    .map(Found::System)
+    .map(|found| Found::System(Box::new(found)))
 }
 
 /// What the lock says of a bootstrap, in the words of who makes one.
