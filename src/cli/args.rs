@@ -1,8 +1,12 @@
 //! The command line as clap sees it: structures only, no reading of files.
 
+mod cache;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
 /// provider image, without root, containers or host tools.
@@ -88,6 +92,8 @@ pub enum Command {
     Validate(Validate),
     /// Build the installer ISO and the provider image
     Build(Build),
+    /// List, check, clear, export and import the store
+    Cache(Cache),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
 }

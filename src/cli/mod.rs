@@ -37,6 +37,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => cmd::init::run(args, &cli.global),
         Command::Validate(args) => cmd::validate::run(args, &cli.global),
         Command::Build(args) => cmd::build::run(args, &cli.global),
+        Command::Cache(args) => cmd::cache::run(args, &cli.global),
         Command::Inspect(args) => cmd::inspect::run(args, &cli.global),
     };
     match result {

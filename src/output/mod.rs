@@ -23,10 +23,12 @@ use crate::error::{Class, Diagnose};
 
 mod dir;
 pub mod manifest;
+mod single;
 pub mod space;
 
 pub(crate) use dir::{CHECKSUM_SUFFIX, check_name};
 pub use dir::{Finished, OutputDir, Pending};
+pub use single::{new_folder, replace_file};
 
 /// What can go wrong with the output.
 #[derive(Debug, thiserror::Error)]

@@ -4,12 +4,12 @@ use std::io::Read as _;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::core_image::{self, KeptCoreImage};
 use super::Settings;
+use super::core_image::{self, KeptCoreImage};
+use crate::boot::core_image::Recipe;
 use crate::boot::files::BootFile;
 use crate::boot::kernel::Kernel;
 use crate::boot::loader::{self, Core};
-use crate::boot::core_image::Recipe;
 use crate::boot::{self, Finding, Severity, initrd, kernel};
 use crate::error::{Class, Diagnose};
 use crate::installer_iso::{Bios, EfiProgram, Payload};

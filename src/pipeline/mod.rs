@@ -18,9 +18,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(crate) use boot_files::Unbootable;
-pub(crate) use core_image::Error as CoreImageError;
 pub use build::build;
 pub use check::check;
+pub(crate) use core_image::Error as CoreImageError;
 pub use summary::{OutputFile, Summary};
 
 use crate::profile::Loaded;

@@ -128,7 +128,9 @@ fn seconds(metadata: &Metadata) -> u64 {
 
 /// The parts of a relative path, where all of them are text.
 fn parts(path: &Path) -> Vec<&str> {
-    path.iter().map(|part| part.to_str().unwrap_or("")).collect()
+    path.iter()
+        .map(|part| part.to_str().unwrap_or(""))
+        .collect()
 }
 
 fn digest(hex: &str) -> Option<Digest> {

@@ -26,7 +26,10 @@ pub(super) fn unused_for(metadata: &Metadata) -> Duration {
 
 /// Records that the file is used now.
 pub(super) fn record(path: &Path, metadata: &Metadata) {
-    let known = metadata.modified().ok().and_then(|time| time.elapsed().ok());
+    let known = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.elapsed().ok());
     if known.is_some_and(|age| age < EXACT_TO) {
         return;
     }

@@ -88,12 +88,26 @@ impl Knowledge {
         found
     }
 
+    /// `roots` and the indexes that they lead to, without the images in them.
+    pub(super) fn indexes(&self, roots: impl IntoIterator<Item = Digest>) -> BTreeSet<Digest> {
+        let mut found = BTreeSet::new();
+        let mut pending: Vec<Digest> = roots.into_iter().collect();
+        while let Some(digest) = pending.pop() {
+            if found.insert(digest)
+                && let Some(manifest) = self.manifests.get(&digest)
+                && let Document::Index(entries) = &manifest.document
+            {
+                let nested = entries
+                    .iter()
+                    .filter(|entry| matches!(entry.media_type, MediaType::Index(_)));
+                pending.extend(nested.map(|entry| entry.digest));
+            }
+        }
+        found
+    }
+
     /// The diffIDs in the configurations among `digests`.
-    pub(super) fn diff_ids(
-        &self,
-        store: &Store,
-        digests: &BTreeSet<Digest>,
-    ) -> BTreeSet<Digest> {
+    pub(super) fn diff_ids(&self, store: &Store, digests: &BTreeSet<Digest>) -> BTreeSet<Digest> {
         let configurations = digests
             .iter()
             .filter_map(|digest| self.manifests.get(digest))
@@ -208,7 +222,9 @@ fn role(media_type: &MediaType) -> &'static str {
 fn children(manifest: &Manifest) -> Vec<&Descriptor> {
     match &manifest.document {
         Document::Index(entries) => entries.iter().collect(),
-        Document::Image(image) => std::iter::once(&image.config).chain(&image.layers).collect(),
+        Document::Image(image) => std::iter::once(&image.config)
+            .chain(&image.layers)
+            .collect(),
     }
 }
 
@@ -227,7 +243,9 @@ fn digest_of_hex(hex: &str) -> Option<Digest> {
 fn collect_digests(value: &Value, found: &mut BTreeSet<Digest>) {
     match value {
         Value::String(text) => found.extend(text.parse::<Digest>()),
-        Value::Array(values) => values.iter().for_each(|value| collect_digests(value, found)),
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect_digests(value, found)),
         Value::Object(fields) => fields
             .values()
             .for_each(|value| collect_digests(value, found)),

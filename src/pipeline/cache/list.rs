@@ -75,7 +75,10 @@ pub fn list(folder: &Path, all: bool) -> Result<Listing> {
     let store = Store::open(folder)?;
     let entries = store.contents()?;
     let knowledge = Knowledge::of(&store, &entries);
-    let entries: Vec<Listed> = entries.iter().map(|entry| listed(entry, &knowledge)).collect();
+    let entries: Vec<Listed> = entries
+        .iter()
+        .map(|entry| listed(entry, &knowledge))
+        .collect();
     Ok(Listing {
         schema: SCHEMA,
         folder: folder.to_owned(),

@@ -3,16 +3,24 @@
 //!
 //! `docs/cache.md` tells how it looks from outside.
 
+mod artifact;
+mod error;
+mod export;
+mod import;
+mod inputs;
 mod known;
 mod list;
 mod parallel;
 mod remove;
 mod verify;
 
+pub use export::{Export, Exported, export};
+pub use import::{Import, Imported, import};
 pub use list::{Group, Listed, Listing, list};
 pub use remove::{Removal, RemovalRules, Removed, remove};
 pub use verify::{Damage, Verification, verify};
 
+pub(crate) use error::Error;
 pub(crate) use verify::Damaged;
 
 use crate::store::EntryKind;

@@ -14,6 +14,7 @@ use super::{SCHEMA, entry_name, kind_name, parallel};
 use crate::error::{Class, Diagnose};
 use crate::pipeline::summary::size;
 use crate::progress::{Progress, Task};
+use crate::pull;
 use crate::rootfs::slab::Slab;
 use crate::store::{Collector, Entry, EntryKind, Store};
 
@@ -188,10 +189,8 @@ fn problem(store: &Store, entry: &Entry, task: &Task) -> Option<String> {
         }
         EntryKind::Slab(_) => slab_problem(&entry.path, task),
         EntryKind::Fact { .. } => fact_problem(&entry.path),
-        EntryKind::Partial(digest) => store
-            .blob_path(digest)
-            .is_file()
-            .then(|| "the whole blob is there too".to_owned()),
+        EntryKind::Partial(_) => (entry.size > pull::Limits::DEFAULT.blob_bytes)
+            .then(|| "it is longer than any blob may be".to_owned()),
         EntryKind::Stranger => None,
     }
 }
