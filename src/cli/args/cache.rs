@@ -12,6 +12,10 @@ const DEFAULT_AGE: &str = "30d";
 
 /// Arguments of `cache`.
 #[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  isoforge cache ls\n  isoforge cache gc --older-than 14d"
+)]
 pub struct Cache {
     /// What to do.
     #[command(subcommand)]
@@ -54,6 +58,7 @@ pub struct StoreArgs {
 
 /// Arguments of `cache ls`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isoforge cache ls --all")]
 pub struct List {
     /// Name each file; JSON always does
     #[arg(short, long)]
@@ -65,6 +70,7 @@ pub struct List {
 
 /// Arguments of `cache verify`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isoforge cache verify --repair")]
 pub struct Verify {
     /// Remove what is damaged, once nobody else works with the store
     #[arg(long)]
