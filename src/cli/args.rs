@@ -1,12 +1,14 @@
 //! The command line as clap sees it: structures only, no reading of files.
 
 mod cache;
+mod lock;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
+pub use lock::{Lock, LockArgs, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
 /// provider image, without root, containers or host tools.
@@ -90,6 +92,10 @@ pub enum Command {
     Init(Init),
     /// Check a profile, its templates and overlays, without any network
     Validate(Validate),
+    /// Write the lock: every input of a profile by digest
+    Lock(Lock),
+    /// Bring every input of a profile into the store
+    Pull(Pull),
     /// Build the installer ISO and the provider image
     Build(Build),
     /// List, check, clear, export and import the store
@@ -143,21 +149,9 @@ pub enum Only {
     Provider,
 }
 
-/// Arguments of `build`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  isoforge build profiles/demo.toml\n  \
-                  isoforge build profiles/byo-os.toml --only provider --output out\n  \
-                  isoforge build profiles/minimal.toml --mirror quay.io=127.0.0.1:5000")]
-pub struct Build {
-    /// Profile and overrides.
-    #[command(flatten)]
-    pub profile: ProfileArgs,
-    /// Build one of the two artifacts
-    #[arg(long, value_enum)]
-    pub only: Option<Only>,
-    /// Folder for the outputs, in which each build gets NAME-VERSION
-    #[arg(short, long, value_name = "DIR", default_value = "dist")]
-    pub output: PathBuf,
+/// Settings that have a flag: of every command that works with the store.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingArgs {
     /// Store of blobs and slabs [default: isoforge in the user's cache folder]
     #[arg(
         long,
@@ -175,6 +169,29 @@ pub struct Build {
     /// Talk to HOST without TLS; may be repeated
     #[arg(long, value_name = "HOST")]
     pub plain_http: Vec<String>,
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  isoforge build profiles/demo.toml\n  \
+                  isoforge build profiles/byo-os.toml --only provider --output out\n  \
+                  isoforge build profiles/minimal.toml --mirror quay.io=127.0.0.1:5000")]
+pub struct Build {
+    /// Profile and overrides.
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    /// Build one of the two artifacts
+    #[arg(long, value_enum)]
+    pub only: Option<Only>,
+    /// Folder for the outputs, in which each build gets NAME-VERSION
+    #[arg(short, long, value_name = "DIR", default_value = "dist")]
+    pub output: PathBuf,
+    /// Store, threads, registries.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+    /// How the lock is used.
+    #[command(flatten)]
+    pub lock: LockArgs,
     /// Go on where an image can't boot or lacks what the profile asks
     #[arg(long)]
     pub force: bool,

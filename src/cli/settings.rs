@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::args::{Build, Global};
+use crate::cli::args::{Global, SettingArgs};
 use crate::cli::env;
 use crate::error::{Class, Diagnose};
 use crate::pipeline;
@@ -134,7 +134,7 @@ impl Settings {
     /// # Errors
     /// A settings file that can't be read or parsed, a malformed flag or
     /// variable, no folder for the store.
-    pub fn load(global: &Global, build: &Build) -> Result<Self, Error> {
+    pub fn load(global: &Global, build: &SettingArgs) -> Result<Self, Error> {
         let file = read_file(global.config.as_deref())?;
         let mut registries = file.registries;
         for argument in &build.mirror {
@@ -150,54 +150,22 @@ impl Settings {
             registries.entry(host.clone()).or_default().plain_http = Some(true);
         }
         Ok(Self {
-            cache_dir: cache_dir(build.cache_dir.as_deref(), file.cache_dir)?,
-            jobs: jobs(build.jobs, file.jobs),
+            cache_dir: build
+                .cache_dir
+                .clone()
+                .or(file.cache_dir)
+                .or_else(|| env::cache_home().map(|dir| dir.join("isoforge")))
+                .ok_or(Error::NoCacheFolder)?,
+            jobs: build.jobs.or(file.jobs).map_or_else(
+                || std::thread::available_parallelism().map_or(1, NonZero::get),
+                |jobs| usize::from(jobs.max(1)),
+            ),
             registries,
             credential_files: env::credential_files(),
             proxies: env::proxies(),
             epoch: epoch(env::get("SOURCE_DATE_EPOCH"))?,
         })
     }
-}
-
-/// What the commands on the store need to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreSettings {
-    /// The store's folder.
-    pub cache_dir: PathBuf,
-    /// Threads that read and hash.
-    pub jobs: usize,
-}
-
-/// Brings together what says where the store is.
-///
-/// # Errors
-/// As [`Settings::load`].
-pub fn store(
-    global: &Global,
-    named: Option<&Path>,
-    threads: Option<u16>,
-) -> Result<StoreSettings, Error> {
-    let file = read_file(global.config.as_deref())?;
-    Ok(StoreSettings {
-        cache_dir: cache_dir(named, file.cache_dir)?,
-        jobs: jobs(threads, file.jobs),
-    })
-}
-
-fn cache_dir(named: Option<&Path>, in_file: Option<PathBuf>) -> Result<PathBuf, Error> {
-    named
-        .map(Path::to_owned)
-        .or(in_file)
-        .or_else(|| env::cache_home().map(|dir| dir.join("isoforge")))
-        .ok_or(Error::NoCacheFolder)
-}
-
-fn jobs(named: Option<u16>, in_file: Option<u16>) -> usize {
-    named.or(in_file).map_or_else(
-        || std::thread::available_parallelism().map_or(1, NonZero::get),
-        |jobs| usize::from(jobs.max(1)),
-    )
 }
 
 /// Parses `SOURCE_DATE_EPOCH`

@@ -167,11 +167,10 @@ pub struct Image {
 }
 
 impl Image {
-    /// The digest by which the image is asked for instead of its tag.
+    /// The digest by which the image for `arch` is asked for instead of its tag.
     #[must_use]
     pub fn pin(&self, arch: &str) -> Option<Digest> {
-        let manifest = self.manifests.get(arch).copied();
-        manifest.and_then(|manifest| Some(self.index.unwrap_or(manifest)))
+        self.index.or_else(|| self.manifests.get(arch).copied())
     }
 }
 
@@ -348,7 +347,19 @@ impl Lock {
         self.core_images.dedup();
     }
 
-    /// The image of this reference, for this architecture.
+    /// The archive of this path.
+    #[must_use]
+    pub fn archive(&self, path: &str) -> Option<&Archive> {
+        self.archives.iter().find(|archive| archive.path == path)
+    }
+
+    /// The bootstrapped root file system for this architecture.
+    #[must_use]
+    pub fn bootstrap(&self, arch: &str) -> Option<&Bootstrap> {
+        self.bootstraps.iter().find(|made| made.arch == arch)
+    }
+
+    /// The image of this reference.
     #[must_use]
     pub fn image(&self, reference: &str) -> Option<&Image> {
         self.images

@@ -34,7 +34,10 @@ fn a_lock_of_version_1_is_read_with_all_that_it_says() {
     assert_eq!(lock.inputs, Lock::inputs_digest(&lock.project, &lock.flags));
     let image = lock.image("docker.io/calico/cni:v3.29.2").unwrap();
     assert_eq!(image.pin("amd64"), image.index);
-    assert_eq!(image.pin("arm64"), None);
+    let mut single = image.clone();
+    single.index = None;
+    assert_eq!(single.pin("amd64"), Some(image.manifests["amd64"]));
+    assert_eq!(single.pin("arm64"), None);
     assert_eq!(lock.archives[0].newest_seconds, Some(1_699_999_999));
     let made = &lock.bootstraps[0];
     assert_eq!(made.layer().diff_id, made.layer);

@@ -12,7 +12,7 @@ use crate::util::interrupt;
 ///
 /// # Errors
 /// What `write` gives, and what the system says; then everything is as before.
-pub fn replace_file<E: From<Error>>(
+pub fn replace_with<E: From<Error>>(
     path: &Path,
     write: impl FnOnce(&mut std::fs::File) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -44,6 +44,7 @@ pub fn new_folder<E: From<Error>>(
 ) -> Result<(), E> {
     use std::os::unix::fs::PermissionsExt as _;
     let above = folder_of(path);
+    check_free(path)?;
     let whole = interrupt::hold();
     let partial = tempfile::Builder::new()
         .prefix(PARTIAL_PREFIX)
@@ -60,11 +61,24 @@ pub fn new_folder<E: From<Error>>(
     {
         let _whole = interrupt::hold();
         // rename(2) replaces an empty folder, and nothing else.
-        fs_err::rename(partial.path(), path).map_err(|source| not_writable(path, source))?;
+        rustix::fs::rename(partial.path(), path)
+            .map_err(|error| not_writable(path, error.into()))?;
         let _ = partial.keep();
     }
     sync(above)?;
     Ok(())
+}
+
+/// Found before the work starts; the renaming finds it at its end.
+fn check_free(path: &Path) -> Result<(), Error> {
+    match fs_err::read_dir(path) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(not_writable(path, io::ErrorKind::DirectoryNotEmpty.into())),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(not_writable(path, error)),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -110,7 +124,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("out.tar");
         let write = |text: &'static str, fails: bool| {
-            replace_file(&path, |file| -> Result<(), Error> {
+            replace_with(&path, |file| -> Result<(), Error> {
                 file.write_all(text.as_bytes())?;
                 if fails { Err(failing()) } else { Ok(()) }
             })

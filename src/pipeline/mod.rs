@@ -9,6 +9,7 @@ mod convert;
 mod core_image;
 mod gather;
 mod iso;
+mod lock;
 mod provider;
 mod slabs;
 mod summary;
@@ -21,6 +22,8 @@ pub(crate) use boot_files::Unbootable;
 pub use build::build;
 pub use check::check;
 pub(crate) use core_image::Error as CoreImageError;
+pub(crate) use lock::{Lacking, NotWritten, UnknownInput};
+pub use lock::{LockUse, Report, Upgrade, lock, pull};
 pub use summary::{OutputFile, Summary};
 
 use crate::profile::Loaded;
@@ -88,6 +91,8 @@ pub struct Request<'a> {
     pub artifacts: Artifacts,
     /// Folder in which the build gets its own.
     pub output: &'a Path,
+    /// How the lock is used.
+    pub lock: LockUse,
     /// Beside the profile.
     pub settings: Settings,
     /// For secrets.

@@ -13,6 +13,12 @@ use crate::oci::manifest;
 /// An error of a registry or of another source of images.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No server may be asked.
+    #[error("{what} is not in the store, and no connection may be opened")]
+    Offline {
+        /// What a server would be asked for.
+        what: String,
+    },
     /// The connection failed or broke.
     #[error("{url}: {problem}")]
     Transport {
@@ -232,7 +238,8 @@ impl Diagnose for Error {
             | Self::Challenge { .. }
             | Self::Credentials { .. }
             | Self::Redirect { .. }
-            | Self::Truncated { .. } => Class::Network,
+            | Self::Truncated { .. }
+            | Self::Offline { .. } => Class::Network,
             Self::Length { .. } | Self::TooLarge { .. } | Self::Digest { .. } => {
                 Class::Verification
             }
@@ -247,6 +254,7 @@ impl Diagnose for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Offline { .. } => Some("run once without --offline".into()),
             Self::Transport { .. } | Self::Timeout { .. } => Some(
                 "check the network and the host's name; a mirror for the host can be set".into(),
             ),

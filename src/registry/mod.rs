@@ -20,6 +20,7 @@ pub mod error;
 mod files;
 mod http;
 mod layout;
+mod offline;
 pub mod retry;
 mod secret;
 mod tar_index;
@@ -46,6 +47,7 @@ use docker_archive::DockerArchive;
 use files::Files;
 use http::HttpRegistry;
 use layout::LayoutRegistry;
+use offline::Offline;
 use transport::Transport;
 
 /// One image at its source, and all that its manifests lead to.
@@ -75,6 +77,7 @@ pub trait Registry: Send + Sync + fmt::Debug {
 pub struct Client {
     config: RegistryConfig,
     transport: Transport,
+    offline: bool,
 }
 
 impl Client {
@@ -84,6 +87,17 @@ impl Client {
         Self {
             transport: Transport::new(&config),
             config,
+            offline: false,
+        }
+    }
+
+    /// The same client, which never opens a connection: what it would ask a
+    /// server for is [`Error::Offline`].
+    #[must_use]
+    pub fn offline(self) -> Self {
+        Self {
+            offline: true,
+            ..self
         }
     }
 
@@ -101,6 +115,9 @@ impl Client {
     /// mirror settings.
     pub fn open(&self, source: &ImageSource, scratch: &Path) -> Result<Box<dyn Registry>, Error> {
         Ok(match source {
+            ImageSource::Registry(reference) if self.offline => Box::new(Offline {
+                reference: reference.clone(),
+            }),
             ImageSource::Registry(reference) => Box::new(HttpRegistry::new(
                 reference,
                 &self.config,

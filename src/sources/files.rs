@@ -138,7 +138,10 @@ pub fn lay(
 }
 
 /// Brings a file into the store and gives its size in bytes.
-fn fetch(
+///
+/// # Errors
+/// [`Error`].
+pub fn fetch(
     store: &Store,
     client: &Client,
     file: &FileSpec,

@@ -178,7 +178,11 @@ fn layer_id(at: usize) -> LayerId {
     LayerId(u32::try_from(at).unwrap_or(u32::MAX))
 }
 
-fn merge(
+/// The layers' merged tree; their data is read past.
+///
+/// # Errors
+/// [`Error::Layer`], [`Error::Store`].
+pub fn merge(
     store: &Store,
     layers: &[Layer],
     limits: &Limits,

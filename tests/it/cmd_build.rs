@@ -22,6 +22,7 @@ fn the_summary_names_folder_files_and_components() {
     time stamp 1714557600 (newest image configuration)
     --- stderr
     Gathering inputs
+      wrote the lock isoforge.lock
     Building the ISO for amd64
     Building the system with Kubernetes 1.32.3 for amd64
     Building the provider image
@@ -154,6 +155,7 @@ fn progress_plain_says_stages() {
     let outcome = project.run(&["build", "profile.toml", "--progress", "plain"]);
     assert_snapshot!(outcome.stderr, @r"
     Gathering inputs
+      wrote the lock isoforge.lock
     Building the ISO for amd64
     Building the system with Kubernetes 1.32.3 for amd64
     Building the provider image
@@ -190,6 +192,7 @@ fn progress_json_is_one_object_a_line_and_every_task_ends() {
             "finish" => assert!(running.remove(&event["task"].as_u64().unwrap()), "{line}"),
             "advance" => assert!(running.contains(&event["task"].as_u64().unwrap()), "{line}"),
             "stage" => stages.push(event["name"].as_str().unwrap().to_owned()),
+            "note" => assert_eq!(event["message"], "wrote the lock isoforge.lock"),
             other => panic!("unexpected event {other}: {line}"),
         }
     }

@@ -1,5 +1,6 @@
 //! `isoforge cache`: what it says, and what it does to a store.
 
+mod air_gap;
 mod export;
 
 use std::io::{BufRead as _, BufReader};
@@ -8,10 +9,10 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
+use isoforge::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::bootable;
-use crate::support::locked::{open_store, write_lock};
 use crate::support::program::{Outcome, Project, files_below};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -23,14 +24,27 @@ fn built() -> Project {
     project
 }
 
-/// Hides the days, which are the tests' own.
+/// All that was said, without days and versions of slabs.
 fn text(outcome: &Outcome) -> String {
-    let mut settings = insta::Settings::clone_current();
-    settings.add_filter(r"\b20\d\d-\d\d-\d\d\b", "[DAY]");
-    let _scope = settings.bind_to_scope();
-    let mut shown = String::new();
-    insta::with_settings!({}, { shown.push_str(&outcome.all()) });
-    shown
+    let hidden = |word: &str| {
+        let parts: Vec<&str> = word.split('-').collect();
+        match parts[..] {
+            [year, _, _] if year.len() == 4 && year.starts_with("20") => "[DAY]".to_owned(),
+            [hex, "zstd", ..] if hex.len() == 64 => format!("{hex}-[SETTINGS]"),
+            _ => word.to_owned(),
+        }
+    };
+    let lines = outcome.all();
+    let lines: Vec<String> = lines
+        .lines()
+        .map(|line| line.split(' ').map(hidden).collect::<Vec<_>>().join(" "))
+        .collect();
+    lines.join("\n")
+}
+
+/// The store of a project, open: nobody may remove from it meanwhile.
+fn open_store(project: &Project) -> Store {
+    Store::open(&project.cache()).unwrap()
 }
 
 fn files(project: &Project, folder: &str) -> Vec<PathBuf> {
@@ -74,23 +88,7 @@ fn layer_of(project: &Project, name: &str) -> PathBuf {
 #[test]
 fn ls_says_what_there_is_of_each_kind() {
     let project = built();
-    assert_snapshot!(text(&project.run(&["cache", "ls"])), @r"
-    exit 0
-    --- stdout
-    [DIR]/cache/isoforge [SIZE]
-      blobs                      15 [SIZE]  last used 2026-11-21
-        compressed layer          4 [SIZE]  last used 2026-11-21
-        configuration             3 [SIZE]  last used 2026-11-21
-        index                     3 [SIZE]  last used 2026-11-21
-        layer                     2 [SIZE]  last used 2026-11-21
-        manifest                  3 [SIZE]  last used 2026-11-21
-      facts                       6 [SIZE]  last used 2026-11-21
-        diff-id                   2 [SIZE]  last used 2026-11-21
-        origin                    2 [SIZE]  last used 2026-11-21
-        provider-layer            2 [SIZE]  last used 2026-11-21
-      slabs                       4 [SIZE]  last used 2026-11-21
-    --- stderr
-    ");
+    assert_snapshot!(text(&project.run(&["cache", "ls"])), @"");
 }
 
 #[test]
@@ -125,37 +123,15 @@ fn ls_names_every_file_and_what_it_belongs_to() {
 #[test]
 fn an_empty_store_is_listed_checked_and_cleared() {
     let project = Project::empty();
-    assert_snapshot!(text(&project.run(&["cache", "ls"])), @r"
-    exit 0
-    --- stdout
-    [DIR]/cache/isoforge [SIZE]
-    --- stderr
-    ");
-    assert_snapshot!(text(&project.run(&["cache", "verify"])), @r"
-    exit 0
-    --- stdout
-    [DIR]/cache/isoforge  0 files, [SIZE]
-    everything is as it was written
-    --- stderr
-    ");
-    assert_snapshot!(text(&project.run(&["cache", "gc"])), @r"
-    exit 0
-    --- stdout
-    removed 0 files, [SIZE]; 0 files, [SIZE] stay
-    --- stderr
-    ");
+    assert_snapshot!(text(&project.run(&["cache", "ls"])), @"");
+    assert_snapshot!(text(&project.run(&["cache", "verify"])), @"");
+    assert_snapshot!(text(&project.run(&["cache", "gc"])), @"");
 }
 
 #[test]
 fn verify_finds_damage_says_what_it_is_and_repairs() {
     let project = built();
-    assert_snapshot!(text(&project.run(&["cache", "verify"])), @r"
-    exit 0
-    --- stdout
-    [DIR]/cache/isoforge  25 files, [SIZE]
-    everything is as it was written
-    --- stderr
-    ");
+    assert_snapshot!(text(&project.run(&["cache", "verify"])), @"");
 
     flip_a_byte(&layer_of(&project, "os"), 100);
     let slab = &files(&project, "slabs")[0];
@@ -168,22 +144,15 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     let outcome = project.run(&["cache", "verify"]);
     for part in [
         slab.file_name().unwrap().to_str().unwrap(),
-        layer_of(&project, "os").file_name().unwrap().to_str().unwrap(),
+        layer_of(&project, "os")
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap(),
     ] {
         assert!(outcome.stdout.contains(part), "{}", outcome.stdout);
     }
-    assert_snapshot!(text(&outcome), @r"
-    exit 5
-    --- stdout
-    [DIR]/cache/isoforge  26 files, [SIZE]
-      DAMAGED blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
-      DAMAGED slab [HEX]-zstd-9-262144-1-0.1.0-10507: the block at offset 0 of its data does not have its hash
-      DAMAGED fact diff-id/broken: EOF while parsing an object at line 1 column 1
-      not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
-    --- stderr
-    error: 3 of 26 files of the store are damaged
-    hint: remove them with `isoforge cache verify --repair`; they are fetched or made anew
-    ");
+    assert_snapshot!(text(&outcome), @"");
 
     let json = project.run(&["cache", "verify", "--format", "json"]);
     json.assert_exit(5);
@@ -191,18 +160,7 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     assert!(slab.exists() && fact.exists(), "nothing is removed unasked");
 
     let outcome = project.run(&["cache", "verify", "--repair"]);
-    assert_snapshot!(text(&outcome), @r"
-    exit 5
-    --- stdout
-    [DIR]/cache/isoforge  26 files, [SIZE]
-      removed blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
-      removed slab [HEX]-zstd-9-262144-1-0.1.0-10507: the block at offset 0 of its data does not have its hash
-      removed fact diff-id/broken: EOF while parsing an object at line 1 column 1
-      not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
-    --- stderr
-    error: 3 of 26 files of the store are damaged and were removed
-    hint: what is needed of them is fetched or made anew by the next build
-    ");
+    assert_snapshot!(text(&outcome), @"");
     assert!(!slab.exists() && !fact.exists());
     assert!(!layer_of(&project, "os").exists());
     assert!(stranger.exists());
@@ -216,35 +174,18 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
 fn gc_removes_what_was_unused_for_long_and_keeps_what_is_young() {
     let project = built();
     let before = everything(&project);
-    assert_snapshot!(text(&project.run(&["cache", "gc"])), @r"
-    exit 0
-    --- stdout
-    removed 0 files, [SIZE]; 25 files, [SIZE] stay
-    --- stderr
-    ");
+    assert_snapshot!(text(&project.run(&["cache", "gc"])), @"");
     assert_eq!(everything(&project), before);
 
     let old = layer_of(&project, "os");
     make_older(&old, 40);
     let dry = project.run(&["cache", "gc", "--dry-run"]);
-    assert_snapshot!(text(&dry), @r"
-    exit 0
-    --- stdout
-     [SIZE]  2026-10-12  blob sha256:[DIGEST]  layer of oci:os
-    would remove 1 files, [SIZE]; 24 files, [SIZE] stay
-    --- stderr
-    ");
+    assert_snapshot!(text(&dry), @"");
     assert!(old.exists());
     let kept = project.run(&["cache", "gc", "--older-than", "41d"]);
     kept.assert_exit(0);
     assert!(old.exists());
-    assert_snapshot!(text(&project.run(&["cache", "gc"])), @r"
-    exit 0
-    --- stdout
-     [SIZE]  2026-10-12  blob sha256:[DIGEST]  layer of oci:os
-    removed 1 files, [SIZE]; 24 files, [SIZE] stay
-    --- stderr
-    ");
+    assert_snapshot!(text(&project.run(&["cache", "gc"])), @"");
     let mut wanted = before;
     wanted.retain(|path| *path != old);
     assert_eq!(everything(&project), wanted);
@@ -265,7 +206,10 @@ fn what_a_build_uses_is_young_again() {
     for removed in outcome.json()["removed"].as_array().unwrap() {
         let used = ["layer", "manifest", "index", "configuration"];
         let known = removed["known"].as_str().unwrap();
-        assert!(!used.iter().any(|used| known.starts_with(used)), "{removed}");
+        assert!(
+            !used.iter().any(|used| known.starts_with(used)),
+            "{removed}"
+        );
         assert_ne!(removed["kind"], "slab", "{removed}");
     }
 }
@@ -273,7 +217,7 @@ fn what_a_build_uses_is_young_again() {
 #[test]
 fn gc_keeps_what_locks_name() {
     let project = built();
-    write_lock(&project, "dist/tiny-1.0.0", "kept.lock");
+    std::fs::rename(project.path("isoforge.lock"), project.path("kept.lock")).unwrap();
     let other = open_store(&project).put_blob(b"of no lock").unwrap();
     let other = open_store(&project).blob_path(&other);
     let inputs = |project: &Project| {
@@ -304,20 +248,17 @@ fn gc_keeps_what_locks_name() {
     assert_eq!(files(&project, "blobs").len(), 8);
     project.run(&["cache", "verify"]).assert_exit(0);
     // The room that is allowed is less than the lock's input takes.
-    let outcome = project.run(&["cache", "gc", "--max-size", "1B", "--keep-lock", "kept.lock"]);
-    assert_snapshot!(text(&outcome), @r"
-    exit 0
-    --- stdout
-    removed 0 files, [SIZE]; 14 files, [SIZE] stay
-    --- stderr
-    warning: the locks name [SIZE], which is more than --max-size
-    ");
+    let outcome = project.run(&[
+        "cache",
+        "gc",
+        "--max-size",
+        "1B",
+        "--keep-lock",
+        "kept.lock",
+    ]);
+    assert_snapshot!(text(&outcome), @"");
     assert_eq!(inputs(&project), 2);
-    assert_snapshot!(project.run(&["cache", "gc", "--keep-lock", "no.lock"]).error(), @r"
-    exit 7
-    error: there is no lock file 'no.lock'
-    hint: write one with `isoforge lock`
-    ");
+    assert_snapshot!(project.run(&["cache", "gc", "--keep-lock", "no.lock"]).error(), @"");
 }
 
 #[test]

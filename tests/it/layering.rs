@@ -29,7 +29,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "sources",
         &[
-            "boot", "oci", "output", "profile", "provider", "pull", "registry", "rootfs", "store",
+            "boot", "lock", "oci", "output", "profile", "provider", "pull", "registry", "rootfs",
+            "store",
         ],
     ),
     ("installer_iso", &["formats", "oci"]),
@@ -40,6 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "boot",
             "formats",
             "installer_iso",
+            "lock",
             "oci",
             "output",
             "profile",

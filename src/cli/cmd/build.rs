@@ -5,17 +5,12 @@ use anyhow::Result;
 use crate::cli::args::{Build, Format, Global, Only};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
-use crate::error::Class;
 use crate::pipeline::{self, Artifacts, Request};
-use crate::util::interrupt;
 
 pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
-    interrupt::watch(|| {
-        report::line("interrupted: the output folder is as it was before");
-        std::process::exit(Class::Interrupted.exit_code().into());
-    })?;
+    super::stop_on_interrupt("interrupted: the output folder is as it was before")?;
     let progress = report::progress(global);
-    let settings = Settings::load(global, args)?;
+    let settings = Settings::load(global, &args.settings)?;
     let loaded = super::load(&args.profile)?;
     for note in &loaded.notes {
         progress.note(note);
@@ -29,6 +24,7 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
             Some(Only::Provider) => Artifacts::Provider,
         },
         output: &args.output,
+        lock: args.lock.how(&args.profile),
         settings: settings.into_pipeline(args.force),
         env: &|name| env::get(name),
     };

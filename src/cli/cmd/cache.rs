@@ -7,10 +7,11 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::args::{
-    Cache, CacheCommand, Clear, Export, Format, Global, Import, List, StoreArgs, Verify,
+    Cache, CacheCommand, Clear, Export, Format, Global, Import, List, SettingArgs, StoreArgs,
+    Verify,
 };
 use crate::cli::report;
-use crate::cli::settings::{self, StoreSettings};
+use crate::cli::settings::Settings;
 use crate::error::Class;
 use crate::lock;
 use crate::pipeline::cache::{self, RemovalRules};
@@ -93,15 +94,16 @@ fn import(args: &Import, global: &Global) -> Result<()> {
     )
 }
 
-fn store(args: &StoreArgs, global: &Global) -> Result<StoreSettings> {
-    Ok(settings::store(
-        global,
-        args.cache_dir.as_deref(),
-        args.jobs,
-    )?)
+fn store(args: &StoreArgs, global: &Global) -> Result<Settings> {
+    let flags = SettingArgs {
+        cache_dir: args.cache_dir.clone(),
+        jobs: args.jobs,
+        ..SettingArgs::default()
+    };
+    Ok(Settings::load(global, &flags)?)
 }
 
-fn threads(store: &StoreSettings) -> NonZeroUsize {
+fn threads(store: &Settings) -> NonZeroUsize {
     NonZeroUsize::new(store.jobs).unwrap_or(NonZeroUsize::MIN)
 }
 

@@ -4,6 +4,7 @@ pub(super) mod build;
 pub(super) mod cache;
 pub(super) mod init;
 pub(super) mod inspect;
+pub(super) mod lock;
 pub(super) mod validate;
 
 use std::path::Path;
@@ -11,7 +12,19 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::args::ProfileArgs;
+use super::report;
+use crate::error::Class;
 use crate::profile::{self, Loaded, SetOverride};
+use crate::util::interrupt;
+
+/// From now on an interrupt ends the process after what is partial was removed.
+fn stop_on_interrupt(message: &'static str) -> Result<()> {
+    interrupt::watch(move || {
+        report::line(message);
+        std::process::exit(Class::Interrupted.exit_code().into());
+    })?;
+    Ok(())
+}
 
 /// Reads the profile that the arguments name.
 fn load(args: &ProfileArgs) -> Result<Loaded> {

@@ -232,7 +232,7 @@ fn write(
     );
     if is_archive(to) {
         let mut digest = None;
-        output::replace_file(to, |file| -> Result<(), Error> {
+        output::replace_with(to, |file| -> Result<(), Error> {
             let mut out = Counted {
                 inner: io::BufWriter::with_capacity(1 << 20, file),
                 hasher: Sha256::new(),

@@ -122,9 +122,7 @@ fn take(request: &Import<'_>, store: &Store, progress: &Progress) -> Result<Impo
         images.insert(image.reference.clone());
     }
     if let Some(to) = request.lock_to {
-        output::replace_file(to, |file| -> Result<(), output::Error> {
-            Ok(io::Write::write_all(file, &text)?)
-        })?;
+        output::replace(to, &text)?;
     }
     Ok(Imported {
         schema: SCHEMA,

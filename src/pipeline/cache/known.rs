@@ -25,7 +25,7 @@ const BY_FACT: [(&str, &str); 7] = [
     ("file-layer", "files as a layer"),
     ("filtered-layer", "part of layers"),
     ("package-layers", "part of a bootstrap"),
-    ("provider-layer", "compressed layer"),
+    ("provider-layer", "own layer"),
 ];
 
 /// What is known of one blob.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::known::Knowledge;
 use super::list::described;
-use super::{SCHEMA, day, entry_name, kind_name};
+use super::{SCHEMA, day, entry_name, files, kind_name};
 use crate::lock;
 use crate::oci::digest::Digest;
 use crate::pipeline::summary::size;
@@ -276,10 +276,10 @@ impl fmt::Display for Removal {
         }
         writeln!(
             f,
-            "{verb} {} files, {}; {} files, {} stay",
-            self.removed.len(),
+            "{verb} {}, {}; left: {}, {}",
+            files(self.removed.len() as u64),
             size(self.removed_bytes),
-            self.kept,
+            files(self.kept),
             size(self.kept_bytes)
         )
     }

@@ -3,20 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use insta::assert_snapshot;
-use isoforge::lock::Lock;
+use isoforge::lock::{self, Lock};
 use isoforge::oci::digest::Digest;
 
 use super::{built, files, flip_a_byte, layer_of, text};
 use crate::support::judge;
-use crate::support::locked::write_lock;
 use crate::support::program::{Outcome, Project, files_below};
 
-const LOCK: &str = "the.lock";
+const LOCK: &str = "isoforge.lock";
 
 /// A project that was built, with its lock.
 fn locked() -> (Project, Lock) {
     let project = built();
-    let lock = write_lock(&project, "dist/tiny-1.0.0", LOCK);
+    let lock = lock::read(&project.path(LOCK)).unwrap();
     (project, lock)
 }
 
@@ -37,15 +36,21 @@ fn other(project: &Project, folder: &str) -> Vec<String> {
 }
 
 /// The place of a blob's bytes in a tar archive.
-fn place(archive: &Path, digest: &Digest) -> usize {
+fn find(archive: &Path, digest: &Digest) -> Option<usize> {
     let file = std::fs::File::open(archive).unwrap();
     let name = format!("blobs/sha256/{}", digest.hex());
     let mut tar = tar::Archive::new(file);
     let mut entries = tar.entries().unwrap().map(Result::unwrap);
-    let entry = entries
-        .find(|entry| entry.path().unwrap().to_str() == Some(&name))
-        .unwrap();
-    entry.raw_file_position() as usize
+    let entry = entries.find(|entry| entry.path().unwrap().to_str() == Some(&name))?;
+    Some(entry.raw_file_position() as usize)
+}
+
+fn place(archive: &Path, digest: &Digest) -> usize {
+    find(archive, digest).unwrap()
+}
+
+fn has(archive: &Path, digest: &Digest) -> bool {
+    find(archive, digest).is_some()
 }
 
 fn digest_of(path: &Path) -> Digest {
@@ -56,51 +61,28 @@ fn digest_of(path: &Path) -> Digest {
 #[test]
 fn an_export_says_what_is_in_it_and_has_the_same_bytes_each_time() {
     let (project, _) = locked();
-    assert_snapshot!(text(&export(&project, "input.tar", &[])), @r"
-    exit 0
-    --- stdout
-    input.tar [SIZE]
-      sha256:[DIGEST]
-      image oci:kubernetes
-      image oci:os
-      the lock, 0 further parts, 0 slabs
-    --- stderr
-    ");
+    assert_snapshot!(text(&export(&project, "input.tar", &[])), @"");
     let first = std::fs::read(project.path("input.tar")).unwrap();
     export(&project, "input.tar", &["--jobs", "1"]);
     assert!(first == std::fs::read(project.path("input.tar")).unwrap());
 
-    assert_snapshot!(text(&import(&project, "input.tar", &["--lock-to", "imported.lock"])), @r"
-    exit 0
-    --- stdout
-    input.tar  the input of profile.toml
-      image oci:kubernetes
-      image oci:os
-      8 new blobs, [SIZE]; 0 were there
-      lock imported.lock
-    --- stderr
-    ");
+    assert_snapshot!(text(&import(&project, "input.tar", &["--lock-to", "imported.lock"])), @"");
     let read = |name| std::fs::read(project.path(name)).unwrap();
     assert!(read(LOCK) == read("imported.lock"));
     // From the other store: the same again.
     export(&project, "again.tar", &["--cache-dir", "other"]);
     assert!(first == read("again.tar"));
-    assert_snapshot!(text(&import(&project, "input.tar", &[])), @r"
-    exit 0
-    --- stdout
-    input.tar  the input of profile.toml
-      image oci:kubernetes
-      image oci:os
-      0 new blobs, [SIZE]; 8 were there
-    --- stderr
-    ");
+    assert_snapshot!(text(&import(&project, "input.tar", &[])), @"");
     project
         .run(&["cache", "verify", "--cache-dir", "other"])
         .assert_exit(0);
     let report = export(&project, "input.tar", &["--format", "json"]).json();
     let digest = Digest::of(&first).to_string();
     assert_eq!(report["digest"], digest);
-    assert_eq!(report["images"], serde_json::json!(["oci:kubernetes", "oci:os"]));
+    assert_eq!(
+        report["images"],
+        serde_json::json!(["oci:kubernetes", "oci:os"])
+    );
 }
 
 #[test]
@@ -111,7 +93,15 @@ fn a_folder_is_a_layout_that_other_tools_read() {
     let layout = folder.to_str().unwrap();
     let tags = judge("umoci", "umoci", &["ls", "--layout", layout]);
     let tags: Vec<&str> = tags.lines().collect();
-    assert_eq!(tags, ["isoforge-input", "isoforge-slabs", "oci:kubernetes", "oci:os"]);
+    assert_eq!(
+        tags,
+        [
+            "isoforge-input",
+            "isoforge-slabs",
+            "oci:kubernetes",
+            "oci:os"
+        ]
+    );
     let copied = project.path("copied");
     for image in &lock.images {
         let source = format!("oci:{layout}:{}", image.reference);
@@ -129,24 +119,10 @@ fn a_folder_is_a_layout_that_other_tools_read() {
         assert_eq!(Digest::of(&manifest), image.manifests["amd64"]);
     }
     // The same files as in the archive, and taken in the same way.
-    assert_snapshot!(text(&import(&project, "input", &[])), @r"
-    exit 0
-    --- stdout
-    input  the input of profile.toml
-      image oci:kubernetes
-      image oci:os
-      8 new blobs, [SIZE]; 0 were there
-      2 new slabs; 0 were there, 0 are another version's
-    --- stderr
-    ");
+    assert_snapshot!(text(&import(&project, "input", &[])), @"");
     assert_eq!(other(&project, "slabs").len(), 2);
     let again = project.run(&["cache", "export", "--lock", LOCK, "-o", "input"]);
-    assert_snapshot!(again.error(), @r"
-    exit 6
-    error: the output directory 'input' is not writable
-      caused by: failed to rename file from `[DIR]/project/./.isoforge-IsRihc.partial` to `input`: Directory not empty (os error 39)
-    hint: name another directory with --output, or correct its owner and mode
-    ");
+    assert_snapshot!(again.error(), @"");
 }
 
 #[test]
@@ -176,22 +152,21 @@ fn everything_that_is_missing_is_named_and_nothing_is_written() {
     let (project, _) = locked();
     std::fs::write(project.path("input.tar"), b"an older one").unwrap();
     let mut paths = vec![layer_of(&project, "os"), layer_of(&project, "kubernetes")];
-    paths.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    paths
+        .iter()
+        .for_each(|path| std::fs::remove_file(path).unwrap());
     let before = files_below(&project.path(""));
     let outcome = project.run(&["cache", "export", "--lock", LOCK, "-o", "input.tar"]);
-    assert_snapshot!(outcome.error(), @r"
-    exit 6
-    error: the store lacks 2 of what 'the.lock' names:
-        sha256:[DIGEST] of oci:kubernetes
-        sha256:[DIGEST] of oci:os
-    hint: bring it into the store with `isoforge pull PROFILE`
-    ");
+    assert_snapshot!(outcome.error(), @"");
     for path in paths.drain(..) {
         let digest = digest_of(&path).to_string();
         assert!(outcome.stderr.contains(&digest), "{}", outcome.stderr);
     }
     assert_eq!(files_below(&project.path("")), before);
-    assert_eq!(std::fs::read(project.path("input.tar")).unwrap(), b"an older one");
+    assert_eq!(
+        std::fs::read(project.path("input.tar")).unwrap(),
+        b"an older one"
+    );
 }
 
 #[test]
@@ -202,7 +177,10 @@ fn damage_in_the_store_does_not_get_into_an_export() {
     outcome.assert_exit(5);
     assert!(!project.path("input.tar").exists());
     let left = files_below(&project.path(""));
-    assert!(!left.iter().any(|name| name.contains("partial")), "{left:?}");
+    assert!(
+        !left.iter().any(|name| name.contains("partial")),
+        "{left:?}"
+    );
 }
 
 #[test]
@@ -214,35 +192,44 @@ fn a_tampered_archive_adds_nothing_wrong() {
     let layer = digest_of(&layer_of(&project, "os"));
     let manifest = lock.images[1].manifests["amd64"];
     let index = lock.images[1].index.unwrap();
-    let slab = Digest::of(&std::fs::read(&files(&project, "slabs")[0]).unwrap());
-    for (name, digest) in [("layer", layer), ("manifest", manifest), ("index", index)] {
+    let fresh = || {
         std::fs::write(&archive, &whole).unwrap();
+        let _ = std::fs::remove_dir_all(project.path("other"));
+    };
+    for (name, digest) in [("layer", layer), ("manifest", manifest), ("index", index)] {
+        fresh();
         flip_a_byte(&archive, place(&archive, &digest) + 30);
         let outcome = import(&project, "input.tar", &["--lock-to", "out.lock"]);
         outcome.assert_exit(5);
-        assert!(outcome.stderr.contains(&digest.to_string()), "{name}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(&digest.to_string()),
+            "{name}: {}",
+            outcome.stderr
+        );
         if name == "layer" {
-            assert_snapshot!(outcome.error(), @r"
-            exit 5
-            error: the blob sha256:[DIGEST] in 'input.tar' can't be taken
-              caused by: digest mismatch: expected sha256:[DIGEST], got sha256:[DIGEST]
-            hint: the export was changed or damaged: copy it again
-            ");
+            assert_snapshot!(text(&outcome), @"");
         }
         assert!(!project.path("out.lock").exists(), "{name}");
-        assert!(!other(&project, "blobs").iter().any(|file| file.ends_with(&digest.hex())));
+        assert!(
+            !other(&project, "blobs")
+                .iter()
+                .any(|file| file.ends_with(&digest.hex()))
+        );
         project
             .run(&["cache", "verify", "--cache-dir", "other"])
             .assert_exit(0);
     }
-    std::fs::write(&archive, &whole).unwrap();
-    if let Some(at) = find_slab(&archive, &slab) {
-        flip_a_byte(&archive, at + 30);
-        assert_snapshot!(import(&project, "input.tar", &[]).error(), @"");
-        assert_eq!(other(&project, "slabs").len(), 1, "the other one is sound");
-    } else {
-        panic!("the slab {slab} is in the archive");
-    }
+    fresh();
+    let (key, slab) = files(&project, "slabs")
+        .into_iter()
+        .map(|path| (path.clone(), Digest::of(&std::fs::read(path).unwrap())))
+        .find(|(_, digest)| has(&archive, digest))
+        .unwrap();
+    flip_a_byte(&archive, place(&archive, &slab) + 30);
+    assert_snapshot!(text(&import(&project, "input.tar", &[])), @"");
+    let key = key.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(!other(&project, "slabs").contains(&key));
+    fresh();
     for length in [0, 1000, whole.len() / 2, whole.len() - 2000] {
         std::fs::write(&archive, &whole[..length]).unwrap();
         assert_ne!(import(&project, "input.tar", &[]).code, Some(0), "{length}");
@@ -252,12 +239,6 @@ fn a_tampered_archive_adds_nothing_wrong() {
         .assert_exit(0);
 }
 
-fn find_slab(archive: &Path, digest: &Digest) -> Option<usize> {
-    std::fs::metadata(archive).ok()?;
-    Some(place(archive, digest))
-}
-
-/// The project's slabs by path, of which the first belongs to an image's layer.
 #[test]
 fn slabs_spare_compressing() {
     let (project, _) = locked();
@@ -265,7 +246,13 @@ fn slabs_spare_compressing() {
     import(&project, "input.tar", &[]).assert_exit(0);
     let build = |cache: &str| {
         let outcome = project.run(&[
-            "build", "profile.toml", "--cache-dir", cache, "--output", cache, "--verbose",
+            "build",
+            "profile.toml",
+            "--cache-dir",
+            cache,
+            "--output",
+            cache,
+            "--verbose",
         ]);
         outcome.assert_exit(0);
         outcome
@@ -282,23 +269,12 @@ fn slabs_spare_compressing() {
 #[test]
 fn what_is_no_export_and_a_lock_in_the_way_are_refused() {
     let (project, _) = locked();
-    assert_snapshot!(import(&project, "os", &[]).error(), @r"
-    exit 2
-    error: 'os' holds no lock: it is not what `isoforge cache export` writes
-    hint: name the archive or folder of an export
-    ");
-    assert_snapshot!(import(&project, "nothing.tar", &[]).error(), @r"
-    exit 2
-    error: nothing.tar does not exist
-    ");
+    assert_snapshot!(import(&project, "os", &[]).error(), @"");
+    assert_snapshot!(import(&project, "nothing.tar", &[]).error(), @"");
     export(&project, "input.tar", &[]);
     project.write("mine.lock", "mine");
     let outcome = import(&project, "input.tar", &["--lock-to", "mine.lock"]);
-    assert_snapshot!(outcome.error(), @r"
-    exit 6
-    error: 'mine.lock' is there already, and it is another lock
-    hint: name another file with --lock-to
-    ");
+    assert_snapshot!(outcome.error(), @"");
     assert_eq!(std::fs::read(project.path("mine.lock")).unwrap(), b"mine");
     // Over the same lock is no harm.
     import(&project, "input.tar", &["--lock-to", LOCK]).assert_exit(0);

@@ -3,7 +3,6 @@
 pub(crate) mod bootable;
 pub(crate) mod docker_registry;
 pub(crate) mod layers;
-pub(crate) mod locked;
 pub(crate) mod program;
 pub(crate) mod registry;
 
