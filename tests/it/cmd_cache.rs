@@ -88,7 +88,23 @@ fn layer_of(project: &Project, name: &str) -> PathBuf {
 #[test]
 fn ls_says_what_there_is_of_each_kind() {
     let project = built();
-    assert_snapshot!(text(&project.run(&["cache", "ls"])), @"");
+    assert_snapshot!(text(&project.run(&["cache", "ls"])), @r"
+    exit 0
+    --- stdout
+    [DIR]/cache/isoforge [SIZE]
+      blobs                      15 [SIZE]  last used [DAY]
+        configuration             3 [SIZE]  last used [DAY]
+        index                     3 [SIZE]  last used [DAY]
+        layer                     2 [SIZE]  last used [DAY]
+        manifest                  3 [SIZE]  last used [DAY]
+        own layer                 4 [SIZE]  last used [DAY]
+      facts                       6 [SIZE]  last used [DAY]
+        diff-id                   2 [SIZE]  last used [DAY]
+        origin                    2 [SIZE]  last used [DAY]
+        provider-layer            2 [SIZE]  last used [DAY]
+      slabs                       4 [SIZE]  last used [DAY]
+    --- stderr
+    ");
 }
 
 #[test]
@@ -123,15 +139,37 @@ fn ls_names_every_file_and_what_it_belongs_to() {
 #[test]
 fn an_empty_store_is_listed_checked_and_cleared() {
     let project = Project::empty();
-    assert_snapshot!(text(&project.run(&["cache", "ls"])), @"");
-    assert_snapshot!(text(&project.run(&["cache", "verify"])), @"");
-    assert_snapshot!(text(&project.run(&["cache", "gc"])), @"");
+    assert_snapshot!(text(&project.run(&["cache", "ls"])), @r"
+    exit 0
+    --- stdout
+    [DIR]/cache/isoforge [SIZE]
+    --- stderr
+    ");
+    assert_snapshot!(text(&project.run(&["cache", "verify"])), @r"
+    exit 0
+    --- stdout
+    [DIR]/cache/isoforge  0 files, [SIZE]
+    everything is as it was written
+    --- stderr
+    ");
+    assert_snapshot!(text(&project.run(&["cache", "gc"])), @r"
+    exit 0
+    --- stdout
+    removed 0 files, [SIZE]; left: 0 files, [SIZE]
+    --- stderr
+    ");
 }
 
 #[test]
 fn verify_finds_damage_says_what_it_is_and_repairs() {
     let project = built();
-    assert_snapshot!(text(&project.run(&["cache", "verify"])), @"");
+    assert_snapshot!(text(&project.run(&["cache", "verify"])), @r"
+    exit 0
+    --- stdout
+    [DIR]/cache/isoforge  25 files, [SIZE]
+    everything is as it was written
+    --- stderr
+    ");
 
     flip_a_byte(&layer_of(&project, "os"), 100);
     let slab = &files(&project, "slabs")[0];
@@ -152,7 +190,18 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     ] {
         assert!(outcome.stdout.contains(part), "{}", outcome.stdout);
     }
-    assert_snapshot!(text(&outcome), @"");
+    assert_snapshot!(text(&outcome), @r"
+    exit 5
+    --- stdout
+    [DIR]/cache/isoforge  26 files, [SIZE]
+      DAMAGED blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
+      DAMAGED slab [HEX]-[SETTINGS] the block at offset 0 of its data does not have its hash
+      DAMAGED fact diff-id/broken: EOF while parsing an object at line 1 column 1
+      not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
+    --- stderr
+    error: damaged in the store: 3 of 26 files
+    hint: remove them with `isoforge cache verify --repair`; they are fetched or made anew
+    ");
 
     let json = project.run(&["cache", "verify", "--format", "json"]);
     json.assert_exit(5);
@@ -160,7 +209,18 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     assert!(slab.exists() && fact.exists(), "nothing is removed unasked");
 
     let outcome = project.run(&["cache", "verify", "--repair"]);
-    assert_snapshot!(text(&outcome), @"");
+    assert_snapshot!(text(&outcome), @r"
+    exit 5
+    --- stdout
+    [DIR]/cache/isoforge  26 files, [SIZE]
+      removed blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
+      removed slab [HEX]-[SETTINGS] the block at offset 0 of its data does not have its hash
+      removed fact diff-id/broken: EOF while parsing an object at line 1 column 1
+      not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
+    --- stderr
+    error: damaged in the store: 3 of 26 files; removed
+    hint: what is needed of them is fetched or made anew by the next build
+    ");
     assert!(!slab.exists() && !fact.exists());
     assert!(!layer_of(&project, "os").exists());
     assert!(stranger.exists());
@@ -174,22 +234,39 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
 fn gc_removes_what_was_unused_for_long_and_keeps_what_is_young() {
     let project = built();
     let before = everything(&project);
-    assert_snapshot!(text(&project.run(&["cache", "gc"])), @"");
+    assert_snapshot!(text(&project.run(&["cache", "gc"])), @r"
+    exit 0
+    --- stdout
+    removed 0 files, [SIZE]; left: 25 files, [SIZE]
+    --- stderr
+    ");
     assert_eq!(everything(&project), before);
 
     let old = layer_of(&project, "os");
     make_older(&old, 40);
     let dry = project.run(&["cache", "gc", "--dry-run"]);
-    assert_snapshot!(text(&dry), @"");
+    assert_snapshot!(text(&dry), @r"
+    exit 0
+    --- stdout
+     [SIZE]  [DAY]  blob sha256:[DIGEST]  layer of oci:os
+    would remove 1 file, [SIZE]; left: 24 files, [SIZE]
+    --- stderr
+    ");
     assert!(old.exists());
     let kept = project.run(&["cache", "gc", "--older-than", "41d"]);
     kept.assert_exit(0);
     assert!(old.exists());
-    assert_snapshot!(text(&project.run(&["cache", "gc"])), @"");
+    assert_snapshot!(text(&project.run(&["cache", "gc"])), @r"
+    exit 0
+    --- stdout
+     [SIZE]  [DAY]  blob sha256:[DIGEST]  layer of oci:os
+    removed 1 file, [SIZE]; left: 24 files, [SIZE]
+    --- stderr
+    ");
     let mut wanted = before;
     wanted.retain(|path| *path != old);
     assert_eq!(everything(&project), wanted);
-    // A build has it again, and using the others made them no younger than now.
+    // A build has it again.
     project.build();
     assert!(old.exists());
 }
@@ -256,9 +333,19 @@ fn gc_keeps_what_locks_name() {
         "--keep-lock",
         "kept.lock",
     ]);
-    assert_snapshot!(text(&outcome), @"");
+    assert_snapshot!(text(&outcome), @r"
+    exit 0
+    --- stdout
+    removed 0 files, [SIZE]; left: 14 files, [SIZE]
+    --- stderr
+    warning: the locks name [SIZE], which is more than --max-size
+    ");
     assert_eq!(inputs(&project), 2);
-    assert_snapshot!(project.run(&["cache", "gc", "--keep-lock", "no.lock"]).error(), @"");
+    assert_snapshot!(project.run(&["cache", "gc", "--keep-lock", "no.lock"]).error(), @r"
+    exit 7
+    error: there is no lock file 'no.lock'
+    hint: write one with `isoforge lock`
+    ");
 }
 
 #[test]

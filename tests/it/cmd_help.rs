@@ -4,7 +4,9 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 4] = ["init", "validate", "build", "inspect"];
+const VERBS: [&str; 7] = [
+    "init", "validate", "lock", "pull", "build", "cache", "inspect",
+];
 
 #[test]
 fn the_programs_help() {
@@ -20,7 +22,10 @@ fn the_programs_help() {
     Commands:
       init      Write a new project: profile, templates and overlays to start from
       validate  Check a profile, its templates and overlays, without any network
+      lock      Write the lock: every input of a profile by digest
+      pull      Bring every input of a profile into the store
       build     Build the installer ISO and the provider image
+      cache     List, check, clear, export and import the store
       inspect   Say what is in an ISO, a provider image or a build's output folder
       help      Print this message or the help of the given subcommand(s)
 

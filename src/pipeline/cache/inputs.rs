@@ -168,7 +168,7 @@ impl Finder<'_> {
         if self.store.blob_size(&blob.digest)? == Some(blob.size) {
             self.found.blobs.insert(blob.digest, blob.size);
         } else {
-            self.miss(blob.digest, &format!("of {of}"));
+            self.miss(blob.digest, &format!("a blob of {of}"));
         }
         Ok(())
     }

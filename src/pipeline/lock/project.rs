@@ -209,6 +209,12 @@ fn shown(root: &Path, path: &Path) -> String {
 
 /// The absolute path without `.` and `..`, links not followed.
 fn normal(path: &Path) -> PathBuf {
+    // The folder of a profile that is named without one.
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut normal = PathBuf::new();
     for component in absolute.components() {

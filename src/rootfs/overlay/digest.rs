@@ -116,6 +116,8 @@ fn read_error(overlay: &str, path: &[u8], source: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -61,18 +61,44 @@ fn digest_of(path: &Path) -> Digest {
 #[test]
 fn an_export_says_what_is_in_it_and_has_the_same_bytes_each_time() {
     let (project, _) = locked();
-    assert_snapshot!(text(&export(&project, "input.tar", &[])), @"");
+    assert_snapshot!(text(&export(&project, "input.tar", &[])), @r"
+    exit 0
+    --- stdout
+    input.tar [SIZE]
+      sha256:[DIGEST]
+      image oci:kubernetes
+      image oci:os
+      the lock, 0 further parts, 0 slabs
+    --- stderr
+    ");
     let first = std::fs::read(project.path("input.tar")).unwrap();
     export(&project, "input.tar", &["--jobs", "1"]);
     assert!(first == std::fs::read(project.path("input.tar")).unwrap());
 
-    assert_snapshot!(text(&import(&project, "input.tar", &["--lock-to", "imported.lock"])), @"");
+    assert_snapshot!(text(&import(&project, "input.tar", &["--lock-to", "imported.lock"])), @r"
+    exit 0
+    --- stdout
+    input.tar  the input of profile.toml
+      image oci:kubernetes
+      image oci:os
+      8 new blobs, [SIZE]; 0 were there
+      lock imported.lock
+    --- stderr
+    ");
     let read = |name| std::fs::read(project.path(name)).unwrap();
     assert!(read(LOCK) == read("imported.lock"));
     // From the other store: the same again.
     export(&project, "again.tar", &["--cache-dir", "other"]);
     assert!(first == read("again.tar"));
-    assert_snapshot!(text(&import(&project, "input.tar", &[])), @"");
+    assert_snapshot!(text(&import(&project, "input.tar", &[])), @r"
+    exit 0
+    --- stdout
+    input.tar  the input of profile.toml
+      image oci:kubernetes
+      image oci:os
+      0 new blobs, [SIZE]; 8 were there
+    --- stderr
+    ");
     project
         .run(&["cache", "verify", "--cache-dir", "other"])
         .assert_exit(0);
@@ -119,10 +145,24 @@ fn a_folder_is_a_layout_that_other_tools_read() {
         assert_eq!(Digest::of(&manifest), image.manifests["amd64"]);
     }
     // The same files as in the archive, and taken in the same way.
-    assert_snapshot!(text(&import(&project, "input", &[])), @"");
+    assert_snapshot!(text(&import(&project, "input", &[])), @r"
+    exit 0
+    --- stdout
+    input  the input of profile.toml
+      image oci:kubernetes
+      image oci:os
+      8 new blobs, [SIZE]; 0 were there
+      2 new slabs; 0 were there, 0 are another version's
+    --- stderr
+    ");
     assert_eq!(other(&project, "slabs").len(), 2);
     let again = project.run(&["cache", "export", "--lock", LOCK, "-o", "input"]);
-    assert_snapshot!(again.error(), @"");
+    assert_snapshot!(again.error(), @r"
+    exit 6
+    error: the output directory 'input' is not writable
+      caused by: directory not empty
+    hint: name another directory with --output, or correct its owner and mode
+    ");
 }
 
 #[test]
@@ -157,7 +197,13 @@ fn everything_that_is_missing_is_named_and_nothing_is_written() {
         .for_each(|path| std::fs::remove_file(path).unwrap());
     let before = files_below(&project.path(""));
     let outcome = project.run(&["cache", "export", "--lock", LOCK, "-o", "input.tar"]);
-    assert_snapshot!(outcome.error(), @"");
+    assert_snapshot!(outcome.error(), @r"
+    exit 6
+    error: the store lacks 2 of what 'isoforge.lock' names:
+        sha256:[DIGEST] a blob of oci:kubernetes
+        sha256:[DIGEST] a blob of oci:os
+    hint: bring it into the store with `isoforge pull PROFILE`
+    ");
     for path in paths.drain(..) {
         let digest = digest_of(&path).to_string();
         assert!(outcome.stderr.contains(&digest), "{}", outcome.stderr);
@@ -207,7 +253,14 @@ fn a_tampered_archive_adds_nothing_wrong() {
             outcome.stderr
         );
         if name == "layer" {
-            assert_snapshot!(text(&outcome), @"");
+            assert_snapshot!(text(&outcome), @r"
+            exit 5
+            --- stdout
+            --- stderr
+            error: the blob sha256:[DIGEST] in 'input.tar' can't be taken
+              caused by: digest mismatch: expected sha256:[DIGEST], got sha256:[DIGEST]
+            hint: the export was changed or damaged: copy it again
+            ");
         }
         assert!(!project.path("out.lock").exists(), "{name}");
         assert!(
@@ -226,7 +279,13 @@ fn a_tampered_archive_adds_nothing_wrong() {
         .find(|(_, digest)| has(&archive, digest))
         .unwrap();
     flip_a_byte(&archive, place(&archive, &slab) + 30);
-    assert_snapshot!(text(&import(&project, "input.tar", &[])), @"");
+    assert_snapshot!(text(&import(&project, "input.tar", &[])), @r"
+    exit 5
+    --- stdout
+    --- stderr
+    error: the slab [HEX]-[SETTINGS] in 'input.tar' can't be taken: its digest should be sha256:[DIGEST], but is sha256:[DIGEST]
+    hint: export again without --slabs
+    ");
     let key = key.file_name().unwrap().to_str().unwrap().to_owned();
     assert!(!other(&project, "slabs").contains(&key));
     fresh();
@@ -269,12 +328,23 @@ fn slabs_spare_compressing() {
 #[test]
 fn what_is_no_export_and_a_lock_in_the_way_are_refused() {
     let (project, _) = locked();
-    assert_snapshot!(import(&project, "os", &[]).error(), @"");
-    assert_snapshot!(import(&project, "nothing.tar", &[]).error(), @"");
+    assert_snapshot!(import(&project, "os", &[]).error(), @r"
+    exit 2
+    error: 'os' holds no lock: it is not what `isoforge cache export` writes
+    hint: name the archive or folder of an export
+    ");
+    assert_snapshot!(import(&project, "nothing.tar", &[]).error(), @r"
+    exit 2
+    error: nothing.tar does not exist
+    ");
     export(&project, "input.tar", &[]);
     project.write("mine.lock", "mine");
     let outcome = import(&project, "input.tar", &["--lock-to", "mine.lock"]);
-    assert_snapshot!(outcome.error(), @"");
+    assert_snapshot!(outcome.error(), @r"
+    exit 6
+    error: 'mine.lock' is there already, and it is another lock
+    hint: name another file with --lock-to
+    ");
     assert_eq!(std::fs::read(project.path("mine.lock")).unwrap(), b"mine");
     // Over the same lock is no harm.
     import(&project, "input.tar", &["--lock-to", LOCK]).assert_exit(0);
