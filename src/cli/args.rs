@@ -1,11 +1,13 @@
 //! The command line as clap sees it: structures only, no reading of files.
 
+mod cache;
 mod lock;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
 pub use lock::{Lock, LockArgs, Plan, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
@@ -98,6 +100,8 @@ pub enum Command {
     Pull(Pull),
     /// Build the installer ISO and the provider image
     Build(Build),
+    /// List, check, clear, export and import the store
+    Cache(Cache),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
 }

@@ -40,6 +40,8 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::oci::reference::ParseReferenceError,
             crate::output::Error,
             crate::pipeline::CoreImageError,
+            crate::pipeline::cache::Damaged,
+            crate::pipeline::cache::Error,
             crate::pipeline::Lacking,
             crate::pipeline::NotWritten,
             crate::pipeline::Unbootable,

@@ -40,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => cmd::lock::plan(args, &cli.global),
         Command::Pull(args) => cmd::lock::pull(args, &cli.global),
         Command::Build(args) => cmd::build::run(args, &cli.global),
+        Command::Cache(args) => cmd::cache::run(args, &cli.global),
         Command::Inspect(args) => cmd::inspect::run(args, &cli.global),
     };
     match result {

@@ -38,6 +38,11 @@ pub fn reference() -> String {
     for name in names {
         if let Some(command) = root.find_subcommand_mut(&name) {
             section(&mut text, command, 2);
+            for command in command.get_subcommands_mut() {
+                if command.get_name() != "help" {
+                    section(&mut text, command, 3);
+                }
+            }
         }
     }
     text.push_str("\n## Environment\n\n| variable | meaning |\n|---|---|\n");

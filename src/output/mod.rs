@@ -24,11 +24,13 @@ use crate::error::{Class, Diagnose};
 mod dir;
 pub mod manifest;
 mod replace;
+mod single;
 pub mod space;
 
 pub(crate) use dir::{CHECKSUM_SUFFIX, check_name};
 pub use dir::{Finished, OutputDir, Pending};
 pub use replace::replace;
+pub use single::{new_folder, replace_with};
 
 /// What can go wrong with the output.
 #[derive(Debug, thiserror::Error)]

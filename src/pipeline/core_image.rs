@@ -127,3 +127,110 @@ pub(super) fn get(
     store.put_fact(FACT, &key.hex(), &kept)?;
     Ok((bytes, kept))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::files::testing::{InMemory, file, tree};
+    use crate::tree::{Inode, Meta};
+
+    const DIR: &str = "usr/lib/grub/i386-pc";
+
+    /// What this machine's modules make.
+    fn recipe() -> Recipe {
+        let mut tree = tree("etc/");
+        let entries = fs_err::read_dir(format!("/{DIR}"))
+            .expect("GRUB's BIOS modules are needed (Debian package grub-pc-bin)");
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let inode = Inode {
+                meta: Meta::with_mode(0o644),
+                kind: file(&fs_err::read(&path).unwrap()),
+            };
+            let name = path.file_name().unwrap().to_str().unwrap();
+            tree.insert(format!("{DIR}/{name}").as_bytes(), inode)
+                .unwrap();
+        }
+        Recipe::read(&tree, &InMemory, &format!("/{DIR}")).unwrap()
+    }
+
+    /// Of modules that grub-mkimage can make nothing of.
+    fn hopeless() -> Recipe {
+        let tree = tree("usr/lib/grub/i386-pc/kernel.img = x");
+        Recipe::read(&tree, &InMemory, &format!("/{DIR}")).unwrap()
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        (folder, store)
+    }
+
+    fn pin(recipe: &Recipe, bytes: &[u8]) -> KeptCoreImage {
+        KeptCoreImage {
+            key: recipe.key(),
+            digest: Digest::of(bytes),
+            made_by: "grub-mkimage of another machine".to_owned(),
+        }
+    }
+
+    #[test]
+    fn it_is_made_once_and_made_again_where_the_store_lost_it() {
+        let (_root, store) = store();
+        let recipe = recipe();
+        let (bytes, kept) = get(&store, &recipe, &[]).unwrap();
+        assert_eq!(kept.digest, Digest::of(&bytes));
+        assert!(kept.made_by.contains("GRUB"), "{}", kept.made_by);
+        let there: Option<KeptCoreImage> = store.fact(FACT, &recipe.key().hex()).unwrap();
+        assert_eq!(there.as_ref(), Some(&kept));
+        // Another record for the key shows that the store is asked first.
+        let other = pin(&recipe, b"another");
+        store.put_blob(b"another").unwrap();
+        store.put_fact(FACT, &recipe.key().hex(), &other).unwrap();
+        let found = get(&store, &recipe, &[]).unwrap();
+        assert_eq!(found, (b"another".to_vec(), other.clone()));
+        fs_err::write(store.blob_path(&other.digest), b"anotheR").unwrap();
+        assert_eq!(get(&store, &recipe, &[]).unwrap(), (bytes, kept));
+    }
+
+    #[test]
+    fn nothing_but_the_store_is_needed_where_it_has_it() {
+        let (_root, store) = store();
+        let recipe = hopeless();
+        assert!(matches!(
+            get(&store, &recipe, &[]),
+            Err(Error::Make(core_image::Error::Program(_)))
+        ));
+        store.put_blob(b"core").unwrap();
+        let pinned = pin(&recipe, b"core");
+        let found = get(&store, &recipe, std::slice::from_ref(&pinned)).unwrap();
+        assert_eq!(found, (b"core".to_vec(), pinned));
+    }
+
+    #[test]
+    fn the_lock_comes_before_the_store_and_another_result_is_drift() {
+        let (_root, store) = store();
+        let recipe = recipe();
+        let (bytes, kept) = get(&store, &recipe, &[]).unwrap();
+        store.put_blob(b"locked").unwrap();
+        let locked = pin(&recipe, b"locked");
+        let found = get(&store, &recipe, std::slice::from_ref(&locked)).unwrap();
+        assert_eq!(found, (b"locked".to_vec(), locked.clone()));
+        // Of another recipe: says nothing about this one.
+        let foreign = pin(&hopeless(), b"locked");
+        let found = get(&store, &recipe, &[foreign]).unwrap();
+        assert_eq!(found, (bytes.clone(), kept.clone()));
+        fs_err::remove_file(store.blob_path(&locked.digest)).unwrap();
+        let error = get(&store, &recipe, std::slice::from_ref(&locked)).unwrap_err();
+        assert_eq!(error.class(), Class::LockDrift);
+        let said = error.to_string();
+        for part in [&locked.digest.to_string(), &kept.digest.to_string()] {
+            assert!(said.contains(part.as_str()), "{said}");
+        }
+        // Made again, it is the locked one: the lock's record stays.
+        let same = pin(&recipe, &bytes);
+        fs_err::remove_file(store.blob_path(&same.digest)).unwrap();
+        let found = get(&store, &recipe, std::slice::from_ref(&same)).unwrap();
+        assert_eq!(found, (bytes, same));
+    }
+}

@@ -34,6 +34,7 @@ use std::path::Path;
 pub use config::{HostConfig, RegistryConfig, RetryPolicy};
 pub use error::Error;
 pub use files::MAX_UNPACKED_BYTES;
+pub use layout::WholeLayout;
 pub use tar_index::{MAX_ARCHIVE_MEMBERS, MAX_EXTENSION_BYTES};
 pub use transport::{MAX_REDIRECTS, USER_AGENT};
 pub use url::ShownUrl;

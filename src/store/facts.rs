@@ -67,7 +67,7 @@ impl Store {
         Ok(())
     }
 
-    fn fact_path(&self, kind: &str, key: &str) -> PathBuf {
+    pub(super) fn fact_path(&self, kind: &str, key: &str) -> PathBuf {
         let name = format!("{}{FACT_SUFFIX}", file_name(key));
         self.base.join("facts").join(file_name(kind)).join(name)
     }

@@ -36,6 +36,8 @@ fn files(root: &Path) -> Vec<String> {
     found
 }
 
+mod collecting;
+
 use std::result::Result;
 
 #[test]

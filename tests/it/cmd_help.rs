@@ -4,8 +4,8 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 7] = [
-    "init", "validate", "lock", "plan", "pull", "build", "inspect",
+const VERBS: [&str; 8] = [
+    "init", "validate", "lock", "plan", "pull", "build", "cache", "inspect",
 ];
 
 #[test]
@@ -26,6 +26,7 @@ fn the_programs_help() {
       plan      Say what a build would pull, reuse, compress and write
       pull      Bring every input of a profile into the store
       build     Build the installer ISO and the provider image
+      cache     List, check, clear, export and import the store
       inspect   Say what is in an ISO, a provider image or a build's output folder
       help      Print this message or the help of the given subcommand(s)
 

@@ -15,6 +15,7 @@
 
 mod bad_input;
 mod cmd_build;
+mod cmd_cache;
 mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;

@@ -54,13 +54,7 @@ pub(in crate::cli) fn pull(args: &Pull, global: &Global) -> Result<()> {
         locked: args.locked,
         offline: false,
     };
-    let found = with_request(
-        &args.profile,
-        &lock,
-        &args.settings,
-        global,
-        pipeline::pull,
-    )?;
+    let found = with_request(&args.profile, &lock, &args.settings, global, pipeline::pull)?;
     print(&found, "is in the store", args.format)
 }
 

@@ -1,6 +1,7 @@
 //! One module for each verb: arguments in, one call of the library, a report.
 
 pub(super) mod build;
+pub(super) mod cache;
 pub(super) mod init;
 pub(super) mod inspect;
 pub(super) mod lock;

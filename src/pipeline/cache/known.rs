@@ -25,7 +25,7 @@ const BY_FACT: [(&str, &str); 7] = [
     ("file-layer", "files as a layer"),
     ("filtered-layer", "part of layers"),
     ("package-layers", "part of a bootstrap"),
-    ("provider-layer", "compressed layer"),
+    ("provider-layer", "own layer"),
 ];
 
 /// What is known of one blob.
@@ -83,6 +83,24 @@ impl Knowledge {
                 && let Some(manifest) = self.manifests.get(&digest)
             {
                 pending.extend(children(manifest).iter().map(|child| child.digest));
+            }
+        }
+        found
+    }
+
+    /// `roots` and the indexes that they lead to, without the images in them.
+    pub(super) fn indexes(&self, roots: impl IntoIterator<Item = Digest>) -> BTreeSet<Digest> {
+        let mut found = BTreeSet::new();
+        let mut pending: Vec<Digest> = roots.into_iter().collect();
+        while let Some(digest) = pending.pop() {
+            if found.insert(digest)
+                && let Some(manifest) = self.manifests.get(&digest)
+                && let Document::Index(entries) = &manifest.document
+            {
+                let nested = entries
+                    .iter()
+                    .filter(|entry| matches!(entry.media_type, MediaType::Index(_)));
+                pending.extend(nested.map(|entry| entry.digest));
             }
         }
         found

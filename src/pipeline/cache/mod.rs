@@ -3,16 +3,24 @@
 //!
 //! `docs/cache.md` tells how it looks from outside.
 
+mod artifact;
+mod error;
+mod export;
+mod import;
+mod inputs;
 mod known;
 mod list;
 mod parallel;
 mod remove;
 mod verify;
 
+pub use export::{Export, Exported, export};
+pub use import::{Import, Imported, import};
 pub use list::{Group, Listed, Listing, list};
 pub use remove::{Removal, RemovalRules, Removed, remove};
 pub use verify::{Damage, Verification, verify};
 
+pub(crate) use error::Error;
 pub(crate) use verify::Damaged;
 
 use crate::store::EntryKind;
@@ -38,6 +46,15 @@ fn entry_name(entry: &crate::store::Entry) -> String {
         EntryKind::Slab(key) => key.clone(),
         EntryKind::Fact { kind, name } => format!("{kind}/{name}"),
         EntryKind::Stranger => entry.path.display().to_string(),
+    }
+}
+
+/// `1 file`, `2 files`.
+fn files(count: u64) -> String {
+    if count == 1 {
+        "1 file".to_owned()
+    } else {
+        format!("{count} files")
     }
 }
 

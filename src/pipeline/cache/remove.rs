@@ -10,10 +10,12 @@ use serde::Serialize;
 
 use super::known::Knowledge;
 use super::list::described;
-use super::{SCHEMA, day, entry_name, kind_name};
+use super::{SCHEMA, day, entry_name, files, kind_name};
+use crate::lock;
 use crate::oci::digest::Digest;
 use crate::pipeline::summary::size;
 use crate::progress::Progress;
+use crate::rootfs::slab;
 use crate::store::{Collector, Entry, EntryKind, Store};
 
 /// What goes.
@@ -181,11 +183,9 @@ impl Kept {
     fn names(&self, entry: &Entry, knowledge: &Knowledge) -> bool {
         match &entry.kind {
             EntryKind::Blob(digest) | EntryKind::Partial(digest) => self.blobs.contains(digest),
-            // A slab's key begins with its layer's diffID.
-            EntryKind::Slab(key) => self
-                .diff_ids
-                .iter()
-                .any(|diff_id| key.starts_with(&diff_id.hex())),
+            EntryKind::Slab(key) => {
+                slab::diff_id(key).is_some_and(|diff_id| self.diff_ids.contains(&diff_id))
+            }
             EntryKind::Fact { kind, name } => {
                 let about = knowledge.fact(kind, name);
                 about.iter().any(|digest| self.blobs.contains(digest))
@@ -196,8 +196,27 @@ impl Kept {
 }
 
 fn kept(store: &Store, locks: &[PathBuf], knowledge: &Knowledge) -> Result<Kept> {
-    let _ = (store, locks, knowledge);
-    Ok(Kept::default())
+    let mut kept = Kept::default();
+    for path in locks {
+        let lock = lock::read(path)?;
+        let images = lock.images.iter();
+        let roots = images
+            .flat_map(|image| image.manifests.values().copied())
+            .chain(lock.archives.iter().map(|archive| archive.layer.digest))
+            .chain(lock.bootstraps.iter().map(|made| made.layer))
+            .chain(lock.core_images.iter().map(|core| core.digest))
+            .chain(lock.files.iter().map(|file| file.digest));
+        kept.blobs.extend(knowledge.closure(roots));
+        let indexes = lock.images.iter().filter_map(|image| image.index);
+        kept.blobs.extend(knowledge.indexes(indexes));
+        let layers = lock.archives.iter().map(|archive| archive.layer.diff_id);
+        kept.diff_ids.extend(layers);
+        kept.diff_ids
+            .extend(lock.bootstraps.iter().map(|made| made.layer));
+    }
+    let of_images = knowledge.diff_ids(store, &kept.blobs);
+    kept.diff_ids.extend(of_images);
+    Ok(kept)
 }
 
 fn report(
@@ -257,10 +276,10 @@ impl fmt::Display for Removal {
         }
         writeln!(
             f,
-            "{verb} {} files, {}; {} files, {} stay",
-            self.removed.len(),
+            "{verb} {}, {}; left: {}, {}",
+            files(self.removed.len() as u64),
             size(self.removed_bytes),
-            self.kept,
+            files(self.kept),
             size(self.kept_bytes)
         )
     }

@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::known::Knowledge;
 use super::list::described;
-use super::{SCHEMA, entry_name, kind_name, parallel};
+use super::{SCHEMA, entry_name, files, kind_name, parallel};
 use crate::error::{Class, Diagnose};
 use crate::pipeline::summary::size;
 use crate::progress::{Progress, Task};
+use crate::pull;
 use crate::rootfs::slab::Slab;
 use crate::store::{Collector, Entry, EntryKind, Store};
 
@@ -54,9 +55,9 @@ pub struct Damage {
 
 /// The store has damaged files; the report names them.
 #[derive(Debug, thiserror::Error)]
-#[error("{damaged} of {checked} files of the store are damaged{}", if *repaired { " and were removed" } else { "" })]
+#[error("damaged in the store: {damaged} of {}{}", files(*checked), if *repaired { "; removed" } else { "" })]
 pub(crate) struct Damaged {
-    damaged: usize,
+    damaged: u64,
     checked: u64,
     repaired: bool,
 }
@@ -80,7 +81,7 @@ impl Verification {
     /// The error that damage is, after the report.
     pub(crate) fn error(&self) -> Option<Damaged> {
         (!self.damaged.is_empty()).then(|| Damaged {
-            damaged: self.damaged.len(),
+            damaged: self.damaged.len() as u64,
             checked: self.checked,
             repaired: self.repaired,
         })
@@ -188,10 +189,8 @@ fn problem(store: &Store, entry: &Entry, task: &Task) -> Option<String> {
         }
         EntryKind::Slab(_) => slab_problem(&entry.path, task),
         EntryKind::Fact { .. } => fact_problem(&entry.path),
-        EntryKind::Partial(digest) => store
-            .blob_path(digest)
-            .is_file()
-            .then(|| "the whole blob is there too".to_owned()),
+        EntryKind::Partial(_) => (entry.size > pull::Limits::DEFAULT.blob_bytes)
+            .then(|| "it is longer than any blob may be".to_owned()),
         EntryKind::Stranger => None,
     }
 }
@@ -220,9 +219,9 @@ impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}  {} files, {}",
+            "{}  {}, {}",
             self.folder.display(),
-            self.checked,
+            files(self.checked),
             size(self.bytes)
         )?;
         for damage in &self.damaged {

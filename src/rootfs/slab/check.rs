@@ -2,10 +2,25 @@
 
 use std::io;
 
-use super::Slab;
+use super::{Slab, key};
 use crate::formats::squashfs::pack::{Block, PackedData};
+use crate::oci::digest::{Digest, SHA256_BYTES};
+
+/// The diffID of the layer whose slab is called `key`.
+#[must_use]
+pub fn diff_id(key: &str) -> Option<Digest> {
+    let hex = key.get(..2 * SHA256_BYTES)?;
+    format!("sha256:{hex}").parse().ok()
+}
 
 impl Slab {
+    /// Whether `key` is what this program would call the slab: of its settings,
+    /// its version and its compressor.
+    #[must_use]
+    pub fn has_key(&self, name: &str) -> bool {
+        diff_id(name).is_some_and(|diff_id| key(&diff_id, self.settings()) == name)
+    }
+
     /// Reads all stored blocks and holds them to their hashes; the rest of the
     /// slab was checked when it was opened. `done` is told how many bytes were
     /// read each time.

@@ -23,5 +23,6 @@ mod set;
 #[cfg(test)]
 mod tests;
 
+pub use check::diff_id;
 pub use container::{Error, Slab, build, key};
 pub use set::SlabSet;
