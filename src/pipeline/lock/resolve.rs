@@ -35,7 +35,7 @@ pub(in crate::pipeline) enum Found {
     /// Its layers become part of a system.
     System(Box<pull::ResolvedImage>),
     /// It is copied as it is.
-    Content(pull::MirroredImage),
+    Content(Box<pull::MirroredImage>),
 }
 
 impl<'a> Resolver<'a> {
@@ -217,7 +217,7 @@ pub(in crate::pipeline) fn look(
             &context.pull_limits,
             context.progress,
         )
-        .map(Found::Content);
+        .map(|found| Found::Content(Box::new(found)));
     }
     resolve_image(
         context.client,

@@ -217,7 +217,7 @@ fn what_a_lock_pins_is_taken_without_a_question_while_the_store_has_it() {
         ..recorded.clone()
     };
     fs::remove_dir_all(dir.path().join("dists")).unwrap();
-    let get = |host| bootstrap(&spec, Some(&pinned), &store, host, &Progress::silent());
+    let get = |host: &Host| bootstrap(&spec, Some(&pinned), &store, host, &Progress::silent());
     assert_eq!(get(&offline).unwrap(), pinned);
     assert_eq!(get(&Host::default()).unwrap(), pinned);
     // Without its layer it is what can be had, which the lock is compared with.
