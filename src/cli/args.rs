@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
-pub use lock::{Lock, LockArgs, Pull};
+pub use lock::{Lock, LockArgs, Plan, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
 /// provider image, without root, containers or host tools.
@@ -94,6 +94,8 @@ pub enum Command {
     Validate(Validate),
     /// Write the lock: every input of a profile by digest
     Lock(Lock),
+    /// Say what a build would pull, reuse, compress and write
+    Plan(Plan),
     /// Bring every input of a profile into the store
     Pull(Pull),
     /// Build the installer ISO and the provider image

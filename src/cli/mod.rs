@@ -37,6 +37,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => cmd::init::run(args, &cli.global),
         Command::Validate(args) => cmd::validate::run(args, &cli.global),
         Command::Lock(args) => cmd::lock::run(args, &cli.global),
+        Command::Plan(args) => cmd::lock::plan(args, &cli.global),
         Command::Pull(args) => cmd::lock::pull(args, &cli.global),
         Command::Build(args) => cmd::build::run(args, &cli.global),
         Command::Cache(args) => cmd::cache::run(args, &cli.global),

@@ -263,6 +263,8 @@ fn image(name: &str, old: &Image, new: &Image, drifts: &mut Vec<Drift>) {
 fn archive(name: &str, old: &Archive, new: &Archive, drifts: &mut Vec<Drift>) {
     if old.digest != new.digest {
         push_moved(drifts, name, None, old.digest, new.digest);
+    } else if old.size != new.size {
+        push_moved(drifts, name, Some("size"), old.size, new.size);
     } else if old.layer != new.layer {
         let layers = (old.layer.digest, new.layer.digest);
         push_moved(drifts, name, Some("layer"), layers.0, layers.1);

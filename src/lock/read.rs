@@ -73,13 +73,18 @@ pub fn parse(text: &str, path: &Path) -> Result<Lock, Error> {
         });
     }
     let lock: Lock = toml::from_str(text).map_err(|error| placed(&error))?;
-    if versions.revision <= REVISION {
+    if !is_newer(versions.revision) {
         let known = Value::try_from(&lock).map_err(|error| malformed(error.to_string()))?;
         if let Some(key) = unknown_key(&Value::Table(table), &known) {
             return Err(malformed(format!("unknown key '{key}'")));
         }
     }
     Ok(lock)
+}
+
+/// Whether a revision has what this program does not know.
+fn is_newer(revision: u32) -> bool {
+    revision > REVISION
 }
 
 /// The message with the number of the line, counted from 1.
@@ -133,7 +138,7 @@ impl Lock {
     /// # Errors
     /// [`Error::NewerRevision`].
     pub fn check_rewritable(&self, path: &Path) -> Result<(), Error> {
-        if self.revision <= REVISION {
+        if !is_newer(self.revision) {
             return Ok(());
         }
         Err(Error::NewerRevision {

@@ -33,6 +33,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
+    let handle = fs_err::File::open(&folder)?;
     // So that an interrupt finds either the old file or the new one, and nothing
     // beside it.
     let _whole = interrupt::hold();
@@ -45,7 +46,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|error| error.error)?;
     // The new name is on the disk only when its folder is.
-    fs_err::File::open(&folder)?.sync_all()
+    handle.sync_all()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod core_image;
 mod gather;
 mod iso;
 mod lock;
+mod plan;
 mod provider;
 mod slabs;
 mod summary;
@@ -24,6 +25,7 @@ pub use check::check;
 pub(crate) use core_image::Error as CoreImageError;
 pub(crate) use lock::{Lacking, NotWritten, UnknownInput};
 pub use lock::{LockUse, Report, Upgrade, lock, pull};
+pub use plan::{Origin, Plan, PlannedInput, PlannedLayer, PlannedRoom, plan};
 pub use summary::{OutputFile, Summary};
 
 use crate::profile::Loaded;

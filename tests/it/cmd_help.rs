@@ -4,14 +4,14 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 7] = [
-    "init", "validate", "lock", "pull", "build", "cache", "inspect",
+const VERBS: [&str; 8] = [
+    "init", "validate", "lock", "plan", "pull", "build", "cache", "inspect",
 ];
 
 #[test]
 fn the_programs_help() {
     let project = Project::empty();
-    assert_snapshot!(project.run(&["--help"]).all(), @r"
+    assert_snapshot!(project.run(&["--help"]).all(), @"
     exit 0
     --- stdout
     Turns one infrastructure profile into a bootable installer ISO and a provider
@@ -23,6 +23,7 @@ fn the_programs_help() {
       init      Write a new project: profile, templates and overlays to start from
       validate  Check a profile, its templates and overlays, without any network
       lock      Write the lock: every input of a profile by digest
+      plan      Say what a build would pull, reuse, compress and write
       pull      Bring every input of a profile into the store
       build     Build the installer ISO and the provider image
       cache     List, check, clear, export and import the store
@@ -175,7 +176,10 @@ fn every_verbs_help() {
     Example:
       isoforge validate profiles/demo.toml --set appliance.version=1.2.0
     ");
-    assert_snapshot!(project.run(&["build", "--help"]).stdout, @r"
+    assert_snapshot!(project.run(&["lock", "--help"]).stdout, @"");
+    assert_snapshot!(project.run(&["plan", "--help"]).stdout, @"");
+    assert_snapshot!(project.run(&["pull", "--help"]).stdout, @"");
+    assert_snapshot!(project.run(&["build", "--help"]).stdout, @"
     Build the installer ISO and the provider image
 
     Usage: isoforge build [OPTIONS] <PROFILE>
@@ -212,6 +216,17 @@ fn every_verbs_help() {
               
               [env: ISOFORGE_JOBS]
 
+          --mirror <HOST=MIRROR>
+              Pull what comes from HOST from MIRROR instead; may be repeated
+
+          --plain-http <HOST>
+              Talk to HOST without TLS; may be repeated
+
+          --lock <FILE>
+              Lock file [default: isoforge.lock beside the profile]
+              
+              [env: ISOFORGE_LOCK]
+
           --progress <PROGRESS>
               How progress is shown on standard error
 
@@ -224,14 +239,14 @@ fn every_verbs_help() {
               [env: ISOFORGE_PROGRESS]
               [default: auto]
 
-          --mirror <HOST=MIRROR>
-              Pull what comes from HOST from MIRROR instead; may be repeated
+          --locked
+              Refuse to go on where the lock would change
 
       -q, --quiet
               Only errors and warnings on standard error
 
-          --plain-http <HOST>
-              Talk to HOST without TLS; may be repeated
+          --offline
+              Open no connection: take all that the lock names from the store
 
       -v, --verbose
               Also say each piece of work when it is done

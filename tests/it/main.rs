@@ -19,6 +19,8 @@ mod cmd_cache;
 mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;
+mod cmd_lock;
+mod cmd_plan;
 mod layering;
 mod registry;
 mod sources;

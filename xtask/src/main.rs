@@ -6,12 +6,14 @@
     reason = "tasks print, run programs and read the environment"
 )]
 
+mod another_host;
 mod bench;
 mod big_file;
 mod boots;
 mod demo;
 mod generate;
 mod qemu;
+mod registry;
 mod same_root;
 mod setup;
 mod sh;

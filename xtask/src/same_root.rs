@@ -1,19 +1,21 @@
 //! The demo's system once from an OCI layout and once from a real registry on
 //! loopback: the root file systems have to be the same, byte for byte.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::demo::{self, files_in};
 use crate::qemu::scratch;
+use crate::registry::Registry;
 use crate::sh;
 
 /// The demo's provider image, which is a whole operating system.
-const TAG: &str = "debian-1.32.3-1.0.0";
+pub(crate) const TAG: &str = "debian-1.32.3-1.0.0";
+
+/// The image of [`PROFILE`], which each build puts its own in place of.
+pub(crate) const IMAGE_PLACE: &str = "set.by/the:task";
 
 /// Pushes the demo's system and builds from both places.
 pub(crate) fn check() -> Result<()> {
@@ -22,12 +24,10 @@ pub(crate) fn check() -> Result<()> {
         std::fs::remove_dir_all(&folder)?;
     }
     let layout = folder.join("layout");
-    std::fs::create_dir_all(&layout)?;
     std::fs::create_dir_all(folder.join("extra"))?;
     std::fs::write(folder.join("extra/same-root"), "laid over the system\n")?;
     std::fs::write(folder.join("profile.toml"), PROFILE)?;
-    let mut unpack = sh::command(["tar", "--extract", "--file"]);
-    sh::run(unpack.arg(archive()?).arg("--directory").arg(&layout))?;
+    unpack_system(&layout)?;
 
     let registry = Registry::start(&folder)?;
     let local = format!("oci:{}:{TAG}", layout.display());
@@ -52,7 +52,8 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-const PROFILE: &str = r#"schema = 1
+/// A profile on an image.
+pub(crate) const PROFILE: &str = r#"schema = 1
 
 [appliance]
 name = "same-root"
@@ -75,6 +76,13 @@ folder = "extra"
 [provider]
 repository = "registry.example/same-root"
 "#;
+
+/// Unpacks the demo's provider image, an OCI layout, into `folder`.
+pub(crate) fn unpack_system(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut unpack = sh::command(["tar", "--extract", "--file"]);
+    sh::run(unpack.arg(archive()?).arg("--directory").arg(folder))
+}
 
 fn archive() -> Result<PathBuf> {
     files_in(Path::new(demo::OUTPUT))?
@@ -99,53 +107,4 @@ fn build(folder: &Path, name: &str, image: &str) -> Result<String> {
         .and_then(|digest| digest.as_str())
         .map(str::to_owned)
         .context("the manifest has no digest of the SquashFS")
-}
-
-/// Debian's docker-registry on a free port of loopback.
-struct Registry {
-    process: Child,
-    port: u16,
-}
-
-impl Registry {
-    fn start(folder: &Path) -> Result<Self> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = free.local_addr()?.port();
-        drop(free);
-        let config = folder.join("registry.yml");
-        std::fs::write(
-            &config,
-            format!(
-                "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    \
-                 rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n",
-                folder.join("registry").display()
-            ),
-        )?;
-        let mut process = sh::command(["docker-registry", "serve"])
-            .arg(&config)
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("can't start docker-registry; 'cargo xtask setup' installs it")?;
-        let Some(log) = process.stderr.take() else {
-            bail!("docker-registry has no standard error");
-        };
-        let this = Self { process, port };
-        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
-        ensure!(
-            lines.any(|line| line.contains("listening on")),
-            "docker-registry did not start"
-        );
-        // Keeps the pipe empty, or the registry would block on its log.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(this)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

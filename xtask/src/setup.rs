@@ -60,7 +60,7 @@ const fn backport(need: Need, name: &'static str, why: &'static str) -> Package 
 
 /// Everything, with the reason for it. A test that runs a program fails where
 /// the program is missing, so each of them is here.
-const PACKAGES: [Package; 23] = {
+const PACKAGES: [Package; 24] = {
     use Need::{Build, Test};
     [
         package(
@@ -122,6 +122,11 @@ const PACKAGES: [Package; 23] = {
         package(Test, "zstd", "makes archives for tests"),
         package(Test, "xz-utils", "makes archives for tests"),
         package(Test, "e2fsprogs", "file systems for tests"),
+        package(
+            Test,
+            "libfaketime",
+            "another clock for the builds that have to be equal",
+        ),
         package(Test, "time", "GNU time tells the bench what peers use"),
         backport(
             Test,

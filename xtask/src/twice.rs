@@ -1,50 +1,53 @@
-//! The same demo built twice, from empty stores, in different folders, with
-//! different umask, time zone, locale and number of threads, all local files
-//! touched in between: every output has to be the same.
+//! Two profiles, each built twice from an empty store, as two machines would
+//! build them: every output and the lock have to be the same.
+//!
+//! The demo makes its system with mmdebstrap anew; the other profile lies on an
+//! image, the demo's own.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::another_host::{Circumstances, Host, is_root};
 use crate::demo::{self, files_in};
-use crate::qemu::scratch;
-use crate::sh;
+use crate::{same_root, sh};
 
-struct Circumstances {
-    folder: &'static str,
-    umask: &'static str,
-    zone: &'static str,
-    locale: &'static str,
-    jobs: &'static str,
-}
+const HERE: Circumstances = Circumstances {
+    name: "here",
+    other_user: false,
+    host: "one",
+    days_ahead: 0,
+    umask: "022",
+    zone: "UTC",
+    locale: "C.UTF-8",
+    jobs: "1",
+};
 
-const BUILDS: [Circumstances; 2] = [
-    Circumstances {
-        folder: "twice/one",
-        umask: "022",
-        zone: "UTC",
-        locale: "C.UTF-8",
-        jobs: "1",
-    },
-    Circumstances {
-        folder: "twice/another, longer",
-        umask: "077",
-        zone: "Pacific/Auckland",
-        locale: "de_DE.UTF-8",
-        jobs: "2",
-    },
-];
+const ELSEWHERE: Circumstances = Circumstances {
+    name: "elsewhere",
+    other_user: true,
+    host: "another.example",
+    days_ahead: 365,
+    umask: "077",
+    zone: "Pacific/Auckland",
+    locale: "de_DE.UTF-8",
+    jobs: "2",
+};
+
+const PROFILES: [&str; 2] = [demo::PROFILE, "profiles/image.toml"];
+
+/// Where a machine keeps what it pulled.
+const STORE: &str = "store";
 
 /// Builds twice and compares.
 pub(crate) fn check() -> Result<()> {
-    let mut digests = Vec::new();
-    for circumstances in &BUILDS {
-        digests.push(build(circumstances)?);
+    if !is_root()? {
+        println!("SKIPPED: another user, host name and clock need root");
+        return Ok(());
     }
-    let [first, second] = digests.as_slice() else {
-        bail!("there should be two builds");
-    };
-    ensure!(!first.is_empty(), "the build has no outputs");
+    let first = build(&HERE)?;
+    let second = build(&ELSEWHERE)?;
+    ensure!(!first.is_empty(), "the builds have no outputs");
     ensure!(
         first == second,
         "two builds differ:\n{first:#?}\n{second:#?}"
@@ -52,41 +55,70 @@ pub(crate) fn check() -> Result<()> {
     for (name, digest) in first {
         println!("twice: {name} is sha256:{digest} both times");
     }
-    std::fs::remove_dir_all(scratch("twice")?)?;
     Ok(())
 }
 
-/// Builds in a copy of the project's inputs and gives the outputs' digests.
+/// Builds all profiles on one machine and gives the outputs' digests.
 fn build(circumstances: &Circumstances) -> Result<Vec<(String, String)>> {
-    let folder = scratch(circumstances.folder)?;
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)?;
-    }
-    std::fs::create_dir_all(&folder)?;
+    let host = Host::prepare(circumstances)?;
+    let folder = host.folder();
     // A copy made without -p has the times of now: the files are touched.
     for name in ["profiles", "templates", "overlays"] {
-        sh::run(sh::command(["cp", "-R", name]).arg(&folder))?;
+        sh::run(sh::command(["cp", "-R", name]).arg(folder))?;
     }
-    let program = std::fs::canonicalize(sh::isoforge()).context("isoforge is not built")?;
-    let script = "umask \"$0\" && exec \"$@\"";
-    let mut command = sh::command(["sh", "-c", script, circumstances.umask]);
-    command
-        .arg(program)
-        .args([
-            "build",
-            demo::PROFILE,
-            "--cache-dir",
-            "store",
-            "--output",
-            "out",
-        ])
-        .args(["--jobs", circumstances.jobs])
-        .env("TZ", circumstances.zone)
-        .env("LC_ALL", circumstances.locale)
-        .env_remove("SOURCE_DATE_EPOCH")
-        .current_dir(&folder);
-    sh::run(&mut command)?;
-    digests(&folder.join("out"))
+    remove_locks(&folder.join("profiles"))?;
+    std::fs::write(folder.join(PROFILES[1]), image_profile())?;
+    std::fs::create_dir(folder.join("profiles/extra"))?;
+    std::fs::write(
+        folder.join("profiles/extra/twice"),
+        "laid over the system\n",
+    )?;
+    same_root::unpack_system(&folder.join("profiles/layout"))?;
+    host.hand_over()?;
+    for profile in PROFILES {
+        let mut command = host.isoforge();
+        command.args(["build", profile, "--cache-dir", STORE, "--output", "out"]);
+        sh::run(&mut command)?;
+    }
+    host.check_clock(STORE)?;
+    let mut found = digests(&folder.join("out"))?;
+    for lock in files_in(&folder.join("profiles"))? {
+        if lock.extension().is_some_and(|e| e == "lock") {
+            found.push((file_name(&lock)?, sh::sha256(&lock)?));
+        }
+    }
+    ensure!(
+        found
+            .iter()
+            .filter(|(name, _)| name.ends_with(".lock"))
+            .count()
+            == PROFILES.len(),
+        "each profile should have a lock"
+    );
+    Ok(found)
+}
+
+fn image_profile() -> String {
+    let image = format!("oci:layout:{}", same_root::TAG);
+    same_root::PROFILE.replace(same_root::IMAGE_PLACE, &image)
+}
+
+/// Locks that an earlier build left beside the profiles would pin what this one
+/// is to find out.
+fn remove_locks(folder: &Path) -> Result<()> {
+    for path in files_in(folder)? {
+        if path.extension().is_some_and(|e| e == "lock") {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn file_name(path: &Path) -> Result<String> {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some(name) => Ok(name.to_owned()),
+        None => bail!("{} has no name", path.display()),
+    }
 }
 
 /// The outputs' paths within `folder` and their digests.
@@ -98,7 +130,8 @@ fn digests(folder: &Path) -> Result<Vec<(String, String)>> {
             let name = path.strip_prefix(folder)?.display().to_string();
             found.push((name, sh::sha256(&path)?));
         }
-        for entry in std::fs::read_dir(&next)? {
+        let entries = std::fs::read_dir(&next).with_context(|| next.display().to_string())?;
+        for entry in entries {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);

@@ -82,3 +82,29 @@ pub struct Pull {
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isoforge plan profiles/demo.toml --format json")]
+pub struct Plan {
+    /// Profile and overrides.
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    /// Lock file [default: isoforge.lock beside the profile]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ISOFORGE_LOCK",
+        hide_env_values = true
+    )]
+    pub lock: Option<PathBuf>,
+    /// Open no connection
+    #[arg(long)]
+    pub offline: bool,
+    /// Store, threads, registries.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+    /// How the result is written to standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}

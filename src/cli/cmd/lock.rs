@@ -1,10 +1,10 @@
-//! `isoforge lock` and `isoforge pull`.
+//! `isoforge lock`, `isoforge plan` and `isoforge pull`.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::cli::args::{Format, Global, Lock, LockArgs, ProfileArgs, Pull, SettingArgs};
+use crate::cli::args::{Format, Global, Lock, LockArgs, Plan, ProfileArgs, Pull, SettingArgs};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
 use crate::pipeline::{self, Artifacts, LockUse, Report, Request, Upgrade};
@@ -54,14 +54,22 @@ pub(in crate::cli) fn pull(args: &Pull, global: &Global) -> Result<()> {
         locked: args.locked,
         offline: false,
     };
-    let found = with_request(
-        &args.profile,
-        &lock,
-        &args.settings,
-        global,
-        |request, progress| pipeline::pull(request, progress),
-    )?;
+    let found = with_request(&args.profile, &lock, &args.settings, global, pipeline::pull)?;
     print(&found, "is in the store", args.format)
+}
+
+pub(in crate::cli) fn plan(args: &Plan, global: &Global) -> Result<()> {
+    let lock = LockArgs {
+        lock: args.lock.clone(),
+        locked: false,
+        offline: args.offline,
+    };
+    let plan = with_request(&args.profile, &lock, &args.settings, global, pipeline::plan)?;
+    report::data(&match args.format {
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&plan)?),
+        Format::Text => plan.to_string(),
+    })?;
+    Ok(())
 }
 
 /// Runs `work` with what the arguments ask for.

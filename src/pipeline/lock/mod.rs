@@ -12,13 +12,15 @@ mod resolve;
 mod sketch;
 mod wanted;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 pub(super) use core_images::{check_core_image, core_image_entry, core_images};
 pub(crate) use offline::Lacking;
-pub(super) use resolve::made_of;
+pub(super) use resolve::{Found, look, made_of, record};
+pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
 
 use super::build::Build;
 use super::{Request, gather};
@@ -27,7 +29,6 @@ use crate::lock::{self, Drift, Lock, compare};
 use crate::output;
 use crate::progress::Progress;
 use resolve::Resolver;
-use wanted::Wanted;
 
 /// How a command uses the lock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,23 +93,53 @@ pub(super) struct Settled {
     pub(super) drifts: Vec<Drift>,
     /// The text that this process wrote.
     written: Option<String>,
+    /// What was said of it.
+    told: BTreeSet<Drift>,
+}
+
+/// What can be said of a lock before any input is looked at.
+pub(super) struct Prepared {
+    /// The lock's file.
+    pub(super) path: PathBuf,
+    /// What the file says.
+    pub(super) old: Option<Lock>,
+    /// What the profile names.
+    pub(super) wanted: Wanted,
+    /// See [`sketch`].
+    pub(super) sketch: Lock,
+}
+
+/// Reads the lock and the project's files.
+pub(super) fn prepare(build: &Build<'_>) -> Result<Prepared> {
+    let explicit = build.request.lock.path.as_deref();
+    let path = lock::locate(build.request.profile_path, explicit);
+    let old = lock::read_if_there(&path)?;
+    let project = project::lock(build)?;
+    check_owner(&path, old.as_ref(), &project.profile)?;
+    let wanted = Wanted::of(build)?;
+    let profile = &build.request.loaded.profile;
+    let sketch = sketch::sketch(project, &wanted, old.as_ref(), profile);
+    Ok(Prepared {
+        path,
+        old,
+        wanted,
+        sketch,
+    })
 }
 
 /// Finds out all inputs. Nothing is written but what the store takes. With
 /// `locked` a lock that would change is an error.
 pub(super) fn settle(build: &Build<'_>, upgrade: &Upgrade) -> Result<Settled> {
     let how = &build.request.lock;
-    let path = lock::locate(build.request.profile_path, how.path.as_deref());
-    let old = match lock::read_if_there(&path)? {
-        Some(old) => Some(old),
-        None if how.locked || how.offline => return Err(lock::Error::Missing { path }.into()),
-        None => None,
-    };
-    let project = project::lock(build)?;
-    check_owner(&path, old.as_ref(), &project.profile)?;
-    let wanted = Wanted::of(build)?;
-    let profile = &build.request.loaded.profile;
-    let sketch = sketch::sketch(project, &wanted, old.as_ref(), profile);
+    let Prepared {
+        path,
+        old,
+        wanted,
+        sketch,
+    } = prepare(build)?;
+    if old.is_none() && (how.locked || how.offline) {
+        return Err(lock::Error::Missing { path }.into());
+    }
     let refuse = |now: &Lock| match &old {
         Some(old) if how.locked => refuse(&path, compare(old, now)),
         Some(old) if how.offline => refuse(&path, uncovered(old, now)),
@@ -141,6 +172,7 @@ pub(super) fn settle(build: &Build<'_>, upgrade: &Upgrade) -> Result<Settled> {
         old,
         drifts,
         written: None,
+        told: BTreeSet::new(),
     })
 }
 
@@ -243,7 +275,9 @@ impl Settled {
             }
             old.check_rewritable(&self.path)?;
             for drift in &self.drifts {
-                progress.note(format!("lock: {drift}"));
+                if self.told.insert(drift.clone()) {
+                    progress.note(format!("lock: {drift}"));
+                }
             }
         }
         output::replace(&self.path, text.as_bytes()).map_err(|source| NotWritten {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::resolve::{Found, look};
+use super::resolve::look;
 use super::wanted::Wanted;
 use crate::error::{Class, Diagnose};
 use crate::lock::Lock;
@@ -44,10 +44,7 @@ pub(super) fn check(build: &Build<'_>, wanted: &Wanted, lock: &Lock) -> Result<(
     for image in wanted.images.iter().filter(|image| image.is_remote()) {
         match look(build, image, lock) {
             Ok(found) => {
-                let missing = match found {
-                    Found::System(found) => found.missing(&build.store)?,
-                    Found::Content(found) => found.missing(&build.store)?,
-                };
+                let missing = found.missing(&build.store)?;
                 items.extend(missing.iter().map(|blob| {
                     format!(
                         "{} for {}: {} ({} bytes)",

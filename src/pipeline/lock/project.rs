@@ -209,13 +209,9 @@ fn shown(root: &Path, path: &Path) -> String {
 
 /// The absolute path without `.` and `..`, links not followed.
 fn normal(path: &Path) -> PathBuf {
-    // The folder of a profile that is named without one.
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // The empty path is the current folder, which `absolute` does not take it for.
+    let path = Path::new(".").join(path);
+    let absolute = std::path::absolute(&path).unwrap_or(path);
     let mut normal = PathBuf::new();
     for component in absolute.components() {
         match component {
@@ -240,5 +236,7 @@ mod tests {
         assert_eq!(shown("/home/u/project/a/../b.toml"), "b.toml");
         assert_eq!(shown("/home/u/common/base.toml"), "../common/base.toml");
         assert_eq!(shown("/usr/share/key.gpg"), "/usr/share/key.gpg");
+        assert_eq!(super::shown(Path::new(""), Path::new("a.toml")), "a.toml");
+        assert_eq!(super::shown(Path::new("a"), Path::new("b/c")), "../b/c");
     }
 }

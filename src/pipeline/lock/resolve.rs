@@ -1,10 +1,14 @@
 //! From names to digests: each entry of the lock is filled with what its input
 //! is now, the pinned ones by their pins.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use super::wanted::{Wanted, WantedArchive, WantedBootstrap, WantedImage};
 use crate::lock::{Bootstrap, Image, Lock, Package};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::Descriptor;
 use crate::oci::platform::Platform;
 use crate::output::manifest::EpochSource;
 use crate::pipeline::build::Build;
@@ -12,6 +16,7 @@ use crate::pull::{self, Platforms, resolve_image, resolve_mirror};
 use crate::sources::archive;
 use crate::sources::bootstrap::{self, Bootstrapped};
 use crate::sources::epoch::{self, InputTime};
+use crate::store::{self, Store};
 
 /// Fills a sketch.
 pub(super) struct Resolver<'a> {
@@ -28,7 +33,7 @@ pub(super) struct Resolver<'a> {
 /// What an image turned out to be.
 pub(in crate::pipeline) enum Found {
     /// Its layers become part of a system.
-    System(pull::ResolvedImage),
+    System(Box<pull::ResolvedImage>),
     /// It is copied as it is.
     Content(pull::MirroredImage),
 }
@@ -99,36 +104,16 @@ impl<'a> Resolver<'a> {
 
     fn image(&mut self, wanted: &WantedImage) -> Result<()> {
         let found = look(self.build, wanted, &self.pins)?;
-        let (index, manifest) = match &found {
-            Found::System(found) => {
-                self.times
-                    .extend(found.image.created.map(|seconds| InputTime {
-                        source: EpochSource::Image,
-                        seconds,
-                    }));
-                (found.image.index_digest, found.image.manifest.digest)
-            }
-            Found::Content(found) => {
-                let root = found.root.digest;
-                ((root != found.manifest).then_some(root), found.manifest)
-            }
-        };
-        let arch = wanted.arch.as_str();
+        if let Found::System(found) = &found {
+            let created = found.image.created;
+            self.times.extend(created.map(|seconds| InputTime {
+                source: EpochSource::Image,
+                seconds,
+            }));
+        }
+        let (index, manifest) = found.digests();
         for lock in [&mut self.lock, &mut self.pins] {
-            let known = lock.images.iter().position(|i| i.reference == wanted.name);
-            let at = known.unwrap_or_else(|| {
-                lock.images.push(Image {
-                    reference: wanted.name.clone(),
-                    roles: Vec::new(),
-                    index: None,
-                    manifests: std::collections::BTreeMap::new(),
-                });
-                lock.images.len() - 1
-            });
-            if let Some(entry) = lock.images.get_mut(at) {
-                entry.index = index;
-                entry.manifests.insert(arch.to_owned(), manifest);
-            }
+            record(lock, wanted, index, manifest);
         }
         Ok(())
     }
@@ -159,6 +144,54 @@ impl<'a> Resolver<'a> {
         self.lock.bootstraps.retain(|known| known.arch != arch);
         self.lock.bootstraps.push(entry);
         Ok(())
+    }
+}
+
+/// Says in `lock` what an image is.
+pub(in crate::pipeline) fn record(
+    lock: &mut Lock,
+    wanted: &WantedImage,
+    index: Option<Digest>,
+    manifest: Digest,
+) {
+    let known = lock.images.iter().position(|i| i.reference == wanted.name);
+    let at = known.unwrap_or_else(|| {
+        lock.images.push(Image {
+            reference: wanted.name.clone(),
+            roles: Vec::new(),
+            index: None,
+            manifests: BTreeMap::new(),
+        });
+        lock.images.len() - 1
+    });
+    if let Some(entry) = lock.images.get_mut(at) {
+        entry.index = index;
+        let arch = wanted.arch.as_str();
+        entry.manifests.insert(arch.to_owned(), manifest);
+    }
+}
+
+impl Found {
+    /// Digests of the index, where there is one, and of the manifest.
+    pub(in crate::pipeline) fn digests(&self) -> (Option<Digest>, Digest) {
+        match self {
+            Self::System(found) => (found.image.index_digest, found.image.manifest.digest),
+            Self::Content(found) => {
+                let root = found.root.digest;
+                ((root != found.manifest).then_some(root), found.manifest)
+            }
+        }
+    }
+
+    /// What of it the store lacks.
+    pub(in crate::pipeline) fn missing(
+        &self,
+        store: &Store,
+    ) -> Result<Vec<Descriptor>, store::Error> {
+        match self {
+            Self::System(found) => found.missing(store),
+            Self::Content(found) => found.missing(store),
+        }
     }
 }
 
@@ -194,7 +227,7 @@ pub(in crate::pipeline) fn look(
         &context.pull_limits,
         context.progress,
     )
-    .map(Found::System)
+    .map(|found| Found::System(Box::new(found)))
 }
 
 /// What the lock says of a bootstrap, in the words of who makes one.

@@ -13,6 +13,7 @@ use crate::pipeline::gather;
 use crate::profile::{
     Arch, FileSpec, ImageTemplate, LayerSource, LayerSpec, OsSource, PathTemplate, Target,
 };
+use crate::sources::filter::Filter;
 use crate::sources::{as_written, bootstrap, image};
 
 /// Every input of a profile for all its architectures, in its order.
@@ -32,6 +33,8 @@ pub(in crate::pipeline) struct WantedImage {
     pub(in crate::pipeline) source: ImageSource,
     pub(in crate::pipeline) arch: Arch,
     pub(in crate::pipeline) role: Role,
+    /// What is taken of it.
+    pub(in crate::pipeline) filter: Filter,
 }
 
 impl WantedImage {
@@ -53,6 +56,8 @@ pub(in crate::pipeline) struct WantedArchive {
     pub(in crate::pipeline) name: String,
     pub(in crate::pipeline) path: PathBuf,
     pub(in crate::pipeline) role: Role,
+    /// What is taken of it.
+    pub(in crate::pipeline) filter: Filter,
 }
 
 /// A root file system to be made from packages.
@@ -79,8 +84,12 @@ impl Wanted {
         let profile = &loaded.profile;
         let target = profile.iso_target(arch);
         match &profile.os.source {
-            OsSource::Image(template) => self.image(template, target, Role::Os)?,
-            OsSource::Rootfs(template) => self.archive(template, target, Role::Os),
+            OsSource::Image(template) => {
+                self.image(template, target, Role::Os, Filter::new(&[], &[])?)?
+            }
+            OsSource::Rootfs(template) => {
+                self.archive(template, target, Role::Os, Filter::new(&[], &[])?);
+            }
             OsSource::Bootstrap(bootstrap) => {
                 let packages = gather::kubernetes_packages(build, arch)?;
                 let spec = gather::bootstrap_spec(bootstrap, &packages, arch);
@@ -105,37 +114,47 @@ impl Wanted {
                 source: ImageSource::Registry(image.reference),
                 arch,
                 role: Role::Content,
+                filter: Filter::new(&[], &[])?,
             });
         }
         Ok(())
     }
 
     fn layer(&mut self, spec: &LayerSpec, target: Target<'_>, role: Role) -> Result<()> {
+        let filter = Filter::new(&spec.include, &spec.exclude)?;
         match &spec.source {
-            LayerSource::Image(template) => self.image(template, target, role)?,
-            LayerSource::Archive(template) => self.archive(template, target, role),
+            LayerSource::Image(template) => self.image(template, target, role, filter)?,
+            LayerSource::Archive(template) => self.archive(template, target, role, filter),
             // One of the project's own files.
             LayerSource::Folder(_) => {}
         }
         Ok(())
     }
 
-    fn image(&mut self, template: &ImageTemplate, target: Target<'_>, role: Role) -> Result<()> {
+    fn image(
+        &mut self,
+        template: &ImageTemplate,
+        target: Target<'_>,
+        role: Role,
+        filter: Filter,
+    ) -> Result<()> {
         let source = template.expand(target)?;
         self.images.push(WantedImage {
             name: image::name(&source, template, target),
             source,
             arch: target.arch,
             role,
+            filter,
         });
         Ok(())
     }
 
-    fn archive(&mut self, template: &PathTemplate, target: Target<'_>, role: Role) {
+    fn archive(&mut self, template: &PathTemplate, target: Target<'_>, role: Role, filter: Filter) {
         self.archives.push(WantedArchive {
             name: as_written(template.clone().into(), target),
             path: template.expand(target),
             role,
+            filter,
         });
     }
 }

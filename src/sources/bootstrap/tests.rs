@@ -197,6 +197,67 @@ fn offline_takes_what_is_recorded_or_fails() {
 }
 
 #[test]
+fn what_a_lock_pins_is_taken_without_a_question_while_the_store_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let offline = Host {
+        offline: true,
+        ..Host::default()
+    };
+    let spec = archive(dir.path(), "Sat, 12 Sep 2026 07:55:41");
+    let recorded = record(&spec, &store, &Host::default());
+    let digest = store.put_blob(b"another root").unwrap();
+    let pinned = Bootstrapped {
+        layer: Layer {
+            digest,
+            size: 12,
+            compression: LayerCompression::Plain,
+            diff_id: digest,
+        },
+        ..recorded.clone()
+    };
+    fs::remove_dir_all(dir.path().join("dists")).unwrap();
+    let get = |host| bootstrap(&spec, Some(&pinned), &store, host, &Progress::silent());
+    assert_eq!(get(&offline).unwrap(), pinned);
+    assert_eq!(get(&Host::default()).unwrap(), pinned);
+    // Without its layer it is what can be had, which the lock is compared with.
+    fs::remove_file(store.blob_path(&digest)).unwrap();
+    assert_eq!(get(&offline).unwrap(), recorded);
+}
+
+#[test]
+fn a_spec_is_known_by_its_keyrings_content_not_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |name: &str, content: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        Spec {
+            keyring: Some(path),
+            ..spec()
+        }
+    };
+    let one = with("one.gpg", "1").digest().unwrap();
+    assert_eq!(with("two.gpg", "1").digest().unwrap(), one);
+    assert_ne!(with("two.gpg", "2").digest().unwrap(), one);
+    assert_ne!(spec().digest().unwrap(), one);
+}
+
+#[test]
+fn lines_about_packages_give_their_digests() {
+    let hex = "a".repeat(64);
+    let line = format!("isoforge-package bash {hex}");
+    let (name, digest) = hooks::package(&line).unwrap();
+    assert_eq!((name, digest.hex()), ("bash", hex));
+    for other in [
+        "isoforge-package bash",
+        "isoforge-package bash zz",
+        "Setting up bash (5.2) ...",
+    ] {
+        assert_eq!(hooks::package(other), None, "{other}");
+    }
+}
+
+#[test]
 fn mmdebstraps_failures_are_told_apart() {
     let class = |says: &str| {
         let failed = Program::new("sh", "dash")

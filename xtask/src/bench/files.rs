@@ -1,101 +1,18 @@
-//! Measures beside foreign tools, in one run, as ratios. Each pair is run in
-//! turn several times, and the medians are compared, since machines are noisy.
-//!
-//! The input is the demo's own root file system; all files stay in the page
-//! cache. GNU time tells what other programs use.
+//! What makes files: SquashFS, ISO, the whole build.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::Result;
 
+use super::measure::{ROUNDS, Used, median, medians, self_measured, timed};
 use crate::qemu::scratch;
-use crate::setup::{self, Need};
-use crate::{demo, sh};
-
-/// Pairs that are run of each comparison.
-const ROUNDS: usize = 3;
-
-/// What has to hold: see the README.
-const MAX_COLD_RATIO: f64 = 1.0;
-const MAX_REBUILD_RATIO: f64 = 0.2;
-const MAX_PEAK_MIB: f64 = 200.0;
-
-/// What one run used.
-#[derive(Debug, Clone, Copy)]
-struct Used {
-    seconds: f64,
-    bytes: u64,
-    peak_mib: f64,
-}
-
-/// The task.
-pub(crate) fn run() -> Result<()> {
-    setup::ensure(Need::Test)?;
-    let iso = demo::build()?;
-    let bench = Bench::prepare(&iso)?;
-    let mut failures = Vec::new();
-    println!("\nmedians of {ROUNDS} runs in turn; ratio = isoforge / the other");
-    let (ours, theirs) = bench.squashfs()?;
-    row("SquashFS", "mksquashfs", ours, theirs);
-    require(
-        &mut failures,
-        "SquashFS time",
-        ours.seconds / theirs.seconds,
-        MAX_COLD_RATIO,
-    );
-    let (ours, theirs) = bench.iso()?;
-    row("ISO with its SHA-256", "xorriso, sha256sum", ours, theirs);
-    let (cold, theirs) = bench.whole()?;
-    row(
-        "whole build, cold",
-        "mksquashfs, xorriso, sha256sum",
-        cold,
-        theirs,
-    );
-    require(
-        &mut failures,
-        "peak memory (MiB)",
-        cold.peak_mib,
-        MAX_PEAK_MIB,
-    );
-    let again = bench.rebuild()?;
-    row("changed cloud-config", "isoforge cold", again, cold);
-    require(
-        &mut failures,
-        "rebuild time",
-        again.seconds / cold.seconds,
-        MAX_REBUILD_RATIO,
-    );
-    ensure!(failures.is_empty(), "missed: {}", failures.join("; "));
-    Ok(())
-}
-
-fn require(failures: &mut Vec<String>, what: &str, value: f64, most: f64) {
-    if value > most {
-        failures.push(format!("{what} is {value:.2}, and may be {most:.2}"));
-    }
-}
-
-fn row(what: &str, other: &str, ours: Used, theirs: Used) {
-    println!(
-        "{what:<22} {:>7.2} s {:>9} peak {:>4.0} MiB | {other}: {:.2} s {} peak {:.0} MiB | time {:.2}, size {:.3}, memory {:.2}",
-        ours.seconds,
-        sh::mib(ours.bytes),
-        ours.peak_mib,
-        theirs.seconds,
-        sh::mib(theirs.bytes),
-        theirs.peak_mib,
-        ours.seconds / theirs.seconds,
-        ours.bytes as f64 / theirs.bytes as f64,
-        ours.peak_mib / theirs.peak_mib,
-    );
-}
+use crate::sh;
 
 /// The inputs, and where results go.
-struct Bench {
+pub(super) struct Bench {
     folder: PathBuf,
     /// The root file system as a tar archive.
     tar: PathBuf,
@@ -104,7 +21,7 @@ struct Bench {
 
 impl Bench {
     /// Takes the root file system and the boot files out of the demo's ISO.
-    fn prepare(iso: &Path) -> Result<Self> {
+    pub(super) fn prepare(iso: &Path) -> Result<Self> {
         let folder = std::path::absolute(scratch("bench")?)?;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -163,7 +80,7 @@ impl Bench {
         self.folder.join(name)
     }
 
-    fn squashfs(&self) -> Result<(Used, Used)> {
+    pub(super) fn squashfs(&self) -> Result<(Used, Used)> {
         let out = self.path("ours.squashfs");
         let other = self.path("theirs.squashfs");
         medians(
@@ -184,7 +101,7 @@ impl Bench {
         timed(&command, Some(File::open(&self.tar)?), out)
     }
 
-    fn iso(&self) -> Result<(Used, Used)> {
+    pub(super) fn iso(&self) -> Result<(Used, Used)> {
         let root = self.path("theirs.squashfs");
         let ours = self.path("ours.iso");
         let theirs = self.path("theirs.iso");
@@ -244,7 +161,7 @@ impl Bench {
     }
 
     /// Everything from the archive to an ISO, from an empty store.
-    fn whole(&self) -> Result<(Used, Used)> {
+    pub(super) fn whole(&self) -> Result<(Used, Used)> {
         let profile = self.path("profile.toml");
         std::fs::write(&profile, PROFILE)?;
         std::fs::create_dir_all(self.path("kubernetes/usr/lib/kubernetes"))?;
@@ -271,7 +188,7 @@ impl Bench {
     }
 
     /// The same again after a change of the cloud-config.
-    fn rebuild(&self) -> Result<Used> {
+    pub(super) fn rebuild(&self) -> Result<Used> {
         let mut runs = Vec::new();
         for round in 0..ROUNDS {
             let change = format!("vars.hostname=changed-{round}");
@@ -325,71 +242,4 @@ fn formats(what: &str) -> Command {
     sh::command([
         "cargo", "bench", "--quiet", "--bench", "formats", "--", what,
     ])
-}
-
-/// Runs a program that prints seconds, bytes and KiB.
-fn self_measured(command: &mut Command) -> Result<Used> {
-    let text = sh::output(command)?;
-    let mut words = text.split_whitespace();
-    let mut next = || words.next().context("the bench printed too little");
-    Ok(Used {
-        seconds: next()?.parse()?,
-        bytes: next()?.parse()?,
-        peak_mib: next()?.parse::<f64>()? / 1024.0,
-    })
-}
-
-/// Runs a program under GNU time; `out` is what it writes.
-fn timed(command: &Command, stdin: Option<File>, out: &Path) -> Result<Used> {
-    let report = scratch("bench")?.join("time.txt");
-    let mut timed = sh::command(["/usr/bin/time", "--format=%e %M", "--output"]);
-    timed.arg(&report).arg("--");
-    timed.arg(command.get_program()).args(command.get_args());
-    let input = stdin.map_or_else(Stdio::null, Stdio::from);
-    let done = timed
-        .stdin(input)
-        .output()
-        .with_context(|| format!("can't start {}", sh::show(&timed)))?;
-    if !done.status.success() {
-        bail!(
-            "{} failed: {}\n{}",
-            sh::show(command),
-            done.status,
-            String::from_utf8_lossy(&done.stderr)
-        );
-    }
-    let text = std::fs::read_to_string(&report)?;
-    let (seconds, kib) = text
-        .trim()
-        .split_once(' ')
-        .with_context(|| format!("time said {text:?}"))?;
-    Ok(Used {
-        seconds: seconds.parse()?,
-        bytes: std::fs::metadata(out)?.len(),
-        peak_mib: kib.parse::<f64>()? / 1024.0,
-    })
-}
-
-/// Runs both in turn and gives the median of each.
-fn medians(
-    mut ours: impl FnMut() -> Result<Used>,
-    mut theirs: impl FnMut() -> Result<Used>,
-) -> Result<(Used, Used)> {
-    let mut runs = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        runs.0.push(ours()?);
-        runs.1.push(theirs()?);
-    }
-    Ok((median(runs.0)?, median(runs.1)?))
-}
-
-/// The run of middle duration, with the largest peak of all.
-fn median(mut runs: Vec<Used>) -> Result<Used> {
-    let peak_mib = runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max);
-    runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    let middle = runs.get(runs.len() / 2).context("no runs")?;
-    Ok(Used {
-        peak_mib,
-        ..*middle
-    })
 }
