@@ -59,7 +59,7 @@ impl Store {
             ("partial", partial),
         ] {
             let folder = self.base.join(folder);
-            if folder.try_exists().map_err(std::io::Error::from)? {
+            if folder.try_exists()? {
                 walk(&folder, kind, &mut entries)?;
             }
         }

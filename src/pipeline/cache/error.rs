@@ -35,7 +35,7 @@ pub(crate) enum Error {
     #[error("{digest} in the store can't be used")]
     Manifest {
         digest: Digest,
-        source: manifest::Error,
+        source: Box<manifest::Error>,
     },
     /// A layout that `cache export` did not write.
     #[error("'{}' holds no lock: it is not what `isoforge cache export` writes", path.display())]
@@ -73,16 +73,41 @@ pub(crate) enum Error {
     OtherLock { path: PathBuf },
     /// The layout can't be read.
     #[error(transparent)]
-    Layout(#[from] registry::Error),
+    Layout(Box<registry::Error>),
     /// The lock can't be read.
     #[error(transparent)]
-    Lock(#[from] lock::Error),
+    Lock(Box<lock::Error>),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(Box<store::Error>),
     /// The archive or folder can't be written.
     #[error(transparent)]
-    Output(#[from] output::Error),
+    Output(Box<output::Error>),
+}
+
+// Boxed, so that results stay small.
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        Self::Layout(Box::new(error))
+    }
+}
+
+impl From<lock::Error> for Error {
+    fn from(error: lock::Error) -> Self {
+        Self::Lock(Box::new(error))
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+impl From<output::Error> for Error {
+    fn from(error: output::Error) -> Self {
+        Self::Output(Box::new(error))
+    }
 }
 
 fn list(blobs: &[MissingBlob]) -> String {

@@ -241,7 +241,7 @@ impl<'a> Contents<'a> {
         manifest::check_size(descriptor.size, MAX_LOCK_BYTES).map_err(|source| {
             Error::Manifest {
                 digest: descriptor.digest,
-                source,
+                source: Box::new(source),
             }
         })?;
         let reader = self

@@ -158,7 +158,10 @@ impl Finder<'_> {
         match self.store.read_blob(&digest, MAX_MANIFEST_BYTES) {
             Ok(raw) => Manifest::parse(raw, None)
                 .map(Some)
-                .map_err(|source| Error::Manifest { digest, source }),
+                .map_err(|source| Error::Manifest {
+                    digest,
+                    source: Box::new(source),
+                }),
             Err(store::Error::Missing { .. } | store::Error::Damaged { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }

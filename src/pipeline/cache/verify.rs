@@ -80,7 +80,7 @@ impl Diagnose for Damaged {
 impl Verification {
     /// The error that damage is, after the report.
     pub(crate) fn error(&self) -> Option<Damaged> {
-        (!self.damaged.is_empty()).then(|| Damaged {
+        (!self.damaged.is_empty()).then_some(Damaged {
             damaged: self.damaged.len() as u64,
             checked: self.checked,
             repaired: self.repaired,

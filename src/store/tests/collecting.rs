@@ -111,7 +111,7 @@ fn every_use_is_recorded_once_a_day_and_listing_is_none() {
         assert_eq!(modified(path), recent, "{name}: once a day is enough");
     }
     // A clock that was wrong makes nothing old, and the next use mends it.
-    let future = SystemTime::now() + 900 * DAY;
+    let future = modified(&blob) + 900 * DAY;
     let file = fs_err::OpenOptions::new().append(true).open(&blob).unwrap();
     file.file().set_modified(future).unwrap();
     assert_eq!(store.contents().unwrap()[0].unused_for, Duration::ZERO);

@@ -7,6 +7,7 @@ use isoforge::lock::{self, Lock};
 use isoforge::oci::digest::Digest;
 
 use super::{built, files, flip_a_byte, layer_of, text};
+use crate::support::bootable;
 use crate::support::judge;
 use crate::support::program::{Outcome, Project, files_below};
 
@@ -163,6 +164,46 @@ fn a_folder_is_a_layout_that_other_tools_read() {
       caused by: directory not empty
     hint: name another directory with --output, or correct its owner and mode
     ");
+}
+
+#[test]
+fn an_index_is_kept_with_the_locked_platforms_alone() {
+    let project = Project::empty();
+    bootable::write_sources(&project.path(""), &["amd64", "arm64"]);
+    project.write("profile.toml", &bootable::profile(&["amd64"]));
+    project.build();
+    let lock = lock::read(&project.path(LOCK)).unwrap();
+    export(&project, "input", &[]);
+    let blob = |digest: &Digest| project.path("input/blobs/sha256").join(digest.hex());
+    let image = lock.image("oci:os").unwrap();
+    let index = std::fs::read(blob(&image.index.unwrap())).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let platforms: Vec<(&str, bool)> = index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            let digest = entry["digest"].as_str().unwrap().parse().unwrap();
+            let architecture = entry["platform"]["architecture"].as_str().unwrap();
+            (architecture, blob(&digest).exists())
+        })
+        .collect();
+    assert_eq!(platforms, [("amd64", true), ("arm64", false)]);
+    import(&project, "input", &[]).assert_exit(0);
+    judge(
+        "skopeo",
+        "skopeo",
+        &[
+            "--insecure-policy",
+            "--override-arch",
+            "amd64",
+            "copy",
+            &format!("oci:{}:oci:os", project.path("input").display()),
+            &format!("dir:{}", project.path("copied").display()),
+        ],
+    );
+    let manifest = std::fs::read(project.path("copied/manifest.json")).unwrap();
+    assert_eq!(Digest::of(&manifest), image.manifests["amd64"]);
 }
 
 #[test]
