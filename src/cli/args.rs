@@ -1,11 +1,17 @@
 //! The command line as clap sees it: structures only, no reading of files.
 
+mod cache;
+mod lock;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+
+pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
+pub use lock::{Lock, LockArgs, Plan, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
 /// provider image, without root, containers or host tools.
@@ -141,6 +147,12 @@ pub enum Command {
     Init(Init),
     /// Check a profile, its templates and overlays, without any network
     Validate(Validate),
+    /// Write the lock: every input of a profile by digest
+    Lock(Lock),
+    /// Say what a build would pull, reuse, compress and write
+    Plan(Plan),
+    /// Bring every input of a profile into the store
+    Pull(Pull),
     /// Build the installer ISO and the provider image
     Build(Build),
     /// Push a provider image, or any OCI layout, to a registry
@@ -149,6 +161,8 @@ pub enum Command {
     Login(Login),
     /// Forget the credentials for a registry
     Logout(Logout),
+    /// List, check, clear, export and import the store
+    Cache(Cache),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
     /// Say which settings hold, and where each comes from
@@ -250,6 +264,9 @@ pub struct Build {
     /// Take along signatures, attestations and SBOMs of content images
     #[arg(long)]
     pub with_referrers: bool,
+    /// How the lock is used.
+    #[command(flatten)]
+    pub lock: LockArgs,
     /// Go on where an image can't boot or lacks what the profile asks
     #[arg(long)]
     pub force: bool,

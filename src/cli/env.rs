@@ -26,6 +26,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("ISOFORGE_CACHE_DIR", "the store, as --cache-dir"),
     ("ISOFORGE_CONFIG", "the settings file, as --config"),
     ("ISOFORGE_JOBS", "number of threads, as --jobs"),
+    ("ISOFORGE_LOCK", "the lock file, as --lock"),
     ("ISOFORGE_OUTPUT", "folder for the outputs, as --output"),
     ("ISOFORGE_PROGRESS", "how progress is shown, as --progress"),
     ("NO_COLOR", "set to anything but nothing: no colour"),

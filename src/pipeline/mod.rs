@@ -3,10 +3,14 @@
 
 mod boot_files;
 mod build;
+pub mod cache;
 mod check;
 mod convert;
+mod core_image;
 mod gather;
 mod iso;
+mod lock;
+mod plan;
 mod provider;
 mod push;
 mod slabs;
@@ -21,6 +25,10 @@ pub(crate) use boot_files::Unbootable;
 pub use build::build;
 pub use check::check;
 pub use convert::user_registries;
+pub(crate) use core_image::Error as CoreImageError;
+pub(crate) use lock::{Lacking, NotWritten, UnknownInput};
+pub use lock::{LockUse, Report, Upgrade, lock, pull};
+pub use plan::{Origin, Plan, PlannedInput, PlannedLayer, PlannedRoom, plan};
 pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
@@ -110,6 +118,8 @@ pub struct Request<'a> {
     pub artifacts: Artifacts,
     /// Folder in which the build gets its own.
     pub output: &'a Path,
+    /// How the lock is used.
+    pub lock: LockUse,
     /// Beside the profile.
     pub settings: Settings,
     /// For secrets.

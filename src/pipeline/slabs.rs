@@ -38,8 +38,9 @@ impl SlabMaker<'_> {
     /// The slab of `layer`; `name` is what progress and errors call it.
     pub(super) fn get(&self, layer: &Layer, name: &str) -> Result<Slab> {
         let key = slab::key(&layer.diff_id, self.squashfs);
-        let path = self.store.slab_path(&key);
-        if let Some(slab) = self.open(&path)? {
+        if let Some(path) = self.store.slab(&key)
+            && let Some(slab) = self.open(&path)?
+        {
             self.progress
                 .count(Counted::SlabStored, layer.diff_id, layer.size);
             self.progress.detail(format!(
@@ -77,9 +78,6 @@ impl SlabMaker<'_> {
     /// Opens a slab of the store; a damaged one counts as missing, since it is
     /// made again from its layer.
     fn open(&self, path: &Path) -> Result<Option<Slab>> {
-        if !path.exists() {
-            return Ok(None);
-        }
         match Slab::open(path) {
             Ok(slab) => Ok(Some(slab)),
             Err(error) if error.is_damage() => {

@@ -98,6 +98,14 @@ impl<'a> Source<'a> {
     /// The manifest or index that the source names, put into the store. One that
     /// is pinned by digest comes out of the store where it can.
     pub(super) fn resolve(&self) -> Result<Manifest, Error> {
+        let root = self.resolve_unnamed()?;
+        self.store
+            .add_origin(&root.digest, &self.name)
+            .map_err(|error| self.store_error(error))?;
+        Ok(root)
+    }
+
+    fn resolve_unnamed(&self) -> Result<Manifest, Error> {
         if let Some(digest) = &self.pinned
             && let Some(raw) = self.stored(digest, MAX_MANIFEST_BYTES)?
         {

@@ -14,6 +14,12 @@ use crate::oci::manifest;
 /// An error of a registry or of another source of images.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No server may be asked.
+    #[error("{what} is not in the store, and no connection may be opened")]
+    Offline {
+        /// What a server would be asked for.
+        what: String,
+    },
     /// The connection failed or broke.
     #[error("{url}: {problem}")]
     Transport {
@@ -334,7 +340,8 @@ impl Diagnose for Error {
             | Self::Redirect { .. }
             | Self::Truncated { .. }
             | Self::UploadLost { .. }
-            | Self::Protocol { .. } => Class::Network,
+            | Self::Protocol { .. }
+            | Self::Offline { .. } => Class::Network,
             Self::Length { .. }
             | Self::TooLarge { .. }
             | Self::TooManyPages { .. }
@@ -353,6 +360,7 @@ impl Diagnose for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Offline { .. } => Some("run once without --offline".into()),
             Self::Transport { .. } | Self::Timeout { .. } => Some(
                 "check the network and the host's name; a mirror for the host can be set".into(),
             ),

@@ -30,6 +30,7 @@ mod http;
 mod layout;
 mod limiter;
 pub mod login;
+mod offline;
 pub mod places;
 mod proxy;
 pub mod push;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 pub use config::{HostConfig, RegistryConfig, RetryPolicy};
 pub use error::Error;
 pub use files::MAX_UNPACKED_BYTES;
+pub use layout::WholeLayout;
 pub use places::Places;
 pub use secret::Secret;
 pub use tar_index::{MAX_ARCHIVE_MEMBERS, MAX_EXTENSION_BYTES};
@@ -63,6 +65,7 @@ use endpoint::Endpoint;
 use files::Files;
 use http::HttpRegistry;
 use layout::LayoutRegistry;
+use offline::Offline;
 use places::{Place, Unreachable};
 use transport::Transport;
 
@@ -129,6 +132,7 @@ pub struct Client {
     config: RegistryConfig,
     transport: Transport,
     unreachable: Arc<Unreachable>,
+    offline: bool,
 }
 
 impl Client {
@@ -139,6 +143,17 @@ impl Client {
             transport: Transport::new(&config),
             unreachable: Arc::default(),
             config,
+            offline: false,
+        }
+    }
+
+    /// The same client, which never opens a connection: what it would ask a
+    /// server for is [`Error::Offline`].
+    #[must_use]
+    pub fn offline(self) -> Self {
+        Self {
+            offline: true,
+            ..self
         }
     }
 
@@ -156,6 +171,9 @@ impl Client {
     /// mirror settings.
     pub fn open(&self, source: &ImageSource, scratch: &Path) -> Result<Places, Error> {
         let place = match source {
+            ImageSource::Registry(reference) if self.offline => Place::local(Offline {
+                reference: reference.clone(),
+            }),
             ImageSource::Registry(reference) => return self.registries(reference),
             ImageSource::OciDir { dir, tag } => {
                 let files = Files::folder(dir, source)?;

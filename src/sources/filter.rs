@@ -140,6 +140,16 @@ impl Filter {
     }
 }
 
+/// What [`filter_layers`] gave for the same layers before, where the store still
+/// has it.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn known(store: &Store, layers: &[Layer], filter: &Filter) -> Result<Option<Layer>, Error> {
+    let known = store.fact::<Layer>(FACT, &filter.key(layers)?)?;
+    Ok(known.filter(|known| store.has_blob(&known.digest)))
+}
+
 /// The kept part of what `layers`, lowest first, make together, as one plain
 /// layer in the store. `from` names them in errors.
 ///
@@ -153,12 +163,10 @@ pub fn filter_layers(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Layer, Error> {
-    let key = filter.key(layers)?;
-    if let Some(known) = store.fact::<Layer>(FACT, &key)?
-        && store.has_blob(&known.digest)
-    {
+    if let Some(known) = known(store, layers, filter)? {
         return Ok(known);
     }
+    let key = filter.key(layers)?;
     let kept = filter.apply(&merge(store, layers, limits, progress)?, from)?;
     let spool = put_aside(store, layers, &kept, limits, progress)?;
     let mut blob = store.blob_writer()?;
@@ -178,7 +186,11 @@ fn layer_id(at: usize) -> LayerId {
     LayerId(u32::try_from(at).unwrap_or(u32::MAX))
 }
 
-fn merge(
+/// The layers' merged tree; their data is read past.
+///
+/// # Errors
+/// [`Error::Layer`], [`Error::Store`].
+pub fn merge(
     store: &Store,
     layers: &[Layer],
     limits: &Limits,
