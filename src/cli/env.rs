@@ -38,7 +38,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "SOURCE_DATE_EPOCH",
         "the time stamp of all outputs, in seconds since 1970-01-01 UTC",
     ),
-    ("TERM", "'dumb' means no bars and no colour"),
+    ("TERM", "none, or 'dumb', means no bars and no colour"),
     ("XDG_CACHE_HOME", "the store is in its folder isoforge"),
     (
         "XDG_CONFIG_HOME",
