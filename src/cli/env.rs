@@ -47,7 +47,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "SSL_CERT_FILE",
         "a PEM file with certificates, trusted beside the system's",
     ),
-    ("TERM", "'dumb' means no bars and no colour"),
+    ("TERM", "none, or 'dumb', means no bars and no colour"),
     ("XDG_CACHE_HOME", "the store is in its folder isoforge"),
     (
         "XDG_CONFIG_HOME",
