@@ -8,6 +8,7 @@ pub mod error;
 pub mod formats;
 pub mod inspect;
 pub mod installer_iso;
+pub mod lock;
 pub mod oci;
 pub mod output;
 pub mod pipeline;

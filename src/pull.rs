@@ -3,6 +3,8 @@
 //! [`pull_image`] fetches one platform of an image whose layers become a root
 //! file system; [`mirror_image`] copies an image as it is, index included, for a
 //! content bundle, and [`mirror_referrers`] what is about it: signatures, SBOMs.
+//! What will be fetched is found out before by [`resolve_image`] and
+//! [`resolve_mirror`], which take manifests and configurations alone.
 //!
 //! Invariants:
 //! - A blob is hashed while it streams and gets its name in the store only when
@@ -26,7 +28,7 @@ use std::num::NonZeroUsize;
 
 pub use download::{Download, Failure, Open};
 pub use error::Error;
-pub use mirror::{MirroredImage, Platforms, mirror_image};
+pub use mirror::{MirroredImage, Platforms, mirror_image, resolve_mirror};
 pub use referrers::{
     MAX_REFERRER_DEPTH, MAX_REFERRERS, MirroredReferrers, Referrer, mirror_referrers,
 };
@@ -41,7 +43,7 @@ use crate::oci::platform::Platform;
 use crate::oci::reference::ImageSource;
 use crate::progress::Progress;
 use crate::registry::Client;
-use crate::store::Store;
+use crate::store::{self, Store};
 use fetch::Source;
 
 const GIB: u64 = 1024 * 1024 * 1024;
@@ -92,6 +94,55 @@ pub struct PulledImage {
     pub layers: Vec<Layer>,
 }
 
+/// One platform of an image of which manifests and configuration are in the
+/// store, and of the layers those that were there before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedImage {
+    /// What a pull will give; its diffIDs are the configuration's word.
+    pub image: PulledImage,
+    /// The layers as the manifest describes them, lowest first.
+    descriptors: Vec<Descriptor>,
+}
+
+impl ResolvedImage {
+    /// The layers that a pull would fetch, each once.
+    ///
+    /// # Errors
+    /// What looking into the store gives.
+    pub fn missing(&self, store: &Store) -> Result<Vec<Descriptor>, store::Error> {
+        missing(&self.descriptors, store)
+    }
+}
+
+/// Those of `blobs` that the store does not have in full size, each once.
+fn missing(blobs: &[Descriptor], store: &Store) -> Result<Vec<Descriptor>, store::Error> {
+    let mut found: Vec<Descriptor> = Vec::new();
+    for blob in blobs {
+        let known = found.iter().any(|other| other.digest == blob.digest);
+        if !known && store.blob_size(&blob.digest)? != Some(blob.size) {
+            found.push(blob.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Finds out what the image for `platform` is made of: takes its manifests and
+/// its configuration into the store, and no layer.
+///
+/// # Errors
+/// See [`Error`].
+pub fn resolve_image(
+    client: &Client,
+    source: &ImageSource,
+    platform: &Platform,
+    store: &Store,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<ResolvedImage, Error> {
+    let source = Source::open(client, source, store, limits, progress)?;
+    resolve(&source, platform)
+}
+
 /// Pulls the image for `platform` into the store. Up to `threads` blobs are
 /// fetched at once.
 ///
@@ -107,9 +158,15 @@ pub fn pull_image(
     progress: &Progress,
 ) -> Result<PulledImage, Error> {
     let source = Source::open(client, source, store, limits, progress)?;
+    let ResolvedImage { image, descriptors } = resolve(&source, platform)?;
+    layers::fetch(&source, &descriptors, threads)?;
+    Ok(image)
+}
+
+fn resolve(source: &Source<'_>, platform: &Platform) -> Result<ResolvedImage, Error> {
     let root = source.resolve()?;
     let index_digest = matches!(root.document, Document::Index(_)).then_some(root.digest);
-    let (manifest, image) = choose(&source, root, platform)?;
+    let (manifest, image) = choose(source, root, platform)?;
     let compressions = image
         .layer_compressions()
         .map_err(|problem| source.unusable(problem))?;
@@ -129,8 +186,7 @@ pub fn pull_image(
             diff_id: *diff_id,
         })
         .collect();
-    layers::fetch(&source, &image.layers, threads)?;
-    Ok(PulledImage {
+    let pulled = PulledImage {
         reference: source.name().to_owned(),
         index_digest,
         manifest,
@@ -139,6 +195,10 @@ pub fn pull_image(
         platform: platform.clone(),
         created: parsed.created,
         layers,
+    };
+    Ok(ResolvedImage {
+        image: pulled,
+        descriptors: image.layers,
     })
 }
 

@@ -5,7 +5,13 @@
 //! of it; from a disk, the MBR's boot code (`boot_hybrid.img`) loads its first
 //! sector, which loads the rest. Either way BIOS gives the drive's number, from
 //! which GRUB sets `root`.
+//!
+//! What it is made of is a value, the [`Recipe`], whose key names the result. So
+//! a result that is kept under that key serves a machine without grub-mkimage.
+//! The key does not have the program's version, since another version is no
+//! reason to make it again; which one made a result is told with it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -13,7 +19,7 @@ use fs_err as fs;
 
 use super::files::{self, BootFile};
 use crate::error::{Class, Diagnose};
-use crate::oci::digest::Digest;
+use crate::oci::digest::{Digest, Sha256};
 use crate::tree::{ReadFile, Tree};
 use crate::util::process::{self, Program};
 
@@ -66,6 +72,9 @@ pub const MODULES: [&str; 32] = [
     "loopback",
 ];
 
+/// Counts up when the same parts shall give another core image.
+const RECIPE_VERSION: u32 = 1;
+
 /// Names of the program: Debian, Ubuntu, SUSE; Fedora, RHEL.
 const PROGRAMS: [&str; 2] = ["grub-mkimage", "grub2-mkimage"];
 
@@ -77,7 +86,7 @@ const PACKAGE: &str = "grub-common";
 const MODULE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Largest core image, in bytes: GRUB loads it below the 640 KiB mark.
-const CORE_MAX_BYTES: u64 = 640 * 1024;
+pub const CORE_MAX_BYTES: u64 = 640 * 1024;
 
 /// Most that `grub-mkimage --version` may print, in bytes.
 const VERSION_MAX_BYTES: u64 = 4096;
@@ -145,64 +154,100 @@ impl Diagnose for Error {
     }
 }
 
-/// Makes the core image from the modules in `dir` (absolute, in `tree`) with
-/// the host's grub-mkimage, working in `scratch`, an empty directory.
-///
-/// # Errors
-/// [`Error`]; [`Error::NoProgram`] where the host has no grub-mkimage.
-pub fn make(
-    tree: &Tree,
-    data: &dyn ReadFile,
-    dir: &str,
-    scratch: &Path,
-) -> Result<CoreImage, Error> {
-    let Some(name) = PROGRAMS
-        .into_iter()
-        .find(|name| process::find(name).is_some())
-    else {
-        return Err(Error::NoProgram {
-            modules: dir.to_owned(),
-        });
-    };
-    let version = Program::new(name, PACKAGE)
-        .arg("--version")
-        .output(VERSION_MAX_BYTES)?;
-    let modules = scratch.join("i386-pc");
-    copy_modules(tree, data, dir, &modules)?;
-    let early = scratch.join("early.cfg");
-    fs::write(&early, EARLY_CONFIG)?;
-    let out = scratch.join("eltorito.img");
-    Program::new(name, PACKAGE)
-        .args(["--format", FORMAT, "--prefix", PREFIX, "--config"])
-        .arg(&early)
-        .arg("--directory")
-        .arg(&modules)
-        .arg("--output")
-        .arg(&out)
-        .args(MODULES)
-        .output(0)?;
-    let size = fs::metadata(&out)?.len();
-    if size > CORE_MAX_BYTES {
-        return Err(Error::TooLarge { size });
-    }
-    let bytes = fs::read(&out)?;
-    Ok(CoreImage {
-        digest: Digest::of(&bytes),
-        bytes,
-        made_by: String::from_utf8_lossy(&version).trim().to_owned(),
-    })
+/// What a core image is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// Directory of the modules in the image (absolute), for messages.
+    dir: String,
+    /// Files of that directory by name.
+    modules: BTreeMap<String, Vec<u8>>,
 }
 
-fn copy_modules(tree: &Tree, data: &dyn ReadFile, dir: &str, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
-    let dir = dir.trim_start_matches('/');
-    for name in files::names(tree, dir) {
-        let Some(file) = files::at(tree, &format!("{dir}/{name}")) else {
-            continue;
-        };
-        fs::write(to.join(name), read_module(data, &file)?)?;
+impl Recipe {
+    /// Reads the modules in `dir` (absolute, in `tree`).
+    ///
+    /// # Errors
+    /// What reading their data gives.
+    pub fn read(tree: &Tree, data: &dyn ReadFile, dir: &str) -> io::Result<Self> {
+        let within = dir.trim_start_matches('/');
+        let mut modules = BTreeMap::new();
+        for name in files::names(tree, within) {
+            if let Some(file) = files::at(tree, &format!("{within}/{name}")) {
+                modules.insert(name.to_owned(), read_module(data, &file)?);
+            }
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            modules,
+        })
     }
-    Ok(())
+
+    /// Names what comes of it: a digest over everything that goes in, each part
+    /// with its length before it.
+    #[must_use]
+    pub fn key(&self) -> Digest {
+        let mut hasher = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        part(&RECIPE_VERSION.to_le_bytes());
+        for text in [FORMAT, PREFIX, EARLY_CONFIG] {
+            part(text.as_bytes());
+        }
+        part(MODULES.join(" ").as_bytes());
+        for (name, bytes) in &self.modules {
+            part(name.as_bytes());
+            part(bytes);
+        }
+        hasher.finish()
+    }
+
+    /// Makes the core image with the host's grub-mkimage, working in `scratch`,
+    /// an empty directory.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::NoProgram`] where the host has no grub-mkimage.
+    pub fn make(&self, scratch: &Path) -> Result<CoreImage, Error> {
+        let Some(name) = PROGRAMS
+            .into_iter()
+            .find(|name| process::find(name).is_some())
+        else {
+            return Err(Error::NoProgram {
+                modules: self.dir.clone(),
+            });
+        };
+        let version = Program::new(name, PACKAGE)
+            .arg("--version")
+            .output(VERSION_MAX_BYTES)?;
+        let modules = scratch.join("i386-pc");
+        fs::create_dir(&modules)?;
+        for (file, bytes) in &self.modules {
+            fs::write(modules.join(file), bytes)?;
+        }
+        let early = scratch.join("early.cfg");
+        fs::write(&early, EARLY_CONFIG)?;
+        let out = scratch.join("eltorito.img");
+        Program::new(name, PACKAGE)
+            .args(["--format", FORMAT, "--prefix", PREFIX, "--config"])
+            .arg(&early)
+            .arg("--directory")
+            .arg(&modules)
+            .arg("--output")
+            .arg(&out)
+            .args(MODULES)
+            .output(0)?;
+        let size = fs::metadata(&out)?.len();
+        if size > CORE_MAX_BYTES {
+            return Err(Error::TooLarge { size });
+        }
+        let bytes = fs::read(&out)?;
+        Ok(CoreImage {
+            digest: Digest::of(&bytes),
+            bytes,
+            made_by: String::from_utf8_lossy(&version).trim().to_owned(),
+        })
+    }
 }
 
 fn read_module(data: &dyn ReadFile, file: &BootFile) -> io::Result<Vec<u8>> {
@@ -235,9 +280,40 @@ mod tests {
         tree
     }
 
+    fn recipe(tree: &Tree) -> Recipe {
+        Recipe::read(tree, &InMemory, &format!("/{DIR}")).unwrap()
+    }
+
     fn made(tree: &Tree) -> Result<CoreImage, Error> {
         let scratch = tempfile::tempdir().unwrap();
-        make(tree, &InMemory, &format!("/{DIR}"), scratch.path())
+        recipe(tree).make(scratch.path())
+    }
+
+    #[test]
+    fn the_key_follows_every_name_and_byte() {
+        let tree_of = |files: &[(&str, &[u8])]| {
+            let mut tree = tree("etc/");
+            for (name, bytes) in files {
+                let inode = Inode {
+                    meta: Meta::with_mode(0o644),
+                    kind: file(bytes),
+                };
+                tree.insert(format!("{DIR}/{name}").as_bytes(), inode)
+                    .unwrap();
+            }
+            tree
+        };
+        let key = |files: &[(&str, &[u8])]| recipe(&tree_of(files)).key();
+        let first = key(&[("a.mod", b"12"), ("b.mod", b"3")]);
+        assert_eq!(first, key(&[("b.mod", b"3"), ("a.mod", b"12")]));
+        for other in [
+            key(&[("a.mod", b"12"), ("b.mod", b"4")]),
+            key(&[("a.mod", b"1"), ("b.mod", b"23")]),
+            key(&[("a.mod", b"12"), ("c.mod", b"3")]),
+            key(&[("a.mod", b"12")]),
+        ] {
+            assert_ne!(first, other);
+        }
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! The command line as clap sees it: structures only, no reading of files.
 
+mod cache;
+mod lock;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+
+pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
+pub use lock::{Lock, LockArgs, Plan, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
 /// provider image, without root, containers or host tools.
@@ -141,10 +147,22 @@ pub enum Command {
     Init(Init),
     /// Check a profile, its templates and overlays, without any network
     Validate(Validate),
+    /// Write the lock: every input of a profile by digest
+    Lock(Lock),
+    /// Say what a build would pull, reuse, compress and write
+    Plan(Plan),
+    /// Bring every input of a profile into the store
+    Pull(Pull),
     /// Build the installer ISO and the provider image
     Build(Build),
     /// Push a provider image, or any OCI layout, to a registry
     Push(Push),
+    /// Check credentials with a registry and store them
+    Login(Login),
+    /// Forget the credentials for a registry
+    Logout(Logout),
+    /// List, check, clear, export and import the store
+    Cache(Cache),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
     /// Say which settings hold, and where each comes from
@@ -246,6 +264,9 @@ pub struct Build {
     /// Take along signatures, attestations and SBOMs of content images
     #[arg(long)]
     pub with_referrers: bool,
+    /// How the lock is used.
+    #[command(flatten)]
+    pub lock: LockArgs,
     /// Go on where an image can't boot or lacks what the profile asks
     #[arg(long)]
     pub force: bool,
@@ -307,6 +328,37 @@ impl Push {
             plain_http: self.plain_http.clone(),
         }
     }
+}
+
+/// Arguments of `login`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The credentials go where podman, skopeo and Docker find them too: into the \
+                  file\nREGISTRY_AUTH_FILE, else the first of these that exists:\n  \
+                  $XDG_RUNTIME_DIR/containers/auth.json\n  \
+                  $XDG_CONFIG_HOME/containers/auth.json\n  \
+                  $DOCKER_CONFIG/config.json\nelse a new one: the last where DOCKER_CONFIG is \
+                  set, else the first whose\nvariable is set. A credential helper that the file \
+                  names takes them in its place.\n\nExamples:\n  isoforge login quay.io\n  \
+                  isoforge login registry.example:5000 -u robot --password-stdin < token"
+)]
+pub struct Login {
+    /// The registry's host, with its port where it has one
+    pub registry: String,
+    /// User name; asked for where it is missing
+    #[arg(short, long = "username", value_name = "USER")]
+    pub user: Option<String>,
+    /// Read the password or access token from standard input
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// Arguments of `logout`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isoforge logout quay.io")]
+pub struct Logout {
+    /// The registry's host, with its port where it has one
+    pub registry: String,
 }
 
 /// Arguments of `inspect`.

@@ -21,11 +21,12 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ),
     (
         "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
-        "proxies for the Debian archives of a bootstrap, upper or lower case",
+        "proxies for registries, files by URL and the Debian archives of a bootstrap, upper or lower case",
     ),
     ("ISOFORGE_CACHE_DIR", "the store, as --cache-dir"),
     ("ISOFORGE_CONFIG", "the settings file, as --config"),
     ("ISOFORGE_JOBS", "number of threads, as --jobs"),
+    ("ISOFORGE_LOCK", "the lock file, as --lock"),
     ("ISOFORGE_OUTPUT", "folder for the outputs, as --output"),
     ("ISOFORGE_PROGRESS", "how progress is shown, as --progress"),
     ("NO_COLOR", "set to anything but nothing: no colour"),
@@ -38,7 +39,15 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "SOURCE_DATE_EPOCH",
         "the time stamp of all outputs, in seconds since 1970-01-01 UTC",
     ),
-    ("TERM", "'dumb' means no bars and no colour"),
+    (
+        "SSL_CERT_DIR",
+        "folders of PEM files with certificates, trusted beside the system's; separated by ':'",
+    ),
+    (
+        "SSL_CERT_FILE",
+        "a PEM file with certificates, trusted beside the system's",
+    ),
+    ("TERM", "none, or 'dumb', means no bars and no colour"),
     ("XDG_CACHE_HOME", "the store is in its folder isoforge"),
     (
         "XDG_CONFIG_HOME",
@@ -106,5 +115,35 @@ pub fn proxies() -> Vec<(String, String)> {
             let value = get(name).or_else(|| get(&name.to_uppercase()))?;
             Some((name.to_owned(), value))
         })
+        .collect()
+}
+
+/// The file in which a login is stored: `REGISTRY_AUTH_FILE`; else the most
+/// important credentials file that is there, so that what was stored is what is
+/// found; else, as Docker has it where `DOCKER_CONFIG` is set and podman and
+/// skopeo have it where it is not.
+#[must_use]
+pub fn login_file() -> Option<PathBuf> {
+    if let Some(named) = path("REGISTRY_AUTH_FILE") {
+        return Some(named);
+    }
+    let all = credential_files();
+    let there = all.iter().find(|file| file.exists()).cloned();
+    let docker = path("DOCKER_CONFIG").map(|dir| dir.join("config.json"));
+    there.or(docker).or_else(|| all.into_iter().next())
+}
+
+/// A file with certificates that are trusted beside the system's.
+#[must_use]
+pub fn extra_cert_file() -> Option<PathBuf> {
+    path("SSL_CERT_FILE")
+}
+
+/// Folders of such files.
+#[must_use]
+pub fn extra_cert_dirs() -> Vec<PathBuf> {
+    let dirs = get_os("SSL_CERT_DIR").unwrap_or_default();
+    std::env::split_paths(&dirs)
+        .filter(|dir| !dir.as_os_str().is_empty())
         .collect()
 }

@@ -79,8 +79,14 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Init(args) => cmd::init::run(args, &cli.global),
         Command::Validate(args) => cmd::validate::run(args, &cli.global),
+        Command::Lock(args) => cmd::lock::run(args, &cli.global),
+        Command::Plan(args) => cmd::lock::plan(args, &cli.global),
+        Command::Pull(args) => cmd::lock::pull(args, &cli.global),
         Command::Build(args) => cmd::build::run(args, &cli.global),
+        Command::Login(args) => cmd::login::run(args, &cli.global),
+        Command::Logout(args) => cmd::logout::run(args, &cli.global),
         Command::Push(args) => cmd::push::run(args, &cli.global),
+        Command::Cache(args) => cmd::cache::run(args, &cli.global),
         Command::Inspect(args) => cmd::inspect::run(args, &cli.global),
         Command::Config(args) => cmd::config::run(args, &cli.global),
     }

@@ -14,14 +14,15 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use indicatif::ProgressDrawTarget;
 use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr as _;
 
 use bars::Bars;
 use json::JsonLines;
 pub use json::PROGRESS_SCHEMA;
+use layout::Row;
 use plain::Lines;
 use screen::Screen;
 
@@ -34,7 +35,8 @@ use crate::progress::{Progress, Reporter};
 const USUAL_SIZE: (usize, usize) = (80, 24);
 
 /// What moves at the bottom of standard error's terminal.
-static SCREEN: Mutex<Screen> = Mutex::new(Screen::new());
+static SCREEN: LazyLock<Mutex<Screen>> =
+    LazyLock::new(|| Mutex::new(Screen::new(ProgressDrawTarget::stderr())));
 
 /// Whether standard error is for a program that reads JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
@@ -63,21 +65,16 @@ pub fn line(text: &str) {
 
 /// A line as it is.
 fn raw(text: &str) {
-    let (columns, _) = terminal_size();
-    let _ = lock(&SCREEN).say(&mut io::stderr().lock(), text, columns);
+    let line = format!("{text}\n");
+    lock(&SCREEN).say(|| {
+        let _ = io::stderr().write_all(line.as_bytes());
+    });
 }
 
 /// Shows the lines that `lines` gives for the terminal's columns and rows.
-fn show(lines: impl FnOnce(usize, usize) -> Vec<String>) {
+fn show(lines: impl FnOnce(usize, usize) -> Vec<Row>) {
     let (columns, rows) = terminal_size();
-    let lines = lines(columns, rows)
-        .into_iter()
-        .map(|line| {
-            let width = line.width();
-            (line, width)
-        })
-        .collect();
-    let _ = lock(&SCREEN).draw(&mut io::stderr().lock(), lines, columns);
+    lock(&SCREEN).draw(lines(columns, rows), columns);
 }
 
 /// Columns and rows of standard error's terminal.
@@ -88,9 +85,10 @@ fn terminal_size() -> (usize, usize) {
     }
 }
 
-/// Whether standard error is a terminal that can do more than print.
+/// Whether standard error is a terminal that can do more than print, which one
+/// without a name is not trusted with (as `indicatif` has it too).
 fn is_capable_terminal() -> bool {
-    io::stderr().is_terminal() && env::get("TERM").is_none_or(|term| term != "dumb")
+    io::stderr().is_terminal() && env::get("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// With the words that begin errors and warnings in colour, where that is wanted

@@ -17,6 +17,7 @@ use crate::cli::env;
 use crate::error::{Class, Diagnose};
 use crate::pipeline;
 use crate::profile::Problems;
+use crate::registry::RegistryConfig;
 
 pub use explain::{Effective, Origin};
 use file::Found;
@@ -217,16 +218,12 @@ impl Settings {
             registries: self
                 .registries
                 .into_iter()
-                .map(|(host, said)| {
-                    let said = pipeline::HostSettings {
-                        mirror: said.mirror,
-                        plain_http: said.plain_http,
-                    };
-                    (host, said)
-                })
+                .map(|(host, said)| (host, said.into()))
                 .collect(),
             credential_files: self.credential_files,
             proxies: self.proxies,
+            extra_cert_file: env::extra_cert_file(),
+            extra_cert_dirs: env::extra_cert_dirs(),
             epoch: self.epoch,
             with_referrers: false,
             force,
@@ -371,7 +368,7 @@ fn registries(
             .ok_or_else(|| Error::Mirror {
                 argument: argument.clone(),
             })?;
-        registries.entry(host.to_owned()).or_default().mirror = Some(mirror.to_owned());
+        registries.entry(host.to_owned()).or_default().mirrors = Some(vec![mirror.to_owned()]);
     }
     for host in &args.plain_http {
         registries.entry(host.clone()).or_default().plain_http = Some(true);
@@ -385,6 +382,23 @@ fn epoch(value: Option<String>) -> Result<Option<u32>, Error> {
     value
         .map(|value| value.trim().parse().map_err(|_| Error::Epoch { value }))
         .transpose()
+}
+
+/// What commands that only talk to a registry need to know.
+///
+/// # Errors
+/// A settings file that can't be read or is wrong.
+pub fn registry_config(global: &Global) -> Result<RegistryConfig, Error> {
+    let found = file::read(global.config.as_deref())?;
+    let hosts = found.file.registries.into_iter();
+    Ok(pipeline::user_registries(&pipeline::Settings {
+        registries: hosts.map(|(host, said)| (host, said.into())).collect(),
+        credential_files: env::credential_files(),
+        proxies: env::proxies(),
+        extra_cert_file: env::extra_cert_file(),
+        extra_cert_dirs: env::extra_cert_dirs(),
+        ..pipeline::Settings::default()
+    }))
 }
 
 #[cfg(test)]

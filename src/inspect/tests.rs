@@ -386,7 +386,9 @@ fn content() -> Vec<(String, Vec<u8>)> {
     files
         .map(|(path, file)| match file {
             LayoutFile::Bytes(bytes) => (format!("isoforge/content/{path}"), bytes),
-            LayoutFile::Blob(..) => panic!("all blobs are given by their bytes"),
+            LayoutFile::Blob(..) | LayoutFile::File(..) => {
+                panic!("all blobs are given by their bytes")
+            }
         })
         .collect()
 }

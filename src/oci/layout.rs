@@ -6,6 +6,7 @@
 //! gives equal bytes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
@@ -32,6 +33,8 @@ pub enum LayoutFile {
     Bytes(Vec<u8>),
     /// In the store: digest and size in bytes.
     Blob(Digest, u64),
+    /// In a file of its own, a slab for example: where, digest and size in bytes.
+    File(PathBuf, Digest, u64),
 }
 
 impl LayoutFile {
@@ -40,7 +43,7 @@ impl LayoutFile {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Blob(_, size) => *size,
+            Self::Blob(_, size) | Self::File(_, _, size) => *size,
         }
     }
 }
@@ -110,6 +113,13 @@ impl Builder {
         self.blobs
             .entry(digest)
             .or_insert(LayoutFile::Blob(digest, size));
+    }
+
+    /// Adds a blob that is the file at `path`.
+    pub fn file(&mut self, path: PathBuf, digest: Digest, size: u64) {
+        self.blobs
+            .entry(digest)
+            .or_insert(LayoutFile::File(path, digest, size));
     }
 
     /// Adds a blob or manifest by its bytes and gives its digest.
@@ -182,6 +192,7 @@ mod tests {
                 builder.reference(name, descriptor);
             }
             builder.blob(Digest::of(b"layer"), 5);
+            builder.file("slab".into(), Digest::of(b"slab"), 4);
             builder.build()
         };
         let layout = build(["b:1", "a:1"]);
@@ -192,6 +203,7 @@ mod tests {
             .map(|(path, file)| match file {
                 LayoutFile::Bytes(bytes) => format!("{path} {}", String::from_utf8_lossy(bytes)),
                 LayoutFile::Blob(_, size) => format!("{path} blob of {size}"),
+                LayoutFile::File(_, _, size) => format!("{path} file of {size}"),
             })
             .collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
@@ -199,6 +211,7 @@ mod tests {
     index.json {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:2b2c40a6706d9e5f320d553628313833e3668d8b0c8f5b0a25a2ca7d926df6d4","size":3,"annotations":{"org.opencontainers.image.ref.name":"a:1"},"platform":{"architecture":"arm64","os":"linux"}},{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:34340f0e82d75a3446150f4a916c20c1fe83f9d7cf6b61f4cc8ad69c420ab0a3","size":3,"annotations":{"org.opencontainers.image.ref.name":"b:1"},"platform":{"architecture":"arm64","os":"linux"}}]}
     blobs/sha256/2b2c40a6706d9e5f320d553628313833e3668d8b0c8f5b0a25a2ca7d926df6d4 a:1
     blobs/sha256/34340f0e82d75a3446150f4a916c20c1fe83f9d7cf6b61f4cc8ad69c420ab0a3 b:1
+    blobs/sha256/5643f1a80ea9af2d5f8478baf8ba292893c1b020ecabfbb43faa60c4c8b82f2e file of 4
     blobs/sha256/dac1d7cfa95021764849fd102524e141488c5e3a90f861dbb5a12d9ac8584f85 blob of 5
     "#);
     }

@@ -14,8 +14,8 @@ use crate::util::interrupt;
 
 /// Start and end of a temporary file's name; what has both and no live build
 /// is left over from a killed one.
-const PARTIAL_PREFIX: &str = ".isoforge-";
-const PARTIAL_SUFFIX: &str = ".partial";
+pub(super) const PARTIAL_PREFIX: &str = ".isoforge-";
+pub(super) const PARTIAL_SUFFIX: &str = ".partial";
 
 /// Mode of artifacts before the umask.
 const ARTIFACT_MODE: u32 = 0o666;
@@ -301,7 +301,7 @@ fn remove_directories(made: &[PathBuf]) {
     }
 }
 
-fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
+pub(super) fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
     let _whole = interrupt::hold();
     tempfile::Builder::new()
         .prefix(PARTIAL_PREFIX)

@@ -23,10 +23,16 @@ use crate::error::{Class, Diagnose};
 
 mod dir;
 pub mod manifest;
+mod private;
+mod replace;
+mod single;
 pub mod space;
 
 pub(crate) use dir::{CHECKSUM_SUFFIX, check_name};
 pub use dir::{Finished, OutputDir, Pending};
+pub use private::replace_private;
+pub use replace::replace;
+pub use single::{new_folder, replace_with};
 
 /// What can go wrong with the output.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +78,14 @@ pub enum Error {
         /// How much an unprivileged user can still write.
         available_bytes: u64,
     },
+    /// A file can't be replaced.
+    #[error("'{}' can't be written", path.display())]
+    Replace {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A manifest can't be put into words.
     #[error("the build manifest can't be written as JSON")]
     Manifest(#[source] serde_json::Error),
@@ -94,8 +108,10 @@ fn is_full(error: &io::Error) -> bool {
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Io(error) if is_full(error) => Class::Environment,
-            Self::NotWritable { .. } | Self::Io(_) => Class::Io,
+            Self::Io(error) | Self::Replace { source: error, .. } if is_full(error) => {
+                Class::Environment
+            }
+            Self::Replace { .. } | Self::NotWritable { .. } | Self::Io(_) => Class::Io,
             Self::Busy { .. } | Self::NoSpace { .. } => Class::Environment,
             Self::BadName { .. } => Class::Profile,
             Self::DuplicateName { .. } | Self::Manifest(_) => Class::Bug,
@@ -110,7 +126,9 @@ impl Diagnose for Error {
             Self::Busy { .. } => {
                 Some("wait for it to end, or name another directory with --output".into())
             }
-            Self::Io(error) if is_full(error) => Some(MORE_SPACE.into()),
+            Self::Io(error) | Self::Replace { source: error, .. } if is_full(error) => {
+                Some(MORE_SPACE.into())
+            }
             Self::NoSpace { .. } => Some(MORE_SPACE.into()),
             Self::BadName { .. } => Some(
                 "use letters, digits, '.', '_', '+' and '-' in appliance.name and appliance.version"

@@ -5,10 +5,12 @@ use std::io::Read as _;
 use anyhow::{Context as _, Result, bail};
 
 use super::Settings;
+use super::core_image::{self, KeptCoreImage};
+use crate::boot::core_image::Recipe;
 use crate::boot::files::BootFile;
 use crate::boot::kernel::Kernel;
 use crate::boot::loader::{self, Core};
-use crate::boot::{self, Finding, Severity, core_image, initrd, kernel};
+use crate::boot::{self, Finding, Severity, initrd, kernel};
 use crate::error::{Class, Diagnose};
 use crate::installer_iso::{Bios, EfiProgram, Payload};
 use crate::output::manifest::GrubMkimage;
@@ -28,7 +30,18 @@ pub(super) struct BootFiles {
     pub(super) kernel: Kernel,
     pub(super) uefi: Option<loader::Uefi>,
     pub(super) bios: Option<Bios>,
-    pub(super) grub_mkimage: Option<GrubMkimage>,
+    /// The core image that was made of the image's modules.
+    pub(super) core_image: Option<KeptCoreImage>,
+}
+
+impl BootFiles {
+    /// What the manifest says of who made the core image.
+    pub(super) fn grub_mkimage(&self) -> Option<GrubMkimage> {
+        self.core_image.as_ref().map(|kept| GrubMkimage {
+            version: kept.made_by.clone(),
+            core_image: kept.digest,
+        })
+    }
 }
 
 /// The image can't boot.
@@ -52,13 +65,14 @@ impl Diagnose for Unbootable {
     }
 }
 
-/// Finds and checks all files that the ISO for `arch` boots from.
+/// Finds and checks all files that the ISO for `arch` boots from. `pinned` are
+/// the core images that a lock has.
 pub(super) fn find(
     tree: &Tree,
     slabs: &SlabSet,
     profile: &Profile,
     arch: profile::Arch,
-    store: &Store,
+    (store, pinned): (&Store, &[KeptCoreImage]),
     settings: &Settings,
     progress: &Progress,
 ) -> Result<BootFiles> {
@@ -82,10 +96,10 @@ pub(super) fn find(
         kernel,
         uefi,
         bios: None,
-        grub_mkimage: None,
+        core_image: None,
     };
     if firmware.contains(&Firmware::Bios) {
-        find_bios(&mut files, tree, slabs, boot_arch, store)?;
+        find_bios(&mut files, tree, slabs, boot_arch, store, pinned)?;
     }
     Ok(files)
 }
@@ -96,18 +110,17 @@ fn find_bios(
     slabs: &SlabSet,
     arch: boot::Arch,
     store: &Store,
+    pinned: &[KeptCoreImage],
 ) -> Result<()> {
     let found = loader::find_bios(tree, arch)?;
     let core_image = match &found.core {
         Core::Image(file) => read(file, slabs)?,
         Core::Modules(dir) => {
-            let scratch = tempfile::tempdir_in(store.temp_dir())?;
-            let made = core_image::make(tree, slabs, dir, scratch.path())?;
-            files.grub_mkimage = Some(GrubMkimage {
-                version: made.made_by,
-                core_image: made.digest,
-            });
-            made.bytes
+            let recipe = Recipe::read(tree, slabs, dir)
+                .with_context(|| format!("reading GRUB's modules in {dir}"))?;
+            let (bytes, kept) = core_image::get(store, &recipe, pinned)?;
+            files.core_image = Some(kept);
+            bytes
         }
     };
     files.bios = Some(Bios {

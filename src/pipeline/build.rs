@@ -11,12 +11,13 @@ use super::provider::Variant;
 use super::slabs::SlabMaker;
 use super::summary::{self, OutputFile, Run, Summary};
 use super::system::{self, OwnFiles, System};
-use super::{Request, convert, iso, provider};
+use super::{Request, Upgrade, convert, iso, lock, provider};
 use crate::boot::menu;
 use crate::formats::squashfs;
 use crate::formats::squashfs::write::ImagePlan;
 use crate::installer_iso::{Extra, ExtraKind, Payload};
-use crate::output::manifest::{self, Epoch, Manifest, Squashfs, Tool};
+use crate::lock::{CoreImage, Lock};
+use crate::output::manifest::{self, Epoch, EpochSource, Manifest, Squashfs, Tool};
 use crate::output::space::{self, HostFileSystems, Requirement};
 use crate::output::{Finished, OutputDir};
 use crate::profile::Arch;
@@ -26,7 +27,7 @@ use crate::pull;
 use crate::registry::Client;
 use crate::rootfs::layer::Limits;
 use crate::rootfs::overlay::OverlayLayer;
-use crate::sources::{self, epoch};
+use crate::sources;
 use crate::store::Store;
 use crate::tree::{Kind, Tree};
 
@@ -45,14 +46,49 @@ pub(super) struct Build<'a> {
     pub(super) squashfs: squashfs::Settings,
     pub(super) limits: Limits,
     pub(super) progress: &'a Progress,
+    /// All inputs, once they are known.
+    pub(super) lock: Option<Lock>,
 }
 
-impl Build<'_> {
+impl<'a> Build<'a> {
+    /// Opens the store and prepares what all stages share.
+    pub(super) fn new(request: &'a Request<'a>, progress: &'a Progress) -> Result<Self> {
+        let loaded = request.loaded;
+        let registries = convert::registry(loaded, &request.settings);
+        registries.check()?;
+        let client = Client::new(registries);
+        Ok(Self {
+            request,
+            store: Store::open_noting(&request.settings.cache_dir, || {
+                progress.note("waiting: another isoforge removes from the store");
+            })?,
+            client: if request.lock.offline {
+                client.offline()
+            } else {
+                client
+            },
+            renderer: Renderer::new(loaded, request.profile_path, request.env)?,
+            squashfs: convert::squashfs(&loaded.profile),
+            limits: convert::limits(&loaded.profile),
+            progress,
+            lock: None,
+        })
+    }
+
+    /// The same with all inputs known.
+    pub(super) fn with_lock(self, lock: Lock) -> Self {
+        Self {
+            lock: Some(lock),
+            ..self
+        }
+    }
+
     /// What the sources work with.
     pub(super) fn context(&self) -> sources::Context<'_> {
         sources::Context {
             store: &self.store,
             client: &self.client,
+            lock: self.lock.as_ref(),
             limits: self.limits,
             pull_limits: pull::Limits::DEFAULT,
             threads: convert::threads(&self.request.settings),
@@ -61,7 +97,7 @@ impl Build<'_> {
         }
     }
 
-    fn maker(&self) -> SlabMaker<'_> {
+    pub(super) fn maker(&self) -> SlabMaker<'_> {
         SlabMaker {
             store: &self.store,
             squashfs: &self.squashfs,
@@ -82,25 +118,27 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
     for warning in check::check(loaded, request.profile_path, request.env)? {
         progress.warn(warning);
     }
-    let registries = convert::registry(loaded, &request.settings);
-    registries.check()?;
+    convert::registry(loaded, &request.settings).check()?;
     let mut output = OutputDir::prepare(
         request.output,
         &profile.appliance.name,
         &profile.appliance.version,
     )?;
-    let build = Build {
-        request,
-        store: Store::open(&request.settings.cache_dir)?,
-        client: Client::new(registries),
-        renderer: Renderer::new(loaded, request.profile_path, request.env)?,
-        squashfs: convert::squashfs(profile),
-        limits: convert::limits(profile),
-        progress,
-    };
+    let build = Build::new(request, progress)?;
     progress.stage("Gathering inputs");
+    let mut settled = lock::settle(&build, &Upgrade::None)?;
+    if !request.lock.locked {
+        settled.write(progress)?;
+    }
+    let build = build.with_lock(settled.lock.clone());
     let mut gathered = gather::gather(&build)?;
-    let epoch = epoch::decide(request.settings.epoch, gathered.times.iter().copied());
+    let epoch = match request.settings.epoch {
+        Some(seconds) => Epoch {
+            seconds,
+            source: EpochSource::SourceDateEpoch,
+        },
+        None => settled.lock.time.into(),
+    };
     gather::complete(&build, &mut gathered, epoch.seconds)?;
     check_space(&build, &gathered, &output)?;
 
@@ -108,15 +146,21 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
     let mut variants: BTreeMap<&str, BTreeMap<Arch, Variant>> = BTreeMap::new();
     let mut outputs = Vec::new();
     let mut components = Vec::new();
+    let mut core_images = Vec::new();
     for (arch, inputs) in &gathered.inputs {
         let done = architecture(&build, *arch, inputs, epoch, &mut manifest, &mut output)?;
         outputs.extend(done.iso);
+        core_images.extend(done.core_image);
         for (version, variant) in done.variants {
             variants.entry(version).or_default().insert(*arch, variant);
         }
         if components.is_empty() {
             components = done.components;
         }
+    }
+    settled.add_core_images(core_images);
+    if !request.lock.locked {
+        settled.write(progress)?;
     }
     let mut images = Vec::new();
     if request.artifacts.provider() {
@@ -144,6 +188,7 @@ struct Done<'a> {
     iso: Option<Finished>,
     variants: Vec<(&'a str, Variant)>,
     components: Vec<manifest::Component>,
+    core_image: Option<CoreImage>,
 }
 
 fn architecture<'a>(
@@ -160,6 +205,7 @@ fn architecture<'a>(
         iso: None,
         variants: Vec::new(),
         components: Vec::new(),
+        core_image: None,
     };
     let mut iso_system = None;
     if request.artifacts.iso() {
@@ -170,6 +216,7 @@ fn architecture<'a>(
         let system = assemble(build, arch, inputs, version, Use::Iso, epoch)?;
         let written = write_iso(build, arch, inputs, &system, epoch, manifest, output)?;
         done.iso = Some(written.file);
+        done.core_image = written.core_image;
         done.components.clone_from(&system.components);
         iso_system = Some((diff_ids(&system), written.squashfs));
     }
@@ -275,6 +322,7 @@ fn variant(inputs: &Inputs, system: System, squashfs: Squashfs) -> Variant {
 struct WrittenIso {
     file: Finished,
     squashfs: Squashfs,
+    core_image: Option<CoreImage>,
 }
 
 fn write_iso(
@@ -288,12 +336,13 @@ fn write_iso(
 ) -> Result<WrittenIso> {
     let loaded = build.request.loaded;
     let profile = &loaded.profile;
+    let pinned = lock::core_images(build, arch);
     let boot = boot_files::find(
         &system.tree,
         &system.slabs,
         profile,
         arch,
-        &build.store,
+        (&build.store, &pinned),
         &build.request.settings,
         build.progress,
     )?;
@@ -301,6 +350,7 @@ fn write_iso(
         .renderer
         .context_for(arch.as_str(), profile.iso_version())?;
     let config = build.renderer.cloud_config(loaded, &context)?;
+    lock::check_core_image(build, arch, &boot)?;
     let overlays = build
         .renderer
         .iso_overlays(loaded, &context, i64::from(epoch.seconds))?;
@@ -346,6 +396,7 @@ fn write_iso(
     Ok(WrittenIso {
         file: output.finish_hashed(pending, report.digest)?,
         squashfs,
+        core_image: lock::core_image_entry(arch, &boot),
     })
 }
 
@@ -374,7 +425,7 @@ fn record_architecture(
     files: Vec<manifest::File>,
 ) {
     if let Some(record) = manifest.architectures.get_mut(arch.as_str()) {
-        record.grub_mkimage.clone_from(&boot.grub_mkimage);
+        record.grub_mkimage = boot.grub_mkimage();
         record.components.clone_from(&system.components);
         record.layers = gather::layer_records(system);
         record.files.extend(files);

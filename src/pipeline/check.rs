@@ -15,7 +15,7 @@ use crate::render::{Context, Engine, Project, Secret, Secrets, cloud_config};
 use crate::rootfs::overlay::{self, OverlayLayer, system};
 
 /// The template that is used where the profile names none.
-const CLOUD_CONFIG: &str = "templates/cloud-config.yaml.tera";
+pub(super) const CLOUD_CONFIG: &str = "templates/cloud-config.yaml.tera";
 
 /// Everything that turns templates into files.
 #[derive(Debug)]

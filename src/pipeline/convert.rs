@@ -1,14 +1,13 @@
 //! The profile's words in the words of each stage.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use super::Settings;
+use super::{HostSettings, Settings};
 use crate::boot;
 use crate::formats::squashfs::{self, Compressor};
 use crate::profile::{self, Loaded, Profile};
 use crate::provider::LayerFormat;
-use crate::registry::{HostConfig, RegistryConfig};
+use crate::registry::{HostConfig, RegistryConfig, Secret};
 use crate::rootfs::layer::Limits;
 
 /// Settings of the SquashFS.
@@ -80,41 +79,58 @@ pub(super) fn menu(profile: &Profile) -> boot::menu::Settings {
 /// Settings of the registry client. The user's settings for a host win over
 /// the profile's, since they know the network that the build runs in.
 pub(super) fn registry(loaded: &Loaded, settings: &Settings) -> RegistryConfig {
-    registry_of(&loaded.profile.registries, settings)
-}
-
-/// The same where there is no profile.
-pub(super) fn registry_without_profile(settings: &Settings) -> RegistryConfig {
-    registry_of(&BTreeMap::new(), settings)
-}
-
-fn registry_of(
-    profile: &BTreeMap<String, profile::RegistryHost>,
-    settings: &Settings,
-) -> RegistryConfig {
-    let mut config = RegistryConfig {
-        credential_files: settings.credential_files.clone(),
-        ..RegistryConfig::default()
-    };
-    for (host, said) in profile {
-        config.hosts.insert(
-            host.clone(),
-            HostConfig {
-                mirror: said.mirror.clone(),
-                plain_http: None,
-            },
-        );
-    }
-    for (host, said) in &settings.registries {
-        let entry = config.hosts.entry(host.clone()).or_default();
-        if said.mirror.is_some() {
-            entry.mirror.clone_from(&said.mirror);
-        }
-        if said.plain_http.is_some() {
-            entry.plain_http = said.plain_http;
-        }
+    let mut config = user_registries(settings);
+    for (host, said) in &loaded.profile.registries {
+        let users = settings.registries.get(host).cloned().unwrap_or_default();
+        config.hosts.insert(host.clone(), merged(users, said));
     }
     config
+}
+
+/// The same without a profile.
+#[must_use]
+pub fn user_registries(settings: &Settings) -> RegistryConfig {
+    let secret = |(name, value): &(String, String)| (name.clone(), Secret::new(value.clone()));
+    let nothing = profile::RegistryHost::default();
+    RegistryConfig {
+        hosts: settings
+            .registries
+            .iter()
+            .map(|(host, said)| (host.clone(), merged(said.clone(), &nothing)))
+            .collect(),
+        credential_files: settings.credential_files.clone(),
+        proxies: settings.proxies.iter().map(secret).collect(),
+        extra_cert_file: settings.extra_cert_file.clone(),
+        extra_cert_dirs: settings.extra_cert_dirs.clone(),
+        ..RegistryConfig::default()
+    }
+}
+
+/// What the user says of a host, then what the profile says. A certificate goes
+/// with its key: the two come from one of them.
+fn merged(user: HostSettings, profile: &profile::RegistryHost) -> HostConfig {
+    let (client_cert, client_key) = match user.client_cert {
+        Some(cert) => (Some(cert), user.client_key),
+        None => (
+            profile.client_cert.clone(),
+            user.client_key.or_else(|| profile.client_key.clone()),
+        ),
+    };
+    HostConfig {
+        mirrors: user
+            .mirrors
+            .or_else(|| profile.mirrors.clone())
+            .unwrap_or_default(),
+        fallback: user.fallback.or(profile.fallback).unwrap_or_default(),
+        plain_http: user.plain_http.or(profile.plain_http),
+        ca: user.ca.or_else(|| profile.ca.clone()),
+        client_cert,
+        client_key,
+        proxy: user
+            .proxy
+            .or_else(|| profile.proxy.clone().map(Secret::new)),
+        max_connections: user.max_connections.or(profile.max_connections),
+    }
 }
 
 /// Number of threads as the stages take it.

@@ -7,21 +7,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::build::Build;
 use super::system::{System, in_project, overlay_layer, shown};
 use crate::oci::layer::Layer;
 use crate::oci::layout::OciLayout;
-use crate::output::manifest::{self, ComponentKind, EpochSource, Role};
+use crate::output::manifest::{self, ComponentKind, Role};
 use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Target};
 use crate::provider::Base;
 use crate::rootfs::overlay;
 use crate::rootfs::slab;
-use crate::sources::epoch::InputTime;
 use crate::sources::filter::{Filter, filter_layers};
 use crate::sources::{
-    Sourced, bootstrap, components, content, image, kubernetes, layers, packages,
+    self, Sourced, bootstrap, components, content, files, image, kubernetes, layers, packages,
 };
 use crate::tree::Tree;
 
@@ -73,7 +72,6 @@ pub(super) struct Inputs {
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) inputs: BTreeMap<Arch, Inputs>,
-    pub(super) times: Vec<InputTime>,
 }
 
 /// Brings everything into the store that has a time of its own.
@@ -81,17 +79,56 @@ pub(super) fn gather(build: &Build<'_>) -> Result<Gathered> {
     let mut gathered = Gathered::default();
     let profile = &build.request.loaded.profile;
     for arch in &profile.appliance.arch {
-        let inputs = gather_arch(build, *arch, &mut gathered.times)?;
+        let inputs = gather_arch(build, *arch)?;
         gathered.inputs.insert(*arch, inputs);
     }
     Ok(gathered)
 }
 
-fn gather_arch(build: &Build<'_>, arch: Arch, times: &mut Vec<InputTime>) -> Result<Inputs> {
+/// The layers of the ISO's system for `arch` that need not the build's time,
+/// lowest first, brought into the store.
+pub(super) fn iso_layers(build: &Build<'_>, arch: Arch) -> Result<Vec<Layer>> {
+    let inputs = gather_systems(build, arch)?;
+    let version = build.request.loaded.profile.iso_version();
+    let kubernetes = inputs.kubernetes.get(version).into_iter().flatten();
+    let parts = kubernetes.chain(&inputs.further).filter(|part| part.iso);
+    let mut layers = inputs.os.clone();
+    layers.extend(parts.flat_map(|part| part.layers.iter().cloned()));
+    Ok(layers)
+}
+
+/// Brings the files by URL into the store.
+pub(super) fn fetch_files(build: &Build<'_>) -> Result<()> {
+    let loaded = build.request.loaded;
+    for arch in &loaded.profile.appliance.arch {
+        for version in &loaded.profile.kubernetes.versions {
+            let target = Target {
+                arch: *arch,
+                version,
+            };
+            for file in loaded.kubernetes_plan(target)?.files {
+                files::fetch(&build.store, &build.client, &file, build.progress)
+                    .map_err(sources::Error::from)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn gather_arch(build: &Build<'_>, arch: Arch) -> Result<Inputs> {
+    let mut inputs = gather_systems(build, arch)?;
+    if build.request.artifacts.iso() {
+        gather_content(build, arch, &mut inputs)?;
+    }
+    Ok(inputs)
+}
+
+/// What systems for `arch` are made of.
+fn gather_systems(build: &Build<'_>, arch: Arch) -> Result<Inputs> {
     let loaded = build.request.loaded;
     let profile = &loaded.profile;
     let mut inputs = Inputs::default();
-    operating_system(build, arch, &mut inputs, times)?;
+    operating_system(build, arch, &mut inputs)?;
     for version in &profile.kubernetes.versions {
         let target = Target { arch, version };
         let plan = loaded.kubernetes_plan(target)?;
@@ -114,7 +151,6 @@ fn gather_arch(build: &Build<'_>, arch: Arch, times: &mut Vec<InputTime>) -> Res
                 Role::Kubernetes,
                 name,
                 &mut inputs,
-                times,
             )?);
         }
         if !plan.files.is_empty() {
@@ -131,21 +167,13 @@ fn gather_arch(build: &Build<'_>, arch: Arch, times: &mut Vec<InputTime>) -> Res
     let target = profile.iso_target(arch);
     for spec in profile.layers.iter().filter(|spec| spec.is_for(arch)) {
         let name = layer_name(spec, target);
-        let part = part(build, spec, target, Role::Layer, name, &mut inputs, times)?;
+        let part = part(build, spec, target, Role::Layer, name, &mut inputs)?;
         inputs.further.push(part);
-    }
-    if build.request.artifacts.iso() {
-        gather_content(build, arch, &mut inputs)?;
     }
     Ok(inputs)
 }
 
-fn operating_system(
-    build: &Build<'_>,
-    arch: Arch,
-    inputs: &mut Inputs,
-    times: &mut Vec<InputTime>,
-) -> Result<()> {
+fn operating_system(build: &Build<'_>, arch: Arch, inputs: &mut Inputs) -> Result<()> {
     let profile = &build.request.loaded.profile;
     let target = profile.iso_target(arch);
     match &profile.os.source {
@@ -153,29 +181,21 @@ fn operating_system(
             let (base, sourced) = image::operating_system(&build.context(), template, target)?;
             inputs.os.clone_from(&base.layers);
             inputs.base = Some(base);
-            inputs.take(sourced, times);
+            inputs.take(sourced);
         }
         OsSource::Rootfs(template) => {
             let everything = Filter::new(&[], &[])?;
             let sourced =
                 layers::archive(&build.context(), template, &everything, target, Role::Os)?;
-            inputs.os = inputs.take(sourced, times);
+            inputs.os = inputs.take(sourced);
         }
         OsSource::Bootstrap(wanted) => {
             let packages = kubernetes_packages(build, arch)?;
-            let made = bootstrap::bootstrap(
-                &bootstrap_spec(wanted, &packages, arch),
-                &build.store,
-                &bootstrap::Host {
-                    proxies: build.request.settings.proxies.clone(),
-                    offline: false,
-                },
-                build.progress,
-            )?;
-            times.push(InputTime {
-                source: EpochSource::Bootstrap,
-                seconds: i64::try_from(made.epoch).unwrap_or(i64::MAX),
-            });
+            let locked = build
+                .lock
+                .as_ref()
+                .and_then(|lock| lock.bootstrap(arch.as_str()));
+            let made = super::lock::made_of(locked.context("the bootstrap was not made")?);
             inputs.record.bootstrap = Some(manifest::Bootstrap {
                 suite: wanted.suite.clone(),
                 packages: made.packages,
@@ -197,7 +217,7 @@ fn operating_system(
 
 /// Debian packages of all Kubernetes versions; the profile has checked that
 /// there are none without a bootstrap.
-fn kubernetes_packages(build: &Build<'_>, arch: Arch) -> Result<Vec<String>> {
+pub(super) fn kubernetes_packages(build: &Build<'_>, arch: Arch) -> Result<Vec<String>> {
     let loaded = build.request.loaded;
     let mut packages = Vec::new();
     for version in &loaded.profile.kubernetes.versions {
@@ -208,7 +228,7 @@ fn kubernetes_packages(build: &Build<'_>, arch: Arch) -> Result<Vec<String>> {
     Ok(packages)
 }
 
-fn bootstrap_spec(
+pub(super) fn bootstrap_spec(
     wanted: &crate::profile::Bootstrap,
     packages: &[String],
     arch: Arch,
@@ -232,7 +252,6 @@ fn part(
     role: Role,
     name: String,
     inputs: &mut Inputs,
-    times: &mut Vec<InputTime>,
 ) -> Result<Part> {
     let context = build.context();
     let filter = Filter::new(&spec.include, &spec.exclude)?;
@@ -246,11 +265,11 @@ fn part(
     match &spec.source {
         LayerSource::Image(template) => {
             let sourced = image::layers(&context, template, &filter, target, role)?;
-            part.layers = inputs.take(sourced, times);
+            part.layers = inputs.take(sourced);
         }
         LayerSource::Archive(template) => {
             let sourced = layers::archive(&context, template, &filter, target, role)?;
-            part.layers = inputs.take(sourced, times);
+            part.layers = inputs.take(sourced);
         }
         LayerSource::Folder(template) => {
             part.pending = Some(Pending::Folder {
@@ -364,10 +383,9 @@ fn layer_name(spec: &LayerSpec, target: Target<'_>) -> String {
 
 impl Inputs {
     /// Records what a source gave, and hands its layers on.
-    fn take(&mut self, sourced: Sourced, times: &mut Vec<InputTime>) -> Vec<Layer> {
+    fn take(&mut self, sourced: Sourced) -> Vec<Layer> {
         self.record.images.extend(sourced.images);
         self.record.files.extend(sourced.files);
-        times.extend(sourced.times);
         sourced.layers
     }
 

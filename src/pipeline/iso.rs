@@ -90,6 +90,10 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> 
                 path: store.blob_path(digest),
                 size: *size,
             },
+            LayoutFile::File(path, _, size) => Payload::File {
+                path: path.clone(),
+                size: *size,
+            },
         };
         extra.push(Extra {
             path: format!("{ISO_PATH}/{path}"),

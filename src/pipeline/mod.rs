@@ -3,10 +3,14 @@
 
 mod boot_files;
 mod build;
+pub mod cache;
 mod check;
 mod convert;
+mod core_image;
 mod gather;
 mod iso;
+mod lock;
+mod plan;
 mod provider;
 mod push;
 mod slabs;
@@ -14,24 +18,43 @@ mod summary;
 mod system;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 pub(crate) use boot_files::Unbootable;
 pub use build::build;
 pub use check::check;
+pub use convert::user_registries;
+pub(crate) use core_image::Error as CoreImageError;
+pub(crate) use lock::{Lacking, NotWritten, UnknownInput};
+pub use lock::{LockUse, Report, Upgrade, lock, pull};
+pub use plan::{Origin, Plan, PlannedInput, PlannedLayer, PlannedRoom, plan};
 pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;
+use crate::registry::Secret;
 
 /// What of a host the settings say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostSettings {
-    /// `host[:port][/path]` that is asked instead.
-    pub mirror: Option<String>,
+    /// `host[:port][/path]`s asked in the host's place, in this order.
+    pub mirrors: Option<Vec<String>>,
+    /// Ask the host itself where its mirrors fail.
+    pub fallback: Option<bool>,
     /// Talk to the host without TLS.
     pub plain_http: Option<bool>,
+    /// PEM file with authorities that are trusted for the host.
+    pub ca: Option<PathBuf>,
+    /// PEM file with the certificate shown to the host.
+    pub client_cert: Option<PathBuf>,
+    /// PEM file with its key.
+    pub client_key: Option<PathBuf>,
+    /// A proxy's URL, or `none`.
+    pub proxy: Option<Secret>,
+    /// Requests under way at once.
+    pub max_connections: Option<NonZeroU32>,
 }
 
 /// What a build needs to know beside the profile.
@@ -45,8 +68,13 @@ pub struct Settings {
     pub registries: BTreeMap<String, HostSettings>,
     /// Files with registry credentials, most important first.
     pub credential_files: Vec<PathBuf>,
-    /// Proxy variables with their values, for programs that are run.
+    /// Proxy variables with their values, for registries and programs that are
+    /// run.
     pub proxies: Vec<(String, String)>,
+    /// `SSL_CERT_FILE`: certificates trusted beside the system's.
+    pub extra_cert_file: Option<PathBuf>,
+    /// `SSL_CERT_DIR`: folders of such files.
+    pub extra_cert_dirs: Vec<PathBuf>,
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<u32>,
     /// Take along what registries hold about the images of the content.
@@ -90,6 +118,8 @@ pub struct Request<'a> {
     pub artifacts: Artifacts,
     /// Folder in which the build gets its own.
     pub output: &'a Path,
+    /// How the lock is used.
+    pub lock: LockUse,
     /// Beside the profile.
     pub settings: Settings,
     /// For secrets.

@@ -80,7 +80,7 @@ impl Diagnose for Unpushable {
 /// # Errors
 /// Of the source and of the registry. What was pushed before stays.
 pub fn push(request: &PushRequest<'_>, progress: &Progress) -> Result<Report> {
-    let config = convert::registry_without_profile(&request.settings);
+    let config = convert::user_registries(&request.settings);
     run(request, config, progress)
 }
 

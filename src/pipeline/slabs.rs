@@ -48,8 +48,9 @@ impl SlabMaker<'_> {
     /// `name` is what progress and errors call it.
     pub(super) fn get(&self, layer: &Layer, name: &str) -> Result<Slab> {
         let key = slab::key(&layer.diff_id, self.squashfs);
-        let path = self.store.slab_path(&key);
-        if let Some(slab) = self.open(&path)? {
+        if let Some(path) = self.store.slab(&key)
+            && let Some(slab) = self.open(&path)?
+        {
             let bounds = self.limits.bounds();
             diff_id::check(self.store, layer, name, bounds, self.progress)?;
             self.progress
@@ -93,9 +94,6 @@ impl SlabMaker<'_> {
     /// Opens a slab of the store; a damaged one counts as missing, since it is
     /// made again from its layer.
     fn open(&self, path: &Path) -> Result<Option<Slab>> {
-        if !path.exists() {
-            return Ok(None);
-        }
         match Slab::open(path) {
             Ok(slab) => Ok(Some(slab)),
             Err(error) if error.is_damage() => {

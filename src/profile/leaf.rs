@@ -195,6 +195,26 @@ pub(crate) fn mirror(text: &str) -> Result<String, Bad> {
     }
 }
 
+/// A proxy's URL, or `none`.
+pub(crate) fn proxy(text: &str) -> Result<String, Bad> {
+    let expected =
+        "'none' or a URL such as http://proxy.example:3128 or socks5h://proxy.example:1080";
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    if rest.contains('@') {
+        return Err(Bad::new(
+            "the proxy has a user name or password in it",
+            expected,
+        )
+        .help("put the proxy with its password into the user's settings file, or into HTTPS_PROXY"));
+    }
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "/?#".contains(c);
+    let known = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"].contains(&scheme);
+    if text == "none" || (known && !rest.is_empty() && !rest.contains(odd)) {
+        return Ok(text.to_owned());
+    }
+    Err(Bad::new(format!("'{text}' is not a proxy"), expected))
+}
+
 pub(crate) fn url(text: &str) -> Result<String, Bad> {
     placeholder::check(text, &["version", "arch"])?;
     let rest = text

@@ -46,7 +46,7 @@ pub use model::{
     Registration, RegistryHost, Var,
 };
 pub use placeholder::{ImageTemplate, PathTemplate, Target};
-pub use plan::{ContentPlan, KubernetesPlan, PlanError};
+pub use plan::{ComponentImages, ContentPlan, KubernetesPlan, PlanError};
 pub use problem::{Excerpt, Location, Problem, Problems};
 pub use secret::{REDACTED, Secret, SecretReader, SecretRef, Secrets};
 pub use settings::{check_settings, settings_reference};
@@ -86,6 +86,8 @@ pub struct Loaded {
     pub files: Vec<FileRead>,
     /// What is worth knowing though it is no problem.
     pub notes: Vec<String>,
+    /// How many of [`files`](Self::files) are the profile and what it extends.
+    chain: usize,
     sources: Sources,
     table: value::Table,
 }
@@ -97,6 +99,18 @@ impl Loaded {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(value::to_json(&self.table).to_string().as_bytes())
+    }
+
+    /// The entry file, then what it extends.
+    #[must_use]
+    pub fn profile_files(&self) -> &[FileRead] {
+        self.files.get(..self.chain).unwrap_or_default()
+    }
+
+    /// The user's catalogs.
+    #[must_use]
+    pub fn catalog_files(&self) -> &[FileRead] {
+        self.files.get(self.chain..).unwrap_or_default()
     }
 
     fn place(&self, path: &str) -> Place {
@@ -123,6 +137,7 @@ pub fn load(
     };
     let report = Report::default();
     let mut table = loader.chain(entry, &report);
+    let chain = loader.files.len();
     loader.overrides(&mut table, options.overrides, &report);
     if !report.is_empty() {
         // Half a tree would only give problems that follow from the first.
@@ -141,6 +156,7 @@ pub fn load(
         catalog,
         files: loader.files,
         notes,
+        chain,
         sources: loader.sources,
         table,
     })

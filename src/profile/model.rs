@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -403,8 +404,23 @@ pub struct Content {
 /// `[registries."host"]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RegistryHost {
-    /// `host[:port][/path]` that is asked instead.
-    pub mirror: Option<String>,
+    /// `host[:port][/path]`s asked in the host's place, in this order; `None`
+    /// where the profile says nothing.
+    pub mirrors: Option<Vec<String>>,
+    /// Whether the host itself is asked where its mirrors fail.
+    pub fallback: Option<bool>,
+    /// Without TLS.
+    pub plain_http: Option<bool>,
+    /// PEM file with authorities that are trusted for the host.
+    pub ca: Option<PathBuf>,
+    /// PEM file with the certificate shown to the host.
+    pub client_cert: Option<PathBuf>,
+    /// PEM file with its key.
+    pub client_key: Option<PathBuf>,
+    /// URL of a proxy without user and password, or `none`.
+    pub proxy: Option<String>,
+    /// Requests under way at once.
+    pub max_connections: Option<NonZeroU32>,
 }
 
 /// `[output]`.

@@ -4,6 +4,7 @@
 //! never seen, because a profile with problems is not handed out.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use super::leaf;
 use super::model::{
@@ -413,10 +414,32 @@ fn registries(root: &Reader<'_>) -> BTreeMap<String, RegistryHost> {
             root.bad(entry.key, bad);
         }
         let settings = root.table("registries").table(host);
-        let mirror = settings.parsed("mirror", leaf::mirror);
-        hosts.insert(host.clone(), RegistryHost { mirror });
+        hosts.insert(host.clone(), registry_host(&settings));
     }
     hosts
+}
+
+fn registry_host(r: &Reader<'_>) -> RegistryHost {
+    let mirrors = ["mirror", "mirrors"].into_iter().find(|name| r.has(name));
+    if let Some(node) = r.node("client_key").filter(|_| !r.has("client_cert")) {
+        r.bad(
+            node.place,
+            Bad::new(
+                "'client_key' without 'client_cert'",
+                "the file with the certificate that the key is for, as 'client_cert'",
+            ),
+        );
+    }
+    RegistryHost {
+        mirrors: mirrors.map(|name| r.parsed_list(name, leaf::mirror)),
+        fallback: r.flag("fallback"),
+        plain_http: r.flag("plain_http"),
+        ca: r.path("ca"),
+        client_cert: r.path("client_cert"),
+        client_key: r.path("client_key"),
+        proxy: r.parsed("proxy", leaf::proxy),
+        max_connections: r.integer("max_connections").and_then(NonZeroU32::new),
+    }
 }
 
 fn output(r: &Reader<'_>) -> Output {

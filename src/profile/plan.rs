@@ -10,7 +10,7 @@ use super::catalog::{Catalog, CatalogError, Kind, Resolution, Wanted, fill_files
 use super::model::{Arch, Component, ContentImage, FileSpec, Firmware, LayerSpec, Profile};
 use super::placeholder::Target;
 use crate::error::{Class, Diagnose};
-use crate::oci::reference::{ParseReferenceError, names_registry};
+use crate::oci::reference::{ParseReferenceError, Reference, names_registry};
 
 /// The kernel's switch for FIPS mode.
 const FIPS_ARGUMENT: &str = "fips=1";
@@ -161,6 +161,21 @@ pub struct ContentPlan {
     pub left_out: Vec<ContentImage>,
 }
 
+/// A component and the images that it needs on one architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentImages {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Whether the profile lists the images, not the catalog.
+    pub by_profile: bool,
+    /// The images, those that `exclude_images` leaves out not among them.
+    pub images: Vec<Reference>,
+}
+
 /// Why a plan can't be made; loading has checked that it can for the profile's
 /// own architectures and versions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -244,6 +259,48 @@ impl Loaded {
         plan.add(&own, &[], OWN_LIST)?;
         Ok(plan.done)
     }
+}
+
+impl Loaded {
+    /// Every component and Kubernetes version, with the images that it needs on
+    /// `arch`, in the order of the profile.
+    ///
+    /// # Errors
+    /// A component is not in the catalog.
+    pub fn component_images(&self, arch: Arch) -> Result<Vec<ComponentImages>, PlanError> {
+        let profile = &self.profile;
+        let mut found = Vec::new();
+        for version in &profile.kubernetes.versions {
+            let target = Target { arch, version };
+            let images = kubernetes_images(profile, &self.catalog, target)?;
+            found.push(ComponentImages {
+                kind: Kind::Kubernetes,
+                name: profile.kubernetes.distribution.clone(),
+                version: version.clone(),
+                by_profile: profile.kubernetes.images.is_some(),
+                images: kept(&images, &profile.kubernetes.exclude_images)?,
+            });
+        }
+        for (kind, component) in profile.components() {
+            let images = component_images(profile, &self.catalog, kind, component, arch)?;
+            found.push(ComponentImages {
+                kind,
+                name: component.name.clone(),
+                version: component.version.clone(),
+                by_profile: component.images.is_some(),
+                images: kept(&images, &component.exclude_images)?,
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// The images that no glob of `exclude` leaves out.
+fn kept(images: &[String], exclude: &[String]) -> Result<Vec<Reference>, ParseReferenceError> {
+    let mut collector = Collector::default();
+    collector.add(images, exclude, "")?;
+    let kept = collector.done.images.into_iter();
+    Ok(kept.map(|image| image.reference).collect())
 }
 
 pub(super) fn kubernetes_plan(

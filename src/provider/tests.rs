@@ -134,6 +134,7 @@ impl Fixture {
                     let copied = fs_err::copy(self.store.blob_path(&digest), path).unwrap();
                     assert_eq!(copied, size);
                 }
+                LayoutFile::File(..) => panic!("a provider image's blobs are the store's"),
             }
         }
         dir

@@ -3,6 +3,7 @@
 use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
 use crate::oci::manifest;
+use crate::registry::places::{AtPlace, Trail};
 use crate::registry::{self, retry::Retry};
 use crate::store;
 
@@ -141,6 +142,23 @@ impl Retry for Error {
         match self {
             Self::Source { source, .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+impl AtPlace for Error {
+    fn at(self, trail: Trail) -> Self {
+        match self {
+            Self::Source { image, source } => Self::Source {
+                image,
+                source: Box::new(source.at(trail)),
+            },
+            // Wrong bytes: whoever sent them is named.
+            Self::Store { image, source } => Self::Store {
+                image: format!("{image} (from {}{trail})", trail.place),
+                source,
+            },
+            other => other,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::reference::ImageSource;
 use crate::progress::{Counted, Progress};
-use crate::registry::{self, Client, Registry, RetryPolicy, retry};
+use crate::registry::{self, Client, Places, RetryPolicy};
 use crate::store::{self, Store};
 
 /// One image at its source.
@@ -17,7 +17,7 @@ pub(super) struct Source<'a> {
     pinned: Option<Digest>,
     /// What a blob counts as that the store lacks.
     counted: Counted,
-    registry: Box<dyn Registry>,
+    places: Places,
     policy: &'a RetryPolicy,
     pub(super) store: &'a Store,
     pub(super) limits: &'a Limits,
@@ -33,7 +33,7 @@ impl<'a> Source<'a> {
         progress: &'a Progress,
     ) -> Result<Self, Error> {
         let name = source.to_string();
-        let registry = client
+        let places = client
             .open(source, store.temp_dir())
             .map_err(|source| Error::Source {
                 image: name.clone(),
@@ -46,7 +46,7 @@ impl<'a> Source<'a> {
                 Some(_) => Counted::Downloaded,
                 None => Counted::Imported,
             },
-            registry,
+            places,
             policy: client.retry_policy(),
             store,
             limits,
@@ -96,14 +96,23 @@ impl<'a> Source<'a> {
     /// The manifest or index that the source names, put into the store. One that
     /// is pinned by digest comes out of the store where it can.
     pub(super) fn resolve(&self) -> Result<Manifest, Error> {
+        let root = self.resolve_unnamed()?;
+        self.store
+            .add_origin(&root.digest, &self.name)
+            .map_err(|error| self.store_error(error))?;
+        Ok(root)
+    }
+
+    fn resolve_unnamed(&self) -> Result<Manifest, Error> {
         if let Some(digest) = &self.pinned
             && let Some(raw) = self.stored(digest, MAX_MANIFEST_BYTES)?
         {
             return Manifest::parse(raw, None).map_err(|problem| self.unusable(problem));
         }
-        self.keep(retry::run(self.policy, self.progress, || {
-            self.registry.resolve()
-        }))
+        self.keep(
+            self.places
+                .run(self.policy, self.progress, |registry| registry.resolve()),
+        )
     }
 
     /// A manifest that an index names, put into the store.
@@ -114,8 +123,8 @@ impl<'a> Source<'a> {
             return Manifest::parse(raw, Some(&descriptor.media_type))
                 .map_err(|problem| self.unusable(problem));
         }
-        self.keep(retry::run(self.policy, self.progress, || {
-            self.registry.manifest(descriptor)
+        self.keep(self.places.run(self.policy, self.progress, |registry| {
+            registry.manifest(descriptor)
         }))
     }
 
@@ -125,16 +134,18 @@ impl<'a> Source<'a> {
         &self,
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, Error> {
-        retry::run(self.policy, self.progress, || {
-            self.registry.listed_referrers(subject)
-        })
-        .map_err(|error| self.manifest_error(error))
+        self.places
+            .run(self.policy, self.progress, |registry| {
+                registry.listed_referrers(subject)
+            })
+            .map_err(|error| self.manifest_error(error))
     }
 
     /// What another tag of the same repository names, put into the store; `None`
     /// where there is no such tag.
     pub(super) fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
-        retry::run(self.policy, self.progress, || self.registry.tagged(tag))
+        self.places
+            .run(self.policy, self.progress, |registry| registry.tagged(tag))
             .map_err(|error| self.manifest_error(error))?
             .map(|manifest| self.keep(Ok(manifest)))
             .transpose()
@@ -227,15 +238,17 @@ impl<'a> Source<'a> {
             size: Some(blob.size),
             limit: blob.size,
         };
-        download
-            .run(&|offset| self.registry.blob(blob, offset))
-            .map_err(|failure| match failure {
-                Failure::Source(error) => self.source_error(error),
-                Failure::Store(error) => self.store_error(error),
-                Failure::Cancelled => Error::Cancelled {
-                    image: self.name.clone(),
-                },
-            })?;
+        self.places.each(self.progress, |registry| {
+            download
+                .run(&|offset| registry.blob(blob, offset))
+                .map_err(|failure| match failure {
+                    Failure::Source(error) => self.source_error(error),
+                    Failure::Store(error) => self.store_error(error),
+                    Failure::Cancelled => Error::Cancelled {
+                        image: self.name.clone(),
+                    },
+                })
+        })?;
         self.progress.count(self.counted, blob.digest, blob.size);
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::oci::platform::Platform;
 use crate::oci::reference::ImageSource;
 use crate::progress::Progress;
 use crate::registry::Client;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Which platforms of an index are copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +33,22 @@ pub struct MirroredImage {
     pub reference: String,
     /// The index or manifest that the source names.
     pub root: Descriptor,
+    /// Digest of the manifest of the first platform asked for, of the first in
+    /// the index where all were.
+    pub manifest: Digest,
     /// All that was copied, by digest: indexes, manifests, configurations,
     /// layers.
     pub blobs: Vec<Descriptor>,
+}
+
+impl MirroredImage {
+    /// What a copy would fetch, each blob once.
+    ///
+    /// # Errors
+    /// What looking into the store gives.
+    pub fn missing(&self, store: &Store) -> Result<Vec<Descriptor>, store::Error> {
+        super::missing(&self.blobs, store)
+    }
 }
 
 /// Copies an image with its index, byte for byte, into the store. Artifacts are
@@ -53,40 +66,95 @@ pub fn mirror_image(
     progress: &Progress,
 ) -> Result<MirroredImage, Error> {
     let source = Source::open(client, source, store, limits, progress)?;
-    let root = source.resolve()?;
-    let mut copy = Copy {
-        source: &source,
-        platforms,
-        manifests: BTreeMap::new(),
-        blobs: BTreeMap::new(),
-    };
-    let root_descriptor = root.descriptor();
-    copy.manifest(root, 0)?;
     let Copy {
-        manifests, blobs, ..
-    } = copy;
+        root,
+        manifests,
+        blobs,
+        ..
+    } = Copy::resolve(&source, platforms)?;
     let mut work: Vec<&Descriptor> = blobs.values().collect();
     work.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.digest));
     layers::in_parallel(&work, threads, |blob, cancelled| {
         source.fetch(blob, "blob", cancelled)
     })?;
+    Ok(mirrored(&source, root, manifests, blobs))
+}
+
+/// Finds out what [`mirror_image`] copies: takes manifests alone into the store,
+/// and the configuration where an image without an index must be for a platform.
+///
+/// # Errors
+/// See [`Error`].
+pub fn resolve_mirror(
+    client: &Client,
+    source: &ImageSource,
+    platforms: &Platforms,
+    store: &Store,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<MirroredImage, Error> {
+    let source = Source::open(client, source, store, limits, progress)?;
+    let Copy {
+        root,
+        manifests,
+        blobs,
+        ..
+    } = Copy::resolve(&source, platforms)?;
+    Ok(mirrored(&source, root, manifests, blobs))
+}
+
+/// The index or manifest that a source names, and its first image's manifest.
+struct Root {
+    descriptor: Descriptor,
+    manifest: Digest,
+}
+
+fn mirrored(
+    source: &Source<'_>,
+    root: Root,
+    manifests: BTreeMap<Digest, Descriptor>,
+    blobs: BTreeMap<Digest, Descriptor>,
+) -> MirroredImage {
     let mut all = manifests;
     all.extend(blobs);
-    Ok(MirroredImage {
+    MirroredImage {
         reference: source.name().to_owned(),
-        root: root_descriptor,
+        root: root.descriptor,
+        manifest: root.manifest,
         blobs: all.into_values().collect(),
-    })
+    }
 }
 
 struct Copy<'a> {
     source: &'a Source<'a>,
     platforms: &'a Platforms,
+    root: Root,
+    /// The first image that was come to.
+    first: Option<Digest>,
     manifests: BTreeMap<Digest, Descriptor>,
     blobs: BTreeMap<Digest, Descriptor>,
 }
 
-impl Copy<'_> {
+impl<'a> Copy<'a> {
+    /// Follows all manifests from the one that the source names.
+    fn resolve(source: &'a Source<'a>, platforms: &'a Platforms) -> Result<Self, Error> {
+        let root = source.resolve()?;
+        let mut copy = Self {
+            source,
+            platforms,
+            root: Root {
+                descriptor: root.descriptor(),
+                manifest: root.digest,
+            },
+            first: None,
+            manifests: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+        };
+        copy.manifest(root, 0)?;
+        copy.root.manifest = copy.first.unwrap_or(copy.root.manifest);
+        Ok(copy)
+    }
+
     /// Takes in a manifest or index and what it leads to.
     fn manifest(&mut self, manifest: Manifest, depth: usize) -> Result<(), Error> {
         if depth > MAX_INDEX_DEPTH {
@@ -98,6 +166,7 @@ impl Copy<'_> {
             .insert(manifest.digest, manifest.descriptor());
         match &manifest.document {
             Document::Image(image) => {
+                self.first.get_or_insert(manifest.digest);
                 if depth == 0 {
                     self.check_platform(&image.config)?;
                 }

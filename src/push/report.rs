@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::AddAssign;
 
-use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::oci::digest::Digest;
+use crate::util::human;
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;
@@ -122,7 +122,7 @@ impl ImageReport {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let noun = if self.blobs == 1 { "blob" } else { "blobs" };
-        write!(f, "{} {noun} ({})", self.blobs, HumanBytes(self.bytes))
+        write!(f, "{} {noun} ({})", self.blobs, human::size(self.bytes))
     }
 }
 

@@ -7,13 +7,15 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::challenge::{Challenge, basic};
-use super::config::Endpoint;
+use super::config::RegistryConfig;
 use super::credentials::{self, Credentials};
-use super::error::Error;
+use super::endpoint::Endpoint;
+use super::error::{Answer, Error};
 use super::secret::Secret;
 use super::transport::{Call, Reply, Transport};
 use super::url::{Origin, ShownUrl, encode};
@@ -29,6 +31,7 @@ pub(super) struct Auth {
     files: Vec<PathBuf>,
     /// What a token must be good for beside what a challenge says.
     scopes: Vec<String>,
+    helper_timeout: Duration,
     state: Mutex<State>,
 }
 
@@ -43,10 +46,11 @@ struct State {
 }
 
 impl Auth {
-    pub(super) fn new(endpoint: Endpoint, files: Vec<PathBuf>) -> Self {
+    pub(super) fn new(endpoint: Endpoint, config: &RegistryConfig) -> Self {
         Self {
             endpoint,
-            files,
+            files: config.credential_files.clone(),
+            helper_timeout: config.helper_timeout,
             scopes: Vec::new(),
             state: Mutex::default(),
         }
@@ -66,11 +70,16 @@ impl Auth {
 
     /// The error for a request that was refused.
     pub(super) fn denied(&self, reply: Reply) -> Error {
+        self.refused(ShownUrl::of(&reply.url), reply.into_answer())
+    }
+
+    /// The same, of an answer that was read.
+    pub(super) fn refused(&self, url: ShownUrl, answer: Answer) -> Error {
         Error::Denied {
-            url: ShownUrl::of(&reply.url),
+            url,
             host: self.endpoint.credential_host.clone(),
             authenticated: self.lock().authenticated,
-            answer: reply.into_answer(),
+            answer,
         }
     }
 
@@ -96,6 +105,7 @@ impl Auth {
                     &self.files,
                     &endpoint.credential_host,
                     &endpoint.repository,
+                    self.helper_timeout,
                 )?;
                 state.credentials = Some(found.clone());
                 found
@@ -111,10 +121,10 @@ impl Auth {
                 service,
                 scope,
             } => {
-                self.check_realm(url, realm)?;
+                check_realm(url, realm, self.endpoint.plain_http)?;
                 let form = matches!(credentials, Some(Credentials::IdentityToken(_)));
                 let query = self.query(service.as_deref(), scope.as_deref(), form);
-                let token = fetch_token(transport, realm, &query, credentials.as_ref())?;
+                let token = token_or_anonymous(transport, realm, &query, credentials.as_ref())?;
                 Some(Secret::new(format!("Bearer {}", token.reveal())))
             }
         };
@@ -124,22 +134,6 @@ impl Auth {
             state.header.clone_from(&header);
         }
         Ok(header)
-    }
-
-    /// A registry that is asked over TLS must not send us to a token service
-    /// without.
-    fn check_realm(&self, url: &str, realm: &str) -> Result<(), Error> {
-        let problem = match Origin::of(realm) {
-            None => "its realm is no URL",
-            Some(origin) if !origin.https && !self.endpoint.plain_http => {
-                "its token service speaks plain HTTP"
-            }
-            Some(_) => return Ok(()),
-        };
-        Err(Error::Challenge {
-            url: ShownUrl::of(url),
-            problem: problem.to_owned(),
-        })
     }
 
     /// What a token is asked for with, in a URL or in a form.
@@ -188,10 +182,40 @@ fn covers(wanted: &str, asked: &str) -> bool {
     }
 }
 
+/// A registry that is asked over TLS must not send us to a token service
+/// without.
+pub(super) fn check_realm(url: &str, realm: &str, plain_http: bool) -> Result<(), Error> {
+    let problem = match Origin::of(realm) {
+        None => "its realm is no URL",
+        Some(origin) if !origin.https && !plain_http => "its token service speaks plain HTTP",
+        Some(_) => return Ok(()),
+    };
+    Err(Error::Challenge {
+        url: ShownUrl::of(url),
+        problem: problem.to_owned(),
+    })
+}
+
+/// A token for these credentials. Where the token service refuses them, one for
+/// nobody: what is public stays so for a user whose password has changed.
+fn token_or_anonymous(
+    transport: &Transport,
+    realm: &str,
+    query: &str,
+    credentials: Option<&Credentials>,
+) -> Result<Secret, Error> {
+    match fetch_token(transport, realm, query, credentials) {
+        Err(refused @ Error::Denied { .. }) if credentials.is_some() => {
+            fetch_token(transport, realm, query, None).map_err(|_| refused)
+        }
+        other => other,
+    }
+}
+
 /// Gets a token: by GET with Basic credentials or anonymously, or by POST with
 /// an identity token (distribution's "Token Authentication Specification" and
 /// "OAuth2 Token Authentication").
-fn fetch_token(
+pub(super) fn fetch_token(
     transport: &Transport,
     realm: &str,
     query: &str,
@@ -267,9 +291,10 @@ mod tests {
             credential_host: "r.io".to_owned(),
             repository: "a/b".to_owned(),
             plain_http: false,
+            mirror: false,
         };
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        Auth::new(endpoint, Vec::new()).with_scopes(scopes)
+        Auth::new(endpoint, &RegistryConfig::default()).with_scopes(scopes)
     }
 
     #[test]

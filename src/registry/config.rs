@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use super::url;
-use crate::oci::reference::{DEFAULT_REGISTRY, Reference};
+use super::secret::Secret;
+use super::{endpoint, proxy};
 
 /// How long connecting may take, name resolution and TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -28,28 +29,62 @@ pub const MAX_DELAY: Duration = Duration::from_secs(60);
 /// many new bytes is not counted against [`ATTEMPTS`].
 pub const RESUME_BYTES: u64 = 1024 * 1024;
 
-/// Host that serves what `docker.io` names.
-const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
+/// How many requests one host answers at once at most, bodies included.
+pub const MAX_CONNECTIONS: NonZeroU32 = match NonZeroU32::new(6) {
+    Some(number) => number,
+    None => NonZeroU32::MIN,
+};
+/// How long a credential helper may take. It may ask the user to unlock
+/// something.
+pub const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
+/// In place of a proxy: none, whatever the environment says.
+pub const NO_PROXY: &str = "none";
 
 /// Settings for one registry host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostConfig {
-    /// `host[:port][/prefix]` that is asked instead, and alone: a build whose
-    /// mirror lacks an image fails instead of silently going elsewhere.
-    pub mirror: Option<String>,
+    /// `host[:port][/prefix]`s that are asked in the host's place, in this
+    /// order.
+    pub mirrors: Vec<String>,
+    /// Whether the host itself is asked where its mirrors fail. Without, a build
+    /// whose mirrors lack an image fails instead of going elsewhere.
+    pub fallback: bool,
     /// Whether to speak HTTP without TLS. Unset: on loopback only.
     pub plain_http: Option<bool>,
+    /// A PEM file with certificates of authorities that are trusted for this
+    /// host, beside the others.
+    pub ca: Option<PathBuf>,
+    /// A PEM file with the certificate that is shown to this host, and those
+    /// that lead from it to its authority.
+    pub client_cert: Option<PathBuf>,
+    /// A PEM file with the key of `client_cert`; unset: it is in that file.
+    pub client_key: Option<PathBuf>,
+    /// `SCHEME://[USER:PASSWORD@]HOST[:PORT]`, or [`NO_PROXY`]. Unset: what
+    /// [`RegistryConfig::proxies`] says.
+    pub proxy: Option<Secret>,
+    /// See [`MAX_CONNECTIONS`].
+    pub max_connections: Option<NonZeroU32>,
 }
 
 /// Settings of the registry client.
 #[derive(Debug, Clone)]
 pub struct RegistryConfig {
-    /// By host as references name it (`quay.io`, `localhost:5000`). A mirror's
-    /// own host may be a key too, for its `plain_http`.
+    /// By host as references name it (`quay.io`, `localhost:5000`). Mirrors,
+    /// token services and hosts that redirects lead to may be keys too: each host
+    /// is talked to as its own entry says.
     pub hosts: BTreeMap<String, HostConfig>,
     /// Docker `config.json` and podman `auth.json` files, most important first;
     /// missing ones are passed over.
     pub credential_files: Vec<PathBuf>,
+    /// `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` with their values.
+    pub proxies: Vec<(String, Secret)>,
+    /// A PEM file with certificates that are trusted beside the system's
+    /// (`SSL_CERT_FILE`).
+    pub extra_cert_file: Option<PathBuf>,
+    /// Folders of such files (`SSL_CERT_DIR`).
+    pub extra_cert_dirs: Vec<PathBuf>,
+    /// See [`HELPER_TIMEOUT`].
+    pub helper_timeout: Duration,
     /// See [`CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
     /// See [`RESPONSE_TIMEOUT`].
@@ -65,6 +100,10 @@ impl Default for RegistryConfig {
         Self {
             hosts: BTreeMap::new(),
             credential_files: Vec::new(),
+            proxies: Vec::new(),
+            extra_cert_file: None,
+            extra_cert_dirs: Vec::new(),
+            helper_timeout: HELPER_TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             read_timeout: READ_TIMEOUT,
@@ -136,175 +175,35 @@ impl RetryPolicy {
     }
 }
 
-/// Where a repository is really asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
-    /// `host[:port]` to connect to.
-    pub(super) host: String,
-    /// The name under which credentials are stored.
-    pub(super) credential_host: String,
-    /// The repository there.
-    pub(super) repository: String,
-    /// Without TLS.
-    pub(super) plain_http: bool,
-}
-
-impl Endpoint {
-    pub(super) fn base_url(&self) -> String {
-        let scheme = if self.plain_http { "http" } else { "https" };
-        format!("{scheme}://{}/v2/{}", self.host, self.repository)
-    }
-}
-
 impl RegistryConfig {
-    /// Whether every mirror can be understood, those too that nothing is asked
-    /// of.
+    /// Whether every mirror and proxy can be understood, those too that nothing
+    /// is asked of.
     ///
     /// # Errors
     /// [`Error::Setting`] for the first that can't.
     pub fn check(&self) -> Result<(), Error> {
-        for mirror in self
-            .hosts
-            .values()
-            .filter_map(|host| host.mirror.as_deref())
-        {
-            mirrored(mirror, "repository")?;
+        for host in self.hosts.values() {
+            for mirror in &host.mirrors {
+                endpoint::mirrored(mirror, "repository")?;
+            }
+            if let Some(proxy) = host.proxy.as_ref().filter(|said| said.reveal() != NO_PROXY) {
+                proxy::parse(proxy)?;
+            }
         }
-        Ok(())
+        proxy::check_environment(&self.proxies)
     }
 
-    /// Where the repository of `reference` is asked for: its registry, or the
-    /// mirror set for it.
-    pub(super) fn endpoint(&self, reference: &Reference) -> Result<Endpoint, Error> {
-        let mirror = self
-            .hosts
-            .get(reference.registry())
-            .and_then(|host| host.mirror.as_deref());
-        let (name, repository) = match mirror {
-            None => (
-                reference.registry().to_owned(),
-                reference.repository().to_owned(),
-            ),
-            Some(mirror) => mirrored(mirror, reference.repository())?,
-        };
-        let plain_http = self
-            .hosts
-            .get(&name)
-            .and_then(|host| host.plain_http)
-            .unwrap_or_else(|| url::is_loopback(&name));
-        let host = if name == DEFAULT_REGISTRY {
-            DOCKER_HUB_HOST.to_owned()
-        } else {
-            name.clone()
-        };
-        Ok(Endpoint {
-            host,
-            credential_host: name,
-            repository,
-            plain_http,
-        })
+    /// The settings for a `host[:port]` that is connected to.
+    pub(super) fn host(&self, authority: &str) -> Option<&HostConfig> {
+        self.hosts
+            .get(endpoint::reference_host(authority))
+            .or_else(|| self.hosts.get(authority))
     }
-}
-
-/// Host and repository of `repository` at a mirror `host[:port][/prefix]`.
-fn mirrored(mirror: &str, repository: &str) -> Result<(String, String), Error> {
-    let wrong = || Error::Setting {
-        setting: url::ShownUrl::of(mirror).to_string(),
-        wanted: "a mirror of the form host[:port][/prefix], without http:// and without credentials",
-    };
-    if mirror.contains("://") || mirror.contains('@') {
-        return Err(wrong());
-    }
-    let trimmed = mirror.trim_end_matches('/');
-    let (host, prefix) = trimmed.split_once('/').unwrap_or((trimmed, ""));
-    let repository = if prefix.is_empty() {
-        repository.to_owned()
-    } else {
-        format!("{prefix}/{repository}")
-    };
-    // A host without dot and port would be read as a folder of Docker Hub.
-    let host_and_port = if host.contains(['.', ':']) || host == "localhost" {
-        host.to_owned()
-    } else {
-        format!("{host}:443")
-    };
-    let checked: Reference = format!("{host_and_port}/{repository}")
-        .parse()
-        .map_err(|_| wrong())?;
-    Ok((host.to_owned(), checked.repository().to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn endpoint(config: &RegistryConfig, reference: &str) -> String {
-        let endpoint = config.endpoint(&reference.parse().unwrap()).unwrap();
-        format!("{} as {}", endpoint.base_url(), endpoint.credential_host)
-    }
-
-    fn with_hosts(hosts: &[(&str, Option<&str>, Option<bool>)]) -> RegistryConfig {
-        RegistryConfig {
-            hosts: hosts
-                .iter()
-                .map(|&(host, mirror, plain_http)| {
-                    let mirror = mirror.map(str::to_owned);
-                    (host.to_owned(), HostConfig { mirror, plain_http })
-                })
-                .collect(),
-            ..RegistryConfig::default()
-        }
-    }
-
-    #[test]
-    fn registries_are_asked_over_tls_except_on_loopback() {
-        let config = RegistryConfig::default();
-        assert_eq!(
-            endpoint(&config, "debian:12"),
-            "https://registry-1.docker.io/v2/library/debian as docker.io"
-        );
-        assert_eq!(
-            endpoint(&config, "localhost:5000/a"),
-            "http://localhost:5000/v2/a as localhost:5000"
-        );
-        let config = with_hosts(&[
-            ("reg.lan:5000", None, Some(true)),
-            ("localhost:1", None, Some(false)),
-        ]);
-        assert!(endpoint(&config, "reg.lan:5000/a").starts_with("http://"));
-        assert!(endpoint(&config, "localhost:1/a").starts_with("https://"));
-    }
-
-    #[test]
-    fn a_mirror_takes_the_place_of_host_and_prefix() {
-        let config = with_hosts(&[
-            ("quay.io", Some("127.0.0.1:5000/quay/"), None),
-            ("docker.io", Some("mirror.example"), None),
-            ("registry.k8s.io", Some("cache/k8s"), None),
-            ("mirror.example", None, Some(true)),
-        ]);
-        assert_eq!(
-            endpoint(&config, "quay.io/kairos/ubuntu:1"),
-            "http://127.0.0.1:5000/v2/quay/kairos/ubuntu as 127.0.0.1:5000"
-        );
-        assert_eq!(
-            endpoint(&config, "debian"),
-            "http://mirror.example/v2/library/debian as mirror.example"
-        );
-        assert_eq!(
-            endpoint(&config, "registry.k8s.io/pause:3.10"),
-            "https://cache/v2/k8s/pause as cache"
-        );
-    }
-
-    #[test]
-    fn malformed_mirrors_are_refused_without_repeating_credentials() {
-        for mirror in ["http://h/x", "u:hunter2@h.io/x", "h.io/UPPER", "", "/x"] {
-            let config = with_hosts(&[("quay.io", Some(mirror), None)]);
-            let error = config.endpoint(&"quay.io/a".parse().unwrap()).unwrap_err();
-            assert!(!error.to_string().contains("hunter2"), "{error}");
-        }
-    }
 
     #[test]
     fn delays_are_drawn_below_a_bound_that_doubles_up_to_the_cap() {

@@ -1,24 +1,16 @@
-//! Credentials from docker and podman configuration files and credential
-//! helpers, found by `docker_credential`.
+//! Where the user's credentials are: files of Docker and podman, and the
+//! credential helpers that they name.
+//!
+//! In each file, the most important first, a helper for the registry is asked
+//! first, then the file's own entries count, then the helper for all registries.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
+use super::auth_file::{self, AuthFile};
 use super::error::Error;
+use super::helper::Helper;
 use super::secret::Secret;
-use crate::oci::reference::DEFAULT_REGISTRY;
-
-/// Largest configuration file accepted.
-const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
-/// What credential helpers print where they know nothing (docker-credential-
-/// helpers, `errCredentialsNotFound`).
-const HELPER_NOT_FOUND: &str = "credentials not found";
-/// Under this name docker keeps the credentials of Docker Hub.
-const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// Credentials for a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,112 +26,62 @@ pub(super) fn find(
     files: &[PathBuf],
     host: &str,
     repository: &str,
+    helper_timeout: Duration,
 ) -> Result<Option<Credentials>, Error> {
     for path in files {
-        let Some(text) = read(path, host)? else {
-            continue;
-        };
-        for key in keys(&text, host, repository) {
-            match get_credential_from_reader(text.as_bytes(), &key) {
-                Ok(found) => return Ok(Some(found.into())),
-                Err(error) if is_absence(&error) => {}
-                Err(error) => {
-                    return Err(Error::Credentials {
-                        host: host.to_owned(),
-                        problem: format!("{}: {}", path.display(), problem(&error)),
-                    });
-                }
-            }
+        let found = find_in(path, host, repository, helper_timeout);
+        if let Some(found) = found.map_err(|problem| error(host, path, &problem))? {
+            return Ok(Some(found));
         }
     }
     Ok(None)
 }
 
-fn read(path: &Path, host: &str) -> Result<Option<String>, Error> {
-    use std::io::Read;
-    let unreadable = |problem: String| Error::Credentials {
+fn find_in(
+    path: &Path,
+    host: &str,
+    repository: &str,
+    time_limit: Duration,
+) -> Result<Option<Credentials>, String> {
+    let Some(text) = auth_file::read(path)? else {
+        return Ok(None);
+    };
+    let file = AuthFile::parse(&text)?;
+    if let Some((name, server)) = file.helper(host)
+        && let Some(found) = (Helper { name, time_limit }).get(&server)?
+    {
+        return Ok(Some(found));
+    }
+    if let Some(found) = file.find(host, repository)? {
+        return Ok(Some(found));
+    }
+    let Some(name) = file.store() else {
+        return Ok(None);
+    };
+    for server in auth_file::server_names(host) {
+        if let Some(found) = (Helper { name, time_limit }).get(&server)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// An error about the credentials of `host` in the file `path`.
+pub(super) fn error(host: &str, path: &Path, problem: &str) -> Error {
+    Error::Credentials {
         host: host.to_owned(),
-        problem,
-    };
-    let file = match fs_err::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error.to_string())),
-    };
-    let mut text = String::new();
-    file.take(MAX_CONFIG_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|error| unreadable(error.to_string()))?;
-    Ok(Some(text))
-}
-
-/// The names under which credentials may be stored, most specific first.
-///
-/// containers-auth.json(5) allows names with a path; they are tried only where
-/// the file has them, because each try may run a credential helper.
-fn keys(text: &str, host: &str, repository: &str) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Names {
-        #[serde(default)]
-        auths: BTreeMap<String, IgnoredAny>,
-    }
-    let mut keys = Vec::new();
-    if let Ok(names) = serde_json::from_str::<Names>(text) {
-        let mut path = repository;
-        loop {
-            let key = format!("{host}/{path}");
-            if names.auths.contains_key(&key) {
-                keys.push(key);
-            }
-            match path.rsplit_once('/') {
-                Some((parent, _)) => path = parent,
-                None => break,
-            }
-        }
-    }
-    if host == DEFAULT_REGISTRY {
-        keys.push(DOCKER_HUB_KEY.to_owned());
-    }
-    keys.push(host.to_owned());
-    keys
-}
-
-fn is_absence(error: &CredentialRetrievalError) -> bool {
-    match error {
-        CredentialRetrievalError::NoCredentialConfigured => true,
-        CredentialRetrievalError::HelperFailure { stdout, stderr, .. } => {
-            stdout.contains(HELPER_NOT_FOUND) || stderr.contains(HELPER_NOT_FOUND)
-        }
-        _ => false,
-    }
-}
-
-/// What went wrong; a helper's output stays out of it, it may hold the secret.
-fn problem(error: &CredentialRetrievalError) -> String {
-    match error {
-        CredentialRetrievalError::HelperFailure { helper, .. } => {
-            format!("the credential helper {helper} failed")
-        }
-        CredentialRetrievalError::ConfigReadError => "not a docker configuration".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-impl From<DockerCredential> for Credentials {
-    fn from(found: DockerCredential) -> Self {
-        match found {
-            DockerCredential::IdentityToken(token) => Self::IdentityToken(Secret::new(token)),
-            DockerCredential::UsernamePassword(user, password) => Self::Password {
-                user,
-                password: Secret::new(password),
-            },
-        }
+        problem: format!("{}: {problem}", path.display()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::auth_file::DOCKER_HUB_KEY;
     use super::*;
+
+    fn find(files: &[PathBuf], host: &str, name: &str) -> Result<Option<Credentials>, Error> {
+        super::find(files, host, name, Duration::from_secs(60))
+    }
 
     /// `user:secret-<n>` in base64.
     fn auth(n: u32) -> String {
@@ -183,7 +125,8 @@ mod tests {
             ),
         ]);
         paths.insert(0, folder.path().join("missing"));
-        let find = |host: &str, repository: &str| password(find(&paths, host, repository).unwrap());
+        let find =
+            |host: &str, repository: &str| password(self::find(&paths, host, repository).unwrap());
         assert_eq!(find("quay.io", "org/app"), "secret-1");
         assert_eq!(find("quay.io", "organic/app"), "secret-2");
         assert_eq!(find("docker.io", "library/debian"), "secret-4");

@@ -19,6 +19,11 @@ impl Client {
                 wanted: "a URL of the form https://… or http://…",
             });
         }
+        if self.offline {
+            return Err(Error::Offline {
+                what: ShownUrl::of(url).to_string(),
+            });
+        }
         let reply = self.transport.send(Call {
             url,
             offset,

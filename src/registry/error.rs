@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::places::Trail;
 use super::url::ShownUrl;
 use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
@@ -13,6 +14,12 @@ use crate::oci::manifest;
 /// An error of a registry or of another source of images.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No server may be asked.
+    #[error("{what} is not in the store, and no connection may be opened")]
+    Offline {
+        /// What a server would be asked for.
+        what: String,
+    },
     /// The connection failed or broke.
     #[error("{url}: {problem}")]
     Transport {
@@ -77,6 +84,14 @@ pub enum Error {
         /// What is wrong, without any secret.
         problem: String,
     },
+    /// The registry does not take the credentials of a login.
+    #[error("{host} does not accept this user name and password{answer}")]
+    Login {
+        /// The registry's host.
+        host: String,
+        /// What the registry says about it.
+        answer: Answer,
+    },
     /// A redirect that must not or can't be followed.
     #[error("{url}: redirect {problem}")]
     Redirect {
@@ -92,6 +107,22 @@ pub enum Error {
         setting: String,
         /// What it should be.
         wanted: &'static str,
+    },
+    /// A file with certificates or a key can't be used.
+    #[error("{}: {problem}", path.display())]
+    Certificate {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The last of several places that were asked, or a mirror, failed.
+    #[error("{last}{trail}")]
+    Elsewhere {
+        /// What happened there.
+        last: Box<Error>,
+        /// What was asked before.
+        trail: Trail,
     },
     /// The body ended early.
     #[error("{url}: ended after {got} of {expected} bytes")]
@@ -228,6 +259,21 @@ impl fmt::Display for Answer {
 }
 
 impl Error {
+    /// Says through which proxy it happened.
+    pub(super) fn through(mut self, proxy: Option<&str>) -> Self {
+        let said = match &mut self {
+            Self::Transport { problem, .. } => problem,
+            Self::Timeout { phase, .. } => phase,
+            _ => return self,
+        };
+        if let Some(proxy) = proxy {
+            said.push_str(" (through the proxy ");
+            said.push_str(proxy);
+            said.push(')');
+        }
+        self
+    }
+
     /// Whether the same request may succeed when it is made again.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -237,8 +283,27 @@ impl Error {
             | Self::Truncated { .. }
             | Self::UploadLost { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502..=504),
+            Self::Elsewhere { last, .. } => last.is_transient(),
             _ => false,
         }
+    }
+
+    /// Whether another place that has the same may be asked instead: whatever a
+    /// server, its absence or its refusal is the reason of. Wrong bytes are not,
+    /// since going on would hide who sends them.
+    #[must_use]
+    pub fn is_elsewhere_better(&self) -> bool {
+        matches!(
+            self,
+            Self::Transport { .. }
+                | Self::Timeout { .. }
+                | Self::Status { .. }
+                | Self::Denied { .. }
+                | Self::NotFound { .. }
+                | Self::Challenge { .. }
+                | Self::Redirect { .. }
+                | Self::Truncated { .. }
+        )
     }
 
     /// How long the server wants to be left alone.
@@ -271,26 +336,31 @@ impl Diagnose for Error {
             | Self::NotFound { .. }
             | Self::Challenge { .. }
             | Self::Credentials { .. }
+            | Self::Login { .. }
             | Self::Redirect { .. }
             | Self::Truncated { .. }
             | Self::UploadLost { .. }
-            | Self::Protocol { .. } => Class::Network,
+            | Self::Protocol { .. }
+            | Self::Offline { .. } => Class::Network,
             Self::Length { .. }
             | Self::TooLarge { .. }
             | Self::TooManyPages { .. }
             | Self::Digest { .. }
             | Self::Stored { .. } => Class::Verification,
             Self::Manifest { source, .. } => source.class(),
+            Self::Elsewhere { last, .. } => last.class(),
             Self::Io(_) => Class::Io,
             Self::Format { .. }
             | Self::NoSource { .. }
             | Self::Choice { .. }
+            | Self::Certificate { .. }
             | Self::Setting { .. } => Class::Profile,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Offline { .. } => Some("run once without --offline".into()),
             Self::Transport { .. } | Self::Timeout { .. } => Some(
                 "check the network and the host's name; a mirror for the host can be set".into(),
             ),
@@ -302,7 +372,7 @@ impl Diagnose for Error {
                 authenticated: false,
                 ..
             } => Some(format!(
-                "log in with 'docker login {host}', or check the image's name: some registries answer so for images that do not exist"
+                "log in with 'isoforge login {host}', or check the image's name: some registries answer so for images that do not exist"
             )),
             Self::Denied { host, .. } => Some(format!(
                 "check that the account for {host} may read the image"
@@ -316,9 +386,17 @@ impl Diagnose for Error {
             ),
             Self::NotFound { .. } => Some("check the image's name and tag".into()),
             Self::Credentials { .. } => Some(
-                "check the docker configuration and that its credential helper is installed".into(),
+                "check that file, and by hand that its credential helper works".into(),
             ),
             Self::Manifest { source, .. } => source.hint(),
+            Self::Elsewhere { last, .. } => last.hint(),
+            Self::Login { .. } => Some(
+                "some registries want an access token in place of the password".into(),
+            ),
+            Self::Certificate { .. } => Some(
+                "check 'ca', 'client_cert' and 'client_key' of the host, SSL_CERT_FILE and SSL_CERT_DIR"
+                    .into(),
+            ),
             Self::NoSource {
                 instead: Some(reference),
                 ..

@@ -7,7 +7,7 @@ use super::auth::Auth;
 use super::challenge;
 use super::error::Error;
 use super::transport::{Call, Reply, Transport};
-use super::url::Origin;
+use super::url::{Origin, ShownUrl};
 
 /// Makes a request with `auth`, and answers a challenge once. The call's own
 /// authorization is not looked at.
@@ -28,12 +28,15 @@ pub(super) fn send(transport: &Transport, auth: &Auth, call: Call<'_>) -> Result
     }
     let challenges = reply.headers.get_all(header::WWW_AUTHENTICATE);
     let texts = challenges.iter().filter_map(|value| value.to_str().ok());
-    let Some(challenge) = challenge::parse(texts) else {
-        return Err(auth.denied(reply));
+    let challenge = challenge::parse(texts);
+    // Read to its end before anything else is asked: see `limiter`.
+    let (shown, said) = (ShownUrl::of(&reply.url), reply.into_answer());
+    let header = match &challenge {
+        Some(challenge) => auth.answer(transport, call.url, challenge, used.as_ref())?,
+        None => None,
     };
-    match auth.answer(transport, call.url, &challenge, used.as_ref())? {
+    match header {
         Some(header) => {
-            drop(reply);
             let authorization = Some(&*header);
             allowed(
                 auth,
@@ -43,7 +46,7 @@ pub(super) fn send(transport: &Transport, auth: &Auth, call: Call<'_>) -> Result
                 })?,
             )
         }
-        None => Err(auth.denied(reply)),
+        None => Err(auth.refused(shown, said)),
     }
 }
 

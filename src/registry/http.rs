@@ -9,6 +9,7 @@ use ureq::http::header;
 
 use super::auth::Auth;
 use super::config::RegistryConfig;
+use super::endpoint::Endpoint;
 use super::error::Error;
 use super::exchange;
 use super::transport::{Call, Reply, Transport};
@@ -38,16 +39,16 @@ pub(super) struct HttpRegistry {
 impl HttpRegistry {
     pub(super) fn new(
         reference: &Reference,
+        endpoint: Endpoint,
         config: &RegistryConfig,
         transport: Transport,
-    ) -> Result<Self, Error> {
-        let endpoint = config.endpoint(reference)?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             reference: reference.clone(),
             base_url: endpoint.base_url(),
             transport,
-            auth: Auth::new(endpoint, config.credential_files.clone()),
-        })
+            auth: Auth::new(endpoint, config),
+        }
     }
 
     /// Makes a request, answers a challenge once, and gives an answer of

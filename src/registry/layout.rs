@@ -2,6 +2,7 @@
 //!
 //! OCI Image Specification v1.1, "Image Layout".
 
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::oci::layout::{
 };
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{Family, MediaType};
+use crate::oci::reference::ImageSource;
 use crate::oci::referrer;
 
 /// Largest `oci-layout` file accepted.
@@ -108,6 +110,69 @@ impl LayoutRegistry {
                 .filter_map(|entry| entry.annotations.get(REF_NAME).cloned())
                 .collect(),
         }
+    }
+}
+
+/// A layout as a whole, whatever it holds: for who takes in more than an image.
+#[derive(Debug)]
+pub struct WholeLayout(LayoutRegistry);
+
+impl WholeLayout {
+    /// Opens the layout in a folder or an archive; `scratch` is where a
+    /// compressed archive is unpacked.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn open(path: &Path, scratch: &Path) -> Result<Self, Error> {
+        let source = if path.is_dir() {
+            ImageSource::OciDir {
+                dir: path.to_owned(),
+                tag: None,
+            }
+        } else {
+            ImageSource::OciArchive {
+                file: path.to_owned(),
+                tag: None,
+            }
+        };
+        let files = match source {
+            ImageSource::OciDir { .. } => Files::folder(path, &source)?,
+            _ => Files::archive(path, &source, scratch)?,
+        };
+        Ok(Self(LayoutRegistry::open(files, None)?))
+    }
+
+    /// What `index.json` lists.
+    ///
+    /// # Errors
+    /// Where it is missing or malformed.
+    pub fn entries(&self) -> Result<Vec<Descriptor>, Error> {
+        Ok(self.0.index()?.1)
+    }
+
+    /// The manifest or index that a descriptor names, its digest checked; `None`
+    /// where the layout leaves it out, as one with some platforms of an index.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        if self.0.files.open(&blob_path(&descriptor.digest))?.is_none() {
+            return Ok(None);
+        }
+        self.0.manifest(descriptor).map(Some)
+    }
+
+    /// A stream of a blob's bytes, whose length is right and whose digest is to
+    /// be checked; `None` where it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Length`], and what opening gives.
+    pub fn blob(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        if self.0.files.open(&blob_path(&descriptor.digest))?.is_none() {
+            return Ok(None);
+        }
+        let opened = self.0.open_blob(&descriptor.digest, descriptor.size)?;
+        Ok(Some(opened.reader))
     }
 }
 

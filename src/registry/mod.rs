@@ -8,35 +8,50 @@
 //!   error; its digest is checked by who writes it.
 //! - Credentials go to the registry's own origin and to its token service, never
 //!   after a redirect, never into an error or a log.
-//! - Each call is one attempt; [`retry`] is the one place that tries again. A host
-//!   that asks to be left alone is, by all threads.
+//! - Each call is one attempt; [`retry`] is the one place that tries again, and
+//!   [`places`] the one that asks somewhere else. A host that asks to be left
+//!   alone is, by all threads.
 
+mod agents;
 mod auth;
+mod auth_file;
 mod challenge;
 pub mod config;
 mod credentials;
 mod docker_archive;
 mod download;
+mod endpoint;
 pub mod error;
 mod exchange;
 mod files;
 mod gate;
+mod helper;
 mod http;
 mod layout;
+mod limiter;
+pub mod login;
+mod offline;
+pub mod places;
+mod proxy;
 pub mod push;
 pub mod retry;
 mod secret;
 mod tar_index;
+mod tls;
 mod transport;
 mod url;
 
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use config::{HostConfig, RegistryConfig, RetryPolicy};
 pub use error::Error;
 pub use files::MAX_UNPACKED_BYTES;
+pub use layout::WholeLayout;
+pub use places::Places;
+pub use secret::Secret;
 pub use tar_index::{MAX_ARCHIVE_MEMBERS, MAX_EXTENSION_BYTES};
 pub use transport::{MAX_REDIRECTS, USER_AGENT};
 pub use url::ShownUrl;
@@ -44,11 +59,14 @@ pub use url::ShownUrl;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::media::MediaType;
-use crate::oci::reference::ImageSource;
+use crate::oci::reference::{ImageSource, Reference};
 use docker_archive::DockerArchive;
+use endpoint::Endpoint;
 use files::Files;
 use http::HttpRegistry;
 use layout::LayoutRegistry;
+use offline::Offline;
+use places::{Place, Unreachable};
 use transport::Transport;
 
 /// One image at its source, and all that its manifests lead to.
@@ -113,6 +131,8 @@ impl fmt::Debug for Part<'_> {
 pub struct Client {
     config: RegistryConfig,
     transport: Transport,
+    unreachable: Arc<Unreachable>,
+    offline: bool,
 }
 
 impl Client {
@@ -121,7 +141,19 @@ impl Client {
     pub fn new(config: RegistryConfig) -> Self {
         Self {
             transport: Transport::new(&config),
+            unreachable: Arc::default(),
             config,
+            offline: false,
+        }
+    }
+
+    /// The same client, which never opens a connection: what it would ask a
+    /// server for is [`Error::Offline`].
+    #[must_use]
+    pub fn offline(self) -> Self {
+        Self {
+            offline: true,
+            ..self
         }
     }
 
@@ -137,26 +169,42 @@ impl Client {
     /// # Errors
     /// On folders and archives that are missing or malformed, and on malformed
     /// mirror settings.
-    pub fn open(&self, source: &ImageSource, scratch: &Path) -> Result<Box<dyn Registry>, Error> {
-        Ok(match source {
-            ImageSource::Registry(reference) => Box::new(HttpRegistry::new(
-                reference,
-                &self.config,
-                self.transport.clone(),
-            )?),
+    pub fn open(&self, source: &ImageSource, scratch: &Path) -> Result<Places, Error> {
+        let place = match source {
+            ImageSource::Registry(reference) if self.offline => Place::local(Offline {
+                reference: reference.clone(),
+            }),
+            ImageSource::Registry(reference) => return self.registries(reference),
             ImageSource::OciDir { dir, tag } => {
                 let files = Files::folder(dir, source)?;
-                Box::new(LayoutRegistry::open(files, tag.as_deref())?)
+                Place::local(LayoutRegistry::open(files, tag.as_deref())?)
             }
             ImageSource::OciArchive { file, tag } => {
                 let files = Files::archive(file, source, scratch)?;
-                Box::new(LayoutRegistry::open(files, tag.as_deref())?)
+                Place::local(LayoutRegistry::open(files, tag.as_deref())?)
             }
             ImageSource::DockerArchive { file, name } => {
                 let files = Files::archive(file, source, scratch)?;
-                Box::new(DockerArchive::open(files, name.as_deref())?)
+                Place::local(DockerArchive::open(files, name.as_deref())?)
             }
-        })
+        };
+        Ok(Places::new(place, [], Arc::default()))
+    }
+
+    /// The mirrors of an image's registry, or the registry, or both.
+    fn registries(&self, reference: &Reference) -> Result<Places, Error> {
+        let (first, others) = self.config.endpoints(reference)?;
+        let place = |endpoint: Endpoint| {
+            let (host, mirror) = (endpoint.host.clone(), endpoint.mirror);
+            let transport = self.transport.clone();
+            let registry = HttpRegistry::new(reference, endpoint, &self.config, transport);
+            Place::new(&host, mirror, Box::new(registry))
+        };
+        Ok(Places::new(
+            place(first),
+            others.into_iter().map(place),
+            Arc::clone(&self.unreachable),
+        ))
     }
 }
 

@@ -24,7 +24,7 @@ pub use layout::ImageLayout;
 pub use upload::{CHUNK_BYTES, Pieces, Session, WHOLE_BYTES};
 
 use super::auth::Auth;
-use super::config::{Endpoint, RegistryConfig};
+use super::endpoint::Endpoint;
 use super::error::Error;
 use super::exchange;
 use super::http::DIGEST_HEADER;
@@ -73,14 +73,18 @@ impl Client {
     /// # Errors
     /// [`Error::Setting`] on malformed mirror settings.
     pub fn target(&self, reference: &Reference, bases: &[Reference]) -> Result<Target, Error> {
-        let own = without_mirrors(&self.config);
-        let endpoint = own.endpoint(reference)?;
-        let files = &self.config.credential_files;
+        let config = &self.config;
+        let itself = |reference: &Reference| {
+            let repository = reference.repository().to_owned();
+            config.endpoint(reference.registry(), repository, false)
+        };
+        let endpoint = itself(reference);
         let scope = format!("repository:{}:pull,push", endpoint.repository);
         let mut mounts = BTreeMap::new();
         for base in bases {
-            let places = [own.endpoint(base)?, self.config.endpoint(base)?];
-            let Some(place) = places.into_iter().find(|place| {
+            let (first, others) = config.endpoints(base)?;
+            let mut places = [itself(base), first].into_iter().chain(others);
+            let Some(place) = places.find(|place| {
                 place.host == endpoint.host && place.repository != endpoint.repository
             }) else {
                 continue;
@@ -92,25 +96,17 @@ impl Client {
             let source = MountSource {
                 base_url: place.base_url(),
                 repository: place.repository,
-                auth: Auth::new(endpoint.clone(), files.clone()).with_scopes(both),
+                auth: Auth::new(endpoint.clone(), config).with_scopes(both),
             };
             mounts.insert(base.name(), source);
         }
         Ok(Target {
             base_url: Endpoint::base_url(&endpoint),
             transport: self.transport.clone(),
-            auth: Auth::new(endpoint, files.clone()).with_scopes(vec![scope]),
+            auth: Auth::new(endpoint, config).with_scopes(vec![scope]),
             mounts,
         })
     }
-}
-
-fn without_mirrors(config: &RegistryConfig) -> RegistryConfig {
-    let mut own = config.clone();
-    for host in own.hosts.values_mut() {
-        host.mirror = None;
-    }
-    own
 }
 
 impl Target {

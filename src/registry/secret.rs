@@ -2,21 +2,33 @@
 
 use std::fmt;
 
-/// A password, token or header made from one. It has no `Display`, and `Debug`
-/// shows that there is one, not what it is.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(String);
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A password, token or header made from one, or an address that may hold one.
+/// It has no `Display`, and `Debug` shows that there is one, not what it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
 
 impl Secret {
     /// Takes a text as a secret.
     #[must_use]
-    pub(super) fn new(text: String) -> Self {
+    pub fn new(text: String) -> Self {
         Self(text)
     }
 
     /// The text, for the one place that sends it.
     pub(super) fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+/// What stands for a secret where it may be shown that there is one.
+const SHOWN: &str = "(set, not shown)";
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(SHOWN)
     }
 }
 
@@ -31,7 +43,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_does_not_show_it() {
-        assert_eq!(format!("{:?}", Secret::new("hunter2".into())), "Secret(…)");
+    fn neither_debug_nor_serde_shows_it() {
+        let secret = Secret::new("hunter2".into());
+        assert_eq!(format!("{secret:?}"), "Secret(…)");
+        assert_eq!(serde_json::json!(secret), "(set, not shown)");
     }
 }

@@ -3,17 +3,19 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::header::{self, HeaderMap, HeaderValue};
-use ureq::http::{Request, Response, StatusCode};
-use ureq::tls::{TlsConfig, TlsProvider};
-use ureq::{Agent, AsSendBody, SendBody};
+use ureq::http::{Request, Response, StatusCode, Uri};
+use ureq::{AsSendBody, SendBody};
 
 use super::Part;
-use super::config::RegistryConfig;
+use super::agents::{Agents, Chosen};
+use super::config::{MAX_CONNECTIONS, RegistryConfig};
 use super::error::{Answer, Error};
 use super::gate::Gate;
+use super::limiter::{Limiter, Permit};
 use super::secret::Secret;
 use super::url::{Origin, ShownUrl, resolve};
 
@@ -30,8 +32,9 @@ const MAX_MESSAGE_CHARS: usize = 200;
 /// Makes requests; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
-    agent: Agent,
+    agents: Arc<Agents>,
     gate: Gate,
+    limiter: Arc<Limiter>,
 }
 
 /// What a request does.
@@ -119,27 +122,15 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     body: ureq::Body,
+    permit: Permit,
 }
 
 impl Transport {
     pub(super) fn new(config: &RegistryConfig) -> Self {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(USER_AGENT)
-            .proxy(None)
-            .tls_config(TlsConfig::builder().provider(TlsProvider::Rustls).build())
-            .timeout_resolve(Some(config.connect_timeout))
-            .timeout_connect(Some(config.connect_timeout))
-            .timeout_recv_response(Some(config.response_timeout))
-            .timeout_per_read(Some(config.read_timeout))
-            .timeout_per_write(Some(config.read_timeout))
-            .build()
-            .new_agent();
         Self {
-            agent,
             gate: Gate::new(&config.retry),
+            limiter: Arc::default(),
+            agents: Arc::new(Agents::new(config.clone())),
         }
     }
 
@@ -152,7 +143,7 @@ impl Transport {
             let origin = Origin::of(&url);
             let same_origin = origin.is_some() && origin == asked;
             let authorization = call.authorization.filter(|_| same_origin);
-            let response = self.send_once(&url, call, authorization)?;
+            let (response, permit) = self.send_once(&url, call, authorization)?;
             let (parts, body) = response.into_parts();
             if !parts.status.is_redirection() {
                 return Ok(Reply {
@@ -160,6 +151,7 @@ impl Transport {
                     status: parts.status,
                     headers: parts.headers,
                     body,
+                    permit,
                 });
             }
             let refuse = |problem: &str| Error::Redirect {
@@ -196,8 +188,12 @@ impl Transport {
         url: &str,
         call: Call<'_>,
         authorization: Option<&Secret>,
-    ) -> Result<Response<ureq::Body>, Error> {
-        self.gate.pass(url);
+    ) -> Result<(Response<ureq::Body>, Permit), Error> {
+        let uri: Uri = url.parse().map_err(|_| Error::Transport {
+            url: ShownUrl::of(url),
+            problem: "no URL".to_owned(),
+        })?;
+        let chosen = self.agents.of(&uri)?;
         let method = if call.form.is_some() {
             Method::Post
         } else {
@@ -222,47 +218,70 @@ impl Transport {
         if call.offset > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", call.offset));
         }
-        if let Some(form) = call.form {
+        // A host that wants to be left alone is left so without a permit, so that
+        // it is asked nothing more than before as soon as it may be.
+        self.gate.pass(url);
+        let permit = self.permit(&uri);
+        let run = Run {
+            url,
+            chosen: &chosen,
+            patience: call.patience,
+        };
+        let response = if let Some(form) = call.form {
             let request = request.header(header::CONTENT_TYPE, FORM_TYPE);
-            return self.run(url, request.body(form.reveal()), call.patience);
-        }
-        match call.body {
-            Some(body) => {
-                let mut reader = body.open()?;
-                let request = request
-                    .header(header::CONTENT_TYPE, body.media_type())
-                    .header(header::CONTENT_LENGTH, body.length());
-                let body = SendBody::from_reader(&mut reader);
-                self.run(url, request.body(body), call.patience)
-            }
-            None if method.is_safe() => self.run(url, request.body(()), call.patience),
-            None => self.run(url, request.body(&[][..]), call.patience),
-        }
-    }
-
-    fn run(
-        &self,
-        url: &str,
-        request: Result<Request<impl AsSendBody>, ureq::http::Error>,
-        patience: Option<Duration>,
-    ) -> Result<Response<ureq::Body>, Error> {
-        let mut request = request.map_err(|error| Error::Transport {
-            url: ShownUrl::of(url),
-            problem: error.to_string(),
-        })?;
-        if patience.is_some() {
-            request = self
-                .agent
-                .configure_request(request)
-                .timeout_recv_response(patience)
-                .build();
-        }
-        let result = self.agent.run(request);
-        let response = result.map_err(|error| from_ureq(url, &error))?;
+            run.with(request.body(form.reveal()))
+        } else if let Some(body) = call.body {
+            let mut reader = body.open()?;
+            let request = request
+                .header(header::CONTENT_TYPE, body.media_type())
+                .header(header::CONTENT_LENGTH, body.length());
+            run.with(request.body(SendBody::from_reader(&mut reader)))
+        } else if method.is_safe() {
+            run.with(request.body(()))
+        } else {
+            run.with(request.body(&[][..]))
+        }?;
         if let Some(delay) = asked_to_wait(response.status(), response.headers()) {
             self.gate.close(url, delay);
         }
-        Ok(response)
+        Ok((response, permit))
+    }
+
+    fn permit(&self, uri: &Uri) -> Permit {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let host = self.agents.config().host(authority);
+        let limit = host.and_then(|host| host.max_connections);
+        self.limiter
+            .acquire(authority, limit.unwrap_or(MAX_CONNECTIONS))
+    }
+}
+
+/// How one request is made.
+struct Run<'a> {
+    url: &'a str,
+    chosen: &'a Chosen,
+    patience: Option<Duration>,
+}
+
+impl Run<'_> {
+    fn with(
+        &self,
+        request: Result<Request<impl AsSendBody>, ureq::http::Error>,
+    ) -> Result<Response<ureq::Body>, Error> {
+        let agent = &self.chosen.agent;
+        let mut request = request.map_err(|error| Error::Transport {
+            url: ShownUrl::of(self.url),
+            problem: error.to_string(),
+        })?;
+        if self.patience.is_some() {
+            request = agent
+                .configure_request(request)
+                .timeout_recv_response(self.patience)
+                .build();
+        }
+        agent
+            .run(request)
+            .map_err(|error| from_ureq(self.url, &error).through(self.chosen.proxy.as_deref()))
     }
 }
 
@@ -291,6 +310,7 @@ impl Reply {
             inner: self.body.into_reader(),
             expected,
             got: start,
+            _permit: self.permit,
         }
     }
 
@@ -473,6 +493,7 @@ pub(super) struct Stream {
     inner: ureq::BodyReader<'static>,
     expected: Option<u64>,
     got: u64,
+    _permit: Permit,
 }
 
 impl Stream {

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::filters;
 use super::project::Project;
 
-/// Where templates lie that others may include.
+/// What messages call the templates that others may include.
 const INCLUDE_DIR: &str = "templates/include";
 
 /// Renders templates. A variable that is not defined is an error wherever its
@@ -29,11 +29,9 @@ impl Engine {
         tera.autoescape_on(Vec::<String>::new());
         filters::register(&mut tera);
         let mut includes = Vec::new();
-        for path in project.list(INCLUDE_DIR)? {
-            if path.ends_with(super::TEMPLATE_SUFFIX) {
-                let text = project.read_text(&path)?;
-                includes.push((path, text));
-            }
+        for path in project.includes()? {
+            let text = project.read_text(&path)?;
+            includes.push((path, text));
         }
         tera.add_raw_templates(includes)
             .map_err(|e| describe(INCLUDE_DIR, &e))?;

@@ -8,6 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use super::defaults::{EmbeddedFile, embedded_files};
 use super::error::Error;
 
+/// Where templates lie that others may include.
+const INCLUDE_DIR: &str = "templates/include";
+
 /// A project's directory: the one that holds the profile. A file of its own
 /// wins over the default of the same path.
 #[derive(Debug, Clone)]
@@ -56,6 +59,23 @@ impl Project {
         })
     }
 
+    /// Whether `path` is one of the defaults because the project has nothing
+    /// there.
+    #[must_use]
+    pub fn is_built_in(&self, path: &str) -> bool {
+        !self.root.join(path).exists()
+    }
+
+    /// Paths of the templates that others may include, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn includes(&self) -> Result<Vec<String>, Error> {
+        let mut paths = self.list(INCLUDE_DIR)?;
+        paths.retain(|path| path.ends_with(super::TEMPLATE_SUFFIX));
+        Ok(paths)
+    }
+
     /// The project's directory `dir` on disk, where it has one; otherwise the
     /// defaults below it. Either is used alone, they are not mixed.
     ///
@@ -88,7 +108,7 @@ impl Project {
 
     /// Paths of the files below `dir`, the project's and the defaults, sorted;
     /// none where `dir` does not exist.
-    pub(super) fn list(&self, dir: &str) -> Result<Vec<String>, Error> {
+    fn list(&self, dir: &str) -> Result<Vec<String>, Error> {
         let mut paths: Vec<String> = defaults_below(dir)
             .keys()
             .map(|name| format!("{dir}/{name}"))

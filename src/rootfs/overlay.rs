@@ -13,6 +13,7 @@
 //! only on the way to something: see
 //! [`write_over`](super::tar_out::write_over).
 
+mod digest;
 mod error;
 mod load;
 pub mod manifest;
@@ -22,6 +23,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+pub use digest::digest;
 pub use error::Error;
 pub use load::load;
 

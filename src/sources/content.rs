@@ -40,9 +40,11 @@ pub fn collect(
     let mut builder = Builder::new();
     let mut images = Vec::with_capacity(plan.images.len());
     for image in &plan.images {
+        let name = image.reference.to_string();
+        let source = ImageSource::Registry(image.reference.clone());
         let mirrored = mirror_image(
             context.client,
-            &ImageSource::Registry(image.reference.clone()),
+            &context.pinned(source, &name, arch),
             &platforms,
             context.store,
             &context.pull_limits,
@@ -55,7 +57,6 @@ pub fn collect(
         if context.referrers {
             add_referrers(context, &image.reference, &mirrored, &mut builder)?;
         }
-        let name = image.reference.to_string();
         let is_index = matches!(
             mirrored.root.media_type,
             crate::oci::media::MediaType::Index(_)

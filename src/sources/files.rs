@@ -128,7 +128,10 @@ pub fn lay(
 }
 
 /// Brings a file into the store and gives its size in bytes.
-fn fetch(
+///
+/// # Errors
+/// [`Error`].
+pub fn fetch(
     store: &Store,
     client: &Client,
     file: &FileSpec,
@@ -163,6 +166,7 @@ fn fetch(
             Failure::Store(error) => Error::Store(error),
             Failure::Cancelled => Error::Io(io::ErrorKind::Interrupted.into()),
         })?;
+    store.add_origin(&file.sha256, &ShownUrl::of(&file.url).to_string())?;
     progress.count(Counted::Downloaded, file.sha256, size);
     Ok(size)
 }

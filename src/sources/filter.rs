@@ -154,6 +154,17 @@ impl Filter {
     }
 }
 
+/// What [`filter_layers`] gave for the same layers before, where the store still
+/// has it. The layers' diffIDs are taken as claimed: this is for saying what a build
+/// would do.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn known(store: &Store, layers: &[Layer], filter: &Filter) -> Result<Option<Layer>, Error> {
+    let known = store.fact::<Layer>(FACT, &filter.key(layers)?)?;
+    Ok(known.filter(|known| store.has_blob(&known.digest)))
+}
+
 /// The kept part of what `layers`, lowest first, make together, as one plain
 /// layer in the store. `from` names them in errors.
 ///
@@ -167,15 +178,13 @@ pub fn filter_layers(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Layer, Error> {
-    let key = filter.key(layers)?;
-    if let Some(known) = store.fact::<Layer>(FACT, &key)?
-        && store.has_blob(&known.digest)
-    {
+    if let Some(known) = known(store, layers, filter)? {
         for layer in layers {
             diff_id::check(store, layer, from, limits.bounds(), progress)?;
         }
         return Ok(known);
     }
+    let key = filter.key(layers)?;
     let kept = filter.apply(&merge(store, layers, from, limits, progress)?, from)?;
     let spool = put_aside(store, layers, &kept, limits, progress)?;
     let mut blob = store.blob_writer()?;
@@ -195,8 +204,12 @@ fn layer_id(at: usize) -> LayerId {
     LayerId(u32::try_from(at).unwrap_or(u32::MAX))
 }
 
-/// The layers' tree, their diffIDs checked.
-fn merge(
+/// The layers' merged tree, their diffIDs checked; their data is read past. `from`
+/// names them in errors.
+///
+/// # Errors
+/// [`Error::DiffId`], [`Error::Layer`], [`Error::Store`].
+pub fn merge(
     store: &Store,
     layers: &[Layer],
     from: &str,

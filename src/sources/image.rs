@@ -58,15 +58,30 @@ pub fn layers(
     Ok(sourced)
 }
 
+/// What the image is called in outputs and in the lock: its reference in full,
+/// or the local form as the profile writes it.
+#[must_use]
+pub fn name(source: &ImageSource, template: &ImageTemplate, target: Target<'_>) -> String {
+    match source.as_reference() {
+        Some(reference) => reference.to_string(),
+        None => as_written(template.clone().into(), target),
+    }
+}
+
 fn pull(
     context: &Context<'_>,
     template: &ImageTemplate,
     target: Target<'_>,
 ) -> Result<(ImageSource, PulledImage), Error> {
     let source = template.expand(target)?;
+    let asked = context.pinned(
+        source.clone(),
+        &name(&source, template, target),
+        target.arch,
+    );
     let pulled = pull_image(
         context.client,
-        &source,
+        &asked,
         &Platform::linux(target.arch.as_str()),
         context.store,
         &context.pull_limits,
@@ -83,14 +98,10 @@ fn sourced(
     role: Role,
     pulled: &PulledImage,
 ) -> Sourced {
-    let reference = match source.as_reference() {
-        Some(reference) => reference.to_string(),
-        None => as_written(template.clone().into(), target),
-    };
     Sourced {
         images: vec![manifest::Image {
             role,
-            reference,
+            reference: name(source, template, target),
             index: pulled.index_digest,
             manifest: Some(pulled.manifest.digest),
             layers: pulled.layers.iter().map(|layer| layer.digest).collect(),

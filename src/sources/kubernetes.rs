@@ -36,6 +36,18 @@ pub fn lay_files(
     })
 }
 
+/// A kind of the profile in the manifest's words.
+#[must_use]
+pub fn component_kind(kind: Kind) -> ComponentKind {
+    match kind {
+        Kind::Kubernetes => ComponentKind::Kubernetes,
+        Kind::Cni => ComponentKind::Cni,
+        Kind::Csi => ComponentKind::Csi,
+        Kind::Registry => ComponentKind::Registry,
+        Kind::Addon => ComponentKind::Addon,
+    }
+}
+
 /// Kubernetes and the other components, as the profile names them.
 #[must_use]
 pub fn components(loaded: &Loaded, kubernetes_version: &str) -> Vec<Component> {
@@ -51,15 +63,8 @@ pub fn components(loaded: &Loaded, kubernetes_version: &str) -> Vec<Component> {
         &profile.kubernetes.distribution,
         kubernetes_version,
     );
-    let others = profile.components().map(|(kind, named)| {
-        let kind = match kind {
-            Kind::Kubernetes => ComponentKind::Kubernetes,
-            Kind::Cni => ComponentKind::Cni,
-            Kind::Csi => ComponentKind::Csi,
-            Kind::Registry => ComponentKind::Registry,
-            Kind::Addon => ComponentKind::Addon,
-        };
-        component(kind, &named.name, &named.version)
-    });
+    let others = profile
+        .components()
+        .map(|(kind, named)| component(component_kind(kind), &named.name, &named.version));
     std::iter::once(kubernetes).chain(others).collect()
 }

@@ -20,13 +20,16 @@ pub fn archive(
     role: Role,
 ) -> Result<Sourced, Error> {
     let path = template.expand(target);
+    let name = as_written(template.clone().into(), target);
     let Archive {
         digest,
         size,
         layer,
         newest_seconds,
-    } = archive::import(context.store, &path, &context.limits, context.progress)?;
-    let name = as_written(template.clone().into(), target);
+    } = match locked(context, &name) {
+        Some(known) => known,
+        None => archive::import(context.store, &path, &context.limits, context.progress)?,
+    };
     Ok(Sourced {
         layers: vec![filtered(context, layer, filter, &name)?],
         files: vec![manifest::File {
@@ -43,6 +46,19 @@ pub fn archive(
             .into_iter()
             .collect(),
         images: Vec::new(),
+    })
+}
+
+/// What the lock says of an archive whose layer is in the store. The lock was
+/// compared with the file when this build began, if there is a file.
+fn locked(context: &Context<'_>, name: &str) -> Option<Archive> {
+    let locked = context.lock?.archive(name)?;
+    let there = context.store.blob_size(&locked.layer.digest).ok()?;
+    (there == Some(locked.layer.size)).then(|| Archive {
+        digest: locked.digest,
+        size: locked.size,
+        layer: locked.layer.clone(),
+        newest_seconds: locked.newest_seconds,
     })
 }
 

@@ -5,10 +5,11 @@
 use std::num::NonZeroUsize;
 
 use crate::error::{Class, Diagnose};
+use crate::lock::Lock;
 use crate::oci::layer::Layer;
-use crate::oci::reference::ParseReferenceError;
+use crate::oci::reference::{ImageSource, ParseReferenceError, Reference};
 use crate::output::manifest;
-use crate::profile::Target;
+use crate::profile::{Arch, Target};
 use crate::progress::Progress;
 use crate::pull;
 use crate::registry::Client;
@@ -37,6 +38,8 @@ pub struct Context<'a> {
     pub store: &'a Store,
     /// Opens images and files.
     pub client: &'a Client,
+    /// What is asked for by the digest that it has, instead of by its tag.
+    pub lock: Option<&'a Lock>,
     /// Bounds on one layer.
     pub limits: Limits,
     /// Bounds on one image.
@@ -49,6 +52,39 @@ pub struct Context<'a> {
     /// Told what happens.
     pub progress: &'a Progress,
 }
+
+impl Context<'_> {
+    /// The image as it is asked for. A tag of a registry is pinned to the digest
+    /// that the lock has. An image of the local disk is what lies there; where
+    /// nothing does, it is what the lock says, out of the store. `name` is the
+    /// image in the lock.
+    #[must_use]
+    pub fn pinned(&self, source: ImageSource, name: &str, arch: Arch) -> ImageSource {
+        let locked = self.lock.and_then(|lock| lock.image(name));
+        let Some(pin) = locked.and_then(|image| image.pin(arch.as_str())) else {
+            return source;
+        };
+        let path = match source {
+            ImageSource::Registry(reference) => {
+                return ImageSource::Registry(reference.with_digest(pin));
+            }
+            ImageSource::OciDir { ref dir, .. } => dir,
+            ImageSource::OciArchive { ref file, .. }
+            | ImageSource::DockerArchive { ref file, .. } => file,
+        };
+        if path.exists() || !self.store.has_blob(&pin) {
+            return source;
+        }
+        match STORED.parse::<Reference>() {
+            Ok(stored) => ImageSource::Registry(stored.with_digest(pin)),
+            Err(_) => source,
+        }
+    }
+}
+
+/// Stands for a local image that is in the store alone; `.invalid` is a domain
+/// that never exists (RFC 2606).
+const STORED: &str = "the-store.invalid/local-image";
 
 /// What a source gave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,6 +176,6 @@ impl Diagnose for Error {
 
 /// A text of the profile with its placeholders filled in, for the manifest: as
 /// the profile has it, so that it tells nothing of the host's folders.
-fn as_written(text: String, target: Target<'_>) -> String {
+pub(crate) fn as_written(text: String, target: Target<'_>) -> String {
     target.fill(&text)
 }

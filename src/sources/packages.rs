@@ -86,6 +86,31 @@ pub struct Parted {
     pub packages: Option<Layer>,
 }
 
+/// What [`part`] gave for the same layer before, where the store still has it.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn known(store: &Store, layer: &Layer, names: &[String]) -> Result<Option<Parted>, Error> {
+    if names.is_empty() {
+        return Ok(Some(Parted {
+            system: layer.clone(),
+            packages: None,
+        }));
+    }
+    let there = |parted: &Parted| {
+        let mut layers = std::iter::once(&parted.system).chain(&parted.packages);
+        layers.all(|layer| store.has_blob(&layer.digest))
+    };
+    let known = store.fact::<Parted>(FACT, &key(layer, names)?)?;
+    Ok(known.filter(there))
+}
+
+fn key(layer: &Layer, names: &[String]) -> Result<String, Error> {
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let key = serde_json::to_vec(&(VERSION, layer.diff_id, &names)).map_err(io::Error::from)?;
+    Ok(Digest::of(&key).hex())
+}
+
 /// Parts what the packages `names` brought from the rest of `layer`, a whole
 /// root file system. Names that dpkg has not installed there part nothing.
 ///
@@ -98,22 +123,11 @@ pub fn part(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Parted, Error> {
-    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    if names.is_empty() {
-        return Ok(Parted {
-            system: layer.clone(),
-            packages: None,
-        });
-    }
-    let key = serde_json::to_vec(&(VERSION, layer.diff_id, &names)).map_err(io::Error::from)?;
-    let key = Digest::of(&key).hex();
-    let there = |parted: &Parted| {
-        let mut layers = std::iter::once(&parted.system).chain(&parted.packages);
-        layers.all(|layer| store.has_blob(&layer.digest))
-    };
-    if let Some(known) = store.fact::<Parted>(FACT, &key)?.filter(there) {
+    if let Some(known) = known(store, layer, names)? {
         return Ok(known);
     }
+    let key = key(layer, names)?;
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let (tree, spool) = read(store, layer, limits, progress)?;
     let moved = moved_paths(&tree, &spool, &names)?;
     let parted = if moved.is_empty() {

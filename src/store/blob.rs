@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use fs_err::File;
 
 use super::session::TempFile;
-use super::{Error, Result, Store, make_folder};
+use super::{Error, Result, Store, last_use, make_folder};
 use crate::oci::digest::{Digest, HashingReader, Sha256};
 
 /// Bytes collected before they are hashed and written.
@@ -25,16 +25,22 @@ impl Store {
     /// [`blob_size`](Self::blob_size) and [`verify`](Self::verify).
     #[must_use]
     pub fn has_blob(&self, digest: &Digest) -> bool {
-        self.blob_path(digest).is_file()
+        self.blob_size(digest).is_ok_and(|size| size.is_some())
     }
 
-    /// A blob's size in bytes; `None` where it is not there.
+    /// A blob's size in bytes; `None` where it is not there. Who asks spares
+    /// himself fetching it, so this counts as a use.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
-        match fs_err::metadata(self.blob_path(digest)) {
-            Ok(metadata) => Ok(Some(metadata.len())),
+        let path = self.blob_path(digest);
+        match fs_err::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => {
+                last_use::record(&path, &metadata);
+                Ok(Some(metadata.len()))
+            }
+            Ok(_) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -47,7 +53,10 @@ impl Store {
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         let path = self.blob_path(digest);
         match File::open(&path) {
-            Ok(file) => Ok(file),
+            Ok(file) => {
+                last_use::record(&path, &file.metadata()?);
+                Ok(file)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::Missing {
                 digest: *digest,
                 path,

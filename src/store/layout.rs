@@ -72,18 +72,24 @@ fn with_content(
         LayoutFile::Blob(digest, size) => {
             let mut reader = HashingReader::new(store.open_sized_blob(digest, *size)?);
             write(&mut reader)?;
-            check(store, digest, reader)
+            check(&store.blob_path(digest), digest, *size, reader)
+        }
+        LayoutFile::File(path, digest, size) => {
+            // Never more than the archive's header has said.
+            let mut reader = HashingReader::new(File::open(path)?.take(*size));
+            write(&mut reader)?;
+            check(path, digest, *size, reader)
         }
     }
 }
 
-fn check(store: &Store, digest: &Digest, reader: HashingReader<File>) -> Result<()> {
-    let (found, _) = reader.finish();
-    if found == *digest {
+fn check<R: Read>(path: &Path, digest: &Digest, size: u64, reader: HashingReader<R>) -> Result<()> {
+    let (found, bytes) = reader.finish();
+    if found == *digest && bytes == size {
         return Ok(());
     }
     Err(Error::Damaged {
-        path: store.blob_path(digest),
+        path: path.to_owned(),
         problem: format!("its digest is {found}"),
     })
 }

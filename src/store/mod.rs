@@ -5,6 +5,7 @@
 //!   store.json                       the store's version
 //!   v1/
 //!     lock                           held while a process opens the store
+//!     in-use                         held while a process has it open
 //!     blobs/sha256/<2 hex>/<hex>     blobs by digest
 //!     slabs/<key>                    layers, compressed for SquashFS
 //!     facts/<kind>/<key>.json        small things found out once
@@ -16,6 +17,17 @@
 //! Invariants:
 //! - A file outside `tmp` and `partial` is complete: it was written there, synced
 //!   and renamed. A blob's digest held when it was renamed.
+//! - Such a file never changes, so its modification time is free to say when it
+//!   was last used; that is exact to a day and part of no output.
+//! - Nothing is removed but by a [`Collector`], which has the store alone: every
+//!   open store shares the lock `in-use`, a collector takes it for itself. So
+//!   what a process has found in the store stays there until it closes it.
+//! - Everything can be had again: a blob from where it came from, a slab from
+//!   its layer, a fact by finding out. So losing a file costs time, never a
+//!   result; only what its origin no longer offers is lost, which is why
+//!   collecting spares what locks name.
+//! - A fact is believed because this store's own processes found it out. Facts
+//!   never come from outside, only blobs and slabs do, which are checked.
 //! - Several processes may use a store at once. Two that write the same blob
 //!   rename the same bytes over each other.
 //! - What a dead process left in `tmp` is removed by the next that opens the
@@ -24,8 +36,12 @@
 //!   takes the umask, so privacy is decided there.
 
 mod blob;
+mod collector;
+mod contents;
 mod error;
 mod facts;
+mod in_use;
+mod last_use;
 mod layout;
 mod partial;
 mod session;
@@ -37,10 +53,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use blob::BlobWriter;
+pub use collector::Collector;
+pub use contents::{Entry, EntryKind};
 pub use error::Error;
+pub use facts::ORIGIN_FACT;
 pub use partial::Incoming;
 pub use slab::SlabWriter;
 
+use in_use::Access;
 use session::Session;
 
 /// Version of the layout below the root; a store of another version lies in
@@ -75,6 +95,19 @@ impl Store {
     /// [`Error::Version`] where the store was written by a newer isoforge,
     /// [`Error::Io`] where it can't be read or written.
     pub fn open(root: &Path) -> Result<Self> {
+        Self::open_noting(root, || {})
+    }
+
+    /// Like [`open`](Self::open); `waiting` is called where another process is
+    /// removing from the store, which has to end first.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_noting(root: &Path, waiting: impl FnOnce()) -> Result<Self> {
+        Self::open_as(root, Access::Shared, waiting)
+    }
+
+    fn open_as(root: &Path, access: Access, waiting: impl FnOnce()) -> Result<Self> {
         fs_err::create_dir_all(root)?;
         check_version(root)?;
         let base = root.join(format!("v{VERSION}"));
@@ -89,7 +122,10 @@ impl Store {
         ] {
             make_folder(&base.join(folder))?;
         }
-        let session = Session::begin(&base)?;
+        // Before the lock under which stores are opened, so that a collector
+        // that waits keeps nobody else from opening.
+        let in_use = in_use::lock(&base, access, waiting)?;
+        let session = Session::begin(&base, in_use)?;
         let store = Self {
             session: Arc::new(session),
             base,

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err::{File, OpenOptions};
 
+use super::in_use::InUse;
 use super::{Error, FILE_MODE, Result, make_folder};
 use crate::util::interrupt;
 
@@ -21,6 +22,8 @@ const LOCK_FILE: &str = "lock";
 pub(super) struct Session {
     folder: PathBuf,
     next: AtomicU64,
+    /// Says that the store is open.
+    _in_use: InUse,
     /// Holds the folder's lock.
     _lock: File,
     _interrupt: interrupt::Registration,
@@ -28,7 +31,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Makes and locks a folder in `base/tmp` after removing those of the dead.
-    pub(super) fn begin(base: &Path) -> Result<Self> {
+    pub(super) fn begin(base: &Path, in_use: InUse) -> Result<Self> {
         let tmp = base.join("tmp");
         let store_lock = lock_file(&base.join(LOCK_FILE))?;
         store_lock.file().lock()?;
@@ -43,6 +46,7 @@ impl Session {
         Ok(Self {
             folder,
             next: AtomicU64::new(0),
+            _in_use: in_use,
             _lock: lock,
             // What can't be removed then is removed by the next process.
             _interrupt: interrupt::on_interrupt(move || {
@@ -102,7 +106,7 @@ fn unused_name(tmp: &Path) -> Result<PathBuf> {
     Err(io::Error::from(io::ErrorKind::AlreadyExists).into())
 }
 
-fn lock_file(path: &Path) -> Result<File> {
+pub(super) fn lock_file(path: &Path) -> Result<File> {
     Ok(OpenOptions::new()
         .read(true)
         .write(true)

@@ -1,18 +1,27 @@
 //! Places for slabs. What is in them is the business of who writes them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
 use super::facts::file_name;
 use super::session::TempFile;
-use super::{Result, Store};
+use super::{Result, Store, last_use};
 
 impl Store {
     /// Where the slab of this key is, or would be.
     #[must_use]
     pub fn slab_path(&self, key: &str) -> PathBuf {
         self.base.join("slabs").join(file_name(key))
+    }
+
+    /// The slab of this key, where it is there; asking counts as a use.
+    #[must_use]
+    pub fn slab(&self, key: &str) -> Option<PathBuf> {
+        let path = self.slab_path(key);
+        let metadata = fs_err::metadata(&path).ok()?;
+        last_use::record(&path, &metadata);
+        Some(path)
     }
 
     /// Starts a slab.
@@ -42,6 +51,12 @@ impl SlabWriter {
     /// The file, open for reading and writing, empty at first.
     pub fn file(&mut self) -> &mut File {
         &mut self.temp.file
+    }
+
+    /// Where the file is until then.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.temp.file.path()
     }
 
     /// Puts the slab in its place and gives its path.

@@ -19,7 +19,10 @@ fn files(root: &Path) -> Vec<String> {
     let mut found: Vec<String> = walkdir::WalkDir::new(root.join("v1"))
         .into_iter()
         .map(Result::unwrap)
-        .filter(|entry| entry.file_type().is_file() && entry.file_name() != "lock")
+        .filter(|entry| {
+            let is_lock = entry.file_name() == "lock" || entry.file_name() == "in-use";
+            entry.file_type().is_file() && !is_lock
+        })
         .map(|entry| {
             entry
                 .path()
@@ -32,6 +35,8 @@ fn files(root: &Path) -> Vec<String> {
     found.sort();
     found
 }
+
+mod collecting;
 
 use std::result::Result;
 

@@ -6,6 +6,8 @@
 //! standard error is read line by line, passed on, and its end kept for the
 //! message of a failure. Nothing is read from standard input.
 
+pub mod helper;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read};

@@ -25,6 +25,7 @@ fn the_summary_names_folder_files_and_components() {
     time stamp 1714557600 (newest image configuration)
     --- stderr
     Gathering inputs
+      wrote the lock isoforge.lock
     Building the ISO for amd64
     Building the system with Kubernetes 1.32.3 for amd64
     Building the provider image
@@ -261,6 +262,7 @@ fn progress_plain_says_stages() {
     let outcome = project.run(&["build", "profile.toml", "--progress", "plain"]);
     assert_snapshot!(outcome.stderr, @r"
     Gathering inputs
+      wrote the lock isoforge.lock
     Building the ISO for amd64
     Building the system with Kubernetes 1.32.3 for amd64
     Building the provider image

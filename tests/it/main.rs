@@ -15,10 +15,13 @@
 
 mod bad_input;
 mod cmd_build;
+mod cmd_cache;
 mod cmd_config;
 mod cmd_help;
 mod cmd_init;
 mod cmd_inspect;
+mod cmd_lock;
+mod cmd_plan;
 mod environment;
 mod faults_random;
 mod killed;

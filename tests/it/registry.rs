@@ -4,10 +4,14 @@
 mod auth;
 mod faults;
 mod images;
+mod login;
 mod mirror;
+mod mirrors;
+mod proxy;
 mod real;
 mod referrers;
 mod resume;
+mod tls;
 
 use std::num::NonZeroUsize;
 use std::path::Path;

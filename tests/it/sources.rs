@@ -49,6 +49,7 @@ impl Bench {
         Context {
             store: &self.store,
             client: &self.client,
+            lock: None,
             limits: isoforge::rootfs::layer::Limits::DEFAULT,
             pull_limits: isoforge::pull::Limits::DEFAULT,
             threads: NonZeroUsize::new(2).unwrap(),

@@ -44,6 +44,7 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
             Some(Only::Provider) => Artifacts::Provider,
         },
         output: &settings.output.clone(),
+        lock: args.lock.how(&args.profile),
         settings: pipeline::Settings {
             with_referrers: args.with_referrers,
             ..settings.into_pipeline(args.force)

@@ -1,9 +1,13 @@
 //! One module for each verb: arguments in, one call of the library, a report.
 
 pub(super) mod build;
+pub(super) mod cache;
 pub(super) mod config;
 pub(super) mod init;
 pub(super) mod inspect;
+pub(super) mod lock;
+pub(super) mod login;
+pub(super) mod logout;
 pub(super) mod push;
 pub(super) mod validate;
 
@@ -12,7 +16,19 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::args::ProfileArgs;
+use super::report;
+use crate::error::Class;
 use crate::profile::{self, Loaded, SetOverride};
+use crate::util::interrupt;
+
+/// From now on an interrupt ends the process after what is partial was removed.
+fn stop_on_interrupt(message: &'static str) -> Result<()> {
+    interrupt::watch(move || {
+        report::failed(message, Class::Interrupted);
+        std::process::exit(Class::Interrupted.exit_code().into());
+    })?;
+    Ok(())
+}
 
 /// Reads the profile that the arguments name.
 fn load(args: &ProfileArgs) -> Result<Loaded> {

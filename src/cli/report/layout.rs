@@ -1,5 +1,5 @@
 //! What stands in the lines of running tasks, for a terminal of any width. Pure:
-//! widths and numbers in, text out.
+//! widths and numbers in, text out; the bars are drawn by who shows it.
 //!
 //! Invariant: no line is wider than asked for, so that none wraps.
 
@@ -25,8 +25,8 @@ const WIDE: usize = 92;
 /// From this width on there is a bar.
 const MEDIUM: usize = 56;
 
-/// Width of a bar, its brackets included.
-const BAR_WIDTH: usize = 14;
+/// Width of a bar within its brackets.
+pub(super) const BAR_CELLS: usize = 12;
 
 /// What a line begins with.
 const INDENT: &str = "  ";
@@ -37,8 +37,28 @@ const LEAST_HEAD: usize = 3;
 /// What stands for the middle of a text that is cut.
 const ELLIPSIS: char = '…';
 
+/// A line.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) before: String,
+    /// Bytes done and in total of a bar, [`BAR_CELLS`] and two brackets wide.
+    pub(super) bar: Option<(u64, u64)>,
+    /// What follows a bar.
+    pub(super) after: String,
+}
+
+impl Row {
+    /// One without a bar.
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self {
+            before: text.into(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The lines for what runs, on a terminal of `columns` and `rows`.
-pub(super) fn lines(tasks: &Tasks, columns: usize, rows: usize, now: Instant) -> Vec<String> {
+pub(super) fn lines(tasks: &Tasks, columns: usize, rows: usize, now: Instant) -> Vec<Row> {
     // The last column stays free: some terminals wrap as soon as it is filled.
     let width = columns.saturating_sub(1).min(MAX_WIDTH);
     let room = MAX_TASK_LINES.min(rows.saturating_sub(KEPT_LINES)).max(1);
@@ -47,13 +67,13 @@ pub(super) fn lines(tasks: &Tasks, columns: usize, rows: usize, now: Instant) ->
     } else {
         room.saturating_sub(1)
     };
-    let mut lines: Vec<String> = tasks
+    let mut lines: Vec<Row> = tasks
         .iter()
         .take(shown)
         .map(|task| line(task, width, now))
         .collect();
     if tasks.len() > shown {
-        lines.push(rest(tasks, shown, width, now));
+        lines.push(Row::text(rest(tasks, shown, width, now)));
     }
     lines
 }
@@ -75,32 +95,36 @@ fn rest(tasks: &Tasks, shown: usize, width: usize, now: Instant) -> String {
 }
 
 /// The line of one task, `width` columns at most.
-fn line(task: &Running, width: usize, now: Instant) -> String {
+fn line(task: &Running, width: usize, now: Instant) -> Row {
     let numbers = match width {
         WIDE.. => wide(task, now),
-        MEDIUM.. => medium(task, now),
         _ => narrow(task, now),
     };
-    let taken = INDENT.len() + 1 + numbers.width();
-    match width.checked_sub(taken) {
-        Some(room) if room > 0 => {
-            let label = shorten(&task.label, room);
-            let fill = room.saturating_sub(label.width());
-            format!("{INDENT}{label}{:fill$} {numbers}", "")
-        }
-        _ => shorten(&task.label, width),
+    let total = task.total_bytes.filter(|_| width >= MEDIUM);
+    let bar = total.map(|total| (task.done_bytes, total));
+    let bar_width = if bar.is_some() { BAR_CELLS + 3 } else { 0 };
+    let taken = INDENT.len() + 1 + bar_width + numbers.width();
+    let room = match width.checked_sub(taken) {
+        Some(room) if room > 0 => room,
+        _ => return Row::text(shorten(&task.label, width)),
+    };
+    let label = shorten(&task.label, room);
+    let fill = room.saturating_sub(label.width());
+    let before = format!("{INDENT}{label}{:fill$} ", "");
+    if bar.is_none() {
+        return Row::text(before + &numbers);
+    }
+    Row {
+        before,
+        bar,
+        after: format!(" {numbers}"),
     }
 }
 
 fn wide(task: &Running, now: Instant) -> String {
     let rate = format!("{}/s", human::size(task.rate(now)));
     match (task.total_bytes, task.done_bytes) {
-        (Some(total), done) => format!(
-            "{} {:>17} {rate:>12} {:>5}",
-            bar(done, total),
-            of(done, total),
-            left(task, now)
-        ),
+        (Some(total), done) => format!("{:>17} {rate:>12} {:>5}", of(done, total), left(task, now)),
         (None, 0) => human::clock(task.age(now)),
         (None, done) => format!(
             "{:>17} {rate:>12} {:>5}",
@@ -108,12 +132,6 @@ fn wide(task: &Running, now: Instant) -> String {
             human::clock(task.age(now))
         ),
     }
-}
-
-fn medium(task: &Running, now: Instant) -> String {
-    let bar = task.total_bytes.map(|total| bar(task.done_bytes, total));
-    let space = if bar.is_some() { " " } else { "" };
-    format!("{}{space}{}", bar.unwrap_or_default(), narrow(task, now))
 }
 
 fn narrow(task: &Running, now: Instant) -> String {
@@ -141,17 +159,6 @@ fn of(done: u64, total: u64) -> String {
 fn left(task: &Running, now: Instant) -> String {
     task.time_left(now)
         .map_or_else(|| "-:--".to_owned(), human::clock)
-}
-
-fn bar(done: u64, total: u64) -> String {
-    let cells = BAR_WIDTH - 2;
-    let filled = if total == 0 {
-        cells
-    } else {
-        let filled = u128::from(done) * cells as u128 / u128::from(total);
-        usize::try_from(filled).map_or(cells, |filled| filled.min(cells))
-    };
-    format!("[{}{}]", "=".repeat(filled), " ".repeat(cells - filled))
 }
 
 /// What a log reads of one task.
@@ -238,6 +245,7 @@ fn numbered_end(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::report::screen::tests::drawn;
     use crate::progress::TaskId;
     use insta::assert_snapshot;
 
@@ -263,10 +271,10 @@ mod tests {
             TaskId(9),
             Running::new("root file system from packages", None, start),
         );
-        let all: Vec<String> = [120, 80, 60, 40, 20, 8]
+        let all: Vec<String> = [120_u16, 80, 60, 40, 20, 8]
             .into_iter()
             .flat_map(|columns| {
-                let mut lines = lines(&tasks, columns, 24, now);
+                let mut lines = drawn(lines(&tasks, columns.into(), 24, now), columns);
                 lines.insert(0, format!("--- {columns}"));
                 lines
             })
@@ -307,12 +315,17 @@ mod tests {
             TaskId(0),
             Running::new("größe 漢字漢字漢字漢字漢字", Some(u64::MAX), start),
         );
-        for columns in 0..150 {
-            for line in lines(&tasks, columns, 24, start + Duration::from_millis(1)) {
-                assert!(
-                    line.width() <= columns.saturating_sub(1),
-                    "{columns}: '{line}'"
-                );
+        let now = start + Duration::from_millis(1);
+        for columns in 0..150_u16 {
+            let lines = lines(&tasks, columns.into(), 24, now);
+            for line in &lines {
+                let bar = line.bar.map_or(0, |_| BAR_CELLS + 2);
+                let width = line.before.width() + bar + line.after.width();
+                assert!(width <= columns.saturating_sub(1).into(), "{line:?}");
+            }
+            let count = lines.len();
+            if columns > 1 {
+                assert_eq!(drawn(lines, columns).len(), count, "none wraps");
             }
         }
     }
@@ -325,11 +338,11 @@ mod tests {
         assert_eq!(few.len(), 8);
         let many = lines(&tasks(start, 30), 80, 24, now);
         assert_eq!(many.len(), 8);
-        assert_eq!(many[7], "  and 23 more, 874.0 MiB/s");
+        assert_eq!(many[7], Row::text("  and 23 more, 874.0 MiB/s"));
         assert_eq!(lines(&tasks(start, 30), 80, 5, now).len(), 2);
         assert_eq!(
             lines(&tasks(start, 30), 80, 1, now),
-            ["  30 at work, 930.0 MiB/s"]
+            [Row::text("  30 at work, 930.0 MiB/s")]
         );
     }
 

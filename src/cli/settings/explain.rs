@@ -122,7 +122,7 @@ pub(super) fn registries(
         {
             let name = format!("{}.\"{host}\".{key}", REGISTRIES.name);
             let origin = match key.as_str() {
-                "mirror" if mirrors(args, host) => Origin::flag("--mirror"),
+                "mirrors" if mirrors(args, host) => Origin::flag("--mirror"),
                 "plain_http" if args.plain_http.contains(host) => Origin::flag("--plain-http"),
                 _ => found.origin(&name),
             };

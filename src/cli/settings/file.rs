@@ -1,14 +1,17 @@
 //! The settings file, `isoforge/isoforge.toml` in the configuration folder.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{CONFIG, Error, Origin};
 use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
+use crate::pipeline;
 use crate::profile;
+use crate::registry::Secret;
 
 /// What the file says. Its keys are checked by `profile`'s table before this.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -31,12 +34,68 @@ pub struct File {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrySettings {
-    /// Host, optionally with a path before the repository, that is asked in
-    /// place of this host.
-    pub mirror: Option<String>,
+    /// Hosts, optionally with a path before the repository, that are asked in
+    /// place of this host, in this order. In the file `mirror` with one or
+    /// `mirrors` with several.
+    #[serde(alias = "mirror", default, deserialize_with = "one_or_more")]
+    pub mirrors: Option<Vec<String>>,
+    /// Ask the host itself where its mirrors fail.
+    pub fallback: Option<bool>,
     /// Talk to the host without TLS. Loopback hosts are never asked for TLS
     /// unless this says `false`.
     pub plain_http: Option<bool>,
+    /// PEM file with authorities that are trusted for the host, beside the
+    /// system's. Like the next two, it starts from the settings file's folder.
+    pub ca: Option<PathBuf>,
+    /// PEM file with the certificate that is shown to the host.
+    pub client_cert: Option<PathBuf>,
+    /// PEM file with its key; unset: it is in `client_cert`.
+    pub client_key: Option<PathBuf>,
+    /// A proxy's URL, which may hold user and password, or `none`.
+    pub proxy: Option<Secret>,
+    /// Requests under way at once.
+    pub max_connections: Option<NonZero<u32>>,
+}
+
+impl RegistrySettings {
+    /// Has relative paths start from `folder`.
+    fn start_from(&mut self, folder: &Path) {
+        let paths = [&mut self.ca, &mut self.client_cert, &mut self.client_key];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+impl From<RegistrySettings> for pipeline::HostSettings {
+    fn from(said: RegistrySettings) -> Self {
+        Self {
+            mirrors: said.mirrors,
+            fallback: said.fallback,
+            plain_http: said.plain_http,
+            ca: said.ca,
+            client_cert: said.client_cert,
+            client_key: said.client_key,
+            proxy: said.proxy,
+            max_connections: said.max_connections,
+        }
+    }
+}
+
+/// A string, or a list of strings.
+fn one_or_more<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a string or a list of strings")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(Some(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(more) => more,
+    }))
 }
 
 /// The file that was looked for, and what it says.
@@ -94,8 +153,13 @@ pub(super) fn read(named: Option<&Path>) -> Result<Found, Error> {
         }
         other => other.map_err(Error::Read)?,
     };
+    let mut file = parse(&path, &text)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for said in file.registries.values_mut() {
+        said.start_from(folder);
+    }
     Ok(Found {
-        file: parse(&path, &text)?,
+        file,
         path: Some(path),
     })
 }
@@ -122,8 +186,9 @@ mod tests {
         )
         .unwrap();
         let registry = RegistrySettings {
-            mirror: Some("127.0.0.1:5000/quay".to_owned()),
+            mirrors: Some(vec!["127.0.0.1:5000/quay".to_owned()]),
             plain_http: Some(true),
+            ..RegistrySettings::default()
         };
         assert_eq!(
             file,
@@ -135,6 +200,37 @@ mod tests {
                 registries: BTreeMap::from([("quay.io".to_owned(), registry)]),
             }
         );
+    }
+
+    #[test]
+    fn hosts_have_mirrors_certificates_and_a_proxy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("isoforge.toml");
+        let read = |text: &str| {
+            fs_err::write(&path, text).unwrap();
+            read(Some(&path)).map(|found| found.file)
+        };
+        let file = read(
+            "[registries.\"quay.io\"]\nmirrors = [\"a.io\", \"b.io/q\"]\nfallback = true\n\
+             ca = \"ca.pem\"\nclient_cert = \"/etc/me.pem\"\nproxy = \"http://u:hunter2@p\"\n\
+             max_connections = 3\n",
+        )
+        .unwrap();
+        let quay = &file.registries["quay.io"];
+        assert_eq!(quay.mirrors.as_deref().unwrap(), ["a.io", "b.io/q"]);
+        assert_eq!(quay.fallback, Some(true));
+        assert_eq!(quay.ca, Some(folder.path().join("ca.pem")));
+        assert_eq!(quay.client_cert, Some("/etc/me.pem".into()));
+        assert_eq!(quay.max_connections, NonZero::new(3));
+        assert!(!format!("{file:?}").contains("hunter2"));
+        for wrong in [
+            "mirror = \"a\"\nmirrors = [\"b\"]",
+            "max_connections = 0",
+            "mirror = 1",
+        ] {
+            let text = format!("[registries.\"quay.io\"]\n{wrong}\n");
+            assert!(read(&text).is_err(), "{wrong}");
+        }
     }
 
     /// A key that one of the two did not know would be refused though it is

@@ -151,7 +151,9 @@ pub(crate) static PROFILE: Fields = plain(&[
         "registries",
         Named(&REGISTRY_HOST),
         Default(""),
-        "Settings by registry host, such as `[registries.\"quay.io\"]`.",
+        "Settings by registry host, such as `[registries.\"quay.io\"]`: also for mirrors, token \
+         services and hosts that redirects lead to. Paths start from the profile's folder. The \
+         user's settings file wins key by key.",
     ),
     key(
         "output",

@@ -2,10 +2,8 @@
 
 use super::{Integer, Named, Text, key, plain};
 use crate::profile::schema::Fields;
-use crate::profile::schema::Need::{Default, Refused};
-use crate::profile::schema::Shape::{Flag, Word};
-
-use super::CREDENTIALS;
+use crate::profile::schema::Need::Default;
+use crate::profile::schema::Shape::Word;
 
 /// The settings file.
 pub(crate) static SETTINGS: Fields = plain(&[
@@ -35,26 +33,8 @@ pub(crate) static SETTINGS: Fields = plain(&[
     ),
     key(
         "registries",
-        Named(&SETTINGS_HOST),
+        Named(&super::REGISTRY_HOST),
         Default(""),
         "Settings by registry host, such as `[registries.\"quay.io\"]`.",
     ),
-]);
-
-static SETTINGS_HOST: Fields = plain(&[
-    key(
-        "mirror",
-        Text,
-        Default(""),
-        "Host, and optional path, that is asked instead.",
-    ),
-    key(
-        "plain_http",
-        Flag,
-        Default("`true` for loopback hosts"),
-        "Talk to the host without TLS.",
-    ),
-    key("username", Text, Refused(CREDENTIALS), ""),
-    key("password", Text, Refused(CREDENTIALS), ""),
-    key("token", Text, Refused(CREDENTIALS), ""),
 ]);

@@ -307,14 +307,70 @@ pub(super) static LIMITS: Fields = plain(&[
     ),
 ]);
 
-pub(super) static REGISTRY_HOST: Fields = plain(&[
-    key(
-        "mirror",
-        Text,
-        Default(""),
-        "Host, and optional path, that is asked instead.",
-    ),
-    key("username", Text, Refused(CREDENTIALS), ""),
-    key("password", Text, Refused(CREDENTIALS), ""),
-    key("token", Text, Refused(CREDENTIALS), ""),
-]);
+pub(super) static REGISTRY_HOST: Fields = Fields {
+    keys: &[
+        key(
+            "mirror",
+            Text,
+            Default(""),
+            "Host, and optional path, that is asked instead.",
+        ),
+        key(
+            "mirrors",
+            Texts,
+            Default(""),
+            "Several of them, asked in this order: the next where one lacks the image or fails.",
+        ),
+        key(
+            "fallback",
+            Flag,
+            Default("`false`"),
+            "Whether the host itself is asked where its mirrors fail; a build never goes \
+             elsewhere in silence.",
+        ),
+        key(
+            "plain_http",
+            Flag,
+            Default("on loopback only"),
+            "Talk to the host without TLS.",
+        ),
+        key(
+            "ca",
+            Text,
+            Default("the system's authorities"),
+            "PEM file with authorities that are trusted for this host beside the system's.",
+        ),
+        key(
+            "client_cert",
+            Text,
+            Default(""),
+            "PEM file with the certificate that is shown to the host.",
+        ),
+        key(
+            "client_key",
+            Text,
+            Default("in `client_cert`"),
+            "PEM file with its key.",
+        ),
+        key(
+            "proxy",
+            Text,
+            Default("from the environment"),
+            "`http`, `https`, `socks4`, `socks4a`, `socks5` or `socks5h` URL that the host is asked \
+             through, without password; `none`: directly.",
+        ),
+        key(
+            "max_connections",
+            Integer { min: 1, max: 256 },
+            Default("`6`"),
+            "Requests to the host under way at once.",
+        ),
+        key("username", Text, Refused(CREDENTIALS), ""),
+        key("password", Text, Refused(CREDENTIALS), ""),
+        key("token", Text, Refused(CREDENTIALS), ""),
+    ],
+    choices: &[Choice {
+        names: &["mirror", "mirrors"],
+        required: false,
+    }],
+};

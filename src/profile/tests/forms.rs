@@ -1,5 +1,7 @@
 //! Values of the right type and the wrong form.
 
+use insta::assert_snapshot;
+
 use super::*;
 
 #[test]
@@ -77,6 +79,26 @@ fn each_wrong_value_is_one_problem_at_its_place() {
             "registries.\"quay.io\".mirror=https://x.y",
             "'https://x.y' is not a mirror",
         ),
+        (
+            "registries.\"quay.io\".proxy=ftp://p",
+            "'ftp://p' is not a proxy",
+        ),
+        (
+            "registries.\"quay.io\".proxy=http://",
+            "'http://' is not a proxy",
+        ),
+        (
+            "registries.\"quay.io\".proxy=http://u:p@proxy:3128",
+            "the proxy has a user name or password in it",
+        ),
+        (
+            "registries.\"quay.io\".max_connections=0",
+            "'registries.\"quay.io\".max_connections' can't be 0",
+        ),
+        (
+            "registries.\"quay.io\".client_key=me.key",
+            "'client_key' without 'client_cert'",
+        ),
         ("install.device=sda", "'sda' is not a disk"),
         ("install.device=/dev/../x", "'/dev/../x' is not a disk"),
         ("boot.firmware=[]", "the list of firmware is empty"),
@@ -127,4 +149,35 @@ fn each_wrong_value_is_one_problem_at_its_place() {
             }
         }
     }
+}
+
+#[test]
+fn hosts_have_mirrors_certificates_and_a_proxy() {
+    let text = format!(
+        "{MINIMAL}\n[registries.\"quay.io\"]\nmirrors = [\"a.io\", \"b.io/q\"]\nfallback = true\n\
+         plain_http = false\nca = \"ca.pem\"\nclient_cert = \"me.pem\"\nclient_key = \"/k.pem\"\n\
+         proxy = \"socks5h://p:1080\"\nmax_connections = 3\n"
+    );
+    let loaded = load_files(&[("p/main.toml", &text)], &[]).unwrap();
+    let host = &loaded.profile.registries["quay.io"];
+    assert_eq!(host.mirrors.as_deref().unwrap(), ["a.io", "b.io/q"]);
+    assert_eq!((host.fallback, host.plain_http), (Some(true), Some(false)));
+    assert_eq!(host.ca, Some("p/ca.pem".into()));
+    assert_eq!(host.client_cert, Some("p/me.pem".into()));
+    assert_eq!(host.client_key, Some("/k.pem".into()));
+    assert_eq!(host.proxy.as_deref(), Some("socks5h://p:1080"));
+    assert_eq!(host.max_connections.map(|n| n.get()), Some(3));
+    let both = format!("{text}mirror = \"c.io\"\n");
+    let problems = load_files(&[("p/main.toml", &both)], &[])
+        .unwrap_err()
+        .to_string();
+    assert_snapshot!(problems, @r#"
+    error: only one of 'mirror' or 'mirrors' can be used in [registries."quay.io"]
+      --> p/main.toml:21:1
+       |
+    21 | mirrors = ["a.io", "b.io/q"]
+       | ^^^^^^^
+
+    1 problem in the profile
+    "#);
 }

@@ -152,13 +152,8 @@ fn set_takes_toml_or_else_text() {
     .profile;
     assert_eq!(profile.output_name(Arch::Arm64), "edge-2.0");
     assert_eq!(profile.appliance.arch, [Arch::Arm64]);
-    let mirror = profile
-        .registries
-        .get("quay.io:443")
-        .unwrap()
-        .mirror
-        .as_deref();
-    assert_eq!(mirror, Some("m.example/q"));
+    let mirrors = &profile.registries["quay.io:443"].mirrors;
+    assert_eq!(mirrors.as_deref().unwrap(), ["m.example/q"]);
     assert_eq!(profile.vars.get("a"), Some(&Var::Text("b=c".into())));
     assert_eq!(profile.vars.get("empty"), Some(&Var::Text(String::new())));
     assert_eq!(profile.layers.len(), 1);

@@ -18,7 +18,8 @@ pub const ISSUE_PATH: &str = "etc/issue.d/10-appliance.issue";
 /// The components for programs, as JSON.
 pub const COMPONENTS_PATH: &str = "usr/lib/isoforge/components.json";
 
-const ISSUE_TEMPLATE: &str = "templates/issue.tera";
+/// The template of the banner.
+pub const ISSUE_TEMPLATE: &str = "templates/issue.tera";
 
 /// A part of the appliance, as users know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -16,11 +16,13 @@
 //! noticed when it is read. Either way the slab is simply made anew: it depends
 //! on nothing but the layer and the settings.
 
+mod check;
 mod container;
 mod set;
 
 #[cfg(test)]
 mod tests;
 
+pub use check::diff_id;
 pub use container::{Error, Slab, build, key};
 pub use set::SlabSet;

@@ -45,15 +45,35 @@ fi
     )
 }
 
+/// What a line that tells a package's file begins with.
+const PACKAGE: &str = "isoforge-package ";
+
+/// Tells the digest of the file of every package, as the archives' indexes have
+/// it, on standard error. The host's apt reads the new root's lists; its caches
+/// are not written, so that nothing is left in the tree.
+const HASHES: &str = r#"set -e
+dpkg-query --admindir="$1/var/lib/dpkg" --showformat='${db:Status-Status} ${Package}:${Architecture}=${Version}\n' --show |
+	sed -n 's/^installed //p' |
+	APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" xargs apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= show |
+	sed -n -e '/^Package: /{s///;h}' -e '/^SHA256: /{s///;H;g;s/\n/ /;s/^/isoforge-package /;p}' >&2
+"#;
+
+/// A package's name and the digest of its file, where the line tells them.
+pub(super) fn package(line: &str) -> Option<(&str, Digest)> {
+    let (name, hex) = line.strip_prefix(PACKAGE)?.split_once(' ')?;
+    Some((name, format!("sha256:{}", hex.trim()).parse().ok()?))
+}
+
 /// Adds the hooks to a call of mmdebstrap.
 pub(super) fn add(program: Program) -> Program {
     program
         .arg(format!("--essential-hook={DRACUT}"))
         .arg(format!("--customize-hook={}", core_image()))
+        .arg(format!("--customize-hook={HASHES}"))
         .arg(format!("--customize-hook={CLEAN}"))
 }
 
 /// Changes with the scripts.
 pub(super) fn digest() -> Digest {
-    Digest::of([DRACUT, &core_image(), CLEAN].concat().as_bytes())
+    Digest::of([DRACUT, &core_image(), HASHES, CLEAN].concat().as_bytes())
 }

@@ -24,8 +24,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::lock::Release;
 pub use error::Error;
-pub use release::Release;
 
 use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
@@ -93,20 +93,51 @@ pub struct Bootstrapped {
     pub releases: Vec<Release>,
     /// The packages in it, with their versions.
     pub packages: BTreeMap<String, String>,
+    /// Digests of the files that the packages came in, as far as the archives'
+    /// indexes say them.
+    #[serde(default)]
+    pub hashes: BTreeMap<String, Digest>,
     /// What `mmdebstrap --version` said.
     pub made_by: String,
 }
 
-/// Makes the root file system, or takes the recorded one (see the module).
+impl Spec {
+    /// Digest of all that is asked for, the keyring by its content, so that it
+    /// is the same wherever a project lies.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the keyring can't be read.
+    pub fn digest(&self) -> Result<Digest, Error> {
+        let keyring = match &self.keyring {
+            Some(path) => Some(Digest::of(&fs_err::read(path)?)),
+            None => None,
+        };
+        let without = Self {
+            keyring: None,
+            ..self.clone()
+        };
+        let bytes = serde_json::to_vec(&(RECIPE_VERSION, without, keyring));
+        Ok(Digest::of(&bytes.map_err(io::Error::from)?))
+    }
+}
+
+/// Makes the root file system, or takes the recorded one (see the module). One
+/// that a lock pins is taken out of the store without any question.
 ///
 /// # Errors
 /// [`Error`].
 pub fn bootstrap(
     spec: &Spec,
+    pinned: Option<&Bootstrapped>,
     store: &Store,
     host: &Host,
     progress: &Progress,
 ) -> Result<Bootstrapped, Error> {
+    if let Some(pinned) = pinned
+        && store.blob_size(&pinned.layer.digest)? == Some(pinned.layer.size)
+    {
+        return Ok(pinned.clone());
+    }
     let key = key(spec)?;
     let recorded = store
         .fact::<Bootstrapped>(FACT, &key)?
@@ -195,10 +226,17 @@ fn make(
     let task = progress.task("root file system from packages", None);
     let mut blob = store.blob_writer()?;
     let mut narrator = Narrator::new(progress);
+    let mut hashes = BTreeMap::new();
     program
         .run(
             |tar| copy(&mut task.reader(tar), &mut blob),
-            &mut |line: &str| narrator.line(line),
+            &mut |line: &str| match hooks::package(line) {
+                Some((name, digest)) => {
+                    // Of two sources of one version the first was installed from.
+                    hashes.entry(name.to_owned()).or_insert(digest);
+                }
+                None => narrator.line(line),
+            },
         )
         .map_err(Error::from_mmdebstrap)?;
     let (digest, size) = blob.commit(None)?;
@@ -214,6 +252,7 @@ fn make(
         epoch,
         releases,
         packages,
+        hashes,
         made_by: String::from_utf8_lossy(&made_by).trim().to_owned(),
     })
 }

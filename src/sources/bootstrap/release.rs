@@ -10,9 +10,9 @@ use std::path::Path;
 
 use fs_err as fs;
 use jiff::civil::DateTime;
-use serde::{Deserialize, Serialize};
 
 use super::{Error, Host, with_proxies};
+use crate::lock::Release;
 use crate::oci::digest::Digest;
 use crate::util::process::Program;
 
@@ -70,17 +70,6 @@ impl Source {
             folder: folder.trim_end_matches("/.").to_owned(),
         })
     }
-}
-
-/// A Release file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Release {
-    /// Where it is.
-    pub url: String,
-    /// Its digest.
-    pub digest: Digest,
-    /// Its date, in seconds since 1970-01-01 UTC.
-    pub epoch: u64,
 }
 
 /// Fetches the Release files of `sources`, each once.

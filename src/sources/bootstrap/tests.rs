@@ -48,6 +48,7 @@ fn record(spec: &Spec, store: &Store, host: &Host) -> Bootstrapped {
         epoch: 7,
         releases: release::fetch_all(&sources, host, store.temp_dir()).unwrap(),
         packages: BTreeMap::new(),
+        hashes: BTreeMap::new(),
         made_by: "mmdebstrap".to_owned(),
     };
     store.put_fact(FACT, &key(spec).unwrap(), &made).unwrap();
@@ -110,7 +111,7 @@ fn an_unchanged_archive_means_no_new_bootstrap() {
     let host = Host::default();
     let spec = archive(dir.path(), "Sat, 12 Sep 2026 07:55:41");
     let made = record(&spec, &store, &host);
-    let again = bootstrap(&spec, &store, &host, &Progress::silent()).unwrap();
+    let again = bootstrap(&spec, None, &store, &host, &Progress::silent()).unwrap();
     assert_eq!(again, made);
     // Another package is another result, which has to be made; this
     // architecture can't be, which shows that it was tried.
@@ -118,7 +119,7 @@ fn an_unchanged_archive_means_no_new_bootstrap() {
         arch: "riscv64".to_owned(),
         ..spec
     };
-    let error = bootstrap(&other, &store, &host, &Progress::silent()).unwrap_err();
+    let error = bootstrap(&other, None, &store, &host, &Progress::silent()).unwrap_err();
     assert!(matches!(error, Error::ForeignArch { .. }), "{error}");
 }
 
@@ -132,13 +133,13 @@ fn a_changed_archive_and_a_lost_layer_mean_a_new_bootstrap() {
         ..archive(dir.path(), "Sat, 12 Sep 2026 07:55:41")
     };
     let made = record(&old, &store, &host);
-    bootstrap(&old, &store, &host, &Progress::silent()).unwrap();
+    bootstrap(&old, None, &store, &host, &Progress::silent()).unwrap();
     archive(dir.path(), "Sun, 13 Sep 2026 07:55:41");
-    let error = bootstrap(&old, &store, &host, &Progress::silent()).unwrap_err();
+    let error = bootstrap(&old, None, &store, &host, &Progress::silent()).unwrap_err();
     assert!(matches!(error, Error::ForeignArch { .. }), "{error}");
     archive(dir.path(), "Sat, 12 Sep 2026 07:55:41");
     fs::remove_file(store.blob_path(&made.layer.digest)).unwrap();
-    let error = bootstrap(&old, &store, &host, &Progress::silent()).unwrap_err();
+    let error = bootstrap(&old, None, &store, &host, &Progress::silent()).unwrap_err();
     assert!(matches!(error, Error::ForeignArch { .. }), "{error}");
 }
 
@@ -152,7 +153,10 @@ fn an_unreachable_archive_is_warned_of_where_a_result_is_recorded() {
     fs::remove_dir_all(dir.path().join("dists")).unwrap();
     let recorder = Arc::new(Recorder::default());
     let progress = Progress::new(recorder.clone());
-    assert_eq!(bootstrap(&spec, &store, &host, &progress).unwrap(), made);
+    assert_eq!(
+        bootstrap(&spec, None, &store, &host, &progress).unwrap(),
+        made
+    );
     let said = recorder.0.lock().unwrap().join("\n");
     assert!(
         said.starts_with("warning: the package archive's file:"),
@@ -167,7 +171,7 @@ fn an_unreachable_archive_is_warned_of_where_a_result_is_recorded() {
         packages: Vec::new(),
         ..spec
     };
-    let error = bootstrap(&unknown, &store, &host, &progress).unwrap_err();
+    let error = bootstrap(&unknown, None, &store, &host, &progress).unwrap_err();
     assert!(matches!(error, Error::Release { .. }), "{error}");
     assert_eq!(error.class(), Class::Network);
 }
@@ -181,15 +185,76 @@ fn offline_takes_what_is_recorded_or_fails() {
         offline: true,
         ..Host::default()
     };
-    let error = bootstrap(&spec, &store, &offline, &Progress::silent()).unwrap_err();
+    let error = bootstrap(&spec, None, &store, &offline, &Progress::silent()).unwrap_err();
     assert_snapshot!(error, @"the bootstrapped root file system is not in the store, and the build is offline");
     assert_eq!(error.class(), Class::Network);
     let made = record(&spec, &store, &Host::default());
     fs::remove_dir_all(dir.path().join("dists")).unwrap();
     assert_eq!(
-        bootstrap(&spec, &store, &offline, &Progress::silent()).unwrap(),
+        bootstrap(&spec, None, &store, &offline, &Progress::silent()).unwrap(),
         made
     );
+}
+
+#[test]
+fn what_a_lock_pins_is_taken_without_a_question_while_the_store_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let offline = Host {
+        offline: true,
+        ..Host::default()
+    };
+    let spec = archive(dir.path(), "Sat, 12 Sep 2026 07:55:41");
+    let recorded = record(&spec, &store, &Host::default());
+    let digest = store.put_blob(b"another root").unwrap();
+    let pinned = Bootstrapped {
+        layer: Layer {
+            digest,
+            size: 12,
+            compression: LayerCompression::Plain,
+            diff_id: digest,
+        },
+        ..recorded.clone()
+    };
+    fs::remove_dir_all(dir.path().join("dists")).unwrap();
+    let get = |host: &Host| bootstrap(&spec, Some(&pinned), &store, host, &Progress::silent());
+    assert_eq!(get(&offline).unwrap(), pinned);
+    assert_eq!(get(&Host::default()).unwrap(), pinned);
+    // Without its layer it is what can be had, which the lock is compared with.
+    fs::remove_file(store.blob_path(&digest)).unwrap();
+    assert_eq!(get(&offline).unwrap(), recorded);
+}
+
+#[test]
+fn a_spec_is_known_by_its_keyrings_content_not_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |name: &str, content: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        Spec {
+            keyring: Some(path),
+            ..spec()
+        }
+    };
+    let one = with("one.gpg", "1").digest().unwrap();
+    assert_eq!(with("two.gpg", "1").digest().unwrap(), one);
+    assert_ne!(with("two.gpg", "2").digest().unwrap(), one);
+    assert_ne!(spec().digest().unwrap(), one);
+}
+
+#[test]
+fn lines_about_packages_give_their_digests() {
+    let hex = "a".repeat(64);
+    let line = format!("isoforge-package bash {hex}");
+    let (name, digest) = hooks::package(&line).unwrap();
+    assert_eq!((name, digest.hex()), ("bash", hex));
+    for other in [
+        "isoforge-package bash",
+        "isoforge-package bash zz",
+        "Setting up bash (5.2) ...",
+    ] {
+        assert_eq!(hooks::package(other), None, "{other}");
+    }
 }
 
 #[test]

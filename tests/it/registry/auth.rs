@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine as _;
 use isoforge::error::{Class, Diagnose};
@@ -148,6 +149,7 @@ fn a_credential_helper_is_asked() {
             "echo 'credentials not found in native keychain'; exit 1",
         ),
         ("broken", "echo 'hunter2 is what I would say'; exit 1"),
+        ("hanging", "sleep 1000"),
     ] {
         let path = folder.path().join(format!("docker-credential-{name}"));
         std::fs::write(&path, format!("#!/bin/sh\ncat >/dev/null\n{script}\n")).unwrap();
@@ -183,6 +185,36 @@ fn pull_with_helpers() {
     let said = puller_with(&helper("broken")).fails(&source, Class::Network);
     assert!(said.contains("docker-credential-broken failed"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
+    let said = puller_with_settings(&helper("hanging"), |config| {
+        config.helper_timeout = Duration::from_millis(250);
+    })
+    .fails(&source, Class::Network);
+    assert!(
+        said.contains("docker-credential-hanging did not answer within 0.25 s"),
+        "{said}"
+    );
+    let said = puller_with(&helper("missing")).fails(&source, Class::Network);
+    assert!(
+        said.contains("docker-credential-missing is not installed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_public_stays_so_for_whoever_has_wrong_credentials() {
+    // The token service refuses the credentials, but has a token for everybody.
+    let (registry, source, _) = registry(token(usize::MAX));
+    registry.fault("/token", 1, Fault::Status(401, ""));
+    puller_with(&login(&registry.host(), "user:old"))
+        .pull(&source)
+        .unwrap();
+    let requests = registry.requests();
+    let tokens: Vec<bool> = requests
+        .iter()
+        .filter(|request| request.target.starts_with("/token"))
+        .map(|request| request.authorization().is_some())
+        .collect();
+    assert_eq!(tokens, [true, false]);
 }
 
 #[test]
@@ -223,9 +255,9 @@ fn access_denied_says_so_and_never_the_secret() {
         }
     }
     insta::assert_snapshot!(messages.join("\n"), @r"
-    127.0.0.1:PORT/org/app:1 can't be pulled: http://127.0.0.1:PORT/v2/org/app/manifests/1: access denied (there are no credentials for it), the registry says UNAUTHORIZED: as told; hint: log in with 'docker login 127.0.0.1:PORT', or check the image's name: some registries answer so for images that do not exist
+    127.0.0.1:PORT/org/app:1 can't be pulled: http://127.0.0.1:PORT/v2/org/app/manifests/1: access denied (there are no credentials for it), the registry says UNAUTHORIZED: as told; hint: log in with 'isoforge login 127.0.0.1:PORT', or check the image's name: some registries answer so for images that do not exist
     127.0.0.1:PORT/org/app:1 can't be pulled: http://127.0.0.1:PORT/v2/org/app/manifests/1: access denied (credentials were sent), the registry says UNAUTHORIZED: as told; hint: check that the account for 127.0.0.1:PORT may read the image
-    127.0.0.1:PORT/org/app:1 can't be pulled: http://127.0.0.1:PORT/token: access denied (there are no credentials for it), the registry says UNAUTHORIZED: as told; hint: log in with 'docker login 127.0.0.1:PORT', or check the image's name: some registries answer so for images that do not exist
+    127.0.0.1:PORT/org/app:1 can't be pulled: http://127.0.0.1:PORT/token: access denied (there are no credentials for it), the registry says UNAUTHORIZED: as told; hint: log in with 'isoforge login 127.0.0.1:PORT', or check the image's name: some registries answer so for images that do not exist
     127.0.0.1:PORT/org/app:1 can't be pulled: http://127.0.0.1:PORT/token: access denied (credentials were sent), the registry says UNAUTHORIZED: as told; hint: check that the account for 127.0.0.1:PORT may read the image
     ");
 }
@@ -318,7 +350,7 @@ fn a_mirror_is_asked_alone_and_with_its_own_credentials() {
     registry.put_image("quay/kairos/ubuntu", "22.04", &image);
     let puller = puller_with_settings(&login(&registry.host(), LOGIN), |config| {
         let host = config.hosts.entry("quay.io".to_owned()).or_default();
-        host.mirror = Some(format!("{}/quay", registry.host()));
+        host.mirrors = vec![format!("{}/quay", registry.host())];
     });
     let pulled = puller.pull("quay.io/kairos/ubuntu:22.04").unwrap();
     assert_eq!(pulled.reference, "quay.io/kairos/ubuntu:22.04");

@@ -362,10 +362,15 @@ fn a_real_registry_gives_the_rest_of_a_blob() {
         .unwrap();
     let media_type = MediaType::parse(&layer.media_type);
     let descriptor = Descriptor::new(media_type, digest, layer.bytes.len() as u64);
-    let mut part = opened.blob(&descriptor, 2000).unwrap();
-    let mut rest = Vec::new();
-    part.reader.read_to_end(&mut rest).unwrap();
-    assert_eq!((part.start, rest.as_slice()), (2000, &layer.bytes[2000..]));
+    let (start, rest) = opened
+        .each(&Progress::silent(), |registry| {
+            let mut part = registry.blob(&descriptor, 2000)?;
+            let mut rest = Vec::new();
+            part.reader.read_to_end(&mut rest).unwrap();
+            Ok::<_, isoforge::registry::Error>((part.start, rest))
+        })
+        .unwrap();
+    assert_eq!((start, rest.as_slice()), (2000, &layer.bytes[2000..]));
     std::fs::write(puller.store.partial_path(&digest), &layer.bytes[..3000]).unwrap();
     let pulled = puller.pull(&source).unwrap();
     assert_eq!(pulled.layers[0].digest, digest);

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::certificates::Certificates;
+
 /// Who may read where a password is asked for.
 pub(crate) const USER: &str = "reader";
 /// The password.
@@ -23,11 +25,32 @@ impl DockerRegistry {
     /// Starts the registry with its data in `folder`, open to all or to [`USER`]
     /// alone.
     pub(crate) fn start(folder: &Path, with_password: bool) -> Self {
+        Self::start_with(folder, with_password, "")
+    }
+
+    /// The same with TLS, and open only to whom the authority vouches for where
+    /// `clients` is set.
+    pub(crate) fn start_tls(folder: &Path, certificates: &Certificates, clients: bool) -> Self {
+        let mut http = format!(
+            "  tls:\n    certificate: {}\n    key: {}\n",
+            certificates.text("server.cert"),
+            certificates.text("server.key")
+        );
+        if clients {
+            http.push_str(&format!(
+                "    clientcas:\n      - {}\n",
+                certificates.text("ca.crt")
+            ));
+        }
+        Self::start_with(folder, false, &http)
+    }
+
+    fn start_with(folder: &Path, with_password: bool, http: &str) -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let host = free.local_addr().unwrap().to_string();
         drop(free);
         let mut config = format!(
-            "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n",
+            "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n{http}",
             folder.join("data").display()
         );
         if with_password {

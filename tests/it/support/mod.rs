@@ -1,9 +1,11 @@
 //! What several areas of tests share.
 
 pub(crate) mod bootable;
+pub(crate) mod certificates;
 pub(crate) mod docker_registry;
 pub(crate) mod layers;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod uploads;
 

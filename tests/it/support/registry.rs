@@ -171,6 +171,12 @@ impl FakeRegistry {
         }
     }
 
+    /// Serves a manifest at a path, whatever the path promises.
+    pub(crate) fn put_at(&self, path: &str, manifest: &Blob) {
+        let mut state = self.state.lock().unwrap();
+        state.manifests.insert(path.to_owned(), manifest.clone());
+    }
+
     pub(crate) fn put_blob(&self, repository: &str, bytes: &[u8]) {
         let path = format!("/v2/{repository}/blobs/{}", Digest::of(bytes));
         self.state
@@ -375,6 +381,9 @@ fn answer(state: &mut State, request: &Request, address: SocketAddr) -> Response
     if let Some(response) = uploads::answer(state, request, address) {
         return response;
     }
+    if request.target == "/v2/" {
+        return Response::new(200, &[], b"{}");
+    }
     if let Some(manifest) = state.manifests.get(&request.target) {
         let mut headers = vec![
             format!("Content-Type: {}", manifest.media_type),
@@ -423,6 +432,9 @@ fn refused(state: &mut State, request: &Request, address: SocketAddr) -> Option<
                 return None;
             }
             let realm = service.unwrap_or_else(|| format!("http://{address}/token"));
+            if request.target == "/v2/" {
+                return Some(format!(r#"Bearer realm="{realm}",service="fake.example""#));
+            }
             let path = request.target.strip_prefix("/v2/").unwrap_or_default();
             let repository = path.split("/manifests/").next().unwrap_or_default();
             let repository = repository.split("/blobs/").next().unwrap_or_default();

@@ -276,7 +276,8 @@ fn build(name: &str) -> (Project, Built, Appliance, BTreeMap<String, Served>) {
         serve(&registry, &Name::of(reference), image);
     }
     let project = Project::new();
-    let mut arguments = Vec::new();
+    // The repository's profiles get no locks from their tests.
+    let mut arguments = vec!["--lock".to_owned(), "isoforge.lock".to_owned()];
     for host in appliance.hosts() {
         arguments.push("--mirror".to_owned());
         arguments.push(format!("{host}={}/{host}", registry.host()));
@@ -308,7 +309,9 @@ fn the_management_appliance_builds_unedited() {
         real.host
     );
     project.write("isoforge.toml", settings);
-    let mut arguments = vec!["--config".to_owned(), "isoforge.toml".to_owned()];
+    let mut arguments: Vec<String> = ["--config", "isoforge.toml", "--lock", "isoforge.lock"]
+        .map(str::to_owned)
+        .into();
     for host in appliance
         .hosts()
         .into_iter()

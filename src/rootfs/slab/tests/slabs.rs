@@ -76,6 +76,38 @@ fn files_come_out_as_they_went_in() {
 }
 
 #[test]
+fn every_stored_byte_is_checked_without_reading_files() {
+    let settings = settings("zstd:3", BLOCK as u32);
+    let bytes = varied().slab_bytes(&settings, 2);
+    let slab = open(&bytes).unwrap();
+    let stored = slab.packed().stored_bytes;
+    let mut read = 0;
+    slab.check(&mut |bytes| read += bytes).unwrap();
+    assert_eq!(read, stored, "each byte of the data belongs to one block");
+    for at in [0, stored / 3, stored / 2, stored - 1] {
+        let mut changed = bytes.clone();
+        changed[16 + at as usize] ^= 1;
+        let error = open(&changed).unwrap().check(&mut |_| {}).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{at}: {error}");
+    }
+}
+
+#[test]
+fn a_slab_knows_its_own_key() {
+    let settings = settings("zstd:3", BLOCK as u32);
+    let slab = open(&varied().slab_bytes(&settings, 2)).unwrap();
+    let diff_id = Digest::of(b"layer");
+    let key = slab::key(&diff_id, &settings);
+    assert_eq!(slab::diff_id(&key), Some(diff_id));
+    assert!(slab.has_key(&key));
+    for other in ["", "x", &diff_id.hex(), &format!("{key}0"), &key[1..]] {
+        assert!(!slab.has_key(other), "{other}");
+    }
+    let coarser = slab::key(&diff_id, &super::support::settings("zstd:3", 65536));
+    assert!(!slab.has_key(&coarser));
+}
+
+#[test]
 fn the_number_of_threads_does_not_show() {
     for (compressor, block_size) in [("zstd:9", 4096), ("gzip:9", 65536), ("xz", 16384)] {
         let settings = settings(compressor, block_size);

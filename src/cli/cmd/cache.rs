@@ -1,0 +1,116 @@
+//! `isoforge cache`.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::cli::args::{
+    Cache, CacheCommand, Clear, Export, Format, Global, Import, List, SettingArgs, StoreArgs,
+    Verify,
+};
+use crate::cli::report;
+use crate::cli::settings::Settings;
+use crate::error::Class;
+use crate::lock;
+use crate::pipeline::cache::{self, RemovalRules};
+use crate::util::interrupt;
+
+pub(in crate::cli) fn run(args: &Cache, global: &Global) -> Result<()> {
+    interrupt::watch(|| {
+        report::line("interrupted: what the store has is whole");
+        std::process::exit(Class::Interrupted.exit_code().into());
+    })?;
+    match &args.command {
+        CacheCommand::Ls(args) => list(args, global),
+        CacheCommand::Verify(args) => verify(args, global),
+        CacheCommand::Gc(args) => clear(args, global),
+        CacheCommand::Export(args) => export(args, global),
+        CacheCommand::Import(args) => import(args, global),
+    }
+}
+
+fn list(args: &List, global: &Global) -> Result<()> {
+    let store = store(&args.store, global)?;
+    show(&args.store, &cache::list(&store.cache_dir, args.all)?)
+}
+
+fn verify(args: &Verify, global: &Global) -> Result<()> {
+    let store = store(&args.store, global)?;
+    let progress = report::progress(global);
+    let found = cache::verify(&store.cache_dir, threads(&store), args.repair, &progress)?;
+    show(&args.store, &found)?;
+    match found.error() {
+        Some(damaged) => Err(damaged.into()),
+        None => Ok(()),
+    }
+}
+
+fn clear(args: &Clear, global: &Global) -> Result<()> {
+    let store = store(&args.store, global)?;
+    let rules = RemovalRules {
+        older_than: args.age(),
+        max_bytes: args.max_size,
+        all_others: !args.all_but_locks.is_empty(),
+        keep: [args.all_but_locks.as_slice(), &args.keep_lock].concat(),
+        dry_run: args.dry_run,
+    };
+    let progress = report::progress(global);
+    show(
+        &args.store,
+        &cache::remove(&store.cache_dir, &rules, &progress)?,
+    )
+}
+
+fn export(args: &Export, global: &Global) -> Result<()> {
+    let store = store(&args.store, global)?;
+    let profile = args.profile.clone().unwrap_or_default();
+    let lock = lock::locate(&profile, args.lock.as_deref());
+    let request = cache::Export {
+        store: &store.cache_dir,
+        lock: &lock,
+        to: &args.output,
+        slabs: args.slabs,
+        threads: threads(&store),
+    };
+    show(
+        &args.store,
+        &cache::export(&request, &report::progress(global))?,
+    )
+}
+
+fn import(args: &Import, global: &Global) -> Result<()> {
+    let store = store(&args.store, global)?;
+    let request = cache::Import {
+        store: &store.cache_dir,
+        from: &args.path,
+        lock_to: args.lock_to.as_deref(),
+        threads: threads(&store),
+    };
+    show(
+        &args.store,
+        &cache::import(&request, &report::progress(global))?,
+    )
+}
+
+fn store(args: &StoreArgs, global: &Global) -> Result<Settings> {
+    let flags = SettingArgs {
+        cache_dir: args.cache_dir.clone(),
+        jobs: args.jobs,
+        ..SettingArgs::default()
+    };
+    Ok(Settings::load(global, &flags, None)?)
+}
+
+fn threads(store: &Settings) -> NonZeroUsize {
+    NonZeroUsize::new(store.jobs).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn show(args: &StoreArgs, result: &(impl Serialize + fmt::Display)) -> Result<()> {
+    report::data(&match args.format {
+        Format::Text => result.to_string(),
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(result)?),
+    })?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! `isoforge lock`, `isoforge plan` and `isoforge pull`.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::cli::args::{Format, Global, Lock, LockArgs, Plan, ProfileArgs, Pull, SettingArgs};
+use crate::cli::settings::Settings;
+use crate::cli::{env, report};
+use crate::pipeline::{self, Artifacts, LockUse, Report, Request, Upgrade};
+use crate::profile::Loaded;
+use crate::progress::Progress;
+
+impl LockArgs {
+    /// What the pipeline needs of it.
+    pub(in crate::cli) fn how(&self, profile: &ProfileArgs) -> LockUse {
+        LockUse {
+            path: self.lock.clone(),
+            set: profile.set.clone(),
+            locked: self.locked,
+            offline: self.offline,
+        }
+    }
+}
+
+pub(in crate::cli) fn run(args: &Lock, global: &Global) -> Result<()> {
+    let upgrade = match &args.upgrade {
+        None => Upgrade::None,
+        Some(None) => Upgrade::All,
+        Some(Some(name)) => Upgrade::One(name.clone()),
+    };
+    let lock = LockArgs {
+        lock: args.lock.clone(),
+        ..LockArgs::default()
+    };
+    let found = with_request(
+        &args.profile,
+        &lock,
+        &args.settings,
+        global,
+        |request, progress| pipeline::lock(request, &upgrade, args.check, progress),
+    )?;
+    let verb = match (args.check, found.new, found.changes.is_empty()) {
+        (true, ..) | (_, false, true) => "is up to date",
+        (_, true, _) => "is new",
+        _ => "has changed",
+    };
+    print(&found, verb, args.format)
+}
+
+pub(in crate::cli) fn pull(args: &Pull, global: &Global) -> Result<()> {
+    let lock = LockArgs {
+        lock: args.lock.clone(),
+        locked: args.locked,
+        offline: false,
+    };
+    let found = with_request(&args.profile, &lock, &args.settings, global, pipeline::pull)?;
+    print(&found, "is in the store", args.format)
+}
+
+pub(in crate::cli) fn plan(args: &Plan, global: &Global) -> Result<()> {
+    let lock = LockArgs {
+        lock: args.lock.clone(),
+        locked: false,
+        offline: args.offline,
+    };
+    let plan = with_request(&args.profile, &lock, &args.settings, global, pipeline::plan)?;
+    report::data(&match args.format {
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&plan)?),
+        Format::Text => plan.to_string(),
+    })?;
+    Ok(())
+}
+
+/// Runs `work` with what the arguments ask for.
+pub(super) fn with_request<T>(
+    profile: &ProfileArgs,
+    lock: &LockArgs,
+    settings: &SettingArgs,
+    global: &Global,
+    work: impl FnOnce(&Request<'_>, &Progress) -> Result<T>,
+) -> Result<T> {
+    super::stop_on_interrupt("interrupted: the lock is as it was before")?;
+    let progress = report::progress(global);
+    let settings = Settings::load(global, settings, None)?;
+    let loaded: Loaded = super::load(profile)?;
+    for note in &loaded.notes {
+        progress.note(note);
+    }
+    let request = Request {
+        loaded: &loaded,
+        profile_path: &profile.profile,
+        artifacts: Artifacts::Both,
+        output: Path::new("dist"),
+        lock: lock.how(profile),
+        settings: settings.into_pipeline(false),
+        env: &|name| env::get(name),
+    };
+    work(&request, &progress)
+}
+
+fn print(found: &Report, verb: &str, format: Format) -> Result<()> {
+    report::data(&match format {
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(found)?),
+        Format::Text => format!(
+            "{} {verb}: {} images, {} files, {} packages\n",
+            found.path.display(),
+            found.images,
+            found.files,
+            found.packages
+        ),
+    })?;
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! `isoforge login`: credentials are checked with the registry before they are
+//! stored. They never stand on the command line, where other users of the machine
+//! could read them.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use anyhow::Result;
+
+use crate::cli::args::{Global, Login};
+use crate::cli::{env, report, settings};
+use crate::error::{Class, Diagnose};
+use crate::output;
+use crate::registry::login::{self, Verdict};
+use crate::registry::{Client, Secret};
+
+/// Longest password read, in bytes: tokens of some clouds have some thousands.
+const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
+
+/// What `login` needs from the user and does not get.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Nobody can be asked.
+    #[error("there is no terminal to ask for the {0} on")]
+    NoTerminal(&'static str),
+    /// A password without a user.
+    #[error("--password-stdin needs the user name")]
+    NoUser,
+    /// Nothing came.
+    #[error("the {0} is empty")]
+    Empty(&'static str),
+    /// More came than a password has.
+    #[error("the password has more than {MAX_PASSWORD_BYTES} bytes")]
+    TooLong,
+    /// No folder is known to store credentials in.
+    #[error("no folder for credentials: neither XDG_CONFIG_HOME nor HOME is set")]
+    NoFolder,
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoFolder => Class::Environment,
+            _ => Class::Profile,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoTerminal(_) => Some(
+                "pass the user with --username and the password on standard input with --password-stdin"
+                    .to_owned(),
+            ),
+            Self::NoUser => Some("add --username USER".to_owned()),
+            Self::NoFolder => Some("name a file with REGISTRY_AUTH_FILE".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+pub(in crate::cli) fn run(args: &Login, global: &Global) -> Result<()> {
+    let progress = report::progress(global);
+    let host = login::registry_host(&args.registry)?;
+    let config = settings::registry_config(global)?;
+    config.check()?;
+    let path = env::login_file().ok_or(Error::NoFolder)?;
+    let login = ask(args)?;
+    let client = Client::new(config);
+    if client.verify_login(&host, &login)? == Verdict::NotAsked {
+        progress.warn(format!(
+            "{host} asks for no credentials, so nobody knows whether these are right"
+        ));
+    }
+    let change = client.store_login(&path, &host, &login)?;
+    if let Some(text) = &change.text {
+        output::replace_private(&path, login::text_of(text).as_bytes())?;
+    }
+    report::data(&match change.helper {
+        Some(helper) => {
+            format!("logged in to {host}; docker-credential-{helper} has the credentials\n")
+        }
+        None => format!(
+            "logged in to {host}; the credentials are in {}\n",
+            path.display()
+        ),
+    })?;
+    Ok(())
+}
+
+fn ask(args: &Login) -> Result<login::Login> {
+    let user = match &args.user {
+        Some(user) => user.clone(),
+        None if args.password_stdin => return Err(Error::NoUser.into()),
+        None => user_from_terminal()?,
+    };
+    if user.is_empty() {
+        return Err(Error::Empty("user name").into());
+    }
+    let password = if args.password_stdin {
+        password_from_stdin()?
+    } else if io::stdin().is_terminal() {
+        rpassword::prompt_password("Password: ")?
+    } else {
+        return Err(Error::NoTerminal("password").into());
+    };
+    if password.is_empty() {
+        return Err(Error::Empty("password").into());
+    }
+    Ok(login::Login {
+        user,
+        password: Secret::new(password),
+    })
+}
+
+fn user_from_terminal() -> Result<String> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::NoTerminal("user name").into());
+    }
+    let mut error = io::stderr();
+    error.write_all(b"User name: ")?;
+    error.flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim().to_owned())
+}
+
+/// Without the line break at its end, which files and `echo` have.
+fn password_from_stdin() -> Result<String> {
+    let mut text = String::new();
+    io::stdin()
+        .lock()
+        .take(MAX_PASSWORD_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_PASSWORD_BYTES {
+        return Err(Error::TooLong.into());
+    }
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}

@@ -1,0 +1,70 @@
+//! What people do with the store beside building: see what is in it, check it,
+//! make room, carry a locked build's input elsewhere.
+//!
+//! `docs/cache.md` tells how it looks from outside.
+
+mod artifact;
+mod error;
+mod export;
+mod import;
+mod inputs;
+mod known;
+mod list;
+mod parallel;
+mod remove;
+mod verify;
+
+pub use export::{Export, Exported, export};
+pub use import::{Import, Imported, import};
+pub use list::{Group, Listed, Listing, list};
+pub use remove::{Removal, RemovalRules, Removed, remove};
+pub use verify::{Damage, Verification, verify};
+
+pub(crate) use error::Error;
+pub(crate) use verify::Damaged;
+
+use crate::store::EntryKind;
+
+/// Version of the reports' JSON.
+const SCHEMA: u32 = 1;
+
+/// The kind of a file in reports.
+fn kind_name(kind: &EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Blob(_) => "blob",
+        EntryKind::Slab(_) => "slab",
+        EntryKind::Fact { .. } => "fact",
+        EntryKind::Partial(_) => "partial",
+        EntryKind::Stranger => "stranger",
+    }
+}
+
+/// The name of a file in reports: digest or key.
+fn entry_name(entry: &crate::store::Entry) -> String {
+    match &entry.kind {
+        EntryKind::Blob(digest) | EntryKind::Partial(digest) => digest.to_string(),
+        EntryKind::Slab(key) => key.clone(),
+        EntryKind::Fact { kind, name } => format!("{kind}/{name}"),
+        EntryKind::Stranger => entry.path.display().to_string(),
+    }
+}
+
+/// `1 file`, `2 files`.
+fn files(count: u64) -> String {
+    if count == 1 {
+        "1 file".to_owned()
+    } else {
+        format!("{count} files")
+    }
+}
+
+/// A day in UTC, as `2026-11-21`.
+fn day(seconds: u64) -> String {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(
+            || "unknown".to_owned(),
+            |time| time.strftime("%Y-%m-%d").to_string(),
+        )
+}

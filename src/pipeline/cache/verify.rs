@@ -1,0 +1,243 @@
+//! Whether everything in the store is still what it was when it was written.
+
+use std::fmt;
+use std::io::{self, Read as _};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::known::Knowledge;
+use super::list::described;
+use super::{SCHEMA, entry_name, files, kind_name, parallel};
+use crate::error::{Class, Diagnose};
+use crate::progress::{Progress, Task};
+use crate::pull;
+use crate::rootfs::slab::Slab;
+use crate::store::{Collector, Entry, EntryKind, Store};
+use crate::util::human::size;
+
+/// Bytes hashed at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// The report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Version of this format.
+    pub schema: u32,
+    /// The store's folder.
+    pub folder: PathBuf,
+    /// How many files were checked.
+    pub checked: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is damaged.
+    pub damaged: Vec<Damage>,
+    /// Files that no isoforge put there; they are left alone.
+    pub strangers: Vec<PathBuf>,
+    /// Whether the damaged ones were removed.
+    pub repaired: bool,
+}
+
+/// A damaged file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// `blob`, `slab`, `fact` or `partial`.
+    pub kind: &'static str,
+    /// Digest of a blob, key of a slab, kind and key of a fact.
+    pub name: String,
+    /// What is known of a blob; else empty.
+    pub known: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// The store has damaged files; the report names them.
+#[derive(Debug, thiserror::Error)]
+#[error("damaged in the store: {damaged} of {}{}", files(*checked), if *repaired { "; removed" } else { "" })]
+pub(crate) struct Damaged {
+    damaged: u64,
+    checked: u64,
+    repaired: bool,
+}
+
+impl Diagnose for Damaged {
+    fn class(&self) -> Class {
+        Class::Verification
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(if self.repaired {
+            "what is needed of them is fetched or made anew by the next build".to_owned()
+        } else {
+            "remove them with `isoforge cache verify --repair`; they are fetched or made anew"
+                .to_owned()
+        })
+    }
+}
+
+impl Verification {
+    /// The error that damage is, after the report.
+    pub(crate) fn error(&self) -> Option<Damaged> {
+        (!self.damaged.is_empty()).then_some(Damaged {
+            damaged: self.damaged.len() as u64,
+            checked: self.checked,
+            repaired: self.repaired,
+        })
+    }
+}
+
+/// Checks the store in `folder` with up to `threads` threads. With `repair` what
+/// is damaged is removed, once nobody else has the store open.
+///
+/// # Errors
+/// What opening and listing the store gives; a file that can't be read counts
+/// as damaged.
+pub fn verify(
+    folder: &Path,
+    threads: NonZeroUsize,
+    repair: bool,
+    progress: &Progress,
+) -> Result<Verification> {
+    if !repair {
+        return Ok(check(&Store::open(folder)?, folder, threads, progress)?.0);
+    }
+    let collector = Collector::open(folder, || {
+        progress.note("waiting: another isoforge works with the store");
+    })?;
+    let (mut report, damaged) = check(collector.store(), folder, threads, progress)?;
+    for entry in &damaged {
+        collector.remove(entry)?;
+    }
+    report.repaired = !damaged.is_empty();
+    Ok(report)
+}
+
+fn check(
+    store: &Store,
+    folder: &Path,
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<(Verification, Vec<Entry>)> {
+    let mut entries = store.contents()?;
+    let knowledge = Knowledge::of(store, &entries);
+    let strangers = entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Stranger)
+        .map(|entry| entry.path.clone())
+        .collect();
+    entries.retain(|entry| entry.kind != EntryKind::Stranger);
+    let bytes = entries.iter().map(|entry| entry.size).sum();
+    // The largest first, so that no thread is left alone with it at the end.
+    let mut by_size: Vec<&Entry> = entries.iter().collect();
+    by_size.sort_by_key(|entry| std::cmp::Reverse(entry.size));
+    let task = progress.task("check the store", Some(bytes));
+    let problems = parallel::map(&by_size, threads, |entry| problem(store, entry, &task));
+    drop(task);
+    let mut damaged: Vec<(&Entry, String)> = by_size
+        .into_iter()
+        .zip(problems)
+        .filter_map(|(entry, problem)| Some((entry, problem?)))
+        .collect();
+    damaged.sort_by(|(a, _), (b, _)| (&a.kind, &a.path).cmp(&(&b.kind, &b.path)));
+    let report = Verification {
+        schema: SCHEMA,
+        folder: folder.to_owned(),
+        checked: entries.len() as u64,
+        bytes,
+        damaged: damaged
+            .iter()
+            .map(|(entry, problem)| Damage {
+                kind: kind_name(&entry.kind),
+                name: entry_name(entry),
+                known: match &entry.kind {
+                    EntryKind::Blob(digest) => {
+                        let known = knowledge.blob(digest);
+                        described(known.what, &known.of)
+                    }
+                    _ => String::new(),
+                },
+                problem: problem.clone(),
+            })
+            .collect(),
+        strangers,
+        repaired: false,
+    };
+    let damaged = damaged.into_iter().map(|(entry, _)| entry.clone());
+    Ok((report, damaged.collect()))
+}
+
+/// What is wrong with a file.
+fn problem(store: &Store, entry: &Entry, task: &Task) -> Option<String> {
+    match &entry.kind {
+        EntryKind::Blob(digest) => {
+            let found = store.rehash(digest, |reader| {
+                let mut chunk = vec![0; CHUNK_BYTES];
+                loop {
+                    match reader.read(&mut chunk)? {
+                        0 => return Ok(()),
+                        n => task.advance(n as u64),
+                    }
+                }
+            });
+            match found {
+                Ok(found) if found == *digest => None,
+                Ok(found) => Some(format!("its digest is {found}")),
+                Err(error) => Some(error.to_string()),
+            }
+        }
+        EntryKind::Slab(_) => slab_problem(&entry.path, task),
+        EntryKind::Fact { .. } => fact_problem(&entry.path),
+        EntryKind::Partial(_) => (entry.size > pull::Limits::DEFAULT.blob_bytes)
+            .then(|| "it is longer than any blob may be".to_owned()),
+        EntryKind::Stranger => None,
+    }
+}
+
+fn slab_problem(path: &Path, task: &Task) -> Option<String> {
+    match Slab::open(path) {
+        Ok(slab) => slab
+            .check(&mut |bytes| task.advance(bytes))
+            .err()
+            .map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn fact_problem(path: &Path) -> Option<String> {
+    let read = || -> io::Result<()> {
+        let mut text = Vec::new();
+        fs_err::File::open(path)?.read_to_end(&mut text)?;
+        serde_json::from_slice::<serde::de::IgnoredAny>(&text)?;
+        Ok(())
+    };
+    read().err().map(|error| error.to_string())
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}  {}, {}",
+            self.folder.display(),
+            files(self.checked),
+            size(self.bytes)
+        )?;
+        for damage in &self.damaged {
+            let verb = if self.repaired { "removed" } else { "DAMAGED" };
+            write!(f, "  {verb} {} {}", damage.kind, damage.name)?;
+            if !damage.known.is_empty() {
+                write!(f, " ({})", damage.known)?;
+            }
+            writeln!(f, ": {}", damage.problem)?;
+        }
+        for stranger in &self.strangers {
+            writeln!(f, "  not isoforge's, left alone: {}", stranger.display())?;
+        }
+        if self.damaged.is_empty() {
+            writeln!(f, "everything is as it was written")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+//! From names to digests: each entry of the lock is filled with what its input
+//! is now, the pinned ones by their pins.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::wanted::{Wanted, WantedArchive, WantedBootstrap, WantedImage};
+use crate::lock::{Bootstrap, Image, Lock, Package};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::Descriptor;
+use crate::oci::platform::Platform;
+use crate::output::manifest::EpochSource;
+use crate::pipeline::build::Build;
+use crate::pull::{self, Platforms, resolve_image, resolve_mirror};
+use crate::sources::archive;
+use crate::sources::bootstrap::{self, Bootstrapped};
+use crate::sources::epoch::{self, InputTime};
+use crate::store::{self, Store};
+
+/// Fills a sketch.
+pub(super) struct Resolver<'a> {
+    build: &'a Build<'a>,
+    wanted: &'a Wanted,
+    /// What the lock becomes.
+    pub(super) lock: Lock,
+    /// By what images are asked for; grows, so that the same tag is asked for
+    /// once, whatever for.
+    pins: Lock,
+    times: Vec<InputTime>,
+}
+
+/// What an image turned out to be.
+pub(in crate::pipeline) enum Found {
+    /// Its layers become part of a system.
+    System(Box<pull::ResolvedImage>),
+    /// It is copied as it is.
+    Content(Box<pull::MirroredImage>),
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(build: &'a Build<'a>, wanted: &'a Wanted, sketch: Lock, pins: Lock) -> Self {
+        Self {
+            build,
+            wanted,
+            lock: sketch,
+            pins,
+            times: Vec::new(),
+        }
+    }
+
+    /// What lies on the local disk.
+    pub(super) fn local(&mut self) -> Result<()> {
+        for archive in &self.wanted.archives {
+            self.archive(archive)?;
+        }
+        for image in self.wanted.images.iter().filter(|i| !i.is_remote()) {
+            self.image(image)?;
+        }
+        Ok(())
+    }
+
+    /// What registries and package archives have, and the time of it all.
+    pub(super) fn remote(&mut self) -> Result<()> {
+        for image in self.wanted.images.iter().filter(|i| i.is_remote()) {
+            self.image(image)?;
+        }
+        for bootstrap in &self.wanted.bootstraps {
+            self.bootstrap(bootstrap)?;
+        }
+        self.lock.time = epoch::decide(None, self.times.iter().copied()).into();
+        Ok(())
+    }
+
+    fn archive(&mut self, wanted: &WantedArchive) -> Result<()> {
+        let build = self.build;
+        let stored = |known: &&crate::lock::Archive| build.store.has_blob(&known.layer.digest);
+        let pinned = self.pins.archive(&wanted.name).filter(stored).cloned();
+        let entry = self.lock.archives.iter_mut();
+        let Some(entry) = entry.into_iter().find(|a| a.path == wanted.name) else {
+            return Ok(());
+        };
+        match pinned {
+            // The layer travelled, the file that it was made of did not.
+            Some(pinned) if !wanted.path.exists() => {
+                entry.newest_seconds = pinned.newest_seconds;
+            }
+            _ => {
+                let found =
+                    archive::import(&build.store, &wanted.path, &build.limits, build.progress)?;
+                entry.digest = found.digest;
+                entry.size = found.size;
+                entry.layer = found.layer;
+                entry.newest_seconds = found.newest_seconds;
+            }
+        }
+        self.times
+            .extend(entry.newest_seconds.map(|seconds| InputTime {
+                source: EpochSource::Archive,
+                seconds,
+            }));
+        Ok(())
+    }
+
+    fn image(&mut self, wanted: &WantedImage) -> Result<()> {
+        let found = look(self.build, wanted, &self.pins)?;
+        if let Found::System(found) = &found {
+            let created = found.image.created;
+            self.times.extend(created.map(|seconds| InputTime {
+                source: EpochSource::Image,
+                seconds,
+            }));
+        }
+        let (index, manifest) = found.digests();
+        for lock in [&mut self.lock, &mut self.pins] {
+            record(lock, wanted, index, manifest);
+        }
+        Ok(())
+    }
+
+    fn bootstrap(&mut self, wanted: &WantedBootstrap) -> Result<()> {
+        let arch = wanted.arch.as_str();
+        let pinned = self.pins.bootstrap(arch);
+        let pinned = pinned.filter(|pinned| pinned.spec == wanted.digest);
+        let made = bootstrap::bootstrap(
+            &wanted.spec,
+            pinned.map(made_of).as_ref(),
+            &self.build.store,
+            &bootstrap::Host {
+                proxies: self.build.request.settings.proxies.clone(),
+                offline: self.build.request.lock.offline,
+            },
+            self.build.progress,
+        )?;
+        self.times.push(InputTime {
+            source: EpochSource::Bootstrap,
+            seconds: i64::try_from(made.epoch).unwrap_or(i64::MAX),
+        });
+        // The same layer made at another time or by another program is the same.
+        let entry = match pinned {
+            Some(pinned) if pinned.layer == made.layer.digest => pinned.clone(),
+            _ => entry_of(wanted, made),
+        };
+        self.lock.bootstraps.retain(|known| known.arch != arch);
+        self.lock.bootstraps.push(entry);
+        Ok(())
+    }
+}
+
+/// Says in `lock` what an image is.
+pub(in crate::pipeline) fn record(
+    lock: &mut Lock,
+    wanted: &WantedImage,
+    index: Option<Digest>,
+    manifest: Digest,
+) {
+    let known = lock.images.iter().position(|i| i.reference == wanted.name);
+    let at = known.unwrap_or_else(|| {
+        lock.images.push(Image {
+            reference: wanted.name.clone(),
+            roles: Vec::new(),
+            index: None,
+            manifests: BTreeMap::new(),
+        });
+        lock.images.len() - 1
+    });
+    if let Some(entry) = lock.images.get_mut(at) {
+        entry.index = index;
+        let arch = wanted.arch.as_str();
+        entry.manifests.insert(arch.to_owned(), manifest);
+    }
+}
+
+impl Found {
+    /// Digests of the index, where there is one, and of the manifest.
+    pub(in crate::pipeline) fn digests(&self) -> (Option<Digest>, Digest) {
+        match self {
+            Self::System(found) => (found.image.index_digest, found.image.manifest.digest),
+            Self::Content(found) => {
+                let root = found.root.digest;
+                ((root != found.manifest).then_some(root), found.manifest)
+            }
+        }
+    }
+
+    /// What of it the store lacks.
+    pub(in crate::pipeline) fn missing(
+        &self,
+        store: &Store,
+    ) -> Result<Vec<Descriptor>, store::Error> {
+        match self {
+            Self::System(found) => found.missing(store),
+            Self::Content(found) => found.missing(store),
+        }
+    }
+}
+
+/// Finds out what an image is, as `pins` say or as it is now.
+pub(in crate::pipeline) fn look(
+    build: &Build<'_>,
+    wanted: &WantedImage,
+    pins: &Lock,
+) -> Result<Found, pull::Error> {
+    let context = crate::sources::Context {
+        lock: Some(pins),
+        ..build.context()
+    };
+    let source = context.pinned(wanted.source.clone(), &wanted.name, wanted.arch);
+    let platform = Platform::linux(wanted.arch.as_str());
+    if wanted.is_content() {
+        let platforms = Platforms::Only(vec![platform]);
+        return resolve_mirror(
+            context.client,
+            &source,
+            &platforms,
+            context.store,
+            &context.pull_limits,
+            context.progress,
+        )
+        .map(|found| Found::Content(Box::new(found)));
+    }
+    resolve_image(
+        context.client,
+        &source,
+        &platform,
+        context.store,
+        &context.pull_limits,
+        context.progress,
+    )
+    .map(|found| Found::System(Box::new(found)))
+}
+
+/// What the lock says of a bootstrap, in the words of who makes one.
+pub(in crate::pipeline) fn made_of(locked: &Bootstrap) -> Bootstrapped {
+    let packages = locked.packages.iter();
+    Bootstrapped {
+        layer: locked.layer(),
+        epoch: locked.epoch,
+        releases: locked.releases.clone(),
+        packages: packages
+            .clone()
+            .map(|(name, package)| (name.clone(), package.version.clone()))
+            .collect(),
+        hashes: packages
+            .filter_map(|(name, package)| Some((name.clone(), package.digest?)))
+            .collect(),
+        made_by: locked.made_by.clone(),
+    }
+}
+
+fn entry_of(wanted: &WantedBootstrap, made: Bootstrapped) -> Bootstrap {
+    let mut releases = made.releases;
+    releases.sort();
+    Bootstrap {
+        arch: wanted.arch.as_str().to_owned(),
+        suite: wanted.spec.suite.clone(),
+        spec: wanted.digest,
+        epoch: made.epoch,
+        made_by: made.made_by,
+        layer: made.layer.digest,
+        size: made.layer.size,
+        releases,
+        packages: made
+            .packages
+            .into_iter()
+            .map(|(name, version)| {
+                let digest = made.hashes.get(&name).copied();
+                (name, Package { version, digest })
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,488 @@
+//! What a build would do, found out without doing it: nothing is downloaded but
+//! manifests and configurations, nothing is hashed but the project's own files,
+//! nothing is written but what the store takes of the former.
+//!
+//! The schema of the JSON is documented in `docs/plan.md`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::build::Build;
+use super::lock::{self, Found, Prepared, WantedArchive, WantedImage};
+use super::{Request, gather};
+use crate::lock::{Drift, Lock, compare};
+use crate::oci::digest::Digest;
+use crate::oci::layer::Layer;
+use crate::oci::manifest::Descriptor;
+use crate::output::manifest::Role;
+use crate::progress::Progress;
+use crate::registry::ShownUrl;
+use crate::rootfs::slab;
+use crate::sources::{filter, packages};
+use crate::util::human::size;
+
+/// Version of the plan's JSON.
+const SCHEMA: u32 = 1;
+
+/// What a build would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Version of this format.
+    pub schema: u32,
+    /// `appliance.name`.
+    pub name: String,
+    /// `appliance.version`.
+    pub version: String,
+    /// The lock file.
+    pub lock: PathBuf,
+    /// Whether there is one.
+    pub locked: bool,
+    /// What moved since the lock was written, as far as can be seen without
+    /// downloading or making anything.
+    pub changes: Vec<Drift>,
+    /// All inputs.
+    pub inputs: Vec<PlannedInput>,
+    /// Layers that would be compressed, each once.
+    pub compress: Vec<PlannedLayer>,
+    /// Names of the files that would be written.
+    pub outputs: Vec<String>,
+    /// References of the provider images.
+    pub provider_images: Vec<String>,
+    /// Room that the build needs at most.
+    pub room: Vec<PlannedRoom>,
+    /// Bytes that would be downloaded, each blob once.
+    pub pull_bytes: u64,
+    /// Bytes that the store has already.
+    pub reused_bytes: u64,
+    /// Bytes of layers that would be compressed.
+    pub compress_bytes: u64,
+}
+
+/// An input, and where it would come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedInput {
+    /// As in the lock.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// The architecture; none for what serves all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
+    /// Where it would come from.
+    pub from: Origin,
+    /// Bytes in all, as far as they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Bytes of them that would be downloaded or read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_bytes: Option<u64>,
+}
+
+/// Where an input would come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// All of it is in the store.
+    Store,
+    /// Something of it has to be downloaded.
+    Network,
+    /// It lies on the local disk, and something of it has to be read.
+    Disk,
+    /// It has to be made from packages.
+    Packages,
+}
+
+/// A layer that would be compressed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedLayer {
+    /// The input that has it.
+    pub of: String,
+    /// Digest of its blob; none where it is yet to be taken out of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Bytes of its blob, at most.
+    pub bytes: u64,
+}
+
+/// Room on a file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedRoom {
+    /// Where.
+    pub path: PathBuf,
+    /// What for.
+    pub purpose: String,
+    /// Bytes at most.
+    pub bytes: u64,
+}
+
+/// Finds out what a build of the request would do.
+///
+/// # Errors
+/// Where the lock or the project's files can't be read, or a registry does not
+/// answer.
+pub fn plan(request: &Request<'_>, progress: &Progress) -> Result<Plan> {
+    let build = Build::new(request, progress)?;
+    let prepared = lock::prepare(&build)?;
+    let mut planner = Planner::new(&build, &prepared);
+    for image in &prepared.wanted.images {
+        planner.image(image)?;
+    }
+    for archive in &prepared.wanted.archives {
+        planner.archive(archive)?;
+    }
+    planner.files()?;
+    planner.bootstraps()?;
+    Ok(planner.finish())
+}
+
+struct Planner<'a> {
+    build: &'a Build<'a>,
+    prepared: &'a Prepared,
+    /// The lock as it would become.
+    now: Lock,
+    pins: Lock,
+    /// Blobs that were counted.
+    seen: BTreeSet<Digest>,
+    compressed: BTreeSet<Digest>,
+    /// Bytes of all layers of systems, and of all content.
+    system_bytes: u64,
+    content_bytes: u64,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    fn new(build: &'a Build<'a>, prepared: &'a Prepared) -> Self {
+        let profile = &build.request.loaded.profile;
+        let pins = prepared.old.as_ref().cloned().unwrap_or_else(|| Lock {
+            images: Vec::new(),
+            archives: Vec::new(),
+            bootstraps: Vec::new(),
+            ..prepared.sketch.clone()
+        });
+        Self {
+            build,
+            prepared,
+            now: prepared.sketch.clone(),
+            pins,
+            seen: BTreeSet::new(),
+            compressed: BTreeSet::new(),
+            system_bytes: 0,
+            content_bytes: 0,
+            plan: Plan {
+                schema: SCHEMA,
+                name: profile.appliance.name.clone(),
+                version: profile.appliance.version.clone(),
+                lock: prepared.path.clone(),
+                locked: prepared.old.is_some(),
+                changes: Vec::new(),
+                inputs: Vec::new(),
+                compress: Vec::new(),
+                outputs: Vec::new(),
+                provider_images: Vec::new(),
+                room: Vec::new(),
+                pull_bytes: 0,
+                reused_bytes: 0,
+                compress_bytes: 0,
+            },
+        }
+    }
+
+    fn image(&mut self, wanted: &WantedImage) -> Result<()> {
+        let found = lock::look(self.build, wanted, &self.pins)?;
+        let (index, manifest) = found.digests();
+        for lock in [&mut self.now, &mut self.pins] {
+            lock::record(lock, wanted, index, manifest);
+        }
+        let missing = found.missing(&self.build.store)?;
+        let all: Vec<(Digest, u64)> = match &found {
+            Found::System(found) => pairs(found.image.layers.iter().map(|l| (l.digest, l.size))),
+            Found::Content(found) => pairs(found.blobs.iter().map(|b| (b.digest, b.size))),
+        };
+        let bytes = sum(all.iter().map(|(_, size)| *size));
+        let pull_bytes = sum(missing.iter().map(|blob| blob.size));
+        self.count(&all, &missing);
+        match &found {
+            Found::System(found) => {
+                self.system_bytes = self.system_bytes.saturating_add(bytes);
+                self.layers(&wanted.name, &found.image.layers, &wanted.filter)?;
+            }
+            Found::Content(_) => self.content_bytes = self.content_bytes.saturating_add(bytes),
+        }
+        self.plan.inputs.push(PlannedInput {
+            name: wanted.name.clone(),
+            role: wanted.role,
+            arch: Some(wanted.arch.as_str().to_owned()),
+            from: match (missing.is_empty(), wanted.is_remote()) {
+                (true, _) => Origin::Store,
+                (false, true) => Origin::Network,
+                (false, false) => Origin::Disk,
+            },
+            bytes: Some(bytes),
+            pull_bytes: Some(pull_bytes),
+        });
+        Ok(())
+    }
+
+    /// Adds up what the build would pull and reuse, each blob once.
+    fn count(&mut self, all: &[(Digest, u64)], missing: &[Descriptor]) {
+        for (digest, size) in all {
+            if !self.seen.insert(*digest) {
+                continue;
+            }
+            let total = if missing.iter().any(|blob| blob.digest == *digest) {
+                &mut self.plan.pull_bytes
+            } else {
+                &mut self.plan.reused_bytes
+            };
+            *total = total.saturating_add(*size);
+        }
+    }
+
+    /// Which slabs the layers lack; of filtered ones what is kept decides.
+    fn layers(&mut self, of: &str, layers: &[Layer], filter: &filter::Filter) -> Result<()> {
+        if filter.keeps_everything() {
+            for layer in layers {
+                self.slab(of, layer);
+            }
+            return Ok(());
+        }
+        match filter::known(&self.build.store, layers, filter)? {
+            Some(layer) => self.slab(of, &layer),
+            None => self.compress(of, None, sum(layers.iter().map(|layer| layer.size))),
+        }
+        Ok(())
+    }
+
+    fn slab(&mut self, of: &str, layer: &Layer) {
+        let key = slab::key(&layer.diff_id, &self.build.squashfs);
+        if !self.build.store.slab_path(&key).exists() && self.compressed.insert(layer.diff_id) {
+            self.compress(of, Some(layer.digest), layer.size);
+        }
+    }
+
+    fn compress(&mut self, of: &str, digest: Option<Digest>, bytes: u64) {
+        self.plan.compress_bytes = self.plan.compress_bytes.saturating_add(bytes);
+        self.plan.compress.push(PlannedLayer {
+            of: of.to_owned(),
+            digest,
+            bytes,
+        });
+    }
+
+    /// A file of the size that the lock has counts as the same file.
+    fn archive(&mut self, wanted: &WantedArchive) -> Result<()> {
+        let on_disk = fs_err::metadata(&wanted.path).map(|meta| meta.len()).ok();
+        let locked = self.pins.archive(&wanted.name).cloned();
+        let stored = locked.filter(|locked| {
+            on_disk.is_none_or(|size| size == locked.size)
+                && self.build.store.has_blob(&locked.layer.digest)
+        });
+        let bytes = on_disk.or(stored.as_ref().map(|locked| locked.size));
+        self.system_bytes = self.system_bytes.saturating_add(bytes.unwrap_or_default());
+        match &stored {
+            Some(locked) => {
+                self.count(&[(locked.layer.digest, locked.layer.size)], &[]);
+                let layers = std::slice::from_ref(&locked.layer);
+                self.layers(&wanted.name, layers, &wanted.filter)?;
+            }
+            None => {
+                self.compress(&wanted.name, None, bytes.unwrap_or_default());
+                // What the lock says of it does not hold; what does is not known.
+                if let Some(size) = on_disk {
+                    let entry = self.now.archives.iter_mut();
+                    for entry in entry.filter(|entry| entry.path == wanted.name) {
+                        entry.size = size;
+                    }
+                }
+            }
+        }
+        self.plan.inputs.push(PlannedInput {
+            name: wanted.name.clone(),
+            role: wanted.role,
+            arch: None,
+            from: if stored.is_some() {
+                Origin::Store
+            } else {
+                Origin::Disk
+            },
+            bytes,
+            pull_bytes: if stored.is_some() { Some(0) } else { bytes },
+        });
+        Ok(())
+    }
+
+    fn files(&mut self) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        for file in &self.prepared.wanted.files {
+            if !seen.insert((&file.url, file.sha256)) {
+                continue;
+            }
+            let stored = self.build.store.blob_size(&file.sha256)?;
+            if let Some(bytes) = stored {
+                self.count(&[(file.sha256, bytes)], &[]);
+            }
+            self.system_bytes = self.system_bytes.saturating_add(stored.unwrap_or_default());
+            self.plan.inputs.push(PlannedInput {
+                name: ShownUrl::of(&file.url).to_string(),
+                role: Role::Kubernetes,
+                arch: None,
+                from: match stored {
+                    Some(_) => Origin::Store,
+                    None => Origin::Network,
+                },
+                bytes: stored,
+                pull_bytes: stored.map(|_| 0),
+            });
+        }
+        Ok(())
+    }
+
+    fn bootstraps(&mut self) -> Result<()> {
+        for wanted in &self.prepared.wanted.bootstraps {
+            let arch = wanted.arch.as_str();
+            let locked = self.pins.bootstrap(arch);
+            let locked = locked
+                .filter(|locked| locked.spec == wanted.digest)
+                .cloned();
+            let stored = locked.filter(|locked| self.build.store.has_blob(&locked.layer));
+            let name = format!("bootstrap for {arch}");
+            if let Some(locked) = &stored {
+                let layer = locked.layer();
+                self.count(&[(layer.digest, layer.size)], &[]);
+                self.system_bytes = self.system_bytes.saturating_add(layer.size);
+                let names = gather::kubernetes_packages(self.build, wanted.arch)?;
+                match packages::known(&self.build.store, &layer, &names)? {
+                    Some(parted) => {
+                        for layer in std::iter::once(&parted.system).chain(&parted.packages) {
+                            self.slab(&name, layer);
+                        }
+                    }
+                    None => self.compress(&name, None, layer.size),
+                }
+            }
+            self.plan.inputs.push(PlannedInput {
+                name,
+                role: Role::Os,
+                arch: Some(arch.to_owned()),
+                from: if stored.is_some() {
+                    Origin::Store
+                } else {
+                    Origin::Packages
+                },
+                bytes: stored.as_ref().map(|locked| locked.size),
+                pull_bytes: stored.as_ref().map(|_| 0),
+            });
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Plan {
+        let request = self.build.request;
+        let profile = &request.loaded.profile;
+        if let Some(old) = &self.prepared.old {
+            self.plan.changes = compare(old, &self.now);
+        }
+        let isos = profile.appliance.arch.iter();
+        self.plan.outputs = isos
+            .map(|arch| format!("{}.iso", profile.output_name(*arch)))
+            .collect();
+        let archive = format!("{}-provider.oci.tar", profile.base_name());
+        self.plan.outputs.push(archive);
+        let versions = profile.kubernetes.versions.iter();
+        self.plan.provider_images = versions
+            .map(|version| profile.provider_reference(version))
+            .collect();
+        let output_bytes = self
+            .system_bytes
+            .saturating_mul(2)
+            .saturating_add(self.content_bytes);
+        self.plan.room = vec![
+            PlannedRoom {
+                path: request.settings.cache_dir.clone(),
+                purpose: "the store".to_owned(),
+                bytes: self
+                    .plan
+                    .pull_bytes
+                    .saturating_add(self.plan.compress_bytes),
+            },
+            PlannedRoom {
+                path: request.output.join(profile.base_name()),
+                purpose: "the output".to_owned(),
+                bytes: output_bytes,
+            },
+        ];
+        self.plan
+    }
+}
+
+fn pairs(blobs: impl Iterator<Item = (Digest, u64)>) -> Vec<(Digest, u64)> {
+    blobs.collect()
+}
+
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", self.name, self.version)?;
+        match (self.locked, self.changes.is_empty()) {
+            (false, _) => writeln!(f, "no lock: {} would be written", self.lock.display())?,
+            (true, true) => writeln!(f, "{} is up to date", self.lock.display())?,
+            (true, false) => writeln!(f, "{} would change:", self.lock.display())?,
+        }
+        for change in &self.changes {
+            writeln!(f, "  {change}")?;
+        }
+        writeln!(f, "inputs:")?;
+        for input in &self.inputs {
+            let what = match input.from {
+                Origin::Store => "in the store",
+                Origin::Network => "to be pulled",
+                Origin::Disk => "to be read",
+                Origin::Packages => "to be made",
+            };
+            let bytes = input.pull_bytes.filter(|bytes| *bytes > 0).or(input.bytes);
+            let bytes = bytes.map_or_else(|| "?".to_owned(), size);
+            write!(f, "  {bytes:>10}  {what:12}  {}", input.name)?;
+            match &input.arch {
+                Some(arch) => writeln!(f, " ({arch})")?,
+                None => writeln!(f)?,
+            }
+        }
+        if !self.compress.is_empty() {
+            writeln!(f, "to be compressed:")?;
+        }
+        for layer in &self.compress {
+            let digest = layer
+                .digest
+                .map_or_else(|| "a new layer".to_owned(), |d| d.short());
+            writeln!(f, "  {:>10}  {digest:12}  {}", size(layer.bytes), layer.of)?;
+        }
+        writeln!(f, "to be written:")?;
+        for name in self.outputs.iter().chain(&self.provider_images) {
+            writeln!(f, "  {name}")?;
+        }
+        writeln!(
+            f,
+            "{} to pull, {} from the store, {} to compress",
+            size(self.pull_bytes),
+            size(self.reused_bytes),
+            size(self.compress_bytes)
+        )?;
+        for room in &self.room {
+            let bytes = size(room.bytes);
+            writeln!(
+                f,
+                "at most {bytes} for {} at {}",
+                room.purpose,
+                room.path.display()
+            )?;
+        }
+        Ok(())
+    }
+}
