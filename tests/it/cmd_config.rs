@@ -148,8 +148,8 @@ fn hosts_key_by_key() {
         .collect();
     assert_snapshot!(lines.join("\n"), @r#"
     registries."c.example".plain_http true --plain-http
-    registries."ghcr.io".mirror a.example [DIR]/home/.config/isoforge/isoforge.toml: registries."ghcr.io".mirror
-    registries."quay.io".mirror b.example --mirror
+    registries."ghcr.io".mirrors a.example [DIR]/home/.config/isoforge/isoforge.toml: registries."ghcr.io".mirrors
+    registries."quay.io".mirrors b.example --mirror
     registries."quay.io".plain_http true [DIR]/home/.config/isoforge/isoforge.toml: registries."quay.io".plain_http
     "#);
 }

@@ -225,7 +225,8 @@ fn a_task_has_a_line_that_fits_and_leaves_nothing() {
         assert_eq!(code, Some(0), "{text}");
         assert!(!rows.iter().any(|row| is_layer(row)), "{text}");
         assert_eq!(rows[0], "Gathering inputs", "{text}");
-        assert_eq!(rows[1], "Building the ISO for amd64", "{text}");
+        assert_eq!(rows[1], "  wrote the lock isoforge.lock", "{text}");
+        assert_eq!(rows[2], "Building the ISO for amd64", "{text}");
         let done = rows
             .iter()
             .filter(|row| row.starts_with("Done in "))
@@ -268,6 +269,7 @@ fn an_interrupt_takes_the_lines_away() {
         rows,
         [
             "Gathering inputs",
+            "  wrote the lock isoforge.lock",
             "interrupted: the output folder is as it was before"
         ]
     );

@@ -306,7 +306,7 @@ mod tests {
           |
         5 | mirrror = "x"
           | ^^^^^^^
-          = expected 'mirror' or 'plain_http'
+          = expected 'mirror', 'mirrors', 'fallback', 'plain_http', 'ca', 'client_cert', 'client_key', 'proxy' or 'max_connections'
           = help: did you mean 'mirror'?
 
         5 problems in the settings file

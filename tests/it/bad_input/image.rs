@@ -109,6 +109,15 @@ fn an_initrd_that_cannot_start_the_iso_unless_forced() {
     warning: the initrd /boot/initrd.img-6.1.0-test can't start the ISO: it has no dmsquash-live, the module of dracut that mounts a live medium; in the image, install dracut and dracut-live (dracut-squash on older releases), put `add_dracutmodules+=" dmsquash-live "` and `hostonly="no"` into /etc/dracut.conf.d/live.conf, and run dracut --regenerate-all --force
     Building the system with Kubernetes 1.32.3 for amd64
     Building the provider image
+    Done in [TIME]
+      Gathering inputs [TIME]
+      Building the ISO for amd64 [TIME]
+      Building the system with Kubernetes 1.32.3 for amd64 [TIME]
+      Building the provider image [TIME]
+      blobs: 6 from the store ( [SIZE]), 2 from local files ( [SIZE])
+      layers: 4 compressed before ( [SIZE])
+      to look into it: isoforge inspect dist/tiny-1.0.0
+      to boot it: qemu-system-x86_64 -machine q35 -m 4096 -cdrom dist/tiny-1.0.0/tiny-1.0.0.iso
     "#);
     builds_again(&project);
 }

@@ -159,14 +159,17 @@ fn a_time_stamp_that_is_none() {
 fn a_settings_file_with_an_unknown_key() {
     let project = Project::bootable();
     project.write("settings.toml", "job = 2\n");
-    assert_snapshot!(failed(&project, &["--config", "settings.toml"]), @r"
+    assert_snapshot!(failed(&project, &["--config", "settings.toml"]), @"
     exit 2
-    error: the settings file settings.toml is wrong
-      caused by: TOML parse error at line 1, column 1
+    error: unknown key 'job'
+     --> settings.toml:1:1
       |
     1 | job = 2
       | ^^^
-    unknown field `job`, expected one of `cache_dir`, `jobs`, `registries`
+      = expected 'progress', 'jobs', 'cache_dir', 'output' or 'registries'
+      = help: did you mean 'jobs'?
+
+    1 problem in the settings file
     ");
     assert_snapshot!(failed(&project, &["--config", "none.toml"]), @r"
     exit 6

@@ -66,9 +66,9 @@ fn a_digest_that_does_not_match() {
     let (project, registry, image) = pulled();
     let layer = image.layers[0].digest().to_string();
     registry.fault(&layer, ALWAYS, Fault::Garble);
-    assert_snapshot!(failed(&project, &[]), @r"
+    assert_snapshot!(failed(&project, &[]), @"
     exit 5
-    error: 127.0.0.1:[PORT]/edge/os:1 can't be stored
+    error: 127.0.0.1:[PORT]/edge/os:1@sha256:[DIGEST] can't be stored
       caused by: digest mismatch: expected sha256:[DIGEST], got sha256:[DIGEST]
     hint: do not trust this source: push the image again, or pull it from elsewhere
     ");
@@ -80,9 +80,9 @@ fn a_truncated_blob() {
     let (project, registry, image) = pulled();
     let layer = image.layers[0].digest().to_string();
     registry.fault(&layer, ALWAYS, Fault::Truncate(100));
-    assert_snapshot!(failed(&project, &[]), @r"
+    assert_snapshot!(failed(&project, &[]), @"
     exit 4
-    error: 127.0.0.1:[PORT]/edge/os:1 can't be pulled
+    error: 127.0.0.1:[PORT]/edge/os:1@sha256:[DIGEST] can't be pulled
       caused by: http://127.0.0.1:[PORT]/v2/edge/os/blobs/sha256:[DIGEST]: ended after 100 of [N] bytes
     hint: the registry or something on the way to it is at fault: build again later, or set a mirror
     ");
