@@ -100,7 +100,10 @@ impl<'a> Host<'a> {
             .arg(format!("LC_ALL={}", here.locale))
             .arg(format!("HOME={}", self.folder.join("home").display()))
             .arg(format!("ISOFORGE_JOBS={}", here.jobs))
-            .args(self.faketime())
+            .args(match here.days_ahead {
+                0 => Vec::new(),
+                _ => self.faketime().to_vec(),
+            })
             .arg(self.program());
         command
     }
@@ -115,29 +118,23 @@ impl<'a> Host<'a> {
     }
 
     /// mmdebstrap under the shifted clock. apt would refuse Release files that
-    /// are a year old, so its date checks are off. The hooks fail where the shift
-    /// is not seen, by programs of this machine and by those of the new root.
+    /// are a year old, so its date checks are off, here as elsewhere, since the
+    /// options become part of the system. Where the clock is shifted, hooks fail
+    /// where that is not seen, by programs of this machine and by those of the new
+    /// root.
     fn write_stand_in(&self) -> Result<()> {
         let real = self.folder.join("mmdebstrap.real");
         sh::run(sh::command(["cp", "/usr/bin/mmdebstrap"]).arg(&real))?;
-        let today = sh::output(&mut sh::command(["date", "--utc", "+%s"]))?;
-        let today: u64 = today.trim().parse().context("date gave no number")?;
-        let earliest = today + u64::from(self.circumstances.days_ahead) * 86_400;
-        let exports: String = self
-            .faketime()
-            .iter()
-            .map(|variable| format!("export '{variable}'\n"))
-            .collect();
+        let (exports, hooks) = match self.circumstances.days_ahead {
+            0 => Default::default(),
+            _ => self.shift()?,
+        };
         let text = format!(
             r#"#!/bin/sh
 {exports}exec {real} \
 	--aptopt='Acquire::Check-Valid-Until "false"' \
 	--aptopt='Acquire::Check-Date "false"' \
-	--setup-hook='mkdir -p "$1{FAKETIME_DIR}" && cp {FAKETIME_DIR}/libfaketime.so.1 "$1{FAKETIME_DIR}/"' \
-	--customize-hook='test "$(date +%s)" -ge {earliest}' \
-	--customize-hook='test "$(chroot "$1" date +%s)" -ge {earliest}' \
-	--customize-hook='rm -r "$1{FAKETIME_DIR}"' \
-	"$@"
+{hooks}	"$@"
 "#,
             real = real.display(),
         );
@@ -145,6 +142,26 @@ impl<'a> Host<'a> {
         std::fs::write(&path, text)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
         Ok(())
+    }
+
+    /// The environment and the hooks that shift mmdebstrap's clock.
+    fn shift(&self) -> Result<(String, String)> {
+        let today = sh::output(&mut sh::command(["date", "--utc", "+%s"]))?;
+        let today: u64 = today.trim().parse().context("date gave no number")?;
+        let earliest = today + u64::from(self.circumstances.days_ahead) * 86_400;
+        let exports = self
+            .faketime()
+            .iter()
+            .map(|variable| format!("export '{variable}'\n"))
+            .collect();
+        let hooks = format!(
+            r#"	--setup-hook='mkdir -p "$1{FAKETIME_DIR}" && cp {FAKETIME_DIR}/libfaketime.so.1 "$1{FAKETIME_DIR}/"' \
+	--customize-hook='test "$(date +%s)" -ge {earliest}' \
+	--customize-hook='test "$(chroot "$1" date +%s)" -ge {earliest}' \
+	--customize-hook='rm -r "$1{FAKETIME_DIR}"' \
+"#
+        );
+        Ok((exports, hooks))
     }
 
     /// Fails where the program does not see the shifted clock: a store that was

@@ -336,6 +336,40 @@ fn the_management_appliance_builds_unedited() {
     }
     assert_components(&project, &built);
     assert_provider(&project, &built, &served[&appliance.os].images[0]);
+
+    assert_pushed(&project, &built, &real);
+    // From here on there is no registry.
+    drop((real, fake));
+    let mut again = arguments.clone();
+    again.extend(["--locked", "--offline", "--output", "again"]);
+    let second = project.build(appliance.path.to_str().unwrap(), &again);
+    assert_eq!(second.names(), built.names());
+    for name in built.names() {
+        let read = |folder: &Path| Digest::of(&std::fs::read(folder.join(&name)).unwrap());
+        assert_eq!(read(&second.folder), read(&built.folder), "{name}");
+    }
+}
+
+/// The provider image goes to a real registry, where skopeo finds its digest.
+fn assert_pushed(project: &Project, built: &Built, registry: &DockerRegistry) {
+    let to = format!("{}/edge/ubuntu", registry.host);
+    let folder = built.folder.to_str().unwrap();
+    let pushed = project
+        .program
+        .run(&["push", folder, "--to", &to, "--format", "json"]);
+    pushed.assert_exit(0);
+    let digest = text(&pushed.json()["images"][0]["digest"]);
+    let there = judge(
+        "skopeo",
+        "skopeo",
+        &[
+            "inspect",
+            "--raw",
+            "--tls-verify=false",
+            &format!("docker://{to}:pxk-e-1.32.3-1.0.0"),
+        ],
+    );
+    assert_eq!(Digest::of(there.as_bytes()).to_string(), digest);
 }
 
 fn assert_components(project: &Project, built: &Built) {
