@@ -5,6 +5,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use anyhow::Result;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::cli::args::{Global, Login};
 use crate::cli::{env, report, settings};
@@ -86,6 +87,27 @@ pub(in crate::cli) fn run(args: &Login, global: &Global) -> Result<()> {
     Ok(())
 }
 
+/// Keeps the terminal from showing what is typed. The prompt comes before
+/// rpassword does the same, so who pastes at once would see it.
+struct Unseen(Termios);
+
+impl Unseen {
+    fn begin() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Now, &unseen)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // A terminal that is gone shows nothing any more.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
 fn ask(args: &Login) -> Result<login::Login> {
     let user = match &args.user {
         Some(user) => user.clone(),
@@ -98,6 +120,7 @@ fn ask(args: &Login) -> Result<login::Login> {
     let password = if args.password_stdin {
         password_from_stdin()?
     } else if io::stdin().is_terminal() {
+        let _unseen = Unseen::begin()?;
         rpassword::prompt_password("Password: ")?
     } else {
         return Err(Error::NoTerminal("password").into());
