@@ -82,7 +82,8 @@ pub struct Imported {
 /// Takes an export into the store.
 ///
 /// # Errors
-/// [`Error`]; blobs that were right are in the store all the same.
+/// What is missing, damaged or not as it should be; blobs that were right are in
+/// the store all the same.
 pub fn import(request: &Import<'_>, progress: &Progress) -> Result<Imported> {
     let store = Store::open_noting(request.store, || {
         progress.note("waiting: another isoforge removes from the store");
