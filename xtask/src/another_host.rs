@@ -173,11 +173,11 @@ impl<'a> Host<'a> {
         let text = sh::output(command.args(["--format", "json", "--cache-dir", store]))?;
         let report: serde_json::Value = serde_json::from_str(&text)?;
         let removed = report
-            .pointer("/removed/blobs/count")
-            .and_then(serde_json::Value::as_u64)
+            .get("removed")
+            .and_then(serde_json::Value::as_array)
             .context("cache gc does not say what it would remove")?;
         ensure!(
-            (removed > 0) == (self.circumstances.days_ahead > 30),
+            removed.is_empty() != (self.circumstances.days_ahead > 30),
             "{}: the program does not see the clock that it was given",
             self.circumstances.name
         );
