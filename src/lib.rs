@@ -9,6 +9,7 @@ pub mod formats;
 pub mod inspect;
 pub mod installer_iso;
 pub mod lock;
+pub mod node;
 pub mod oci;
 pub mod output;
 pub mod pipeline;

@@ -1,0 +1,81 @@
+//! Arguments, and what a failure looks like.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::verbs;
+
+/// Installs, configures and upgrades this appliance
+#[derive(Debug, Parser)]
+#[command(name = "appliance", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The installer on the medium: full-screen, or unattended
+    Installer(verbs::installer::Args),
+    /// Upgrade to another provider image
+    Upgrade(verbs::upgrade::Args),
+    /// Show what is installed, and what boots next
+    Status(verbs::status::Args),
+    /// Boot the other slot next
+    Rollback(verbs::rollback::Args),
+    /// Start over, from recovery
+    Reset(verbs::reset::Args),
+    /// Lay the state over the root before it is switched to
+    #[command(hide = true)]
+    EarlyState(verbs::early_state::Args),
+    /// Apply one stage of the cloud-config
+    #[command(hide = true)]
+    Configure(verbs::configure::Args),
+    /// Make the SSH host keys of this machine, and keep them
+    #[command(hide = true)]
+    HostKeys(verbs::host_keys::Args),
+    /// Keep changed accounts and passwords
+    #[command(hide = true)]
+    Accounts(verbs::accounts::Args),
+    /// Mark a system on trial as good, or boot the good one again
+    #[command(hide = true)]
+    Confirm(verbs::confirm::Args),
+}
+
+/// Runs the program and gives its exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.verb {
+        Verb::Installer(args) => verbs::installer::run(args),
+        Verb::Upgrade(args) => verbs::upgrade::run(args),
+        Verb::Status(args) => verbs::status::run(args),
+        Verb::Rollback(args) => verbs::rollback::run(args),
+        Verb::Reset(args) => verbs::reset::run(args),
+        Verb::EarlyState(args) => verbs::early_state::run(args),
+        Verb::Configure(args) => verbs::configure::run(args),
+        Verb::HostKeys(args) => verbs::host_keys::run(args),
+        Verb::Accounts(args) => verbs::accounts::run(args),
+        Verb::Confirm(args) => verbs::confirm::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {}\n", causes(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error's causes, one a line.
+fn causes(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n  caused by: ")
+}
+
+/// Says something to who runs the program; nobody listening is no error.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,3 @@
+//! From a bare disk to an installed system.
+
+pub mod model;

@@ -1,0 +1,125 @@
+//! What the pages, the unattended installer and the installation itself tell
+//! each other.
+
+use std::path::PathBuf;
+
+use isoforge::node::After;
+
+/// A disk of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Its device, such as `/dev/sda`.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Bytes of a logical sector: 512 or 4,096.
+    pub sector_bytes: u32,
+    /// Empty where the disk does not tell.
+    pub model: String,
+    /// Empty where the disk does not tell.
+    pub serial: String,
+    /// `nvme`, `sata`, `virtio`, `usb`, …; empty where unknown.
+    pub transport: String,
+    /// What is on it, in words: `empty`, `GPT: ESP, STATE …`, `ext4`.
+    pub content: String,
+    /// Whether an installed appliance is on it, and which.
+    pub appliance: Option<String>,
+    /// Why it can't be taken; none: it can.
+    pub unusable: Option<String>,
+}
+
+/// An account that the installer makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its password's hash, as crypt(5) has it; none: no login by password.
+    pub password_hash: Option<String>,
+    /// Lines for `authorized_keys`.
+    pub ssh_keys: Vec<String>,
+}
+
+/// An interface's addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Name of the interface.
+    pub interface: String,
+    /// None: by DHCP.
+    pub address: Option<StaticAddress>,
+    /// Name servers.
+    pub dns: Vec<String>,
+}
+
+/// A fixed address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticAddress {
+    /// With prefix length: `192.0.2.5/24`.
+    pub cidr: String,
+    /// Empty: none.
+    pub gateway: String,
+}
+
+/// What shall be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choices {
+    /// The disk whose content will be lost.
+    pub disk: PathBuf,
+    /// None: profile or site configuration give one.
+    pub account: Option<Account>,
+    /// None: the configuration's.
+    pub hostname: Option<String>,
+    /// None: the configuration's.
+    pub network: Option<Network>,
+    /// What follows.
+    pub after: After,
+}
+
+/// Something that the machine lacks or the user should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it refuses the installation.
+    pub refuses: bool,
+    /// What was found, with what was asked for.
+    pub message: String,
+}
+
+/// What an installation tells while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A step begins.
+    Step {
+        /// From 1.
+        number: u32,
+        /// How many there are.
+        of: u32,
+        /// What it does: `Copying the system`.
+        name: String,
+    },
+    /// Bytes of the running step.
+    Bytes {
+        /// Done so far.
+        done: u64,
+        /// In all.
+        total: u64,
+    },
+    /// A line for the log.
+    Log(String),
+}
+
+/// Takes what an installation tells.
+pub trait Observer: Send {
+    /// Called for each event, in order.
+    fn event(&mut self, event: Event);
+}
+
+/// Why an installation ended early.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {cause}")]
+pub struct Failure {
+    /// The step that failed.
+    pub step: String,
+    /// Why, the outermost cause first.
+    pub cause: String,
+    /// What to do about it.
+    pub advice: String,
+}
