@@ -34,6 +34,8 @@ fn full() -> Manifest {
             version: "2.12-9".into(),
             core_image: digest,
         }),
+        program: Some(Content { digest, size: 5 }),
+        boot: BTreeMap::from([("boot/kernel".into(), Content { digest, size: 6 })]),
         layers: vec![Layer {
             digest,
             size: 32,
@@ -127,6 +129,16 @@ fn the_text_is_pinned() {
           "grub_mkimage": {
             "version": "2.12-9",
             "core_image": "sha256:HEX"
+          },
+          "program": {
+            "digest": "sha256:HEX",
+            "size": 5
+          },
+          "boot": {
+            "boot/kernel": {
+              "digest": "sha256:HEX",
+              "size": 6
+            }
           },
           "layers": [
             {
