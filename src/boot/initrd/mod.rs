@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn without_dmsquash_live_it_is_an_error() {
         assert_snapshot!(inspected(&archive(&LIVE[2..5]), "", false), @r#"
-Error: the initrd /boot/initrd.img-6 can't start the ISO: it has no dmsquash-live, the module of dracut that mounts a live medium
+        Error: the initrd /boot/initrd.img-6 can't start the ISO: it has no dmsquash-live, the module of dracut that mounts a live medium
         Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'ahci': an installed system won't start from a disk at SATA
         Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'nvme': an installed system won't start from a disk at NVMe
         Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'sr_mod': the ISO won't start from a CD drive
