@@ -405,7 +405,7 @@ fn credentials_are_refused() {
     error: 'password' in [registries."quay.io"] is not accepted
      --> --set argument 1, column 22
       |
-      | registries."quay.io".password=x
+      | registries."quay.io".password=[redacted]
       |                      ^^^^^^^^
       = help: credentials come from the Docker configuration or a credential helper, never from a profile
 

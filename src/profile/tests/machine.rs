@@ -128,8 +128,10 @@ fn a_password_is_neither_taken_nor_shown() {
 
     1 problem in the profile
     "#);
-    let set = "install.account={ name = \"admin\", password = \"x\" }";
-    assert_snapshot!(first_problem(set), @"");
+    let set = format!(
+        "install.account={{ name = \"admin\", password_hash = \"{HASH}\", password = \"x\" }}"
+    );
+    assert_snapshot!(first_problem(&set), @"error: 'password' in [install.account] is not accepted");
 }
 
 #[test]
