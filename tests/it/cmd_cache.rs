@@ -193,13 +193,13 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     assert_snapshot!(text(&outcome), @r"
     exit 5
     --- stdout
-    [DIR]/cache/isoforge  26 files, [SIZE]
+    [DIR]/cache/isoforge  30 files, [SIZE]
       DAMAGED blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
       DAMAGED slab [HEX]-[SETTINGS] the block at offset 0 of its data does not have its hash
       DAMAGED fact diff-id/broken: EOF while parsing an object at line 1 column 1
       not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
     --- stderr
-    error: damaged in the store: 3 of 26 files
+    error: damaged in the store: 3 of 30 files
     hint: remove them with `isoforge cache verify --repair`; they are fetched or made anew
     ");
 
@@ -212,13 +212,13 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     assert_snapshot!(text(&outcome), @r"
     exit 5
     --- stdout
-    [DIR]/cache/isoforge  26 files, [SIZE]
+    [DIR]/cache/isoforge  30 files, [SIZE]
       removed blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
       removed slab [HEX]-[SETTINGS] the block at offset 0 of its data does not have its hash
       removed fact diff-id/broken: EOF while parsing an object at line 1 column 1
       not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
     --- stderr
-    error: damaged in the store: 3 of 26 files; removed
+    error: damaged in the store: 3 of 30 files; removed
     hint: what is needed of them is fetched or made anew by the next build
     ");
     assert!(!slab.exists() && !fact.exists());
@@ -249,7 +249,7 @@ fn gc_removes_what_was_unused_for_long_and_keeps_what_is_young() {
     exit 0
     --- stdout
      [SIZE]  [DAY]  blob sha256:[DIGEST]  layer of oci:os
-    would remove 1 file, [SIZE]; left: 24 files, [SIZE]
+    would remove 1 file, [SIZE]; left: 28 files, [SIZE]
     --- stderr
     ");
     assert!(old.exists());
@@ -260,7 +260,7 @@ fn gc_removes_what_was_unused_for_long_and_keeps_what_is_young() {
     exit 0
     --- stdout
      [SIZE]  [DAY]  blob sha256:[DIGEST]  layer of oci:os
-    removed 1 file, [SIZE]; left: 24 files, [SIZE]
+    removed 1 file, [SIZE]; left: 28 files, [SIZE]
     --- stderr
     ");
     let mut wanted = before;

@@ -532,7 +532,7 @@ fn a_core_image_that_the_host_makes_is_locked() {
     bootable::write_sources(&project.path(""), &["amd64"]);
     let without = bootable::os_layer("amd64")
         .lines()
-        .filter(|line| !line.contains("eltorito.img"))
+        .filter(|line| !line.contains("isoforge/i386-pc/"))
         .collect::<Vec<_>>()
         .join("\n");
     bootable::write_image(&project.path("os"), &[&bootable::image("amd64", &without)]);
@@ -541,21 +541,22 @@ fn a_core_image_that_the_host_makes_is_locked() {
     project.add_to_profile("[[layers]]\narchive = \"modules.tar\"\n");
     project.run(&["lock", "profile.toml"]).assert_exit(0);
     let lock = read(&project, "isoforge.lock");
-    assert!(
-        lock.contains("[[core_image]]\narch = \"amd64\"\n"),
-        "{lock}"
-    );
+    for of in [
+        "arch = \"amd64\"\nkey",
+        "arch = \"amd64\"\ntarget = \"disk\"\nkey",
+    ] {
+        assert!(lock.contains(&format!("[[core_image]]\n{of}")), "{lock}");
+    }
     build(&project, &["--locked"]).assert_exit(0);
     // A build finds the same, and writes it into a lock that lacks it.
     let at = lock.find("[[core_image]]").unwrap();
     project.write("isoforge.lock", &format!("{}\n", lock[..at].trim_end()));
     let outcome = build(&project, &["--locked"]);
     outcome.assert_exit(7);
-    assert!(
-        outcome.stderr.contains("GRUB core image for amd64: new"),
-        "{}",
-        outcome.stderr
-    );
+    for of in ["amd64", "disks of amd64"] {
+        let told = format!("GRUB core image for {of}: new");
+        assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+    }
     build(&project, &[]).assert_exit(0);
     assert_eq!(read(&project, "isoforge.lock"), lock);
 }
