@@ -10,4 +10,5 @@ pub mod cloud;
 pub mod install;
 pub mod paths;
 pub mod rooted;
+pub mod run;
 pub mod verbs;

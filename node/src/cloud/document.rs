@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::file::File;
+use super::pattern;
 use super::reader::Reader;
 use super::step::Step;
 use super::user::{self, User};
@@ -185,7 +186,28 @@ fn read(reader: &mut Reader, root: &Item) -> Document {
         document.stages = read_stages(reader, stages);
     }
     fields.finish(reader);
+    if let Value::Map(entries) = &root.value {
+        let ours = |key: &Item| key.text() != Some("stylus");
+        for (_, value) in entries.iter().filter(|(key, _)| ours(key)) {
+            unfilled(reader, value);
+        }
+    }
     document
+}
+
+/// Tells the patterns of Kairos that nothing here fills in.
+fn unfilled(reader: &mut Reader, item: &Item) {
+    match &item.value {
+        Value::List(items) => items.iter().for_each(|item| unfilled(reader, item)),
+        Value::Map(entries) => entries
+            .iter()
+            .for_each(|(_, value)| unfilled(reader, value)),
+        _ => {
+            if let Some(found) = item.text().and_then(pattern::unfilled) {
+                reader.unknown(item, format!("nothing here fills in '{found}'"));
+            }
+        }
+    }
 }
 
 /// A command: a line for the shell, or words as they are.
