@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::machine::Device;
 use super::model::{Component, Profile, Var};
 use super::secret::{REDACTED, Secrets};
 
@@ -58,7 +59,12 @@ impl Profile {
                 "timeout": self.boot.timeout_seconds,
                 "title": self.title(),
             },
-            "install": self.install,
+            "install": {
+                "device": self.install.device,
+                "rule": matches!(self.install.device, Device::Rule(_)),
+                "mode": self.install.mode,
+                "after": self.install.after,
+            },
             "provider": {
                 "repository": self.provider.repository,
                 "tag": self.provider_tag(self.iso_version()),
