@@ -50,7 +50,7 @@ fn etc() -> tempfile::TempDir {
 }
 
 fn text(dir: &Path, name: &str) -> String {
-    fs_err::read_to_string(dir.join(name)).unwrap()
+    String::from_utf8_lossy(&fs_err::read(dir.join(name)).unwrap()).into_owned()
 }
 
 fn line(dir: &Path, name: &str, account: &str) -> String {
@@ -596,4 +596,45 @@ fn keys_are_not_written_through_symlinks() {
     symlink("../../../victim/file", ssh.join("authorized_keys")).unwrap();
     assert!(home::authorize(&root, &account, &keys).is_err());
     assert_eq!(text(&victim, "file"), "secret");
+}
+
+#[test]
+fn damaged_databases_are_merged_as_far_as_they_can_be() {
+    let mut machine = Machine::new();
+    edited(machine.etc.path(), |databases| {
+        edit::add(databases, &person("ann")).unwrap();
+        edit::add_member(databases, "sudo", "ann").unwrap();
+    });
+    machine.save();
+    let current = machine.kept.path().join("current");
+    let whole = Kind::ALL.map(|kind| fs_err::read(current.join(kind.file())).unwrap());
+    let mut state = 0x5eed_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    for _ in 0..300 {
+        for (kind, bytes) in Kind::ALL.iter().zip(&whole) {
+            let mut bytes = bytes.clone();
+            for _ in 0..random(4) {
+                let at = random(bytes.len());
+                match random(3) {
+                    0 => bytes[at] = b":\n,9-\xff\0x"[random(8)],
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, b":\n,9+#0 "[random(8)]),
+                }
+            }
+            fs_err::write(current.join(kind.file()), bytes).unwrap();
+        }
+        let etc = etc();
+        // Numbers may run out of their range; nobody of the slot is lost.
+        if restore(etc.path(), machine.kept.path()).is_ok() {
+            for account in ["root", "daemon", "sys", "nobody"] {
+                assert_ne!(line(etc.path(), "passwd", account), "-");
+                assert_ne!(line(etc.path(), "shadow", account), "-");
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use isoforge::node::{Flavor, INSTALL_ARGUMENT, SLOT_ARGUMENT};
 
-use super::{Document, Error};
+use super::Document;
 use crate::paths;
 use crate::rooted::{self, Root};
 
@@ -45,11 +45,12 @@ impl Boot {
 pub struct Found {
     /// Those that could be read.
     pub documents: Vec<Document>,
-    /// Why others could not.
+    /// What is wrong with the rest.
     pub failures: Vec<String>,
 }
 
-/// Finds and reads them; one that can't be read does not keep the others away.
+/// Finds and reads them. What can't be read does not keep the rest away: it may
+/// be what lets somebody in to mend it.
 #[must_use]
 pub fn find(root: &Root, boot: Boot) -> Found {
     match boot {
@@ -101,13 +102,12 @@ impl Found {
             Err(error) => return self.failures.push(error.to_string()),
         };
         match String::from_utf8(bytes) {
-            Ok(text) => match Document::parse(name, &text) {
-                Ok(document) => self.documents.push(document),
-                Err(Error(problems)) => {
-                    self.failures
-                        .extend(problems.iter().map(ToString::to_string));
-                }
-            },
+            Ok(text) => {
+                let (document, problems) = Document::salvage(name, &text);
+                self.documents.push(document);
+                self.failures
+                    .extend(problems.iter().map(ToString::to_string));
+            }
             Err(_) => self.failures.push(format!("{name}: it is no UTF-8 text")),
         }
     }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_come_in_byte_order_and_a_broken_one_alone_is_left_out() {
+    fn documents_come_in_byte_order_and_broken_parts_alone_are_left_out() {
         let dir = tempfile::tempdir().unwrap();
         fs_err::create_dir_all(dir.path().join("oem")).unwrap();
         for (name, text) in [
@@ -163,8 +163,20 @@ mod tests {
         fs_err::write(dir.path().join("oem/30.yaml"), b"hostname: \xff").unwrap();
         let root = Root::open(dir.path()).unwrap();
         let found = find(&root, Boot::Installed);
-        let names: Vec<&str> = found.documents.iter().map(|d| d.name.as_str()).collect();
-        assert_eq!(names, ["10_medium.yaml", "2.yml", "90_installer.yaml"]);
+        let names: Vec<_> = found
+            .documents
+            .iter()
+            .map(|d| (d.name.as_str(), d.hostname.as_deref().unwrap_or("-")))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("10_medium.yaml", "a"),
+                ("2.yml", "b"),
+                ("20_broken.yaml", "-"),
+                ("90_installer.yaml", "c")
+            ]
+        );
         assert_eq!(found.failures.len(), 2, "{:?}", found.failures);
         assert!(found.failures[0].starts_with("20_broken.yaml:"));
         assert!(find(&root, Boot::Live).documents.is_empty());

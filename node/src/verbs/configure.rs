@@ -61,10 +61,10 @@ pub fn run(args: &Args) -> Result<()> {
     );
     match (found.failures.len(), failures.len()) {
         (0, 0) => Ok(()),
-        (unread, 0) => bail!("{unread} problems kept configurations from being read"),
+        (unread, 0) => bail!("{unread} problems kept parts of the configuration from being read"),
         (0, failed) => bail!("{failed} parts of the configuration could not be applied"),
         (unread, failed) => bail!(
-            "{unread} problems kept configurations from being read, and {failed} parts could not be applied"
+            "{unread} problems kept parts of the configuration from being read, and {failed} parts could not be applied"
         ),
     }
 }
@@ -104,7 +104,7 @@ mod tests {
         .unwrap();
         fs_err::write(dir.path().join("oem/30.yaml"), "hostname: three\n").unwrap();
         let error = run(&args(Stage::Initramfs)).unwrap_err();
-        insta::assert_snapshot!(error, @r#"2 problems kept configurations from being read"#);
+        insta::assert_snapshot!(error, @r#"2 problems kept parts of the configuration from being read"#);
         let name = fs_err::read_to_string(dir.path().join("etc/hostname")).unwrap();
         assert_eq!(name, "three\n");
     }
