@@ -600,7 +600,7 @@ fn keys_are_not_written_through_symlinks() {
 
 #[test]
 fn damaged_databases_are_merged_as_far_as_they_can_be() {
-    let mut machine = Machine::new();
+    let machine = Machine::new();
     edited(machine.etc.path(), |databases| {
         edit::add(databases, &person("ann")).unwrap();
         edit::add_member(databases, "sudo", "ann").unwrap();
