@@ -92,17 +92,17 @@ fn ls_says_what_there_is_of_each_kind() {
     exit 0
     --- stdout
     [DIR]/cache/isoforge [SIZE]
-      blobs                      15 [SIZE]  last used [DAY]
+      blobs                      17 [SIZE]  last used [DAY]
         configuration             3 [SIZE]  last used [DAY]
         index                     3 [SIZE]  last used [DAY]
         layer                     2 [SIZE]  last used [DAY]
         manifest                  3 [SIZE]  last used [DAY]
-        own layer                 4 [SIZE]  last used [DAY]
-      facts                       6 [SIZE]  last used [DAY]
+        own layer                 6 [SIZE]  last used [DAY]
+      facts                       7 [SIZE]  last used [DAY]
         diff-id                   2 [SIZE]  last used [DAY]
         origin                    2 [SIZE]  last used [DAY]
-        provider-layer            2 [SIZE]  last used [DAY]
-      slabs                       4 [SIZE]  last used [DAY]
+        provider-layer            3 [SIZE]  last used [DAY]
+      slabs                       5 [SIZE]  last used [DAY]
     --- stderr
     ");
 }
@@ -166,7 +166,7 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     assert_snapshot!(text(&project.run(&["cache", "verify"])), @r"
     exit 0
     --- stdout
-    [DIR]/cache/isoforge  25 files, [SIZE]
+    [DIR]/cache/isoforge  29 files, [SIZE]
     everything is as it was written
     --- stderr
     ");
@@ -237,7 +237,7 @@ fn gc_removes_what_was_unused_for_long_and_keeps_what_is_young() {
     assert_snapshot!(text(&project.run(&["cache", "gc"])), @r"
     exit 0
     --- stdout
-    removed 0 files, [SIZE]; left: 25 files, [SIZE]
+    removed 0 files, [SIZE]; left: 29 files, [SIZE]
     --- stderr
     ");
     assert_eq!(everything(&project), before);

@@ -139,12 +139,22 @@ fn the_lock_names_every_input() {
 
     [[input]]
     kind = "overlay"
+    path = "built-in overlays/appliance"
+    digest = "sha256:[DIGEST]"
+
+    [[input]]
+    kind = "overlay"
     path = "built-in overlays/base"
     digest = "sha256:[DIGEST]"
 
     [[input]]
     kind = "overlay"
     path = "overlays/own"
+    digest = "sha256:[DIGEST]"
+
+    [[input]]
+    kind = "program"
+    path = "appliance for amd64"
     digest = "sha256:[DIGEST]"
 
     [[component]]
@@ -402,7 +412,7 @@ fn a_changed_profile_keeps_the_pins_of_what_it_still_names() {
         registry.host()
     ));
     let outcome = build(&project, &[]);
-    assert_snapshot!(outcome.stderr, @"
+    assert_snapshot!(outcome.stderr, @r"
     Gathering inputs
       lock: profile.toml: sha256:[DIGEST] → sha256:[DIGEST]
       lock: 127.0.0.1:[PORT]/more:1: new, not in the lock
@@ -417,7 +427,7 @@ fn a_changed_profile_keeps_the_pins_of_what_it_still_names() {
       Building the system with Kubernetes 1.32.3 for amd64 [TIME]
       Building the provider image [TIME]
       blobs: 12 from the store ( [SIZE]), 4 downloaded ( [SIZE])
-      layers: 1 compressed ( [SIZE]), 5 compressed before ( [SIZE])
+      layers: 1 compressed ( [SIZE]), 6 compressed before ( [SIZE])
       to look into it: isoforge inspect dist/tiny-1.0.0
       to boot it: qemu-system-x86_64 -machine q35 -m 4096 -cdrom dist/tiny-1.0.0/tiny-1.0.0.iso
     ");

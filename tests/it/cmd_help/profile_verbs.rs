@@ -7,7 +7,7 @@ use crate::support::program::Project;
 #[test]
 fn the_help_of_verbs_that_work_on_a_profile() {
     let project = Project::empty();
-    assert_snapshot!(project.run(&["lock", "--help"]).stdout, @"
+    assert_snapshot!(project.run(&["lock", "--help"]).stdout, @r"
     Write the lock: every input of a profile by digest
 
     Usage: isoforge lock [OPTIONS] <PROFILE>
@@ -49,6 +49,12 @@ fn the_help_of_verbs_that_work_on_a_profile() {
 
           --plain-http <HOST>
               Talk to HOST without TLS; may be repeated
+
+          --appliance <[ARCH=]FILE>
+              The program for the machine, for one architecture or for all; several
+              with commas [default: appliance-ARCH beside isoforge]
+              
+              [env: ISOFORGE_APPLIANCE]
 
           --format <FORMAT>
               How the result is written to standard output
