@@ -34,7 +34,15 @@ static FILES: &[EmbeddedFile] = embed![
 /// What the program `appliance` needs beside itself: its units and where they
 /// are started from. They are of one version with the program, so a project
 /// can't replace them; its own overlays go over them.
-static NODE_FILES: &[EmbeddedFile] = embed!["overlays/appliance.toml",];
+static NODE_FILES: &[EmbeddedFile] = embed![
+    "overlays/appliance.toml",
+    "overlays/appliance/usr/lib/systemd/system/appliance-accounts-shutdown.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-accounts.path",
+    "overlays/appliance/usr/lib/systemd/system/appliance-accounts.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-configure-boot.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-configure-initramfs.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-configure-network.service",
+];
 
 /// The files of the overlay `overlays/appliance`, its manifest included.
 #[must_use]

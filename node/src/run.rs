@@ -1,0 +1,154 @@
+//! Programs whose output goes where this program's own goes, such as the
+//! journal, and which may leave others running: what they leave must not hold
+//! this program up, so nothing is read from them.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use isoforge::util::process::{PATH, find};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How often a running program is looked at.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How long a program has to clean up once it was told to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why a program did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The program is not installed.
+    #[error("the program '{0}' is not installed")]
+    Missing(String),
+    /// The program could not be started or watched.
+    #[error("can't start '{program}': {source}")]
+    Start {
+        /// Its name.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The program reported failure.
+    #[error("'{program}' failed: {status}")]
+    Failed {
+        /// Its name.
+        program: String,
+        /// Exit status or signal.
+        status: ExitStatus,
+    },
+    /// The program took too long and was ended.
+    #[error("'{program}' was ended: it ran for more than {} seconds", limit.as_secs())]
+    TooLong {
+        /// Its name.
+        program: String,
+        /// How long it might have run.
+        limit: Duration,
+    },
+}
+
+/// Runs a program to its end, or to the end of its time; then all that it
+/// started ends, too.
+///
+/// # Errors
+/// [`Error`].
+pub fn attached(program: &str, args: &[&str], limit: Duration) -> Result<(), Error> {
+    let path = find(program).ok_or_else(|| Error::Missing(program.to_owned()))?;
+    let failed = |source: io::Error| Error::Start {
+        program: program.to_owned(),
+        source,
+    };
+    let out = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
+    #[allow(clippy::disallowed_methods)] // what can't go through util::process
+    let mut child = std::process::Command::new(path)
+        .args(args)
+        .env_clear()
+        .envs([("PATH", PATH), ("HOME", "/root"), ("LC_ALL", "C.UTF-8")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(out))
+        .stderr(Stdio::inherit())
+        .process_group(0)
+        .spawn()
+        .map_err(failed)?;
+    let status = match wait(&mut child, limit).map_err(failed)? {
+        Some(status) => status,
+        None => {
+            signal(&child, Signal::TERM);
+            if wait(&mut child, GRACE).map_err(failed)?.is_none() {
+                signal(&child, Signal::KILL);
+                child.wait().map_err(failed)?;
+            }
+            return Err(Error::TooLong {
+                program: program.to_owned(),
+                limit,
+            });
+        }
+    };
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Failed {
+            program: program.to_owned(),
+            status,
+        })
+    }
+}
+
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() >= limit {
+            return Ok(None);
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // It may have ended by itself; then there is nothing to tell.
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(line: &str, limit: Duration) -> Result<(), Error> {
+        attached("sh", &["-c", line], limit)
+    }
+
+    #[test]
+    fn success_failure_and_absence_are_told_apart() {
+        let limit = Duration::from_secs(60);
+        assert!(shell("true", limit).is_ok());
+        let error = shell("exit 7", limit).unwrap_err();
+        assert_eq!(error.to_string(), "'sh' failed: exit status: 7");
+        let error = attached("no-such-program", &[], limit).unwrap_err();
+        assert!(matches!(error, Error::Missing(_)));
+    }
+
+    #[test]
+    fn what_runs_too_long_is_ended_with_all_that_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("mark");
+        let line = format!("(sleep 3; touch {}) & sleep 600", mark.display());
+        let error = shell(&line, Duration::from_millis(200)).unwrap_err();
+        assert!(matches!(error, Error::TooLong { .. }), "{error}");
+        std::thread::sleep(Duration::from_secs(4));
+        assert!(!mark.exists());
+    }
+
+    #[test]
+    fn what_is_left_running_holds_nobody_up() {
+        let start = Instant::now();
+        shell("sleep 30 &", Duration::from_secs(60)).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+}
