@@ -1,0 +1,376 @@
+//! `appliance early-state`: the order in which the state is laid over the root.
+
+use std::path::{Path, PathBuf};
+
+use isoforge::node::{CONFIG_PATH, Config};
+
+use super::arguments::{Arguments, CMDLINE};
+use super::kept::{self, Store};
+use super::message::{Level, say};
+use super::mounts::{self, DEADLINE};
+use super::{BootRecord, Error, Mounts, files, identity, tree, watchdog};
+use crate::paths;
+use crate::slots::Slot;
+
+/// Within PERSISTENT: where directories are filled before they have their name.
+const STAGING: &str = "appliance/staging";
+
+/// What is volatile in every slot, with the most memory that it takes (of
+/// tmpfs's option).
+const VOLATILE: [(&str, &str); 2] = [("etc", "10%"), ("var", "50%")];
+
+/// What is volatile in the recovery slot beside that, where it exists.
+const VOLATILE_IN_RECOVERY: [(&str, &str); 2] = [("home", "10%"), ("root", "10%")];
+
+/// Like systemd's own tmp.mount, which is not started everywhere.
+const TMP_OPTIONS: &str = "mode=1777,size=50%,nr_inodes=1m";
+
+/// Where things are; other places in tests.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The root that will be switched to.
+    pub root: PathBuf,
+    /// The slot's SquashFS.
+    pub base: PathBuf,
+    /// What this boot makes: record, PERSISTENT, volatile layers.
+    pub run: PathBuf,
+    /// udev's links to file systems.
+    pub by_uuid: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            root: PathBuf::from("/sysroot"),
+            base: PathBuf::from(paths::ROOTFS_BASE),
+            run: PathBuf::from(paths::RUN),
+            by_uuid: PathBuf::from("/dev/disk/by-uuid"),
+        }
+    }
+}
+
+impl Places {
+    fn persistent(&self) -> PathBuf {
+        self.run.join("persistent")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.run.join("boot.json")
+    }
+}
+
+/// Lays the state over the root, tells what was booted, and on a trial starts a
+/// watchdog.
+///
+/// # Errors
+/// [`Error`]: the boot must not go on.
+pub fn run(places: &Places) -> Result<(), Error> {
+    let arguments = Arguments::parse(&fs_err::read_to_string(CMDLINE)?)?;
+    let config = config(&places.root)?;
+    files::directory(&places.run, 0o755)?;
+    let persistent_mounted = if arguments.slot == Slot::Recovery {
+        recovery(places, &arguments)?
+    } else {
+        installed(places, &arguments, &config)?;
+        true
+    };
+    let trial = arguments.trial;
+    BootRecord::new(arguments, persistent_mounted).write_to(&places.record())?;
+    if trial {
+        guard(&places.root);
+    }
+    Ok(())
+}
+
+/// A slot with its state.
+fn installed(places: &Places, arguments: &Arguments, config: &Config) -> Result<(), Error> {
+    let kept = kept::paths(&config.state)?;
+    mount_persistent(places, arguments)?;
+    let mounts = Mounts::read(&places.persistent())?;
+    lay_root(places, &VOLATILE)?;
+    mount_oem(places, arguments)?;
+    lay_kept(places, &kept)?;
+    lay_identity(places)?;
+    for (mount, uuid) in &mounts.0 {
+        let device = mounts::wait(&places.by_uuid, uuid, mount, DEADLINE)?;
+        mounts::ext4(&device, &tree::make(&places.root, mount)?, true)?;
+    }
+    Ok(())
+}
+
+/// The recovery slot, which comes up whatever is broken. Gives whether
+/// PERSISTENT is there.
+fn recovery(places: &Places, arguments: &Arguments) -> Result<bool, Error> {
+    lay_root(places, &VOLATILE)?;
+    for (name, size) in VOLATILE_IN_RECOVERY {
+        let lower = tree::enter(&places.root, &format!("/{name}"))?;
+        if let Some(lower) = lower {
+            mounts::overlay(&lower, &places.run.join(name), size, &lower)?;
+        }
+    }
+    let or_told = |result: Result<(), Error>| match result {
+        Ok(()) => true,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            say(Level::Warning, &format!("recovery goes on: {error:#}"));
+            false
+        }
+    };
+    or_told(mount_oem(places, arguments));
+    Ok(or_told(mount_persistent(places, arguments)))
+}
+
+fn config(root: &Path) -> Result<Config, Error> {
+    let path = root.join(CONFIG_PATH);
+    Config::parse(&fs_err::read(&path)?).map_err(|error| Error::File {
+        reason: format!("{:#}", anyhow::Error::from(error)),
+        path,
+    })
+}
+
+fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<(), Error> {
+    let uuid = &arguments.persistent;
+    let name = paths::label::PERSISTENT;
+    let device = mounts::wait(&places.by_uuid, uuid, name, DEADLINE)?;
+    let target = places.persistent();
+    fs_err::create_dir_all(&target)?;
+    mounts::ext4(&device, &target, true)
+}
+
+fn mount_oem(places: &Places, arguments: &Arguments) -> Result<(), Error> {
+    let name = paths::label::OEM;
+    let device = mounts::wait(&places.by_uuid, &arguments.oem, name, DEADLINE)?;
+    mounts::ext4(&device, &tree::make(&places.root, paths::OEM)?, false)
+}
+
+/// Makes the root the SquashFS itself, instead of dracut's writable overlay on
+/// it, with volatile directories over it.
+fn lay_root(places: &Places, volatile: &[(&str, &str)]) -> Result<(), Error> {
+    mounts::bind(&places.base, &places.root)?;
+    // Else each later mount would appear below the SquashFS's own place too.
+    mounts::private(&places.root)?;
+    for (name, size) in volatile {
+        let (lower, scratch) = (places.base.join(name), places.run.join(name));
+        mounts::overlay(&lower, &scratch, size, &places.root.join(name))?;
+    }
+    mounts::tmpfs(&tree::make(&places.root, "/tmp")?, TMP_OPTIONS)
+}
+
+fn lay_kept(places: &Places, kept: &[String]) -> Result<(), Error> {
+    let persistent = places.persistent();
+    let store = Store {
+        kept: persistent.join(paths::KEPT),
+        staging: persistent.join(STAGING),
+    };
+    kept::prepare(&store)?;
+    for path in kept {
+        let target = tree::make(&places.root, path)?;
+        let source = store.keep(path, &target)?;
+        mounts::bind(&source, &target)?;
+    }
+    Ok(())
+}
+
+fn lay_identity(places: &Places) -> Result<(), Error> {
+    let persistent = places.persistent();
+    let etc = places.root.join("etc");
+    let kept = persistent.join(paths::IDENTITY);
+    files::directory(&kept, 0o700)?;
+    identity::write_machine_id(&etc, &identity::machine_id(&kept)?)?;
+    identity::restore_host_keys(&kept, &etc)?;
+    let kept = persistent.join(paths::ACCOUNTS);
+    files::directory(&kept, 0o700)?;
+    Ok(())
+}
+
+/// A trial without a watchdog still falls back unless its init hangs, so that
+/// there is none does not stop it.
+fn guard(root: &Path) {
+    match watchdog::arm(root) {
+        Ok(armed) => {
+            let seconds = armed
+                .seconds
+                .map_or_else(String::new, |seconds| format!(" within {seconds} s"));
+            let text = format!(
+                "trial: a watchdog resets the machine unless systemd takes it over{seconds}"
+            );
+            say(Level::Info, &text);
+        }
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            say(
+                Level::Warning,
+                &format!("trial without a watchdog: {error:#}"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+
+    use super::*;
+    use crate::state::testing::{in_mount_namespace, mounted};
+
+    const KEPT: [&str; 4] = ["/etc/kubernetes", "/home", "/opt/vendor", "/var/log"];
+
+    /// A slot's root file system, on a read-only mount as the SquashFS is.
+    fn slot(dir: &Path) -> Places {
+        let places = Places {
+            root: dir.join("root"),
+            base: dir.join("base"),
+            run: dir.join("run"),
+            by_uuid: dir.join("by-uuid"),
+        };
+        let base = &places.base;
+        for folder in [
+            "etc/ssh",
+            "var/log",
+            "var/home",
+            "opt/vendor",
+            "tmp",
+            "usr",
+            "root",
+            "oem",
+        ] {
+            fs_err::create_dir_all(base.join(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink("/var/home", base.join("home")).unwrap();
+        fs_err::write(base.join("etc/machine-id"), "").unwrap();
+        fs_err::write(base.join("etc/motd"), "slot").unwrap();
+        fs_err::write(base.join("var/log/first"), "slot").unwrap();
+        fs_err::set_permissions(base.join("var"), PermissionsExt::from_mode(0o751)).unwrap();
+        for folder in [&places.root, &places.persistent(), &places.by_uuid] {
+            fs_err::create_dir_all(folder).unwrap();
+        }
+        mounts::bind(base, base).unwrap();
+        rustix::mount::mount_remount(
+            base,
+            rustix::mount::MountFlags::BIND | rustix::mount::MountFlags::RDONLY,
+            c"",
+        )
+        .unwrap();
+        places
+    }
+
+    /// One boot; the mounts of the one before are left below, as `root` is
+    /// covered anew.
+    fn boot(places: &Places) {
+        lay_root(places, &VOLATILE).unwrap();
+        lay_kept(places, &KEPT.map(str::to_owned)).unwrap();
+        lay_identity(places).unwrap();
+    }
+
+    fn text(path: PathBuf) -> String {
+        fs_err::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn two_boots_keep_what_is_kept_and_forget_the_rest() {
+        if !in_mount_namespace(
+            "state::early::tests::two_boots_keep_what_is_kept_and_forget_the_rest",
+        ) {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let places = slot(dir.path());
+        let root = &places.root;
+        boot(&places);
+
+        let error = fs_err::write(root.join("usr/x"), "").unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+        for path in [
+            "etc/volatile",
+            "etc/motd",
+            "var/volatile",
+            "etc/kubernetes/kept",
+            "opt/vendor/kept",
+            "var/home/kept",
+            "var/log/kept",
+            "tmp/x",
+        ] {
+            fs_err::write(root.join(path), "written").unwrap();
+        }
+        fs_err::write(root.join("etc/ssh/ssh_host_rsa_key"), "key").unwrap();
+        fs_err::remove_file(root.join("var/log/first")).unwrap();
+        identity::save_host_keys(&root.join("etc"), &places.persistent().join("identity")).unwrap();
+        assert_eq!(
+            fs_err::metadata(root.join("var")).unwrap().mode() & 0o7777,
+            0o751
+        );
+        assert_eq!(mounted(&root.join("var")).as_deref(), Some("overlay"));
+        let id = text(root.join("etc/machine-id"));
+        assert_eq!(id.len(), 33);
+
+        boot(&places);
+        for path in [
+            "etc/kubernetes/kept",
+            "opt/vendor/kept",
+            "var/home/kept",
+            "var/log/kept",
+        ] {
+            assert_eq!(text(root.join(path)), "written", "{path}");
+        }
+        for path in ["etc/volatile", "var/volatile", "var/log/first", "tmp/x"] {
+            assert!(!root.join(path).exists(), "{path}");
+        }
+        assert_eq!(text(root.join("etc/motd")), "slot");
+        assert_eq!(text(root.join("etc/machine-id")), id);
+        assert_eq!(text(root.join("etc/ssh/ssh_host_rsa_key")), "key");
+        // Nothing of all that arrives at the slot itself.
+        assert_eq!(text(places.base.join("var/log/first")), "slot");
+        assert_eq!(mounted(&places.base.join("etc")), None);
+    }
+
+    #[test]
+    fn a_kept_directory_that_the_image_lacks_is_named() {
+        if !in_mount_namespace(
+            "state::early::tests::a_kept_directory_that_the_image_lacks_is_named",
+        ) {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let places = slot(dir.path());
+        lay_root(&places, &VOLATILE).unwrap();
+        let error = lay_kept(&places, &["/opt/other/data".to_owned()]).unwrap_err();
+        insta::assert_snapshot!(error, @"the root file system has no directory '/opt/other' to mount on, and is read-only: it must be in the image");
+    }
+
+    #[test]
+    fn recovery_comes_up_without_any_other_file_system() {
+        if !in_mount_namespace(
+            "state::early::tests::recovery_comes_up_without_any_other_file_system",
+        ) {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let places = slot(dir.path());
+        // Links that lead to what is no file system of ours.
+        let uuid = "22222222-2222-4333-8444-555555555555".to_owned();
+        std::os::unix::fs::symlink("/dev/null", places.by_uuid.join(&uuid)).unwrap();
+        let arguments = Arguments {
+            slot: Slot::Recovery,
+            trial: false,
+            persistent: uuid.clone(),
+            oem: uuid,
+            state: None,
+        };
+        assert!(!recovery(&places, &arguments).unwrap());
+        for path in ["etc/x", "var/x", "root/x", "var/home/x"] {
+            fs_err::write(places.root.join(path), "").unwrap();
+        }
+        assert_eq!(text(places.root.join("etc/machine-id")), "");
+        assert_eq!(fs_err::read_dir(places.persistent()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_configuration_that_is_none_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CONFIG_PATH);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, "{}").unwrap();
+        let text = config(dir.path()).unwrap_err().to_string();
+        insta::assert_snapshot!(text.replace(dir.path().to_str().unwrap(), ""), @"/usr/lib/appliance/config.json: the configuration of the program 'appliance' can't be read: missing field `schema` at line 1 column 2");
+    }
+}
