@@ -9,8 +9,8 @@ use super::kept::{self, Store};
 use super::message::{Level, say};
 use super::mounts::{self, DEADLINE};
 use super::{BootRecord, Error, Mounts, files, identity, tree, watchdog};
-use crate::paths;
 use crate::slots::Slot;
+use crate::{accounts, paths};
 
 /// Within PERSISTENT: where directories are filled before they have their name.
 const STAGING: &str = "appliance/staging";
@@ -180,6 +180,9 @@ fn lay_identity(places: &Places) -> Result<(), Error> {
     identity::restore_host_keys(&kept, &etc)?;
     let kept = persistent.join(paths::ACCOUNTS);
     files::directory(&kept, 0o700)?;
+    for note in accounts::restore(&etc, &kept)?.notes {
+        say(Level::Warning, &note);
+    }
     Ok(())
 }
 

@@ -74,6 +74,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Accounts can't be merged into the slot's.
+    #[error("can't merge the accounts that were kept into the slot's")]
+    Accounts(#[from] crate::accounts::Error),
     /// A file can't be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
