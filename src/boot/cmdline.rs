@@ -11,6 +11,9 @@ use crate::error::{Class, Diagnose};
 /// installer expect this one.
 pub const VOLUME_ID: &str = "COS_LIVE";
 
+/// What systemd starts instead of its default, for the installer.
+const INSTALL_UNIT: &str = "systemd.unit=appliance-install.target";
+
 /// What decides the arguments beside the menu entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options<'a> {
@@ -149,8 +152,12 @@ fn action_args(action: Action, flavor: Flavor) -> &'static [&'static str] {
             &["interactive-install", "install-mode-interactive"]
         }
         (Action::InstallUnattended, Flavor::Kairos) => &["install-mode"],
-        (Action::InstallInteractive, Flavor::Appliance) => &["appliance.install=interactive"],
-        (Action::InstallUnattended, Flavor::Appliance) => &["appliance.install=unattended"],
+        (Action::InstallInteractive, Flavor::Appliance) => {
+            &["appliance.install=interactive", INSTALL_UNIT]
+        }
+        (Action::InstallUnattended, Flavor::Appliance) => {
+            &["appliance.install=unattended", INSTALL_UNIT]
+        }
         // Who starts the medium owns the machine, and the image's root account
         // may be locked: the shell asks for no password.
         (Action::Rescue, _) => &[
@@ -194,7 +201,7 @@ mod tests {
             selinux: true,
             extra: &extra,
         };
-        assert_snapshot!(line(Action::InstallUnattended, &appliance), @"root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 … console=ttyS0,115200n8 appliance.install=unattended");
+        assert_snapshot!(line(Action::InstallUnattended, &appliance), @"root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 … console=ttyS0,115200n8 appliance.install=unattended systemd.unit=appliance-install.target");
         assert_snapshot!(line(Action::Rescue, &appliance), @"root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 … console=ttyS0,115200n8 systemd.unit=rescue.target systemd.setenv=SYSTEMD_SULOGIN_FORCE=1");
         let kairos = Options {
             flavor: Flavor::Kairos,

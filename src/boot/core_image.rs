@@ -1,10 +1,16 @@
 //! GRUB's core image for BIOS: what goes into it, and making it from an
 //! image's own modules with the host's grub-mkimage.
 //!
-//! One image serves both ways of booting. From a CD, El Torito loads the whole
-//! of it; from a disk, the MBR's boot code (`boot_hybrid.img`) loads its first
-//! sector, which loads the rest. Either way BIOS gives the drive's number, from
-//! which GRUB sets `root`.
+//! One image serves both ways of booting a medium. From a CD, El Torito loads
+//! the whole of it; from a disk, the MBR's boot code (`boot_hybrid.img`) loads
+//! its first sector, which loads the rest. Either way BIOS gives the drive's
+//! number, with which GRUB completes the prefix and opens `grub.cfg` there.
+//!
+//! No configuration is built in: GRUB would run it with its rescue parser, which
+//! knows no conditions, so a search in it would always run and could end at
+//! another medium. The prefix alone leads to the drive that was started.
+//!
+//! An installed disk has the same image with another prefix ([`Target::Disk`]).
 //!
 //! What it is made of is a value, the [`Recipe`], whose key names the result. So
 //! a result that is kept under that key serves a machine without grub-mkimage.
@@ -23,17 +29,29 @@ use crate::oci::digest::{Digest, Sha256};
 use crate::tree::{ReadFile, Tree};
 use crate::util::process::{self, Program};
 
-/// The configuration inside the core image: the stub on the device that BIOS
-/// started. Should that device not be readable under the number that the BIOS
-/// gave, any medium that isoforge made is taken; the stub there then looks for
-/// its own.
-pub const EARLY_CONFIG: &str = include_str!("../../templates/grub/early.cfg");
-
 /// GRUB's format for a core image with the El Torito loader in front.
 pub const FORMAT: &str = "i386-pc-eltorito";
 
-/// Where GRUB expects modules and menu on the medium it was started from.
-pub const PREFIX: &str = "/boot/grub2";
+/// What a core image starts from, by its prefix: the directory of `grub.cfg` on
+/// the drive that BIOS started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The medium, whose file system is that of the whole drive.
+    Medium,
+    /// An installed disk, whose second partition is the EFI system partition.
+    Disk,
+}
+
+impl Target {
+    /// The prefix that is compiled in.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Medium => "/boot/grub",
+            Self::Disk => "(,gpt2)/boot/grub",
+        }
+    }
+}
 
 /// Modules inside the core image: disks, the file systems and partition tables
 /// of the medium and of installed disks, what stub and menu use.
@@ -73,7 +91,7 @@ pub const MODULES: [&str; 32] = [
 ];
 
 /// Counts up when the same parts shall give another core image.
-const RECIPE_VERSION: u32 = 1;
+const RECIPE_VERSION: u32 = 2;
 
 /// Names of the program: Debian, Ubuntu, SUSE; Fedora, RHEL.
 const PROGRAMS: [&str; 2] = ["grub-mkimage", "grub2-mkimage"];
@@ -161,10 +179,12 @@ pub struct Recipe {
     dir: String,
     /// Files of that directory by name.
     modules: BTreeMap<String, Vec<u8>>,
+    /// What it starts from.
+    target: Target,
 }
 
 impl Recipe {
-    /// Reads the modules in `dir` (absolute, in `tree`).
+    /// Reads the modules in `dir` (absolute, in `tree`), for a medium.
     ///
     /// # Errors
     /// What reading their data gives.
@@ -179,7 +199,14 @@ impl Recipe {
         Ok(Self {
             dir: dir.to_owned(),
             modules,
+            target: Target::Medium,
         })
+    }
+
+    /// The same modules for another target.
+    #[must_use]
+    pub fn target(self, target: Target) -> Self {
+        Self { target, ..self }
     }
 
     /// Names what comes of it: a digest over everything that goes in, each part
@@ -192,7 +219,7 @@ impl Recipe {
             hasher.update(bytes);
         };
         part(&RECIPE_VERSION.to_le_bytes());
-        for text in [FORMAT, PREFIX, EARLY_CONFIG] {
+        for text in [FORMAT, self.target.prefix()] {
             part(text.as_bytes());
         }
         part(MODULES.join(" ").as_bytes());
@@ -225,12 +252,9 @@ impl Recipe {
         for (file, bytes) in &self.modules {
             fs::write(modules.join(file), bytes)?;
         }
-        let early = scratch.join("early.cfg");
-        fs::write(&early, EARLY_CONFIG)?;
         let out = scratch.join("eltorito.img");
         Program::new(name, PACKAGE)
-            .args(["--format", FORMAT, "--prefix", PREFIX, "--config"])
-            .arg(&early)
+            .args(["--format", FORMAT, "--prefix", self.target.prefix()])
             .arg("--directory")
             .arg(&modules)
             .arg("--output")
@@ -327,6 +351,19 @@ mod tests {
         assert_eq!(image.digest, Digest::of(&image.bytes));
         assert!(image.made_by.contains("GRUB"), "{}", image.made_by);
         assert_eq!(made(&tree).unwrap(), image);
+    }
+
+    #[test]
+    fn an_installed_disk_has_a_core_image_of_its_own() {
+        let tree = tree_with_modules();
+        let medium = recipe(&tree);
+        let disk = recipe(&tree).target(Target::Disk);
+        assert_ne!(medium.key(), disk.key());
+        let image = |recipe: &Recipe| {
+            let scratch = tempfile::tempdir().unwrap();
+            recipe.make(scratch.path()).unwrap()
+        };
+        assert_ne!(image(&medium).digest, image(&disk).digest);
     }
 
     #[test]

@@ -19,6 +19,9 @@ const OS_RELEASE_MAX_BYTES: u64 = 64 * 1024;
 /// slash.
 pub const CORE_IMAGE: &str = "usr/lib/isoforge/i386-pc/eltorito.img";
 
+/// Where it leaves the one for an installed disk, without leading slash.
+pub const DISK_CORE_IMAGE: &str = "usr/lib/isoforge/i386-pc/disk.img";
+
 /// The UEFI loaders and the names by which they call each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uefi {
@@ -139,27 +142,40 @@ pub fn find_bios(tree: &Tree, arch: Arch) -> Result<Bios, Error> {
     let images = core_paths();
     let core = match files::first(tree, &images) {
         Some(image) => Core::Image(image),
-        None => {
-            let kernels: Vec<_> = MODULE_DIRS
-                .iter()
-                .map(|dir| format!("{dir}/kernel.img"))
-                .collect();
-            let Some(kernel) = files::first(tree, &kernels) else {
-                return Err(Error::Missing {
-                    what: "GRUB core image for BIOS, nor the modules to make it",
-                    packages: PACKAGES,
-                    looked_at: [images, kernels].concat(),
-                });
-            };
-            Core::Modules(kernel.path.trim_end_matches("/kernel.img").to_owned())
-        }
+        None => Core::Modules(modules(tree).ok_or_else(|| Error::Missing {
+            what: "GRUB core image for BIOS, nor the modules to make it",
+            packages: PACKAGES,
+            looked_at: [images.clone(), kernel_paths()].concat(),
+        })?),
     };
-    let mbr_paths = MODULE_DIRS
-        .iter()
-        .map(|dir| format!("{dir}/boot_hybrid.img"))
-        .collect();
-    let mbr = required(tree, mbr_paths, "boot code for the MBR", PACKAGES)?;
+    let mbr = required(tree, mbr_paths(), "boot code for the MBR", PACKAGES)?;
     Ok(Bios { core, mbr })
+}
+
+/// Finds what an installed disk needs under BIOS; nothing where `tree` has
+/// neither its core image nor the modules to make one.
+#[must_use]
+pub fn find_bios_disk(tree: &Tree) -> Option<Bios> {
+    let mbr = files::first(tree, &mbr_paths())?;
+    let image = files::first(tree, &[DISK_CORE_IMAGE.to_owned()]).map(Core::Image);
+    let core = image.or_else(|| modules(tree).map(Core::Modules))?;
+    Some(Bios { core, mbr })
+}
+
+/// The directory (absolute) with GRUB's modules for BIOS.
+fn modules(tree: &Tree) -> Option<String> {
+    let kernel = files::first(tree, &kernel_paths())?;
+    Some(kernel.path.trim_end_matches("/kernel.img").to_owned())
+}
+
+fn kernel_paths() -> Vec<String> {
+    let paths = MODULE_DIRS.iter().map(|dir| format!("{dir}/kernel.img"));
+    paths.collect()
+}
+
+fn mbr_paths() -> Vec<String> {
+    let paths = MODULE_DIRS.iter();
+    paths.map(|dir| format!("{dir}/boot_hybrid.img")).collect()
 }
 
 fn required(
@@ -407,6 +423,21 @@ mod tests {
         let text = format!("{modules}\n{CORE_IMAGE}");
         let found = find_bios(&tree(&text), Arch::Amd64).unwrap();
         assert!(matches!(found.core, Core::Image(file) if file.path == format!("/{CORE_IMAGE}")));
+    }
+
+    #[test]
+    fn a_disk_takes_an_image_of_its_own_before_modules() {
+        let core = |text: &str| find_bios_disk(&tree(text)).map(|bios| bios.core);
+        let mbr = "usr/lib/grub/i386-pc/boot_hybrid.img";
+        let modules = format!("{mbr}\nusr/lib/grub/i386-pc/kernel.img\n{CORE_IMAGE}");
+        let dir = Core::Modules("/usr/lib/grub/i386-pc".to_owned());
+        assert_eq!(core(&modules), Some(dir));
+        let image = format!("{modules}\n{DISK_CORE_IMAGE}");
+        assert!(
+            matches!(core(&image), Some(Core::Image(file)) if file.path == format!("/{DISK_CORE_IMAGE}"))
+        );
+        // The medium's is no use to a disk.
+        assert_eq!(core(&format!("{mbr}\n{CORE_IMAGE}")), None);
     }
 
     #[test]

@@ -95,8 +95,8 @@ impl Action {
 
     fn title(self, appliance: &str) -> String {
         match self {
-            Self::InstallInteractive => format!("Install {appliance}"),
-            Self::InstallUnattended => format!("Install {appliance} unattended"),
+            Self::InstallInteractive => format!("{appliance}: Interactive Installer"),
+            Self::InstallUnattended => format!("{appliance}: Unattended Installer"),
             Self::Live => format!("{appliance}: live system, nothing is installed"),
             Self::Disk => "Boot from disk".to_owned(),
             Self::Rescue => format!("{appliance}: rescue shell"),
@@ -185,6 +185,12 @@ pub fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action) {
     (actions, default)
 }
 
+/// Whether `tree` has SELinux's configuration; its files carry no labels.
+#[must_use]
+pub fn has_selinux(tree: &Tree) -> bool {
+    files::at(tree, SELINUX).is_some()
+}
+
 /// The menu file for the system in `tree`, from the text of
 /// [`MENU_TEMPLATE`].
 ///
@@ -195,7 +201,7 @@ pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String, 
     let options = Options {
         flavor: settings.flavor,
         fips: settings.fips,
-        selinux: files::at(tree, SELINUX).is_some(),
+        selinux: has_selinux(tree),
         extra: &settings.cmdline,
     };
     let (actions, default) = actions(tree, settings);
@@ -417,8 +423,8 @@ mod tests {
             .filter(|l| l.starts_with("menuentry"))
             .collect();
         assert_snapshot!(entries.join("\n"), @r#"
-        menuentry "Install demo 1.0.0" --id install {
-        menuentry "Install demo 1.0.0 unattended" --id unattended {
+        menuentry "demo 1.0.0: Interactive Installer" --id install {
+        menuentry "demo 1.0.0: Unattended Installer" --id unattended {
         menuentry "demo 1.0.0: live system, nothing is installed" --id live {
         menuentry "Boot from disk" --id disk {
         menuentry "demo 1.0.0: rescue shell" --id rescue {
@@ -438,10 +444,10 @@ mod tests {
             .collect();
         assert_snapshot!(lines.join("\n"), @r#"
         # The boot menu of A "B" $root 'C' \ {x}; reboot # é halt
-        menuentry "Install A \"B\" \$root 'C' \\ {x}; reboot # é halt" --id install {
-        	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles "a=\$HOME;b&{c}|<d>" appliance.install=interactive
-        menuentry "Install A \"B\" \$root 'C' \\ {x}; reboot # é halt unattended" --id unattended {
-        	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles "a=\$HOME;b&{c}|<d>" appliance.install=unattended
+        menuentry "A \"B\" \$root 'C' \\ {x}; reboot # é halt: Interactive Installer" --id install {
+        	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles "a=\$HOME;b&{c}|<d>" appliance.install=interactive systemd.unit=appliance-install.target
+        menuentry "A \"B\" \$root 'C' \\ {x}; reboot # é halt: Unattended Installer" --id unattended {
+        	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles "a=\$HOME;b&{c}|<d>" appliance.install=unattended systemd.unit=appliance-install.target
         menuentry "A \"B\" \$root 'C' \\ {x}; reboot # é halt: live system, nothing is installed" --id live {
         	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles "a=\$HOME;b&{c}|<d>"
         "#);

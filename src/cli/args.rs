@@ -234,6 +234,16 @@ pub struct SettingArgs {
     /// Talk to HOST without TLS; may be repeated
     #[arg(long, value_name = "HOST")]
     pub plain_http: Vec<String>,
+    /// The program for the machine, for one architecture or for all; several
+    /// with commas [default: appliance-ARCH beside isoforge]
+    #[arg(
+        long,
+        value_name = "[ARCH=]FILE",
+        value_delimiter = ',',
+        env = "ISOFORGE_APPLIANCE",
+        hide_env_values = true
+    )]
+    pub appliance: Vec<String>,
 }
 
 /// Arguments of `build`.
@@ -326,6 +336,7 @@ impl Push {
             jobs: self.jobs,
             mirror: Vec::new(),
             plain_http: self.plain_http.clone(),
+            appliance: Vec::new(),
         }
     }
 }

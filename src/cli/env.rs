@@ -23,6 +23,10 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
         "proxies for registries, files by URL and the Debian archives of a bootstrap, upper or lower case",
     ),
+    (
+        "ISOFORGE_APPLIANCE",
+        "the program for the machine, as --appliance",
+    ),
     ("ISOFORGE_CACHE_DIR", "the store, as --cache-dir"),
     ("ISOFORGE_CONFIG", "the settings file, as --config"),
     ("ISOFORGE_JOBS", "number of threads, as --jobs"),
@@ -131,6 +135,14 @@ pub fn login_file() -> Option<PathBuf> {
     let there = all.iter().find(|file| file.exists()).cloned();
     let docker = path("DOCKER_CONFIG").map(|dir| dir.join("config.json"));
     there.or(docker).or_else(|| all.into_iter().next())
+}
+
+/// The folder of this program's own file, links to it followed.
+#[must_use]
+pub fn own_folder() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    let own = fs_err::canonicalize(&own).unwrap_or(own);
+    own.parent().map(PathBuf::from)
 }
 
 /// A file with certificates that are trusted beside the system's.

@@ -60,7 +60,7 @@ pub fn settings() -> String {
          <!-- Written by `cargo xtask generate` from the program's own tables; edits here are \
          lost. -->\n\n\
          What a profile says goes into the artifacts. Settings say how they are made on this \
-         machine:\nthey never change a byte of an output, except for `SOURCE_DATE_EPOCH`.\n\n\
+         machine:\nthey never change a byte of an output, except for `SOURCE_DATE_EPOCH` and the program that\n`--appliance` names.\n\n\
          A flag wins over an environment variable, that over the settings file, that over the \
          default.\n`isoforge config show` says what holds and who said so; it takes the flags of \
          `build`. Passwords\nof proxies are not shown.\n\n\

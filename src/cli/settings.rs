@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use crate::cli::args::{Global, ProgressMode, SettingArgs};
 use crate::cli::env;
 use crate::error::{Class, Diagnose};
-use crate::pipeline;
-use crate::profile::Problems;
+use crate::pipeline::{self, NamedProgram, ProgramPlaces};
+use crate::profile::{Arch, Problems};
 use crate::registry::RegistryConfig;
 
 pub use explain::{Effective, Origin};
@@ -39,12 +39,13 @@ pub struct Setting {
 }
 
 /// All settings, in the order in which `config show` says them.
-pub const SETTINGS: [Setting; 9] = [
+pub const SETTINGS: [Setting; 10] = [
     CONFIG,
     PROGRESS,
     JOBS,
     CACHE_DIR,
     OUTPUT,
+    APPLIANCE,
     EPOCH,
     REGISTRIES,
     CREDENTIALS,
@@ -85,6 +86,13 @@ const OUTPUT: Setting = Setting {
     variable: Some("ISOFORGE_OUTPUT"),
     in_file: true,
     default: "dist",
+};
+const APPLIANCE: Setting = Setting {
+    name: "appliance",
+    flag: Some("--appliance"),
+    variable: Some("ISOFORGE_APPLIANCE"),
+    in_file: false,
+    default: "beside isoforge, or in ../libexec/isoforge from there",
 };
 const EPOCH: Setting = Setting {
     name: "epoch",
@@ -206,6 +214,8 @@ pub struct Settings {
     pub proxies: Vec<(String, String)>,
     /// `SOURCE_DATE_EPOCH`, where it is set.
     pub epoch: Option<u32>,
+    /// Programs for the machine that the user names.
+    pub programs: Vec<NamedProgram>,
 }
 
 impl Settings {
@@ -225,6 +235,10 @@ impl Settings {
             extra_cert_file: env::extra_cert_file(),
             extra_cert_dirs: env::extra_cert_dirs(),
             epoch: self.epoch,
+            programs: ProgramPlaces {
+                named: self.programs,
+                beside: env::own_folder(),
+            },
             with_referrers: false,
             force,
         }
@@ -310,6 +324,11 @@ pub fn explain(
         output.display().to_string(),
         origin,
     ));
+    if !args.appliance.is_empty() {
+        let (shown, origin) = pick(&APPLIANCE, global, Some(&args.appliance), None, &found)
+            .unwrap_or((&args.appliance, Origin::Default));
+        rows.push(Effective::new(&APPLIANCE, shown, origin));
+    }
     let (epoch, origin) = match epoch(env::get("SOURCE_DATE_EPOCH"))? {
         Some(seconds) => (Some(seconds), Origin::variable("SOURCE_DATE_EPOCH")),
         None => (None, Origin::Default),
@@ -329,8 +348,31 @@ pub fn explain(
         credential_files,
         proxies,
         epoch,
+        programs: args.appliance.iter().map(|text| program(text)).collect(),
     };
     Ok((settings, rows))
+}
+
+/// `FILE` or `ARCH=FILE`.
+fn program(text: &str) -> NamedProgram {
+    let arch = |name: &str| {
+        [Arch::Amd64, Arch::Arm64]
+            .into_iter()
+            .find(|arch| arch.as_str() == name)
+    };
+    let named = text
+        .split_once('=')
+        .and_then(|(name, path)| Some((arch(name)?, path)));
+    match named {
+        Some((arch, path)) => NamedProgram {
+            arch: Some(arch),
+            path: path.into(),
+        },
+        None => NamedProgram {
+            arch: None,
+            path: text.into(),
+        },
+    }
 }
 
 fn jobs(global: &Global, args: &SettingArgs, found: &Found) -> (usize, Origin) {

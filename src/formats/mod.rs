@@ -3,6 +3,7 @@
 //! On-disk formats, each written and read here: pure byte layouts that know
 //! nothing of registries, stores or profiles.
 
+pub mod elf;
 pub mod fat;
 pub mod gpt;
 pub mod iso9660;

@@ -24,7 +24,7 @@ pub use inputs::{
     Bios, EfiProgram, Extra, ExtraKind, IsoInputs, IsoReport, PlacedFile, SourceError, Squashfs,
 };
 pub use payload::Payload;
-pub use plan::CONFIG_ROOM_BYTES;
+pub use plan::{CONFIG_ROOM_BYTES, EFI_DIRECTORY, INITRD, KERNEL};
 
 use crate::formats::iso9660::BLOCK_BYTES;
 use crate::formats::iso9660::layout::Layout;
@@ -35,7 +35,7 @@ use crate::oci::digest::{Digest, SHA256_BYTES};
 use crate::progress::{Progress, Task};
 use error::MAX_EFI_PROGRAM_BYTES;
 use follow::{Watermark, hash_behind};
-use plan::{CORE_IMAGE, EFI_DIRECTORY, Plan};
+use plan::{CORE_IMAGE, Plan};
 
 /// Label of the EFI system partition's file system.
 const ESP_LABEL: &str = "EFI_LIVE";

@@ -9,14 +9,17 @@ use crate::formats::{fat, gpt};
 use crate::oci::digest::{Digest, SHA256_BYTES};
 
 pub(super) const ROOTFS: &str = "rootfs.squashfs";
-pub(super) const KERNEL: &str = "boot/kernel";
-pub(super) const INITRD: &str = "boot/initrd";
+/// The kernel on the ISO.
+pub const KERNEL: &str = "boot/kernel";
+/// The initrd on the ISO.
+pub const INITRD: &str = "boot/initrd";
 pub(super) const MENU: &str = "boot/grub2/grub.cfg";
 pub(super) const CORE_IMAGE: &str = "boot/eltorito.img";
 pub(super) const CONFIG: &str = "config.yaml";
 pub(super) const MANIFEST: &str = "isoforge/manifest.json";
 pub(super) const MARKERS: &str = "isoforge/id";
-pub(super) const EFI_DIRECTORY: &str = "EFI/BOOT";
+/// Where the programs for UEFI are, on the ISO and in the ESP.
+pub const EFI_DIRECTORY: &str = "EFI/BOOT";
 
 /// Where the different builds of GRUB look for their first configuration, both
 /// on the ISO and in the EFI system partition.

@@ -85,7 +85,7 @@ pub fn compare(old: &Lock, new: &Lock) -> Vec<Drift> {
     pairs(&bootstraps(old), &bootstraps(new), &mut drifts, bootstrap);
     let cores = |lock: &Lock| {
         by(&lock.core_images, |core| {
-            format!("GRUB core image for {}", core.arch)
+            format!("GRUB core image for {}", core.purpose())
         })
     };
     pairs(&cores(old), &cores(new), &mut drifts, core_image);

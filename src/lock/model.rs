@@ -125,6 +125,8 @@ pub enum InputKind {
     Overlay,
     /// A keyring of a package archive.
     Keyring,
+    /// The program `appliance` for one architecture; its path says which.
+    Program,
 }
 
 /// A component of the profile and the images that it needs.
@@ -308,6 +310,9 @@ impl From<Package> for String {
 pub struct CoreImage {
     /// Architecture of the ISO.
     pub arch: String,
+    /// What it starts from.
+    #[serde(default, skip_serializing_if = "CoreTarget::is_medium")]
+    pub target: CoreTarget,
     /// Digest over all that went in: modules, early configuration, prefix,
     /// format.
     pub key: Digest,
@@ -315,6 +320,34 @@ pub struct CoreImage {
     pub digest: Digest,
     /// What grub-mkimage says of its version.
     pub made_by: String,
+}
+
+impl CoreImage {
+    /// What it is for, in words.
+    #[must_use]
+    pub fn purpose(&self) -> String {
+        match self.target {
+            CoreTarget::Medium => self.arch.clone(),
+            CoreTarget::Disk => format!("disks of {}", self.arch),
+        }
+    }
+}
+
+/// What a core image starts from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CoreTarget {
+    /// The ISO.
+    #[default]
+    Medium,
+    /// An installed disk.
+    Disk,
+}
+
+impl CoreTarget {
+    fn is_medium(&self) -> bool {
+        *self == Self::Medium
+    }
 }
 
 impl Lock {

@@ -129,6 +129,14 @@ pub struct Architecture {
     /// The host's grub-mkimage, where it made the BIOS core image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grub_mkimage: Option<GrubMkimage>,
+    /// The program `appliance` that the system carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Content>,
+    /// What an installed machine boots by, and what boots it, by path on the
+    /// ISO: kernel, initrd, the programs of `/EFI/BOOT`, the boot code for a
+    /// disk under BIOS. An installer checks by it what it copies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub boot: BTreeMap<String, Content>,
     /// The layers of the ISO's root file system, lowest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Layer>,
@@ -138,6 +146,15 @@ pub struct Architecture {
     /// What is in it, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,
+}
+
+/// A file's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Digest of the content.
+    pub digest: Digest,
+    /// Size in bytes.
+    pub size: u64,
 }
 
 /// What an input is for.

@@ -1,20 +1,23 @@
 //! What of the merged tree the ISO boots from.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Settings;
 use super::core_image::{self, KeptCoreImage};
-use crate::boot::core_image::Recipe;
+use crate::boot::core_image::{Recipe, Target};
 use crate::boot::files::BootFile;
 use crate::boot::kernel::Kernel;
 use crate::boot::loader::{self, Core};
 use crate::boot::{self, Finding, Severity, initrd, kernel};
 use crate::error::{Class, Diagnose};
-use crate::installer_iso::{Bios, EfiProgram, Payload};
-use crate::output::manifest::GrubMkimage;
-use crate::profile::{self, Firmware, Profile};
+use crate::installer_iso::{self, Bios, EfiProgram, Extra, ExtraKind, Payload};
+use crate::node;
+use crate::oci::digest::HashingReader;
+use crate::output::manifest::{Content, GrubMkimage};
+use crate::profile::{self, Firmware, Flavor, Profile};
 use crate::progress::Progress;
 use crate::rootfs::slab::SlabSet;
 use crate::store::Store;
@@ -32,6 +35,19 @@ pub(super) struct BootFiles {
     pub(super) bios: Option<Bios>,
     /// The core image that was made of the image's modules.
     pub(super) core_image: Option<KeptCoreImage>,
+    /// What an installed disk boots by under BIOS.
+    pub(super) disk: Option<DiskBoot>,
+}
+
+/// Boot code for an installed disk under BIOS.
+#[derive(Debug)]
+pub(super) struct DiskBoot {
+    /// GRUB's core image.
+    core_image: Vec<u8>,
+    /// The MBR's boot code that starts it.
+    mbr: Vec<u8>,
+    /// What it was made of, where it was made here.
+    pub(super) kept: Option<KeptCoreImage>,
 }
 
 impl BootFiles {
@@ -97,11 +113,50 @@ pub(super) fn find(
         uefi,
         bios: None,
         core_image: None,
+        disk: None,
     };
     if firmware.contains(&Firmware::Bios) {
         find_bios(&mut files, tree, slabs, boot_arch, store, pinned)?;
+        if profile.os.flavor == Flavor::Appliance {
+            files.disk = disk_boot(tree, slabs, (store, pinned), progress)?;
+        }
     }
     Ok(files)
+}
+
+/// What an installed disk boots by under BIOS, where the image has what it is
+/// made of.
+fn disk_boot(
+    tree: &Tree,
+    slabs: &SlabSet,
+    (store, pinned): (&Store, &[KeptCoreImage]),
+    progress: &Progress,
+) -> Result<Option<DiskBoot>> {
+    let Some(found) = loader::find_bios_disk(tree) else {
+        progress.warn(
+            "the OS image has GRUB's core image for BIOS but not the modules to make one for a \
+             disk: an installed system boots under UEFI alone; add grub-pc-bin (Debian, Ubuntu), \
+             grub2-pc-modules (Fedora, RHEL) or grub2-i386-pc (SUSE) to the image",
+        );
+        return Ok(None);
+    };
+    let (core_image, kept) = match &found.core {
+        Core::Image(file) => (read(file, slabs)?, None),
+        Core::Modules(dir) => {
+            let recipe = recipe(tree, slabs, dir)?.target(Target::Disk);
+            let (bytes, kept) = core_image::get(store, &recipe, pinned)?;
+            (bytes, Some(kept))
+        }
+    };
+    Ok(Some(DiskBoot {
+        core_image,
+        mbr: read(&found.mbr, slabs)?,
+        kept,
+    }))
+}
+
+fn recipe(tree: &Tree, slabs: &SlabSet, dir: &str) -> Result<Recipe> {
+    Recipe::read(tree, slabs, dir).with_context(|| format!("reading GRUB's modules in {dir}"))
 }
 
 fn find_bios(
@@ -116,8 +171,7 @@ fn find_bios(
     let core_image = match &found.core {
         Core::Image(file) => read(file, slabs)?,
         Core::Modules(dir) => {
-            let recipe = Recipe::read(tree, slabs, dir)
-                .with_context(|| format!("reading GRUB's modules in {dir}"))?;
+            let recipe = recipe(tree, slabs, dir)?;
             let (bytes, kept) = core_image::get(store, &recipe, pinned)?;
             files.core_image = Some(kept);
             bytes
@@ -189,5 +243,67 @@ impl BootFiles {
             programs.push(program(uefi.mok_manager_name, manager));
         }
         programs
+    }
+
+    /// The boot code for an installed disk, as files of the ISO.
+    pub(super) fn disk_files(&self) -> Vec<Extra<'static>> {
+        let Some(disk) = &self.disk else {
+            return Vec::new();
+        };
+        let file = |path: &str, bytes: &[u8]| Extra {
+            path: path.to_owned(),
+            kind: ExtraKind::File {
+                mode: 0o644,
+                data: Payload::bytes(bytes),
+            },
+        };
+        vec![
+            file(node::BIOS_CORE_PATH, &disk.core_image),
+            file(node::BIOS_MBR_PATH, &disk.mbr),
+        ]
+    }
+
+    /// What the manifest says of the files that an installer copies.
+    pub(super) fn records(
+        &self,
+        slabs: &SlabSet,
+        progress: &Progress,
+    ) -> Result<BTreeMap<String, Content>> {
+        let of_tree = |file: &BootFile| Payload::Tree {
+            data: file.data.clone(),
+            files: slabs,
+        };
+        let mut payloads = vec![
+            (
+                installer_iso::KERNEL.to_owned(),
+                of_tree(&self.kernel.kernel),
+            ),
+            (
+                installer_iso::INITRD.to_owned(),
+                of_tree(&self.kernel.initrd),
+            ),
+        ];
+        for program in self.efi_programs(slabs) {
+            let path = format!("{}/{}", installer_iso::EFI_DIRECTORY, program.name);
+            payloads.push((path, program.data));
+        }
+        for extra in self.disk_files() {
+            if let ExtraKind::File { data, .. } = extra.kind {
+                payloads.push((extra.path, data));
+            }
+        }
+        let total = payloads.iter().map(|(_, data)| data.size()).sum();
+        let task = progress.task("hash the boot files", Some(total));
+        let mut records = BTreeMap::new();
+        for (path, data) in payloads {
+            let reader = data.open();
+            let mut reader = HashingReader::new(reader.with_context(|| format!("reading {path}"))?);
+            let copied = std::io::copy(&mut reader, &mut std::io::sink());
+            let size = copied.with_context(|| format!("reading {path}"))?;
+            task.advance(size);
+            let digest = reader.finish().0;
+            records.insert(path, Content { digest, size });
+        }
+        Ok(records)
     }
 }

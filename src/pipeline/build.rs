@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result};
 use super::boot_files::{self, BootFiles};
 use super::check::{self, Renderer};
 use super::gather::{self, Gathered, Inputs};
+use super::program::Program;
 use super::provider::Variant;
 use super::slabs::SlabMaker;
 use super::summary::{self, OutputFile, Run, Summary};
 use super::system::{self, OwnFiles, System};
-use super::{Request, Upgrade, convert, iso, lock, provider};
+use super::{Request, Upgrade, convert, iso, lock, node, provider};
 use crate::boot::menu;
 use crate::formats::squashfs;
 use crate::formats::squashfs::write::ImagePlan;
@@ -46,6 +47,8 @@ pub(super) struct Build<'a> {
     pub(super) squashfs: squashfs::Settings,
     pub(super) limits: Limits,
     pub(super) progress: &'a Progress,
+    /// The programs that the systems carry.
+    pub(super) programs: BTreeMap<Arch, Program>,
     /// All inputs, once they are known.
     pub(super) lock: Option<Lock>,
 }
@@ -57,6 +60,8 @@ impl<'a> Build<'a> {
         let registries = convert::registry(loaded, &request.settings);
         registries.check()?;
         let client = Client::new(registries);
+        let archs = &loaded.profile.appliance.arch;
+        let programs = request.settings.programs.find(archs)?;
         Ok(Self {
             request,
             store: Store::open_noting(&request.settings.cache_dir, || {
@@ -71,6 +76,7 @@ impl<'a> Build<'a> {
             squashfs: convert::squashfs(&loaded.profile),
             limits: convert::limits(&loaded.profile),
             progress,
+            programs,
             lock: None,
         })
     }
@@ -150,7 +156,7 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
     for (arch, inputs) in &gathered.inputs {
         let done = architecture(&build, *arch, inputs, epoch, &mut manifest, &mut output)?;
         outputs.extend(done.iso);
-        core_images.extend(done.core_image);
+        core_images.extend(done.core_images);
         for (version, variant) in done.variants {
             variants.entry(version).or_default().insert(*arch, variant);
         }
@@ -188,7 +194,7 @@ struct Done<'a> {
     iso: Option<Finished>,
     variants: Vec<(&'a str, Variant)>,
     components: Vec<manifest::Component>,
-    core_image: Option<CoreImage>,
+    core_images: Vec<CoreImage>,
 }
 
 fn architecture<'a>(
@@ -205,7 +211,7 @@ fn architecture<'a>(
         iso: None,
         variants: Vec::new(),
         components: Vec::new(),
-        core_image: None,
+        core_images: Vec::new(),
     };
     let mut iso_system = None;
     if request.artifacts.iso() {
@@ -216,7 +222,7 @@ fn architecture<'a>(
         let system = assemble(build, arch, inputs, version, Use::Iso, epoch)?;
         let written = write_iso(build, arch, inputs, &system, epoch, manifest, output)?;
         done.iso = Some(written.file);
-        done.core_image = written.core_image;
+        done.core_images = written.core_images;
         done.components.clone_from(&system.components);
         iso_system = Some((diff_ids(&system), written.squashfs));
     }
@@ -277,6 +283,10 @@ fn assemble(
     }
     gather::components(build, &mut system, inputs, version)?;
     let context = build.renderer.context_for(arch.as_str(), version)?;
+    let program = build.programs.get(&arch);
+    let program = program.with_context(|| format!("no program for {arch}"))?;
+    let layer = node::layer(build, arch, program, &context, epoch.seconds, &system.tree)?;
+    system.add_overlay(&layer, node::PURPOSE, &maker)?;
     let own = OwnFiles {
         project: &build.renderer.project,
         engine: &build.renderer.engine,
@@ -322,7 +332,7 @@ fn variant(inputs: &Inputs, system: System, squashfs: Squashfs) -> Variant {
 struct WrittenIso {
     file: Finished,
     squashfs: Squashfs,
-    core_image: Option<CoreImage>,
+    core_images: Vec<CoreImage>,
 }
 
 fn write_iso(
@@ -350,7 +360,7 @@ fn write_iso(
         .renderer
         .context_for(arch.as_str(), profile.iso_version())?;
     let config = build.renderer.cloud_config(loaded, &context)?;
-    lock::check_core_image(build, arch, &boot)?;
+    lock::check_core_images(build, arch, &boot)?;
     let overlays = build
         .renderer
         .iso_overlays(loaded, &context, i64::from(epoch.seconds))?;
@@ -358,12 +368,17 @@ fn write_iso(
         Some(layout) => iso::content(layout, &build.store),
         None => Vec::new(),
     };
+    extra.extend(boot.disk_files());
     extra.extend(iso_overlay_files(&overlays));
     let plan = ImagePlan::new(&system.tree, &system.slabs, &build.squashfs, epoch.seconds)?;
     system::warn_of_losses(plan.report(), "the root file system", build.progress);
     let mut files = vec![build.renderer.cloud_config_record(loaded)?];
     files.extend(overlay_records(build, &overlays)?);
+    let records = boot.records(&system.slabs, build.progress)?;
     record_architecture(manifest, arch, &boot, system, files);
+    if let Some(record) = manifest.architectures.get_mut(arch.as_str()) {
+        record.boot = records;
+    }
     check_iso_space(&plan, &boot, &extra, output)?;
     let name = format!("{}.iso", profile.output_name(arch));
     let mut pending = output.create(&name)?;
@@ -396,7 +411,7 @@ fn write_iso(
     Ok(WrittenIso {
         file: output.finish_hashed(pending, report.digest)?,
         squashfs,
-        core_image: lock::core_image_entry(arch, &boot),
+        core_images: lock::core_image_entries(arch, &boot),
     })
 }
 
@@ -485,7 +500,11 @@ fn manifest(build: &Build<'_>, gathered: &Gathered, epoch: Epoch) -> Result<Mani
         architectures: gathered
             .inputs
             .iter()
-            .map(|(arch, inputs)| (arch.as_str().to_owned(), inputs.record.clone()))
+            .map(|(arch, inputs)| {
+                let mut record = inputs.record.clone();
+                record.program = build.programs.get(arch).map(Program::content);
+                (arch.as_str().to_owned(), record)
+            })
             .collect(),
         outputs: BTreeMap::new(),
     })

@@ -10,7 +10,9 @@ mod core_image;
 mod gather;
 mod iso;
 mod lock;
+mod node;
 mod plan;
+mod program;
 mod provider;
 mod push;
 mod slabs;
@@ -29,6 +31,8 @@ pub(crate) use core_image::Error as CoreImageError;
 pub(crate) use lock::{Lacking, NotWritten, UnknownInput};
 pub use lock::{LockUse, Report, Upgrade, lock, pull};
 pub use plan::{Origin, Plan, PlannedInput, PlannedLayer, PlannedRoom, plan};
+pub(crate) use program::Error as ProgramError;
+pub use program::{NamedProgram, ProgramPlaces};
 pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
@@ -77,6 +81,8 @@ pub struct Settings {
     pub extra_cert_dirs: Vec<PathBuf>,
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<u32>,
+    /// Where the program for the machine is looked for.
+    pub programs: ProgramPlaces,
     /// Take along what registries hold about the images of the content.
     pub with_referrers: bool,
     /// Build the ISO although a check says that it can't boot.

@@ -61,7 +61,7 @@ impl System {
     }
 
     /// Lays an overlay over the system, as a layer of its own in the store.
-    fn add_overlay(
+    pub(super) fn add_overlay(
         &mut self,
         overlay: &OverlayLayer,
         purpose: &str,

@@ -58,7 +58,11 @@ impl Profile {
                 "timeout": self.boot.timeout_seconds,
                 "title": self.title(),
             },
-            "install": self.install,
+            "install": {
+                "device": self.install.device,
+                "mode": self.install.mode,
+                "after": self.install.after,
+            },
             "provider": {
                 "repository": self.provider.repository,
                 "tag": self.provider_tag(self.iso_version()),

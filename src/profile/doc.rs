@@ -145,6 +145,7 @@ fn describe(shape: Shape) -> String {
         Shape::Word(words) => code(words),
         Shape::Words(words) => format!("array of {}", code(words)),
         Shape::Secret => "`{ env = \"NAME\" }` or `{ file = \"PATH\" }`".to_owned(),
+        Shape::PasswordHash => "string as crypt(5) has it".to_owned(),
         Shape::Size => "bytes: `262144` or `\"256K\"`".to_owned(),
         Shape::Mode => "octal: `\"0755\"` or `0o755`".to_owned(),
         Shape::Named(_) => "tables".to_owned(),
@@ -172,13 +173,6 @@ fn later(groups: &mut Groups, path: &str, fields: &'static Fields) {
         };
         match (key.need, key.shape) {
             (Need::Later(with), _) => group(groups, format!("Comes with {with}"), name),
-            (_, Shape::TextUntil(with)) => {
-                group(
-                    groups,
-                    format!("Comes with {with}"),
-                    format!("{name} = {{ … }}"),
-                );
-            }
             (Need::Refused(instead), _) => group(groups, format!("Never: {instead}"), name),
             (_, shape) => {
                 let name = match shape {

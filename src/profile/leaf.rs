@@ -2,7 +2,8 @@
 
 use globset::Glob;
 
-use super::model::{Arch, Compression, Device};
+use super::machine::Device;
+use super::model::{Arch, Compression};
 use super::placeholder;
 use super::problem::{Bad, did_you_mean};
 use crate::error::Diagnose;
@@ -288,7 +289,7 @@ pub(crate) fn device(text: &str) -> Result<Device, Bad> {
     }
     Err(Bad::new(
         format!("'{text}' is not a disk"),
-        "'auto' or a path such as /dev/sda or /dev/disk/by-id/…",
+        "'auto', a path such as /dev/sda or /dev/disk/by-id/…, or a table with a rule",
     ))
 }
 

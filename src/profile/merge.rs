@@ -227,7 +227,7 @@ fn wants_text(path: &[(String, Place)]) -> bool {
     }
     matches!(
         shape,
-        Some(Shape::Text | Shape::TextUntil(_) | Shape::Word(_) | Shape::OneOrMore)
+        Some(Shape::Text | Shape::TextOr(_) | Shape::Word(_) | Shape::OneOrMore)
     )
 }
 

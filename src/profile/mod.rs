@@ -11,9 +11,11 @@ mod context;
 mod doc;
 mod keys;
 mod leaf;
+mod machine;
 mod merge;
 mod model;
 mod parse;
+mod parse_machine;
 mod placeholder;
 mod plan;
 mod problem;
@@ -26,6 +28,7 @@ mod source;
 mod tests;
 mod tree;
 mod validate;
+mod validate_machine;
 mod value;
 
 use std::io;
@@ -39,11 +42,14 @@ use source::{Place, Sources};
 
 pub use catalog::{Catalog, CatalogError, Entry, Kind, Resolution, Wanted};
 pub use doc::reference;
+pub use machine::{
+    Account, AfterInstall, Device, DiskRule, ExtraPartition, Health, Install, InstallMode, Page,
+    Partitions, Require, State,
+};
 pub use model::{
-    AfterInstall, Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content,
-    ContentImage, Device, FileSpec, Firmware, Flavor, Install, InstallMode, Kubernetes, LayerCodec,
-    LayerSource, LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider,
-    Registration, RegistryHost, Var,
+    Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content, ContentImage,
+    FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os,
+    OsSource, Output, Overlays, Profile, Provider, Registration, RegistryHost, Var,
 };
 pub use placeholder::{ImageTemplate, PathTemplate, Target};
 pub use plan::{ComponentImages, ContentPlan, KubernetesPlan, PlanError};

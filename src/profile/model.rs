@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::machine::{Health, Install, State};
 use super::placeholder::{ImageTemplate, PathTemplate};
 use super::secret::SecretRef;
 use crate::oci::digest::Digest;
@@ -44,6 +45,10 @@ pub struct Profile {
     pub boot: Boot,
     /// How the ISO installs.
     pub install: Install,
+    /// What the machine keeps.
+    pub state: State,
+    /// When an upgraded machine is well.
+    pub health: Health,
     /// The provider image.
     pub provider: Provider,
     /// Further content.
@@ -331,58 +336,6 @@ pub enum Firmware {
     Bios,
     /// UEFI.
     Uefi,
-}
-
-/// `[install]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Install {
-    /// Where to.
-    pub device: Device,
-    /// Which installer the menu boots by default.
-    pub mode: InstallMode,
-    /// What follows.
-    pub after: AfterInstall,
-}
-
-/// The disk to install to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
-pub enum Device {
-    /// The installer chooses.
-    Auto,
-    /// A path below `/dev`.
-    Path(String),
-}
-
-impl From<Device> for String {
-    fn from(device: Device) -> Self {
-        match device {
-            Device::Auto => "auto".to_owned(),
-            Device::Path(path) => path,
-        }
-    }
-}
-
-/// Which installer the menu boots by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InstallMode {
-    /// It asks.
-    Interactive,
-    /// It does not.
-    Unattended,
-}
-
-/// What a machine does once it is installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AfterInstall {
-    /// Boots the installed system.
-    Reboot,
-    /// Turns itself off.
-    Poweroff,
-    /// Stays.
-    None,
 }
 
 /// `[provider]`.

@@ -8,11 +8,11 @@ use std::num::NonZeroU32;
 
 use super::leaf;
 use super::model::{
-    AfterInstall, Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content,
-    Device, FileSpec, Firmware, Flavor, Install, InstallMode, Kubernetes, LayerCodec, LayerSource,
-    LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider, Registration,
-    RegistryHost, Var,
+    Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content, FileSpec,
+    Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os, OsSource,
+    Output, Overlays, Profile, Provider, Registration, RegistryHost, Var,
 };
+use super::parse_machine;
 use super::placeholder::{self, PathTemplate, Target};
 use super::problem::Bad;
 use super::reader::Reader;
@@ -66,7 +66,9 @@ pub(crate) fn profile(root: &Reader<'_>) -> Profile {
             iso: root.table("overlays").paths("iso"),
         },
         boot: boot(&root.table("boot")),
-        install: install(&root.table("install")),
+        install: parse_machine::install(&root.table("install")),
+        state: parse_machine::state(&root.table("state")),
+        health: parse_machine::health(&root.table("health")),
         provider,
         content: Content {
             images: references(&root.table("content"), "images", &targets),
@@ -388,21 +390,6 @@ fn boot(r: &Reader<'_>) -> Boot {
         cmdline: r.parsed_list("cmdline", leaf::kernel_argument),
         timeout_seconds: r.integer("timeout").unwrap_or(MENU_TIMEOUT_SECONDS),
         title: r.parsed("title", leaf::one_line),
-    }
-}
-
-fn install(r: &Reader<'_>) -> Install {
-    Install {
-        device: r.parsed("device", leaf::device).unwrap_or(Device::Auto),
-        mode: match r.text("mode") {
-            Some("unattended") => InstallMode::Unattended,
-            _ => InstallMode::Interactive,
-        },
-        after: match r.text("after") {
-            Some("poweroff") => AfterInstall::Poweroff,
-            Some("none") => AfterInstall::None,
-            _ => AfterInstall::Reboot,
-        },
     }
 }
 

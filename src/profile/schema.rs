@@ -50,8 +50,8 @@ pub(crate) enum Need {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
     Text,
-    /// A string; a table is the form of a later version.
-    TextUntil(&'static str),
+    /// A string, or a table of these keys.
+    TextOr(&'static Fields),
     Flag,
     Integer {
         min: i64,
@@ -70,6 +70,8 @@ pub(crate) enum Shape {
     Words(&'static [&'static str]),
     /// `{ env = "NAME" }` or `{ file = "PATH" }`.
     Secret,
+    /// A password's hash, as crypt(5) has it.
+    PasswordHash,
     Table(&'static Fields),
     Tables(&'static Fields),
     /// A table whose keys the user names, each a table of these keys.
@@ -82,7 +84,9 @@ impl Shape {
     /// The type as messages and the reference name it.
     pub(crate) fn describe(self) -> String {
         match self {
-            Self::Text | Self::TextUntil(_) => "a string".to_owned(),
+            Self::Text => "a string".to_owned(),
+            Self::TextOr(_) => "a string or a table".to_owned(),
+            Self::PasswordHash => "a password's hash, such as \"$6$…\"".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Integer { min, max } if min == max => format!("the integer {min}"),
             Self::Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
@@ -102,7 +106,10 @@ impl Shape {
     /// The keys of the table or tables, if it has a fixed set of them.
     pub(crate) fn fields(self) -> Option<&'static Fields> {
         match self {
-            Self::Table(fields) | Self::Tables(fields) | Self::Named(fields) => Some(fields),
+            Self::Table(fields)
+            | Self::TextOr(fields)
+            | Self::Tables(fields)
+            | Self::Named(fields) => Some(fields),
             _ => None,
         }
     }
@@ -241,14 +248,15 @@ impl Checker<'_> {
 
     fn value(&mut self, key: &Key, path: &str, node: &Node, key_place: Place) {
         match (key.shape, &node.value) {
-            (Shape::Text | Shape::TextUntil(_), Value::Text(_))
+            (Shape::Text | Shape::TextOr(_), Value::Text(_))
             | (Shape::Flag, Value::Flag(_))
             | (Shape::Size | Shape::Mode, Value::Text(_) | Value::Integer(_))
             | (Shape::OneOrMore, Value::Text(_))
             | (Shape::Free, Value::Table(_)) => {}
-            (Shape::TextUntil(with), Value::Table(_)) => {
-                self.report
-                    .add(later(node.place, &format!("a table as '{path}'"), with))
+            (Shape::PasswordHash, Value::Text(text)) => {
+                if !super::parse_machine::is_password_hash(text) {
+                    self.no_hash(path, node, key_place);
+                }
             }
             (Shape::Integer { min, max }, Value::Integer(i)) if (min..=max).contains(i) => {}
             (Shape::Integer { .. }, Value::Integer(i)) => self.report.add(
@@ -264,7 +272,7 @@ impl Checker<'_> {
                     self.plain_secret(path, node, key_place);
                 }
             }
-            (Shape::Table(fields), Value::Table(table)) => {
+            (Shape::Table(fields) | Shape::TextOr(fields), Value::Table(table)) => {
                 self.table(fields, path, table, node.place);
             }
             (Shape::Named(fields), Value::Table(named)) => {
@@ -315,6 +323,16 @@ impl Checker<'_> {
     fn wrong_type(&self, path: &str, found: &Value, expected: &str, place: Place) {
         self.report
             .add(Draft::new(place, format!("'{path}' is {}", found.describe())).expected(expected));
+    }
+
+    /// What was written instead of a hash may be the password: it is not shown.
+    fn no_hash(&mut self, path: &str, node: &Node, key: Place) {
+        self.sources.hide(node.place);
+        self.report.add(
+            Draft::new(key, format!("'{path}' is not a password's hash"))
+                .expected("a hash as crypt(5) has it, such as \"$6$…\"")
+                .help("`openssl passwd -6` makes one".to_owned()),
+        );
     }
 
     /// What was written instead of a reference to a secret is not shown.

@@ -37,6 +37,7 @@ pub(super) fn validate(
     check.packages();
     check.filters();
     check.unused_by_file();
+    super::validate_machine::validate(profile, table, report);
     check.kubernetes();
     for (path, kind, component) in paths(profile) {
         check.component(&path, kind, component);

@@ -31,10 +31,20 @@ static FILES: &[EmbeddedFile] = embed![
     "templates/issue.tera",
 ];
 
+/// What the program `appliance` needs beside itself: its units and where they
+/// are started from. They are of one version with the program, so a project
+/// can't replace them; its own overlays go over them.
+static NODE_FILES: &[EmbeddedFile] = embed!["overlays/appliance.toml",];
+
+/// The files of the overlay `overlays/appliance`, its manifest included.
+#[must_use]
+pub fn node_files() -> &'static [EmbeddedFile] {
+    NODE_FILES
+}
+
 /// All default files, by path: what a project falls back to, and what
-/// `isoforge init` writes. GRUB's stub and the core image's configuration are
-/// not among them: by these the medium is found, and a project has no say in
-/// them.
+/// `isoforge init` writes. GRUB's stub is not among them: by it the medium is
+/// found, and a project has no say in that.
 #[must_use]
 pub fn embedded_files() -> &'static [EmbeddedFile] {
     FILES
@@ -59,7 +69,7 @@ mod tests {
                 }
                 assert!(entry.file_type().is_file(), "{entry:?} is no plain file");
                 let path = entry.path().strip_prefix(root).unwrap();
-                let by_these_the_medium_is_found = ["early.cfg", "stub.cfg.tera"];
+                let by_these_the_medium_is_found = ["stub.cfg.tera"];
                 if by_these_the_medium_is_found
                     .contains(&&*path.file_name().unwrap().to_string_lossy())
                 {
@@ -70,10 +80,12 @@ mod tests {
             }
         }
         found.sort();
-        let compiled: Vec<_> = embedded_files()
+        let mut compiled: Vec<_> = embedded_files()
             .iter()
+            .chain(node_files())
             .map(|file| (file.path.to_owned(), file.executable))
             .collect();
+        compiled.sort();
         assert_eq!(compiled, found, "keep the list in this module in step");
     }
 }

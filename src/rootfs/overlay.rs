@@ -19,25 +19,26 @@ mod load;
 pub mod manifest;
 pub mod system;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-pub use digest::digest;
+pub use digest::{digest, digest_of};
 pub use error::Error;
-pub use load::load;
+pub use load::{load, load_files};
 
 use super::filter::Patterns;
 use super::tar_out;
 use crate::render::{Secrets, Warning};
-use crate::tree::{FileData, Kind, LayerId, ReadFile, Tree, display};
+use crate::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree, display};
 
 /// The layer number of data that is still on the host's disk; only the
 /// [`OverlayLayer`] itself can open it.
 const HOST_DATA: LayerId = LayerId(u32::MAX);
 
 /// An overlay, ready to become a layer or part of the ISO.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct OverlayLayer {
     /// What it adds. Its files are opened through this value's [`ReadFile`].
     pub tree: Tree,
@@ -51,6 +52,46 @@ pub struct OverlayLayer {
 }
 
 impl OverlayLayer {
+    /// Adds a file of the owner root.
+    ///
+    /// # Errors
+    /// [`Error::Tree`] where the path can't be one, or leads through a file.
+    pub fn add_file(&mut self, path: &str, mode: u16, bytes: Arc<[u8]>) -> Result<(), Error> {
+        self.add(path, mode, Kind::File(FileData::Inline(bytes)))
+    }
+
+    /// Adds a directory of the owner root and mode 0755, to be written even
+    /// where it is like any other.
+    ///
+    /// # Errors
+    /// As [`add_file`](Self::add_file).
+    pub fn add_directory(&mut self, path: &str) -> Result<(), Error> {
+        if self.tree.get(path.as_bytes()).is_none() {
+            self.add(path, 0o755, Kind::Directory(BTreeMap::new()))?;
+        }
+        self.keep.insert(path.as_bytes().to_vec());
+        Ok(())
+    }
+
+    fn add(&mut self, path: &str, mode: u16, kind: Kind) -> Result<(), Error> {
+        let meta = Meta::with_mode(mode);
+        self.tree
+            .insert(path.as_bytes(), Inode { meta, kind })
+            .map(drop)
+            .map_err(|source| Error::Tree {
+                overlay: path.to_owned(),
+                source,
+            })
+    }
+
+    /// Gives everything in it the time `mtime` (seconds since 1970).
+    pub fn set_mtime(&mut self, mtime: i64) {
+        let walk: Vec<_> = self.tree.walk().map(|(_, id)| id).collect();
+        for id in walk {
+            self.tree.meta_mut(id).mtime = mtime;
+        }
+    }
+
     /// What of `below` the overlay removes: each path that matches and stands
     /// below no other that does, except those it replaces by a file.
     #[must_use]

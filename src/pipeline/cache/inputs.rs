@@ -64,7 +64,7 @@ pub(super) fn find(store: &Store, lock: &Lock) -> Result<Inputs, Error> {
         finder.part(PartKind::Bootstrap, &made.arch, made.layer, Some(made.size))?;
     }
     for core in &lock.core_images {
-        finder.part(PartKind::CoreImage, &core.arch, core.digest, None)?;
+        finder.part(PartKind::CoreImage, &core.purpose(), core.digest, None)?;
     }
     for file in &lock.files {
         finder.part(PartKind::File, &file.url, file.digest, None)?;

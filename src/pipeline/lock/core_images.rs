@@ -9,15 +9,16 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::boot::core_image::Recipe;
+use crate::boot::core_image::{Recipe, Target};
 use crate::boot::loader::{self, Core};
-use crate::lock::{CoreImage, Error, Lock, compare, locate};
+use crate::lock::{CoreImage, CoreTarget, Error, Lock, compare, locate};
+use crate::oci::layer::Layer;
 use crate::pipeline::boot_files::BootFiles;
 use crate::pipeline::build::Build;
 use crate::pipeline::core_image::{self, KeptCoreImage};
 use crate::pipeline::system::System;
 use crate::pipeline::{convert, gather};
-use crate::profile::{Arch, Firmware};
+use crate::profile::{Arch, Firmware, Flavor};
 use crate::sources::filter::{Filter, filter_layers, merge};
 
 /// The core images for all architectures, made where the store has none.
@@ -28,14 +29,12 @@ pub(super) fn find(build: &Build<'_>, lock: &Lock) -> Result<Vec<CoreImage>> {
         if !profile.firmware(*arch).contains(&Firmware::Bios) {
             continue;
         }
-        if let Some(made) = of_arch(build, *arch, lock)? {
-            found.push(made);
-        }
+        found.extend(of_arch(build, *arch, lock)?);
     }
     Ok(found)
 }
 
-fn of_arch(build: &Build<'_>, arch: Arch, lock: &Lock) -> Result<Option<CoreImage>> {
+fn of_arch(build: &Build<'_>, arch: Arch, lock: &Lock) -> Result<Vec<CoreImage>> {
     let layers = gather::iso_layers(build, arch)?;
     let tree = merge(
         &build.store,
@@ -44,17 +43,38 @@ fn of_arch(build: &Build<'_>, arch: Arch, lock: &Lock) -> Result<Option<CoreImag
         &build.limits,
         build.progress,
     )?;
+    let mut wanted = Vec::new();
     // What is missing the build says, which knows the overlays too.
-    let Ok(bios) = loader::find_bios(&tree, convert::arch(arch)) else {
-        return Ok(None);
+    if let Ok(bios) = loader::find_bios(&tree, convert::arch(arch))
+        && let Core::Modules(dir) = bios.core
+    {
+        wanted.push((CoreTarget::Medium, Target::Medium, dir));
+    }
+    if build.request.loaded.profile.os.flavor == Flavor::Appliance
+        && let Some(bios) = loader::find_bios_disk(&tree)
+        && let Core::Modules(dir) = bios.core
+    {
+        wanted.push((CoreTarget::Disk, Target::Disk, dir));
+    }
+    let Some((_, _, dir)) = wanted.first() else {
+        return Ok(Vec::new());
     };
-    let Core::Modules(dir) = bios.core else {
-        return Ok(None);
-    };
+    let recipe = recipe(build, &layers, dir)?;
+    let mut made = Vec::new();
+    for (of, target, _) in wanted {
+        let recipe = recipe.clone().target(target);
+        let (_, kept) = core_image::get(&build.store, &recipe, &pinned(lock, arch))?;
+        made.push(entry(arch, of, kept));
+    }
+    Ok(made)
+}
+
+/// Of `layers` the modules in `dir` alone.
+fn recipe(build: &Build<'_>, layers: &[Layer], dir: &str) -> Result<Recipe> {
     let pattern = format!("{}/**", dir.trim_start_matches('/'));
     let layer = filter_layers(
         &build.store,
-        &layers,
+        layers,
         &Filter::new(&[pattern], &[])?,
         "the OS",
         &build.limits,
@@ -62,10 +82,8 @@ fn of_arch(build: &Build<'_>, arch: Arch, lock: &Lock) -> Result<Option<CoreImag
     )?;
     let mut modules = System::default();
     modules.add(&layer, "GRUB's modules", &build.maker())?;
-    let recipe = Recipe::read(&modules.tree, &modules.slabs, &dir)
-        .with_context(|| format!("reading GRUB's modules in {dir}"))?;
-    let (_, kept) = core_image::get(&build.store, &recipe, &pinned(lock, arch))?;
-    Ok(Some(entry(arch, kept)))
+    Recipe::read(&modules.tree, &modules.slabs, dir)
+        .with_context(|| format!("reading GRUB's modules in {dir}"))
 }
 
 /// What the lock has for `arch`.
@@ -87,28 +105,37 @@ pub(in crate::pipeline) fn core_images(build: &Build<'_>, arch: Arch) -> Vec<Kep
     lock.map_or_else(Vec::new, |lock| pinned(lock, arch))
 }
 
-/// The core image that was made for an ISO, as the lock has it.
-pub(in crate::pipeline) fn core_image_entry(arch: Arch, boot: &BootFiles) -> Option<CoreImage> {
-    let kept = boot.core_image.clone()?;
-    Some(entry(arch, kept))
+/// The core images that were made for an ISO, as the lock has them.
+pub(in crate::pipeline) fn core_image_entries(arch: Arch, boot: &BootFiles) -> Vec<CoreImage> {
+    let medium = boot
+        .core_image
+        .iter()
+        .map(|kept| (CoreTarget::Medium, kept));
+    let disk = boot
+        .disk
+        .iter()
+        .filter_map(|disk| Some((CoreTarget::Disk, disk.kept.as_ref()?)));
+    medium
+        .chain(disk)
+        .map(|(target, kept)| entry(arch, target, kept.clone()))
+        .collect()
 }
 
-/// Where the lock may not change, a core image that was made must be in it.
-pub(in crate::pipeline) fn check_core_image(
+/// Where the lock may not change, core images that were made must be in it.
+pub(in crate::pipeline) fn check_core_images(
     build: &Build<'_>,
     arch: Arch,
     boot: &BootFiles,
 ) -> Result<()> {
-    let (true, Some(lock), Some(made)) = (
-        build.request.lock.locked,
-        &build.lock,
-        core_image_entry(arch, boot),
-    ) else {
+    let (true, Some(lock)) = (build.request.lock.locked, &build.lock) else {
         return Ok(());
     };
     let mut now = lock.clone();
-    now.core_images.retain(|core| core.arch != made.arch);
-    now.core_images.push(made);
+    for made in core_image_entries(arch, boot) {
+        now.core_images
+            .retain(|core| (&core.arch, core.target) != (&made.arch, made.target));
+        now.core_images.push(made);
+    }
     let drifts = compare(lock, &now);
     if drifts.is_empty() {
         return Ok(());
@@ -119,9 +146,10 @@ pub(in crate::pipeline) fn check_core_image(
 }
 
 /// A core image as the lock has it.
-fn entry(arch: Arch, kept: KeptCoreImage) -> CoreImage {
+fn entry(arch: Arch, target: CoreTarget, kept: KeptCoreImage) -> CoreImage {
     CoreImage {
         arch: arch.as_str().to_owned(),
+        target,
         key: kept.key,
         digest: kept.digest,
         made_by: kept.made_by,

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub(super) use core_images::{check_core_image, core_image_entry, core_images};
+pub(super) use core_images::{check_core_images, core_image_entries, core_images};
 pub(crate) use offline::Lacking;
 pub(super) use resolve::{Found, look, made_of, record};
 pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
@@ -294,7 +294,7 @@ impl Settled {
         for core in made {
             self.lock
                 .core_images
-                .retain(|known| known.arch != core.arch);
+                .retain(|known| (&known.arch, known.target) != (&core.arch, core.target));
             self.lock.core_images.push(core);
         }
         self.lock.sort();

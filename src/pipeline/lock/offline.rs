@@ -85,7 +85,8 @@ pub(super) fn check(build: &Build<'_>, wanted: &Wanted, lock: &Lock) -> Result<(
         if !build.store.has_blob(&core.digest) {
             items.push(format!(
                 "GRUB core image for {}: {}",
-                core.arch, core.digest
+                core.purpose(),
+                core.digest
             ));
         }
     }

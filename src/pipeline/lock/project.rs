@@ -12,9 +12,10 @@ use crate::oci::digest::Digest;
 use crate::output::manifest::EpochSource;
 use crate::pipeline::build::Build;
 use crate::pipeline::check::CLOUD_CONFIG;
+use crate::pipeline::node::NODE_OVERLAY;
 use crate::pipeline::system::{BASE_OVERLAY, in_project};
 use crate::profile::{CloudConfig, FileRead, LayerSource, OsSource, Target};
-use crate::render::Project;
+use crate::render::{Project, node_files};
 use crate::rootfs::overlay;
 use crate::rootfs::overlay::system::ISSUE_TEMPLATE;
 use crate::sources::kubernetes::component_kind;
@@ -113,6 +114,17 @@ fn files(build: &Build<'_>) -> Result<Vec<Input>> {
             digest: Digest::of(&fs_err::read(keyring)?),
         });
     }
+    found.push(Input {
+        kind: InputKind::Overlay,
+        path: format!("{BUILT_IN}{NODE_OVERLAY}"),
+        digest: overlay::digest_of(node_files(), NODE_OVERLAY),
+    });
+    // By architecture alone: where it lies is the machine's own business.
+    found.extend(build.programs.iter().map(|(arch, program)| Input {
+        kind: InputKind::Program,
+        path: format!("appliance for {arch}"),
+        digest: program.digest,
+    }));
     found.sort();
     found.dedup();
     Ok(found)

@@ -3,11 +3,11 @@
 //! what is new and what is gone, before anything is looked at.
 
 use super::wanted::Wanted;
-use crate::lock::{Archive, Bootstrap, File, Image, Lock};
+use crate::lock::{Archive, Bootstrap, CoreTarget, File, Image, Lock};
 use crate::oci::digest::Digest;
 use crate::oci::layer::{Layer, LayerCompression};
 use crate::output::manifest::Role;
-use crate::profile::{Firmware, Profile};
+use crate::profile::{Firmware, Flavor, Profile};
 use crate::registry::ShownUrl;
 
 /// Stands for a digest that is not known yet. It never gets into a lock file:
@@ -29,7 +29,7 @@ pub(super) fn sketch(
             let mut archs = profile.appliance.arch.iter();
             archs.any(|arch| {
                 arch.as_str() == core.arch && profile.firmware(*arch).contains(&Firmware::Bios)
-            })
+            }) && (core.target == CoreTarget::Medium || profile.os.flavor == Flavor::Appliance)
         });
     }
     for image in &wanted.images {

@@ -2,15 +2,17 @@
 
 mod catalog;
 mod cluster;
+mod machine;
 mod settings;
 mod system;
 
-use super::schema::Need::{Default, Later, Required};
+use super::schema::Need::{Default, Later, Refused, Required};
 use super::schema::Shape::{Free, Integer, Named, OneOrMore, Table, Tables, Text};
 use super::schema::{Fields, Key, Need, Shape};
 use cluster::{COMPONENT, CONTENT_KEYS, KUBERNETES, LAYER};
+use machine::{HEALTH, INSTALL, STATE};
 use system::{
-    APPLIANCE, BOOT, CLOUD_CONFIG, INSTALL, LIMITS, OS, OUTPUT, OVERLAYS, PROVIDER, REGISTRATION,
+    APPLIANCE, BOOT, CLOUD_CONFIG, LIMITS, OS, OUTPUT, OVERLAYS, PROVIDER, REGISTRATION,
     REGISTRY_HOST,
 };
 
@@ -21,7 +23,6 @@ pub(super) use settings::SETTINGS;
 pub(crate) const SCHEMA_VERSION: i64 = 1;
 
 const CONTENT: &str = "packs, charts and manifests as content of the ISO";
-const INSTALLER: &str = "the installer of the flavor `appliance`";
 const LOCK: &str = "the lock file";
 const CREDENTIALS: &str =
     "credentials come from the Docker configuration or a credential helper, never from a profile";
@@ -136,6 +137,18 @@ pub(crate) static PROFILE: Fields = plain(&[
         "How the ISO installs.",
     ),
     key(
+        "state",
+        Table(&STATE),
+        Default(""),
+        "What an installed machine keeps.",
+    ),
+    key(
+        "health",
+        Table(&HEALTH),
+        Default(""),
+        "When an upgraded machine is well.",
+    ),
+    key(
         "provider",
         Table(&PROVIDER),
         Default(""),
@@ -183,8 +196,8 @@ pub(crate) static PROFILE: Fields = plain(&[
     key(
         "disks",
         Tables(&plain(&[])),
-        Later(INSTALLER),
-        "Layout of the installed disks.",
+        Refused("sizes of partitions are written under [install] as `partitions`"),
+        "",
     ),
     key(
         "local_ui",

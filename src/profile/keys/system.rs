@@ -1,9 +1,9 @@
 //! Keys of the machine: its system, its configuration, its boot and its outputs.
 
-use super::{CREDENTIALS, INSTALLER, key, plain};
-use crate::profile::schema::Need::{Default, Later, Refused, Required};
+use super::{CREDENTIALS, key, plain};
+use crate::profile::schema::Need::{Default, Refused, Required};
 use crate::profile::schema::Shape::{
-    Flag, Free, Integer, OneOrMore, Secret, Size, Table, Text, TextUntil, Texts, Word, Words,
+    Flag, Integer, OneOrMore, Secret, Size, Table, Text, Texts, Word, Words,
 };
 use crate::profile::schema::{Choice, Fields};
 
@@ -209,28 +209,6 @@ pub(super) static BOOT: Fields = plain(&[
         Default("name and version"),
         "Title of the menu's entries.",
     ),
-]);
-
-pub(super) static INSTALL: Fields = plain(&[
-    key(
-        "device",
-        TextUntil(INSTALLER),
-        Default("`auto`"),
-        "The disk to install to: `auto` or a path below `/dev`.",
-    ),
-    key(
-        "mode",
-        Word(&["interactive", "unattended"]),
-        Default("`interactive`"),
-        "Which installer the menu boots by default.",
-    ),
-    key(
-        "after",
-        Word(&["reboot", "poweroff", "none"]),
-        Default("`reboot`"),
-        "What the machine does once it is installed.",
-    ),
-    key("partitions", Free, Later(INSTALLER), "Sizes of partitions."),
 ]);
 
 pub(super) static PROVIDER: Fields = plain(&[

@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::error::Error;
-use super::load::open_no_follow;
+use super::load::{below, open_no_follow};
 use crate::oci::digest::{Digest, HashingReader, Sha256};
-use crate::render::{Directory, Project};
+use crate::render::{Directory, EmbeddedFile, Project};
 use crate::tree::display;
 
 /// Kinds of entries, as the digest has them.
@@ -39,8 +39,7 @@ pub fn digest(project: &Project, dir: &str) -> Result<Digest, Error> {
         }
         Directory::Defaults(files) => {
             for (path, file) in files {
-                let kind = if file.executable { EXECUTABLE } else { FILE };
-                entries.insert(path.as_bytes().to_vec(), (kind, Digest::of(file.bytes)));
+                entries.insert(path.as_bytes().to_vec(), of_default(file));
             }
             match project.read(&manifest_path) {
                 Ok(bytes) => bytes,
@@ -49,16 +48,37 @@ pub fn digest(project: &Project, dir: &str) -> Result<Digest, Error> {
             }
         }
     };
+    Ok(over(&entries, &manifest))
+}
+
+/// The same of the overlay `dir` that `files` make.
+#[must_use]
+pub fn digest_of(files: &'static [EmbeddedFile], dir: &str) -> Digest {
+    let mut entries = BTreeMap::new();
+    for (path, file) in below(files, dir) {
+        entries.insert(path.as_bytes().to_vec(), of_default(file));
+    }
+    let manifest_path = format!("{dir}.toml");
+    let manifest = files.iter().find(|file| file.path == manifest_path);
+    over(&entries, manifest.map_or(b"", |file| file.bytes))
+}
+
+fn of_default(file: &EmbeddedFile) -> (u8, Digest) {
+    let kind = if file.executable { EXECUTABLE } else { FILE };
+    (kind, Digest::of(file.bytes))
+}
+
+fn over(entries: &BTreeMap<Vec<u8>, (u8, Digest)>, manifest: &[u8]) -> Digest {
     let mut hasher = Sha256::new();
-    for (path, (kind, digest)) in &entries {
+    for (path, (kind, digest)) in entries {
         hasher.update(&[*kind]);
         hasher.update(&(path.len() as u64).to_le_bytes());
         hasher.update(path);
         hasher.update(digest.as_bytes());
     }
     hasher.update(b"m");
-    hasher.update(Digest::of(&manifest).as_bytes());
-    Ok(hasher.finish())
+    hasher.update(Digest::of(manifest).as_bytes());
+    hasher.finish()
 }
 
 fn on_disk(

@@ -38,16 +38,7 @@ pub fn load(
     mtime: i64,
 ) -> Result<OverlayLayer, Error> {
     let dir = dir.trim_end_matches('/');
-    let mut loader = Loader {
-        name: dir,
-        engine,
-        context,
-        mtime,
-        tree: Tree::new(),
-        host_files: Vec::new(),
-    };
-    let root = loader.tree.root();
-    loader.tree.meta_mut(root).mtime = mtime;
+    let mut loader = Loader::new(dir, engine, context, mtime);
     let manifest_path = format!("{dir}.toml");
     // The manifest comes from where the directory comes from: a project's own
     // overlay must not get the manifest of the default.
@@ -73,6 +64,45 @@ pub fn load(
     loader.finish(&manifest_path, &manifest)
 }
 
+/// Makes an overlay of `files` below `dir` and the manifest `dir.toml` among
+/// them; all else as [`load`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_files(
+    files: &'static [EmbeddedFile],
+    dir: &str,
+    engine: &Engine,
+    context: &Context,
+    mtime: i64,
+) -> Result<OverlayLayer, Error> {
+    let mut loader = Loader::new(dir, engine, context, mtime);
+    loader.defaults(&below(files, dir))?;
+    let manifest_path = format!("{dir}.toml");
+    let text = files.iter().find(|file| file.path == manifest_path);
+    let text = text.map_or(b"".as_slice(), |file| file.bytes);
+    let text = std::str::from_utf8(text).map_err(|e| crate::render::Error::NotUtf8 {
+        path: manifest_path.clone(),
+        offset: e.valid_up_to(),
+    })?;
+    let manifest = manifest::parse(&manifest_path, text)?;
+    loader.finish(&manifest_path, &manifest)
+}
+
+/// The files below `dir`, by their paths in it.
+pub(super) fn below(
+    files: &'static [EmbeddedFile],
+    dir: &str,
+) -> BTreeMap<&'static str, &'static EmbeddedFile> {
+    files
+        .iter()
+        .filter_map(|file| {
+            let name = file.path.strip_prefix(dir)?.strip_prefix('/')?;
+            Some((name, file))
+        })
+        .collect()
+}
+
 /// Opens a file that must not have become a symbolic link since it was listed.
 pub(super) fn open_no_follow(path: &Path) -> io::Result<fs_err::File> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
@@ -89,6 +119,22 @@ struct Loader<'a> {
     mtime: i64,
     tree: Tree,
     host_files: Vec<PathBuf>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(name: &'a str, engine: &'a Engine, context: &'a Context, mtime: i64) -> Self {
+        let mut tree = Tree::new();
+        let root = tree.root();
+        tree.meta_mut(root).mtime = mtime;
+        Self {
+            name,
+            engine,
+            context,
+            mtime,
+            tree,
+            host_files: Vec::new(),
+        }
+    }
 }
 
 impl Loader<'_> {

@@ -1,7 +1,6 @@
 //! What the system says about itself: its components on the console before the
 //! login prompt, and the same for programs.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,8 +8,6 @@ use serde::Serialize;
 use super::OverlayLayer;
 use super::error::Error;
 use crate::render::{Context, Engine, Project};
-use crate::rootfs::filter::Patterns;
-use crate::tree::{FileData, Inode, Kind, Meta, Tree};
 
 /// The console's banner; agetty shows `/etc/issue`, then what is in
 /// `/etc/issue.d`.
@@ -56,26 +53,10 @@ pub fn system_files(
         "components": components,
     });
     let json = format!("{document:#}\n");
-    let mut tree = Tree::new();
+    let mut layer = OverlayLayer::default();
     for (path, text) in [(ISSUE_PATH, issue), (COMPONENTS_PATH, json)] {
-        let inode = Inode {
-            meta: Meta::with_mode(0o644),
-            kind: Kind::File(FileData::Inline(Arc::from(text.into_bytes()))),
-        };
-        tree.insert(path.as_bytes(), inode)
-            .map_err(|source| Error::Tree {
-                overlay: path.to_owned(),
-                source,
-            })?;
+        layer.add_file(path, 0o644, Arc::from(text.into_bytes()))?;
     }
-    let walk: Vec<_> = tree.walk().map(|(_, id)| id).collect();
-    for id in walk {
-        tree.meta_mut(id).mtime = mtime;
-    }
-    Ok(OverlayLayer {
-        tree,
-        deletes: Patterns::default(),
-        keep: BTreeSet::new(),
-        host_files: Vec::new(),
-    })
+    layer.set_mtime(mtime);
+    Ok(layer)
 }

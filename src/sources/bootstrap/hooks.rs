@@ -1,7 +1,7 @@
 //! What happens inside the new root beside the installation of packages:
 //! scripts for mmdebstrap's hooks. `$1` is the new root.
 
-use crate::boot::core_image;
+use crate::boot::core_image::{self, Target};
 use crate::boot::loader;
 use crate::oci::digest::Digest;
 use crate::util::process::Program;
@@ -23,25 +23,27 @@ rm -f "$1/var/cache/apt/archives/lock" "$1/var/lib/apt/lists/lock"
 if [ -e "$1/etc/machine-id" ]; then : >"$1/etc/machine-id"; fi
 "#;
 
-/// Where GRUB for BIOS is installed, its core image, made by its own
-/// grub-mkimage. The configuration that went in stays beside it.
-fn core_image() -> String {
-    let image = loader::CORE_IMAGE;
-    let dir = image.trim_end_matches("/eltorito.img");
+/// Where GRUB for BIOS is installed, its core images for the medium and for an
+/// installed disk, made by its own grub-mkimage.
+fn core_images() -> String {
     let format = core_image::FORMAT;
-    let prefix = core_image::PREFIX;
-    let early = core_image::EARLY_CONFIG;
     let modules = core_image::MODULES.join(" ");
+    let dir = loader::CORE_IMAGE.trim_end_matches("/eltorito.img");
+    let make = |target: Target, image: &str| {
+        format!(
+            "\tchroot \"$1\" grub-mkimage --format {format} --prefix '{}' --output /{image} \
+             {modules}\n",
+            target.prefix()
+        )
+    };
     format!(
         r#"set -e
 if [ -x "$1/usr/bin/grub-mkimage" ] && [ -e "$1/usr/lib/grub/i386-pc/kernel.img" ]; then
 	mkdir -p "$1/{dir}"
-	cat >"$1/{dir}/early.cfg" <<'END'
-{early}END
-	chroot "$1" grub-mkimage --format {format} --prefix {prefix} \
-		--config /{dir}/early.cfg --output /{image} {modules}
-fi
-"#
+{}{}fi
+"#,
+        make(Target::Medium, loader::CORE_IMAGE),
+        make(Target::Disk, loader::DISK_CORE_IMAGE)
     )
 }
 
@@ -68,12 +70,12 @@ pub(super) fn package(line: &str) -> Option<(&str, Digest)> {
 pub(super) fn add(program: Program) -> Program {
     program
         .arg(format!("--essential-hook={DRACUT}"))
-        .arg(format!("--customize-hook={}", core_image()))
+        .arg(format!("--customize-hook={}", core_images()))
         .arg(format!("--customize-hook={HASHES}"))
         .arg(format!("--customize-hook={CLEAN}"))
 }
 
 /// Changes with the scripts.
 pub(super) fn digest() -> Digest {
-    Digest::of([DRACUT, &core_image(), HASHES, CLEAN].concat().as_bytes())
+    Digest::of([DRACUT, &core_images(), HASHES, CLEAN].concat().as_bytes())
 }

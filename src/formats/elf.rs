@@ -1,0 +1,205 @@
+//! What an ELF header says of where a program runs: its machine, and whether it
+//! needs a loader of its system.
+//!
+//! Specification: System V ABI, chapter 4 ("Object Files"), 64-bit little-endian
+//! files alone. Nothing but the two headers is read.
+
+/// Size of the file header of a 64-bit file, in bytes.
+const HEADER_BYTES: usize = 64;
+
+/// Least size of an entry of the program header table, in bytes.
+const PROGRAM_HEADER_BYTES: u64 = 56;
+
+/// `e_type` of a program at a fixed place, and of one that can lie anywhere.
+const TYPES: [u16; 2] = [2, 3];
+
+/// `p_type` of the entry that names the loader of a dynamically linked program.
+const PT_INTERP: u32 = 3;
+
+/// A machine that a program is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// x86-64.
+    X86_64,
+    /// 64-bit Arm.
+    Aarch64,
+    /// Another, by its number.
+    Other(u16),
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::X86_64 => f.write_str("amd64"),
+            Self::Aarch64 => f.write_str("arm64"),
+            Self::Other(number) => write!(f, "machine number {number}"),
+        }
+    }
+}
+
+/// A program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Executable {
+    /// What it runs on.
+    pub machine: Machine,
+    /// Whether it runs without a loader and libraries of its system.
+    pub is_static: bool,
+}
+
+/// Why bytes are no program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// They don't begin as an ELF file does.
+    #[error("it is no ELF file")]
+    Magic,
+    /// Another class or byte order.
+    #[error("it is no 64-bit little-endian ELF file (bytes 4 and 5 are {class} and {order})")]
+    Class {
+        /// `EI_CLASS`.
+        class: u8,
+        /// `EI_DATA`.
+        order: u8,
+    },
+    /// A library's member, a core dump.
+    #[error("it is an ELF file, but no program (type {kind} at offset 16)")]
+    Type {
+        /// `e_type`.
+        kind: u16,
+    },
+    /// It ends within a header.
+    #[error("it ends within its headers, at byte {at}")]
+    Short {
+        /// Where bytes are missing.
+        at: u64,
+    },
+    /// Its table of program headers can't be.
+    #[error("its table of program headers has entries of {bytes} bytes (offset 54)")]
+    EntrySize {
+        /// `e_phentsize`.
+        bytes: u64,
+    },
+}
+
+/// Reads the headers of a program.
+///
+/// # Errors
+/// [`Error`] where `bytes` are no 64-bit little-endian program.
+pub fn read(bytes: &[u8]) -> Result<Executable, Error> {
+    if !bytes.starts_with(b"\x7fELF") {
+        return Err(Error::Magic);
+    }
+    if bytes.len() < HEADER_BYTES {
+        return Err(Error::Short {
+            at: bytes.len() as u64,
+        });
+    }
+    let [class, order] = field(bytes, 4)?;
+    if (class, order) != (2, 1) {
+        return Err(Error::Class { class, order });
+    }
+    let kind = u16::from_le_bytes(field(bytes, 16)?);
+    if !TYPES.contains(&kind) {
+        return Err(Error::Type { kind });
+    }
+    let machine = match u16::from_le_bytes(field(bytes, 18)?) {
+        62 => Machine::X86_64,
+        183 => Machine::Aarch64,
+        other => Machine::Other(other),
+    };
+    let table = u64::from_le_bytes(field(bytes, 32)?);
+    let entry_bytes = u64::from(u16::from_le_bytes(field(bytes, 54)?));
+    let entries = u64::from(u16::from_le_bytes(field(bytes, 56)?));
+    if entries > 0 && entry_bytes < PROGRAM_HEADER_BYTES {
+        return Err(Error::EntrySize { bytes: entry_bytes });
+    }
+    let mut is_static = true;
+    for entry in 0..entries {
+        let at = table.saturating_add(entry * entry_bytes);
+        is_static &= u32::from_le_bytes(field(bytes, at)?) != PT_INTERP;
+    }
+    Ok(Executable { machine, is_static })
+}
+
+fn field<const N: usize>(bytes: &[u8], at: u64) -> Result<[u8; N], Error> {
+    let short = Error::Short {
+        at: at.min(bytes.len() as u64),
+    };
+    let start = usize::try_from(at).map_err(|_| short.clone())?;
+    start
+        .checked_add(N)
+        .and_then(|end| bytes.get(start..end)?.try_into().ok())
+        .ok_or(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program for `machine` with program headers of these types.
+    fn program(machine: u16, types: &[u32]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER_BYTES];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[16..18].copy_from_slice(&2_u16.to_le_bytes());
+        bytes[18..20].copy_from_slice(&machine.to_le_bytes());
+        bytes[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        bytes[54..56].copy_from_slice(&56_u16.to_le_bytes());
+        bytes[56..58].copy_from_slice(&u16::try_from(types.len()).unwrap().to_le_bytes());
+        for kind in types {
+            bytes.extend_from_slice(&kind.to_le_bytes());
+            bytes.extend_from_slice(&[0; 52]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn machine_and_loader_are_seen() {
+        let found = read(&program(62, &[1, 2])).unwrap();
+        assert_eq!(found.machine, Machine::X86_64);
+        assert!(found.is_static);
+        let found = read(&program(183, &[1, PT_INTERP])).unwrap();
+        assert_eq!(found.machine, Machine::Aarch64);
+        assert!(!found.is_static);
+        assert_eq!(read(&program(8, &[])).unwrap().machine, Machine::Other(8));
+    }
+
+    #[test]
+    fn this_test_is_a_program_of_this_machine() {
+        let bytes = fs_err::read(std::env::current_exe().unwrap()).unwrap();
+        let found = read(&bytes).unwrap();
+        assert_eq!(
+            found.machine == Machine::X86_64,
+            cfg!(target_arch = "x86_64")
+        );
+    }
+
+    #[test]
+    fn what_is_no_program_is_told_apart() {
+        let with = |at: usize, byte: u8| {
+            let mut bytes = program(62, &[1]);
+            bytes[at] = byte;
+            read(&bytes).unwrap_err()
+        };
+        assert_eq!(read(b"#!/bin/sh\n").unwrap_err(), Error::Magic);
+        assert_eq!(with(4, 1), Error::Class { class: 1, order: 1 });
+        assert_eq!(with(16, 1), Error::Type { kind: 1 });
+        assert_eq!(with(54, 8), Error::EntrySize { bytes: 8 });
+        assert_eq!(with(33, 1), Error::Short { at: 120 });
+        assert_eq!(with(39, 0xff), Error::Short { at: 120 });
+    }
+
+    /// No damage of one byte, and no cut, is worse than an error.
+    #[test]
+    fn mutations_and_cuts_are_survived() {
+        let bytes = program(62, &[1, PT_INTERP]);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut mutated = bytes.clone();
+                mutated[at] ^= 1 << bit;
+                let _ = read(&mutated);
+            }
+            if at < bytes.len() - 52 {
+                assert!(read(&bytes[..at]).is_err(), "cut at {at}");
+            }
+        }
+    }
+}

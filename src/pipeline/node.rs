@@ -1,0 +1,269 @@
+//! The layer of the program `appliance`: the program, what it is told by the
+//! profile, its units, and the mount points that a read-only root must have.
+//!
+//! In flavor `kairos`, whose agent installs, upgrades and keeps state, it is
+//! the program and its configuration alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::build::Build;
+use super::program::Program;
+use crate::boot::{loader, menu};
+use crate::node::{
+    self, After, Boot, CONFIG_PATH, Config, DefaultAccount, ExtraFilesystem, ExtraPartition,
+    Health, Install, PROGRAM_PATH, Requirements, Rule, SCHEMA, State,
+};
+use crate::profile::{
+    AfterInstall, Arch, Device, Firmware, Flavor, InstallMode, Kind, Page, Profile,
+};
+use crate::render::{Context, node_files};
+use crate::rootfs::overlay::{self, OverlayLayer};
+use crate::tree::Tree;
+
+/// The overlay with the program's units.
+pub(super) const NODE_OVERLAY: &str = "overlays/appliance";
+
+/// What progress, errors and the image's history call the layer.
+pub(super) const PURPOSE: &str = "appliance program";
+
+/// Least size of the partition for what is kept, where the profile has none.
+const PERSISTENT_MIN_BYTES: u64 = 1 << 30;
+
+const MIB: u64 = 1 << 20;
+
+/// What every appliance keeps beside what the profile names: of the container
+/// runtime, of Kubernetes and of its network.
+const KEPT_DIRECTORIES: [&str; 5] = [
+    "/opt/cni",
+    "/var/lib/cni",
+    "/var/lib/containerd",
+    "/var/lib/etcd",
+    "/var/lib/kubelet",
+];
+
+/// The same below `/etc`: what is set up on the machine, not in the image.
+const KEPT_ETC: [&str; 5] = [
+    "/etc/NetworkManager/system-connections",
+    "/etc/cni",
+    "/etc/kubernetes",
+    "/etc/netplan",
+    "/etc/systemd/network",
+];
+
+/// What components keep beside that, by kind and name.
+const KEPT_BY_COMPONENT: [(Kind, &str, &str); 7] = [
+    (Kind::Kubernetes, "k3s", "/etc/rancher"),
+    (Kind::Kubernetes, "k3s", "/var/lib/rancher"),
+    (Kind::Kubernetes, "rke2", "/etc/rancher"),
+    (Kind::Kubernetes, "rke2", "/var/lib/rancher"),
+    (Kind::Cni, "calico", "/var/lib/calico"),
+    (Kind::Csi, "rook-ceph", "/var/lib/rook"),
+    (Kind::Registry, "zot", "/var/lib/zot"),
+];
+
+/// What the program on a system of `arch` is told. `tree` is what the layer is
+/// laid over.
+pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
+    Config {
+        schema: SCHEMA,
+        name: profile.appliance.name.clone(),
+        version: profile.appliance.version.clone(),
+        title: profile.title(),
+        flavor: match profile.os.flavor {
+            Flavor::Kairos => node::Flavor::Kairos,
+            Flavor::Appliance => node::Flavor::Appliance,
+        },
+        firmware: firmware(profile, arch, tree),
+        install: install(profile),
+        boot: Boot {
+            cmdline: profile.boot.cmdline.clone(),
+            timeout_seconds: profile.boot.timeout_seconds,
+            fips: profile.os.fips,
+            selinux: menu::has_selinux(tree),
+        },
+        state: state(profile),
+        health: Health {
+            checks: profile.health.checks.clone(),
+            units: profile.health.units.clone(),
+            time_limit_seconds: profile.health.time_limit_seconds,
+        },
+    }
+}
+
+/// Firmware that an installed disk can boot under: a core image for its BIOS
+/// is made of GRUB's modules, which the system has to bring.
+fn firmware(profile: &Profile, arch: Arch, tree: &Tree) -> Vec<node::Firmware> {
+    let wanted = profile.firmware(arch).into_iter();
+    wanted
+        .filter_map(|firmware| match firmware {
+            Firmware::Uefi => Some(node::Firmware::Uefi),
+            Firmware::Bios => loader::find_bios_disk(tree).map(|_| node::Firmware::Bios),
+        })
+        .collect()
+}
+
+fn install(profile: &Profile) -> Install {
+    let install = &profile.install;
+    Install {
+        unattended: install.mode == InstallMode::Unattended,
+        device: match &install.device {
+            Device::Auto => node::Device::Auto,
+            Device::Path(path) => node::Device::Path(path.clone()),
+            Device::Rule(rule) => node::Device::Rule(Rule {
+                min_bytes: rule.min_size,
+                max_bytes: rule.max_size,
+                model: rule.model.clone(),
+                serial: rule.serial.clone(),
+                transport: rule.transport.clone(),
+            }),
+        },
+        after: match install.after {
+            AfterInstall::Reboot => After::Reboot,
+            AfterInstall::Poweroff => After::Poweroff,
+            AfterInstall::None => After::None,
+        },
+        force: install.force,
+        pages: install
+            .pages
+            .iter()
+            .map(|page| match page {
+                Page::Hostname => node::Page::Hostname,
+                Page::Network => node::Page::Network,
+            })
+            .collect(),
+        account: install.account.as_ref().map(|account| DefaultAccount {
+            name: account.name.clone(),
+            password_hash: account.password_hash.clone(),
+            groups: account.groups.clone(),
+        }),
+        partitions: partitions(profile),
+        requirements: Requirements {
+            cpus: install.require.cpus,
+            memory_mib: install.require.memory.map(|bytes| bytes.div_ceil(MIB)),
+            disk_mib: install.require.disk.map(|bytes| bytes.div_ceil(MIB)),
+            modules: install.require.modules.clone(),
+            enforce: install.require.enforce,
+        },
+    }
+}
+
+fn partitions(profile: &Profile) -> node::Partitions {
+    let partitions = &profile.install.partitions;
+    let persistent = partitions.persistent;
+    node::Partitions {
+        esp_mib: partitions.esp / MIB,
+        oem_mib: partitions.oem / MIB,
+        state_mib: partitions.state.map(|bytes| bytes / MIB),
+        persistent_min_mib: persistent.unwrap_or(PERSISTENT_MIN_BYTES) / MIB,
+        persistent_mib: persistent.map(|bytes| bytes / MIB),
+        extra: partitions
+            .extra
+            .iter()
+            .map(|extra| ExtraPartition {
+                label: extra.label.clone(),
+                size_mib: extra.size / MIB,
+                filesystem: match extra.formatted {
+                    true => ExtraFilesystem::Ext4,
+                    false => ExtraFilesystem::None,
+                },
+                mount: extra.mount.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// What is kept. A directory within another, or within a partition of its own,
+/// needs no place of its own.
+fn state(profile: &Profile) -> State {
+    let named: Vec<(Kind, &str)> = profile
+        .components()
+        .map(|(kind, component)| (kind, component.name.as_str()))
+        .chain([(Kind::Kubernetes, profile.kubernetes.distribution.as_str())])
+        .collect();
+    let of_components: Vec<&str> = KEPT_BY_COMPONENT
+        .iter()
+        .filter(|(kind, name, _)| named.contains(&(*kind, name)))
+        .map(|(_, _, path)| *path)
+        .collect();
+    let is_etc = |path: &&str| path.starts_with("/etc/");
+    let all = |own: &[&str], etc: bool, wanted: &[String]| {
+        let components = of_components.iter().filter(|path| is_etc(path) == etc);
+        let fixed = own.iter().chain(components).map(|&path| path.to_owned());
+        outermost(fixed.chain(wanted.iter().cloned()).collect())
+    };
+    let mut directories = all(&KEPT_DIRECTORIES, false, &profile.state.directories);
+    let extra = &profile.install.partitions.extra;
+    let mounts: Vec<&str> = extra.iter().filter_map(|e| e.mount.as_deref()).collect();
+    directories.retain(|path| !mounts.iter().any(|mount| is_within(path, mount)));
+    State {
+        directories,
+        etc: all(&KEPT_ETC, true, &profile.state.etc),
+    }
+}
+
+/// The paths that lie in no other, sorted.
+fn outermost(paths: BTreeSet<String>) -> Vec<String> {
+    let is_inner = |path: &String| {
+        let mut others = paths.iter().filter(|other| *other != path);
+        others.any(|other| is_within(path, other))
+    };
+    paths.iter().filter(|p| !is_inner(p)).cloned().collect()
+}
+
+/// Whether `path` is `outer` or below it.
+fn is_within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The layer over `tree`.
+pub(super) fn layer(
+    build: &Build<'_>,
+    arch: Arch,
+    program: &Program,
+    context: &Context,
+    epoch: u32,
+    tree: &Tree,
+) -> Result<OverlayLayer> {
+    let profile = &build.request.loaded.profile;
+    let config = config(profile, arch, tree);
+    let mut layer = match profile.os.flavor {
+        Flavor::Kairos => OverlayLayer::default(),
+        Flavor::Appliance => overlay(build, context, epoch)?,
+    };
+    layer.add_file(PROGRAM_PATH, 0o755, Arc::clone(&program.bytes))?;
+    layer.add_file(CONFIG_PATH, 0o644, Arc::from(config.to_json()?))?;
+    if profile.os.flavor == Flavor::Appliance {
+        for path in mount_points(&config) {
+            if tree.get(path.as_bytes()).is_none() {
+                layer.add_directory(path)?;
+            }
+        }
+    }
+    layer.set_mtime(i64::from(epoch));
+    Ok(layer)
+}
+
+/// The units and their links.
+pub(super) fn overlay(build: &Build<'_>, context: &Context, epoch: u32) -> Result<OverlayLayer> {
+    Ok(overlay::load_files(
+        node_files(),
+        NODE_OVERLAY,
+        &build.renderer.engine,
+        context,
+        i64::from(epoch),
+    )?)
+}
+
+/// Directories that something is mounted on and that a read-only root can't
+/// make, without leading slash; what is below `/var` and `/etc` can be made.
+fn mount_points(config: &Config) -> impl Iterator<Item = &str> {
+    let extra = &config.install.partitions.extra;
+    let mounts = extra.iter().filter_map(|extra| extra.mount.as_ref());
+    let all = config.state.directories.iter().chain(mounts);
+    all.map(|path| path.trim_start_matches('/'))
+        .filter(|path| !path.starts_with("var/"))
+}

@@ -1,0 +1,283 @@
+//! The program `appliance` that goes into a system: found, read once, and
+//! checked to run on the machine that the system is for.
+//!
+//! A place that the user names is the only one that is looked at. Otherwise it
+//! lies beside isoforge, or where packages put such programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Class, Diagnose};
+use crate::formats::elf::{self, Machine};
+use crate::oci::digest::Digest;
+use crate::output::manifest::Content;
+use crate::profile::Arch;
+
+/// Largest program that is taken, in bytes; the real one has less than 15 MiB.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Where the user says that the program is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedProgram {
+    /// For this architecture alone.
+    pub arch: Option<Arch>,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Where programs for machines are looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProgramPlaces {
+    /// What the user names; a later one wins.
+    pub named: Vec<NamedProgram>,
+    /// Folder of isoforge's own executable.
+    pub beside: Option<PathBuf>,
+}
+
+/// A program that a system can carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Program {
+    /// All of it.
+    pub(super) bytes: Arc<[u8]>,
+    /// Its digest.
+    pub(super) digest: Digest,
+}
+
+impl Program {
+    /// What the manifest says of it.
+    pub(super) fn content(&self) -> Content {
+        Content {
+            digest: self.digest,
+            size: self.bytes.len() as u64,
+        }
+    }
+}
+
+/// Why there is no program for an architecture.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// It is nowhere.
+    #[error("there is no program 'appliance' for {arch}; looked for:{}", list(.looked_at))]
+    Missing {
+        /// The architecture.
+        arch: Arch,
+        /// All places.
+        looked_at: Vec<PathBuf>,
+    },
+    /// It can't be read.
+    #[error("the program 'appliance' for {arch} can't be read")]
+    Read {
+        /// The architecture.
+        arch: Arch,
+        /// What happened, with the path.
+        source: io::Error,
+    },
+    /// It is no program for the architecture's machines.
+    #[error("'{}' can't be the program 'appliance' for {arch}: {why}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// The architecture.
+        arch: Arch,
+        /// What is wrong.
+        why: Unfit,
+    },
+}
+
+/// What is wrong with a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It is no program.
+    Elf(elf::Error),
+    /// It is for another machine.
+    Machine(Machine),
+    /// It needs a loader and libraries, which no image is sure to have.
+    Dynamic,
+    /// It is too large.
+    Size(u64),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elf(error) => error.fmt(f),
+            Self::Machine(machine) => write!(f, "it is for {machine}"),
+            Self::Dynamic => f.write_str("it is linked dynamically"),
+            Self::Size(bytes) => write!(f, "it has {bytes} bytes, more than {MAX_BYTES}"),
+        }
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths
+        .iter()
+        .map(|path| format!("\n    {}", path.display()))
+        .collect()
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Missing { .. } => Class::Environment,
+            Self::Read { .. } => Class::Io,
+            Self::Unfit { .. } => Class::Verification,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { .. } => Some(
+                "in isoforge's sources `cargo xtask build` makes it and puts it beside isoforge; \
+                 --appliance names one that is elsewhere"
+                    .to_owned(),
+            ),
+            Self::Read { .. } => None,
+            Self::Unfit { .. } => Some(
+                "it is the statically linked program of isoforge's own version: `cargo xtask \
+                 build` makes it"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl ProgramPlaces {
+    /// The programs for `archs`.
+    pub(super) fn find(&self, archs: &[Arch]) -> Result<BTreeMap<Arch, Program>, Error> {
+        archs
+            .iter()
+            .map(|&arch| Ok((arch, self.find_one(arch)?)))
+            .collect()
+    }
+
+    fn find_one(&self, arch: Arch) -> Result<Program, Error> {
+        let places = self.places(arch);
+        for path in &places {
+            match read(path) {
+                Ok(bytes) => return checked(path, arch, bytes),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(Error::Read { arch, source }),
+            }
+        }
+        Err(Error::Missing {
+            arch,
+            looked_at: places,
+        })
+    }
+
+    /// Where the program for `arch` may be, most important first.
+    fn places(&self, arch: Arch) -> Vec<PathBuf> {
+        let named = |only: Option<Arch>| self.named.iter().rev().find(move |n| n.arch == only);
+        if let Some(named) = named(Some(arch)).or_else(|| named(None)) {
+            return vec![named.path.clone()];
+        }
+        let name = format!("appliance-{arch}");
+        let Some(beside) = &self.beside else {
+            return vec![PathBuf::from(name)];
+        };
+        let mut places = vec![beside.join(&name)];
+        if arch.as_str() == host() {
+            places.push(beside.join("appliance"));
+        }
+        let above = beside.parent().unwrap_or(beside);
+        places.push(above.join("libexec/isoforge").join(name));
+        places
+    }
+}
+
+/// The architecture that isoforge itself runs on.
+fn host() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// All bytes of a file, one more than [`MAX_BYTES`] at most.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    fs_err::File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn checked(path: &Path, arch: Arch, bytes: Vec<u8>) -> Result<Program, Error> {
+    let unfit = |why| Error::Unfit {
+        path: path.to_owned(),
+        arch,
+        why,
+    };
+    let size = bytes.len() as u64;
+    if size > MAX_BYTES {
+        return Err(unfit(Unfit::Size(size)));
+    }
+    let found = elf::read(&bytes).map_err(|error| unfit(Unfit::Elf(error)))?;
+    let wanted = match arch {
+        Arch::Amd64 => Machine::X86_64,
+        Arch::Arm64 => Machine::Aarch64,
+    };
+    if found.machine != wanted {
+        return Err(unfit(Unfit::Machine(found.machine)));
+    }
+    if !found.is_static {
+        return Err(unfit(Unfit::Dynamic));
+    }
+    Ok(Program {
+        digest: Digest::of(&bytes),
+        bytes: bytes.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_names_is_the_only_place() {
+        let named = |arch, path: &str| NamedProgram {
+            arch,
+            path: path.into(),
+        };
+        let places = ProgramPlaces {
+            named: vec![
+                named(None, "any"),
+                named(Some(Arch::Arm64), "first"),
+                named(Some(Arch::Arm64), "second"),
+            ],
+            beside: Some("/opt/bin".into()),
+        };
+        assert_eq!(places.places(Arch::Arm64), [PathBuf::from("second")]);
+        assert_eq!(places.places(Arch::Amd64), [PathBuf::from("any")]);
+    }
+
+    #[test]
+    fn beside_isoforge_the_architecture_is_in_the_name_but_for_the_hosts_own() {
+        let places = ProgramPlaces {
+            named: Vec::new(),
+            beside: Some("/opt/bin".into()),
+        };
+        let (own, other) = match host() {
+            "amd64" => (Arch::Amd64, Arch::Arm64),
+            _ => (Arch::Arm64, Arch::Amd64),
+        };
+        let text = |arch| {
+            let places = places.places(arch);
+            let places: Vec<_> = places.iter().map(|p| p.to_str().unwrap()).collect();
+            places.join(" ").replace(arch.as_str(), "ARCH")
+        };
+        assert_eq!(
+            text(own),
+            "/opt/bin/appliance-ARCH /opt/bin/appliance /opt/libexec/isoforge/appliance-ARCH"
+        );
+        assert_eq!(
+            text(other),
+            "/opt/bin/appliance-ARCH /opt/libexec/isoforge/appliance-ARCH"
+        );
+    }
+}
