@@ -34,7 +34,12 @@ static FILES: &[EmbeddedFile] = embed![
 /// What the program `appliance` needs beside itself: its units and where they
 /// are started from. They are of one version with the program, so a project
 /// can't replace them; its own overlays go over them.
-static NODE_FILES: &[EmbeddedFile] = embed!["overlays/appliance.toml",];
+static NODE_FILES: &[EmbeddedFile] = embed![
+    "overlays/appliance.toml",
+    "overlays/appliance/usr/lib/systemd/system/appliance-host-keys.service",
+    "overlays/appliance/usr/lib/systemd/system/var-log.mount.d/10-appliance.conf",
+    "overlays/appliance/usr/lib/systemd/system/var.mount.d/10-appliance.conf",
+];
 
 /// The files of the overlay `overlays/appliance`, its manifest included.
 #[must_use]
