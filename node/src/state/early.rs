@@ -6,7 +6,7 @@ use isoforge::node::{CONFIG_PATH, Config};
 
 use super::arguments::{Arguments, CMDLINE};
 use super::kept::{self, Store};
-use super::message::{Level, say};
+use super::message::{Level, Log, say};
 use super::mounts::{self, DEADLINE};
 use super::{BootRecord, Error, Mounts, files, identity, tree, watchdog};
 use crate::slots::Slot;
@@ -189,19 +189,12 @@ fn lay_identity(places: &Places) -> Result<(), Error> {
 /// A trial without a watchdog still falls back unless its init hangs, so that
 /// there is none does not stop it.
 fn guard(root: &Path) {
+    let mut log = Log::open();
     match watchdog::arm(root) {
-        Ok(armed) => {
-            let seconds = armed
-                .seconds
-                .map_or_else(String::new, |seconds| format!(" within {seconds} s"));
-            let text = format!(
-                "trial: a watchdog resets the machine unless systemd takes it over{seconds}"
-            );
-            say(Level::Info, &text);
-        }
+        Ok(armed) => log.say(Level::Info, &armed.to_string()),
         Err(error) => {
             let error = anyhow::Error::from(error);
-            say(
+            log.say(
                 Level::Warning,
                 &format!("trial without a watchdog: {error:#}"),
             );

@@ -27,15 +27,31 @@ impl Level {
     }
 }
 
+/// The kernel's log, open: it stays so when the root of the process changes.
+#[derive(Debug)]
+pub struct Log(Option<fs_err::File>);
+
+impl Log {
+    /// Opens it; that there is none is no error.
+    #[must_use]
+    pub fn open() -> Self {
+        let log = fs_err::OpenOptions::new().write(true).open(KERNEL_LOG);
+        Self(log.ok())
+    }
+
+    /// Says it; nobody listening is no error.
+    pub fn say(&mut self, level: Level, text: &str) {
+        let Some(log) = &mut self.0 else { return };
+        for record in records(level, text) {
+            // Each write is one record.
+            let _ = log.write_all(record.as_bytes());
+        }
+    }
+}
+
 /// Says it in the kernel's log; nobody listening is no error.
 pub fn say(level: Level, text: &str) {
-    let Ok(mut log) = fs_err::OpenOptions::new().write(true).open(KERNEL_LOG) else {
-        return;
-    };
-    for record in records(level, text) {
-        // Each write is one record.
-        let _ = log.write_all(record.as_bytes());
-    }
+    Log::open().say(level, text);
 }
 
 /// Says an error with its causes.

@@ -8,6 +8,7 @@
 //! in the initrd, as is usual, the kernel's software watchdog is loaded from the
 //! slot's modules, with the timeout as its parameter.
 
+use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -38,6 +39,16 @@ const OUTPUT_MAX_BYTES: u64 = 65_536;
 pub(super) struct Armed {
     /// Seconds until it resets the machine; none where it does not tell.
     pub(super) seconds: Option<u32>,
+}
+
+impl fmt::Display for Armed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("trial: a watchdog resets the machine unless systemd takes it over")?;
+        match self.seconds {
+            Some(seconds) => write!(f, " within {seconds} s"),
+            None => f.write_str(" in time"),
+        }
+    }
 }
 
 /// Starts a watchdog, with the slot's modules where that takes a driver. It may
@@ -131,6 +142,13 @@ mod tests {
         let text = text.replace(machine.path().to_str().unwrap(), "");
         assert_snapshot!(text, @"/dev/watchdog0: its timeout of 10 s is too short to start a system");
         assert_eq!(fs_err::read(machine.path().join(DEVICE)).unwrap(), b"");
+    }
+
+    #[test]
+    fn how_long_there_is_is_told() {
+        let seconds = Some(120);
+        assert_snapshot!(Armed { seconds }, @"trial: a watchdog resets the machine unless systemd takes it over within 120 s");
+        assert_snapshot!(Armed { seconds: None }, @"trial: a watchdog resets the machine unless systemd takes it over in time");
     }
 
     #[test]
