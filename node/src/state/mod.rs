@@ -1,8 +1,9 @@
 //! What a machine keeps, and how it comes over a root that keeps nothing.
 //!
 //! `appliance early-state` runs in the initrd, from the slot's own root file
-//! system, once dracut has mounted that. It needs nothing of the initrd but
-//! `/proc`, `/dev` and udev's links. When it is done, `/sysroot` is
+//! system, once dracut has mounted that; `slots/appliance-state.service` starts
+//! it. It needs nothing of the initrd but `/proc`, `/dev` and udev's links. When
+//! it is done, `/sysroot` is
 //!
 //! ```text
 //! /                       the SquashFS itself, read-only
@@ -45,8 +46,3 @@ pub use early::{Places, run};
 pub use error::Error;
 pub use partitions::{MOUNTS, Mounts};
 pub use record::BootRecord;
-
-/// The unit `appliance-state.service` of a slot's second initrd. A slot that
-/// lacks its arguments must fail, not come up without its state; so the unit has
-/// no condition.
-pub const UNIT: &str = include_str!("appliance-state.service");
