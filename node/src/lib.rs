@@ -10,5 +10,6 @@ pub mod cloud;
 pub mod install;
 pub mod paths;
 pub mod rooted;
-pub mod run;
+pub mod slots;
+pub mod state;
 pub mod verbs;

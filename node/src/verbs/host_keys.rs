@@ -1,15 +1,35 @@
 //! Makes the SSH host keys of this machine, and keeps them.
 
-use anyhow::Result;
+use std::path::Path;
 
-/// Makes the SSH host keys of this machine, and keeps them
+use anyhow::{Context as _, Result};
+use isoforge::util::process::Program;
+
+use crate::paths;
+use crate::slots::Slot;
+use crate::state::{BootRecord, identity};
+
+/// Most that ssh-keygen prints.
+const OUTPUT_MAX_BYTES: u64 = 65_536;
+
+/// Make the SSH host keys of this machine, and keep them
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// The verb.
+/// The verb. Keys that are there stay. On the medium, in a Kairos system and in
+/// recovery nothing is kept.
 ///
 /// # Errors
 /// What went wrong, outermost first.
 pub fn run(_args: &Args) -> Result<()> {
-    anyhow::bail!("not built yet")
+    Program::new("ssh-keygen", "openssh-client")
+        .arg("-A")
+        .output(OUTPUT_MAX_BYTES)
+        .context("can't make the SSH host keys")?;
+    let boot = BootRecord::read()?;
+    if boot.is_none_or(|boot| boot.slot == Slot::Recovery) {
+        return Ok(());
+    }
+    let identity = Path::new(paths::PERSISTENT).join(paths::IDENTITY);
+    identity::save_host_keys(Path::new("/etc"), &identity).context("can't keep the SSH host keys")
 }

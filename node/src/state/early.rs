@@ -1,0 +1,206 @@
+//! `appliance early-state`: the order in which the state is laid over the root.
+
+use std::path::{Path, PathBuf};
+
+use isoforge::node::{CONFIG_PATH, Config};
+
+use super::arguments::{Arguments, CMDLINE};
+use super::kept::{self, Store};
+use super::message::{Level, Log, say};
+use super::mounts::{self, DEADLINE};
+use super::{BootRecord, Error, Mounts, files, identity, tree, watchdog};
+use crate::slots::Slot;
+use crate::{accounts, paths};
+
+/// Within PERSISTENT: where directories are filled before they have their name.
+const STAGING: &str = "appliance/staging";
+
+/// What is volatile in every slot, with the most memory that it takes (of
+/// tmpfs's option).
+const VOLATILE: [(&str, &str); 2] = [("etc", "10%"), ("var", "50%")];
+
+/// What is volatile in the recovery slot beside that, where it exists.
+const VOLATILE_IN_RECOVERY: [(&str, &str); 2] = [("home", "10%"), ("root", "10%")];
+
+/// Like systemd's own tmp.mount, which is not started everywhere.
+const TMP_OPTIONS: &str = "mode=1777,size=50%,nr_inodes=1m";
+
+/// Where things are; other places in tests.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The root that will be switched to.
+    pub root: PathBuf,
+    /// The slot's SquashFS.
+    pub base: PathBuf,
+    /// What this boot makes: record, PERSISTENT, volatile layers.
+    pub run: PathBuf,
+    /// udev's links to file systems.
+    pub by_uuid: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            root: PathBuf::from("/sysroot"),
+            base: PathBuf::from(paths::ROOTFS_BASE),
+            run: PathBuf::from(paths::RUN),
+            by_uuid: PathBuf::from("/dev/disk/by-uuid"),
+        }
+    }
+}
+
+impl Places {
+    fn persistent(&self) -> PathBuf {
+        self.run.join("persistent")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.run.join("boot.json")
+    }
+}
+
+/// Lays the state over the root, tells what was booted, and on a trial starts a
+/// watchdog.
+///
+/// # Errors
+/// [`Error`]: the boot must not go on.
+pub fn run(places: &Places) -> Result<(), Error> {
+    let arguments = Arguments::parse(&fs_err::read_to_string(CMDLINE)?)?;
+    let config = config(&places.root)?;
+    files::directory(&places.run, 0o755)?;
+    let persistent_mounted = if arguments.slot == Slot::Recovery {
+        recovery(places, &arguments)?
+    } else {
+        installed(places, &arguments, &config)?;
+        true
+    };
+    let trial = arguments.trial;
+    BootRecord::new(arguments, persistent_mounted).write_to(&places.record())?;
+    if trial {
+        guard(&places.root);
+    }
+    Ok(())
+}
+
+/// A slot with its state.
+fn installed(places: &Places, arguments: &Arguments, config: &Config) -> Result<(), Error> {
+    let kept = kept::paths(&config.state)?;
+    mount_persistent(places, arguments)?;
+    let mounts = Mounts::read(&places.persistent())?;
+    lay_root(places, &VOLATILE)?;
+    mount_oem(places, arguments)?;
+    lay_kept(places, &kept)?;
+    lay_identity(places)?;
+    for (mount, uuid) in &mounts.0 {
+        let device = mounts::wait(&places.by_uuid, uuid, mount, DEADLINE)?;
+        mounts::ext4(&device, &tree::make(&places.root, mount)?, true)?;
+    }
+    Ok(())
+}
+
+/// The recovery slot, which comes up whatever is broken. Gives whether
+/// PERSISTENT is there.
+fn recovery(places: &Places, arguments: &Arguments) -> Result<bool, Error> {
+    lay_root(places, &VOLATILE)?;
+    for (name, size) in VOLATILE_IN_RECOVERY {
+        let lower = tree::enter(&places.root, &format!("/{name}"))?;
+        if let Some(lower) = lower {
+            mounts::overlay(&lower, &places.run.join(name), size, &lower)?;
+        }
+    }
+    let or_told = |result: Result<(), Error>| match result {
+        Ok(()) => true,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            say(Level::Warning, &format!("recovery goes on: {error:#}"));
+            false
+        }
+    };
+    or_told(mount_oem(places, arguments));
+    Ok(or_told(mount_persistent(places, arguments)))
+}
+
+fn config(root: &Path) -> Result<Config, Error> {
+    let path = root.join(CONFIG_PATH);
+    Config::parse(&fs_err::read(&path)?).map_err(|error| Error::File {
+        reason: format!("{:#}", anyhow::Error::from(error)),
+        path,
+    })
+}
+
+fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<(), Error> {
+    let uuid = &arguments.persistent;
+    let name = paths::label::PERSISTENT;
+    let device = mounts::wait(&places.by_uuid, uuid, name, DEADLINE)?;
+    let target = places.persistent();
+    fs_err::create_dir_all(&target)?;
+    mounts::ext4(&device, &target, true)
+}
+
+fn mount_oem(places: &Places, arguments: &Arguments) -> Result<(), Error> {
+    let name = paths::label::OEM;
+    let device = mounts::wait(&places.by_uuid, &arguments.oem, name, DEADLINE)?;
+    mounts::ext4(&device, &tree::make(&places.root, paths::OEM)?, false)
+}
+
+/// Makes the root the SquashFS itself, instead of dracut's writable overlay on
+/// it, with volatile directories over it.
+fn lay_root(places: &Places, volatile: &[(&str, &str)]) -> Result<(), Error> {
+    mounts::bind(&places.base, &places.root)?;
+    // Else each later mount would appear below the SquashFS's own place too.
+    mounts::private(&places.root)?;
+    for (name, size) in volatile {
+        let (lower, scratch) = (places.base.join(name), places.run.join(name));
+        mounts::overlay(&lower, &scratch, size, &places.root.join(name))?;
+    }
+    mounts::tmpfs(&tree::make(&places.root, "/tmp")?, TMP_OPTIONS)
+}
+
+fn lay_kept(places: &Places, kept: &[String]) -> Result<(), Error> {
+    let persistent = places.persistent();
+    let store = Store {
+        kept: persistent.join(paths::KEPT),
+        staging: persistent.join(STAGING),
+    };
+    kept::prepare(&store)?;
+    for path in kept {
+        let target = tree::make(&places.root, path)?;
+        let source = store.keep(path, &target)?;
+        mounts::bind(&source, &target)?;
+    }
+    Ok(())
+}
+
+fn lay_identity(places: &Places) -> Result<(), Error> {
+    let persistent = places.persistent();
+    let etc = places.root.join("etc");
+    let kept = persistent.join(paths::IDENTITY);
+    files::directory(&kept, 0o700)?;
+    identity::write_machine_id(&etc, &identity::machine_id(&kept)?)?;
+    identity::restore_host_keys(&kept, &etc)?;
+    let kept = persistent.join(paths::ACCOUNTS);
+    files::directory(&kept, 0o700)?;
+    for note in accounts::restore(&etc, &kept)?.notes {
+        say(Level::Warning, &note);
+    }
+    Ok(())
+}
+
+/// A trial without a watchdog still falls back unless its init hangs, so that
+/// there is none does not stop it.
+fn guard(root: &Path) {
+    let mut log = Log::open();
+    match watchdog::arm(root) {
+        Ok(armed) => log.say(Level::Info, &armed.to_string()),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            log.say(
+                Level::Warning,
+                &format!("trial without a watchdog: {error:#}"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Writing files that a power cut must not halve.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+
+/// Writes `bytes` to `path` with `mode`: whole and on the disk, or not at all.
+/// What was there stays until then. The temporary beside it, `.NAME.new`, is
+/// taken over when an earlier attempt was interrupted.
+///
+/// # Errors
+/// What can't be written, with its path.
+pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let new = beside(path)?;
+    let mut file = fs_err::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        // a secret is never readable, not even for a moment
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(bytes)?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.sync_all()?;
+    drop(file);
+    fs_err::rename(&new, path)?;
+    sync_directory(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Makes names within a directory last.
+///
+/// # Errors
+/// Where the directory can't be opened, or the disk fails.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    fs_err::File::open(path)?.sync_all()
+}
+
+/// Makes a directory and its parents; the last one gets `mode`, whoever made it.
+///
+/// # Errors
+/// What can't be made, with its path.
+pub fn directory(path: &Path, mode: u32) -> io::Result<()> {
+    fs_err::create_dir_all(path)?;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// The content of a file; none where there is no such file.
+///
+/// # Errors
+/// Where it is there and can't be read.
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs_err::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::other(format!("'{}' names no file", path.display())))?;
+    let mut new = std::ffi::OsString::from(".");
+    new.push(name);
+    new.push(".new");
+    Ok(path.with_file_name(new))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        fs_err::write(dir.path().join(".id.new"), "left by a power cut").unwrap();
+        write(&path, b"one", 0o444).unwrap();
+        write(&path, b"two", 0o600).unwrap();
+        assert_eq!(fs_err::read(&path).unwrap(), b"two");
+        assert_eq!(fs_err::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    /// What is under the name is the old file while the new one is written.
+    #[test]
+    fn what_was_there_stays_when_writing_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        write(&path, b"one", 0o444).unwrap();
+        fs_err::create_dir(dir.path().join(".id.new")).unwrap();
+        write(&path, b"two", 0o444).unwrap_err();
+        assert_eq!(fs_err::read(&path).unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_missing_file_is_none_and_another_failure_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(&dir.path().join("none")).unwrap(), None);
+        read(dir.path()).unwrap_err();
+    }
+}

@@ -1,0 +1,166 @@
+//! Mounting, each with an error that says what and where.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::mount::{MountFlags, MountPropagationFlags};
+
+use super::{Error, files};
+
+/// How often a device is looked for.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How long a file system is waited for. The one with the slot was found
+/// already, mostly on the same disk.
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for the file system with `uuid`; `name` is for the message.
+///
+/// # Errors
+/// [`Error::Device`] after `deadline`.
+pub(super) fn wait(
+    by_uuid: &Path,
+    uuid: &str,
+    name: &str,
+    deadline: Duration,
+) -> Result<PathBuf, Error> {
+    let device = by_uuid.join(uuid);
+    let began = Instant::now();
+    // `exists` follows udev's link: it may be there before the device is.
+    while !device.exists() {
+        if began.elapsed() >= deadline {
+            return Err(Error::Device {
+                name: name.to_owned(),
+                uuid: uuid.to_owned(),
+                seconds: deadline.as_secs(),
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(device)
+}
+
+/// Mounts an ext4 file system, writable or not.
+pub(super) fn ext4(device: &Path, target: &Path, writable: bool) -> Result<(), Error> {
+    let flags = if writable {
+        MountFlags::NOATIME
+    } else {
+        MountFlags::NOATIME | MountFlags::RDONLY
+    };
+    // An error on the disk must not be written on.
+    let options = c"errors=remount-ro";
+    rustix::mount::mount(device, target, "ext4", flags, options)
+        .map_err(|errno| error(&device.display().to_string(), target, errno))
+}
+
+/// Shows `source` at `target` as well.
+pub(super) fn bind(source: &Path, target: &Path) -> Result<(), Error> {
+    rustix::mount::mount_bind(source, target)
+        .map_err(|errno| error(&source.display().to_string(), target, errno))
+}
+
+/// Ends the sharing of later mounts at `target` with where it was bound from.
+pub(super) fn private(target: &Path) -> Result<(), Error> {
+    rustix::mount::mount_change(target, MountPropagationFlags::PRIVATE)
+        .map_err(|errno| error("privately what is", target, errno))
+}
+
+/// Mounts a tmpfs.
+pub(super) fn tmpfs(target: &Path, options: &str) -> Result<(), Error> {
+    let options = CString::new(options).map_err(io::Error::other)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("tmpfs", target, "tmpfs", flags, options.as_c_str())
+        .map_err(|errno| error("a tmpfs", target, errno))
+}
+
+/// Makes `target` show `lower` and what is written to it until power-off, which
+/// takes at most `size` (of tmpfs's option) of memory. What is written lies in a
+/// tmpfs of its own at `scratch`: a full `/var` must not fill `/run`.
+pub(super) fn overlay(
+    lower: &Path,
+    scratch: &Path,
+    size: &str,
+    target: &Path,
+) -> Result<(), Error> {
+    files::directory(scratch, 0o700)?;
+    tmpfs(scratch, &format!("mode=0700,size={size}"))?;
+    let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+    fs_err::create_dir(&upper)?;
+    fs_err::create_dir(&work)?;
+    // The top directory is the upper one's.
+    let top = fs_err::metadata(lower)?;
+    std::os::unix::fs::chown(&upper, Some(top.uid()), Some(top.gid()))?;
+    fs_err::set_permissions(&upper, top.permissions())?;
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
+    let options = CString::new(options).map_err(io::Error::other)?;
+    rustix::mount::mount(
+        "overlay",
+        target,
+        "overlay",
+        MountFlags::empty(),
+        options.as_c_str(),
+    )
+    .map_err(|errno| error(&format!("an overlay on {}", lower.display()), target, errno))
+}
+
+/// Undoes the last mount at `target`.
+pub(super) fn unmount(target: &Path) -> Result<(), Error> {
+    rustix::mount::unmount(target, rustix::mount::UnmountFlags::DETACH)
+        .map_err(|errno| error("nothing any more", target, errno))
+}
+
+fn error(what: &str, target: &Path, errno: rustix::io::Errno) -> Error {
+    Error::Mount {
+        what: what.to_owned(),
+        target: target.to_owned(),
+        source: errno.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    const UUID: &str = "22222222-2222-4333-8444-555555555555";
+
+    #[test]
+    fn a_device_that_comes_late_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join(UUID);
+        let late = std::thread::spawn({
+            let link = link.clone();
+            move || {
+                std::thread::sleep(Duration::from_millis(150));
+                std::os::unix::fs::symlink("/dev/null", link).unwrap();
+            }
+        });
+        let found = wait(dir.path(), UUID, "PERSISTENT", DEADLINE).unwrap();
+        assert_eq!(found, link);
+        late.join().unwrap();
+    }
+
+    #[test]
+    fn a_device_that_does_not_come_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join(UUID)).unwrap();
+        let error = wait(dir.path(), UUID, "OEM", Duration::ZERO).unwrap_err();
+        assert_snapshot!(error, @"the file system OEM (UUID 22222222-2222-4333-8444-555555555555) did not appear within 0 s");
+    }
+
+    #[test]
+    fn a_mount_that_fails_says_what_and_where() {
+        let error = bind(Path::new("/nowhere"), Path::new("/none")).unwrap_err();
+        assert_snapshot!(error, @"can't mount /nowhere at /none");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}

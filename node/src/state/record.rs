@@ -1,0 +1,123 @@
+//! What this boot tells about itself: `/run/appliance/boot.json`.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::arguments::Arguments;
+use super::{Error, files};
+use crate::paths;
+use crate::slots::Slot;
+
+/// What is booted, and from what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootRecord {
+    /// The slot.
+    pub slot: Slot,
+    /// Whether it boots once, until it is found good.
+    pub trial: bool,
+    /// UUID of PERSISTENT.
+    pub persistent: String,
+    /// UUID of OEM.
+    pub oem: String,
+    /// UUID of STATE, where the root was named by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Whether PERSISTENT could be mounted; only recovery runs without it.
+    pub persistent_mounted: bool,
+}
+
+impl BootRecord {
+    /// The record of a boot with these arguments.
+    #[must_use]
+    pub fn new(arguments: Arguments, persistent_mounted: bool) -> Self {
+        Self {
+            slot: arguments.slot,
+            trial: arguments.trial,
+            persistent: arguments.persistent,
+            oem: arguments.oem,
+            state: arguments.state,
+            persistent_mounted,
+        }
+    }
+
+    /// This machine's; none where no slot is booted, as on the medium.
+    ///
+    /// # Errors
+    /// [`Error`] where there is a record that can't be read.
+    pub fn read() -> Result<Option<Self>, Error> {
+        Self::read_from(Path::new(paths::BOOT_RECORD))
+    }
+
+    /// The record at `path`; none where there is none.
+    ///
+    /// # Errors
+    /// [`Error`] where there is one that can't be read.
+    pub fn read_from(path: &Path) -> Result<Option<Self>, Error> {
+        files::read(path)?
+            .map(|bytes| Self::parse(&bytes))
+            .transpose()
+            .map_err(|error| Error::File {
+                path: path.to_owned(),
+                reason: format!("this is no record of a boot: {error}"),
+            })
+    }
+
+    /// Reads a record's bytes.
+    ///
+    /// # Errors
+    /// Where they are no record.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_to(&self, path: &Path) -> Result<(), Error> {
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
+        bytes.push(b'\n');
+        Ok(files::write(path, &bytes, 0o644)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("boot.json");
+        assert_eq!(BootRecord::read_from(&path).unwrap(), None);
+        let record = BootRecord {
+            slot: Slot::Recovery,
+            trial: false,
+            persistent: "22222222-2222-4333-8444-555555555555".to_owned(),
+            oem: "33333333-2222-4333-8444-555555555555".to_owned(),
+            state: None,
+            persistent_mounted: true,
+        };
+        record.write_to(&path).unwrap();
+        assert_eq!(BootRecord::read_from(&path).unwrap(), Some(record));
+        assert_snapshot!(fs_err::read_to_string(&path).unwrap(), @r#"
+        {
+          "slot": "recovery",
+          "trial": false,
+          "persistent": "22222222-2222-4333-8444-555555555555",
+          "oem": "33333333-2222-4333-8444-555555555555",
+          "persistent_mounted": true
+        }
+        "#);
+        fs_err::write(&path, "{}").unwrap();
+        let error = BootRecord::read_from(&path).unwrap_err().to_string();
+        assert!(
+            error.ends_with("no record of a boot: missing field `slot` at line 1 column 2"),
+            "{error}"
+        );
+    }
+}
