@@ -7,4 +7,5 @@
 pub mod cli;
 pub mod install;
 pub mod paths;
+pub mod slots;
 pub mod verbs;
