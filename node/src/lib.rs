@@ -8,4 +8,5 @@ pub mod cli;
 pub mod install;
 pub mod paths;
 pub mod slots;
+pub mod upgrade;
 pub mod verbs;

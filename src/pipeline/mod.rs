@@ -13,6 +13,7 @@ mod lock;
 mod plan;
 mod provider;
 mod push;
+pub mod replay;
 mod slabs;
 mod summary;
 mod system;
