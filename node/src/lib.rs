@@ -5,6 +5,7 @@
 //! together.
 
 pub mod cli;
+pub mod dns;
 pub mod install;
 pub mod paths;
 pub mod slots;

@@ -2,6 +2,8 @@
 //! makes. Only mounting and freezing are stood in for; the new image's program
 //! is run as on a machine.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "upgrade/image.rs"]
 mod image;
 #[path = "upgrade/machine.rs"]

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use isoforge::oci::platform::Platform;
@@ -10,6 +11,7 @@ use isoforge::registry::{HostConfig, RegistryConfig};
 use isoforge::util::process::Program;
 
 use super::output::{self, Format};
+use crate::dns::Dns;
 use crate::upgrade::machine::{Machine, small};
 use crate::upgrade::state::Mounted;
 use crate::upgrade::{Options, Site, make_slot, run as upgrade};
@@ -110,6 +112,7 @@ fn options(args: &Args) -> Result<Options> {
     let mut registries = RegistryConfig {
         extra_cert_file: args.ca.clone(),
         credential_files: args.auth_file.clone(),
+        resolver: Some(Arc::new(Dns::default())),
         ..RegistryConfig::default()
     };
     for path in AUTH_FILES.map(PathBuf::from) {
