@@ -6,10 +6,9 @@
 
 pub mod accounts;
 pub mod cli;
-pub mod cloud;
+pub mod dns;
 pub mod install;
 pub mod paths;
-pub mod rooted;
 pub mod slots;
-pub mod state;
+pub mod upgrade;
 pub mod verbs;

@@ -15,6 +15,7 @@ mod plan;
 mod program;
 mod provider;
 mod push;
+pub mod replay;
 mod slabs;
 mod summary;
 mod system;

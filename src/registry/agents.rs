@@ -7,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 
 use ureq::Agent;
 use ureq::http::Uri;
+use ureq::unversioned::transport::DefaultConnector;
 
 use super::config::{HostConfig, MAX_CONNECTIONS, RegistryConfig};
 use super::error::Error;
 use super::secret::Secret;
-use super::{USER_AGENT, proxy, tls};
+use super::{USER_AGENT, proxy, resolver, tls};
 
 /// What makes an agent differ from another.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +109,7 @@ impl Agents {
             .values()
             .filter_map(|host| host.max_connections)
             .fold(MAX_CONNECTIONS, Ord::max);
-        Ok(Agent::config_builder()
+        let settings = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -121,7 +122,11 @@ impl Agents {
             .timeout_recv_response(Some(config.response_timeout))
             .timeout_per_read(Some(config.read_timeout))
             .timeout_per_write(Some(config.read_timeout))
-            .build()
-            .new_agent())
+            .build();
+        Ok(Agent::with_parts(
+            settings,
+            DefaultConnector::default(),
+            resolver::Chosen(config.resolver.clone()),
+        ))
     }
 }

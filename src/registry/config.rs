@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
+use super::resolver::Resolve;
 use super::secret::Secret;
 use super::{endpoint, proxy};
 
@@ -93,6 +94,8 @@ pub struct RegistryConfig {
     pub read_timeout: Duration,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// Finds hosts; unset: the system's resolver does.
+    pub resolver: Option<Arc<dyn Resolve>>,
 }
 
 impl Default for RegistryConfig {
@@ -108,6 +111,7 @@ impl Default for RegistryConfig {
             response_timeout: RESPONSE_TIMEOUT,
             read_timeout: READ_TIMEOUT,
             retry: RetryPolicy::default(),
+            resolver: None,
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod confirm;
 pub mod early_state;
 pub mod host_keys;
 pub mod installer;
+pub mod output;
 pub mod reset;
 pub mod rollback;
 pub mod status;

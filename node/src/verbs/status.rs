@@ -1,15 +1,24 @@
-//! What is installed, and what boots next.
+//! Tells what is installed, and what boots next.
 
 use anyhow::Result;
 
-/// What is installed, and what boots next
+use super::output::{self, Format};
+use crate::upgrade::machine::Machine;
+use crate::upgrade::status::status;
+
+/// Shows what is installed, and what boots next
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// How it is told
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
 
 /// The verb.
 ///
 /// # Errors
 /// What went wrong, outermost first.
-pub fn run(_args: &Args) -> Result<()> {
-    anyhow::bail!("not built yet")
+pub fn run(args: &Args) -> Result<()> {
+    let status = status(&Machine::this())?;
+    output::data(args.format, &status, &status.text())
 }

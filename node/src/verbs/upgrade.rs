@@ -1,15 +1,138 @@
 //! Upgrades to another provider image.
 
-use anyhow::Result;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use isoforge::oci::platform::Platform;
+use isoforge::output::space::HostFileSystems;
+use isoforge::registry::{HostConfig, RegistryConfig};
+use isoforge::util::process::Program;
+
+use super::output::{self, Format};
+use crate::dns::Dns;
+use crate::upgrade::machine::{Machine, small};
+use crate::upgrade::state::Mounted;
+use crate::upgrade::{Options, Site, make_slot, run as upgrade};
+
+/// Where credentials for registries are looked for.
+const AUTH_FILES: [&str; 2] = [
+    "/etc/appliance/registry-auth.json",
+    "/root/.docker/config.json",
+];
 
 /// Upgrades to another provider image
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Args {
+    #[command(subcommand)]
+    step: Option<Step>,
+    /// Where the provider image is: a folder or an archive in OCI layout, or a
+    /// reference in a registry
+    #[arg(long, value_name = "SOURCE", required = true)]
+    from: Option<String>,
+    /// Which of several images
+    #[arg(long)]
+    tag: Option<String>,
+    /// Architecture of the image, where it is not this machine's
+    #[arg(long)]
+    arch: Option<String>,
+    /// Talk to this registry without TLS
+    #[arg(long, value_name = "HOST")]
+    plain_http: Vec<String>,
+    /// PEM file with authorities that are trusted beside the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// File with credentials for registries, as 'docker login' writes it
+    #[arg(long, value_name = "FILE")]
+    auth_file: Vec<PathBuf>,
+    /// Reboot into the new system when it is written
+    #[arg(long)]
+    reboot: bool,
+    /// How the outcome is told
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Step {
+    /// Make the files of a slot; asked by the program that is installed
+    #[command(hide = true)]
+    MakeSlot {
+        /// What to make, as JSON
+        #[arg(long)]
+        request: PathBuf,
+    },
+}
 
 /// The verb.
 ///
 /// # Errors
 /// What went wrong, outermost first.
-pub fn run(_args: &Args) -> Result<()> {
-    anyhow::bail!("not built yet")
+pub fn run(args: &Args) -> Result<()> {
+    if let Some(Step::MakeSlot { request }) = &args.step {
+        let request = serde_json::from_slice(&small(request)?)?;
+        let made = make_slot::run(&request, &output::progress())?;
+        return output::data(Format::Json, &made, "");
+    }
+    let machine = Machine::this();
+    let outcome = upgrade(
+        Site {
+            machine: &machine,
+            volume: &mut Mounted(machine.state.clone()),
+            room: &HostFileSystems,
+            progress: &output::progress(),
+        },
+        &options(args)?,
+    )?;
+    let kubernetes = outcome
+        .kubernetes
+        .as_ref()
+        .map_or_else(String::new, |version| format!(" with Kubernetes {version}"));
+    let next = if args.reboot {
+        "The machine reboots into it."
+    } else {
+        "Reboot to try it."
+    };
+    let text = format!(
+        "Version {}{kubernetes} is in slot {}. {next} It counts as good once its checks hold; else the machine goes back to this version by itself.\n",
+        outcome.to, outcome.slot
+    );
+    output::data(args.format, &outcome, &text)?;
+    if args.reboot {
+        Program::new("systemctl", "systemd")
+            .arg("reboot")
+            .output(4096)?;
+    }
+    Ok(())
+}
+
+fn options(args: &Args) -> Result<Options> {
+    let mut registries = RegistryConfig {
+        extra_cert_file: args.ca.clone(),
+        credential_files: args.auth_file.clone(),
+        resolver: Some(Arc::new(Dns::default())),
+        ..RegistryConfig::default()
+    };
+    for path in AUTH_FILES.map(PathBuf::from) {
+        if path.is_file() {
+            registries.credential_files.push(path);
+        }
+    }
+    for host in &args.plain_http {
+        let config = HostConfig {
+            plain_http: Some(true),
+            ..HostConfig::default()
+        };
+        registries.hosts.insert(host.clone(), config);
+    }
+    let arch = args.arch.as_deref().unwrap_or(std::env::consts::ARCH);
+    Ok(Options {
+        from: args.from.clone().context("--from SOURCE is missing")?,
+        tag: args.tag.clone(),
+        platform: Platform::linux(arch),
+        registries,
+        jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    })
 }

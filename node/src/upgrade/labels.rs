@@ -1,0 +1,134 @@
+//! What a provider image says of itself: the SquashFS that its layers must give,
+//! and which Kubernetes is in it.
+
+use std::collections::BTreeMap;
+
+use isoforge::formats::squashfs::{Compressor, Settings};
+use isoforge::oci::digest::Digest;
+use isoforge::provider::labels::{
+    SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE,
+};
+use serde::Deserialize;
+
+const TITLE: &str = "org.opencontainers.image.title";
+const VERSION: &str = "org.opencontainers.image.version";
+const KUBERNETES: &str = "io.isoforge.kubernetes.version";
+
+/// Why an image can't be upgraded to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its configuration is no JSON.
+    #[error("the image's configuration can't be read")]
+    Json(#[from] serde_json::Error),
+    /// A label is missing.
+    #[error("the image has no label '{0}'; name a provider image that isoforge built")]
+    Missing(&'static str),
+    /// A label is not what it should be.
+    #[error("the image's label '{name}' is '{value}'")]
+    Wrong {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// What an image says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// The appliance's name; may be empty.
+    pub name: String,
+    /// Its version; may be empty.
+    pub version: String,
+    /// Kubernetes' version, where there is one.
+    pub kubernetes: Option<String>,
+    /// Digest of the SquashFS.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it is compressed with.
+    pub squashfs: Settings,
+    /// Its time of making, in seconds since 1970-01-01 UTC.
+    pub epoch: u32,
+}
+
+impl Labels {
+    /// Reads them from an image's configuration.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn parse(config: &[u8]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Document {
+            #[serde(default)]
+            config: Option<Container>,
+        }
+        #[derive(Deserialize)]
+        struct Container {
+            #[serde(rename = "Labels", default)]
+            labels: Option<BTreeMap<String, String>>,
+        }
+        let document: Document = serde_json::from_slice(config)?;
+        let labels = document
+            .config
+            .and_then(|container| container.labels)
+            .unwrap_or_default();
+        let squashfs = Settings {
+            compressor: value::<Compressor>(&labels, SQUASHFS_COMPRESSION)?,
+            block_size: value(&labels, SQUASHFS_BLOCK_SIZE)?,
+        };
+        squashfs.validate().map_err(|_| Error::Wrong {
+            name: SQUASHFS_BLOCK_SIZE,
+            value: squashfs.block_size.to_string(),
+        })?;
+        let text = |name: &str| labels.get(name).cloned().filter(|text| !text.is_empty());
+        Ok(Self {
+            name: text(TITLE).unwrap_or_default(),
+            version: text(VERSION).unwrap_or_default(),
+            kubernetes: text(KUBERNETES),
+            digest: value(&labels, SQUASHFS_DIGEST)?,
+            size: value(&labels, SQUASHFS_SIZE)?,
+            squashfs,
+            epoch: value(&labels, SQUASHFS_EPOCH)?,
+        })
+    }
+}
+
+fn value<T: std::str::FromStr>(
+    labels: &BTreeMap<String, String>,
+    name: &'static str,
+) -> Result<T, Error> {
+    let text = labels.get(name).ok_or(Error::Missing(name))?;
+    text.parse().map_err(|_| Error::Wrong {
+        name,
+        value: text.escape_debug().to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(digest: &str, block: &str) -> String {
+        format!(
+            r#"{{"config":{{"Labels":{{"{SQUASHFS_DIGEST}":"{digest}","{SQUASHFS_SIZE}":"4096",
+            "{SQUASHFS_COMPRESSION}":"zstd:3","{SQUASHFS_BLOCK_SIZE}":"{block}","{SQUASHFS_EPOCH}":"7",
+            "{VERSION}":"2.0.0","{KUBERNETES}":""}}}}}}"#
+        )
+    }
+
+    #[test]
+    fn labels_are_read_or_named() {
+        let digest = Digest::of(b"x").to_string();
+        let labels = Labels::parse(config(&digest, "131072").as_bytes()).unwrap();
+        assert_eq!(labels.digest.to_string(), digest);
+        assert_eq!((labels.size, labels.epoch), (4096, 7));
+        assert_eq!(labels.version, "2.0.0");
+        assert_eq!(labels.kubernetes, None);
+        let problem = |text: &str| Labels::parse(text.as_bytes()).unwrap_err().to_string();
+        insta::assert_snapshot!(problem("{}"), @"the image has no label 'io.isoforge.squashfs.compression'; name a provider image that isoforge built");
+        insta::assert_snapshot!(problem(&config("x", "131072")), @"the image's label 'io.isoforge.squashfs.digest' is 'x'");
+        insta::assert_snapshot!(problem(&config(&digest, "1000")), @"the image's label 'io.isoforge.squashfs.block-size' is '1000'");
+        assert!(Labels::parse(b"").is_err());
+    }
+}

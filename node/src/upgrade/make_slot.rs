@@ -1,0 +1,183 @@
+//! Makes the files of a slot from an image's layers. It runs in the image's own
+//! program, so that the SquashFS is the one that its build recorded, whatever
+//! the version that is installed would write.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use isoforge::boot::{Arch, files::BootFile, kernel};
+use isoforge::formats::squashfs::Settings;
+use isoforge::formats::squashfs::write::ImagePlan;
+use isoforge::node::{CONFIG_PATH, Config, Flavor};
+use isoforge::oci::digest::{Digest, Sha256};
+use isoforge::pipeline::replay::{self, Replay};
+use isoforge::progress::Progress;
+use isoforge::store::Store;
+use isoforge::tree::ReadFile;
+
+use super::request::{Made, Request, SCHEMA};
+use crate::slots::{self, Ids, Image, Record, file};
+
+/// Most bytes of the program's configuration.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// Bytes copied at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Does what the request says.
+///
+/// # Errors
+/// Of the layers, the store, or the target.
+pub fn run(request: &Request, progress: &Progress) -> Result<Made> {
+    if request.schema != SCHEMA {
+        bail!(
+            "the installed program asks in version {}, this one understands {SCHEMA}",
+            request.schema
+        );
+    }
+    let store = Store::open(&request.store)?;
+    let settings = Settings {
+        compressor: request.compression.parse()?,
+        block_size: request.block_size,
+    };
+    let jobs = NonZeroUsize::new(request.jobs).unwrap_or(NonZeroUsize::MIN);
+    let system = Replay::new(&store, &request.layers, settings, jobs, progress)?;
+    let config = config(&system)?;
+    let arch = Arch::from_oci(&request.architecture)
+        .with_context(|| format!("no appliance runs on {}", request.architecture))?;
+    let kernel = kernel::find(system.tree(), arch)?;
+    let plan = system.plan(request.epoch)?;
+    let ids = Ids {
+        state: request.state.clone(),
+        persistent: request.persistent.clone(),
+        oem: request.oem.clone(),
+        esp: String::new(),
+    };
+    let small = Small {
+        config: slots::slot_menu(&config, &ids, request.slot),
+        cpio: slots::state_cpio(),
+    };
+    let bytes = [
+        plan.size(),
+        kernel.kernel.data.size(),
+        kernel.initrd.data.size(),
+        small.config.len() as u64,
+        small.cpio.len() as u64,
+    ];
+    let digest = match &request.target {
+        None => replay::digest_of(&plan, progress)?,
+        Some(target) => {
+            let files = system.files();
+            let digest = write_image(&plan, &target.join(file::ROOTFS), progress)?;
+            let kernel_digest = copy(files, &kernel.kernel, &target.join(file::KERNEL))?;
+            let initrd_digest = copy(files, &kernel.initrd, &target.join(file::INITRD))?;
+            let image = Image {
+                digest,
+                size: plan.size(),
+                epoch: Some(request.epoch),
+            };
+            let mut record = Record::new(
+                &config.name,
+                &config.version,
+                image,
+                kernel_digest,
+                initrd_digest,
+            );
+            record.kubernetes.clone_from(&request.kubernetes);
+            record.source = Some(request.source.clone());
+            fs_err::write(target.join(file::STATE_CPIO), &small.cpio)?;
+            fs_err::write(target.join(file::RECORD), record.to_json()?)?;
+            fs_err::write(target.join(file::CONFIG), &small.config)?;
+            digest
+        }
+    };
+    Ok(Made {
+        digest,
+        bytes: bytes.iter().sum(),
+        menu: Some(slots::menu(&config.name, config.boot.timeout_seconds, &ids)),
+    })
+}
+
+struct Small {
+    config: String,
+    cpio: Vec<u8>,
+}
+
+/// The new system's own configuration.
+fn config(system: &Replay) -> Result<Config> {
+    let data = system
+        .tree()
+        .file(CONFIG_PATH.as_bytes())
+        .with_context(|| format!("the image has no /{CONFIG_PATH}: it is no appliance"))?;
+    let mut bytes = Vec::new();
+    system
+        .files()
+        .open(data)?
+        .take(MAX_CONFIG_BYTES)
+        .read_to_end(&mut bytes)?;
+    let config = Config::parse(&bytes)?;
+    if config.flavor != Flavor::Appliance {
+        bail!("the image is of the flavor 'kairos'; kairos-agent upgrades to it");
+    }
+    Ok(config)
+}
+
+/// Hashes what is written.
+struct Hashing<W> {
+    inner: W,
+    hasher: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn write_image(plan: &ImagePlan<'_>, path: &Path, progress: &Progress) -> Result<Digest> {
+    let _task = progress.task("write the root file system", Some(plan.size()));
+    let file: File = fs_err::File::create(path)?.into_parts().0;
+    let mut out = Hashing {
+        inner: io::BufWriter::with_capacity(CHUNK_BYTES, file),
+        hasher: Sha256::new(),
+    };
+    plan.write(&mut out)?;
+    out.flush()?;
+    Ok(out.hasher.finish())
+}
+
+fn copy(files: &dyn ReadFile, from: &BootFile, to: &Path) -> Result<Digest> {
+    let mut reader = files.open(&from.data)?;
+    let mut out = Hashing {
+        inner: fs_err::File::create(to)?,
+        hasher: Sha256::new(),
+    };
+    io::copy(&mut reader, &mut out).with_context(|| format!("copying {}", from.path))?;
+    Ok(out.hasher.finish())
+}
+
+/// The digest of a file.
+///
+/// # Errors
+/// Where it can't be read.
+pub fn digest_of_file(path: &Path) -> io::Result<Digest> {
+    let mut file = fs_err::File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let count = file.read(&mut chunk)?;
+        if count == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(chunk.get(..count).unwrap_or_default());
+    }
+}

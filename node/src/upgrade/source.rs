@@ -1,0 +1,231 @@
+//! From what the user names to one image in the store.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use isoforge::oci::layout::REF_NAME;
+use isoforge::oci::platform::Platform;
+use isoforge::oci::reference::ImageSource;
+use isoforge::progress::Progress;
+use isoforge::pull::{self, Limits, ResolvedImage};
+use isoforge::registry::{Client, WholeLayout};
+use isoforge::store::Store;
+
+use super::labels::Labels;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// As the user wrote it.
+    pub source: &'a str,
+    /// Which image of several.
+    pub tag: Option<&'a str>,
+    /// For which machine.
+    pub platform: &'a Platform,
+    /// Version of Kubernetes that runs here, which decides between several.
+    pub kubernetes: Option<&'a str>,
+}
+
+/// An image that was found, its layers not fetched yet.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it is.
+    pub source: ImageSource,
+    /// Its manifests.
+    pub resolved: ResolvedImage,
+    /// What it says of itself.
+    pub labels: Labels,
+}
+
+/// Reads a source: `oci:DIR`, `oci-archive:FILE` or a reference, and paths
+/// without such a prefix.
+///
+/// # Errors
+/// Where it is none of them.
+pub fn parse(text: &str) -> Result<ImageSource> {
+    let path = Path::new(text);
+    let is_path = text.starts_with(['/', '.']);
+    if is_path && !path.exists() {
+        bail!("there is nothing at {text}");
+    }
+    if path.is_dir() && (is_path || path.join("oci-layout").exists()) {
+        return Ok(ImageSource::OciDir {
+            dir: path.to_owned(),
+            tag: None,
+        });
+    }
+    if path.is_file() {
+        return Ok(ImageSource::OciArchive {
+            file: path.to_owned(),
+            tag: None,
+        });
+    }
+    if is_path {
+        bail!("{text} is no folder or archive in OCI layout");
+    }
+    text.parse()
+        .with_context(|| format!("'{text}' names no provider image"))
+}
+
+/// Finds the image.
+///
+/// # Errors
+/// Where there is none, or several and nothing says which.
+pub fn find(
+    client: &Client,
+    store: &Store,
+    wanted: &Wanted<'_>,
+    progress: &Progress,
+) -> Result<Found> {
+    let source = parse(wanted.source)?;
+    let resolve = |source: ImageSource| -> Result<Found> {
+        let limits = Limits::DEFAULT;
+        let resolved =
+            pull::resolve_image(client, &source, wanted.platform, store, &limits, progress)?;
+        let labels = Labels::parse(&resolved.image.config)?;
+        Ok(Found {
+            source,
+            resolved,
+            labels,
+        })
+    };
+    let path = match &source {
+        ImageSource::OciDir { dir, tag: None } => dir.clone(),
+        ImageSource::OciArchive { file, tag: None } => file.clone(),
+        _ if wanted.tag.is_some() => bail!("write the tag into the source: {}", wanted.source),
+        _ => return resolve(source),
+    };
+    let tags = tags(&path, store)?;
+    if let Some(tag) = wanted.tag {
+        return resolve(tagged(source, tag));
+    }
+    if tags.len() < 2 {
+        return resolve(source);
+    }
+    let mut found = Vec::with_capacity(tags.len());
+    for tag in &tags {
+        found.push((tag.clone(), resolve(tagged(source.clone(), tag))?));
+    }
+    choose(found, wanted)
+}
+
+fn tagged(source: ImageSource, tag: &str) -> ImageSource {
+    let tag = Some(tag.to_owned());
+    match source {
+        ImageSource::OciDir { dir, .. } => ImageSource::OciDir { dir, tag },
+        ImageSource::OciArchive { file, .. } => ImageSource::OciArchive { file, tag },
+        other => other,
+    }
+}
+
+/// Names of the images in a layout.
+fn tags(path: &Path, store: &Store) -> Result<Vec<String>> {
+    let layout = WholeLayout::open(path, store.temp_dir())?;
+    let entries = layout.entries()?;
+    let named = entries
+        .iter()
+        .filter(|entry| !entry.is_attestation())
+        .filter_map(|entry| entry.annotations.get(REF_NAME).cloned());
+    Ok(named.collect())
+}
+
+/// Of several images the one with the Kubernetes that runs here, else the one
+/// with its minor version: Kubernetes allows no jumps, so nothing else is taken
+/// without being asked for.
+fn choose(found: Vec<(String, Found)>, wanted: &Wanted<'_>) -> Result<Found> {
+    let list: String = found
+        .iter()
+        .map(|(tag, found)| {
+            let kubernetes = found.labels.kubernetes.as_deref().unwrap_or("unknown");
+            format!("\n    {tag} (Kubernetes {kubernetes})")
+        })
+        .collect();
+    let mut chosen = Vec::new();
+    for fits in [same as fn(&str, &str) -> bool, same_minor] {
+        chosen = matching(&found, wanted.kubernetes, fits);
+        if !chosen.is_empty() {
+            break;
+        }
+    }
+    let [only] = chosen.as_slice() else {
+        bail!(
+            "{} holds several images, and none of them alone has the Kubernetes version that runs here{}; choose one with --tag:{list}",
+            wanted.source,
+            wanted
+                .kubernetes
+                .map_or_else(String::new, |version| format!(" ({version})")),
+        );
+    };
+    let only = *only;
+    found
+        .into_iter()
+        .nth(only)
+        .map(|(_, found)| found)
+        .context("the chosen image is one of those found")
+}
+
+fn matching(
+    found: &[(String, Found)],
+    running: Option<&str>,
+    fits: fn(&str, &str) -> bool,
+) -> Vec<usize> {
+    let version = |found: &Found| found.labels.kubernetes.clone();
+    (0..)
+        .zip(found)
+        .filter(|(_, (_, found))| {
+            running.is_some_and(|running| version(found).is_some_and(|has| fits(running, &has)))
+        })
+        .map(|(at, _)| at)
+        .collect()
+}
+
+fn same(running: &str, offered: &str) -> bool {
+    running == offered
+}
+
+fn same_minor(running: &str, offered: &str) -> bool {
+    let minor = |text: &str| {
+        let mut parts = text.trim_start_matches('v').split('.').map(str::to_owned);
+        (parts.next(), parts.next())
+    };
+    let running = minor(running);
+    running.1.is_some() && running == minor(offered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_versions_are_compared_as_such() {
+        assert!(same_minor("1.32.3", "v1.32.9+k3s1"));
+        assert!(!same_minor("1.32.3", "1.33.0"));
+        assert!(!same_minor("1.3", "1.32"));
+        assert!(!same_minor("1", "1"));
+    }
+
+    #[test]
+    fn a_source_is_a_path_or_a_reference() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = |source: &str| parse(source).map(|source| source.to_string());
+        let path = dir.path().display().to_string();
+        assert_eq!(text(&path).unwrap(), format!("oci:{path}"));
+        let file = dir.path().join("image.tar");
+        fs_err::write(&file, "x").unwrap();
+        let file = file.display();
+        assert_eq!(
+            text(&file.to_string()).unwrap(),
+            format!("oci-archive:{file}")
+        );
+        assert_eq!(text("oci:x:1").unwrap(), "oci:x:1");
+        assert_eq!(
+            text("registry.example/edge/tiny:1").unwrap(),
+            "registry.example/edge/tiny:1"
+        );
+        assert_eq!(
+            text("/no/such/place").unwrap_err().to_string(),
+            "there is nothing at /no/such/place"
+        );
+        assert!(text("Not A Reference").is_err());
+    }
+}

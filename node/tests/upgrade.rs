@@ -1,0 +1,443 @@
+//! Upgrades of a machine that is a folder, from provider images that isoforge
+//! makes. Only mounting and freezing are stood in for; the new image's program
+//! is run as on a machine.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "upgrade/image.rs"]
+mod image;
+#[path = "upgrade/machine.rs"]
+mod machine;
+
+use appliance::slots::{Slot, file};
+use appliance::upgrade::state::{Operation, environment, record};
+use appliance::upgrade::{confirm, last, rollback, status};
+use image::{Built, Variant};
+use insta::assert_snapshot;
+use isoforge::node::Health;
+use isoforge::oci::digest::Digest;
+use machine::{Folder, Room};
+
+fn name(operation: &Operation) -> String {
+    match operation {
+        Operation::Environment(environment) => {
+            let trial = environment.trial.map_or("none", Slot::name);
+            format!("environment: good {}, trial {trial}", environment.good)
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_other_slot_is_written_before_it_is_named() {
+    let built = Built::new(&Variant::default());
+    let folder = Folder::new();
+    let outcome = folder
+        .upgrade(&built.archive(), &mut folder.volume())
+        .unwrap();
+    assert_eq!(outcome.slot, Slot::B);
+    assert_eq!(
+        (outcome.from.as_str(), outcome.to.as_str()),
+        ("1.0.0", "2.0.0")
+    );
+    let state = &folder.machine.state;
+    let slot = state.join("slots/b");
+    let rootfs = fs_err::read(slot.join(file::ROOTFS)).unwrap();
+    assert_eq!(Digest::of(&rootfs), built.digest);
+    let told = record(state, Slot::B).unwrap();
+    assert_eq!(told.squashfs.digest, built.digest);
+    assert_eq!(told.version, "2.0.0");
+    assert_eq!(told.kubernetes.as_deref(), Some("1.32.3"));
+    assert_eq!(told.kernel, Digest::of(image::KERNEL));
+    assert_eq!(
+        fs_err::read(slot.join(file::INITRD)).unwrap(),
+        image::INITRD
+    );
+    let config = fs_err::read_to_string(slot.join(file::CONFIG)).unwrap();
+    assert!(
+        config.contains("root=live:UUID=1111 rd.live.dir=/slots/b "),
+        "{config}"
+    );
+    assert!(
+        config.contains(" new=argument appliance.slot=b "),
+        "{config}"
+    );
+    // Nothing of the upgrade stays on PERSISTENT but what tells of it.
+    let own: Vec<_> = fs_err::read_dir(folder.machine.own())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(!own.contains(&"store".to_owned()), "{own:?}");
+    let mut volume = folder.volume();
+    // Once more, over the trial that waits: that is taken back first.
+    folder.upgrade(&built.folder(), &mut volume).unwrap();
+    let operations: Vec<String> = volume.operations.iter().map(name).collect();
+    assert_snapshot!(operations.join("\n"), @r#"
+    Writable
+    environment: good a, trial none
+    Settle
+    Make("slots/b.new")
+    Sync("slots/b.new")
+    Remove("slots/b")
+    Rename("slots/b.new", "slots/b")
+    Settle
+    environment: good a, trial b
+    Settle
+    ReadOnly
+    "#);
+}
+
+#[test]
+fn a_digest_that_is_not_the_recorded_one_changes_nothing() {
+    let built = Built::new(&Variant {
+        label: Some(Digest::of(b"another")),
+        ..Variant::default()
+    });
+    let folder = Folder::new();
+    let before = folder.content();
+    let mut volume = folder.volume();
+    let error = folder.upgrade(&built.archive(), &mut volume).unwrap_err();
+    let text = error.to_string();
+    assert!(text.ends_with("; nothing was changed"), "{text}");
+    assert!(text.contains(&built.digest.to_string()), "{text}");
+    assert_eq!(volume.operations, []);
+    assert_eq!(folder.content(), before);
+}
+
+#[test]
+fn the_image_is_made_by_its_own_program() {
+    // Stands for a later version that writes SquashFS otherwise: it compresses
+    // with another level than it is asked to.
+    let script = "sed -i s/zstd:3/zstd:1/ \"$4\"; exec APPLIANCE \"$@\"";
+    let variant = Variant {
+        script: Some(script),
+        made_with: "zstd:1",
+        ..Variant::default()
+    };
+    let built = Built::new(&variant);
+    let folder = Folder::new();
+    folder
+        .upgrade(&built.archive(), &mut folder.volume())
+        .unwrap();
+    let told = record(&folder.machine.state, Slot::B).unwrap();
+    assert_eq!(told.squashfs.digest, built.digest);
+
+    let honest = Built::new(&Variant {
+        made_with: "zstd:3",
+        ..variant
+    });
+    let folder = Folder::new();
+    let error = folder
+        .upgrade(&honest.archive(), &mut folder.volume())
+        .unwrap_err();
+    assert!(error.to_string().contains("has the digest"), "{error}");
+}
+
+#[test]
+fn a_program_that_writes_something_else_than_it_says_is_found_out() {
+    let script = "APPLIANCE \"$@\" || exit; \
+        target=$(sed -n 's/.*\"target\": \"\\(.*\\)\".*/\\1/p' \"$4\"); \
+        if [ -n \"$target\" ]; then echo >> \"$target/rootfs.squashfs\"; fi";
+    let built = Built::new(&Variant {
+        script: Some(script),
+        ..Variant::default()
+    });
+    let folder = Folder::new();
+    let before = folder.content();
+    let error = folder
+        .upgrade(&built.archive(), &mut folder.volume())
+        .unwrap_err();
+    assert!(error.to_string().contains("has the digest"), "{error}");
+    assert_eq!(folder.content(), before);
+}
+
+#[test]
+fn a_program_that_fails_is_told_with_its_own_words() {
+    let built = Built::new(&Variant {
+        script: Some("echo no such thing >&2; exit 3"),
+        ..Variant::default()
+    });
+    let folder = Folder::new();
+    let error = folder
+        .upgrade(&built.archive(), &mut folder.volume())
+        .unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.starts_with("the new system's own program can't make its slot"));
+    assert!(text.ends_with("no such thing"), "{text}");
+}
+
+#[test]
+fn a_truncated_layer_changes_nothing() {
+    let built = Built::new(&Variant::default());
+    let source = built.folder();
+    built.truncate_a_layer(&source);
+    let folder = Folder::new();
+    let before = folder.content();
+    let error = folder.upgrade(&source, &mut folder.volume()).unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("bytes"), "{text}");
+    assert_eq!(folder.content(), before);
+}
+
+#[test]
+fn too_little_room_is_told_before_anything_is_written() {
+    let built = Built::new(&Variant::default());
+    let folder = Folder::new();
+    let before = folder.content();
+    let mut volume = folder.volume();
+    let persistent = Room {
+        persistent: 10,
+        state: u64::MAX,
+    };
+    let error = folder
+        .upgrade_in(&built.archive(), &mut volume, &persistent)
+        .unwrap_err();
+    assert!(error.to_string().contains("the upgrade needs"), "{error}");
+    let state = Room {
+        persistent: u64::MAX,
+        state: 10,
+    };
+    let error = folder
+        .upgrade_in(&built.archive(), &mut volume, &state)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("on the partition STATE"),
+        "{error}"
+    );
+    assert_eq!(folder.content(), before);
+}
+
+#[test]
+fn where_both_do_not_fit_the_old_system_goes_first() {
+    let built = Built::new(&Variant::default());
+    let folder = Folder::new();
+    folder.pad_other_slot(8 << 20);
+    let mut volume = folder.volume();
+    let room = Room {
+        persistent: u64::MAX,
+        state: 1 << 20,
+    };
+    folder
+        .upgrade_in(&built.archive(), &mut volume, &room)
+        .unwrap();
+    let names: Vec<String> = volume.operations.iter().map(name).collect();
+    let at = |wanted: &str| names.iter().position(|name| name == wanted);
+    assert!(
+        at("Remove(\"slots/b\")") < at("Make(\"slots/b.new\")"),
+        "{names:?}"
+    );
+    assert_eq!(
+        environment(&folder.machine.state).unwrap().trial,
+        Some(Slot::B)
+    );
+}
+
+/// Wherever the power goes off, the good slot is whole and boots, and the other
+/// is tried only where it is whole.
+#[test]
+fn an_end_at_any_point_leaves_the_good_slot() {
+    let built = Built::new(&Variant::default());
+    let source = built.archive();
+    let folder = Folder::new();
+    let good = folder.content_of("slots/a");
+    for at in 0.. {
+        let mut volume = folder.volume();
+        volume.ends_at = Some(at);
+        let ended = folder.upgrade(&source, &mut volume).is_err();
+        let state = &folder.machine.state;
+        let environment = environment(state).unwrap();
+        assert_eq!(environment.good, Slot::A);
+        assert_eq!(folder.content_of("slots/a"), good);
+        if let Some(trial) = environment.trial {
+            assert_eq!(trial, Slot::B);
+            let rootfs = fs_err::read(state.join("slots/b/rootfs.squashfs")).unwrap();
+            assert_eq!(Digest::of(&rootfs), built.digest);
+            for file in file::ALL {
+                assert!(state.join("slots/b").join(file).is_file());
+            }
+        }
+        if !ended {
+            assert!(at > 6, "only {at} operations");
+            break;
+        }
+    }
+}
+
+#[test]
+fn what_runs_decides_what_may_be_written() {
+    let built = Built::new(&Variant::default());
+    let archive = built.archive();
+    let mut texts = Vec::new();
+    for (slot, trial, good) in [
+        ("recovery", false, Slot::A),
+        ("b", true, Slot::A),
+        ("b", false, Slot::A),
+    ] {
+        let folder = Folder::new();
+        folder.boot(slot, trial);
+        folder.set_good(good);
+        let error = folder.upgrade(&archive, &mut folder.volume()).unwrap_err();
+        texts.push(error.to_string());
+    }
+    assert_snapshot!(texts.join("\n"), @r"
+    recovery is running; boot the appliance and upgrade it there, or start over with 'appliance reset'
+    the system in slot b is on trial; upgrade once it counts as good ('appliance status' tells), or go back with 'appliance rollback' and a reboot
+    slot b runs, but slot a is the one that boots by itself; keep the running system with 'appliance confirm', or reboot
+    ");
+}
+
+#[test]
+fn of_several_images_the_one_with_the_running_kubernetes_is_taken() {
+    let built = Built::several(&["1.31.9", "1.32.7", "1.33.0"]);
+    let archive = built.archive();
+    let folder = Folder::new();
+    let outcome = folder.upgrade(&archive, &mut folder.volume()).unwrap();
+    assert_eq!(outcome.kubernetes.as_deref(), Some("1.32.7"));
+    folder.set_kubernetes("1.30.1");
+    let error = folder.upgrade(&archive, &mut folder.volume()).unwrap_err();
+    let text = error.to_string().replace(&archive, "SOURCE");
+    assert_snapshot!(text, @r"
+    SOURCE holds several images, and none of them alone has the Kubernetes version that runs here (1.30.1); choose one with --tag:
+        pxk-e-1.31.9-2.0.0 (Kubernetes 1.31.9)
+        pxk-e-1.32.7-2.0.0 (Kubernetes 1.32.7)
+        pxk-e-1.33.0-2.0.0 (Kubernetes 1.33.0)
+    ");
+    let outcome = folder
+        .upgrade_to(&archive, Some("pxk-e-1.31.9-2.0.0"), &mut folder.volume())
+        .unwrap();
+    assert_eq!(outcome.kubernetes.as_deref(), Some("1.31.9"));
+}
+
+struct Told {
+    healthy_after: u64,
+    now: u64,
+}
+
+impl confirm::Checks for Told {
+    fn command(&mut self, line: &str, _seconds: u64) -> Option<String> {
+        (self.now < self.healthy_after).then(|| format!("'{line}' failed"))
+    }
+    fn unit(&mut self, name: &str) -> Option<String> {
+        (self.now < self.healthy_after).then(|| format!("{name} is not active"))
+    }
+    fn uptime_seconds(&mut self) -> anyhow::Result<u64> {
+        Ok(self.now)
+    }
+    fn pause(&mut self) {
+        self.now += 5;
+    }
+}
+
+fn health() -> Health {
+    Health {
+        checks: vec!["true".to_owned()],
+        units: vec!["kubelet.service".to_owned()],
+        time_limit_seconds: 100,
+    }
+}
+
+#[test]
+fn a_trial_whose_checks_hold_becomes_the_good_slot() {
+    let built = Built::new(&Variant::default());
+    let folder = Folder::new();
+    folder
+        .upgrade(&built.archive(), &mut folder.volume())
+        .unwrap();
+    let text = |folder: &Folder| status::status(&folder.machine).unwrap().text();
+    assert_snapshot!(text(&folder), @r"
+    a         tiny 1.0.0, Kubernetes 1.32.3  [running; good]
+    b         tiny 2.0.0, Kubernetes 1.32.3  [boots next, once]
+    recovery  tiny 1.0.0, Kubernetes 1.32.3
+
+    Last upgrade, slot b: 1.0.0 to 2.0.0 is tried at the next boot.
+    ");
+    folder.boot_trial();
+    assert_snapshot!(text(&folder), @r"
+    a         tiny 1.0.0, Kubernetes 1.32.3  [good]
+    b         tiny 2.0.0, Kubernetes 1.32.3  [running, on trial]
+    recovery  tiny 1.0.0, Kubernetes 1.32.3
+
+    Last upgrade, slot b: 1.0.0 to 2.0.0 is on trial.
+    ");
+    let mut checks = Told {
+        healthy_after: 60,
+        now: 20,
+    };
+    let verdict = confirm::watch(&health(), &mut checks).unwrap();
+    assert_eq!(verdict, confirm::Verdict::Good);
+    let mut volume = folder.volume();
+    confirm::make_good(&folder.machine, &mut volume).unwrap();
+    let operations: Vec<String> = volume.operations.iter().map(name).collect();
+    assert_snapshot!(operations.join("\n"), @r"
+    Writable
+    environment: good b, trial none
+    Settle
+    ReadOnly
+    ");
+    assert_snapshot!(text(&folder), @r"
+    a         tiny 1.0.0, Kubernetes 1.32.3
+    b         tiny 2.0.0, Kubernetes 1.32.3  [running; good]
+    recovery  tiny 1.0.0, Kubernetes 1.32.3
+
+    Last upgrade, slot b: 1.0.0 to 2.0.0 is good.
+    ");
+    // And back again, as a trial.
+    let decision = rollback::run(&folder.machine, &mut folder.volume()).unwrap();
+    assert_eq!(decision, rollback::Decision::Tried(Slot::A));
+    let decision = rollback::run(&folder.machine, &mut folder.volume()).unwrap();
+    assert_eq!(decision, rollback::Decision::Withdrawn(Slot::A));
+    let now = environment(&folder.machine.state).unwrap();
+    assert_eq!((now.good, now.trial), (Slot::B, None));
+}
+
+#[test]
+fn a_trial_whose_checks_do_not_hold_in_time_is_bad() {
+    let mut checks = Told {
+        healthy_after: 500,
+        now: 20,
+    };
+    let verdict = confirm::watch(&health(), &mut checks).unwrap();
+    let confirm::Verdict::Bad(problems) = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!(problems, ["kubelet.service is not active", "'true' failed"]);
+    assert_eq!(checks.now, 100);
+
+    let folder = Folder::new();
+    folder.boot("b", true);
+    let overdue = |uptime| confirm::overdue(&folder.machine, &health(), uptime).unwrap();
+    assert!(!overdue(160));
+    assert!(overdue(161));
+    folder.boot("a", false);
+    assert!(!overdue(161));
+}
+
+#[test]
+fn a_machine_that_went_back_by_itself_tells_so() {
+    let built = Built::new(&Variant::default());
+    let folder = Folder::new();
+    folder
+        .upgrade(&built.archive(), &mut folder.volume())
+        .unwrap();
+    folder.boot_trial();
+    last::Last::reach(
+        &folder.machine,
+        last::Stage::Failed,
+        vec!["the unit kubelet.service is not active".to_owned()],
+    )
+    .unwrap();
+    folder.boot("a", false);
+    let status = status::status(&folder.machine).unwrap();
+    assert_snapshot!(status.text(), @r"
+    a         tiny 1.0.0, Kubernetes 1.32.3  [running; good]
+    b         tiny 2.0.0, Kubernetes 1.32.3
+    recovery  tiny 1.0.0, Kubernetes 1.32.3
+
+    Last upgrade, slot b: 1.0.0 to 2.0.0 did not come up; the machine went back by itself.
+        the unit kubelet.service is not active
+    ");
+    let json = serde_json::to_value(&status).unwrap();
+    assert_eq!(json["last_upgrade"]["result"], "fell-back");
+    assert_eq!(json["booted"], "a");
+    assert_eq!(json["slots"]["b"]["version"], "2.0.0");
+}
