@@ -5,6 +5,7 @@
 //! together.
 
 pub mod cli;
+pub mod disks;
 pub mod install;
 pub mod paths;
 pub mod verbs;
