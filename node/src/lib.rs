@@ -8,4 +8,5 @@ pub mod cli;
 pub mod disks;
 pub mod install;
 pub mod paths;
+pub mod slots;
 pub mod verbs;
