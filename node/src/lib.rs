@@ -4,9 +4,12 @@
 //! order in which a machine meets them; `ARCHITECTURE.md` tells how they hang
 //! together.
 
+pub mod accounts;
 pub mod cli;
+pub mod cloud;
 pub mod disks;
 pub mod install;
 pub mod paths;
+pub mod rooted;
 pub mod slots;
 pub mod verbs;

@@ -1,0 +1,131 @@
+//! Accounts: the databases below `/etc`, what is kept of them over reboots and
+//! upgrades, and passwords.
+//!
+//! `/etc` starts from the slot at every boot. What people changed on the machine
+//! is kept beside it and merged in by name ([`restore`]); a kept file never
+//! replaces a slot's, or an upgrade's own accounts would be masked.
+
+pub mod database;
+pub mod edit;
+pub mod kept;
+mod merge;
+pub mod table;
+
+pub use kept::{restore, save};
+pub use merge::Merged;
+
+use crate::rooted;
+
+/// Random bytes of a salt; sixteen characters, the most that the algorithm takes.
+const SALT_BYTES: usize = 12;
+
+/// Rounds of a new hash. The algorithm's 5,000 are from 2007.
+const ROUNDS: u32 = 65_536;
+
+/// Longest password; libxcrypt's limit.
+pub const PASSWORD_MAX_BYTES: usize = 512;
+
+/// Why accounts can't be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A database can't be reached.
+    #[error(transparent)]
+    File(#[from] rooted::Error),
+    /// A name that programs would stumble over.
+    #[error(
+        "'{0}' can't be the name of an account or group: a letter or '_', then letters, digits, '_', '-', '.', 32 at most"
+    )]
+    Name(String),
+    /// A value that would break its line.
+    #[error("the {what} of '{name}' holds a ':' or a control character")]
+    Field {
+        /// What it is.
+        what: &'static str,
+        /// Whose it is.
+        name: String,
+    },
+    /// Every number of a range is taken.
+    #[error("no number is free for '{0}'")]
+    NoFreeNumber(String),
+    /// A number that another account has.
+    #[error("'{name}' can't have the number {number}: '{holder}' has it")]
+    NumberTaken {
+        /// Whose it should be.
+        name: String,
+        /// The number.
+        number: u32,
+        /// Who has it.
+        holder: String,
+    },
+    /// An account that is not there.
+    #[error("there is no account '{0}'")]
+    NoAccount(String),
+    /// A group that is not there.
+    #[error("there is no group '{0}'")]
+    NoGroup(String),
+    /// A database that can't be what it should.
+    #[error("'{0}' has no account 'root'; it is taken for damaged and not kept")]
+    Damaged(String),
+    /// A password that crypt(3) does not take.
+    #[error("a password is 1 to {PASSWORD_MAX_BYTES} bytes without a zero byte")]
+    Password,
+    /// The algorithm failed.
+    #[error("the password can't be hashed: {0}")]
+    Hash(String),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(std::io::Error),
+}
+
+/// A password's hash as crypt(5) has it: SHA-512 with a random salt.
+///
+/// # Errors
+/// [`Error::Password`] for what crypt(3) does not take.
+pub fn hash_password(password: &str) -> Result<String, Error> {
+    use sha_crypt::CustomizedPasswordHasher as _;
+    if password.is_empty() || password.len() > PASSWORD_MAX_BYTES || password.contains('\0') {
+        return Err(Error::Password);
+    }
+    let mut salt = [0_u8; SALT_BYTES];
+    let mut filled = 0;
+    while let Some(rest) = salt.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())
+            .map_err(|errno| Error::Random(errno.into()))?;
+    }
+    let params = sha_crypt::Params::new(ROUNDS).map_err(|e| Error::Hash(e.to_string()))?;
+    let hash = sha_crypt::ShaCrypt::SHA512
+        .hash_password_customized(password.as_bytes(), &salt, None, None, params)
+        .map_err(|e| Error::Hash(e.to_string()))?;
+    Ok(hash.as_str().to_owned())
+}
+
+/// Whether a shadow(5) field is a hash that some password fits. `!` before it
+/// locks it, and it is one no more.
+#[must_use]
+pub fn is_hash(field: &[u8]) -> bool {
+    let is_des = || {
+        let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/');
+        field.len() == 13 && field.iter().all(fits)
+    };
+    field.first() == Some(&b'$') || is_des()
+}
+
+/// Holds a name to what shadow's tools take.
+///
+/// # Errors
+/// [`Error::Name`].
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let mut chars = name.chars();
+    let first = chars
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let rest = chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    if first && rest && name.len() <= 32 {
+        Ok(())
+    } else {
+        Err(Error::Name(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! A cloud-config as a value.
+
+use std::collections::BTreeMap;
+
+use super::file::File;
+use super::reader::Reader;
+use super::step::Step;
+use super::user::{self, User};
+use super::yaml::{self, Item, Value};
+use super::{Error, Problem, Stage, Unknown};
+
+/// Largest text; the build holds what it renders to the same.
+const MAX_BYTES: usize = 1_000_000;
+
+/// What a document says about the installation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Install {
+    /// `auto`, or a path.
+    pub device: Option<String>,
+    /// Whether it installs without asking.
+    pub auto: Option<bool>,
+    /// Whether the machine boots afterwards.
+    pub reboot: Option<bool>,
+    /// Whether the machine turns itself off afterwards.
+    pub poweroff: Option<bool>,
+    /// Whether a disk with an installed appliance may be overwritten.
+    pub force: Option<bool>,
+    /// Whether it is meant that there is no account.
+    pub nousers: Option<bool>,
+}
+
+/// A cloud-config.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Document {
+    /// Name of its file, for messages.
+    pub name: String,
+    /// The host's name; may hold patterns.
+    pub hostname: Option<String>,
+    /// Accounts.
+    pub users: Vec<User>,
+    /// Keys for all accounts above.
+    pub ssh_authorized_keys: Vec<String>,
+    /// Files, written early.
+    pub write_files: Vec<File>,
+    /// Files, written in stage `boot`.
+    pub deferred_files: Vec<File>,
+    /// Commands of stage `boot`.
+    pub runcmd: Vec<String>,
+    /// Steps by the names of their stages, each also with `.before` and
+    /// `.after`.
+    pub stages: BTreeMap<String, Vec<Step>>,
+    install: Install,
+    unknown: Vec<Unknown>,
+}
+
+impl Document {
+    /// Reads a document; `name` stands before line and column in messages.
+    ///
+    /// # Errors
+    /// [`Error`] with all that is wrong: no YAML, a key twice, values of the
+    /// wrong type.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let fail = |line, column, message: String| {
+            Error(vec![Problem {
+                document: name.to_owned(),
+                line,
+                column,
+                message,
+            }])
+        };
+        if text.len() > MAX_BYTES {
+            let message = format!("{} bytes, {MAX_BYTES} are the most", text.len());
+            return Err(fail(1, 1, message));
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let parsed = yaml::parse(text).map_err(|e| fail(e.line, e.column, e.message))?;
+        let mut reader = Reader::new(name);
+        if parsed.documents > 1 {
+            let message = "the first of several YAML documents counts, the others are ignored";
+            reader.unknown(&parsed.root, message.to_owned());
+        }
+        let mut document = read(&mut reader, &parsed.root);
+        if !reader.problems.is_empty() {
+            reader.problems.sort();
+            return Err(Error(reader.problems));
+        }
+        reader.unknown.sort();
+        document.name = name.to_owned();
+        document.unknown = reader.unknown;
+        Ok(document)
+    }
+
+    /// What it says about the installation.
+    #[must_use]
+    pub fn install(&self) -> &Install {
+        &self.install
+    }
+
+    /// Whether it gives an account that somebody can log in to: by password or
+    /// by SSH key.
+    #[must_use]
+    pub fn has_account(&self) -> bool {
+        let keys_for_all = !self.ssh_authorized_keys.is_empty();
+        let opens = |user: &User| user.can_log_in() || keys_for_all;
+        let steps = || {
+            Stage::ALL
+                .into_iter()
+                .flat_map(|stage| self.steps(stage))
+                .map(|(_, step)| step)
+        };
+        self.users.iter().any(opens)
+            || steps().any(|step| step.users.iter().any(User::can_log_in))
+            || steps().any(|step| {
+                step.authorized_keys
+                    .iter()
+                    .any(|(_, keys)| !keys.is_empty())
+            })
+    }
+
+    /// What nothing here acts on, in the order in which it stands.
+    #[must_use]
+    pub fn unknown(&self) -> &[Unknown] {
+        &self.unknown
+    }
+
+    /// The steps of a stage in their order, each with its stage's name.
+    pub fn steps(&self, stage: Stage) -> impl Iterator<Item = (String, &Step)> {
+        let names = stage.names().iter().flat_map(|name| {
+            [
+                format!("{name}.before"),
+                (*name).to_owned(),
+                format!("{name}.after"),
+            ]
+        });
+        names.flat_map(|name| {
+            let steps = self
+                .stages
+                .get(&name)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            steps.iter().map(move |step| (name.clone(), step))
+        })
+    }
+}
+
+fn read(reader: &mut Reader, root: &Item) -> Document {
+    let mut document = Document::default();
+    let mut fields = reader.record(root, "");
+    // A name of the file for people.
+    let _ = fields.text(reader, "name");
+    document.hostname = fields.text(reader, "hostname");
+    if let Some(users) = fields.take("users") {
+        document.users = user::read_all(reader, users, "users");
+    }
+    let keys = fields.take("ssh_authorized_keys");
+    if let Some(keys) = keys {
+        document.ssh_authorized_keys = user::keys(reader, keys, "ssh_authorized_keys");
+        if document.users.is_empty() && !document.ssh_authorized_keys.is_empty() {
+            let message =
+                "'ssh_authorized_keys' are keys for the accounts in 'users': there is none";
+            reader.unknown(keys, message.to_owned());
+            document.ssh_authorized_keys.clear();
+        }
+    }
+    for (item, path) in fields.list(reader, "write_files") {
+        let (file, is_deferred) = File::read_write_file(reader, item, &path);
+        if is_deferred {
+            document.deferred_files.extend(file);
+        } else {
+            document.write_files.extend(file);
+        }
+    }
+    for (item, path) in fields.list(reader, "runcmd") {
+        document.runcmd.extend(command(reader, item, &path));
+    }
+    if let Some(install) = fields.take("install") {
+        document.install = install_block(reader, install);
+    }
+    if let Some(stylus) = fields.take("stylus") {
+        let message =
+            "'stylus' is for the agent of the central management; nothing here acts on it";
+        reader.unknown(stylus, message.to_owned());
+    }
+    if let Some(stages) = fields.take("stages") {
+        document.stages = read_stages(reader, stages);
+    }
+    fields.finish(reader);
+    document
+}
+
+/// A command: a line for the shell, or words as they are.
+fn command(reader: &mut Reader, item: &Item, path: &str) -> Option<String> {
+    if !matches!(item.value, Value::List(_)) {
+        return reader.text(item, path);
+    }
+    let words = reader.texts(item, path);
+    let quoted: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
+    Some(quoted.join(" "))
+}
+
+/// One word for a POSIX shell.
+fn shell_word(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn install_block(reader: &mut Reader, item: &Item) -> Install {
+    let mut fields = reader.record(item, "install");
+    let install = Install {
+        device: fields.text(reader, "device"),
+        auto: fields.flag(reader, "auto"),
+        reboot: fields.flag(reader, "reboot"),
+        poweroff: fields.flag(reader, "poweroff"),
+        force: fields.flag(reader, "force"),
+        nousers: fields.flag(reader, "nousers"),
+    };
+    fields.finish(reader);
+    install
+}
+
+fn read_stages(reader: &mut Reader, item: &Item) -> BTreeMap<String, Vec<Step>> {
+    let mut stages = BTreeMap::new();
+    for (name, key, value) in reader.entries(item, "stages") {
+        let path = format!("stages.{name}");
+        let base = name
+            .strip_suffix(".before")
+            .or_else(|| name.strip_suffix(".after"))
+            .unwrap_or(&name);
+        if !Stage::ALL.iter().any(|stage| stage.names().contains(&base)) {
+            reader.unknown(key, format!("no stage '{name}' is run here"));
+            continue;
+        }
+        let mut steps: Vec<Step> = Vec::new();
+        for (at, (item, path)) in reader.list(value, &path).into_iter().enumerate() {
+            let step = Step::read(reader, item, &path, at);
+            for (after, place) in &step.1 {
+                let is_earlier = steps.iter().any(|earlier| earlier.name == *after);
+                if !is_earlier {
+                    let message = format!(
+                        "steps run in the order in which they stand: '{path}.after' names '{after}', which is none before it"
+                    );
+                    reader.unknown(place, message);
+                }
+            }
+            steps.push(step.0);
+        }
+        stages.insert(name, steps);
+    }
+    stages
+}
