@@ -19,7 +19,7 @@ use crate::install::model::Disk;
 use crate::paths;
 
 /// Bytes of a sector in which sysfs counts, whatever the disk's own have.
-const SYSFS_SECTOR_BYTES: u64 = 512;
+pub(crate) const SYSFS_SECTOR_BYTES: u64 = 512;
 
 /// Longest attribute that is read.
 const ATTRIBUTE_MAX_BYTES: u64 = 4096;

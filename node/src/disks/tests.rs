@@ -71,14 +71,22 @@ fn zoo() -> Machine {
 
 #[test]
 fn every_kind_of_disk_is_told_and_what_is_no_disk_left_out() {
-    assert_snapshot!(told(&zoo()), @"");
+    assert_snapshot!(told(&zoo()), @r"
+    /dev/mmcblk0 16.0 GiB 512 [SD16G] [] mmc | empty | - | -
+    /dev/nvme0n1 100.0 GiB 4096 [Some NVMe] [S1] nvme | empty | - | -
+    /dev/sda 40.0 GiB 512 [QEMU HARDDISK] [QM00003] sata | empty | - | -
+    /dev/sdb 41.0 GiB 512 [Virtual disk] [] scsi | empty | - | -
+    /dev/sdc 8.0 GiB 512 [Ultra] [4C53] usb | empty | - | -
+    /dev/sdaa 3.0 GiB 512 [] [] sata | empty | - | -
+    /dev/vda 20.0 GiB 512 [] [disk-one] virtio | empty | - | -
+    ");
 }
 
 #[test]
 fn firmware_is_seen_and_bios_warns_of_the_boot_order() {
     let machine = Machine::new("");
     assert_eq!(machine.sys.firmware(), Firmware::Bios);
-    assert_snapshot!(boot_order_warning(Firmware::Bios).unwrap(), @"");
+    assert_snapshot!(boot_order_warning(Firmware::Bios).unwrap(), @"This machine was started by legacy BIOS, whose boot order the installer can't change. When the installation is done, remove the install medium, or put the chosen disk before it in the BIOS setup: else the machine starts the installer again.");
     machine.add("sys/firmware/efi/");
     assert_eq!(machine.sys.firmware(), Firmware::Uefi);
     assert_eq!(boot_order_warning(Firmware::Uefi), None);
@@ -114,7 +122,15 @@ fn what_cant_be_taken_says_why() {
         sys/block/sdf/ro = 1",
         machine.sys.dev.display()
     ));
-    assert_snapshot!(told(&machine), @"");
+    assert_snapshot!(told(&machine), @r"
+    /dev/sda 4.0 GiB 512 [] [] scsi | empty | - | the install medium
+    /dev/sdb 4.0 GiB 512 [] [] scsi | empty | - | in use: mounted at /srv/my data
+    /dev/sdc 4.0 GiB 4096 [] [] scsi | empty | - | legacy BIOS can't start a disk with 4,096-byte sectors
+    /dev/sdd 4.0 GiB 512 [] [] scsi | empty | - | in use: /dev/sdd1 is swap space
+    /dev/sde 4.0 GiB 512 [] [] scsi | empty | - | in use: /dev/sde is part of 'vg-root'
+    /dev/sdf 4.0 GiB 512 [] [] scsi | empty | - | read-only
+    /dev/sdg 4.0 GiB 520 [] [] scsi | empty | - | sectors of 520 bytes, not 512 or 4,096
+    ");
 }
 
 #[test]
@@ -186,7 +202,15 @@ fn content_is_told_in_words() {
         "sdg",
         "{ echo 'label: gpt'; for n in 1 2 3 4 5 6 7 8 9 10; do echo size=1M; done; } | sfdisk -q $1",
     );
-    assert_snapshot!(told(&machine), @"");
+    assert_snapshot!(told(&machine), @r#"
+    /dev/sda 1.0 GiB 512 [] []  | empty | - | -
+    /dev/sdb 1.0 GiB 512 [] []  | ext4 "data" | - | -
+    /dev/sdc 1.0 GiB 512 [] []  | MBR partitions | - | -
+    /dev/sdd 1.0 GiB 512 [] []  | GPT: ESP, partition 2, C: \x | - | -
+    /dev/sde 1.0 GiB 512 [] []  | GPT: OEM, STATE, PERSISTENT | old 0.9 | -
+    /dev/sdf 1.0 GiB 512 [] []  | GPT: OEM, STATE, PERSISTENT | an appliance of unknown version | -
+    /dev/sdg 1.0 GiB 512 [] []  | GPT: partition 1, partition 2, partition 3, partition 4, partition 5, partition 6, partition 7, partition 8 and 2 more | - | -
+    "#);
 }
 
 #[test]

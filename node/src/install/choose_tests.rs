@@ -34,12 +34,9 @@ fn shelf(machine: &Machine) -> Vec<Disk> {
 }
 
 fn chosen(device: Device, force: bool) -> String {
-    let machine = Machine::new(
-        "dev/disk/by-id/ata-S-77 -> ../../sdd
-        dev/sdc1
-        sys/block/sdc/sdc1/partition = 1",
-    );
+    let machine = Machine::new("dev/disk/by-id/ata-S-77 -> ../../sdd");
     let disks = shelf(&machine);
+    machine.add("dev/sdc1\nsys/block/sdc/sdc1/partition = 1");
     let root = machine.sys.dev.display().to_string();
     let device = match device {
         Device::Path(path) => Device::Path(path.replace("/dev", &root)),

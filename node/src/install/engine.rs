@@ -1,10 +1,11 @@
 //! The installation itself.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
+use isoforge::formats::fat::{self, FatFile, SectorSize};
 use isoforge::node::Config;
 use isoforge::util::human;
 use rustix::mount::MountFlags;
@@ -15,7 +16,7 @@ use super::medium::{self, Image, Medium};
 use super::model::{Choices, Disk, Event, Failure, Observer};
 use super::mount::Mounted;
 use super::oem;
-use super::plan::{self, Plan, Role};
+use super::plan::{self, Partition, Plan, Role};
 use super::sources::{Attached, Media, Site, gather_from};
 use super::target::Target;
 use super::{WORK, check, choose};
@@ -47,7 +48,7 @@ const STUB_FOLDERS: [&str; 2] = ["boot/grub", "EFI/BOOT"];
 /// Lists the partitions of the profile that early state mounts.
 const MOUNTS: &str = "mounts.json";
 
-/// Reads of directories and small files; all of them are for root alone.
+/// Permissions of OEM's files, which may hold secrets.
 const OEM_MODE: u32 = 0o600;
 
 /// Installs what `medium` brings on the disk that is chosen.
@@ -213,21 +214,18 @@ impl Installation<'_> {
         oem.unmount().context("writing OEM out failed")?;
         self.fill_persistent(target, plan, &systems)?;
         teller.step();
-        let esp = self.mount(target, plan, Role::Esp, "vfat", Some(c"umask=0077"))?;
-        let first = self.fill_esp(image, &systems, esp.path())?;
+        let esp = plan.find(Role::Esp).context("the plan lacks an ESP")?;
+        let image_of_esp = self.esp(image, &systems, esp, plan.sector_bytes)?;
+        target.write_esp(esp, &image_of_esp)?;
         let code = self.write_core(image, target, plan)?;
         // Everything is on the disk before something starts it.
-        sync(esp.path()).context("writing the ESP out failed")?;
         target.flush()?;
         teller.step();
-        if let Some((written, name)) = first {
-            fs::rename(&written, esp.path().join(name))?;
-        }
-        esp.unmount().context("writing the ESP out failed")?;
-        target.flush()?;
+        target.start_esp(esp, &image_of_esp)?;
         if let Some(code) = code {
             target.write_boot_code(plan, &code)?;
         }
+        target.flush()?;
         Ok(())
     }
 
@@ -336,38 +334,45 @@ impl Installation<'_> {
         persistent.unmount().context("writing PERSISTENT out failed")
     }
 
-    /// Fills the ESP. What the firmware starts is there under another name,
-    /// which is given together with the right one.
-    fn fill_esp(
+    /// The ESP with the boot loaders of the medium, and what leads GRUB from it
+    /// to the menu.
+    fn esp(
         &self,
         image: &Image,
         systems: &FileSystems,
-        esp: &Path,
-    ) -> Result<Option<(PathBuf, String)>> {
-        let programs = esp.join("EFI/BOOT");
-        let mut first = None;
-        for (source, is_last) in image
-            .efi
-            .iter()
-            .zip((1..=image.efi.len()).map(|n| n == image.efi.len()))
-        {
-            let bytes = self.medium.verified(source)?;
-            let path = programs.join(source.name());
-            if is_last {
-                let held_back = programs.join("first.new");
-                write(&held_back, &bytes)?;
-                first = Some((held_back, format!("EFI/BOOT/{}", source.name())));
-            } else {
-                write(&path, &bytes)?;
-            }
+        partition: &Partition,
+        sector_bytes: u32,
+    ) -> Result<Vec<u8>> {
+        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+        for source in &image.efi {
+            let path = format!("EFI/BOOT/{}", source.name());
+            files.push((path, self.medium.verified(source)?));
         }
         let stub = slots::esp_stub(&systems.ids);
         let mut folders: Vec<String> = STUB_FOLDERS.map(str::to_owned).to_vec();
         folders.extend(self.medium.stub_folders());
         for folder in folders {
-            write(&esp.join(folder).join("grub.cfg"), stub.as_bytes())?;
+            let path = format!("{folder}/grub.cfg");
+            // FAT tells no `boot` from `BOOT`.
+            if !files.iter().any(|(of, _)| of.eq_ignore_ascii_case(&path)) {
+                files.push((path, stub.clone().into_bytes()));
+            }
         }
-        Ok(first)
+        let files: Vec<FatFile<'_>> = files
+            .iter()
+            .map(|(path, data)| FatFile { path, data })
+            .collect();
+        let options = fat::Options {
+            label: &partition.label,
+            serial: systems.esp_serial,
+            epoch: image.epoch.unwrap_or_default(),
+            bytes: partition.bytes,
+        };
+        let sector = match sector_bytes {
+            4096 => SectorSize::Bytes4096,
+            _ => SectorSize::Bytes512,
+        };
+        Ok(fat::build_for(sector, &options, &files)?)
     }
 
     /// Writes GRUB's core image where the disk has a place for it, and gives
@@ -396,11 +401,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     Ok(())
-}
-
-fn sync(folder: &Path) -> std::io::Result<()> {
-    let folder = fs::File::open(folder)?;
-    Ok(rustix::fs::syncfs(&folder)?)
 }
 
 fn failure(teller: &Teller<'_>, error: &anyhow::Error) -> Failure {

@@ -1,4 +1,4 @@
-//! Making the file systems, by the programs that everybody uses for it.
+//! Making the ext4 file systems, by the program that everybody uses for it.
 
 use std::path::Path;
 
@@ -33,7 +33,8 @@ pub(super) struct FileSystems {
     pub(super) ids: Ids,
     /// UUIDs of the profile's own partitions that are formatted, by label.
     pub(super) extra: Vec<(String, String)>,
-    esp_serial: u32,
+    /// Serial number of the ESP.
+    pub(super) esp_serial: u32,
 }
 
 impl FileSystems {
@@ -69,8 +70,8 @@ impl FileSystems {
         let label = &partition.label;
         let ext4 = |uuid: &str, more: &[&str]| ext4(&device, label, uuid, more);
         match partition.role {
-            Role::BiosBoot | Role::Extra(ExtraFilesystem::None) => Ok(()),
-            Role::Esp => fat(&device, label, self.esp_serial),
+            // The ESP is made as a whole, with what is in it.
+            Role::BiosBoot | Role::Esp | Role::Extra(ExtraFilesystem::None) => Ok(()),
             Role::Oem => ext4(&self.ids.oem, &["-m", "0"]),
             Role::State => {
                 let inodes = STATE_BYTES_PER_INODE.to_string();
@@ -93,12 +94,6 @@ fn ext4(device: &Path, label: &str, uuid: &str, more: &[&str]) -> Result<(), pro
         .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256"])
         .args(["-O", FEATURES, "-E", LAZY, "-L", label, "-U", uuid])
         .args(more)
-        .arg(device))
-}
-
-fn fat(device: &Path, label: &str, serial: u32) -> Result<(), process::Error> {
-    run(Program::new("mkfs.fat", "dosfstools")
-        .args(["-n", label, "-i", &format!("{serial:08x}")])
         .arg(device))
 }
 

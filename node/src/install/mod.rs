@@ -13,6 +13,7 @@
 //! - Cut off at any point, a second run starts over.
 //! - Whatever it mounts it unmounts, also when it fails.
 
+mod boot;
 pub mod check;
 pub mod choose;
 mod copy;

@@ -3,6 +3,7 @@
 //! Partitions begin and end at multiples of 1 MiB, which suits every size of
 //! sectors and erase blocks.
 
+use isoforge::formats::fat;
 use isoforge::node::{Config, ExtraFilesystem, Firmware};
 use isoforge::util::human;
 
@@ -25,7 +26,7 @@ const STATE_OVERHEAD_BYTES: u64 = 64 * MIB;
 const STATE_GRANULE_BYTES: u64 = 16 * MIB;
 
 /// What an ESP needs beside its programs.
-const ESP_OVERHEAD_BYTES: u64 = MIB;
+const ESP_OVERHEAD_BYTES: u64 = 2 * MIB;
 
 /// Longest name of an ext4 file system, in bytes.
 const LABEL_MAX_BYTES: usize = 16;
@@ -109,6 +110,16 @@ pub enum Error {
         asked: String,
         /// Size of the programs.
         programs: String,
+    },
+    /// The profile's size of the ESP is none that is made.
+    #[error("[install.partitions] esp: {asked} is not between {least} and {most}")]
+    EspSize {
+        /// What the profile says.
+        asked: String,
+        /// The least on this disk.
+        least: String,
+        /// The most.
+        most: String,
     },
     /// A size of 0, or one that no disk has.
     #[error("[install.partitions] {what}: {mib} MiB is no size of a partition")]
@@ -222,6 +233,17 @@ fn parts(config: &Config, image: &Image, sector_bytes: u32) -> Result<Vec<Part>,
         return Err(Error::EspTooSmall {
             asked: human::size(esp),
             programs: human::size(image.efi_bytes()),
+        });
+    }
+    let least = match sector_bytes {
+        4096 => fat::MIN_BYTES_OF_4096,
+        _ => fat::MIN_BYTES,
+    };
+    if !(least..=fat::MAX_BYTES).contains(&esp) {
+        return Err(Error::EspSize {
+            asked: human::size(esp),
+            least: human::size(least),
+            most: human::size(fat::MAX_BYTES),
         });
     }
     add(Role::Esp, label::ESP, esp);

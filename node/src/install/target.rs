@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::plan::{MIB, Partition, Plan, Role};
 use crate::disks::holders;
-use crate::disks::{Sysfs, attribute, table};
+use crate::disks::{SYSFS_SECTOR_BYTES, Sysfs, attribute, table};
 
 /// How long the kernel, or another program, is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,23 +36,13 @@ const HEAD_BYTES: u64 = 256 << 10;
 const TAIL_BYTES: u64 = 64 << 10;
 
 /// Pieces in which is looked for something to clear.
-const CHUNK_BYTES: usize = 64 << 10;
+pub(super) const CHUNK_BYTES: usize = 64 << 10;
+
+/// Bytes of an MBR.
+const MBR_BYTES: u64 = 512;
 
 /// Most output of a program.
 const OUTPUT_MAX_BYTES: u64 = 4096;
-
-/// Layout of an MBR (UEFI 2.10, table 5.1).
-const MBR_BYTES: usize = 512;
-const BOOT_CODE_BYTES: usize = 440;
-const RECORDS_OFFSET: usize = 446;
-
-/// Where GRUB's boot code has the 64-bit number of the core image's second
-/// 2,048-byte block, and where the core image has that of the sector after that
-/// block's first one; both in sectors of 512 bytes.
-const CODE_SECTOR_OFFSET: usize = 0x1B0;
-const CORE_SECTOR_OFFSET: usize = 2548;
-const CODE_SECTOR: u64 = 4;
-const CORE_SECTOR: u64 = 5;
 
 /// Types of partitions.
 const TYPE_BIOS_BOOT: Uuid = Uuid::from_u128(0x2168_6148_6449_6E6F_744E_6565_6445_4649);
@@ -127,12 +117,12 @@ pub(super) enum Error {
 /// The disk, locked.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
-    sys: &'a Sysfs,
-    name: String,
-    path: PathBuf,
-    file: File,
-    bytes: u64,
-    signature: [u8; 4],
+    pub(super) sys: &'a Sysfs,
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) bytes: u64,
+    pub(super) signature: [u8; 4],
 }
 
 impl<'a> Target<'a> {
@@ -187,7 +177,7 @@ impl<'a> Target<'a> {
         for entry in esp {
             zero(entry.offset, HEAD_BYTES)?;
         }
-        zero(0, MBR_BYTES as u64)?;
+        zero(0, MBR_BYTES)?;
         self.flush()?;
         zero(0, ENDS_BYTES)?;
         zero(self.bytes.saturating_sub(ENDS_BYTES), ENDS_BYTES)?;
@@ -227,6 +217,14 @@ impl<'a> Target<'a> {
         self.write_mbr(plan, None)?;
         self.flush()?;
         self.reread()?;
+        if !plan.partitions.iter().all(|new| self.has(new)) {
+            // Kernels are built that can't read this kind of table; they take
+            // partitions one by one. Whether it helped is seen below.
+            let _ = Program::new("partx", "util-linux")
+                .arg("--update")
+                .arg(&self.path)
+                .output(OUTPUT_MAX_BYTES);
+        }
         for partition in &plan.partitions {
             self.wait_for(partition)?;
         }
@@ -237,45 +235,6 @@ impl<'a> Target<'a> {
     #[must_use]
     pub(super) fn device(&self, number: u32) -> PathBuf {
         self.sys.dev.join(self.partition_name(number).replace('!', "/"))
-    }
-
-    /// Writes GRUB's core image into the partition for it.
-    ///
-    /// # Errors
-    /// [`Error::Grub`], [`Error::Write`].
-    pub(super) fn write_core(&self, partition: &Partition, mut core: Vec<u8>) -> Result<(), Error> {
-        let size = core.len();
-        let bad = || Error::Grub {
-            what: "core image",
-            bytes: size,
-        };
-        let sector = (partition.offset / 512).checked_add(CORE_SECTOR).ok_or_else(bad)?;
-        core.get_mut(CORE_SECTOR_OFFSET..)
-              .and_then(|rest| rest.first_chunk_mut::<8>())
-            .filter(|_| size as u64 <= partition.bytes)
-            .ok_or_else(bad)?
-            .copy_from_slice(&sector.to_le_bytes());
-        let write = || {
-            // Through the partition's own device: its pages are not the disk's.
-            let device = File::options()
-                .write(true)
-                .open(self.device(partition.number))?;
-            device.write_all_at(&core, 0)?;
-            device.sync_all()
-        };
-        write().map_err(|source| Error::Write {
-            what: "GRUB's core image",
-            source,
-        })
-    }
-
-    /// Puts boot code into the MBR, by which BIOS starts the disk.
-    ///
-    /// # Errors
-    /// [`Error::Grub`], [`Error::Write`].
-    pub(super) fn write_boot_code(&self, plan: &Plan, code: &[u8]) -> Result<(), Error> {
-        self.write_mbr(plan, Some(code))?;
-        self.flush()
     }
 
     /// Takes away whatever a firmware could start, after a failure.
@@ -308,39 +267,8 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// The protective MBR; with boot code, a second record of type 0 is active:
-    /// some BIOSes start a disk only where one is, and since its type says
-    /// "unused" the MBR stays a protective one.
-    fn write_mbr(&self, plan: &Plan, code: Option<&[u8]>) -> Result<(), Error> {
-        let mut mbr = [0_u8; MBR_BYTES];
-        let sectors = self.bytes / u64::from(plan.sector_bytes);
-        let protected = u32::try_from(sectors.saturating_sub(1)).unwrap_or(u32::MAX);
-        let mut records = vec![0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0];
-        records.extend(protected.to_le_bytes());
-        if let (Some(code), Some(boot)) = (code, plan.find(Role::BiosBoot)) {
-            let bad = || Error::Grub {
-                what: "boot code",
-                bytes: code.len(),
-            };
-            let code = code.first_chunk::<BOOT_CODE_BYTES>().ok_or_else(bad)?;
-            put(&mut mbr, 0, code);
-            let sector = (boot.offset / 512).checked_add(CODE_SECTOR).ok_or_else(bad)?;
-            put(&mut mbr, CODE_SECTOR_OFFSET, &sector.to_le_bytes());
-            records.extend([0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
-        }
-        put(&mut mbr, BOOT_CODE_BYTES, &self.signature);
-        put(&mut mbr, RECORDS_OFFSET, &records);
-        put(&mut mbr, MBR_BYTES - 2, &[0x55, 0xAA]);
-        self.file
-            .write_all_at(&mbr, 0)
-            .map_err(|source| Error::Write {
-                what: "the MBR",
-                source,
-            })
-    }
-
     /// Writes zeros where there is something else.
-    fn zero(&self, offset: u64, bytes: u64, what: &'static str) -> Result<(), Error> {
+    pub(super) fn zero(&self, offset: u64, bytes: u64, what: &'static str) -> Result<(), Error> {
         let zeros = vec![0_u8; CHUNK_BYTES];
         let mut found = vec![0_u8; CHUNK_BYTES];
         let end = offset.saturating_add(bytes).min(self.bytes);
@@ -382,19 +310,8 @@ impl<'a> Target<'a> {
     }
 
     fn wait_for(&self, partition: &Partition) -> Result<(), Error> {
-        let folder = self
-            .sys
-            .block(&self.name)
-            .join(self.partition_name(partition.number));
-        let is = |name: &str, bytes: u64| attribute(&folder.join(name)) == (bytes / 512).to_string();
-        let device = self.device(partition.number);
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            let node = fs::metadata(&device);
-            let there = node.is_ok_and(|node| node.file_type().is_block_device());
-            if there && is("start", partition.offset) && is("size", partition.bytes) {
-                return Ok(());
-            }
+        while !self.has(partition) {
             if Instant::now() >= deadline {
                 return Err(Error::NoPartition {
                     path: self.path.clone(),
@@ -403,6 +320,22 @@ impl<'a> Target<'a> {
             }
             std::thread::sleep(PAUSE);
         }
+        Ok(())
+    }
+
+    /// Whether the kernel has the partition where it shall be, with its device.
+    fn has(&self, partition: &Partition) -> bool {
+        let folder = self
+            .sys
+            .block(&self.name)
+            .join(self.partition_name(partition.number));
+        let is = |name: &str, bytes: u64| {
+            attribute(&folder.join(name)) == (bytes / SYSFS_SECTOR_BYTES).to_string()
+        };
+        let node = fs::metadata(self.device(partition.number));
+        node.is_ok_and(|node| node.file_type().is_block_device())
+            && is("start", partition.offset)
+            && is("size", partition.bytes)
     }
 
     /// `sda1`, `nvme0n1p1`.
@@ -413,13 +346,6 @@ impl<'a> Target<'a> {
             ""
         };
         format!("{}{between}{number}", self.name)
-    }
-}
-
-/// Puts `bytes` into the MBR.
-fn put(mbr: &mut [u8; MBR_BYTES], offset: usize, bytes: &[u8]) {
-    for (to, from) in mbr.iter_mut().skip(offset).zip(bytes) {
-        *to = *from;
     }
 }
 
