@@ -29,6 +29,7 @@ impl Machine {
             proc: root.join("proc"),
             modules: root.join("modules"),
             medium: "/run/initramfs/live".into(),
+            work: root.join("work"),
         };
         let machine = Self { dir, sys };
         machine.add(text);

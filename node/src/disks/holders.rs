@@ -64,10 +64,10 @@ pub fn mounts_of(sys: &Sysfs, name: &str) -> Vec<Mount> {
 /// By what else the disk `name` is in use, in words.
 #[must_use]
 pub fn use_of(sys: &Sysfs, name: &str) -> Option<String> {
-    let own = Path::new(crate::paths::RUN);
+    // What an earlier installation left mounted is unmounted by the next.
     let foreign = mounts_of(sys, name)
         .into_iter()
-        .find(|mount| !mount.target.starts_with(own));
+        .find(|mount| !mount.target.starts_with(&sys.work));
     if let Some(mount) = foreign {
         return Some(format!("in use: mounted at {}", mount.target.display()));
     }

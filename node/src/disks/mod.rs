@@ -44,6 +44,8 @@ pub struct Sysfs {
     pub modules: PathBuf,
     /// Where the install medium is mounted.
     pub medium: PathBuf,
+    /// Where the installer mounts file systems.
+    pub work: PathBuf,
 }
 
 impl Default for Sysfs {
@@ -54,6 +56,7 @@ impl Default for Sysfs {
             proc: "/proc".into(),
             modules: "/usr/lib/modules".into(),
             medium: paths::MEDIUM.into(),
+            work: paths::INSTALL_WORK.into(),
         }
     }
 }

@@ -71,10 +71,38 @@ fn paths_and_links() {
     assert_eq!(chosen(path("/dev/sde"), false), "/dev/sde");
     assert_eq!(chosen(path("/dev/disk/by-id/ata-S-77"), false), "/dev/sdd");
     assert_eq!(chosen(path("/dev/sdb"), true), "/dev/sdb");
-    assert_snapshot!(chosen(path("/dev/sdb"), false), @"");
-    assert_snapshot!(chosen(path("/dev/sda"), true), @"");
-    assert_snapshot!(chosen(path("/dev/sdc1"), true), @"");
-    assert_snapshot!(chosen(path("/dev/sdz"), true), @"");
+    assert_snapshot!(chosen(path("/dev/sdb"), false), @r"
+    the disk '/dev/sdb' can't be taken: holds an installed appliance (demo 0.9); only install.force overwrites it
+        /dev/sda (900.0 GiB): the install medium
+        /dev/sdb (500.0 GiB): holds an installed appliance (demo 0.9); only install.force overwrites it
+        /dev/sdc (100.0 GiB, QEMU HARDDISK): can be taken
+        /dev/sdd (100.0 GiB, Other, S-77): can be taken
+        /dev/sde (20.0 GiB): can be taken
+    ");
+    assert_snapshot!(chosen(path("/dev/sda"), true), @r"
+    the disk '/dev/sda' can't be taken: the install medium
+        /dev/sda (900.0 GiB): the install medium
+        /dev/sdb (500.0 GiB): can be taken
+        /dev/sdc (100.0 GiB, QEMU HARDDISK): can be taken
+        /dev/sdd (100.0 GiB, Other, S-77): can be taken
+        /dev/sde (20.0 GiB): can be taken
+    ");
+    assert_snapshot!(chosen(path("/dev/sdc1"), true), @r"
+    the disk '/dev/sdc1' can't be taken: '/dev/sdc1' is a partition of /dev/sdc; a whole disk is needed
+        /dev/sda (900.0 GiB): the install medium
+        /dev/sdb (500.0 GiB): can be taken
+        /dev/sdc (100.0 GiB, QEMU HARDDISK): can be taken
+        /dev/sdd (100.0 GiB, Other, S-77): can be taken
+        /dev/sde (20.0 GiB): can be taken
+    ");
+    assert_snapshot!(chosen(path("/dev/sdz"), true), @r"
+    the disk '/dev/sdz' can't be taken: '/dev/sdz' is no disk of this machine
+        /dev/sda (900.0 GiB): the install medium
+        /dev/sdb (500.0 GiB): can be taken
+        /dev/sdc (100.0 GiB, QEMU HARDDISK): can be taken
+        /dev/sdd (100.0 GiB, Other, S-77): can be taken
+        /dev/sde (20.0 GiB): can be taken
+    ");
 }
 
 #[test]
@@ -96,20 +124,31 @@ fn rules() {
         rule.model = Some("QEMU*".to_owned());
         rule.serial = Some("X*".to_owned());
     });
-    assert_snapshot!(chosen(none, false), @"");
-    assert_snapshot!(chosen(model("[a"), false), @"");
+    assert_snapshot!(chosen(none, false), @r"
+    no disk fits the rule (at least 50.0 GiB, model QEMU*, serial X*):
+        /dev/sda (900.0 GiB): the install medium
+        /dev/sdb (500.0 GiB): holds an installed appliance (demo 0.9); only install.force overwrites it
+        /dev/sdc (100.0 GiB, QEMU HARDDISK): tells no serial
+        /dev/sdd (100.0 GiB, Other, S-77): model is 'Other'
+        /dev/sde (20.0 GiB): smaller than the rule asks
+    ");
+    assert_snapshot!(chosen(model("[a"), false), @"the rule's model '[a' is no pattern: unclosed character class; missing ']'");
 }
 
 #[test]
 fn nothing_to_take() {
     let machine = Machine::new("");
     let error = choose(&machine.sys, &Device::Auto, &[], true).unwrap_err();
-    assert_snapshot!(error, @"");
+    assert_snapshot!(error, @"this machine has no disk");
     let mut disks = vec![disk(&machine, "sda", 1), disk(&machine, "sdb", 2)];
     note_sizes(&mut disks, &config(), &super::super::tests::image(700));
     let root = machine.sys.dev.display().to_string();
     let error = choose(&machine.sys, &Device::Auto, &disks, true).unwrap_err();
-    assert_snapshot!(error.to_string().replace(&root, "/dev"), @"");
+    assert_snapshot!(error.to_string().replace(&root, "/dev"), @r"
+    no disk can be taken:
+        /dev/sda (1.0 GiB): too small with 1.0 GiB: 4.4 GiB are needed, which are BIOS 1.0 MiB, ESP 64.0 MiB, OEM 64.0 MiB, STATE 3.3 GiB, PERSISTENT 1.0 GiB
+        /dev/sdb (2.0 GiB): too small with 2.0 GiB: 4.4 GiB are needed, which are BIOS 1.0 MiB, ESP 64.0 MiB, OEM 64.0 MiB, STATE 3.3 GiB, PERSISTENT 1.0 GiB
+    ");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::oem;
 use super::plan::{self, Partition, Plan, Role};
 use super::sources::{Attached, Media, Site, gather_from};
 use super::target::Target;
-use super::{WORK, check, choose};
+use super::{check, choose};
 use crate::disks::{self, Sysfs};
 use crate::paths;
 use crate::slots::{self, Record, Slot, file, grubenv::Environment};
@@ -63,14 +63,12 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<(), Failure> {
     let sys = Sysfs::default();
-    let work = Path::new(WORK);
     Installation {
         medium,
         config,
         choices,
         sys: &sys,
-        work,
-        media: &Attached { sys: &sys, work },
+        media: &Attached { sys: &sys },
     }
     .run(observer)
 }
@@ -81,8 +79,6 @@ pub(super) struct Installation<'a> {
     pub(super) config: &'a Config,
     pub(super) choices: &'a Choices,
     pub(super) sys: &'a Sysfs,
-    /// Where file systems are mounted.
-    pub(super) work: &'a Path,
     pub(super) media: &'a dyn Media,
 }
 
@@ -132,7 +128,7 @@ impl Installation<'_> {
             .map_err(|error| failure(&teller, &error))?;
         let (sys, bytes) = (self.sys, checked.disk.bytes);
         teller.step();
-        let mut target = Target::open(sys, &checked.name, bytes, self.work)
+        let mut target = Target::open(sys, &checked.name, bytes)
             .map_err(|error| failure(&teller, &error.into()))?;
         let result = self.write(&checked, &mut target, &mut teller);
         if let Err(error) = result {
@@ -239,7 +235,7 @@ impl Installation<'_> {
     ) -> Result<Mounted> {
         let partition = plan.find(role).context("the plan lacks a partition")?;
         let device = target.device(partition.number);
-        let folder = self.work.join(&partition.label);
+        let folder = self.sys.work.join(&partition.label);
         Mounted::new(&device, &folder, kind, MountFlags::NOATIME, data)
             .with_context(|| format!("mounting {} failed", partition.label))
     }

@@ -36,9 +36,6 @@ use isoforge::node::Config;
 
 use crate::disks::{self, Sysfs};
 
-/// Where file systems are mounted during an installation.
-const WORK: &str = "/run/appliance/install";
-
 /// Why the disks can't be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

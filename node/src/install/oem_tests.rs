@@ -45,7 +45,36 @@ fn what_was_chosen_is_a_cloud_config() {
         }),
         dns: vec!["192.0.2.53".to_owned()],
     });
-    assert_snapshot!(told(&config(), &choices), @"");
+    assert_snapshot!(told(&config(), &choices), @r#"
+    == 90_installer.yaml
+    #cloud-config
+    # What was chosen at the installation.
+    hostname: "edge: 1"
+    users:
+    - name: ops
+      passwd: $6$salt$hash
+      lock_passwd: false
+      groups:
+      - admin
+      ssh_authorized_keys:
+      - ssh-ed25519 AAAA ops
+    stages:
+      initramfs:
+      - name: Network as chosen at the installation
+        files:
+        - path: /etc/systemd/network/20-ens3.network
+          permissions: "0644"
+          owner: 0
+          group: 0
+          content: |
+            [Match]
+            Name=ens3
+            
+            [Network]
+            Address=192.0.2.5/24
+            Gateway=192.0.2.1
+            DNS=192.0.2.53
+    "#);
 }
 
 #[test]
@@ -66,7 +95,32 @@ fn an_account_without_password_is_locked_and_dhcp_is_asked_for() {
         address: None,
         dns: Vec::new(),
     });
-    assert_snapshot!(told(&config(), &choices), @"");
+    assert_snapshot!(told(&config(), &choices), @r#"
+    == 90_installer.yaml
+    #cloud-config
+    # What was chosen at the installation.
+    users:
+    - name: ops
+      lock_passwd: true
+      groups:
+      - admin
+      ssh_authorized_keys:
+      - ssh-ed25519 AAAA
+    stages:
+      initramfs:
+      - name: Network as chosen at the installation
+        files:
+        - path: /etc/systemd/network/20-eth0.network
+          permissions: "0644"
+          owner: 0
+          group: 0
+          content: |
+            [Match]
+            Name=eth0
+            
+            [Network]
+            DHCP=yes
+    "#);
 }
 
 #[test]
@@ -77,7 +131,19 @@ fn the_profiles_account_stands_in_and_its_password_must_be_changed() {
         password_hash: "$6$salt$hash".to_owned(),
         groups: vec!["admin".to_owned(), "adm".to_owned()],
     });
-    assert_snapshot!(told(&config, &choices()), @"");
+    assert_snapshot!(told(&config, &choices()), @r"
+    == 90_installer.yaml
+    #cloud-config
+    # What was chosen at the installation.
+    users:
+    - name: admin
+      passwd: $6$salt$hash
+      lock_passwd: false
+      groups:
+      - admin
+      - adm
+      must_change_password: true
+    ");
     // Another account, chosen or configured, takes its place.
     let mut chosen = choices();
     chosen.account = Some(Account {

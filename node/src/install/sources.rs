@@ -158,8 +158,6 @@ pub struct Opened {
 pub struct Attached<'a> {
     /// The machine.
     pub sys: &'a Sysfs,
-    /// Where media are mounted.
-    pub work: &'a Path,
 }
 
 /// The members of NoCloud's `meta-data` that count.
@@ -176,8 +174,7 @@ struct MetaData {
 /// [`Error`]'s variants.
 pub fn gather(medium: &Medium) -> Result<Site, Error> {
     let sys = Sysfs::default();
-    let work = Path::new(super::WORK);
-    gather_from(medium, &sys, &Attached { sys: &sys, work })
+    gather_from(medium, &sys, &Attached { sys: &sys })
 }
 
 /// As [`gather`], from a machine and media that are given.
@@ -416,7 +413,7 @@ impl Attached<'_> {
             .find(|(name, _, _)| *name == kind)
             .ok_or_else(|| error(format!("'{kind}' is none of iso9660, vfat, ext4")))?;
         let name = device.file_name().unwrap_or(device.as_os_str());
-        let target = self.work.join("media").join(name);
+        let target = self.sys.work.join("media").join(name);
         let mounted = Mounted::new(device, &target, kind, MountFlags::RDONLY, *data)
             .map_err(|failed| error(failed.to_string()))?;
         Ok(Opened {

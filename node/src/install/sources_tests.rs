@@ -59,8 +59,16 @@ fn later_ones_win() {
         .iter()
         .map(|text| format!("{} from {}", text.file, text.origin))
         .collect();
-    assert_snapshot!(told.join("\n"), @"");
-    assert_snapshot!(site.texts[1].text, @"");
+    assert_snapshot!(told.join("\n"), @r"
+    10_medium.yaml from /config.yaml of the install medium
+    15_cidata_meta.yaml from 'meta-data' of the medium labelled 'cidata'
+    20_cidata.yaml from 'user-data' of the medium labelled 'cidata'
+    30_cmdline.yaml from '/conf/a.yaml' of the medium labelled 'SITE'
+    ");
+    assert_snapshot!(site.texts[1].text, @r#"
+    #cloud-config
+    hostname: "edge \"1\""
+    "#);
     assert!(site.has_account());
     assert_eq!(site.device(), Some("/dev/sdc"));
     let config = config();
@@ -75,13 +83,19 @@ fn what_cant_be_used_is_an_error_that_names_file_and_place() {
         r"proc/cmdline = quiet
         iso/config.yaml = #cloud-config\nusers: [\n",
     );
-    assert_snapshot!(error(&machine), @"");
+    assert_snapshot!(error(&machine), @"the configuration /config.yaml of the install medium can't be used: /config.yaml of the install medium:2:8: unclosed bracket '['");
     machine.add("iso/config.yaml");
     machine.add(r"media/CIDATA/meta-data = a: [\n");
-    assert_snapshot!(error(&machine), @"");
+    assert_snapshot!(error(&machine), @r"
+    'meta-data' of the medium labelled 'CIDATA' can't be used: error: line 1 column 4: unclosed bracket '['
+     --> <input>:1:4
+      |
+    1 | a: [
+      |    ^ unclosed bracket '['
+    ");
     machine.add(r"media/CIDATA/meta-data = \n");
     machine.add(r"media/CIDATA/user-data = #cloud-config\nusers: [\n");
-    assert_snapshot!(error(&machine), @"");
+    assert_snapshot!(error(&machine), @"the configuration 'user-data' of the medium labelled 'CIDATA' can't be used: 'user-data' of the medium labelled 'CIDATA':2:8: unclosed bracket '['");
     machine.add(r"media/CIDATA/user-data = \n");
     assert!(gathered(&machine).unwrap().texts.is_empty());
     for argument in ["SITE", "SITE:a", ":/a", "SITE:/../a", ""] {
@@ -89,10 +103,10 @@ fn what_cant_be_used_is_an_error_that_names_file_and_place() {
         assert!(matches!(gathered(&machine), Err(Error::Argument { .. })), "{argument}");
     }
     machine.add("proc/cmdline = appliance.config=SITE:/a.yaml");
-    assert_snapshot!(error(&machine), @"");
+    assert_snapshot!(error(&machine), @"no medium is labelled 'SITE', which appliance.config asks for");
     machine.add("media/SITE/");
-    assert_snapshot!(error(&machine), @"");
+    assert_snapshot!(error(&machine), @"'/a.yaml' of the medium labelled 'SITE' can't be read: failed to open file `/tmp/.tmpPGbmDY/media/SITE/a.yaml`: No such file or directory (os error 2)");
     let large = "#".repeat(TEXT_MAX_BYTES as usize + 1);
     fs::write(machine.root().join("media/SITE/a.yaml"), large).unwrap();
-    assert_snapshot!(error(&machine), @"");
+    assert_snapshot!(error(&machine), @"'/a.yaml' of the medium labelled 'SITE' can't be read: it has more than 1048576 bytes");
 }

@@ -127,11 +127,11 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// Opens and locks the disk `name`, and unmounts what an earlier run left
-    /// mounted below `work`.
+    /// mounted.
     ///
     /// # Errors
     /// [`Error`]'s variants.
-    pub(super) fn open(sys: &'a Sysfs, name: &str, bytes: u64, work: &Path) -> Result<Self, Error> {
+    pub(super) fn open(sys: &'a Sysfs, name: &str, bytes: u64) -> Result<Self, Error> {
         let path = sys.dev.join(name.replace('!', "/"));
         let file = File::options()
             .read(true)
@@ -144,7 +144,7 @@ impl<'a> Target<'a> {
         lock(&file, &path)?;
         // The last one mounted goes first.
         for mount in holders::mounts_of(sys, name).into_iter().rev() {
-            if mount.target.starts_with(work) {
+            if mount.target.starts_with(&sys.work) {
                 super::mount::unmount(&mount.target).map_err(|source| Error::Mounted {
                     target: mount.target.clone(),
                     source,

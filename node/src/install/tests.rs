@@ -213,6 +213,7 @@ impl Bench {
             sys: Sysfs {
                 sys,
                 medium: iso.clone(),
+                work: root.join("work"),
                 ..Sysfs::default()
             },
             medium: Medium::new(iso),
@@ -235,14 +236,9 @@ impl Bench {
             config: &self.config,
             choices: &choices,
             sys: &self.sys,
-            work: &self.work(),
             media: &NoMedia,
         }
         .run(observer)
-    }
-
-    fn work(&self) -> PathBuf {
-        self.dir.path().join("work")
     }
 
     fn partition(&self, number: u32) -> PathBuf {
@@ -558,7 +554,7 @@ fn cut_off_anywhere_nothing_starts_and_a_second_run_starts_over() {
     assert_eq!(bench.starts(), [""; 0]);
 
     // A run that was killed leaves its file systems mounted.
-    let left = bench.work().join("STATE");
+    let left = bench.sys.work.join("STATE");
     fs::create_dir_all(&left).unwrap();
     shell("mount $1 $2", &[&bench.partition(4), &left]);
     bench.install(&mut quiet()).unwrap();

@@ -1,14 +1,12 @@
 //! An installation that asks nobody.
 
-use std::path::Path;
-
 use isoforge::node::Config;
 
 use super::engine::Installation;
 use super::medium::Medium;
 use super::model::{Choices, Disk, Event, Failure, Observer};
 use super::sources::{Attached, Media, Site, gather_from};
-use super::{WORK, check, choose};
+use super::{check, choose};
 use crate::disks::Sysfs;
 
 /// The step as it is told until the disk is chosen.
@@ -27,9 +25,8 @@ pub fn unattended(
     observer: &mut dyn Observer,
 ) -> Result<Choices, Failure> {
     let sys = Sysfs::default();
-    let work = Path::new(WORK);
-    let media = Attached { sys: &sys, work };
-    unattended_on(medium, config, &sys, work, &media, observer)
+    let media = Attached { sys: &sys };
+    unattended_on(medium, config, &sys, &media, observer)
 }
 
 /// As [`unattended`], on a machine that is given.
@@ -37,7 +34,6 @@ pub(super) fn unattended_on(
     medium: &Medium,
     config: &Config,
     sys: &Sysfs,
-    work: &Path,
     media: &dyn Media,
     observer: &mut dyn Observer,
 ) -> Result<Choices, Failure> {
@@ -53,7 +49,6 @@ pub(super) fn unattended_on(
         config,
         choices: &choices,
         sys,
-        work,
         media,
     }
     .run(observer)?;
