@@ -6,9 +6,10 @@
 
 pub mod accounts;
 pub mod cli;
-pub mod dns;
+pub mod cloud;
+pub mod disks;
 pub mod install;
 pub mod paths;
+pub mod rooted;
 pub mod slots;
-pub mod upgrade;
 pub mod verbs;

@@ -22,6 +22,9 @@ pub const OEM: &str = "/oem";
 /// Log of an installation, while the machine runs.
 pub const INSTALL_LOG: &str = "/run/appliance/install.log";
 
+/// Where an installation mounts file systems.
+pub const INSTALL_WORK: &str = "/run/appliance/install";
+
 /// Within PERSISTENT: the kept directories, each under its own path.
 pub const KEPT: &str = "kept";
 

@@ -21,6 +21,10 @@ use crate::error::{Class, Diagnose};
 /// Smallest file system that is made; some firmware refuses smaller ones.
 pub const MIN_BYTES: u64 = 8 << 20;
 
+/// Smallest file system for sectors of 4,096 bytes: with fewer clusters than
+/// that, it would be FAT12.
+pub const MIN_BYTES_OF_4096: u64 = 32 << 20;
+
 /// Sizes are multiples of this.
 pub const GRANULE_BYTES: u64 = 1 << 20;
 
@@ -55,6 +59,24 @@ pub struct Options<'a> {
     pub epoch: u32,
     /// Size in bytes; see [`size_for`].
     pub bytes: u64,
+}
+
+/// Sizes of a medium's sectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SectorSize {
+    /// 512 bytes, nearly everywhere.
+    Bytes512,
+    /// 4,096 bytes. FAT16 then has at least [`MIN_BYTES_OF_4096`].
+    Bytes4096,
+}
+
+impl SectorSize {
+    fn bytes(self) -> u16 {
+        match self {
+            Self::Bytes512 => 512,
+            Self::Bytes4096 => 4096,
+        }
+    }
 }
 
 /// Why a file system can't be made.
@@ -112,11 +134,24 @@ pub fn size_for(file_sizes: impl IntoIterator<Item = u64>) -> Result<u64, Error>
     Ok(bytes.next_multiple_of(GRANULE_BYTES))
 }
 
-/// Makes the file system.
+/// Makes the file system, for a medium with sectors of 512 bytes.
 ///
 /// # Errors
 /// [`Error`]'s variants.
 pub fn build(options: &Options<'_>, files: &[FatFile<'_>]) -> Result<Vec<u8>, Error> {
+    build_for(SectorSize::Bytes512, options, files)
+}
+
+/// Makes the file system for a medium with sectors of this size; a system
+/// refuses one whose sectors are smaller than the medium's.
+///
+/// # Errors
+/// [`Error`]'s variants.
+pub fn build_for(
+    sector: SectorSize,
+    options: &Options<'_>,
+    files: &[FatFile<'_>],
+) -> Result<Vec<u8>, Error> {
     let label = label_bytes(options.label)?;
     if options.bytes > MAX_BYTES {
         return Err(Error::TooLarge {
@@ -129,6 +164,7 @@ pub fn build(options: &Options<'_>, files: &[FatFile<'_>]) -> Result<Vec<u8>, Er
     };
     let format = FormatVolumeOptions::new()
         .fat_type(FatType::Fat16)
+        .bytes_per_sector(sector.bytes())
         .volume_id(options.serial)
         .volume_label(label);
     let mut image = vec![0_u8; options.bytes as usize];
@@ -267,6 +303,32 @@ mod tests {
                 "{listing}"
             );
             assert!(listing.contains("2026-05-28  20:26"), "{listing}");
+        }
+    }
+
+    #[test]
+    fn sectors_of_4096_bytes() {
+        let data = vec![5_u8; 100_000];
+        let file = FatFile {
+            path: "EFI/BOOT/bootx64.efi",
+            data: &data,
+        };
+        for bytes in [MIN_BYTES_OF_4096, MAX_BYTES] {
+            let options = Options {
+                label: "ESP",
+                serial: 7,
+                epoch: EPOCH_2026,
+                bytes,
+            };
+            let image = build_for(SectorSize::Bytes4096, &options, &[file]).unwrap();
+            assert_eq!(image[11..13], 4096_u16.to_le_bytes());
+            let dir = scratch();
+            let path = dir.path().join("esp.img");
+            fs_err::write(&path, image).unwrap();
+            let image = path.to_str().unwrap();
+            let report = run("fsck.fat", &["-n", "-v", image]);
+            assert!(report.contains("3 files"), "{report}");
+            assert!(report.contains("16 bits"), "{report}");
         }
     }
 

@@ -1,3 +1,63 @@
 //! From a bare disk to an installed system.
+//!
+//! ```text
+//! medium ─ sources::gather ─► Site ┐
+//! disks::list ─ note_sizes ─► disks ┼─ choose / pages ─► Choices ─ run ─► events
+//! check::findings ──────────────────┘
+//! ```
+//!
+//! Invariants of [`run`]:
+//! - Nothing starts a disk before everything on it is written and has been
+//!   compared with the medium's manifest. What firmware starts, the first
+//!   program of the ESP and the boot code in the MBR, is written last.
+//! - Cut off at any point, a second run starts over.
+//! - Whatever it mounts it unmounts, also when it fails.
 
+mod boot;
+pub mod check;
+pub mod choose;
+mod copy;
+mod engine;
+mod format;
+pub mod medium;
 pub mod model;
+mod mount;
+mod oem;
+pub mod plan;
+pub mod sources;
+mod target;
+pub mod unattended;
+
+pub use engine::run;
+pub use medium::Medium;
+pub use unattended::unattended;
+
+use isoforge::node::Config;
+
+use crate::disks::{self, Sysfs};
+
+/// Why the disks can't be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// They can't be listed.
+    #[error(transparent)]
+    Disks(#[from] disks::Error),
+    /// The medium can't be used.
+    #[error(transparent)]
+    Medium(#[from] medium::Error),
+}
+
+/// The disks of this machine; each that can't be taken for what the medium
+/// installs says why.
+///
+/// # Errors
+/// [`Error`]'s variants.
+pub fn disks(medium: &Medium, config: &Config, sys: &Sysfs) -> Result<Vec<model::Disk>, Error> {
+    let image = medium.image(&config.firmware)?;
+    let mut disks = disks::list(sys)?;
+    choose::note_sizes(&mut disks, config, &image);
+    Ok(disks)
+}
+
+#[cfg(test)]
+mod tests;

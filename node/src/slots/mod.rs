@@ -190,6 +190,3 @@ pub(crate) mod testing {
         }
     }
 }
-
-#[cfg(test)]
-mod boot_tests;

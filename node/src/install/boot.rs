@@ -1,0 +1,157 @@
+//! What starts the disk: the ESP for UEFI; MBR and GRUB's core image for BIOS.
+//!
+//! The ESP is made in memory and written without its boot sector, which alone
+//! makes it a file system, and which is written when everything else is on the
+//! disk. So no power cut leaves half a file system that starts, and the running
+//! kernel needs no driver for FAT.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use super::plan::{Partition, Plan, Role};
+use super::target::{CHUNK_BYTES, Error, Target};
+
+/// Layout of an MBR (UEFI 2.10, table 5.1).
+const MBR_BYTES: usize = 512;
+const BOOT_CODE_BYTES: usize = 440;
+const RECORDS_OFFSET: usize = 446;
+
+/// Bytes of the boot sector of a FAT file system.
+const BOOT_SECTOR_BYTES: usize = 512;
+
+/// Where GRUB's boot code has the 64-bit number of the core image's second
+/// 2,048-byte block, and where the core image has that of the sector after that
+/// block's first one; both in sectors of 512 bytes.
+const CODE_SECTOR_OFFSET: usize = 0x1B0;
+const CORE_SECTOR_OFFSET: usize = 2548;
+const CODE_SECTOR: u64 = 4;
+const CORE_SECTOR: u64 = 5;
+
+impl Target<'_> {
+    /// Writes GRUB's core image into the partition for it.
+    ///
+    /// # Errors
+    /// [`Error::Grub`], [`Error::Write`].
+    pub(super) fn write_core(&self, partition: &Partition, mut core: Vec<u8>) -> Result<(), Error> {
+        let size = core.len();
+        let bad = || Error::Grub {
+            what: "core image",
+            bytes: size,
+        };
+        let sector = (partition.offset / 512).checked_add(CORE_SECTOR).ok_or_else(bad)?;
+        core.get_mut(CORE_SECTOR_OFFSET..)
+              .and_then(|rest| rest.first_chunk_mut::<8>())
+            .filter(|_| size as u64 <= partition.bytes)
+            .ok_or_else(bad)?
+            .copy_from_slice(&sector.to_le_bytes());
+        let write = || {
+            let device = self.open_partition(partition)?;
+            device.write_all_at(&core, 0)?;
+            device.sync_all()
+        };
+        write().map_err(|source| Error::Write {
+            what: "GRUB's core image",
+            source,
+        })
+    }
+
+    /// Puts boot code into the MBR, by which BIOS starts the disk.
+    ///
+    /// # Errors
+    /// [`Error::Grub`], [`Error::Write`].
+    pub(super) fn write_boot_code(&self, plan: &Plan, code: &[u8]) -> Result<(), Error> {
+        self.write_mbr(plan, Some(code))?;
+        self.flush()
+    }
+
+    /// Writes an ESP but for its boot sector.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub(super) fn write_esp(&self, partition: &Partition, image: &[u8]) -> Result<(), Error> {
+        let write = || {
+            let device = self.open_partition(partition)?;
+            let mut found = vec![0_u8; CHUNK_BYTES];
+            let mut offset = 0_u64;
+            for piece in image.chunks(CHUNK_BYTES) {
+                let start = if offset == 0 { BOOT_SECTOR_BYTES } else { 0 };
+                let piece = piece.get(start..).unwrap_or_default();
+                let at = offset + start as u64;
+                // Most of it is zeros, which mostly are there already.
+                let found = found.get_mut(..piece.len()).unwrap_or_default();
+                if device.read_exact_at(found, at).is_err() || found != piece {
+                    device.write_all_at(piece, at)?;
+                }
+                offset += CHUNK_BYTES as u64;
+            }
+            device.sync_all()
+        };
+        write().map_err(|source| Error::Write {
+            what: "the EFI system partition",
+            source,
+        })
+    }
+
+    /// Makes an ESP that is written a file system, by which UEFI starts it.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub(super) fn start_esp(&self, partition: &Partition, image: &[u8]) -> Result<(), Error> {
+        let write = || {
+            let device = self.open_partition(partition)?;
+            device.write_all_at(image.get(..BOOT_SECTOR_BYTES).unwrap_or_default(), 0)?;
+            device.sync_all()
+        };
+        write().map_err(|source| Error::Write {
+            what: "the boot sector of the EFI system partition",
+            source,
+        })
+    }
+
+    /// The protective MBR; with boot code, a second record of type 0 is active:
+    /// some BIOSes start a disk only where one is, and since its type says
+    /// "unused" the MBR stays a protective one.
+    pub(super) fn write_mbr(&self, plan: &Plan, code: Option<&[u8]>) -> Result<(), Error> {
+        let mut mbr = [0_u8; MBR_BYTES];
+        let sectors = self.bytes / u64::from(plan.sector_bytes);
+        let protected = u32::try_from(sectors.saturating_sub(1)).unwrap_or(u32::MAX);
+        let mut records = vec![0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0];
+        records.extend(protected.to_le_bytes());
+        if let (Some(code), Some(boot)) = (code, plan.find(Role::BiosBoot)) {
+            let bad = || Error::Grub {
+                what: "boot code",
+                bytes: code.len(),
+            };
+            let code = code.first_chunk::<BOOT_CODE_BYTES>().ok_or_else(bad)?;
+            put(&mut mbr, 0, code);
+            let sector = (boot.offset / 512).checked_add(CODE_SECTOR).ok_or_else(bad)?;
+            put(&mut mbr, CODE_SECTOR_OFFSET, &sector.to_le_bytes());
+            records.extend([0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+        }
+        put(&mut mbr, BOOT_CODE_BYTES, &self.signature);
+        put(&mut mbr, RECORDS_OFFSET, &records);
+        put(&mut mbr, MBR_BYTES - 2, &[0x55, 0xAA]);
+        self.file
+            .write_all_at(&mbr, 0)
+            .map_err(|source| Error::Write {
+                what: "the MBR",
+                source,
+            })
+    }
+
+    /// A partition's own device: its pages are not those of the disk.
+    fn open_partition(&self, partition: &Partition) -> io::Result<File> {
+        File::options()
+            .read(true)
+            .write(true)
+            .open(self.device(partition.number))
+    }
+}
+
+/// Puts `bytes` into the MBR.
+fn put(mbr: &mut [u8; MBR_BYTES], offset: usize, bytes: &[u8]) {
+    for (to, from) in mbr.iter_mut().skip(offset).zip(bytes) {
+        *to = *from;
+    }
+}

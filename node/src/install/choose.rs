@@ -1,0 +1,250 @@
+//! Which disk is taken where nobody is asked, and which one is proposed.
+
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use isoforge::node::{Config, Device, Rule};
+use isoforge::util::human;
+
+use super::medium::Image;
+use super::model::Disk;
+use super::plan;
+use super::sources::Site;
+use crate::disks::Sysfs;
+
+/// Why no disk is taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The machine has no disk at all.
+    #[error("this machine has no disk")]
+    NoDisk,
+    /// None of them can be taken.
+    #[error("no disk can be taken:{0}")]
+    NoneUsable(String),
+    /// None that can be taken fits the rule.
+    #[error("no disk fits the rule ({rule}):{disks}")]
+    NoneFits {
+        /// The rule in words.
+        rule: String,
+        /// All disks and why not.
+        disks: String,
+    },
+    /// The disk that is asked for can't be taken.
+    #[error("the disk '{path}' can't be taken: {why}{disks}")]
+    Refused {
+        /// As it was asked for.
+        path: String,
+        /// Why not.
+        why: String,
+        /// The disks that there are.
+        disks: String,
+    },
+    /// A pattern that is none.
+    #[error("the rule's {what} '{pattern}' is no pattern: {why}")]
+    Pattern {
+        /// Which of them.
+        what: &'static str,
+        /// The text.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Notes on each disk that is too small for `image` that it is, after what
+/// [`crate::disks::list`] knows.
+pub fn note_sizes(disks: &mut [Disk], config: &Config, image: &Image) {
+    for disk in disks.iter_mut().filter(|disk| disk.unusable.is_none()) {
+        let planned = plan::plan(config, image, disk.bytes, disk.sector_bytes);
+        if let Err(error) = planned {
+            disk.unusable = Some(error.to_string());
+        }
+    }
+}
+
+/// The disk that an unattended installation takes. It never is one with an
+/// installed appliance, unless `force` is set.
+///
+/// # Errors
+/// [`Error`], which names every disk with its reason.
+pub fn disk(
+    sys: &Sysfs,
+    config: &Config,
+    site: &Site,
+    disks: &[Disk],
+) -> Result<PathBuf, Error> {
+    choose(sys, &wanted(config, site), disks, site.force(config))
+}
+
+/// The disk that the pages propose: as [`disk`], and where that one holds an
+/// appliance all the same, since a person confirms it.
+#[must_use]
+pub fn proposal(sys: &Sysfs, config: &Config, site: &Site, disks: &[Disk]) -> Option<PathBuf> {
+    let wanted = wanted(config, site);
+    choose(sys, &wanted, disks, false)
+        .or_else(|_| choose(sys, &wanted, disks, true))
+        .or_else(|_| choose(sys, &Device::Auto, disks, true))
+        .ok()
+}
+
+/// What the site asks for, and where it asks for nothing, the profile.
+fn wanted(config: &Config, site: &Site) -> Device {
+    match site.device() {
+        None => config.install.device.clone(),
+        Some("auto") => Device::Auto,
+        Some(path) => Device::Path(path.to_owned()),
+    }
+}
+
+fn choose(sys: &Sysfs, device: &Device, disks: &[Disk], force: bool) -> Result<PathBuf, Error> {
+    if disks.is_empty() {
+        return Err(Error::NoDisk);
+    }
+    let refused = |disk: &Disk| refusal(disk, force);
+    let usable = disks.iter().filter(|disk| refused(disk).is_none());
+    match device {
+        Device::Path(path) => by_path(sys, path, disks, force),
+        Device::Auto => largest(usable).ok_or_else(|| Error::NoneUsable(table(disks, &refused))),
+        Device::Rule(rule) => {
+            let rule = Matcher::new(rule)?;
+            largest(usable.filter(|disk| rule.mismatch(disk).is_none())).ok_or_else(|| {
+                Error::NoneFits {
+                    rule: rule.words.clone(),
+                    disks: table(disks, &|disk| refused(disk).or_else(|| rule.mismatch(disk))),
+                }
+            })
+        }
+    }
+}
+
+fn by_path(sys: &Sysfs, path: &str, disks: &[Disk], force: bool) -> Result<PathBuf, Error> {
+    let error = |why: String| Error::Refused {
+        path: path.to_owned(),
+        why,
+        disks: table(disks, &|disk| refusal(disk, force)),
+    };
+    let device = sys
+        .name_of(Path::new(path))
+        .map(|name| sys.dev.join(name.replace('!', "/")))
+        .map_err(|source| error(source.to_string()))?;
+    let disk = disks
+        .iter()
+        .find(|disk| disk.path == device)
+        .ok_or_else(|| error("it is no disk to install on".to_owned()))?;
+    match refusal(disk, force) {
+        None => Ok(disk.path.clone()),
+        Some(why) => Err(error(why)),
+    }
+}
+
+/// Of equally large ones the first in the list.
+fn largest<'a>(disks: impl Iterator<Item = &'a Disk>) -> Option<PathBuf> {
+    disks
+        .reduce(|best, disk| if disk.bytes > best.bytes { disk } else { best })
+        .map(|disk| disk.path.clone())
+}
+
+fn refusal(disk: &Disk, force: bool) -> Option<String> {
+    if disk.unusable.is_some() {
+        return disk.unusable.clone();
+    }
+    let installed = disk.appliance.as_ref().filter(|_| !force)?;
+    Some(format!(
+        "holds an installed appliance ({installed}); only install.force overwrites it"
+    ))
+}
+
+/// All disks, one a line, with why each is not taken.
+fn table(disks: &[Disk], why: &dyn Fn(&Disk) -> Option<String>) -> String {
+    disks
+        .iter()
+        .map(|disk| {
+            let why = why(disk).unwrap_or_else(|| "can be taken".to_owned());
+            format!("\n    {}: {why}", name(disk))
+        })
+        .collect()
+}
+
+/// A disk in a line of text: device, size, model, serial number.
+#[must_use]
+pub fn name(disk: &Disk) -> String {
+    let mut words = vec![human::size(disk.bytes)];
+    for text in [&disk.model, &disk.serial] {
+        if !text.is_empty() {
+            words.push(text.clone());
+        }
+    }
+    format!("{} ({})", disk.path.display(), words.join(", "))
+}
+
+/// A rule that is ready to be held against disks.
+struct Matcher {
+    min_bytes: Option<u64>,
+    max_bytes: Option<u64>,
+    globs: Vec<Glob>,
+    words: String,
+}
+
+struct Glob {
+    what: &'static str,
+    of: fn(&Disk) -> &str,
+    matcher: globset::GlobMatcher,
+}
+
+impl Matcher {
+    fn new(rule: &Rule) -> Result<Self, Error> {
+        let mut globs = Vec::new();
+        let mut words = Vec::new();
+        words.extend(rule.min_bytes.map(|min| format!("at least {}", human::size(min))));
+        words.extend(rule.max_bytes.map(|max| format!("at most {}", human::size(max))));
+        let patterns: [(&'static str, &Option<String>, fn(&Disk) -> &str); 3] = [
+            ("model", &rule.model, |disk| &disk.model),
+            ("serial", &rule.serial, |disk| &disk.serial),
+            ("transport", &rule.transport, |disk| &disk.transport),
+        ];
+        for (what, pattern, of) in patterns {
+            let Some(pattern) = pattern else { continue };
+            words.push(format!("{what} {pattern}"));
+            let glob = GlobBuilder::new(pattern)
+                .case_insensitive(true)
+                .build()
+                .map_err(|error| Error::Pattern {
+                    what,
+                    pattern: pattern.clone(),
+                    why: error.kind().to_string(),
+                })?;
+            globs.push(Glob {
+                what,
+                of,
+                matcher: glob.compile_matcher(),
+            });
+        }
+        Ok(Self {
+            min_bytes: rule.min_bytes,
+            max_bytes: rule.max_bytes,
+            globs,
+            words: words.join(", "),
+        })
+    }
+
+    /// What of the rule a disk does not fit.
+    fn mismatch(&self, disk: &Disk) -> Option<String> {
+        if self.min_bytes.is_some_and(|min| disk.bytes < min) {
+            return Some("smaller than the rule asks".to_owned());
+        }
+        if self.max_bytes.is_some_and(|max| disk.bytes > max) {
+            return Some("larger than the rule asks".to_owned());
+        }
+        self.globs
+            .iter()
+            .find(|glob| !glob.matcher.is_match((glob.of)(disk)))
+            .map(|glob| match (glob.of)(disk) {
+                "" => format!("tells no {}", glob.what),
+                text => format!("{} is '{text}'", glob.what),
+            })
+    }
+}
+
+#[cfg(test)]
+#[path = "choose_tests.rs"]
+mod tests;

@@ -1,0 +1,149 @@
+//! Copying a file of the medium to several places at once: it is read once, and
+//! what was read is checked.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::PathBuf;
+
+use fs_err as fs;
+use isoforge::oci::digest::Sha256;
+use rustix::fs::FallocateFlags;
+
+use super::medium::{self, Medium, Source};
+
+/// Bytes that are read and written at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Bytes after which is waited until they are on the disk, so that what is told
+/// of the progress is true, and the last step is short.
+const SYNC_BYTES: u64 = 64 << 20;
+
+/// Why a file could not be copied.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The medium's file can't be read, or is not what it should be.
+    #[error(transparent)]
+    Medium(#[from] medium::Error),
+    /// Reading broke off.
+    #[error("reading the install medium's '{path}' failed after {bytes} bytes")]
+    Read {
+        /// The file.
+        path: String,
+        /// Bytes read before.
+        bytes: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A copy can't be written.
+    #[error("'{path}' can't be written")]
+    Write {
+        /// The copy.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Copies `source` to each of `copies`, which are new files, and has them on the
+/// disk. `done` is told the bytes of each piece.
+///
+/// # Errors
+/// [`Error`]'s variants.
+pub(super) fn copy(
+    medium: &Medium,
+    source: &Source,
+    copies: &[PathBuf],
+    done: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    let mut from = fs::File::open(medium.path(&source.path)).map_err(|error| {
+        Error::Medium(medium::Error::Read {
+            path: source.path.clone(),
+            source: error,
+        })
+    })?;
+    let mut to = Vec::new();
+    for path in copies {
+        to.push(Copy::new(path, source.content.size)?);
+    }
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0_u8; CHUNK_BYTES];
+    let (mut total, mut unsynced) = (0_u64, 0_u64);
+    loop {
+        let length = from.read(&mut buffer).map_err(|error| Error::Read {
+            path: source.path.clone(),
+            bytes: total,
+            source: error,
+        })?;
+        let piece = buffer.get(..length).unwrap_or_default();
+        if piece.is_empty() {
+            break;
+        }
+        total = total.saturating_add(length as u64);
+        // A file that grew is not the one that was built; nor shall it fill up
+        // the disk.
+        if total > source.content.size {
+            break;
+        }
+        hash.update(piece);
+        for copy in &mut to {
+            copy.write(piece)?;
+        }
+        unsynced = unsynced.saturating_add(length as u64);
+        if unsynced >= SYNC_BYTES {
+            for copy in &to {
+                copy.sync()?;
+            }
+            unsynced = 0;
+        }
+        done(length as u64);
+    }
+    source.check(total, hash.finish())?;
+    for copy in &to {
+        copy.sync()?;
+    }
+    Ok(())
+}
+
+/// A copy that is being written.
+struct Copy {
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl Copy {
+    fn new(path: &PathBuf, size: u64) -> Result<Self, Error> {
+        let error = |source| Error::Write {
+            path: path.clone(),
+            source,
+        };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(error)?;
+        }
+        let file = fs::File::create(path).map_err(error)?;
+        if size > 0 {
+            // In one piece, and a disk that is full says so now.
+            match rustix::fs::fallocate(file.file(), FallocateFlags::KEEP_SIZE, 0, size) {
+                Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
+                Err(errno) => return Err(error(errno.into())),
+            }
+        }
+        Ok(Self {
+            path: path.clone(),
+            file,
+        })
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.file.write_all(piece).map_err(|source| self.error(source))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: io::Error) -> Error {
+        Error::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The install medium: what is on it, and what its manifest says that it is.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use isoforge::node::{BIOS_CORE_PATH, BIOS_MBR_PATH, Firmware};
+use isoforge::oci::digest::Digest;
+use serde::Deserialize;
+
+use crate::paths;
+
+/// Paths on the medium, without leading slash.
+const MANIFEST: &str = "isoforge/manifest.json";
+const ROOTFS: &str = "rootfs.squashfs";
+const KERNEL: &str = "boot/kernel";
+const INITRD: &str = "boot/initrd";
+const CONFIG: &str = "config.yaml";
+const EFI_DIRECTORY: &str = "EFI/BOOT";
+
+/// The manifest's version that is read.
+const SCHEMA: u32 = 1;
+
+/// Largest manifest and configuration, and largest program that is held in
+/// memory.
+const TEXT_MAX_BYTES: u64 = 16 << 20;
+const PROGRAM_MAX_BYTES: u64 = 64 << 20;
+
+/// The install medium where it is mounted.
+#[derive(Debug, Clone)]
+pub struct Medium {
+    root: PathBuf,
+}
+
+/// A file's content as the manifest has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Content {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A file of the medium that is copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its path on the medium, without leading slash.
+    pub path: String,
+    /// What it has to be.
+    pub content: Content,
+}
+
+/// What the medium installs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The appliance's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Version of Kubernetes, where the manifest has it.
+    pub kubernetes: Option<String>,
+    /// Creation time of the root file system.
+    pub epoch: Option<u32>,
+    /// The root file system.
+    pub rootfs: Source,
+    /// The kernel.
+    pub kernel: Source,
+    /// Its initrd.
+    pub initrd: Source,
+    /// The programs for the ESP, the one that the firmware starts last.
+    pub efi: Vec<Source>,
+    /// GRUB for BIOS: core image and MBR.
+    pub bios: Option<(Source, Source)>,
+}
+
+/// Why a medium can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file can't be read.
+    #[error("the install medium's '{path}' can't be read")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is larger than anything that the build writes.
+    #[error("the install medium's '{path}' has more than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// The manifest is no manifest of ours.
+    #[error("the install medium's '{MANIFEST}' can't be used: {why}")]
+    Manifest {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The manifest does not tell what a file has to be.
+    #[error("the install medium's '{MANIFEST}' has no digest of '{path}'")]
+    Unlisted {
+        /// The file.
+        path: String,
+    },
+    /// A file is shorter or longer than it was built.
+    #[error("the install medium's '{path}' has {actual} bytes, not {expected}")]
+    Size {
+        /// The file.
+        path: String,
+        /// What it should have.
+        expected: u64,
+        /// What it has.
+        actual: u64,
+    },
+    /// A file has other content than it was built with.
+    #[error(
+        "the install medium's '{path}' is damaged: its content is {actual}, not {expected}"
+    )]
+    Digest {
+        /// The file.
+        path: String,
+        /// What it should be.
+        expected: Digest,
+        /// What it is.
+        actual: Digest,
+    },
+}
+
+/// The members of the build manifest that an installation needs; a newer build
+/// may add others.
+#[derive(Deserialize)]
+struct Manifest {
+    schema: u32,
+    appliance: Appliance,
+    architectures: BTreeMap<String, Architecture>,
+}
+
+#[derive(Deserialize)]
+struct Appliance {
+    name: String,
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Architecture {
+    squashfs: Option<Squashfs>,
+    #[serde(default)]
+    boot: BTreeMap<String, Content>,
+    #[serde(default)]
+    components: Vec<Component>,
+}
+
+#[derive(Deserialize)]
+struct Squashfs {
+    #[serde(flatten)]
+    content: Content,
+    epoch: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    kind: String,
+    version: String,
+}
+
+impl Default for Medium {
+    fn default() -> Self {
+        Self::new(paths::MEDIUM)
+    }
+}
+
+impl Medium {
+    /// The medium that is mounted at `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where a file of it is.
+    #[must_use]
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Where it is mounted.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Its cloud-config; none where it carries none.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::TooLarge`].
+    pub fn config(&self) -> Result<Option<String>, Error> {
+        match self.bytes(CONFIG, TEXT_MAX_BYTES) {
+            Ok(bytes) => {
+                let text = String::from_utf8(bytes).map_err(|error| Error::Read {
+                    path: CONFIG.to_owned(),
+                    source: io::Error::new(io::ErrorKind::InvalidData, error),
+                })?;
+                Ok(Some(text).filter(|text| !text.trim().is_empty()))
+            }
+            Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What it installs for the firmwares that a disk shall boot under. That
+    /// every file is there and has its size is checked here; its content, when
+    /// it is read.
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    pub fn image(&self, firmware: &[Firmware]) -> Result<Image, Error> {
+        let bytes = self.bytes(MANIFEST, TEXT_MAX_BYTES)?;
+        let manifest: Manifest =
+            serde_json::from_slice(&bytes).map_err(|error| Error::Manifest {
+                why: error.to_string(),
+            })?;
+        if manifest.schema != SCHEMA {
+            return Err(Error::Manifest {
+                why: format!("it has schema {}; this version reads {SCHEMA}", manifest.schema),
+            });
+        }
+        let Some(architecture) = manifest.architectures.into_values().next() else {
+            return Err(Error::Manifest {
+                why: "it tells of no architecture".to_owned(),
+            });
+        };
+        let image = image(manifest.appliance, architecture, firmware)?;
+        let bios = image.bios.iter().flat_map(|(core, mbr)| [core, mbr]);
+        for source in [&image.rootfs, &image.kernel, &image.initrd]
+            .into_iter()
+            .chain(&image.efi)
+            .chain(bios)
+        {
+            self.check_size(source)?;
+        }
+        Ok(image)
+    }
+
+    /// A file that is small enough to be held in memory, checked.
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    pub fn verified(&self, source: &Source) -> Result<Vec<u8>, Error> {
+        let bytes = self.bytes(&source.path, PROGRAM_MAX_BYTES)?;
+        source.check(bytes.len() as u64, Digest::of(&bytes))?;
+        Ok(bytes)
+    }
+
+    /// Folders below `/EFI` that have a GRUB configuration, where one of its
+    /// builds looks for it; sorted.
+    #[must_use]
+    pub fn stub_folders(&self) -> Vec<String> {
+        crate::disks::holders::names_in(&self.path("EFI"))
+            .into_iter()
+            .map(|name| format!("EFI/{name}"))
+            .filter(|folder| self.path(folder).join("grub.cfg").is_file())
+            .collect()
+    }
+
+    fn check_size(&self, source: &Source) -> Result<(), Error> {
+        let actual = fs::metadata(self.path(&source.path))
+            .map_err(|error| Error::Read {
+                path: source.path.clone(),
+                source: error,
+            })?
+            .len();
+        if actual == source.content.size {
+            return Ok(());
+        }
+        Err(Error::Size {
+            path: source.path.clone(),
+            expected: source.content.size,
+            actual,
+        })
+    }
+
+    fn bytes(&self, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        let read = || {
+            let mut bytes = Vec::new();
+            fs::File::open(self.path(path))?
+                .take(limit.saturating_add(1))
+                .read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        if bytes.len() as u64 > limit {
+            return Err(Error::TooLarge {
+                path: path.to_owned(),
+                limit,
+            });
+        }
+        Ok(bytes)
+    }
+}
+
+impl Source {
+    /// Compares what was read with what it has to be.
+    ///
+    /// # Errors
+    /// [`Error::Size`], [`Error::Digest`].
+    pub fn check(&self, size: u64, digest: Digest) -> Result<(), Error> {
+        if size != self.content.size {
+            return Err(Error::Size {
+                path: self.path.clone(),
+                expected: self.content.size,
+                actual: size,
+            });
+        }
+        if digest != self.content.digest {
+            return Err(Error::Digest {
+                path: self.path.clone(),
+                expected: self.content.digest,
+                actual: digest,
+            });
+        }
+        Ok(())
+    }
+
+    /// The last element of its path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+impl Image {
+    /// Bytes of the files of one slot.
+    #[must_use]
+    pub fn slot_bytes(&self) -> u64 {
+        [&self.rootfs, &self.kernel, &self.initrd]
+            .iter()
+            .fold(0, |sum: u64, source| sum.saturating_add(source.content.size))
+    }
+
+    /// Bytes of the programs on the ESP.
+    #[must_use]
+    pub fn efi_bytes(&self) -> u64 {
+        self.efi
+            .iter()
+            .fold(0, |sum: u64, source| sum.saturating_add(source.content.size))
+    }
+}
+
+fn image(
+    appliance: Appliance,
+    architecture: Architecture,
+    firmware: &[Firmware],
+) -> Result<Image, Error> {
+    let boot = architecture.boot;
+    let listed = |path: &str| {
+        let content = *boot.get(path).ok_or_else(|| Error::Unlisted {
+            path: path.to_owned(),
+        })?;
+        Ok(Source {
+            path: path.to_owned(),
+            content,
+        })
+    };
+    let Some(squashfs) = architecture.squashfs else {
+        return Err(Error::Unlisted {
+            path: ROOTFS.to_owned(),
+        });
+    };
+    let bios = firmware
+        .contains(&Firmware::Bios)
+        .then(|| Ok((listed(BIOS_CORE_PATH)?, listed(BIOS_MBR_PATH)?)))
+        .transpose()?;
+    let efi = if firmware.contains(&Firmware::Uefi) {
+        efi_programs(&boot)?
+    } else {
+        Vec::new()
+    };
+    Ok(Image {
+        name: appliance.name,
+        version: appliance.version,
+        kubernetes: architecture
+            .components
+            .into_iter()
+            .find(|component| component.kind == "kubernetes")
+            .map(|component| component.version),
+        epoch: squashfs.epoch,
+        rootfs: Source {
+            path: ROOTFS.to_owned(),
+            content: squashfs.content,
+        },
+        kernel: listed(KERNEL)?,
+        initrd: listed(INITRD)?,
+        efi,
+        bios,
+    })
+}
+
+/// The programs of `/EFI/BOOT`. The firmware looks for `boot<machine>.efi`
+/// (UEFI 2.10, 3.5.1.1), which goes last: without it the disk does not start.
+fn efi_programs(boot: &BTreeMap<String, Content>) -> Result<Vec<Source>, Error> {
+    let mut programs = Vec::new();
+    let mut first = None;
+    for (path, content) in boot {
+        let Some((folder, name)) = path.rsplit_once('/') else {
+            continue;
+        };
+        let name = name.to_ascii_lowercase();
+        if !folder.eq_ignore_ascii_case(EFI_DIRECTORY) || !name.ends_with(".efi") {
+            continue;
+        }
+        let source = Source {
+            path: path.clone(),
+            content: *content,
+        };
+        if name.starts_with("boot") && first.is_none() {
+            first = Some(source);
+        } else {
+            programs.push(source);
+        }
+    }
+    programs.push(first.ok_or_else(|| Error::Unlisted {
+        path: format!("{EFI_DIRECTORY}/boot*.efi"),
+    })?);
+    Ok(programs)
+}

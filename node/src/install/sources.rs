@@ -1,0 +1,428 @@
+//! Where the site's configuration is looked for. Of these, later ones win:
+//!
+//! 1. the medium's own `/config.yaml`;
+//! 2. a second medium labelled `cidata` or `CIDATA`, as cloud-init's NoCloud has
+//!    it: `user-data`, and of `meta-data` the host name;
+//! 3. the file that the kernel argument `appliance.config=LABEL:/PATH` names.
+//!
+//! A configuration that can't be read ends the installation: a machine that
+//! comes up otherwise than its site wanted is worse than none.
+
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+
+use fs_err as fs;
+use isoforge::node::{After, CONFIG_ARGUMENT, Config};
+use isoforge::util::process::{self, Program};
+use rustix::mount::MountFlags;
+use serde::Deserialize;
+
+use super::medium::{self, Medium};
+use super::mount::Mounted;
+use crate::cloud::{self, Document};
+use crate::disks::Sysfs;
+
+/// Labels of a medium with configuration for cloud-init.
+const CIDATA: [&str; 2] = ["cidata", "CIDATA"];
+
+/// Largest configuration that is read.
+const TEXT_MAX_BYTES: u64 = 1 << 20;
+
+/// Longest list of devices that blkid prints.
+const DEVICES_MAX_BYTES: u64 = 64 << 10;
+
+/// File systems of media, with what they are mounted with.
+const FILE_SYSTEMS: [(&str, &str, Option<&std::ffi::CStr>); 5] = [
+    ("iso9660", "iso9660", None),
+    ("vfat", "vfat", None),
+    // Replaying the journal would write.
+    ("ext4", "ext4", Some(c"noload")),
+    ("ext3", "ext4", Some(c"noload")),
+    ("ext2", "ext4", None),
+];
+
+/// A configuration as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// Name of its file in OEM.
+    pub file: &'static str,
+    /// Where it was found, in words.
+    pub origin: String,
+    /// The text.
+    pub text: String,
+}
+
+/// The configuration of this machine's site.
+#[derive(Debug, Default)]
+pub struct Site {
+    /// In the order in which they apply: later ones win.
+    pub documents: Vec<Document>,
+    /// The texts that they were read from.
+    pub texts: Vec<Text>,
+}
+
+/// Why the configuration can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The install medium can't be read.
+    #[error(transparent)]
+    Medium(#[from] medium::Error),
+    /// A configuration is none.
+    #[error("the configuration {origin} can't be used")]
+    Document {
+        /// Where it was found.
+        origin: String,
+        /// What is wrong, and where.
+        source: Box<cloud::Error>,
+    },
+    /// `meta-data` is not what it should be.
+    #[error("{origin} can't be used: {why}")]
+    MetaData {
+        /// Where it was found.
+        origin: String,
+        /// What is wrong, and where.
+        why: String,
+    },
+    /// The kernel argument is malformed.
+    #[error("the kernel argument {CONFIG_ARGUMENT}={value} is not of the form LABEL:/PATH")]
+    Argument {
+        /// Its value.
+        value: String,
+    },
+    /// The kernel's command line can't be read.
+    #[error("the kernel's command line can't be read")]
+    CommandLine {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No medium has the label.
+    #[error("no medium is labelled '{label}', which {CONFIG_ARGUMENT} asks for")]
+    NoMedium {
+        /// The label.
+        label: String,
+    },
+    /// Several media have the label.
+    #[error("several media are labelled '{label}': {devices}; remove all but one")]
+    Ambiguous {
+        /// The label.
+        label: String,
+        /// Their devices.
+        devices: String,
+    },
+    /// The devices can't be looked through.
+    #[error("media labelled '{label}' can't be looked for")]
+    Look {
+        /// The label.
+        label: String,
+        /// What failed.
+        source: process::Error,
+    },
+    /// A medium can't be mounted.
+    #[error("the medium '{device}' can't be mounted: {why}")]
+    Mount {
+        /// Its device.
+        device: String,
+        /// Why not.
+        why: String,
+    },
+    /// A file can't be read.
+    #[error("{origin} can't be read")]
+    Read {
+        /// The file, in words.
+        origin: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Gives labelled media.
+pub trait Media {
+    /// The medium with this label, mounted; none where there is none.
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    fn open(&self, label: &str) -> Result<Option<Opened>, Error>;
+}
+
+/// A medium that is mounted as long as this is there.
+#[derive(Debug)]
+pub struct Opened {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What unmounts it.
+    pub mounted: Option<Mounted>,
+}
+
+/// The media of this machine.
+#[derive(Debug)]
+pub struct Attached<'a> {
+    /// The machine.
+    pub sys: &'a Sysfs,
+}
+
+/// The members of NoCloud's `meta-data` that count.
+#[derive(Deserialize)]
+struct MetaData {
+    #[serde(rename = "local-hostname")]
+    local_hostname: Option<String>,
+    hostname: Option<String>,
+}
+
+/// The configuration of this machine's site.
+///
+/// # Errors
+/// [`Error`]'s variants.
+pub fn gather(medium: &Medium) -> Result<Site, Error> {
+    let sys = Sysfs::default();
+    gather_from(medium, &sys, &Attached { sys: &sys })
+}
+
+/// As [`gather`], from a machine and media that are given.
+///
+/// # Errors
+/// [`Error`]'s variants.
+pub fn gather_from(medium: &Medium, sys: &Sysfs, media: &dyn Media) -> Result<Site, Error> {
+    let mut site = Site::default();
+    if let Some(text) = medium.config()? {
+        site.add("10_medium.yaml", "/config.yaml of the install medium", text)?;
+    }
+    for label in CIDATA {
+        if let Some(opened) = media.open(label)? {
+            cidata(&mut site, label, &opened.folder)?;
+            break;
+        }
+    }
+    if let Some((label, path)) = argument(sys)? {
+        let opened = media.open(&label)?.ok_or_else(|| Error::NoMedium {
+            label: label.clone(),
+        })?;
+        let origin = format!("'{}' of the medium labelled '{label}'", path.display());
+        let relative = path.strip_prefix("/").unwrap_or(&path);
+        let text = read(&opened.folder.join(relative), &origin)?;
+        site.add("30_cmdline.yaml", &origin, text)?;
+    }
+    Ok(site)
+}
+
+fn cidata(site: &mut Site, label: &str, folder: &Path) -> Result<(), Error> {
+    let origin = |name: &str| format!("'{name}' of the medium labelled '{label}'");
+    if let Some(text) = read_if_there(&folder.join("meta-data"), &origin("meta-data"))? {
+        let of = origin("meta-data");
+        if let Some(name) = hostname(&text, &of)? {
+            let value = serde_json::Value::from(name);
+            let text = format!("#cloud-config\nhostname: {value}\n");
+            site.add("15_cidata_meta.yaml", &of, text)?;
+        }
+    }
+    if let Some(text) = read_if_there(&folder.join("user-data"), &origin("user-data"))?
+        && !text.trim().is_empty()
+    {
+        site.add("20_cidata.yaml", &origin("user-data"), text)?;
+    }
+    Ok(())
+}
+
+fn hostname(meta_data: &str, origin: &str) -> Result<Option<String>, Error> {
+    if meta_data.trim().is_empty() {
+        return Ok(None);
+    }
+    let data: MetaData = serde_saphyr::from_str(meta_data).map_err(|error| Error::MetaData {
+        origin: origin.to_owned(),
+        why: error.to_string(),
+    })?;
+    Ok(data.local_hostname.or(data.hostname))
+}
+
+/// Label and path of the kernel argument; of several, the last.
+fn argument(sys: &Sysfs) -> Result<Option<(String, PathBuf)>, Error> {
+    let text = fs::read_to_string(sys.proc.join("cmdline"))
+        .map_err(|source| Error::CommandLine { source })?;
+    let value = text.split_whitespace().rev().find_map(|word| {
+        word.trim_matches('"')
+            .strip_prefix(CONFIG_ARGUMENT)?
+            .strip_prefix('=')
+    });
+    let Some(value) = value else { return Ok(None) };
+    let malformed = || Error::Argument {
+        value: value.escape_debug().to_string(),
+    };
+    let (label, path) = value.split_once(':').ok_or_else(malformed)?;
+    let path = Path::new(path);
+    let leads_out = path.components().any(|part| part == Component::ParentDir);
+    if label.is_empty() || !path.is_absolute() || leads_out {
+        return Err(malformed());
+    }
+    Ok(Some((label.to_owned(), path.to_owned())))
+}
+
+fn read_if_there(path: &Path, origin: &str) -> Result<Option<String>, Error> {
+    match read(path, origin) {
+        Ok(text) => Ok(Some(text)),
+        Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(path: &Path, origin: &str) -> Result<String, Error> {
+    let read = || {
+        let mut bytes = Vec::new();
+        fs::File::open(path)?
+            .take(TEXT_MAX_BYTES + 1)
+            .read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > TEXT_MAX_BYTES {
+            let text = format!("it has more than {TEXT_MAX_BYTES} bytes");
+            return Err(io::Error::other(text));
+        }
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    };
+    read().map_err(|source| Error::Read {
+        origin: origin.to_owned(),
+        source,
+    })
+}
+
+impl Site {
+    fn add(&mut self, file: &'static str, origin: &str, text: String) -> Result<(), Error> {
+        let document = Document::parse(origin, &text).map_err(|error| Error::Document {
+            origin: origin.to_owned(),
+            source: Box::new(error),
+        })?;
+        self.documents.push(document);
+        self.texts.push(Text {
+            file,
+            origin: origin.to_owned(),
+            text,
+        });
+        Ok(())
+    }
+
+    /// Whether it gives an account.
+    #[must_use]
+    pub fn has_account(&self) -> bool {
+        self.documents.iter().any(Document::has_account)
+    }
+
+    /// The disk that it asks for.
+    #[must_use]
+    pub fn device(&self) -> Option<&str> {
+        self.last(|install| install.device.as_deref())
+            .filter(|device| !device.is_empty())
+    }
+
+    /// Whether nobody shall be asked.
+    #[must_use]
+    pub fn unattended(&self, config: &Config) -> bool {
+        self.last(|install| install.auto)
+            .unwrap_or(config.install.unattended)
+    }
+
+    /// Whether an installed appliance may be overwritten without asking.
+    #[must_use]
+    pub fn force(&self, config: &Config) -> bool {
+        self.last(|install| install.force)
+            .unwrap_or(config.install.force)
+    }
+
+    /// What follows the installation.
+    #[must_use]
+    pub fn after(&self, config: &Config) -> After {
+        let reboot = self.last(|install| install.reboot);
+        let poweroff = self.last(|install| install.poweroff);
+        match (reboot, poweroff) {
+            (_, Some(true)) => After::Poweroff,
+            (Some(true), _) => After::Reboot,
+            (None, None) => config.install.after,
+            _ => After::None,
+        }
+    }
+
+    fn last<'a, T>(&'a self, of: impl Fn(&'a cloud::Install) -> Option<T>) -> Option<T> {
+        self.documents
+            .iter()
+            .rev()
+            .find_map(|document| of(document.install()))
+    }
+}
+
+impl Media for Attached<'_> {
+    fn open(&self, label: &str) -> Result<Option<Opened>, Error> {
+        let devices = self.labelled(label)?;
+        let Some(device) = devices.first() else {
+            return Ok(None);
+        };
+        let disks: std::collections::BTreeSet<PathBuf> =
+            devices.iter().map(|device| self.disk_of(device)).collect();
+        if disks.len() > 1 {
+            let devices: Vec<String> = devices.iter().map(|d| d.display().to_string()).collect();
+            return Err(Error::Ambiguous {
+                label: label.to_owned(),
+                devices: devices.join(", "),
+            });
+        }
+        self.mount(device).map(Some)
+    }
+}
+
+impl Attached<'_> {
+    /// Devices with this label, asked from the devices themselves.
+    fn labelled(&self, label: &str) -> Result<Vec<PathBuf>, Error> {
+        let found = Program::new("blkid", "util-linux")
+            .args(["-c", "/dev/null", "-o", "device", "-t"])
+            .arg(format!("LABEL={label}"))
+            .output(DEVICES_MAX_BYTES);
+        let bytes = match found {
+            Ok(bytes) => bytes,
+            // It says so where it finds nothing.
+            Err(process::Error::Failed { status, .. }) if status.code() == Some(2) => {
+                return Ok(Vec::new());
+            }
+            Err(source) => {
+                return Err(Error::Look {
+                    label: label.to_owned(),
+                    source,
+                });
+            }
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let mut devices: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+        devices.sort();
+        Ok(devices)
+    }
+
+    /// A hybrid image shows its label as a disk and as a partition.
+    fn disk_of(&self, device: &Path) -> PathBuf {
+        match self.sys.name_of(device) {
+            Err(crate::disks::Error::Partition { disk, .. }) => disk,
+            _ => device.to_owned(),
+        }
+    }
+
+    fn mount(&self, device: &Path) -> Result<Opened, Error> {
+        let error = |why: String| Error::Mount {
+            device: device.display().to_string(),
+            why,
+        };
+        let kind = Program::new("blkid", "util-linux")
+            .args(["-p", "-o", "value", "-s", "TYPE"])
+            .arg(device)
+            .output(DEVICES_MAX_BYTES)
+            .map_err(|failed| error(failed.to_string()))?;
+        let kind = String::from_utf8_lossy(&kind).trim().to_owned();
+        let (_, kind, data) = FILE_SYSTEMS
+            .iter()
+            .find(|(name, _, _)| *name == kind)
+            .ok_or_else(|| error(format!("'{kind}' is none of iso9660, vfat, ext4")))?;
+        let name = device.file_name().unwrap_or(device.as_os_str());
+        let target = self.sys.work.join("media").join(name);
+        let mounted = Mounted::new(device, &target, kind, MountFlags::RDONLY, *data)
+            .map_err(|failed| error(failed.to_string()))?;
+        Ok(Opened {
+            folder: target,
+            mounted: Some(mounted),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "sources_tests.rs"]
+mod tests;
