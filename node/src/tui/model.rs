@@ -158,6 +158,14 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// An installation that begins now.
+    pub(super) fn new(began_ms: u64) -> Self {
+        Self {
+            began_ms,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn event(&mut self, event: Event) {
         match event {
             Event::Step { number, of, name } => {
@@ -244,6 +252,8 @@ pub(crate) struct Model {
     pub(crate) yes: bool,
     /// How far it is.
     pub(crate) progress: Progress,
+    /// Whether it is installed.
+    pub(crate) installed: bool,
     /// Why it is not installed.
     pub(crate) failure: Option<Failure>,
     /// Which action has the cursor.
@@ -279,6 +289,7 @@ impl Model {
             scroll: 0,
             yes: false,
             progress: Progress::default(),
+            installed: false,
             failure: None,
             action: 0,
             ends_ms: None,

@@ -156,10 +156,8 @@ fn planned(model: &mut Model, choices: Choices) -> Vec<Effect> {
 
 /// The installation begins.
 fn start(model: &mut Model, request: super::machine::Request) -> Vec<Effect> {
-    model.progress = Progress {
-        began_ms: model.now_ms,
-        ..Progress::default()
-    };
+    model.installed = false;
+    model.progress = Progress::new(model.now_ms);
     let mut effects = go(model, Page::Progress);
     effects.push(Effect::Install(Box::new(request)));
     effects
@@ -171,6 +169,7 @@ fn told(model: &mut Model, event: Event) -> Vec<Effect> {
 }
 
 fn installed(model: &mut Model) -> Vec<Effect> {
+    model.installed = true;
     let waits = model.after != After::None;
     model.ends_ms = waits.then(|| model.now_ms.saturating_add(COUNTDOWN_MS));
     let mut effects = go(model, Page::Done);
@@ -199,10 +198,10 @@ fn ending(model: &mut Model, result: Result<(), String>) -> Vec<Effect> {
     };
     let back = if model.failure.is_some() {
         Page::Failed
-    } else if model.progress.steps.is_empty() {
-        Page::Disk
-    } else {
+    } else if model.installed {
         Page::Done
+    } else {
+        Page::Disk
     };
     let effects = go(model, back);
     model.note = Some(cause);
