@@ -220,7 +220,10 @@ impl Driver {
                 |cause| Message::Surveyed(Err(bug("Looking at this machine", cause))),
             ),
             Effect::Plan => self.work(
-                move || Message::Planned(machine.plan()),
+                move || {
+                    let mut observer = post;
+                    Message::Planned(machine.plan(&mut observer))
+                },
                 |cause| Message::Planned(Err(bug("Planning the installation", cause))),
             ),
             Effect::Check(disk) => self.work(

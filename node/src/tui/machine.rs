@@ -23,8 +23,9 @@ pub(crate) struct Interface {
 pub(crate) struct Survey {
     /// What is to be installed.
     pub(crate) title: String,
-    /// Whether legacy BIOS has booted the medium.
-    pub(crate) bios: bool,
+    /// What to know about the order in which the firmware boots disks, where
+    /// the installer can't change it: legacy BIOS.
+    pub(crate) boot_order: Option<&'static str>,
     /// All disks, those that can't be taken too.
     pub(crate) disks: Vec<Disk>,
     /// The one that the configuration asks for.
@@ -77,11 +78,11 @@ pub(crate) trait Machine: Send + Sync {
     /// What the machine lacks with this disk.
     fn findings(&self, disk: &Disk) -> Vec<Finding>;
 
-    /// What an unattended installation does here.
+    /// What an unattended installation does here; warnings are told.
     ///
     /// # Errors
     /// The refusal; no disk has been touched.
-    fn plan(&self) -> Result<Choices, Failure>;
+    fn plan(&self, observer: &mut dyn Observer) -> Result<Choices, Failure>;
 
     /// Installs.
     ///

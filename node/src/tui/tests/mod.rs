@@ -19,6 +19,11 @@ use super::update::update;
 use super::view::view;
 use crate::install::model::{Choices, Disk, Event, Failure, Finding, Observer};
 
+/// What is told under legacy BIOS.
+const BOOT_ORDER: &str = "This machine was started by legacy BIOS, whose boot order the \
+    installer can't change. Put the chosen disk before the medium in the BIOS setup: else the \
+    machine starts the installer again.";
+
 fn disk(path: &str, bytes: u64) -> Disk {
     Disk {
         path: PathBuf::from(path),
@@ -56,7 +61,7 @@ fn survey() -> Survey {
     };
     Survey {
         title: "demo 1.0.0".to_owned(),
-        bios: false,
+        boot_order: None,
         disks: vec![medium, disk("/dev/sda", 20 << 30), small, nvme],
         proposed: Some(PathBuf::from("/dev/sda")),
         account: None,
@@ -205,7 +210,7 @@ impl Machine for Script {
         vec![warning("1 processor, 2 are asked for")]
     }
 
-    fn plan(&self) -> Result<Choices, Failure> {
+    fn plan(&self, _observer: &mut dyn Observer) -> Result<Choices, Failure> {
         self.plan.clone().ok_or_else(failure)
     }
 

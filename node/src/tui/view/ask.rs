@@ -13,17 +13,13 @@ use crate::tui::form::{Form, Kind};
 use crate::tui::model::{Model, account as fields};
 use crate::tui::update::{AFTERS, hostname_of, network_of};
 
-/// What to know about legacy BIOS.
-const BIOS: &str = "Legacy BIOS: the firmware tries disks in the order of its own list. \
-    To boot what is installed, the chosen disk must be at the top of that list, \
-    or be the only bootable one.";
-
 /// Columns before the fields of a form.
 const LABELS: u16 = 20;
 
 /// The disks, those that can't be taken with the reason.
 pub(super) fn disk(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let bios = model.survey.as_ref().is_some_and(|survey| survey.bios);
+    let survey = model.survey.as_ref();
+    let boot_order = survey.and_then(|survey| survey.boot_order);
     let intro = if model.disks().is_empty() {
         Line::styled(
             "This machine has no disk that the system sees. Is its controller's driver there?",
@@ -35,15 +31,11 @@ pub(super) fn disk(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Line::from("Which disk shall be installed on? All of its content will be lost.")
     };
     let intro = Text::from(intro);
-    let warning = Text::styled(if bios { BIOS } else { "" }, WARN);
+    let warning = Text::styled(boot_order.unwrap_or(""), WARN);
     let rows = [
         Constraint::Length(wrapped(&intro, area.width) + 1),
         Constraint::Min(0),
-        Constraint::Length(if bios {
-            wrapped(&warning, area.width)
-        } else {
-            0
-        }),
+        Constraint::Length(boot_order.map_or(0, |_| wrapped(&warning, area.width))),
     ];
     let [above, middle, below] = Layout::vertical(rows).areas(area);
     paragraph(frame, above, intro);

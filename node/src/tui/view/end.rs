@@ -98,7 +98,11 @@ pub(super) fn done(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Line::default(),
         Line::from("Remove the installation medium, or let the firmware boot the disk first."),
     ];
-    if model.survey.as_ref().is_some_and(|survey| survey.bios) {
+    if model
+        .survey
+        .as_ref()
+        .is_some_and(|survey| survey.boot_order.is_some())
+    {
         lines.push(Line::from(
             "Under legacy BIOS the disk must be at the top of the boot order.",
         ));
