@@ -32,8 +32,8 @@ mod view;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use isoforge::node::{CONFIG_PATH, Config};
+use anyhow::{Context as _, Result, bail};
+use isoforge::node::{CONFIG_PATH, Config, Flavor};
 
 use crate::paths;
 
@@ -55,6 +55,9 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     let path = Path::new("/").join(CONFIG_PATH);
     let config = Config::parse(&fs_err::read(&path)?)
         .with_context(|| format!("{} can't be used", path.display()))?;
+    if config.flavor == Flavor::Kairos {
+        bail!("this system is installed by kairos-agent, not by this program");
+    }
     let names = if names.is_empty() {
         console::names(&fs_err::read_to_string(ACTIVE).unwrap_or_default())
     } else {

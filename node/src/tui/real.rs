@@ -36,11 +36,11 @@ pub(crate) enum Asked {
 impl Asked {
     /// The last one on a kernel command line counts.
     pub(crate) fn of(cmdline: &str) -> Self {
-        let values = cmdline.split_ascii_whitespace().filter_map(|word| {
+        let mut values = cmdline.split_ascii_whitespace().filter_map(|word| {
             let (name, value) = word.split_once('=')?;
             (name == isoforge::node::INSTALL_ARGUMENT).then_some(value)
         });
-        match values.last() {
+        match values.next_back() {
             Some("unattended") => Self::Unattended,
             Some("interactive") => Self::Interactive,
             _ => Self::Unsaid,
@@ -147,10 +147,10 @@ impl Machine for Real {
             After::Poweroff => "poweroff",
             After::None => return Ok(()),
         };
-        let systemctl = Program::new("systemctl", "systemd").arg(verb);
-        let done = systemctl.output(4096).map_err(|error| causes(&error))?;
-        drop(done);
-        Ok(())
+        match Program::new("systemctl", "systemd").arg(verb).output(4096) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(causes(&error)),
+        }
     }
 }
 

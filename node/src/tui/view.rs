@@ -79,14 +79,20 @@ fn too_small(frame: &mut Frame<'_>, area: Rect) {
 
 /// What is to be installed, and which step this is.
 fn draw_head(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let title = model.survey.as_ref().map_or("", |survey| &survey.title);
-    let left = Line::from(format!(" {title} - Installer"));
+    let left = match &model.survey {
+        Some(survey) => format!(" {} - Installer", survey.title),
+        None => " Installer".to_owned(),
+    };
     let pages = model.pages();
     let at = pages.iter().position(|page| *page == model.page);
-    let right = at.map(|at| format!("Step {} of {} ", at + 1, pages.len()));
+    let right = match at {
+        _ if model.unattended() => "Unattended ".to_owned(),
+        Some(at) => format!("Step {} of {} ", at + 1, pages.len()),
+        None => String::new(),
+    };
     frame.buffer_mut().set_style(area, HEAD);
-    frame.render_widget(left, area);
-    frame.render_widget(Line::from(right.unwrap_or_default()).right_aligned(), area);
+    frame.render_widget(Line::from(left), area);
+    frame.render_widget(Line::from(right).right_aligned(), area);
 }
 
 fn draw_page(model: &Model, frame: &mut Frame<'_>, area: Rect) {
@@ -155,20 +161,21 @@ fn draw_note(model: &Model, console: usize, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(line, area);
 }
 
-/// The keys of a page.
+/// The keys of a page; they fit the narrowest console.
 fn keys(model: &Model) -> &'static str {
     match model.page {
         Page::Disk if model.any_disk() => {
-            "arrows/TAB choose   ENTER continue   R rescan   S shell   P power off"
+            "TAB/arrows  ENTER continue  R rescan  S shell  P power off"
         }
-        Page::Disk => "arrows/TAB look   R rescan   S shell   P power off",
-        Page::Account | Page::Hostname => "TAB/arrows next field   ENTER continue   ESC back",
-        Page::Network => "TAB/up/down next field   left/right choose   ENTER continue   ESC back",
-        Page::After => "arrows/TAB choose   ENTER continue   ESC back",
-        Page::Summary => "ENTER install   ESC back   up/down scroll",
-        Page::Confirm => "arrows/TAB choose   ENTER confirm   ESC back",
-        Page::Done if model.ends_ms.is_some() => "ENTER at once   ESC stay",
-        Page::Done | Page::Failed => "TAB/left/right choose   ENTER confirm   up/down scroll",
+        Page::Disk => "TAB/arrows look  R rescan  S shell  P power off",
+        Page::Account | Page::Hostname => "TAB/arrows next field  ENTER continue  ESC back",
+        Page::Network => "TAB next field  left/right choose  ENTER continue  ESC back",
+        Page::After => "TAB/arrows choose  ENTER continue  ESC back",
+        Page::Summary => "ENTER install  ESC back  up/down scroll",
+        Page::Confirm => "TAB/arrows choose  ENTER confirm  ESC back",
+        Page::Done if model.ends_ms.is_some() => "ENTER at once  ESC stay",
+        Page::Done => "TAB/left/right choose  ENTER confirm",
+        Page::Failed => "TAB/left/right choose  ENTER confirm  up/down scroll",
         Page::Progress => "Please wait. Log: Alt-F2 on the screen",
         Page::Looking | Page::Ending(_) => "Please wait",
     }

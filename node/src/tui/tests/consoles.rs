@@ -97,11 +97,10 @@ impl Person {
 fn run(script: &Arc<Script>, people: &[&Person]) -> JoinHandle<Result<(), Error>> {
     let script = Arc::clone(script);
     let paths: Vec<PathBuf> = people.iter().map(|person| person.path.clone()).collect();
-    let handle = std::thread::spawn(move || {
+    std::thread::spawn(move || {
         let consoles = paths.iter().map(|path| Console::open(path).unwrap());
         Driver::new(script, consoles.collect(), Log::default())?.run()
-    });
-    handle
+    })
 }
 
 fn script() -> Script {

@@ -12,7 +12,7 @@ fn looking() {
         effects: Vec::new(),
     };
     assert_snapshot!(played.on(0, 60, 18), @r"
-      - Installer
+     Installer
     + Start ---------------------------------------------------+
     | Looking at this machine ...                              |
     |                                                          |
@@ -40,14 +40,14 @@ fn disk() {
     + Disk ------------------------------------------------------------------------+
     | Which disk shall be installed on? All of its content will be lost.           |
     |                                                                              |
-    |   /dev/sr0       900.0 MiB  QEMU DVD-ROM (sata)                              |
+    |   /dev/sr0      900.0 MiB  sata    QEMU DVD-ROM                              |
     |       can't be taken: it is the installation medium                          |
-    | > /dev/sda        20.0 GiB  QEMU HARDDISK (sata)                             |
+    | > /dev/sda       20.0 GiB  sata    QEMU HARDDISK                             |
     |       on it: empty                                                           |
-    |   /dev/sdb         2.0 GiB  QEMU HARDDISK (usb)                              |
+    |   /dev/sdb        2.0 GiB  usb     QEMU HARDDISK                             |
     |       can't be taken: too small: it has 2.0 GiB, 12.0 GiB are needed         |
-    |   /dev/nvme0n1   953.0 GiB  SAMSUNG MZVL21T0HCLR-00B00, serial S676NX0R12345 |
-    |       on it: GPT: ESP, OEM, STATE, PERSISTENT                                |
+    |   /dev/nvme0n1  953.0 GiB  nvme    SAMSUNG MZVL21T0HCLR-00B00, serial S676NX |
+    |       on it: the appliance demo 0.9.0 (GPT: ESP, OEM, STATE, PERSISTENT)     |
     |                                                                              |
     |                                                                              |
     |                                                                              |
@@ -59,7 +59,7 @@ fn disk() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-         arrows/TAB choose   ENTER continue   R rescan   S shell   P power off
+               TAB/arrows  ENTER continue  R rescan  S shell  P power off
     ");
 }
 
@@ -72,14 +72,14 @@ fn disk_that_cannot_be_taken() {
     + Disk ------------------------------------------------------------------------+
     | Which disk shall be installed on? All of its content will be lost.           |
     |                                                                              |
-    |   /dev/sr0       900.0 MiB  QEMU DVD-ROM (sata)                              |
+    |   /dev/sr0      900.0 MiB  sata    QEMU DVD-ROM                              |
     |       can't be taken: it is the installation medium                          |
-    |   /dev/sda        20.0 GiB  QEMU HARDDISK (sata)                             |
+    |   /dev/sda       20.0 GiB  sata    QEMU HARDDISK                             |
     |       on it: empty                                                           |
-    | > /dev/sdb         2.0 GiB  QEMU HARDDISK (usb)                              |
+    | > /dev/sdb        2.0 GiB  usb     QEMU HARDDISK                             |
     |       can't be taken: too small: it has 2.0 GiB, 12.0 GiB are needed         |
-    |   /dev/nvme0n1   953.0 GiB  SAMSUNG MZVL21T0HCLR-00B00, serial S676NX0R12345 |
-    |       on it: GPT: ESP, OEM, STATE, PERSISTENT                                |
+    |   /dev/nvme0n1  953.0 GiB  nvme    SAMSUNG MZVL21T0HCLR-00B00, serial S676NX |
+    |       on it: the appliance demo 0.9.0 (GPT: ESP, OEM, STATE, PERSISTENT)     |
     |                                                                              |
     |                                                                              |
     |                                                                              |
@@ -91,7 +91,7 @@ fn disk_that_cannot_be_taken() {
     |                                                                              |
     +------------------------------------------------------------------------------+
      /dev/sdb can't be taken: too small: it has 2.0 GiB, 12.0 GiB are needed
-         arrows/TAB choose   ENTER continue   R rescan   S shell   P power off
+               TAB/arrows  ENTER continue  R rescan  S shell  P power off
     ");
 }
 
@@ -106,14 +106,14 @@ fn disk_under_bios() {
     + Disk ------------------------------------------------------------------------+
     | Which disk shall be installed on? All of its content will be lost.           |
     |                                                                              |
-    |   /dev/sr0       900.0 MiB  QEMU DVD-ROM (sata)                              |
+    |   /dev/sr0      900.0 MiB  sata    QEMU DVD-ROM                              |
     |       can't be taken: it is the installation medium                          |
-    | > /dev/sda        20.0 GiB  QEMU HARDDISK (sata)                             |
+    | > /dev/sda       20.0 GiB  sata    QEMU HARDDISK                             |
     |       on it: empty                                                           |
-    |   /dev/sdb         2.0 GiB  QEMU HARDDISK (usb)                              |
+    |   /dev/sdb        2.0 GiB  usb     QEMU HARDDISK                             |
     |       can't be taken: too small: it has 2.0 GiB, 12.0 GiB are needed         |
-    |   /dev/nvme0n1   953.0 GiB  SAMSUNG MZVL21T0HCLR-00B00, serial S676NX0R12345 |
-    |       on it: GPT: ESP, OEM, STATE, PERSISTENT                                |
+    |   /dev/nvme0n1  953.0 GiB  nvme    SAMSUNG MZVL21T0HCLR-00B00, serial S676NX |
+    |       on it: the appliance demo 0.9.0 (GPT: ESP, OEM, STATE, PERSISTENT)     |
     |                                                                              |
     |                                                                              |
     |                                                                              |
@@ -125,7 +125,7 @@ fn disk_under_bios() {
     | the machine starts the installer again.                                      |
     +------------------------------------------------------------------------------+
 
-         arrows/TAB choose   ENTER continue   R rescan   S shell   P power off
+               TAB/arrows  ENTER continue  R rescan  S shell  P power off
     ");
 }
 
@@ -138,9 +138,9 @@ fn no_disk_at_all_and_none_that_can_be_taken() {
     + Disk ------------------------------------------------------------------------+
     | None of the disks can be taken; each one says why.                           |
     |                                                                              |
-    | > /dev/sr0       900.0 MiB  QEMU DVD-ROM (sata)                              |
+    | > /dev/sr0      900.0 MiB  sata    QEMU DVD-ROM                              |
     |       can't be taken: it is the installation medium                          |
-    |   /dev/sdb         2.0 GiB  QEMU HARDDISK (usb)                              |
+    |   /dev/sdb        2.0 GiB  usb     QEMU HARDDISK                             |
     |       can't be taken: too small: it has 2.0 GiB, 12.0 GiB are needed         |
     |                                                                              |
     |                                                                              |
@@ -157,7 +157,7 @@ fn no_disk_at_all_and_none_that_can_be_taken() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                   arrows/TAB look   R rescan   S shell   P power off
+                    TAB/arrows look  R rescan  S shell  P power off
     ");
     none.disks.clear();
     assert_snapshot!(Played::new(none).screen(), @r"
@@ -184,7 +184,7 @@ fn no_disk_at_all_and_none_that_can_be_taken() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                   arrows/TAB look   R rescan   S shell   P power off
+                    TAB/arrows look  R rescan  S shell  P power off
     ");
 }
 
@@ -202,19 +202,19 @@ fn many_disks_scroll() {
     | Which disk shall be installed on? All of its content     |
     | will be lost.                                            |
     |                                                          |
-    |   /dev/sd25       20.0 GiB  QEMU HARDDISK (sata)         |
+    |   /dev/sd25      20.0 GiB  sata    QEMU HARDDISK         |
     |       on it: empty                                       |
-    |   /dev/sd26       20.0 GiB  QEMU HARDDISK (sata)         |
+    |   /dev/sd26      20.0 GiB  sata    QEMU HARDDISK         |
     |       on it: empty                                       |
-    |   /dev/sd27       20.0 GiB  QEMU HARDDISK (sata)         |
+    |   /dev/sd27      20.0 GiB  sata    QEMU HARDDISK         |
     |       on it: empty                                       |
-    |   /dev/sd28       20.0 GiB  QEMU HARDDISK (sata)         |
+    |   /dev/sd28      20.0 GiB  sata    QEMU HARDDISK         |
     |       on it: empty                                       |
-    | > /dev/sd29       20.0 GiB  QEMU HARDDISK (sata)         |
+    | > /dev/sd29      20.0 GiB  sata    QEMU HARDDISK         |
     |       on it: empty                                       |
     +----------------------------------------------------------+
 
-    ws/TAB choose   ENTER continue   R rescan   S shell   P powe
+     TAB/arrows  ENTER continue  R rescan  S shell  P power off
     ");
 }
 
@@ -246,7 +246,7 @@ fn account() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                   TAB/arrows next field   ENTER continue   ESC back
+                    TAB/arrows next field  ENTER continue  ESC back
     ");
     played
         .account("op", "secret", "secrex")
@@ -275,7 +275,7 @@ fn account() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                   TAB/arrows next field   ENTER continue   ESC back
+                    TAB/arrows next field  ENTER continue  ESC back
     ");
 }
 
@@ -307,7 +307,7 @@ fn hostname() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                   TAB/arrows next field   ENTER continue   ESC back
+                    TAB/arrows next field  ENTER continue  ESC back
     ");
 }
 
@@ -339,7 +339,7 @@ fn network() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-         TAB/up/down next field   left/right choose   ENTER continue   ESC back
+              TAB next field  left/right choose  ENTER continue  ESC back
     ");
     played.press(&[Key::Right, Key::Tab, Key::Right, Key::Tab]);
     played.write("192.0.2.5/24").press(&[Key::Enter]);
@@ -368,7 +368,7 @@ fn network() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-         TAB/up/down next field   left/right choose   ENTER continue   ESC back
+              TAB next field  left/right choose  ENTER continue  ESC back
     ");
 }
 
@@ -400,7 +400,7 @@ fn after() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                     arrows/TAB choose   ENTER continue   ESC back
+                      TAB/arrows choose  ENTER continue  ESC back
     ");
 }
 
@@ -411,7 +411,7 @@ fn summary() {
     assert_snapshot!(played.screen(), @r"
      demo 1.0.0 - Installer                                             Step 4 of 4
     + Installation summary --------------------------------------------------------+
-    | Disk        /dev/sda        20.0 GiB  QEMU HARDDISK (sata)                   |
+    | Disk        /dev/sda       20.0 GiB  sata    QEMU HARDDISK                   |
     | On it       empty; it will be lost                                           |
     | Account     op, with password                                                |
     | Host name   as configured                                                    |
@@ -432,7 +432,7 @@ fn summary() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                       ENTER install   ESC back   up/down scroll
+                        ENTER install  ESC back  up/down scroll
     ");
     played.tell(Message::Found(vec![warning(
         "memory: 2.0 GiB, 4.0 GiB are asked for",
@@ -440,7 +440,7 @@ fn summary() {
     assert_snapshot!(played.screen(), @r"
      demo 1.0.0 - Installer                                             Step 4 of 4
     + Installation summary --------------------------------------------------------+
-    | Disk        /dev/sda        20.0 GiB  QEMU HARDDISK (sata)                   |
+    | Disk        /dev/sda       20.0 GiB  sata    QEMU HARDDISK                   |
     | On it       empty; it will be lost                                           |
     | Account     op, with password                                                |
     | Host name   as configured                                                    |
@@ -461,7 +461,7 @@ fn summary() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                       ENTER install   ESC back   up/down scroll
+                        ENTER install  ESC back  up/down scroll
     ");
 }
 
@@ -484,7 +484,7 @@ fn summary_that_refuses() {
     assert_snapshot!(played.screen(), @r"
      demo 1.0.0 - Installer                                             Step 5 of 5
     + Installation summary --------------------------------------------------------+
-    | Disk        /dev/sda        20.0 GiB  QEMU HARDDISK (sata)                   |
+    | Disk        /dev/sda       20.0 GiB  sata    QEMU HARDDISK                   |
     | On it       empty; it will be lost                                           |
     | Account     admin, from the profile                                          |
     | Host name   node-1b                                                          |
@@ -505,7 +505,7 @@ fn summary_that_refuses() {
     |                                                                              |
     +------------------------------------------------------------------------------+
      This machine can't be installed as it is; see above.
-                       ENTER install   ESC back   up/down scroll
+                        ENTER install  ESC back  up/down scroll
     ");
 }
 
@@ -518,8 +518,8 @@ fn summary_that_is_longer_than_the_page() {
     assert_snapshot!(played.on(0, 60, 18), @r"
      demo 1.0.0 - Installer                         Step 3 of 3
     + Installation summary ------------------------------------+
-    | Disk        /dev/sda        20.0 GiB  QEMU HARDDISK      |
-    | (sata)                                                   |
+    | Disk        /dev/sda       20.0 GiB  sata    QEMU        |
+    | HARDDISK                                                 |
     | On it       empty; it will be lost                       |
     | Account     admin, from the profile                      |
     | Host name   node-1                                       |
@@ -533,7 +533,7 @@ fn summary_that_is_longer_than_the_page() {
     |                                         -- more: down -- |
     +----------------------------------------------------------+
 
-             ENTER install   ESC back   up/down scroll
+              ENTER install  ESC back  up/down scroll
     ");
     played.press(&[Key::PageDown, Key::PageDown, Key::PageDown, Key::PageDown]);
     let end = played.on(0, 60, 18);
@@ -551,8 +551,8 @@ fn confirm() {
     + Last question ---------------------------------------------------------------+
     | All content of /dev/nvme0n1 will be lost:                                    |
     |                                                                              |
-    | /dev/nvme0n1   953.0 GiB  SAMSUNG MZVL21T0HCLR-00B00, serial S676NX0R123456  |
-    | (nvme)                                                                       |
+    | /dev/nvme0n1  953.0 GiB  nvme    SAMSUNG MZVL21T0HCLR-00B00, serial          |
+    | S676NX0R123456                                                               |
     | on it: the appliance demo 0.9.0 (GPT: ESP, OEM, STATE, PERSISTENT)           |
     |                                                                              |
     | Shall it be overwritten and the system installed?                            |
@@ -570,7 +570,7 @@ fn confirm() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                      arrows/TAB choose   ENTER confirm   ESC back
+                       TAB/arrows choose  ENTER confirm  ESC back
     ");
 }
 
@@ -648,7 +648,7 @@ fn done() {
     |                                                                              |
     +------------------------------------------------------------------------------+
 
-                                ENTER at once   ESC stay
+                                ENTER at once  ESC stay
     ");
     played.press(&[Key::Esc]);
     assert_snapshot!(played.screen(), @r"
@@ -675,7 +675,7 @@ fn done() {
     | [ Reboot ]  [ Power off ]  [ Shell ]                                         |
     +------------------------------------------------------------------------------+
 
-                 TAB/left/right choose   ENTER confirm   up/down scroll
+                          TAB/left/right choose  ENTER confirm
     ");
 }
 
@@ -711,7 +711,7 @@ fn done_with_nothing_to_follow_under_bios() {
     | [ Reboot ]  [ Power off ]  [ Shell ]                                         |
     +------------------------------------------------------------------------------+
 
-                 TAB/left/right choose   ENTER confirm   up/down scroll
+                          TAB/left/right choose  ENTER confirm
     ");
 }
 
@@ -725,7 +725,7 @@ fn failed() {
     | Step     Copying the system                                                  |
     |                                                                              |
     | Cause    /run/initramfs/live/rootfs.squashfs: the digest differs             |
-    |   expected sha256:aa, got sha256:bb                                          |
+    |          expected sha256:aa, got sha256:bb                                   |
     |                                                                              |
     | To do    The medium is damaged. Write it anew, and compare its checksum.     |
     |                                                                              |
@@ -743,7 +743,7 @@ fn failed() {
     | [ Try again ]  [ Shell ]  [ Power off ]                                      |
     +------------------------------------------------------------------------------+
 
-                 TAB/left/right choose   ENTER confirm   up/down scroll
+                  TAB/left/right choose  ENTER confirm  up/down scroll
     ");
 }
 
@@ -774,6 +774,60 @@ fn too_small_and_huge() {
     played.tell(Message::Installed(Err(failure())));
     for (width, height) in [(1, 1), (60, 17), (59, 18), (60, 18), (300, 100)] {
         played.on(0, width, height);
+    }
+}
+
+#[test]
+fn unattended() {
+    let mut played = Played::new(Survey {
+        unattended: true,
+        account: Some("op, as the configuration has it".to_owned()),
+        ..survey()
+    });
+    played.tell(Message::Planned(Err(failure())));
+    assert_snapshot!(played.on(0, 60, 18), @r"
+     demo 1.0.0 - Installer                          Unattended
+    + Not installed -------------------------------------------+
+    | Step     Copying the system                              |
+    |                                                          |
+    | Cause    /run/initramfs/live/rootfs.squashfs: the digest |
+    | differs                                                  |
+    |          expected sha256:aa, got sha256:bb               |
+    |                                                          |
+    | To do    The medium is damaged. Write it anew, and       |
+    | compare its checksum.                                    |
+    |                                                          |
+    | The log is in /run/appliance/install.log.                |
+    |                                                          |
+    |                                                          |
+    | [ Try again ]  [ Shell ]  [ Power off ]                  |
+    +----------------------------------------------------------+
+
+        TAB/left/right choose  ENTER confirm  up/down scroll
+    ");
+}
+
+#[test]
+fn the_keys_of_each_page_fit_the_narrowest_console() {
+    use crate::tui::model::Page;
+    let mut played = Played::new(survey());
+    for page in [
+        Page::Disk,
+        Page::Account,
+        Page::Network,
+        Page::After,
+        Page::Summary,
+        Page::Confirm,
+        Page::Progress,
+        Page::Done,
+        Page::Failed,
+    ] {
+        played.model.page = page;
+        let keys = |width| {
+            let screen = played.on(0, width, 18);
+            screen.lines().last().unwrap().trim().to_owned()
+        };
+        assert_eq!(keys(60), keys(300));
     }
 }
 

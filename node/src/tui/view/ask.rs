@@ -54,7 +54,7 @@ fn disk_item(disk: &Disk, width: usize) -> ListItem<'static> {
     let (second, style) = match &disk.unusable {
         Some(reason) => (format!("    can't be taken: {reason}"), GREY),
         None => (
-            format!("    on it: {}", disk.content),
+            format!("    on it: {}", held(disk)),
             ratatui::style::Style::new(),
         ),
     };
@@ -65,16 +65,14 @@ fn disk_item(disk: &Disk, width: usize) -> ListItem<'static> {
 /// A disk in one line.
 fn disk_line(disk: &Disk) -> String {
     let mut line = format!(
-        "{:<14} {:>9}  {}",
+        "{:<13} {:>9}  {:<7} {}",
         disk.path.display().to_string(),
         human::size(disk.bytes),
+        disk.transport,
         model_name(disk)
     );
     if !disk.serial.is_empty() {
         line.push_str(&format!(", serial {}", disk.serial));
-    }
-    if !disk.transport.is_empty() {
-        line.push_str(&format!(" ({})", disk.transport));
     }
     line
 }

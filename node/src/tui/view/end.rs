@@ -158,7 +158,7 @@ fn labelled<'a>(label: &'static str, text: &'a str) -> impl Iterator<Item = Line
         let label = if index == 0 {
             Span::styled(label, STRONG)
         } else {
-            Span::raw("  ")
+            Span::raw("         ")
         };
         Line::from(vec![label, Span::raw(line)])
     })
