@@ -56,6 +56,7 @@ enum Holder {
 #[derive(Debug)]
 pub(crate) struct Console {
     name: String,
+    path: PathBuf,
     file: File,
     found: Termios,
     terminal: Terminal<Screen>,
@@ -74,19 +75,13 @@ impl Console {
             path: path.to_owned(),
             source,
         };
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
-            .open(path)
-            .map_err(error)?;
+        let file = open(path).map_err(error)?;
         let found = tcgetattr(&file).map_err(|errno| error(errno.into()))?;
-        let screen = Screen::new(file.try_clone().map_err(error)?);
         let name = path.strip_prefix("/dev").unwrap_or(path);
         let mut console = Self {
             name: name.display().to_string(),
-            terminal: Terminal::new(screen).map_err(error)?,
+            path: path.to_owned(),
+            terminal: terminal(&file).map_err(error)?,
             file,
             found,
             decoder: Decoder::default(),
@@ -109,7 +104,7 @@ impl Console {
         number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    /// What `TERM` says there.
+    /// Columns and rows.
     #[cfg(test)]
     pub(crate) fn size(&self) -> ratatui::layout::Size {
         super::screen::size(&self.file)
@@ -178,12 +173,23 @@ impl Console {
         }
     }
 
-    /// The shell is over.
+    /// The shell is over. The kernel has hung up its terminal for all who had
+    /// it open, so it is opened anew.
     pub(crate) fn take_back(&mut self) {
-        if self.holder == Holder::Shell {
-            self.decoder = Decoder::default();
-            self.enter();
+        if self.holder != Holder::Shell {
+            return;
         }
+        self.holder = Holder::Nobody;
+        let Ok(file) = open(&self.path) else {
+            return;
+        };
+        let Ok(terminal) = terminal(&file) else {
+            return;
+        };
+        self.file = file;
+        self.terminal = terminal;
+        self.decoder = Decoder::default();
+        self.enter();
     }
 
     /// Whether pictures and keys are the installer's.
@@ -275,6 +281,21 @@ impl Console {
     pub(crate) fn timeout(&mut self) -> Option<Key> {
         self.decoder.timeout()
     }
+}
+
+/// Opens a terminal without waiting for a carrier, and without making it the
+/// one that signals come from.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+        .open(path)
+}
+
+fn terminal(file: &File) -> io::Result<Terminal<Screen>> {
+    Terminal::new(Screen::new(file.try_clone()?))
 }
 
 impl Drop for Console {

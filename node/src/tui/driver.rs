@@ -89,8 +89,8 @@ impl Driver {
         fcntl_setfl(&bell, OFlags::NONBLOCK).map_err(io::Error::from)?;
         fcntl_setfl(&ringer, OFlags::NONBLOCK).map_err(io::Error::from)?;
         Ok(Self {
+            model: Model::new(machine.title(), names.collect()),
             machine,
-            model: Model::new(names.collect()),
             consoles,
             log,
             post: Post {

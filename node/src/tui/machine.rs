@@ -21,8 +21,6 @@ pub(crate) struct Interface {
 /// The machine as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Survey {
-    /// What is to be installed.
-    pub(crate) title: String,
     /// What to know about the order in which the firmware boots disks, where
     /// the installer can't change it: legacy BIOS.
     pub(crate) boot_order: Option<&'static str>,
@@ -69,6 +67,9 @@ pub(crate) struct Request {
 
 /// The machine. Its functions are called from threads, and may take long.
 pub(crate) trait Machine: Send + Sync {
+    /// What is to be installed.
+    fn title(&self) -> String;
+
     /// Looks at disks, configuration and firmware.
     ///
     /// # Errors

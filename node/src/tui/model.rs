@@ -224,6 +224,8 @@ pub(crate) mod network {
 /// The whole of it.
 #[derive(Debug)]
 pub(crate) struct Model {
+    /// What is to be installed.
+    pub(crate) title: String,
     /// Names of the consoles.
     pub(crate) consoles: Vec<String>,
     /// The console that acted first.
@@ -268,8 +270,9 @@ pub(crate) struct Model {
 
 impl Model {
     /// The start, before the machine was looked at.
-    pub(crate) fn new(consoles: Vec<String>) -> Self {
+    pub(crate) fn new(title: String, consoles: Vec<String>) -> Self {
         Self {
+            title,
             consoles,
             leader: None,
             shell: false,

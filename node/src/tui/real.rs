@@ -97,11 +97,14 @@ impl Real {
 }
 
 impl Machine for Real {
+    fn title(&self) -> String {
+        self.config.title.clone()
+    }
+
     fn survey(&self) -> Result<Survey, Failure> {
         let (site, disks) = self.found()?;
         let config = &self.config;
         Ok(Survey {
-            title: config.title.clone(),
             boot_order: disks::boot_order_warning(self.sys.firmware()),
             proposed: choose::proposal(&self.sys, config, &site, &disks),
             disks,

@@ -79,10 +79,7 @@ fn too_small(frame: &mut Frame<'_>, area: Rect) {
 
 /// What is to be installed, and which step this is.
 fn draw_head(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let left = match &model.survey {
-        Some(survey) => format!(" {} - Installer", survey.title),
-        None => " Installer".to_owned(),
-    };
+    let left = format!(" {} - Installer", model.title);
     let pages = model.pages();
     let at = pages.iter().position(|page| *page == model.page);
     let right = match at {

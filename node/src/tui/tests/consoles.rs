@@ -270,3 +270,28 @@ fn a_console_without_a_size_gets_one() {
     let console = Console::open(&serial.path).unwrap();
     assert_eq!((console.size().width, console.size().height), (80, 24));
 }
+
+#[test]
+fn after_a_shell_a_console_is_opened_anew() {
+    // A terminal that is none of a pair is hung up when a shell on it ends: who
+    // has it open has nothing any more.
+    let (first, second) = (Person::new(80, 24), Person::new(70, 20));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("console");
+    std::os::unix::fs::symlink(&first.path, &path).unwrap();
+    let mut console = Console::open(&path).unwrap();
+    first.look();
+    console.lend();
+    assert!(!console.ours());
+    fs_err::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&second.path, &path).unwrap();
+    console.take_back();
+    assert!(console.ours());
+    assert_eq!((console.size().width, console.size().height), (70, 20));
+    second.look();
+    console.draw(
+        &Model::new("demo 1.0.0".to_owned(), vec!["console".to_owned()]),
+        0,
+    );
+    second.sees("Looking at this machine");
+}

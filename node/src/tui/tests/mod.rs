@@ -60,7 +60,6 @@ fn survey() -> Survey {
         ..disk("/dev/nvme0n1", 953 << 30)
     };
     Survey {
-        title: "demo 1.0.0".to_owned(),
         boot_order: None,
         disks: vec![medium, disk("/dev/sda", 20 << 30), small, nvme],
         proposed: Some(PathBuf::from("/dev/sda")),
@@ -113,7 +112,7 @@ impl Played {
     fn new(survey: Survey) -> Self {
         let consoles = vec!["tty1".to_owned(), "ttyS0".to_owned()];
         let mut played = Self {
-            model: Model::new(consoles),
+            model: Model::new("demo 1.0.0".to_owned(), consoles),
             effects: Vec::new(),
         };
         played.tell(Message::Surveyed(Ok(survey)));
@@ -202,6 +201,10 @@ struct Script {
 }
 
 impl Machine for Script {
+    fn title(&self) -> String {
+        "demo 1.0.0".to_owned()
+    }
+
     fn survey(&self) -> Result<Survey, Failure> {
         self.survey.clone().ok_or_else(failure)
     }

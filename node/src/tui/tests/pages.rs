@@ -8,11 +8,11 @@ use super::*;
 #[test]
 fn looking() {
     let played = Played {
-        model: Model::new(vec!["tty1".to_owned()]),
+        model: Model::new("demo 1.0.0".to_owned(), vec!["tty1".to_owned()]),
         effects: Vec::new(),
     };
     assert_snapshot!(played.on(0, 60, 18), @r"
-     Installer
+     demo 1.0.0 - Installer
     + Start ---------------------------------------------------+
     | Looking at this machine ...                              |
     |                                                          |
