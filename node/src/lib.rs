@@ -12,4 +12,5 @@ pub mod install;
 pub mod paths;
 pub mod rooted;
 pub mod slots;
+mod tui;
 pub mod verbs;

@@ -2,14 +2,20 @@
 
 use anyhow::Result;
 
+use crate::tui;
+
 /// The installer on the medium: full-screen, or unattended
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Console to use instead of the kernel's, such as ttyS0; may be repeated
+    #[arg(long, value_name = "NAME")]
+    console: Vec<String>,
+}
 
 /// The verb.
 ///
 /// # Errors
 /// What went wrong, outermost first.
-pub fn run(_args: &Args) -> Result<()> {
-    anyhow::bail!("not built yet")
+pub fn run(args: &Args) -> Result<()> {
+    tui::run(&args.console)
 }

@@ -1,0 +1,250 @@
+//! What may be typed: names, passwords, keys, addresses. Each function gives
+//! the value as it is used, or what is wrong with it in words.
+
+use std::net::IpAddr;
+
+use crate::install::model::StaticAddress;
+
+/// Longest name of an account, as useradd has it.
+const NAME_MAX: usize = 32;
+
+/// Longest host name of Linux.
+const HOSTNAME_MAX: usize = 64;
+
+/// Longest label of a host name.
+const LABEL_MAX: usize = 63;
+
+/// Fewest characters of an SSH key's middle part.
+const KEY_MIN: usize = 40;
+
+type Checked<T> = Result<T, String>;
+
+/// An account's name; `taken` are the accounts that the system has.
+pub(crate) fn account_name(text: &str, taken: &[String]) -> Checked<String> {
+    let name = text.trim();
+    if name.is_empty() {
+        return Err("The account needs a name.".to_owned());
+    }
+    let first = |c: char| c.is_ascii_lowercase() || c == '_';
+    let rest = |c: char| first(c) || c.is_ascii_digit() || c == '-';
+    if !name.starts_with(first) || !name.chars().all(rest) {
+        return Err("A name has small letters, digits, - and _, a letter first.".to_owned());
+    }
+    if name.len() > NAME_MAX {
+        return Err(format!("A name has at most {NAME_MAX} characters."));
+    }
+    if name == "root" || taken.iter().any(|other| other == name) {
+        return Err(format!("The system has an account '{name}' of its own."));
+    }
+    Ok(name.to_owned())
+}
+
+/// A password, typed twice.
+pub(crate) fn password(first: &str, second: &str) -> Checked<()> {
+    if first.is_empty() {
+        return Err("The account needs a password.".to_owned());
+    }
+    if first != second {
+        return Err("The two passwords differ.".to_owned());
+    }
+    Ok(())
+}
+
+/// A line of `authorized_keys` without options; none where nothing is typed.
+pub(crate) fn ssh_key(text: &str) -> Checked<Option<String>> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut parts = text.split_ascii_whitespace();
+    let (kind, blob) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let known = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
+    let base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+    if !known.iter().any(|start| kind.starts_with(start)) {
+        return Err("A public SSH key starts with its kind, such as ssh-ed25519.".to_owned());
+    }
+    if blob.len() < KEY_MIN || !blob.chars().all(base64) {
+        return Err("The SSH key is not complete.".to_owned());
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// A host name; none where nothing is typed.
+pub(crate) fn hostname(text: &str) -> Checked<Option<String>> {
+    let name = text.trim();
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let good = |label: &str| {
+        (1..=LABEL_MAX).contains(&label.len())
+            && label.chars().all(letter)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if name.len() > HOSTNAME_MAX {
+        return Err(format!(
+            "A host name has at most {HOSTNAME_MAX} characters."
+        ));
+    }
+    if !name.split('.').all(good) {
+        return Err(
+            "A host name has letters, digits and -, in parts with dots between.".to_owned(),
+        );
+    }
+    Ok(Some(name.to_owned()))
+}
+
+/// A fixed address with its gateway.
+pub(crate) fn address(cidr: &str, gateway: &str) -> Checked<StaticAddress> {
+    let (cidr, gateway) = (cidr.trim(), gateway.trim());
+    let example = "An address looks like 192.0.2.5/24.";
+    let (ip, prefix) = cidr.split_once('/').ok_or(example)?;
+    let (ip, prefix) = match (ip.parse::<IpAddr>(), prefix.parse::<u32>()) {
+        (Ok(ip), Ok(prefix)) => (ip, prefix),
+        _ => return Err(example.to_owned()),
+    };
+    if prefix == 0 || prefix > bits(ip) {
+        return Err(format!("The prefix length is from 1 to {}.", bits(ip)));
+    }
+    if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() {
+        return Err(format!("{ip} can't be the address of an interface."));
+    }
+    if !gateway.is_empty() {
+        let router = one_ip(gateway, "gateway")?;
+        if router == ip {
+            return Err("The gateway is another machine than this one.".to_owned());
+        }
+        // Link-local routers are usual with IPv6.
+        let local = matches!(router, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        if bits(router) != bits(ip) || (!local && network(router, prefix) != network(ip, prefix)) {
+            return Err(format!("The gateway {router} is not within {cidr}."));
+        }
+    }
+    Ok(StaticAddress {
+        cidr: format!("{ip}/{prefix}"),
+        gateway: gateway.to_owned(),
+    })
+}
+
+/// Name servers, with commas or spaces between.
+pub(crate) fn name_servers(text: &str) -> Checked<Vec<String>> {
+    text.split([',', ' '])
+        .filter(|part| !part.is_empty())
+        .map(|part| one_ip(part, "name server").map(|ip| ip.to_string()))
+        .collect()
+}
+
+fn one_ip(text: &str, what: &str) -> Checked<IpAddr> {
+    text.parse()
+        .map_err(|_| format!("The {what} '{text}' is not an IP address."))
+}
+
+fn bits(ip: IpAddr) -> u32 {
+    if ip.is_ipv4() { 32 } else { 128 }
+}
+
+/// The address's first `prefix` bits.
+fn network(ip: IpAddr, prefix: u32) -> u128 {
+    let (value, bits) = match ip {
+        IpAddr::V4(v4) => (u128::from(v4.to_bits()), 32),
+        IpAddr::V6(v6) => (v6.to_bits(), 128_u32),
+    };
+    value.checked_shr(bits.saturating_sub(prefix)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_accounts() {
+        let taken = ["daemon".to_owned()];
+        assert_eq!(account_name(" op_1-x ", &taken).unwrap(), "op_1-x");
+        let long = "a".repeat(33);
+        for bad in [
+            "", "  ", "1a", "-a", "Anna", "a b", "a:b", "ä", "root", "daemon", &long,
+        ] {
+            assert!(account_name(bad, &taken).is_err(), "{bad}");
+        }
+        assert_eq!(
+            account_name("daemon", &taken).unwrap_err(),
+            "The system has an account 'daemon' of its own."
+        );
+    }
+
+    #[test]
+    fn passwords_are_there_and_equal() {
+        assert!(password("", "").is_err());
+        assert!(password("a", "b").is_err());
+        assert!(password("ä ", "ä ").is_ok());
+    }
+
+    #[test]
+    fn ssh_keys() {
+        let blob = "A".repeat(68);
+        assert_eq!(ssh_key("  "), Ok(None));
+        let key = format!("ssh-ed25519 {blob} me@here now");
+        assert_eq!(ssh_key(&key), Ok(Some(key.clone())));
+        assert!(ssh_key(&format!("sk-ssh-ed25519@openssh.com {blob}")).is_ok());
+        for bad in [
+            "ssh-ed25519",
+            "ssh-rsa AAAA",
+            &blob,
+            &format!("ssh-rsa {blob}*"),
+        ] {
+            assert!(ssh_key(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn host_names() {
+        assert_eq!(hostname(""), Ok(None));
+        assert_eq!(
+            hostname("node-1.Example.org").unwrap().unwrap(),
+            "node-1.Example.org"
+        );
+        let (label, whole) = ("a".repeat(64), "a.".repeat(33));
+        for bad in ["-a", "a-", "a..b", ".", "a b", "ä", "a_b", &label, &whole] {
+            assert!(hostname(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_gateways() {
+        let good = address("192.0.2.5/24", "192.0.2.1").unwrap();
+        assert_eq!(
+            (good.cidr.as_str(), good.gateway.as_str()),
+            ("192.0.2.5/24", "192.0.2.1")
+        );
+        assert!(address("2001:db8::5/64", "fe80::1").is_ok());
+        assert!(address("10.0.0.1/32", "").is_ok());
+        for (cidr, gateway) in [
+            ("", ""),
+            ("192.0.2.5", ""),
+            ("192.0.2.5/", ""),
+            ("192.0.2.5/0", ""),
+            ("192.0.2.5/33", ""),
+            ("192.0.2.256/24", ""),
+            ("0.0.0.0/8", ""),
+            ("224.0.0.1/8", ""),
+            ("127.0.0.1/8", ""),
+            ("192.0.2.5/24", "192.0.3.1"),
+            ("192.0.2.5/24", "192.0.2.5"),
+            ("192.0.2.5/24", "fe80::1"),
+            ("192.0.2.5/24", "router"),
+        ] {
+            assert!(address(cidr, gateway).is_err(), "{cidr} {gateway}");
+        }
+    }
+
+    #[test]
+    fn several_name_servers() {
+        assert_eq!(name_servers("").unwrap(), Vec::<String>::new());
+        assert_eq!(
+            name_servers("192.0.2.1, 2001:db8::1").unwrap(),
+            ["192.0.2.1", "2001:db8::1"]
+        );
+        assert!(name_servers("192.0.2.1;192.0.2.2").is_err());
+    }
+}

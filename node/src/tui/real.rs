@@ -1,0 +1,354 @@
+//! The machine itself: disks, configuration and installation as the rest of the
+//! program has them.
+
+use std::error::Error;
+use std::path::Path;
+
+use isoforge::node::{After, Config};
+use isoforge::util::process::Program;
+
+use super::machine::{Machine, Request, Survey};
+use super::{check, interfaces, shell};
+use crate::accounts;
+use crate::cloud::Document;
+use crate::disks::{self, Sysfs};
+use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
+use crate::install::sources::{self, Site};
+use crate::install::{self, Medium, choose, unattended};
+
+/// The medium's root has the accounts that the installed system has.
+const PASSWD: &str = "/etc/passwd";
+
+/// Longest that is waited for disks that appear late, in seconds.
+const SETTLE_SECONDS: u32 = 30;
+
+/// What was said on the kernel command line about asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Nothing is to be asked.
+    Unattended,
+    /// Everything is to be asked.
+    Interactive,
+    /// Nothing was said.
+    Unsaid,
+}
+
+impl Asked {
+    /// The last one on a kernel command line counts.
+    pub(crate) fn of(cmdline: &str) -> Self {
+        let mut values = cmdline.split_ascii_whitespace().filter_map(|word| {
+            let (name, value) = word.split_once('=')?;
+            (name == isoforge::node::INSTALL_ARGUMENT).then_some(value)
+        });
+        match values.next_back() {
+            Some("unattended") => Self::Unattended,
+            Some("interactive") => Self::Interactive,
+            _ => Self::Unsaid,
+        }
+    }
+
+    /// Whether nothing is asked. Where the profile has it so and the entry of
+    /// the menu that asks was booted, somebody chose that entry.
+    fn unattended(self, config: &Config, site: &Site) -> bool {
+        match self {
+            Self::Unattended => true,
+            Self::Interactive if config.install.unattended => false,
+            Self::Interactive | Self::Unsaid => site.unattended(config),
+        }
+    }
+}
+
+/// This machine.
+#[derive(Debug)]
+pub(crate) struct Real {
+    medium: Medium,
+    config: Config,
+    asked: Asked,
+    sys: Sysfs,
+}
+
+impl Real {
+    /// With this configuration, and what the kernel command line asked for.
+    pub(crate) fn new(config: Config, asked: Asked) -> Self {
+        Self {
+            medium: Medium::default(),
+            config,
+            asked,
+            sys: Sysfs::default(),
+        }
+    }
+
+    fn found(&self) -> Result<(Site, Vec<Disk>), Failure> {
+        // A controller may take its time; without udev there is nothing to wait for.
+        let timeout = format!("--timeout={SETTLE_SECONDS}");
+        let _ = Program::new("udevadm", "udev")
+            .args(["settle", &timeout])
+            .output(1024);
+        let site = sources::gather(&self.medium).map_err(|error| {
+            let advice = "Nothing was written. Correct the configuration and try again.";
+            failure("Reading the configuration", &error, advice)
+        })?;
+        let disks = install::disks(&self.medium, &self.config, &self.sys).map_err(|error| {
+            let advice = "Nothing was written. Try another installation medium.";
+            failure("Looking at disks and medium", &error, advice)
+        })?;
+        Ok((site, disks))
+    }
+}
+
+impl Machine for Real {
+    fn title(&self) -> String {
+        self.config.title.clone()
+    }
+
+    fn survey(&self) -> Result<Survey, Failure> {
+        let (site, disks) = self.found()?;
+        let config = &self.config;
+        Ok(Survey {
+            boot_order: disks::boot_order_warning(self.sys.firmware()),
+            proposed: choose::proposal(&self.sys, config, &site, &disks),
+            disks,
+            account: account_words(config, &site),
+            names: names(&fs_err::read_to_string(PASSWD).unwrap_or_default()),
+            pages: config.install.pages.clone(),
+            hostname: hostname(&site.documents),
+            interfaces: interfaces::list(&self.sys.sys),
+            after: site.after(config),
+            unattended: self.asked.unattended(config, &site),
+            findings: unknown(&site.documents),
+        })
+    }
+
+    fn findings(&self, disk: &Disk) -> Vec<Finding> {
+        install::check::findings(&self.config, disk)
+    }
+
+    fn plan(&self, observer: &mut dyn Observer) -> Result<Choices, Failure> {
+        let (site, disks) = self.found()?;
+        unattended::decide(&self.config, &site, &self.sys, &disks, observer)
+    }
+
+    fn install(&self, request: &Request, observer: &mut dyn Observer) -> Result<(), Failure> {
+        let mut choices = request.choices.clone();
+        if let (Some(account), Some(password)) = (&mut choices.account, &request.password) {
+            let hash = accounts::hash_password(&password.0).map_err(|error| {
+                let advice = "Nothing was written. Try another password.";
+                failure("Making the account", &error, advice)
+            })?;
+            account.password_hash = Some(hash);
+        }
+        install::run(&self.medium, &self.config, &choices, observer)
+    }
+
+    fn shell(&self, console: &str) -> Result<(), String> {
+        shell::run(console, shell::INTERACTIVE).map_err(|error| causes(&error))
+    }
+
+    fn end(&self, after: After) -> Result<(), String> {
+        let verb = match after {
+            After::Reboot => "reboot",
+            After::Poweroff => "poweroff",
+            After::None => return Ok(()),
+        };
+        match Program::new("systemctl", "systemd").arg(verb).output(4096) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(causes(&error)),
+        }
+    }
+}
+
+/// Where an account comes from; none: it must be asked for.
+fn account_words(config: &Config, site: &Site) -> Option<String> {
+    if unattended::needs_account(config, site) {
+        return None;
+    }
+    if site.has_account() {
+        let users = site.documents.iter().flat_map(|document| &document.users);
+        let mut names: Vec<&str> = users.map(|user| user.name.as_str()).collect();
+        names.dedup();
+        return Some(if names.is_empty() {
+            "as the configuration has it".to_owned()
+        } else {
+            format!("{}, as the configuration has it", names.join(", "))
+        });
+    }
+    let account = config.install.account.as_ref()?;
+    Some(format!(
+        "{}; its password must be changed at the first login",
+        account.name
+    ))
+}
+
+/// The names of a passwd(5).
+fn names(passwd: &str) -> Vec<String> {
+    let name = |line: &str| line.split(':').next().unwrap_or("").to_owned();
+    passwd
+        .lines()
+        .map(name)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// The host name, where it is no pattern that is filled in later.
+fn hostname(documents: &[Document]) -> Option<String> {
+    let mut names = documents
+        .iter()
+        .rev()
+        .filter_map(|document| document.hostname.as_deref());
+    names
+        .next()
+        .and_then(|name| check::hostname(name).ok().flatten())
+}
+
+/// What nothing acts on.
+fn unknown(documents: &[Document]) -> Vec<Finding> {
+    let unknown = documents.iter().flat_map(Document::unknown);
+    let finding = |unknown: &crate::cloud::Unknown| Finding {
+        refuses: false,
+        message: unknown.to_string(),
+    };
+    unknown.map(finding).collect()
+}
+
+fn failure(step: &str, error: &dyn Error, advice: &str) -> Failure {
+    Failure {
+        step: step.to_owned(),
+        cause: causes(error),
+        advice: advice.to_owned(),
+    }
+}
+
+/// An error with all of its causes.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
+
+/// The kernel command line.
+pub(crate) fn asked(cmdline: &Path) -> Asked {
+    Asked::of(&fs_err::read_to_string(cmdline).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+    use isoforge::node::{
+        Boot, DefaultAccount, Device, Firmware, Flavor, Health, Install, Partitions, Requirements,
+        SCHEMA, State,
+    };
+
+    fn config(unattended: bool) -> Config {
+        Config {
+            schema: SCHEMA,
+            name: "demo".to_owned(),
+            version: "1.0.0".to_owned(),
+            title: "demo 1.0.0".to_owned(),
+            flavor: Flavor::Appliance,
+            firmware: vec![Firmware::Uefi],
+            install: Install {
+                unattended,
+                device: Device::Auto,
+                after: After::Reboot,
+                force: false,
+                pages: Vec::new(),
+                account: None,
+                partitions: Partitions {
+                    esp_mib: 64,
+                    oem_mib: 64,
+                    state_mib: None,
+                    persistent_min_mib: 1024,
+                    persistent_mib: None,
+                    extra: Vec::new(),
+                },
+                requirements: Requirements::default(),
+            },
+            boot: Boot {
+                cmdline: Vec::new(),
+                timeout_seconds: 5,
+                fips: false,
+                selinux: false,
+            },
+            state: State::default(),
+            health: Health {
+                checks: Vec::new(),
+                units: Vec::new(),
+                time_limit_seconds: 600,
+            },
+        }
+    }
+
+    fn site(text: &str) -> Site {
+        let document = Document::parse("config.yaml", text).unwrap();
+        Site {
+            documents: vec![document],
+            texts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn who_decides_whether_it_asks() {
+        assert_eq!(
+            Asked::of("quiet appliance.install=interactive"),
+            Asked::Interactive
+        );
+        let twice = "appliance.install=interactive appliance.install=unattended ";
+        assert_eq!(Asked::of(twice), Asked::Unattended);
+        assert_eq!(Asked::of("appliance.installed=unattended x"), Asked::Unsaid);
+        let auto = |auto: bool| site(&format!("#cloud-config\ninstall:\n  auto: {auto}\n"));
+        for (asked, profile, auto, unattended) in [
+            (Asked::Unattended, false, auto(false), true),
+            // A site's configuration makes the usual entry ask nothing.
+            (Asked::Interactive, false, auto(true), true),
+            (Asked::Interactive, false, auto(false), false),
+            // The entry that asks was chosen by somebody.
+            (Asked::Interactive, true, auto(true), false),
+            (Asked::Unsaid, true, Site::default(), true),
+            (Asked::Unsaid, true, auto(false), false),
+        ] {
+            assert_eq!(
+                asked.unattended(&config(profile), &auto),
+                unattended,
+                "{asked:?} {profile}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_an_account_comes_from() {
+        let mut config = config(false);
+        assert_eq!(account_words(&config, &Site::default()), None);
+        config.install.account = Some(DefaultAccount {
+            name: "admin".to_owned(),
+            password_hash: "$6$x$y".to_owned(),
+            groups: Vec::new(),
+        });
+        let words = account_words(&config, &Site::default()).unwrap();
+        assert_snapshot!(words, @"admin; its password must be changed at the first login");
+        let site = site("#cloud-config\nusers:\n  - name: op\n    passwd: $6$x$y\n");
+        let words = account_words(&config, &site).unwrap();
+        assert_snapshot!(words, @"op, as the configuration has it");
+    }
+
+    #[test]
+    fn names_and_settings_that_nothing_acts_on() {
+        let passwd = "root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/:/usr/sbin/nologin\n\n";
+        assert_eq!(names(passwd), ["root", "daemon"]);
+        let site = site("#cloud-config\nhostname: node-7\nbundles: [x]\n");
+        assert_eq!(hostname(&site.documents).as_deref(), Some("node-7"));
+        let findings = unknown(&site.documents);
+        assert_eq!(findings.len(), 1);
+        assert!(!findings[0].refuses);
+        assert!(
+            findings[0].message.starts_with("config.yaml:3:1"),
+            "{}",
+            findings[0].message
+        );
+    }
+}
