@@ -12,6 +12,8 @@ mod big_file;
 mod boots;
 mod demo;
 mod generate;
+mod image;
+mod power;
 mod qemu;
 mod registry;
 mod same_root;

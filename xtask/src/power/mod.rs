@@ -1,0 +1,4 @@
+//! Power cuts.
+
+mod log;
+mod replay;
