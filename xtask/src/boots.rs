@@ -1,4 +1,4 @@
-//! Boots of the demo ISO to its login prompt.
+//! Boots of the demo ISO's live system to its login prompt.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,6 +19,9 @@ const UEFI: &str = "efi: EFI v";
 
 /// Said by GRUB, with the entry's title after it.
 pub(crate) const BOOTING: &str = "Booting `";
+
+/// The menu's entry: not the one that GRUB starts by itself, which installs.
+const ENTRY: &str = "live system";
 
 /// Components of the demo that the console names with their versions before
 /// the login prompt.
@@ -61,6 +64,7 @@ pub(crate) fn boot(way: Way, iso: &Path, accel: Accel) -> Result<()> {
     let start = Instant::now();
     let deadline = start + DEADLINE;
     let mut console = Console::start(machine.command()?, way.name)?;
+    qemu::choose(&mut console, ENTRY, deadline)?;
     console.wait_for(BOOTING, deadline)?;
     console.wait_for(" login:", deadline)?;
     let seconds = start.elapsed().as_secs();

@@ -69,7 +69,11 @@ impl Image {
     pub(crate) fn partitions(&self) -> Vec<Partition> {
         let json = sh::output(&mut self.sfdisk("--json")).unwrap_or_default();
         let table: Value = serde_json::from_str(&json).unwrap_or_default();
-        if table.pointer("/partitiontable/label").and_then(Value::as_str) != Some("gpt") {
+        if table
+            .pointer("/partitiontable/label")
+            .and_then(Value::as_str)
+            != Some("gpt")
+        {
             return Vec::new();
         }
         let entries = table.pointer("/partitiontable/partitions");
@@ -109,6 +113,22 @@ impl Image {
         let mut read = Vec::new();
         file.take(bytes.end - bytes.start).read_to_end(&mut read)?;
         Ok(read)
+    }
+
+    /// Bytes of all files of the FAT file system in a partition.
+    pub(crate) fn fat_bytes(&self, part: &Partition) -> Result<u64> {
+        let folder = scratch("fat-files")?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        let place = format!("{}@@{}", self.path.display(), part.bytes.start);
+        let mut copy = sh::command(["mcopy", "-s", "-n", "-Q", "-i", &place, "::/*"]);
+        sh::output(copy.arg(&folder).env("MTOOLS_SKIP_CHECK", "1"))?;
+        let mut find = sh::command(["find"]);
+        let sizes = sh::output(find.arg(&folder).args(["-type", "f", "-printf", "%s\\n"]))?;
+        let sizes = sizes.lines().map(str::parse::<u64>);
+        Ok(sizes.collect::<Result<Vec<_>, _>>()?.into_iter().sum())
     }
 
     /// The ext4 file system in a partition; nothing where there is none.
@@ -186,6 +206,27 @@ impl Ext4 {
         Ok(names.collect())
     }
 
+    /// Bytes of all files below a folder.
+    pub(crate) fn bytes_below(&self, folder: &str) -> Result<u64> {
+        let text = self.debugfs("-c", &format!("ls -p {folder}/"))?;
+        let mut bytes = 0;
+        for line in text.lines() {
+            // /inode/mode/uid/gid/name/size/
+            let fields: Vec<_> = line.split('/').collect();
+            let [_, _, mode, _, _, name, size, _] = fields.as_slice() else {
+                continue;
+            };
+            if matches!(*name, "." | ".." | "" | "lost+found") {
+                continue;
+            }
+            bytes += match mode.starts_with("04") {
+                true => self.bytes_below(&format!("{folder}/{name}"))?,
+                false => size.parse()?,
+            };
+        }
+        Ok(bytes)
+    }
+
     /// Copies a file out; false where it can't be read whole.
     pub(crate) fn dump(&self, file: &str, to: &Path) -> Result<bool> {
         if to.exists() {
@@ -210,11 +251,7 @@ impl Ext4 {
         self.with_copy(file, sh::sha256)
     }
 
-    fn with_copy<T>(
-        &self,
-        file: &str,
-        look: impl FnOnce(&Path) -> Result<T>,
-    ) -> Result<Option<T>> {
+    fn with_copy<T>(&self, file: &str, look: impl FnOnce(&Path) -> Result<T>) -> Result<Option<T>> {
         static COPIES: AtomicU32 = AtomicU32::new(0);
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         let copy = scratch(&format!("copy-{}-{number}", std::process::id()))?;
@@ -327,6 +364,9 @@ mod tests {
         ext4.check().unwrap();
         assert_eq!(ext4.names("/slots").unwrap(), ["a"]);
         assert_eq!(ext4.names("/none").unwrap(), [""; 0]);
+        assert_eq!(ext4.bytes_below("/slots").unwrap(), 300_000);
+        assert_eq!(ext4.bytes_below("").unwrap(), 300_007);
+        assert_eq!(image.fat_bytes(&parts[0]).unwrap(), 7);
         assert_eq!(ext4.file("/grubenv").unwrap().unwrap(), b"good=a\n");
         assert_eq!(ext4.file("/slots/b/kernel").unwrap(), None);
         let sector = ext4.first_sector("/grubenv").unwrap();

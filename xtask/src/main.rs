@@ -13,6 +13,7 @@ mod boots;
 mod demo;
 mod generate;
 mod image;
+mod install;
 mod power;
 mod qemu;
 mod registry;

@@ -65,7 +65,10 @@ fn read(file: &mut File) -> Result<Vec<Action>> {
     let magic = number(&head, 0)?;
     ensure!(magic == MAGIC, "its magic is {magic:#x}, not {MAGIC:#x}");
     let version = number(&head, 8)?;
-    ensure!(version == VERSION, "its version is {version}, not {VERSION}");
+    ensure!(
+        version == VERSION,
+        "its version is {version}, not {VERSION}"
+    );
     let count = number(&head, 16)?;
     let sector = u32::from_le_bytes(head.get(24..28).context("short")?.try_into()?);
     ensure!(SECTORS.contains(&sector), "its sectors have {sector} bytes");
@@ -106,7 +109,11 @@ fn read(file: &mut File) -> Result<Vec<Action>> {
                 });
             }
             at = at.checked_add(length).with_context(place)?;
-            ensure!(at <= end, "{}: its data ends at {at}, the log at {end}", place());
+            ensure!(
+                at <= end,
+                "{}: its data ends at {at}, the log at {end}",
+                place()
+            );
         }
     }
     Ok(actions)
@@ -207,7 +214,10 @@ pub(crate) mod tests {
         assert!(refused(&[]).contains("no superblock"));
         assert!(refused(&[1; 1024]).contains("its magic is"));
         let cut = refused(&bytes[..1400]);
-        assert!(cut.ends_with("its data ends at 1536, the log at 1400"), "{cut}");
+        assert!(
+            cut.ends_with("its data ends at 1536, the log at 1400"),
+            "{cut}"
+        );
         for (at, value, says) in [
             (8, 2, "its version is 2"),
             (24, 7, "sectors have 519 bytes"),

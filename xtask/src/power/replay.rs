@@ -222,7 +222,10 @@ mod tests {
             states += 1;
         }
         assert!((3..=4).contains(&states), "{states}");
-        assert_eq!(std::fs::read(&disk).unwrap(), std::fs::read(&start).unwrap());
+        assert_eq!(
+            std::fs::read(&disk).unwrap(),
+            std::fs::read(&start).unwrap()
+        );
     }
 
     #[test]

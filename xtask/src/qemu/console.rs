@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::scratch;
 use super::screen::{Plain, Screen};
+use super::{key, scratch};
 
 /// Lines of the console that a failure shows.
 const TAIL_LINES: usize = 30;
@@ -31,18 +31,6 @@ pub(crate) const FATAL: &[&str] = &[
     "bad shim signature",
     "grub rescue>",
 ];
-
-/// Keys as terminals send them.
-pub(crate) mod key {
-    pub(crate) const ENTER: &str = "\r";
-    pub(crate) const TAB: &str = "\t";
-    pub(crate) const ESC: &str = "\x1b";
-    pub(crate) const DOWN: &str = "\x1b[B";
-    pub(crate) const UP: &str = "\x1b[A";
-    pub(crate) const SPACE: &str = " ";
-    /// "Next line", which GRUB takes too.
-    pub(crate) const NEXT: &str = "\x0e";
-}
 
 /// What is waited for, and what ends the wait early.
 #[derive(Debug, Clone, Copy)]
@@ -134,6 +122,19 @@ impl Console {
             }
             self.receive(wait)?;
         }
+    }
+
+    /// Waits until the console has said `text`, and gives what it said before.
+    pub(crate) fn take_until(&mut self, text: &str, deadline: Instant) -> Result<String> {
+        let begin = self.used;
+        self.wait(Wait {
+            texts: &[text],
+            fatal: &[],
+            deadline,
+        })?;
+        let end = self.used - text.len();
+        let said = self.seen.get(begin..end).unwrap_or_default();
+        Ok(String::from_utf8_lossy(said).into_owned())
     }
 
     /// Waits until the screen shows one of several texts, whatever the order
@@ -362,7 +363,10 @@ mod tests {
 
     #[test]
     fn what_came_first_is_found_and_a_panic_may_be_what_is_waited_for() {
-        let mut console = console("echo 'Kernel panic, then login:'; exec sleep 600", "test-first");
+        let mut console = console(
+            "echo 'Kernel panic, then login:'; exec sleep 600",
+            "test-first",
+        );
         let wait = Wait {
             texts: &["login:", "Kernel panic"],
             fatal: &[],

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::disk::Disk;
 use super::{Accel, escape};
 
 /// Memory of the machine, in MiB: the live system's files written are in it.
@@ -54,119 +55,6 @@ pub(crate) const MEDIUM_ID: &str = "medium-drive";
 pub(crate) enum Order {
     MediumFirst,
     DisksFirst,
-}
-
-/// What a disk is attached to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bus {
-    Virtio,
-    Nvme,
-    /// VMware's paravirtual SCSI controller.
-    Pvscsi,
-    Sata,
-}
-
-/// What is wrong with a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Every write that touches this sector (of 512 bytes) fails.
-    WriteError { sector: u64 },
-}
-
-/// A disk over a raw file.
-#[derive(Debug, Clone)]
-pub(crate) struct Disk {
-    file: PathBuf,
-    bus: Bus,
-    sector_bytes: Option<u32>,
-    readonly: bool,
-    log: Option<PathBuf>,
-    fault: Option<Fault>,
-}
-
-impl Disk {
-    pub(crate) fn new(file: &Path, bus: Bus) -> Self {
-        Self {
-            file: file.to_owned(),
-            bus,
-            sector_bytes: None,
-            readonly: false,
-            log: None,
-            fault: None,
-        }
-    }
-
-    /// Logical and physical sectors of this size.
-    pub(crate) fn sectors(mut self, bytes: u32) -> Self {
-        self.sector_bytes = Some(bytes);
-        self
-    }
-
-    pub(crate) fn readonly(mut self) -> Self {
-        self.readonly = true;
-        self
-    }
-
-    /// Records every write and flush in this file, which must be there, empty.
-    pub(crate) fn logged(mut self, log: &Path) -> Self {
-        self.log = Some(log.to_owned());
-        self
-    }
-
-    pub(crate) fn faulty(mut self, fault: Fault) -> Self {
-        self.fault = Some(fault);
-        self
-    }
-
-    /// Adds the disk as number `number`; `boot_index` is its place in the
-    /// firmware's order.
-    fn add_to(&self, command: &mut Command, number: usize, boot_index: usize) {
-        let node = format!("disk{number}");
-        let readonly = if self.readonly { ",read-only=on" } else { "" };
-        // The host need not survive a power cut: what the guest flushes is
-        // logged, not synchronized.
-        command.arg("-blockdev").arg(format!(
-            "driver=file,node-name={node}-file,filename={},discard=unmap,cache.no-flush=on{readonly}",
-            escape(&self.file)
-        ));
-        let mut top = format!("{node}-file");
-        if let Some(Fault::WriteError { sector }) = self.fault {
-            command.arg("-blockdev").arg(format!(
-                "driver=blkdebug,node-name={node}-fault,image={top},discard=unmap,\
-                 inject-error.0.event=none,inject-error.0.iotype=write,\
-                 inject-error.0.errno=5,inject-error.0.sector={sector},\
-                 inject-error.0.once=off"
-            ));
-            top = format!("{node}-fault");
-        }
-        if let Some(log) = &self.log {
-            command.arg("-blockdev").arg(format!(
-                "driver=file,node-name={node}-log,filename={},cache.no-flush=on",
-                escape(log)
-            ));
-            command.arg("-blockdev").arg(format!(
-                "driver=blklogwrites,node-name={node}-logged,file={top},log={node}-log,discard=unmap"
-            ));
-            top = format!("{node}-logged");
-        }
-        let mut options = format!("drive={top},id={node},bootindex={boot_index}");
-        if let Some(bytes) = self.sector_bytes {
-            options.push_str(&format!(
-                ",logical_block_size={bytes},physical_block_size={bytes}"
-            ));
-        }
-        let serial = format!("E2E{number:04}");
-        let device = match self.bus {
-            Bus::Virtio => "virtio-blk-pci".to_owned(),
-            Bus::Nvme => "nvme".to_owned(),
-            Bus::Pvscsi => {
-                command.args(["-device", &format!("pvscsi,id=pvscsi{number}")]);
-                format!("scsi-hd,bus=pvscsi{number}.0")
-            }
-            Bus::Sata => "ide-hd".to_owned(),
-        };
-        command.args(["-device", &format!("{device},{options},serial={serial}")]);
-    }
 }
 
 /// The machine's network card.
@@ -381,6 +269,7 @@ fn pflash(command: &mut Command, unit: u32, file: &Path, readonly: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qemu::Bus;
     use crate::sh;
 
     fn shown(machine: &Machine) -> String {
@@ -400,7 +289,9 @@ mod tests {
             text.contains("scsi-hd,bus=pvscsi0.0,drive=disk0-file,id=disk0,bootindex=1"),
             "{text}"
         );
-        assert!(text.contains("id=disk1,bootindex=2,logical_block_size=4096,physical_block_size=4096"));
+        assert!(
+            text.contains("id=disk1,bootindex=2,logical_block_size=4096,physical_block_size=4096")
+        );
         assert!(text.contains("-nic none -no-reboot"), "{text}");
         let text = shown(&machine.order(Order::DisksFirst));
         assert!(text.contains("drive=medium,bootindex=2"), "{text}");
@@ -411,7 +302,11 @@ mod tests {
     fn a_network_is_closed_but_for_one_port_of_loopback() {
         let network = Network::ssh("vmxnet3").unwrap();
         let port = network.port().unwrap();
-        let text = shown(&Machine::new(Firmware::Bios, Accel::Tcg).network(network).reboots());
+        let text = shown(
+            &Machine::new(Firmware::Bios, Accel::Tcg)
+                .network(network)
+                .reboots(),
+        );
         let wanted = format!("user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22");
         assert!(text.contains(&wanted), "{text}");
         assert!(text.contains("vmxnet3,netdev=net0,romfile="), "{text}");

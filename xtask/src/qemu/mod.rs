@@ -1,7 +1,10 @@
 //! QEMU: machines, their serial consoles, and their monitor.
 
 mod console;
+mod disk;
+pub(crate) mod key;
 mod machine;
+mod menu;
 mod monitor;
 mod screen;
 
@@ -12,7 +15,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 pub(crate) use console::{Console, FATAL, Wait};
-pub(crate) use machine::{Bus, Disk, Fault, Firmware, Machine, Medium, Network, Order, bare};
+pub(crate) use disk::{Bus, Disk, Fault};
+pub(crate) use machine::{Firmware, MEDIUM_ID, Machine, Medium, Network, Order, bare};
+pub(crate) use menu::choose;
 pub(crate) use monitor::Monitor;
 
 use crate::setup::{self, QEMU_MIN_MAJOR};

@@ -86,21 +86,17 @@ impl Monitor {
         self.execute("device_del", json!({ "id": device }))?;
         Ok(())
     }
-
-    /// Ends QEMU, which then closes its files.
-    pub(crate) fn quit(mut self) -> Result<()> {
-        self.execute("quit", json!({}))?;
-        Ok(())
-    }
 }
 
 /// The device's path ends with its id, or has it before `/virtio-backend`.
 fn written(all: &Value, disk: &str) -> Option<u64> {
     let entry = all.as_array()?.iter().find(|entry| {
         let names = ["qdev", "node-name", "device"].map(|key| entry.get(key));
-        names.into_iter().flatten().filter_map(Value::as_str).any(|name| {
-            name.split('/').any(|part| part == disk)
-        })
+        names
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .any(|name| name.split('/').any(|part| part == disk))
     })?;
     entry.pointer("/stats/wr_bytes")?.as_u64()
 }

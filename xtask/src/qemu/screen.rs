@@ -1,12 +1,12 @@
-//! What a serial line says, as text and as a terminal of 80 by 24 shows it.
+//! What a serial line says, as text and as a terminal shows it.
 
 use std::io::Write;
 use std::num::NonZero;
 
-/// Rows and columns that installers and menus draw for where nobody tells them
-/// more.
-const ROWS: NonZero<u16> = NonZero::<u16>::MIN.saturating_add(23);
-const COLUMNS: NonZero<u16> = NonZero::<u16>::MIN.saturating_add(79);
+/// The largest screen that UEFI's console takes a serial terminal for. What
+/// draws for 80 by 24, as all others do, fits in.
+const ROWS: NonZero<u16> = NonZero::<u16>::MIN.saturating_add(30);
+const COLUMNS: NonZero<u16> = NonZero::<u16>::MIN.saturating_add(99);
 
 /// "Where is the cursor?" (ECMA-48, device status report), by which programs
 /// measure a terminal that has no other way to tell its size.
@@ -127,7 +127,10 @@ mod tests {
             plain(&[b"\x1b[0;32m  OK  \x1b[0m Reached\r\nx\x1b[!py\x1bcz"]),
             "  OK   Reached\nxyz"
         );
-        assert_eq!(plain(&[b"a\x1b]0;title\x07b\x1bP+q54\x1b\\c\x1b(0d"]), "abcd");
+        assert_eq!(
+            plain(&[b"a\x1b]0;title\x07b\x1bP+q54\x1b\\c\x1b(0d"]),
+            "abcd"
+        );
         assert_eq!(plain(&[b"\xc3", b"\xa4\x1b", b"[3", b"1mx"]), "äx");
     }
 
@@ -135,7 +138,9 @@ mod tests {
     fn a_screen_shows_what_was_drawn_in_any_order() {
         let mut screen = Screen::new();
         let mut answers = Vec::new();
-        screen.take(b"\x1b[2J\x1b[3;8Hdisk\x1b[3;3HThe \x1b[1;1H", &mut answers).unwrap();
+        screen
+            .take(b"\x1b[2J\x1b[3;8Hdisk\x1b[3;3HThe \x1b[1;1H", &mut answers)
+            .unwrap();
         assert_eq!(screen.text(), "\n\n  The  disk");
         assert!(answers.is_empty());
     }
@@ -147,6 +152,6 @@ mod tests {
         for chunk in [&b"\x1b[999;999H\x1b\x1b["[..], b"6", b"n\x1b[6m"] {
             screen.take(chunk, &mut answers).unwrap();
         }
-        assert_eq!(answers, b"\x1b[24;80R");
+        assert_eq!(answers, b"\x1b[31;100R");
     }
 }
