@@ -33,7 +33,7 @@ pub(super) fn run(iso: &Path, failures: &mut Vec<String>) -> Result<()> {
     let disk = new_disk("bench-install", DISK_BYTES)?;
     let other = new_disk("bench-dd", DISK_BYTES / 2)?;
     let machine = Machine::new(Firmware::Bios, accel)
-        .medium(Medium::Cd, iso)
+        .medium(Medium::Disk, iso)
         .disk(Disk::new(&disk, Bus::Virtio))
         .disk(Disk::new(&other, Bus::Virtio));
     let mut guest = Guest::start(machine, &access, "bench-install")?;

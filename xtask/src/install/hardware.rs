@@ -63,7 +63,7 @@ pub(super) fn nvme(lab: &Lab) -> Result<()> {
     let hardware = Hardware {
         name: "hardware-nvme",
         firmware: Firmware::UefiSecureBoot,
-        medium: Medium::UsbStorage,
+        medium: Medium::Cd,
         bus: Bus::Nvme,
         card: "e1000e",
         sector_bytes: 512,

@@ -39,7 +39,7 @@ pub(super) fn install(lab: &Lab) -> Result<()> {
     // As on a machine whose firmware prefers its disk: empty, it is passed over.
     let machine = lab
         .machine(Firmware::UefiSecureBoot)
-        .medium(Medium::Cd, &iso)
+        .medium(Medium::UsbStorage, &iso)
         .disk(Disk::new(&disk, Bus::Virtio))
         .order(Order::DisksFirst)
         .network(Network::ssh("virtio-net-pci")?)

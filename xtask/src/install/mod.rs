@@ -52,7 +52,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("fallback-sick", fallback::sick),
     ("fallback-grubenv-not-writable", fallback::grubenv),
     ("hardware-pvscsi-vmxnet3-sata-cd", hardware::vmware),
-    ("hardware-nvme-secure-boot-usb", hardware::nvme),
+    ("hardware-nvme-secure-boot", hardware::nvme),
     ("hardware-4096-uefi", hardware::sectors_uefi),
     ("hardware-4096-bios-refused", hardware::sectors_bios),
     ("two-installs-differ", hardware::two_installs),

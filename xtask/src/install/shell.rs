@@ -12,7 +12,7 @@ use crate::qemu::Console;
 use crate::sh;
 
 /// How long a command may take, where nothing else is said.
-const COMMAND: Duration = Duration::from_secs(180);
+const COMMAND: Duration = Duration::from_secs(300);
 
 /// Pause between two tries to connect.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -96,7 +96,7 @@ impl<'a> Shell<'a> {
         // The markers do not stand in the line as it is typed, should it be
         // echoed.
         self.console.send(&format!(
-            "echo e2e-''begin{number}; ( {command} ) 2>&1; echo; echo e2e-''end{number}:$?:\r"
+            "echo e2e-''begin{number}; ( {command} ) 2>&1; code=$?; echo; echo e2e-''end{number}:$code:\r"
         ))?;
         let begin = format!("e2e-begin{number}\n");
         let end = format!("e2e-end{number}:");
@@ -234,5 +234,35 @@ impl Ssh {
         keys.sort();
         ensure!(!keys.is_empty(), "the machine shows no host key");
         Ok(keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_say_what_they_say_and_how_they_end() {
+        sh::to_workspace_root().unwrap();
+        // A terminal of its own, which echoes; the options that are added for
+        // QEMU become arguments of the first shell.
+        let script = "exec script --quiet --command 'env PS1= ENV= sh' /dev/null";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]);
+        let mut console = Console::start(command, "test-shell").unwrap();
+        let mut shell = Shell {
+            console: &mut console,
+            commands: 0,
+        };
+        let said = shell.run("echo one; echo two >&2; exit 3", COMMAND);
+        let wanted = Said {
+            code: 3,
+            text: "one\ntwo\n".to_owned(),
+        };
+        assert_eq!(said.unwrap(), wanted);
+        shell.settle().unwrap();
+        assert_eq!(shell.ok("printf %s three").unwrap(), "three");
+        let error = shell.ok("false").unwrap_err().to_string();
+        assert!(error.starts_with("'false' ended with 1"), "{error}");
     }
 }
