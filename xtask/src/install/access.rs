@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use crate::qemu::scratch;
 use crate::sh;
 
-/// The account's name.
-pub(crate) const USER: &str = "operator";
+/// The account's name; no system has a user or group of this name already.
+pub(crate) const USER: &str = "tester";
 
 /// Its password. The machines are reached from loopback alone.
 pub(crate) const PASSWORD: &str = "installed-by-e2e";
