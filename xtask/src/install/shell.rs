@@ -14,6 +14,9 @@ use crate::sh;
 /// How long a command may take, where nothing else is said.
 const COMMAND: Duration = Duration::from_secs(300);
 
+/// What the kernel and systemd (SIGRTMIN+21) have to say would come in between.
+const QUIET: &str = "dmesg --console-level 1; kill -55 1";
+
 /// Pause between two tries to connect.
 const PAUSE: Duration = Duration::from_secs(3);
 
@@ -53,8 +56,12 @@ impl<'a> Shell<'a> {
             commands: 0,
         };
         this.settle()?;
+        // Units that start late say so in between.
         let name = this.ok("id -un")?;
-        ensure!(name == user, "{name} is logged in, not {user}");
+        ensure!(
+            name.lines().any(|line| line.trim() == user),
+            "{name} is logged in, not {user}"
+        );
         Ok(this)
     }
 
@@ -65,7 +72,7 @@ impl<'a> Shell<'a> {
             commands: 0,
         };
         this.settle()?;
-        this.ok("dmesg --console-level 1")?;
+        this.ok(QUIET)?;
         Ok(this)
     }
 
@@ -76,8 +83,7 @@ impl<'a> Shell<'a> {
             .wait_for("e2e-asks:", Instant::now() + COMMAND)?;
         self.console.type_line(password)?;
         self.settle()?;
-        // The kernel's messages would come in between.
-        self.ok("dmesg --console-level 1")?;
+        self.ok(QUIET)?;
         Ok(())
     }
 
