@@ -78,6 +78,7 @@ fn in_qemu(demo: &Path, iso: &Path, accel: Accel) -> Result<String> {
          systemd.run=\"/bin/sh -c '{script}'\""
     );
     let mut command = qemu::bare(accel, false);
+    command.args(["-nic", "none", "-no-reboot"]);
     command
         .arg("-kernel")
         .arg(kernel)

@@ -1,4 +1,4 @@
-//! Boots of the demo ISO to its login prompt.
+//! Boots of the demo ISO's live system to its login prompt.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::qemu::{self, Accel, Console, Firmware, Machine, Medium};
 
 /// How long a boot may take under emulation on a slow, shared machine; two
 /// cores alone take one minute.
-const DEADLINE: Duration = Duration::from_secs(600);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Said by the kernel under Secure Boot.
 const SECURE: &str = "Secure boot enabled";
@@ -18,7 +18,10 @@ const SECURE: &str = "Secure boot enabled";
 const UEFI: &str = "efi: EFI v";
 
 /// Said by GRUB, with the entry's title after it.
-const BOOTING: &str = "Booting `";
+pub(crate) const BOOTING: &str = "Booting `";
+
+/// The menu's entry: not the one that GRUB starts by itself, which installs.
+const ENTRY: &str = "live system";
 
 /// Components of the demo that the console names with their versions before
 /// the login prompt.
@@ -54,15 +57,14 @@ pub(crate) const WAYS: [Way; 5] = [
 
 /// Boots the ISO to the login prompt and checks what the console said.
 pub(crate) fn boot(way: Way, iso: &Path, accel: Accel) -> Result<()> {
-    let machine = Machine {
-        firmware: way.firmware,
-        medium: way.medium,
-        accel,
-    };
     let vars = qemu::scratch(&format!("{}.vars", way.name))?;
+    let machine = Machine::new(way.firmware, accel)
+        .medium(way.medium, iso)
+        .vars(&vars);
     let start = Instant::now();
     let deadline = start + DEADLINE;
-    let mut console = Console::start(machine.command(iso, Some(&vars))?, way.name)?;
+    let mut console = Console::start(machine.command()?, way.name)?;
+    qemu::choose(&mut console, ENTRY, deadline)?;
     console.wait_for(BOOTING, deadline)?;
     console.wait_for(" login:", deadline)?;
     let seconds = start.elapsed().as_secs();
@@ -77,7 +79,8 @@ pub(crate) fn boot(way: Way, iso: &Path, accel: Accel) -> Result<()> {
     check(way, &text).with_context(|| format!("in {}", console.log().display()))
 }
 
-fn entry(text: &str) -> Option<&str> {
+/// The title of the first entry that GRUB said to boot.
+pub(crate) fn entry(text: &str) -> Option<&str> {
     Some(text.split_once(BOOTING)?.1.split_once('\'')?.0)
 }
 

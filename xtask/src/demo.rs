@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("{}", sh::show(&build_demo()));
         if args.boot {
             let iso = Path::new(OUTPUT).join("demo-1.0.0.iso");
-            println!("{}", sh::show(&machine(Accel::Tcg).command(&iso, None)?));
+            println!("{}", sh::show(&machine(&iso, Accel::Tcg).command()?));
         }
         return Ok(());
     }
@@ -98,17 +98,13 @@ fn show_results() -> Result<()> {
     Ok(())
 }
 
-fn machine(accel: Accel) -> Machine {
-    Machine {
-        firmware: Firmware::Bios,
-        medium: Medium::Cd,
-        accel,
-    }
+fn machine(iso: &Path, accel: Accel) -> Machine {
+    Machine::new(Firmware::Bios, accel).medium(Medium::Cd, iso)
 }
 
 fn boot(iso: &Path) -> Result<()> {
     println!("\nThe console follows. QEMU ends with Ctrl-A X.\n");
-    let mut command = machine(Accel::probe(iso)?).command(iso, None)?;
+    let mut command = machine(iso, Accel::probe(iso)?).command()?;
     // Ctrl-C goes to the guest, Ctrl-A to QEMU.
     command.args(["-serial", "mon:stdio"]);
     sh::run(&mut command)

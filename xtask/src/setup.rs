@@ -60,7 +60,7 @@ const fn backport(need: Need, name: &'static str, why: &'static str) -> Package 
 
 /// Everything, with the reason for it. A test that runs a program fails where
 /// the program is missing, so each of them is here.
-const PACKAGES: [Package; 24] = {
+const PACKAGES: [Package; 27] = {
     use Need::{Build, Test};
     [
         package(
@@ -108,9 +108,21 @@ const PACKAGES: [Package; 24] = {
             "genisoimage",
             "isoinfo, a second judge of the ISO writer",
         ),
-        package(Test, "mtools", "mdir and mcopy judge the ESP"),
-        package(Test, "dosfstools", "fsck.fat judges the ESP"),
-        package(Test, "fdisk", "sfdisk judges GPT and MBR"),
+        package(
+            Test,
+            "mtools",
+            "mdir and mcopy judge the ESP, of ISOs and of installed disks",
+        ),
+        package(
+            Test,
+            "dosfstools",
+            "fsck.fat judges the ESP; mkfs.fat makes a site's medium",
+        ),
+        package(
+            Test,
+            "fdisk",
+            "sfdisk judges GPT and MBR, of ISOs and of installed disks",
+        ),
         package(Test, "skopeo", "judges OCI layouts and archives"),
         package(Test, "umoci", "judges the provider image"),
         package(
@@ -121,7 +133,21 @@ const PACKAGES: [Package; 24] = {
         package(Test, "cpio", "makes initrds for tests"),
         package(Test, "zstd", "makes archives for tests"),
         package(Test, "xz-utils", "makes archives for tests"),
-        package(Test, "e2fsprogs", "file systems for tests"),
+        package(
+            Test,
+            "e2fsprogs",
+            "file systems for tests; e2fsck and debugfs judge installed disks",
+        ),
+        package(
+            Test,
+            "openssh-client",
+            "logs in to installed machines, and sees their host keys",
+        ),
+        package(
+            Test,
+            "openssl",
+            "hashes the password of the tests' account, as users do",
+        ),
         package(
             Test,
             "libfaketime",
@@ -132,6 +158,11 @@ const PACKAGES: [Package; 24] = {
             Test,
             "qemu-system-x86",
             "boots the ISO; 7.2 of Debian 12 breaks kernels under emulation",
+        ),
+        backport(
+            Test,
+            "qemu-utils",
+            "qemu-io writes a log of writes that the reader is tested with",
         ),
         backport(Test, "seabios", "BIOS for QEMU"),
         backport(Test, "ovmf", "UEFI for QEMU, with Secure Boot"),

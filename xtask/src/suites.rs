@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::boots::{self, BIOS_CD, SECURE_CD, WAYS};
+use crate::install::{self, Lab, STEPS};
 use crate::qemu::{self, Accel};
 use crate::setup::{self, Need};
 use crate::steps::Steps;
@@ -13,13 +14,29 @@ use crate::{big_file, demo, generate, same_root, sh, twice};
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
 pub(crate) struct E2e {
-    /// Only the ways whose name contains this (bios-cd, uefi-usb, …)
+    /// Only the steps whose name contains this (bios-cd, upgrade, fallback, …);
+    /// can be given several times
     #[arg(long, value_name = "NAME")]
-    only: Option<String>,
-    /// Boot this ISO instead of building the demo
+    only: Vec<String>,
+    /// Boot this ISO instead of building the demo, and install nothing
     #[arg(long, value_name = "FILE")]
     iso: Option<PathBuf>,
+    /// Write a picture of the installer's screen, when it is driven by keys
+    #[arg(long, value_name = "PNG", num_args = 0..=1, default_missing_value = "docs/installer.png")]
+    screenshot: Option<PathBuf>,
+    /// Only list the steps
+    #[arg(long)]
+    list: bool,
 }
+
+impl E2e {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| name.contains(only.as_str()))
+    }
+}
+
+/// Reproducibility's step.
+const TWICE: &str = "twice";
 
 /// Everything that has to hold before a commit is taken.
 ///
@@ -64,11 +81,22 @@ pub(crate) fn test() -> Result<()> {
     }
     steps.run("a kernel reads a file of 5 GiB", || {
         big_file::check(&iso, accel)
+    })?;
+    steps.run("installation, boot, upgrade, boot", || {
+        install::shortest(&Lab::prepare(accel, None)?)
     })
 }
 
-/// All boots, and reproducibility.
+/// All boots, installations and upgrades, and reproducibility.
 pub(crate) fn e2e(args: &E2e) -> Result<()> {
+    if args.list {
+        let ways = WAYS.iter().map(|way| way.name);
+        let all = ways.chain(STEPS.iter().map(|(name, _)| *name));
+        for name in all.chain([TWICE]).filter(|name| args.wants(name)) {
+            println!("{name}");
+        }
+        return Ok(());
+    }
     let mut steps = Steps::default();
     steps.run("setup", || setup::ensure(Need::Test))?;
     let iso = match &args.iso {
@@ -76,19 +104,27 @@ pub(crate) fn e2e(args: &E2e) -> Result<()> {
         None => steps.run("demo build", demo::build)?,
     };
     let accel = steps.run("probe of KVM", || probe(&iso))?;
-    let wanted = |name: &str| {
-        args.only
-            .as_ref()
-            .is_none_or(|only| name.contains(only.as_str()))
-    };
-    for way in WAYS.into_iter().filter(|way| wanted(way.name)) {
+    for way in WAYS.into_iter().filter(|way| args.wants(way.name)) {
         steps.run(&format!("boot: {}", way.name), || {
             boots::boot(way, &iso, accel)
         })?;
     }
-    if args.iso.is_none() && wanted("twice") {
+    if args.iso.is_some() {
+        return Ok(());
+    }
+    let lab = Lab::prepare(accel, args.screenshot.clone())?;
+    // Hours of work do not end with the first step that fails.
+    let mut failed = Vec::new();
+    for (name, step) in STEPS.iter().filter(|(name, _)| args.wants(name)) {
+        if let Err(error) = steps.run(name, || step(&lab)) {
+            println!("\nFAILED: {error:#}");
+            failed.push(*name);
+        }
+    }
+    if args.wants(TWICE) {
         steps.run("built twice, from nothing", twice::check)?;
     }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
 }
 

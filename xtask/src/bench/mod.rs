@@ -5,6 +5,7 @@
 //! cache. GNU time tells what other programs use.
 
 mod files;
+mod install;
 mod measure;
 mod registry;
 
@@ -59,6 +60,7 @@ pub(crate) fn run() -> Result<()> {
         MAX_REBUILD_RATIO,
     );
     registry::run(&mut failures)?;
+    install::run(&iso, &mut failures)?;
     ensure!(failures.is_empty(), "missed: {}", failures.join("; "));
     Ok(())
 }

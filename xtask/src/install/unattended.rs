@@ -1,0 +1,58 @@
+//! Installation without questions, under BIOS.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use super::guest::{firmware_name, new_disk};
+use super::{DISK_BYTES, Lab, System};
+use crate::image::Image;
+use crate::qemu::{Bus, Disk, Firmware, Machine, Medium};
+
+/// The names of the partitions, in their order; `BIOS` only where that boots.
+const PARTITIONS: [&str; 5] = ["BIOS", "ESP", "OEM", "STATE", "PERSISTENT"];
+
+/// The step: one disk, looked at from outside.
+pub(super) fn first(lab: &Lab) -> Result<()> {
+    let image = Image::new(lab.first()?);
+    image.verify_table()?;
+    let parts = image.partitions();
+    let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
+    ensure!(
+        names == PARTITIONS,
+        "partitions {names:?}, not {PARTITIONS:?}"
+    );
+    for part in &parts {
+        if let Some(ext4) = image.ext4(part)? {
+            ext4.check()?;
+            println!("{}: ext4, clean", part.name);
+        }
+    }
+    Ok(())
+}
+
+/// Installs on a new disk of its own.
+pub(super) fn install(lab: &Lab, name: &str) -> Result<PathBuf> {
+    let disk = new_disk(name, DISK_BYTES)?;
+    let iso = lab.systems.iso(System::First)?;
+    let machine = lab
+        .machine(Firmware::Bios)
+        .medium(Medium::Cd, &iso)
+        .disk(Disk::new(&disk, Bus::Virtio));
+    run(lab, machine, name)?;
+    Ok(disk)
+}
+
+/// Installs, and waits until the machine would reboot.
+pub(super) fn run(lab: &Lab, machine: Machine, name: &str) -> Result<()> {
+    let firmware = machine.firmware;
+    let mut guest = lab.start(machine, &format!("{name}-install"))?;
+    let entry = guest.entry()?;
+    ensure!(
+        entry.contains("Install") && entry.contains("unattended"),
+        "under {} GRUB boots '{entry}' by itself",
+        firmware_name(firmware)
+    );
+    guest.installs()?;
+    guest.ended()
+}
