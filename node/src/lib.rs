@@ -1,16 +1,19 @@
 //! The program on the machine. On the medium it installs; on an installed
 //! system it lays out the state before the root is switched, applies the
-//! configuration, upgrades, and tells how things are. The modules stand in the
-//! order in which a machine meets them; `ARCHITECTURE.md` tells how they hang
-//! together.
+//! configuration, upgrades, and tells how things are. `ARCHITECTURE.md` tells how
+//! the modules hang together.
 
 pub mod accounts;
 pub mod cli;
 pub mod cloud;
 pub mod disks;
+pub mod dns;
 pub mod install;
 pub mod paths;
 pub mod rooted;
+pub mod run;
 pub mod slots;
+pub mod state;
 mod tui;
+pub mod upgrade;
 pub mod verbs;

@@ -208,6 +208,12 @@ impl Folder {
         &self.fd
     }
 
+    /// Whether what is made in it can be given to others.
+    #[must_use]
+    pub fn gives_owners(&self) -> bool {
+        self.owners
+    }
+
     /// Opens a directory in it, and makes it where it lacks.
     ///
     /// # Errors

@@ -61,6 +61,7 @@ impl Profile {
             },
             "install": {
                 "device": self.install.device,
+                "rule": matches!(self.install.device, Device::Rule(_)),
                 "mode": self.install.mode,
                 "after": self.install.after,
             },

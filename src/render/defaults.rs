@@ -36,7 +36,19 @@ static FILES: &[EmbeddedFile] = embed![
 /// can't replace them; its own overlays go over them.
 static NODE_FILES: &[EmbeddedFile] = embed![
     "overlays/appliance.toml",
+    "overlays/appliance/usr/lib/systemd/system.conf.d/50-appliance-watchdog.conf",
+    "overlays/appliance/usr/lib/systemd/system/appliance-accounts-shutdown.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-accounts.path",
+    "overlays/appliance/usr/lib/systemd/system/appliance-accounts.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-configure-boot.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-configure-initramfs.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-configure-network.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-confirm.service",
     "overlays/appliance/usr/lib/systemd/system/appliance-host-keys.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-install.target",
+    "overlays/appliance/usr/lib/systemd/system/appliance-installer.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-trial.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-trial.timer",
     "overlays/appliance/usr/lib/systemd/system/var-log.mount.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/var.mount.d/10-appliance.conf",
 ];

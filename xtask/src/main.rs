@@ -15,6 +15,7 @@ mod generate;
 mod image;
 mod install;
 mod power;
+mod program;
 mod qemu;
 mod registry;
 mod same_root;

@@ -18,21 +18,26 @@ use crate::rooted::{self, Attributes, Folder, Root};
 const CURRENT: &str = "current";
 /// What is being written.
 const NEXT: &str = "next";
+/// In an `/etc` that starts from the slot at every boot: what was kept is in it.
+const RESTORED: &str = ".appliance-accounts";
 
 /// Merges kept accounts into the databases of `etc`, by name. [`merge`] has the
-/// rules. Nothing kept is no error.
+/// rules. Nothing kept is no error. Only then [`save`] works: where this failed,
+/// accounts are missing that nobody removed.
 ///
 /// # Errors
 /// [`Error`] where a database can't be read or written.
 pub fn restore(etc: &Path, kept: &Path) -> Result<Merged, Error> {
     let current = kept.join(CURRENT);
-    if !current.is_dir() {
-        return Ok(Merged::default());
+    let mut merged = Merged::default();
+    if current.is_dir() {
+        let kept = Databases::read(&current)?;
+        let mut slot = Databases::change(etc)?;
+        merged = merge::merge(&mut slot, &kept)?;
+        merged.changed = slot.write()?;
     }
-    let kept = Databases::read(&current)?;
-    let mut slot = Databases::change(etc)?;
-    let mut merged = merge::merge(&mut slot, &kept)?;
-    merged.changed = slot.write()?;
+    let folder = Root::open(etc)?.into_folder();
+    folder.write(RESTORED, b"", Attributes::root(0o600))?;
     Ok(merged)
 }
 
@@ -40,8 +45,12 @@ pub fn restore(etc: &Path, kept: &Path) -> Result<Merged, Error> {
 /// whether that changed.
 ///
 /// # Errors
-/// [`Error::Damaged`] where `etc` can't be what it should: what is kept stays.
+/// [`Error::Damaged`] and [`Error::NotRestored`] where `etc` can't be what it
+/// should: what is kept stays.
 pub fn save(etc: &Path, slot_etc: &Path, kept: &Path) -> Result<bool, Error> {
+    if Root::open(etc)?.folder().stat(RESTORED)?.is_none() {
+        return Err(Error::NotRestored);
+    }
     let machine = Databases::change(etc)?;
     if machine.table(Kind::Passwd).get(b"root").is_none() {
         return Err(Error::Damaged(etc.join("passwd").display().to_string()));

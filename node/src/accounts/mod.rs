@@ -7,6 +7,7 @@
 
 pub mod database;
 pub mod edit;
+pub mod home;
 pub mod kept;
 mod merge;
 pub mod table;
@@ -66,6 +67,9 @@ pub enum Error {
     /// A database that can't be what it should.
     #[error("'{0}' has no account 'root'; it is taken for damaged and not kept")]
     Damaged(String),
+    /// Kept accounts are not there.
+    #[error("what was kept of the accounts is not in /etc; it stays as it is")]
+    NotRestored,
     /// A password that crypt(3) does not take.
     #[error("a password is 1 to {PASSWORD_MAX_BYTES} bytes without a zero byte")]
     Password,

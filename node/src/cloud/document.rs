@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::file::File;
+use super::pattern;
 use super::reader::Reader;
 use super::step::Step;
 use super::user::{self, User};
@@ -60,34 +61,52 @@ impl Document {
     /// [`Error`] with all that is wrong: no YAML, a key twice, values of the
     /// wrong type.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        let fail = |line, column, message: String| {
-            Error(vec![Problem {
+        let (document, problems) = Self::salvage(name, text);
+        if problems.is_empty() {
+            Ok(document)
+        } else {
+            Err(Error(problems))
+        }
+    }
+
+    /// Reads what can be read of a document, and gives what is wrong with the
+    /// rest. A user, file or step with something wrong is left out whole: half
+    /// a condition would let a step run where it must not.
+    #[must_use]
+    pub fn salvage(name: &str, text: &str) -> (Self, Vec<Problem>) {
+        let nothing = |line, column, message: String| {
+            let problem = Problem {
                 document: name.to_owned(),
                 line,
                 column,
                 message,
-            }])
+            };
+            let document = Self {
+                name: name.to_owned(),
+                ..Self::default()
+            };
+            (document, vec![problem])
         };
         if text.len() > MAX_BYTES {
             let message = format!("{} bytes, {MAX_BYTES} are the most", text.len());
-            return Err(fail(1, 1, message));
+            return nothing(1, 1, message);
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let parsed = yaml::parse(text).map_err(|e| fail(e.line, e.column, e.message))?;
+        let parsed = match yaml::parse(text) {
+            Ok(parsed) => parsed,
+            Err(error) => return nothing(error.line, error.column, error.message),
+        };
         let mut reader = Reader::new(name);
         if parsed.documents > 1 {
             let message = "the first of several YAML documents counts, the others are ignored";
             reader.unknown(&parsed.root, message.to_owned());
         }
         let mut document = read(&mut reader, &parsed.root);
-        if !reader.problems.is_empty() {
-            reader.problems.sort();
-            return Err(Error(reader.problems));
-        }
+        reader.problems.sort();
         reader.unknown.sort();
         document.name = name.to_owned();
         document.unknown = reader.unknown;
-        Ok(document)
+        (document, reader.problems)
     }
 
     /// What it says about the installation.
@@ -163,7 +182,9 @@ fn read(reader: &mut Reader, root: &Item) -> Document {
         }
     }
     for (item, path) in fields.list(reader, "write_files") {
+        let problems = reader.problems.len();
         let (file, is_deferred) = File::read_write_file(reader, item, &path);
+        let file = file.filter(|_| reader.problems.len() == problems);
         if is_deferred {
             document.deferred_files.extend(file);
         } else {
@@ -185,7 +206,28 @@ fn read(reader: &mut Reader, root: &Item) -> Document {
         document.stages = read_stages(reader, stages);
     }
     fields.finish(reader);
+    if let Value::Map(entries) = &root.value {
+        let ours = |key: &Item| key.text() != Some("stylus");
+        for (_, value) in entries.iter().filter(|(key, _)| ours(key)) {
+            unfilled(reader, value);
+        }
+    }
     document
+}
+
+/// Tells the patterns of Kairos that nothing here fills in.
+fn unfilled(reader: &mut Reader, item: &Item) {
+    match &item.value {
+        Value::List(items) => items.iter().for_each(|item| unfilled(reader, item)),
+        Value::Map(entries) => entries
+            .iter()
+            .for_each(|(_, value)| unfilled(reader, value)),
+        _ => {
+            if let Some(found) = item.text().and_then(pattern::unfilled) {
+                reader.unknown(item, format!("nothing here fills in '{found}'"));
+            }
+        }
+    }
 }
 
 /// A command: a line for the shell, or words as they are.
@@ -231,7 +273,11 @@ fn read_stages(reader: &mut Reader, item: &Item) -> BTreeMap<String, Vec<Step>> 
         }
         let mut steps: Vec<Step> = Vec::new();
         for (at, (item, path)) in reader.list(value, &path).into_iter().enumerate() {
+            let problems = reader.problems.len();
             let step = Step::read(reader, item, &path, at);
+            if reader.problems.len() > problems {
+                continue;
+            }
             for (after, place) in &step.1 {
                 let is_earlier = steps.iter().any(|earlier| earlier.name == *after);
                 if !is_earlier {

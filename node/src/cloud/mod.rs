@@ -5,15 +5,21 @@
 //! here acts on is told with its place ([`Document::unknown`]): a setting that
 //! is silently ignored is found out when it is missed.
 
+mod apply;
 mod document;
 mod file;
+mod host;
+mod pattern;
 mod reader;
+pub mod sources;
 mod step;
 mod user;
 mod yaml;
 
+pub use apply::{Failure, apply};
 pub use document::{Document, Install};
 pub use file::{File, Id};
+pub use host::{Host, System, Telling};
 pub use step::{Conditions, Dns, Override, Step, Systemctl};
 pub use user::{Password, User};
 

@@ -157,3 +157,94 @@ fn passwords_do_not_show() {
         parse("users: [{name: a, passwd: $6$secret$x}, {name: b, plain_text_passwd: secret}]");
     assert!(!format!("{document:?}").contains("secret"));
 }
+
+#[test]
+fn what_is_wrong_takes_only_its_own_part_away() {
+    let text = "hostname: [a]
+users: [{name: a, passwd: $6$x$y}, {name: b, lock_passwd: maybe}]
+write_files: [{path: /x, append: maybe}, {path: /y}]
+stages:
+  boot:
+    - {name: one, if: [x], commands: [rm]}
+    - {name: two, commands: [echo]}
+";
+    let (document, problems) = Document::salvage("x", text);
+    assert_eq!(problems.len(), 4);
+    assert_eq!(document.hostname, None);
+    let users: Vec<&str> = document.users.iter().map(|u| u.name.as_str()).collect();
+    assert_eq!(users, ["a"]);
+    let files: Vec<&str> = document
+        .write_files
+        .iter()
+        .map(|f| f.path.as_str())
+        .collect();
+    assert_eq!(files, ["/y"]);
+    let steps: Vec<&str> = document.stages["boot"]
+        .iter()
+        .map(|s| s.name.as_str())
+        .collect();
+    assert_eq!(steps, ["two"]);
+    assert!(Document::parse("x", text).is_err());
+}
+
+/// Numbers that differ, the same at each run.
+fn random(state: &mut u64, below: usize) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state % below as u64).unwrap()
+}
+
+#[test]
+fn damaged_texts_give_problems_and_nothing_worse() {
+    let source: Vec<char> = "#cloud-config
+hostname: a-{{ trunc 4 .MachineID }}
+users: [default, {name: a, passwd: $6$x, uid: 7, groups: 'a, b', sudo: [x]}]
+write_files:
+  - {path: /x, permissions: 0644, encoding: gz+b64, content: H4sIAAAAAAAAA8tIzcnJBwCGphA2BQAAAA==}
+runcmd: [[a, b], c]
+stages:
+  initramfs.after:
+    - name: &n one
+      only_os: 'x.*'
+      if_files: {any: [/x]}
+      dns: {nameservers: [9.9.9.9]}
+      files: [{path: /y, permissions: '0600', ownerstring: 'a:b', encoding: b64, content: AAEC}]
+      systemctl: {overrides: [{service: a, content: x}]}
+    - {name: *n, timesyncd: {NTP: x}, environment: {A: ~}}
+"
+    .chars()
+    .collect();
+    let mut state = 0x5eed_u64;
+    let (mut whole, mut damaged) = (0, 0);
+    for _ in 0..2000 {
+        let mut text = source.clone();
+        for _ in 0..=random(&mut state, 4) {
+            let at = random(&mut state, text.len());
+            match random(&mut state, 3) {
+                0 => {
+                    text[at] =
+                        ['{', ']', '&', '*', ':', '\n', '"', '|', '-', '\0'][random(&mut state, 10)]
+                }
+                1 => drop(text.remove(at)),
+                _ => text.insert(
+                    at,
+                    ['\n', ' ', '<', '!', '%', '?', '\t', 'ä'][random(&mut state, 8)],
+                ),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let (document, problems) = Document::salvage("x", &text);
+        assert!(problems.iter().all(|p| p.line > 0 && p.column > 0));
+        assert!(document.unknown().iter().all(|u| u.line > 0));
+        if problems.is_empty() {
+            whole += 1
+        } else {
+            damaged += 1
+        }
+    }
+    assert!(
+        whole > 200 && damaged > 200,
+        "{whole} whole, {damaged} damaged"
+    );
+}

@@ -150,6 +150,7 @@ fn read(
         reader.problem(place, format!("'{path}' has no name"));
         return None;
     };
+    let problems = reader.problems.len();
     let mut user = named(reader, place, name)?;
     password(reader, &mut fields, &mut user);
     user.must_change_password = fields.flag(reader, "must_change_password");
@@ -181,7 +182,7 @@ fn read(
         user.sudo = sudo(reader, item, &fields.path("sudo"));
     }
     fields.finish(reader);
-    Some(user)
+    (reader.problems.len() == problems).then_some(user)
 }
 
 fn password(reader: &mut Reader, fields: &mut Fields<'_>, user: &mut User) {

@@ -39,9 +39,11 @@ impl Target<'_> {
             what: "core image",
             bytes: size,
         };
-        let sector = (partition.offset / 512).checked_add(CORE_SECTOR).ok_or_else(bad)?;
+        let sector = (partition.offset / 512)
+            .checked_add(CORE_SECTOR)
+            .ok_or_else(bad)?;
         core.get_mut(CORE_SECTOR_OFFSET..)
-              .and_then(|rest| rest.first_chunk_mut::<8>())
+            .and_then(|rest| rest.first_chunk_mut::<8>())
             .filter(|_| size as u64 <= partition.bytes)
             .ok_or_else(bad)?
             .copy_from_slice(&sector.to_le_bytes());
@@ -125,7 +127,9 @@ impl Target<'_> {
             };
             let code = code.first_chunk::<BOOT_CODE_BYTES>().ok_or_else(bad)?;
             put(&mut mbr, 0, code);
-            let sector = (boot.offset / 512).checked_add(CODE_SECTOR).ok_or_else(bad)?;
+            let sector = (boot.offset / 512)
+                .checked_add(CODE_SECTOR)
+                .ok_or_else(bad)?;
             put(&mut mbr, CODE_SECTOR_OFFSET, &sector.to_le_bytes());
             records.extend([0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
         }

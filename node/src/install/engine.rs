@@ -327,7 +327,9 @@ impl Installation<'_> {
         let mut text = serde_json::to_vec_pretty(&mounts)?;
         text.push(b'\n');
         write(&persistent.path().join(paths::OWN).join(MOUNTS), &text)?;
-        persistent.unmount().context("writing PERSISTENT out failed")
+        persistent
+            .unmount()
+            .context("writing PERSISTENT out failed")
     }
 
     /// The ESP with the boot loaders of the medium, and what leads GRUB from it
@@ -403,7 +405,10 @@ fn failure(teller: &Teller<'_>, error: &anyhow::Error) -> Failure {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     let is_medium = error.chain().any(|cause| {
         cause.downcast_ref::<medium::Error>().is_some()
-            || matches!(cause.downcast_ref(), Some(copy::Error::Read { .. } | copy::Error::Medium(_)))
+            || matches!(
+                cause.downcast_ref(),
+                Some(copy::Error::Read { .. } | copy::Error::Medium(_))
+            )
     });
     let advice = if is_medium {
         "The install medium is damaged, incomplete or was removed. Compare the ISO file with its \

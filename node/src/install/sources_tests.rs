@@ -100,7 +100,10 @@ fn what_cant_be_used_is_an_error_that_names_file_and_place() {
     assert!(gathered(&machine).unwrap().texts.is_empty());
     for argument in ["SITE", "SITE:a", ":/a", "SITE:/../a", ""] {
         machine.add(&format!("proc/cmdline = appliance.config={argument}"));
-        assert!(matches!(gathered(&machine), Err(Error::Argument { .. })), "{argument}");
+        assert!(
+            matches!(gathered(&machine), Err(Error::Argument { .. })),
+            "{argument}"
+        );
     }
     machine.add("proc/cmdline = appliance.config=SITE:/a.yaml");
     assert_snapshot!(error(&machine), @"no medium is labelled 'SITE', which appliance.config asks for");

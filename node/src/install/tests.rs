@@ -265,7 +265,10 @@ impl Bench {
             "mount -r \"$1\" \"$2\"; cd \"$2\"; ({script}) || failed=1; cd /; umount \"$2\"; \
              [ -z \"${{failed-}}\" ]"
         );
-        shell(&script, &[&self.partition(number), &folder, self.medium.root()])
+        shell(
+            &script,
+            &[&self.partition(number), &folder, self.medium.root()],
+        )
     }
 
     /// Runs a script with the ESP as `$1`, the medium as `$2`.
@@ -376,7 +379,11 @@ fn a_disk_is_installed_whole() {
     for number in [3, 4, 5] {
         assert!(config.contains(&bench.uuid(number)), "{config}");
     }
-    assert!(bench.inside(4, "cat slots/a/slot.json").contains("\"kubernetes\": \"1.32.3\""));
+    assert!(
+        bench
+            .inside(4, "cat slots/a/slot.json")
+            .contains("\"kubernetes\": \"1.32.3\"")
+    );
     assert_snapshot!(bench.esp("mdir -b -/ -i $1 ::"), @"");
     for (path, _) in &FILES[3..6] {
         let script = format!("mcopy -i $1 '::{path}' - | cmp - $2/{path}");
@@ -387,7 +394,10 @@ fn a_disk_is_installed_whole() {
             mcopy -i $1 ::$dir/grub.cfg - | md5sum; done | sort -u | wc -l
          mcopy -i $1 ::boot/grub/grub.cfg -",
     );
-    assert!(stubs.starts_with("1\n") && stubs.contains(&bench.uuid(4)), "{stubs}");
+    assert!(
+        stubs.starts_with("1\n") && stubs.contains(&bench.uuid(4)),
+        "{stubs}"
+    );
     assert_snapshot!(bench.inside(3, "stat -c '%a %U %n' *.yaml; cat 90*"), @"");
     assert_snapshot!(bench.inside(5, "ls"), @"lost+found");
 
@@ -399,17 +409,33 @@ fn a_disk_is_installed_whole() {
     assert!(core[2556..original.len()] == original[2556..]);
     let mbr = shell("head -c 512 $1 | base64 -w0", &[&bench.device]);
     let code = fs::read(bench.iso("isoforge/boot/bios-mbr.img")).unwrap();
-    let start = shell("head -c 432 $1 | base64 -w0", &[&bench.iso("isoforge/boot/bios-mbr.img")]);
+    let start = shell(
+        "head -c 432 $1 | base64 -w0",
+        &[&bench.iso("isoforge/boot/bios-mbr.img")],
+    );
     assert!(mbr.starts_with(&start) && code.len() == 512);
-    let fields = shell("head -c 478 $1 | tail -c +433 | od -An -v -tu1", &[&bench.device]);
-    let fields: Vec<u8> = fields.split_whitespace().map(|n| n.parse().unwrap()).collect();
+    let fields = shell(
+        "head -c 478 $1 | tail -c +433 | od -An -v -tu1",
+        &[&bench.device],
+    );
+    let fields: Vec<u8> = fields
+        .split_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
     assert_eq!(fields[..8], 2052_u64.to_le_bytes());
-    assert_eq!(fields[30..], [0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+    assert_eq!(
+        fields[30..],
+        [0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]
+    );
 
     let slots: u64 = FILES[..3].iter().map(|(_, size)| 2 * size).sum();
     let esp: u64 = FILES[3..6].iter().map(|(_, size)| size).sum();
     let ratio = written as f64 / (slots + esp) as f64;
-    assert!(ratio <= 1.05, "{written} bytes for {} of files", slots + esp);
+    assert!(
+        ratio <= 1.05,
+        "{written} bytes for {} of files",
+        slots + esp
+    );
     println!("bytes written: {ratio:.4} of the files");
     let steps: Vec<String> = ear
         .told
@@ -420,7 +446,11 @@ fn a_disk_is_installed_whole() {
         })
         .collect();
     assert_snapshot!(steps.join("\n"), @"");
-    let last = ear.told.iter().rev().find(|event| matches!(event, Event::Bytes { .. }));
+    let last = ear
+        .told
+        .iter()
+        .rev()
+        .find(|event| matches!(event, Event::Bytes { .. }));
     let total: u64 = FILES[..3].iter().map(|(_, size)| size).sum();
     assert_eq!(last, Some(&Event::Bytes { done: total, total }));
 
@@ -463,7 +493,10 @@ fn sectors_of_4096_bytes_and_further_partitions() {
         shell("e2fsck -fn $1 2>&1", &[&bench.partition(number)]);
     }
     let mounts = bench.inside(6, "cat appliance/mounts.json");
-    assert_eq!(mounts, format!("{{\n  \"/data\": \"{}\"\n}}\n", bench.uuid(4)));
+    assert_eq!(
+        mounts,
+        format!("{{\n  \"/data\": \"{}\"\n}}\n", bench.uuid(4))
+    );
     assert_eq!(bench.uuid(5), "");
 }
 
@@ -510,7 +543,12 @@ fn a_damaged_medium_names_the_file_and_leaves_nothing_that_starts() {
         changed[middle] ^= 1;
         fs::write(bench.iso(path), changed).unwrap();
         let failure = bench.install(&mut quiet()).unwrap_err();
-        let cause = failure.cause.split("its content").next().unwrap().to_owned();
+        let cause = failure
+            .cause
+            .split("its content")
+            .next()
+            .unwrap()
+            .to_owned();
         causes.push(format!("{}: {cause}", failure.step));
         assert_eq!(bench.starts(), [""; 0], "{path}");
         bench.is_clean();
@@ -590,7 +628,10 @@ fn what_must_not_be_overwritten_is_not() {
     bench.config.install.requirements.disk_mib = Some(1 << 20);
     bench.config.install.requirements.enforce = true;
     let failure = bench.install(&mut quiet()).unwrap_err();
-    assert!(failure.cause.starts_with("disk: 1.0 TiB is asked for"), "{failure}");
+    assert!(
+        failure.cause.starts_with("disk: 1.0 TiB is asked for"),
+        "{failure}"
+    );
     assert_eq!(bench.written(), before);
     assert_eq!(bench.starts(), ["BIOS", "UEFI"]);
 }

@@ -30,15 +30,17 @@ pub fn menu(title: &str, timeout_seconds: u32, ids: &Ids) -> String {
     )
 }
 
-/// What leads from the ESP to the menu.
+/// What leads from the ESP to the menu. It has no quote in its comment: GRUB's
+/// rescue parser, which may be the one to read it, would take it for one.
 #[must_use]
 pub fn esp_stub(ids: &Ids) -> String {
     fill(STUB, &[("@STATE@", quote(&ids.state))])
 }
 
 /// What starts a slot, its file `slot.cfg`. The menu sets `state` to the device
-/// and `load` where the slot shall be started; `trial_argument` to what a trial
-/// boot adds to the command line.
+/// and `load` where the slot shall be started, `trial_argument` to what a trial
+/// boot adds to the command line. Where it comes back with `load=failed` a kernel
+/// is loaded, and its initrd can't be.
 #[must_use]
 pub fn slot_menu(config: &Config, ids: &Ids, slot: Slot) -> String {
     let consoles = cmdline::consoles(Flavor::Appliance);

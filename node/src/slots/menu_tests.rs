@@ -47,16 +47,18 @@ fn a_slot_is_started_with_all_that_finds_its_state() {
     assert_snapshot!(script, @r#"
     # Slot b: told what is in it, and asked to start it where load is set.
     set title="demo 1.0.0"
-    if [ -n "$load" ]; then
+    set files=($state)/slots/b
+    if [ -n "$load" -a -f $files/kernel -a -f $files/initrd -a -f $files/state.cpio ]; then
     	if [ "$grub_platform" = efi ]; then
     		set consoles="console=ttyS0,115200n8 console=tty0"
     	else
     		set consoles="console=tty0 console=ttyS0,115200n8"
     	fi
-    	if linux ($state)/slots/b/kernel root=live:UUID=11111111-2222-4333-8444-555555555555 rd.live.dir=/slots/b rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 $consoles quiet appliance.slot=b appliance.persistent=22222222-2222-4333-8444-555555555555 appliance.oem=33333333-2222-4333-8444-555555555555 panic=10 rd.shell=0 rd.emergency=reboot $trial_argument; then
-    		if initrd ($state)/slots/b/initrd ($state)/slots/b/state.cpio; then
+    	if linux $files/kernel root=live:UUID=11111111-2222-4333-8444-555555555555 rd.live.dir=/slots/b rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 $consoles quiet appliance.slot=b appliance.persistent=22222222-2222-4333-8444-555555555555 appliance.oem=33333333-2222-4333-8444-555555555555 panic=10 rd.shell=0 rd.emergency=reboot $trial_argument; then
+    		if initrd $files/initrd $files/state.cpio; then
     			boot
     		fi
+    		set load=failed
     	fi
     fi
     "#);
@@ -65,7 +67,7 @@ fn a_slot_is_started_with_all_that_finds_its_state() {
 #[test]
 fn the_stub_finds_state_by_its_uuid() {
     assert_snapshot!(esp_stub(&testing::ids()), @r"
-    # Finds this machine's own slots, wherever GRUB was started from.
+    # Finds the slots of this machine, wherever GRUB was started from.
     search --no-floppy --fs-uuid --set=root 11111111-2222-4333-8444-555555555555
     set prefix=($root)/grub
     configfile ($root)/grub/grub.cfg

@@ -190,3 +190,6 @@ pub(crate) mod testing {
         }
     }
 }
+
+#[cfg(test)]
+mod boot_tests;
