@@ -39,6 +39,7 @@ pub(crate) struct Host<'a> {
     circumstances: &'a Circumstances,
     folder: PathBuf,
     user: Option<User>,
+    kept: bool,
 }
 
 impl<'a> Host<'a> {
@@ -55,6 +56,7 @@ impl<'a> Host<'a> {
             circumstances,
             folder: PathBuf::from(folder.trim_end()),
             user,
+            kept: false,
         };
         let program = std::fs::canonicalize(sh::isoforge()).context("isoforge is not built")?;
         sh::run(sh::command(["cp"]).arg(program).arg(host.program()))?;
@@ -79,6 +81,12 @@ impl<'a> Host<'a> {
         self.user.as_ref().map_or("root", |_| OTHER_USER)
     }
 
+    /// Leaves the folder where it is, for whoever looks into a failure.
+    pub(crate) fn keep(mut self) -> PathBuf {
+        self.kept = true;
+        self.folder.clone()
+    }
+
     /// Gives the folder to the user; to be called when everything is in it.
     pub(crate) fn hand_over(&self) -> Result<()> {
         sh::run(
@@ -91,7 +99,10 @@ impl<'a> Host<'a> {
     pub(crate) fn isoforge(&self) -> Command {
         let here = self.circumstances;
         // The kernel's own: `hostname` and `mount` act on the namespaces alone.
+        // libfaketime names what its processes share by their numbers, which
+        // come again in other namespaces, and for other users.
         let script = "set -e; hostname \"$1\"; \
+             mount -t tmpfs -o mode=1777 tmpfs /dev/shm; \
              mount --bind \"$2/mmdebstrap\" /usr/bin/mmdebstrap; \
              umask \"$3\"; cd \"$2\"; user=\"$4\"; shift 4; \
              exec runuser --user \"$user\" -- \"$@\"";
@@ -149,22 +160,26 @@ impl<'a> Host<'a> {
         Ok(())
     }
 
-    /// The environment and the hooks that shift mmdebstrap's clock.
+    /// The environment and the hooks that shift mmdebstrap's clock. dracut asks
+    /// `ldd` which libraries belong into the initrd; one that is preloaded does
+    /// not, so it is given an `ldd` that has none.
     fn shift(&self) -> Result<(String, String)> {
         let today = sh::output(&mut sh::command(["date", "--utc", "+%s"]))?;
         let today: u64 = today.trim().parse().context("date gave no number")?;
         let earliest = today + u64::from(self.circumstances.days_ahead) * 86_400;
         let exports = self
             .faketime()
-            .iter()
+            .into_iter()
+            .chain([format!("DRACUT_LDD={FAKETIME_DIR}/ldd")])
             .map(|variable| format!("export '{variable}'\n"))
             .collect();
         let hooks = format!(
-            r#"	--setup-hook='mkdir -p "$1{FAKETIME_DIR}" && cp {FAKETIME_DIR}/libfaketime.so.1 "$1{FAKETIME_DIR}/"' \
+            r##"	--setup-hook='mkdir -p "$1{FAKETIME_DIR}" && cp {FAKETIME_DIR}/libfaketime.so.1 "$1{FAKETIME_DIR}/"' \
+	--setup-hook='printf "#!/bin/sh\nunset LD_PRELOAD\nexec ldd \"\$@\"\n" >"$1{FAKETIME_DIR}/ldd" && chmod 755 "$1{FAKETIME_DIR}/ldd"' \
 	--customize-hook='test "$(date +%s)" -ge {earliest}' \
 	--customize-hook='test "$(chroot "$1" date +%s)" -ge {earliest}' \
 	--customize-hook='rm -r "$1{FAKETIME_DIR}"' \
-"#
+"##
         );
         Ok((exports, hooks))
     }
@@ -192,8 +207,10 @@ impl<'a> Host<'a> {
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
-        // What stays behind is in a folder for temporary files.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if !self.kept {
+            // What stays behind is in a folder for temporary files.
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

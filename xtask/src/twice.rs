@@ -45,21 +45,21 @@ pub(crate) fn check() -> Result<()> {
         println!("SKIPPED: another user, host name and clock need root");
         return Ok(());
     }
-    let first = build(&HERE)?;
-    let second = build(&ELSEWHERE)?;
+    let (first_host, first) = build(&HERE)?;
+    let (second_host, second) = build(&ELSEWHERE)?;
     ensure!(!first.is_empty(), "the builds have no outputs");
-    ensure!(
-        first == second,
-        "two builds differ:\n{first:#?}\n{second:#?}"
-    );
+    if first != second {
+        let folders = [first_host.keep(), second_host.keep()];
+        bail!("two builds differ:\n{first:#?}\n{second:#?}\nthey are kept in {folders:?}");
+    }
     for (name, digest) in first {
         println!("twice: {name} is sha256:{digest} both times");
     }
     Ok(())
 }
 
-/// Builds all profiles on one machine and gives the outputs' digests.
-fn build(circumstances: &Circumstances) -> Result<Vec<(String, String)>> {
+/// Builds all profiles on one machine and gives it with the outputs' digests.
+fn build<'a>(circumstances: &'a Circumstances) -> Result<(Host<'a>, Vec<(String, String)>)> {
     let host = Host::prepare(circumstances)?;
     let folder = host.folder();
     // A copy made without -p has the times of now: the files are touched.
@@ -95,7 +95,7 @@ fn build(circumstances: &Circumstances) -> Result<Vec<(String, String)>> {
             == PROFILES.len(),
         "each profile should have a lock"
     );
-    Ok(found)
+    Ok((host, found))
 }
 
 fn image_profile() -> String {
