@@ -64,6 +64,9 @@ const KEPT_BY_COMPONENT: [(Kind, &str, &str); 7] = [
     (Kind::Registry, "zot", "/var/lib/zot"),
 ];
 
+/// Distributions whose clusters kubeadm starts.
+const KUBEADM: [&str; 2] = ["kubeadm", "pxk-e"];
+
 /// What the program on a system of `arch` is told. `tree` is what the layer is
 /// laid over.
 pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
@@ -140,13 +143,31 @@ fn install(profile: &Profile) -> Install {
             groups: account.groups.clone(),
         }),
         partitions: partitions(profile),
-        requirements: Requirements {
-            cpus: install.require.cpus,
-            memory_mib: install.require.memory.map(|bytes| bytes.div_ceil(MIB)),
-            disk_mib: install.require.disk.map(|bytes| bytes.div_ceil(MIB)),
-            modules: install.require.modules.clone(),
-            enforce: install.require.enforce,
-        },
+        requirements: requirements(profile),
+    }
+}
+
+/// What the profile asks of the machine; where it says nothing, what kubeadm
+/// checks before it starts (Kubernetes' preflight: `NumCPU`, `Mem`) and the
+/// modules that container runtimes need.
+fn requirements(profile: &Profile) -> Requirements {
+    let asked = &profile.install.require;
+    let kubeadm = KUBEADM.contains(&profile.kubernetes.distribution.as_str());
+    let mut modules = asked.modules.clone();
+    if kubeadm {
+        modules.extend(["br_netfilter", "overlay"].map(str::to_owned));
+    }
+    modules.sort();
+    modules.dedup();
+    Requirements {
+        cpus: asked.cpus.or(kubeadm.then_some(2)),
+        memory_mib: asked
+            .memory
+            .map(|bytes| bytes.div_ceil(MIB))
+            .or(kubeadm.then_some(1700)),
+        disk_mib: asked.disk.map(|bytes| bytes.div_ceil(MIB)),
+        modules,
+        enforce: asked.enforce,
     }
 }
 
@@ -336,6 +357,16 @@ mod tests {
         assert_eq!(partitions.state_mib, None);
         assert_eq!(partitions.persistent_mib, Some(3072));
         assert_eq!(partitions.persistent_min_mib, 3072);
+    }
+
+    #[test]
+    fn what_kubeadm_asks_of_a_machine_is_asked_unless_the_profile_says_otherwise() {
+        let found = requirements(&profile(&["install.require={ memory = \"4G\" }"]));
+        assert_eq!((found.cpus, found.memory_mib), (Some(2), Some(4096)));
+        assert_eq!(found.modules, ["br_netfilter", "overlay"]);
+        assert!(!found.enforce);
+        let found = requirements(&profile(&["kubernetes.distribution=debian"]));
+        assert_eq!(found, Requirements::default());
     }
 
     #[test]
