@@ -16,8 +16,8 @@
 //! ([`menu::marker_path`]), because signed GRUB starts from the ESP and other
 //! media with the same volume id may be attached. The **core image** can't know
 //! that file, since `bootstrap` makes it long before an ISO exists. It needs
-//! not: BIOS tells it the device that it was started from, and
-//! [`core_image::EARLY_CONFIG`] reads the stub there.
+//! not: BIOS tells it the device that it was started from, where its prefix
+//! ([`core_image::Target`]) leads to the stub.
 
 pub mod cmdline;
 pub mod core_image;

@@ -45,6 +45,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::pipeline::cache::Error,
             crate::pipeline::Lacking,
             crate::node::Error,
+            crate::pipeline::NoAdministrator,
             crate::pipeline::NotWritten,
             crate::pipeline::ProgramError,
             crate::pipeline::Unbootable,

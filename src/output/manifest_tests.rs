@@ -34,6 +34,8 @@ fn full() -> Manifest {
             version: "2.12-9".into(),
             core_image: digest,
         }),
+        program: Some(Content { digest, size: 5 }),
+        boot: BTreeMap::from([("boot/kernel".into(), Content { digest, size: 6 })]),
         layers: vec![Layer {
             digest,
             size: 32,
@@ -128,6 +130,16 @@ fn the_text_is_pinned() {
             "version": "2.12-9",
             "core_image": "sha256:HEX"
           },
+          "program": {
+            "digest": "sha256:HEX",
+            "size": 5
+          },
+          "boot": {
+            "boot/kernel": {
+              "digest": "sha256:HEX",
+              "size": 6
+            }
+          },
           "layers": [
             {
               "digest": "sha256:HEX",
@@ -208,7 +220,7 @@ fn every_field_is_documented() {
             serde_json::Value::Object(map) => {
                 for (key, value) in map {
                     // Below these, keys are names and not fields.
-                    let named = ["architectures", "outputs", "packages"].contains(&under);
+                    let named = ["architectures", "boot", "outputs", "packages"].contains(&under);
                     if !named {
                         found.push(key.clone());
                     }

@@ -99,6 +99,7 @@ pub(super) fn find(
         tree,
         slabs,
         &kernel,
+        boot_arch,
         profile.os.fips,
         &initrd::Limits::default(),
     )?;

@@ -6,12 +6,14 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::ReadEnv;
+use super::node::NODE_OVERLAY;
 use super::system::{BASE_OVERLAY, in_project, shown};
 use crate::boot::cmdline;
+use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
 use crate::output::manifest::{self, Role};
-use crate::profile::{CloudConfig, Loaded, SecretReader};
-use crate::render::{Context, Engine, Project, Secret, Secrets, cloud_config};
+use crate::profile::{CloudConfig, Flavor, Loaded, Profile, SecretReader};
+use crate::render::{Context, Engine, Project, Secret, Secrets, cloud_config, node_files};
 use crate::rootfs::overlay::{self, OverlayLayer, system};
 
 /// The template that is used where the profile names none.
@@ -116,6 +118,13 @@ impl Renderer {
             &[],
             0,
         )?];
+        layers.push(overlay::load_files(
+            node_files(),
+            NODE_OVERLAY,
+            &self.engine,
+            context,
+            0,
+        )?);
         let overlays = self.rootfs_overlays(loaded);
         for dir in std::iter::once(BASE_OVERLAY).chain(overlays.iter().map(String::as_str)) {
             layers.push(overlay::load(&self.project, dir, &self.engine, context, 0)?);
@@ -152,6 +161,38 @@ impl Renderer {
     }
 }
 
+/// Nobody could administer the machine: Kairos's installer refuses that.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the cloud-config has no user in the group 'admin', without whom Kairos's installer refuses \
+     to install"
+)]
+pub(crate) struct NoAdministrator;
+
+impl Diagnose for NoAdministrator {
+    fn class(&self) -> Class {
+        Class::Profile
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "give the template one: in [vars] users = [{ name = \"admin\", ssh_keys = [\"…\"] }], or \
+             write `nousers: true` under `install` of a template of your own"
+                .to_owned(),
+        )
+    }
+}
+
+/// In flavor `kairos` somebody must administer the machine. Of a file that the
+/// user supplies it is only said, since more may come to it on the machine.
+fn administrator(profile: &Profile, is_there: bool) -> Result<Option<String>, NoAdministrator> {
+    match &profile.cloud_config {
+        _ if is_there || profile.os.flavor != Flavor::Kairos => Ok(None),
+        CloudConfig::File(_) => Ok(Some(NoAdministrator.to_string())),
+        CloudConfig::Builtin | CloudConfig::Template(_) => Err(NoAdministrator),
+    }
+}
+
 /// Renders everything and throws it away. Gives the warnings.
 ///
 /// # Errors
@@ -170,6 +211,7 @@ pub fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<V
             })?;
             let context = renderer.context_for(arch.as_str(), version)?;
             let config = renderer.cloud_config(loaded, &context)?;
+            warnings.extend(administrator(&loaded.profile, config.has_admin)?);
             let mut found = config.warnings;
             for overlay in renderer.iso_overlays(loaded, &context, 0)? {
                 found.extend(overlay.secrets_in_plain_text(&renderer.secrets, "the ISO"));

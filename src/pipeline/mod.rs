@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use boot_files::Unbootable;
 pub use build::build;
+pub(crate) use check::NoAdministrator;
 pub use check::check;
 pub use convert::user_registries;
 pub(crate) use core_image::Error as CoreImageError;

@@ -64,6 +64,9 @@ const KEPT_BY_COMPONENT: [(Kind, &str, &str); 7] = [
     (Kind::Registry, "zot", "/var/lib/zot"),
 ];
 
+/// Distributions whose clusters kubeadm starts.
+const KUBEADM: [&str; 2] = ["kubeadm", "pxk-e"];
+
 /// What the program on a system of `arch` is told. `tree` is what the layer is
 /// laid over.
 pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
@@ -140,13 +143,31 @@ fn install(profile: &Profile) -> Install {
             groups: account.groups.clone(),
         }),
         partitions: partitions(profile),
-        requirements: Requirements {
-            cpus: install.require.cpus,
-            memory_mib: install.require.memory.map(|bytes| bytes.div_ceil(MIB)),
-            disk_mib: install.require.disk.map(|bytes| bytes.div_ceil(MIB)),
-            modules: install.require.modules.clone(),
-            enforce: install.require.enforce,
-        },
+        requirements: requirements(profile),
+    }
+}
+
+/// What the profile asks of the machine; where it says nothing, what kubeadm
+/// checks before it starts (Kubernetes' preflight: `NumCPU`, `Mem`) and the
+/// modules that container runtimes need.
+fn requirements(profile: &Profile) -> Requirements {
+    let asked = &profile.install.require;
+    let kubeadm = KUBEADM.contains(&profile.kubernetes.distribution.as_str());
+    let mut modules = asked.modules.clone();
+    if kubeadm {
+        modules.extend(["br_netfilter", "overlay"].map(str::to_owned));
+    }
+    modules.sort();
+    modules.dedup();
+    Requirements {
+        cpus: asked.cpus.or(kubeadm.then_some(2)),
+        memory_mib: asked
+            .memory
+            .map(|bytes| bytes.div_ceil(MIB))
+            .or(kubeadm.then_some(1700)),
+        disk_mib: asked.disk.map(|bytes| bytes.div_ceil(MIB)),
+        modules,
+        enforce: asked.enforce,
     }
 }
 
@@ -266,4 +287,95 @@ fn mount_points(config: &Config) -> impl Iterator<Item = &str> {
     let all = config.state.directories.iter().chain(mounts);
     all.map(|path| path.trim_start_matches('/'))
         .filter(|path| !path.starts_with("var/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::boot::files::testing::tree;
+    use crate::profile::{Options, SetOverride, load};
+
+    const MINIMAL: &str = include_str!("../../profiles/minimal.toml");
+
+    fn profile(sets: &[&str]) -> Profile {
+        let sets = [&["os.flavor=appliance"], sets].concat();
+        let overrides: Vec<_> = sets.iter().map(|s| SetOverride((*s).to_owned())).collect();
+        let options = Options {
+            overrides: &overrides,
+            catalogs: &[],
+        };
+        match load(Path::new("p.toml"), &options, &|_| Ok(MINIMAL.to_owned())) {
+            Ok(loaded) => loaded.profile,
+            Err(problems) => panic!("{problems}"),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_comes_from_components_and_profile_without_doubles() {
+        let state = state(&profile(&[
+            "kubernetes.distribution=k3s",
+            "state.directories=[\"/var/lib/rancher/k3s\", \"/opt/mine\"]",
+            "install.partitions={ extra = [{ label = \"C\", size = \"1G\", mount = \"/var/lib/containerd\" }] }",
+        ]));
+        assert_eq!(
+            state.directories,
+            [
+                "/opt/cni",
+                "/opt/mine",
+                "/var/lib/cni",
+                "/var/lib/etcd",
+                "/var/lib/kubelet",
+                "/var/lib/rancher",
+            ]
+        );
+        assert!(state.etc.contains(&"/etc/rancher".to_owned()));
+    }
+
+    #[test]
+    fn a_disk_boots_under_bios_only_where_the_system_brings_the_boot_code() {
+        let profile = profile(&[]);
+        let firmware = |text: &str| config(&profile, Arch::Amd64, &tree(text)).firmware;
+        let uefi = node::Firmware::Uefi;
+        assert_eq!(firmware("etc/"), [uefi]);
+        assert_eq!(
+            firmware("usr/lib/grub/i386-pc/kernel.img\nusr/lib/grub/i386-pc/boot_hybrid.img"),
+            [node::Firmware::Bios, uefi]
+        );
+        assert_eq!(
+            config(&profile, Arch::Arm64, &tree("etc/")).firmware,
+            [uefi]
+        );
+    }
+
+    #[test]
+    fn sizes_are_told_in_mib_and_what_the_profile_leaves_open_stays_open() {
+        let install = install(&profile(&["install.partitions={ persistent = \"3G\" }"]));
+        let partitions = install.partitions;
+        assert_eq!((partitions.esp_mib, partitions.oem_mib), (64, 64));
+        assert_eq!(partitions.state_mib, None);
+        assert_eq!(partitions.persistent_mib, Some(3072));
+        assert_eq!(partitions.persistent_min_mib, 3072);
+    }
+
+    #[test]
+    fn what_kubeadm_asks_of_a_machine_is_asked_unless_the_profile_says_otherwise() {
+        let found = requirements(&profile(&["install.require={ memory = \"4G\" }"]));
+        assert_eq!((found.cpus, found.memory_mib), (Some(2), Some(4096)));
+        assert_eq!(found.modules, ["br_netfilter", "overlay"]);
+        assert!(!found.enforce);
+        let found = requirements(&profile(&["kubernetes.distribution=debian"]));
+        assert_eq!(found, Requirements::default());
+    }
+
+    #[test]
+    fn mount_points_are_those_that_a_read_only_root_lacks() {
+        let profile = profile(&[
+            "install.partitions={ extra = [{ label = \"D\", size = \"1G\", mount = \"/srv/d\" }] }",
+        ]);
+        let config = config(&profile, Arch::Amd64, &tree("etc/"));
+        let points: Vec<_> = mount_points(&config).collect();
+        assert_eq!(points, ["opt/cni", "srv/d"]);
+    }
 }

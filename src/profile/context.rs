@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::machine::Device;
 use super::model::{Component, Profile, Var};
 use super::secret::{REDACTED, Secrets};
 
@@ -60,6 +61,7 @@ impl Profile {
             },
             "install": {
                 "device": self.install.device,
+                "rule": matches!(self.install.device, Device::Rule(_)),
                 "mode": self.install.mode,
                 "after": self.install.after,
             },

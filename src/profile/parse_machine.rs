@@ -318,7 +318,7 @@ pub(super) fn is_password_hash(text: &str) -> bool {
         && parts.next().is_some_and(id)
         && parts.clone().count() >= 2
         && parts
-            .last()
+            .next_back()
             .is_some_and(|hash| hash.len() >= LEAST_HASH_BYTES)
         && text.bytes().all(fine)
 }

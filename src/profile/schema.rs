@@ -173,13 +173,17 @@ impl Checker<'_> {
                         let what = format!("'{name}'{}", within(path));
                         self.report.add(later(entry.key, &what, with));
                     }
-                    Need::Refused(instead) => self.report.add(
-                        Draft::new(
-                            entry.key,
-                            format!("'{name}'{} is not accepted", within(path)),
-                        )
-                        .help(instead.to_owned()),
-                    ),
+                    Need::Refused(instead) => {
+                        // It may be a password.
+                        self.sources.hide(entry.node.place);
+                        self.report.add(
+                            Draft::new(
+                                entry.key,
+                                format!("'{name}'{} is not accepted", within(path)),
+                            )
+                            .help(instead.to_owned()),
+                        );
+                    }
                     Need::Required | Need::Default(_) => {
                         self.value(key, &join(path, name), &entry.node, entry.key);
                     }

@@ -12,12 +12,13 @@ mod bad_input;
 mod catalog;
 mod examples;
 mod forms;
+mod machine;
 mod merging;
 mod mutation;
 mod stages;
 
 /// The smallest right profile.
-pub(super) const MINIMAL: &str = include_str!("../../profiles/minimal.toml");
+pub(super) const MINIMAL: &str = include_str!("tests/minimal.toml");
 
 /// Loads `p/main.toml` from files in memory.
 pub(super) fn load_files(files: &[(&str, &str)], sets: &[&str]) -> Result<Loaded, Problems> {

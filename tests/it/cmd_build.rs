@@ -36,7 +36,7 @@ fn the_summary_names_folder_files_and_components() {
       Building the system with Kubernetes 1.32.3 for amd64 [TIME]
       Building the provider image [TIME]
       blobs: 8 from local files ( [SIZE])
-      layers: 4 compressed ( [SIZE])
+      layers: 5 compressed ( [SIZE])
       to look into it: isoforge inspect dist/tiny-1.0.0
       to boot it: qemu-system-x86_64 -machine q35 -m 4096 -cdrom dist/tiny-1.0.0/tiny-1.0.0.iso
     ");
@@ -142,7 +142,7 @@ fn the_summary_in_json() {
           "bytes": [N]
         },
         "layers_compressed": {
-          "count": 4,
+          "count": 5,
           "bytes": [N]
         }
       },
@@ -273,7 +273,7 @@ fn progress_plain_says_stages() {
       Building the system with Kubernetes 1.32.3 for amd64 [TIME]
       Building the provider image [TIME]
       blobs: 8 from local files ( [SIZE])
-      layers: 4 compressed ( [SIZE])
+      layers: 5 compressed ( [SIZE])
       to look into it: isoforge inspect dist/tiny-1.0.0
       to boot it: qemu-system-x86_64 -machine q35 -m 4096 -cdrom dist/tiny-1.0.0/tiny-1.0.0.iso
     ");

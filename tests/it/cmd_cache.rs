@@ -92,17 +92,17 @@ fn ls_says_what_there_is_of_each_kind() {
     exit 0
     --- stdout
     [DIR]/cache/isoforge [SIZE]
-      blobs                      15 [SIZE]  last used [DAY]
+      blobs                      17 [SIZE]  last used [DAY]
         configuration             3 [SIZE]  last used [DAY]
         index                     3 [SIZE]  last used [DAY]
         layer                     2 [SIZE]  last used [DAY]
         manifest                  3 [SIZE]  last used [DAY]
-        own layer                 4 [SIZE]  last used [DAY]
-      facts                       6 [SIZE]  last used [DAY]
+        own layer                 6 [SIZE]  last used [DAY]
+      facts                       7 [SIZE]  last used [DAY]
         diff-id                   2 [SIZE]  last used [DAY]
         origin                    2 [SIZE]  last used [DAY]
-        provider-layer            2 [SIZE]  last used [DAY]
-      slabs                       4 [SIZE]  last used [DAY]
+        provider-layer            3 [SIZE]  last used [DAY]
+      slabs                       5 [SIZE]  last used [DAY]
     --- stderr
     ");
 }
@@ -166,7 +166,7 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     assert_snapshot!(text(&project.run(&["cache", "verify"])), @r"
     exit 0
     --- stdout
-    [DIR]/cache/isoforge  25 files, [SIZE]
+    [DIR]/cache/isoforge  29 files, [SIZE]
     everything is as it was written
     --- stderr
     ");
@@ -193,13 +193,13 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     assert_snapshot!(text(&outcome), @r"
     exit 5
     --- stdout
-    [DIR]/cache/isoforge  26 files, [SIZE]
+    [DIR]/cache/isoforge  30 files, [SIZE]
       DAMAGED blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
       DAMAGED slab [HEX]-[SETTINGS] the block at offset 0 of its data does not have its hash
       DAMAGED fact diff-id/broken: EOF while parsing an object at line 1 column 1
       not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
     --- stderr
-    error: damaged in the store: 3 of 26 files
+    error: damaged in the store: 3 of 30 files
     hint: remove them with `isoforge cache verify --repair`; they are fetched or made anew
     ");
 
@@ -212,13 +212,13 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     assert_snapshot!(text(&outcome), @r"
     exit 5
     --- stdout
-    [DIR]/cache/isoforge  26 files, [SIZE]
+    [DIR]/cache/isoforge  30 files, [SIZE]
       removed blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
       removed slab [HEX]-[SETTINGS] the block at offset 0 of its data does not have its hash
       removed fact diff-id/broken: EOF while parsing an object at line 1 column 1
       not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
     --- stderr
-    error: damaged in the store: 3 of 26 files; removed
+    error: damaged in the store: 3 of 30 files; removed
     hint: what is needed of them is fetched or made anew by the next build
     ");
     assert!(!slab.exists() && !fact.exists());
@@ -237,7 +237,7 @@ fn gc_removes_what_was_unused_for_long_and_keeps_what_is_young() {
     assert_snapshot!(text(&project.run(&["cache", "gc"])), @r"
     exit 0
     --- stdout
-    removed 0 files, [SIZE]; left: 25 files, [SIZE]
+    removed 0 files, [SIZE]; left: 29 files, [SIZE]
     --- stderr
     ");
     assert_eq!(everything(&project), before);
@@ -249,7 +249,7 @@ fn gc_removes_what_was_unused_for_long_and_keeps_what_is_young() {
     exit 0
     --- stdout
      [SIZE]  [DAY]  blob sha256:[DIGEST]  layer of oci:os
-    would remove 1 file, [SIZE]; left: 24 files, [SIZE]
+    would remove 1 file, [SIZE]; left: 28 files, [SIZE]
     --- stderr
     ");
     assert!(old.exists());
@@ -260,7 +260,7 @@ fn gc_removes_what_was_unused_for_long_and_keeps_what_is_young() {
     exit 0
     --- stdout
      [SIZE]  [DAY]  blob sha256:[DIGEST]  layer of oci:os
-    removed 1 file, [SIZE]; left: 24 files, [SIZE]
+    removed 1 file, [SIZE]; left: 28 files, [SIZE]
     --- stderr
     ");
     let mut wanted = before;

@@ -51,6 +51,7 @@ fn without_any_settings() {
     progress auto default
     cache_dir [DIR]/cache/isoforge default
     output dist default
+    appliance amd64=[DIR]/home/appliance-amd64, arm64=[DIR]/home/appliance-arm64 ISOFORGE_APPLIANCE
     epoch the newest time of the inputs default
     credentials [DIR]/home/.config/containers/auth.json default
     credentials [DIR]/home/.docker/config.json default

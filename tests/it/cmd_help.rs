@@ -123,7 +123,7 @@ fn wrong_usage_is_exit_2_and_says_what_is_right() {
     error: the following required arguments were not provided:
       <PROFILE>
 
-    Usage: isoforge build <PROFILE>
+    Usage: isoforge build --appliance <[ARCH=]FILE> <PROFILE>
 
     For more information, try '--help'.
     ");
@@ -150,7 +150,7 @@ fn wrong_usage_is_exit_2_and_says_what_is_right() {
     --- stderr
     error: the argument '--quiet' cannot be used with '--verbose'
 
-    Usage: isoforge build --quiet <PROFILE>
+    Usage: isoforge build --quiet --appliance <[ARCH=]FILE> <PROFILE>
 
     For more information, try '--help'.
     ");

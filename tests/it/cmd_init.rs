@@ -222,7 +222,13 @@ fn validate_in_json_gives_the_whole_profile() {
         "csi": null,
         "registry": null,
         "addons": [],
-        "vars": {},
+        "vars": {
+          "users": [
+            {
+              "name": "admin"
+            }
+          ]
+        },
         "cloud_config": "builtin",
         "overlays": {
           "rootfs": [],
@@ -240,7 +246,33 @@ fn validate_in_json_gives_the_whole_profile() {
         "install": {
           "device": "auto",
           "mode": "interactive",
-          "after": "reboot"
+          "after": "reboot",
+          "force": false,
+          "pages": [],
+          "account": null,
+          "partitions": {
+            "esp": 67108864,
+            "oem": 67108864,
+            "state": null,
+            "persistent": null,
+            "extra": []
+          },
+          "require": {
+            "cpus": null,
+            "memory": null,
+            "disk": null,
+            "modules": [],
+            "enforce": false
+          }
+        },
+        "state": {
+          "directories": [],
+          "etc": []
+        },
+        "health": {
+          "checks": [],
+          "units": [],
+          "time_limit_seconds": 600
         },
         "provider": {
           "repository": "minimal",

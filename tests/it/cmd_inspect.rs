@@ -119,6 +119,36 @@ fn an_iso() {
                 "size": [N]
               }
             ],
+            "program": {
+              "digest": "sha256:[DIGEST]",
+              "size": [N]
+            },
+            "boot": {
+              "EFI/BOOT/bootx64.efi": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "EFI/BOOT/grubx64.efi": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "boot/initrd": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "boot/kernel": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "isoforge/boot/bios-core.img": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "isoforge/boot/bios-mbr.img": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              }
+            },
             "layers": [
               {
                 "digest": "sha256:[DIGEST]",
@@ -130,6 +160,12 @@ fn an_iso() {
                 "digest": "sha256:[DIGEST]",
                 "size": [N],
                 "compression": "gzip",
+                "diff_id": "sha256:[DIGEST]"
+              },
+              {
+                "digest": "sha256:[DIGEST]",
+                "size": [N],
+                "compression": "plain",
                 "diff_id": "sha256:[DIGEST]"
               },
               {
@@ -202,7 +238,7 @@ fn a_provider_archive() {
     exit 0
     --- stdout
     OCI images   1
-    blobs        7, [SIZE] ( [SIZE])
+    blobs        8, [SIZE] ( [SIZE])
 
     pxk-e-1.32.3-1.0.0
       sha256:[DIGEST]
@@ -210,6 +246,7 @@ fn a_provider_archive() {
         manifest sha256:[DIGEST]
         created  2024-05-01T10:00:00Z
         layer    sha256:[DIGEST] gzip [SIZE] ( [SIZE])
+        layer    sha256:[DIGEST] gzip [SIZE]
         layer    sha256:[DIGEST] gzip [SIZE]
         layer    sha256:[DIGEST] gzip [SIZE]
         layer    sha256:[DIGEST] gzip [SIZE]
@@ -402,6 +439,36 @@ fn an_output_folder() {
                 "size": [N]
               }
             ],
+            "program": {
+              "digest": "sha256:[DIGEST]",
+              "size": [N]
+            },
+            "boot": {
+              "EFI/BOOT/bootx64.efi": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "EFI/BOOT/grubx64.efi": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "boot/initrd": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "boot/kernel": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "isoforge/boot/bios-core.img": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              },
+              "isoforge/boot/bios-mbr.img": {
+                "digest": "sha256:[DIGEST]",
+                "size": [N]
+              }
+            },
             "layers": [
               {
                 "digest": "sha256:[DIGEST]",
@@ -413,6 +480,12 @@ fn an_output_folder() {
                 "digest": "sha256:[DIGEST]",
                 "size": [N],
                 "compression": "gzip",
+                "diff_id": "sha256:[DIGEST]"
+              },
+              {
+                "digest": "sha256:[DIGEST]",
+                "size": [N],
+                "compression": "plain",
                 "diff_id": "sha256:[DIGEST]"
               },
               {

@@ -139,12 +139,22 @@ fn the_lock_names_every_input() {
 
     [[input]]
     kind = "overlay"
+    path = "built-in overlays/appliance"
+    digest = "sha256:[DIGEST]"
+
+    [[input]]
+    kind = "overlay"
     path = "built-in overlays/base"
     digest = "sha256:[DIGEST]"
 
     [[input]]
     kind = "overlay"
     path = "overlays/own"
+    digest = "sha256:[DIGEST]"
+
+    [[input]]
+    kind = "program"
+    path = "appliance for amd64"
     digest = "sha256:[DIGEST]"
 
     [[component]]
@@ -402,7 +412,7 @@ fn a_changed_profile_keeps_the_pins_of_what_it_still_names() {
         registry.host()
     ));
     let outcome = build(&project, &[]);
-    assert_snapshot!(outcome.stderr, @"
+    assert_snapshot!(outcome.stderr, @r"
     Gathering inputs
       lock: profile.toml: sha256:[DIGEST] → sha256:[DIGEST]
       lock: 127.0.0.1:[PORT]/more:1: new, not in the lock
@@ -417,7 +427,7 @@ fn a_changed_profile_keeps_the_pins_of_what_it_still_names() {
       Building the system with Kubernetes 1.32.3 for amd64 [TIME]
       Building the provider image [TIME]
       blobs: 12 from the store ( [SIZE]), 4 downloaded ( [SIZE])
-      layers: 1 compressed ( [SIZE]), 5 compressed before ( [SIZE])
+      layers: 1 compressed ( [SIZE]), 6 compressed before ( [SIZE])
       to look into it: isoforge inspect dist/tiny-1.0.0
       to boot it: qemu-system-x86_64 -machine q35 -m 4096 -cdrom dist/tiny-1.0.0/tiny-1.0.0.iso
     ");
@@ -522,7 +532,7 @@ fn a_core_image_that_the_host_makes_is_locked() {
     bootable::write_sources(&project.path(""), &["amd64"]);
     let without = bootable::os_layer("amd64")
         .lines()
-        .filter(|line| !line.contains("eltorito.img"))
+        .filter(|line| !line.contains("isoforge/i386-pc/"))
         .collect::<Vec<_>>()
         .join("\n");
     bootable::write_image(&project.path("os"), &[&bootable::image("amd64", &without)]);
@@ -531,21 +541,22 @@ fn a_core_image_that_the_host_makes_is_locked() {
     project.add_to_profile("[[layers]]\narchive = \"modules.tar\"\n");
     project.run(&["lock", "profile.toml"]).assert_exit(0);
     let lock = read(&project, "isoforge.lock");
-    assert!(
-        lock.contains("[[core_image]]\narch = \"amd64\"\n"),
-        "{lock}"
-    );
+    for of in [
+        "arch = \"amd64\"\nkey",
+        "arch = \"amd64\"\ntarget = \"disk\"\nkey",
+    ] {
+        assert!(lock.contains(&format!("[[core_image]]\n{of}")), "{lock}");
+    }
     build(&project, &["--locked"]).assert_exit(0);
     // A build finds the same, and writes it into a lock that lacks it.
     let at = lock.find("[[core_image]]").unwrap();
     project.write("isoforge.lock", &format!("{}\n", lock[..at].trim_end()));
     let outcome = build(&project, &["--locked"]);
     outcome.assert_exit(7);
-    assert!(
-        outcome.stderr.contains("GRUB core image for amd64: new"),
-        "{}",
-        outcome.stderr
-    );
+    for of in ["amd64", "disks of amd64"] {
+        let told = format!("GRUB core image for {of}: new");
+        assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+    }
     build(&project, &[]).assert_exit(0);
     assert_eq!(read(&project, "isoforge.lock"), lock);
 }

@@ -26,6 +26,7 @@ mod environment;
 mod faults_random;
 mod killed;
 mod layering;
+mod node_layer;
 mod pipes;
 mod progress;
 mod push;

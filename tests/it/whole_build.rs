@@ -240,6 +240,8 @@ image = "oci:os:v1"
 distribution = "text"
 version = "1.32.3"
 layers = [{ folder = "kubernetes" }]
+[vars]
+users = [{ name = "admin" }]
 [provider]
 repository = "registry.example/edge/small"
 "#;

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::sh;
+use crate::{program, sh};
 
 /// The user that a run as somebody else is given.
 const OTHER_USER: &str = "isoforge-twice";
@@ -58,6 +58,11 @@ impl<'a> Host<'a> {
         };
         let program = std::fs::canonicalize(sh::isoforge()).context("isoforge is not built")?;
         sh::run(sh::command(["cp"]).arg(program).arg(host.program()))?;
+        sh::run(
+            sh::command(["cp"])
+                .arg(program::appliance()?)
+                .arg(&host.folder),
+        )?;
         host.write_stand_in()?;
         Ok(host)
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::qemu::{Accel, Firmware, Machine, Medium};
 use crate::setup::{self, Need};
-use crate::sh;
+use crate::{program, sh};
 
 /// The profile that everything here builds.
 pub(crate) const PROFILE: &str = "profiles/demo.toml";
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "cargo xtask setup --only {}",
             if args.boot { "test" } else { "build" }
         );
-        println!("{}", sh::show(&build_program()));
+        println!("cargo xtask build");
         println!("{}", sh::show(&build_demo()));
         if args.boot {
             let iso = Path::new(OUTPUT).join("demo-1.0.0.iso");
@@ -52,13 +52,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Builds isoforge and with it the demo; gives the ISO's path.
 pub(crate) fn build() -> Result<PathBuf> {
-    sh::run(&mut build_program())?;
+    program::build()?;
     sh::run(&mut build_demo())?;
     iso_in(Path::new(OUTPUT))
-}
-
-fn build_program() -> Command {
-    sh::command(["cargo", "build", "--release", "--package", "isoforge"])
 }
 
 fn build_demo() -> Command {

@@ -12,6 +12,7 @@ mod big_file;
 mod boots;
 mod demo;
 mod generate;
+mod program;
 mod qemu;
 mod registry;
 mod same_root;
@@ -37,6 +38,8 @@ struct Cli {
 enum Task {
     /// Install what building and testing need, on Debian 12 or 13
     Setup(setup::Args),
+    /// Build isoforge, and the program for the machine beside it
+    Build,
     /// Build profiles/demo.toml on a fresh machine and show the results
     Demo(demo::Args),
     /// Run every test, two boots included; this is what CI runs
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = sh::to_workspace_root().and_then(|()| match cli.task {
         Task::Setup(args) => setup::run(&args),
+        Task::Build => program::build(),
         Task::Demo(args) => demo::run(&args),
         Task::Test => suites::test(),
         Task::E2e(args) => suites::e2e(&args),

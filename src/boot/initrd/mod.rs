@@ -10,7 +10,7 @@ pub use cpio::{Error as FormatError, Limits};
 
 use super::files::{self, BootFile};
 use super::kernel::Kernel;
-use super::{Finding, Severity};
+use super::{Arch, Finding, Severity};
 use crate::error::{Class, Diagnose};
 use crate::tree::{ReadFile, Tree};
 
@@ -27,18 +27,33 @@ const KERNEL_FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Kernel modules without which the medium's file systems can't be mounted.
 const FILE_SYSTEMS: [&str; 4] = ["isofs", "squashfs", "overlay", "loop"];
 
-/// Drivers of storage: kernel module, and what the ISO can't start from
-/// without it (nothing for those that an installed system alone needs).
-const DRIVERS: [(&str, Option<&str>); 8] = [
-    ("ahci", None),
-    ("nvme", None),
-    ("sr_mod", Some("a CD drive")),
-    ("uas", None),
-    ("usb_storage", Some("a USB stick")),
-    ("virtio_blk", None),
-    ("virtio_scsi", None),
-    ("vmw_pvscsi", None),
+/// Drivers of storage: kernel module, and what can't be done without it.
+const DRIVERS: [(&str, Without); 8] = [
+    ("ahci", Without::Disk("SATA")),
+    ("nvme", Without::Disk("NVMe")),
+    ("sr_mod", Without::Medium("a CD drive")),
+    ("uas", Without::Disk("USB 3 (UAS)")),
+    ("usb_storage", Without::Medium("a USB stick")),
+    ("virtio_blk", Without::Disk("virtio")),
+    ("virtio_scsi", Without::Disk("virtio SCSI")),
+    ("vmw_pvscsi", Without::Disk("VMware's SCSI")),
 ];
+
+/// The driver of VMware's network card, which may come with the root file
+/// system.
+const VMXNET3: &str = "vmxnet3";
+
+/// Drivers of a hypervisor that runs on amd64 alone.
+const AMD64_ALONE: [&str; 2] = ["vmw_pvscsi", VMXNET3];
+
+/// What can't be done without a driver.
+#[derive(Debug, Clone, Copy)]
+enum Without {
+    /// Start the ISO from this.
+    Medium(&'static str),
+    /// Start an installed system from such a disk.
+    Disk(&'static str),
+}
 
 /// What an initrd's archives hold, as far as it matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,6 +164,7 @@ pub fn inspect(
     tree: &Tree,
     data: &dyn ReadFile,
     kernel: &Kernel,
+    arch: Arch,
     fips: bool,
     limits: &Limits,
 ) -> Result<Report, Error> {
@@ -164,7 +180,21 @@ pub fn inspect(
     let builtin = kernel_file(tree, data, kernel, "modules.builtin")
         .map(|text| builtin_modules(&text))
         .unwrap_or_default();
-    let mut report = report(&path, &contents, &builtin);
+    let mut report = report(&path, &contents, &builtin, arch);
+    let known = |module| builtin.contains(module) || contents.kernel_modules.contains(module);
+    if arch == Arch::Amd64
+        && !builtin.is_empty()
+        && !known(VMXNET3)
+        && !has_module(tree, kernel, "kernel/drivers/net/vmxnet3", VMXNET3)
+    {
+        report.findings.push(Finding::warning(
+            format!(
+                "neither the kernel nor its modules have '{VMXNET3}': the system has no network \
+                 on VMware"
+            ),
+            REAL_KERNEL,
+        ));
+    }
     if fips {
         let config =
             kernel_file(tree, data, kernel, "config").or_else(|| boot_config(tree, data, kernel));
@@ -175,7 +205,20 @@ pub fn inspect(
     Ok(report)
 }
 
-fn report(path: &str, contents: &Contents, builtin: &BTreeSet<String>) -> Report {
+/// What to do about missing drivers.
+const REAL_KERNEL: &str = "install a kernel for real hardware (on Debian linux-image-amd64, not \
+                           the cloud variant), and make the initrd with hostonly=\"no\"";
+
+/// Whether the root file system has a module of the kernel in `dir`.
+fn has_module(tree: &Tree, kernel: &Kernel, dir: &str, module: &str) -> bool {
+    let Some(modules) = kernel.modules.as_deref() else {
+        return false;
+    };
+    let dir = format!("{}/{dir}", modules.trim_start_matches('/'));
+    files::names(tree, &dir).any(|name| module_name(name).as_deref() == Some(module))
+}
+
+fn report(path: &str, contents: &Contents, builtin: &BTreeSet<String>, arch: Arch) -> Report {
     let driver = |module: &str| {
         if builtin.contains(module) {
             Driver::Builtin
@@ -207,17 +250,22 @@ fn report(path: &str, contents: &Contents, builtin: &BTreeSet<String>) -> Report
                 ));
             }
         }
-        for (module, medium) in DRIVERS {
-            if let (Driver::Missing, Some(medium)) = (driver(module), medium) {
-                findings.push(Finding::warning(
-                    format!(
-                        "neither the initrd {path} nor the kernel has '{module}': the ISO won't \
-                         start from {medium}"
-                    ),
-                    "install a kernel for real hardware (on Debian linux-image-amd64, not the \
-                     cloud variant)",
-                ));
+        for (module, without) in DRIVERS {
+            if driver(module) != Driver::Missing
+                || (arch != Arch::Amd64 && AMD64_ALONE.contains(&module))
+            {
+                continue;
             }
+            let lost = match without {
+                Without::Medium(medium) => format!("the ISO won't start from {medium}"),
+                Without::Disk(kind) => {
+                    format!("an installed system won't start from a disk at {kind}")
+                }
+            };
+            findings.push(Finding::warning(
+                format!("neither the initrd {path} nor the kernel has '{module}': {lost}"),
+                REAL_KERNEL,
+            ));
         }
     }
     Report {
@@ -278,11 +326,11 @@ mod tests {
     use super::cpio::testing::archive;
     use super::*;
     use crate::boot::files::testing::{InMemory, file, tree};
-    use crate::boot::{Arch, kernel};
+    use crate::boot::kernel;
     use crate::tree::{Inode, Meta};
     use insta::assert_snapshot;
 
-    const LIVE: [(&str, &str); 6] = [
+    const LIVE: [(&str, &str); 13] = [
         ("usr/sbin/dmsquash-live-root", "#!/bin/sh"),
         (
             "usr/lib/modules/6/kernel/drivers/usb/storage/usb-storage.ko.xz",
@@ -292,6 +340,22 @@ mod tests {
         ("usr/lib/modules/6/kernel/fs/overlayfs/overlay.ko", ""),
         ("usr/lib/modules/6/kernel/fs/squashfs/squashfs.ko.xz", ""),
         ("usr/lib/modules/6/kernel/drivers/scsi/sr_mod.ko.xz", ""),
+        ("usr/lib/modules/6/kernel/drivers/ata/ahci.ko.xz", ""),
+        ("usr/lib/modules/6/kernel/drivers/nvme/host/nvme.ko.xz", ""),
+        ("usr/lib/modules/6/kernel/drivers/usb/storage/uas.ko.xz", ""),
+        (
+            "usr/lib/modules/6/kernel/drivers/block/virtio_blk.ko.xz",
+            "",
+        ),
+        (
+            "usr/lib/modules/6/kernel/drivers/scsi/virtio_scsi.ko.xz",
+            "",
+        ),
+        ("usr/lib/modules/6/kernel/drivers/scsi/vmw_pvscsi.ko.xz", ""),
+        (
+            "usr/lib/modules/6/kernel/drivers/net/vmxnet3/vmxnet3.ko.xz",
+            "",
+        ),
     ];
 
     fn inspected(initrd: &[u8], extra: &str, fips: bool) -> String {
@@ -306,7 +370,15 @@ mod tests {
         };
         tree.insert(b"boot/initrd.img-6", inode).unwrap();
         let kernel = kernel::find(&tree, Arch::Amd64).unwrap();
-        let report = inspect(&tree, &InMemory, &kernel, fips, &Limits::default()).unwrap();
+        let report = inspect(
+            &tree,
+            &InMemory,
+            &kernel,
+            Arch::Amd64,
+            fips,
+            &Limits::default(),
+        )
+        .unwrap();
         let mut lines: Vec<_> = report
             .findings
             .iter()
@@ -318,17 +390,37 @@ mod tests {
 
     #[test]
     fn a_live_initrd_passes() {
-        assert_snapshot!(inspected(&archive(&LIVE), "", false), @r#"{"ahci": Missing, "nvme": Missing, "sr_mod": Module, "uas": Missing, "usb_storage": Module, "virtio_blk": Missing, "virtio_scsi": Missing, "vmw_pvscsi": Missing}"#);
+        assert_snapshot!(inspected(&archive(&LIVE), "", false), @r#"{"ahci": Module, "nvme": Module, "sr_mod": Module, "uas": Module, "usb_storage": Module, "virtio_blk": Module, "virtio_scsi": Module, "vmw_pvscsi": Module}"#);
     }
 
     #[test]
     fn without_dmsquash_live_it_is_an_error() {
         assert_snapshot!(inspected(&archive(&LIVE[2..5]), "", false), @r#"
         Error: the initrd /boot/initrd.img-6 can't start the ISO: it has no dmsquash-live, the module of dracut that mounts a live medium
+        Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'ahci': an installed system won't start from a disk at SATA
+        Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'nvme': an installed system won't start from a disk at NVMe
         Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'sr_mod': the ISO won't start from a CD drive
+        Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'uas': an installed system won't start from a disk at USB 3 (UAS)
         Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'usb_storage': the ISO won't start from a USB stick
+        Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'virtio_blk': an installed system won't start from a disk at virtio
+        Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'virtio_scsi': an installed system won't start from a disk at virtio SCSI
+        Warning: neither the initrd /boot/initrd.img-6 nor the kernel has 'vmw_pvscsi': an installed system won't start from a disk at VMware's SCSI
+        Warning: neither the kernel nor its modules have 'vmxnet3': the system has no network on VMware
         {"ahci": Missing, "nvme": Missing, "sr_mod": Missing, "uas": Missing, "usb_storage": Missing, "virtio_blk": Missing, "virtio_scsi": Missing, "vmw_pvscsi": Missing}
         "#);
+    }
+
+    #[test]
+    fn the_network_card_of_vmware_may_be_in_the_root_file_system() {
+        let without = &LIVE[..12];
+        let lines = |extra: &str| {
+            let text = inspected(&archive(without), extra, false);
+            let warnings = text.lines().filter(|line| line.starts_with("Warning"));
+            warnings.collect::<Vec<_>>().join("\n")
+        };
+        assert_snapshot!(lines(""), @"Warning: neither the kernel nor its modules have 'vmxnet3': the system has no network on VMware");
+        let module = "usr/lib/modules/6/kernel/drivers/net/vmxnet3/vmxnet3.ko.zst";
+        assert_eq!(lines(module), "");
     }
 
     #[test]
@@ -363,7 +455,15 @@ mod tests {
     fn a_damaged_initrd_is_an_error_that_names_it() {
         let tree = tree("boot/vmlinuz-6\nboot/initrd.img-6 = nonsense");
         let kernel = kernel::find(&tree, Arch::Amd64).unwrap();
-        let error = inspect(&tree, &InMemory, &kernel, false, &Limits::default()).unwrap_err();
+        let error = inspect(
+            &tree,
+            &InMemory,
+            &kernel,
+            Arch::Amd64,
+            false,
+            &Limits::default(),
+        )
+        .unwrap_err();
         assert_eq!(error.class(), Class::Profile);
         assert_snapshot!(error, @"the initrd /boot/initrd.img-6 can't be read");
         assert_snapshot!(error.source, @"neither a cpio archive nor a known compression at offset 0 (bytes 6e 6f 6e 73 65 6e)");

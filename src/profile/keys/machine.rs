@@ -56,7 +56,7 @@ pub(super) static INSTALL: Fields = plain(&[
         "require",
         Table(&REQUIRE),
         Default(""),
-        "What the machine must have.",
+        "What the machine must have; of a distribution that kubeadm starts also what that checks.",
     ),
 ]);
 

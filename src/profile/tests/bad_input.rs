@@ -21,17 +21,17 @@ fn unknown_key_with_the_nearest_known_one() {
 #[test]
 fn key_of_another_table() {
     let text = MINIMAL.replace("schema = 1", "schema = 1\nfips = true");
-    assert_snapshot!(problems_of(&text), @r#"
+    assert_snapshot!(problems_of(&text), @r"
     error: unknown key 'fips'
      --> p/main.toml:4:1
       |
     4 | fips = true
       | ^^^^
-      = expected 'schema', 'extends', 'catalog', 'appliance', 'registration', 'os', 'kubernetes', 'layers', 'cni', 'csi', 'registry', 'addons', 'vars', 'cloud_config', 'overlays', 'boot', 'install', 'provider', 'content', 'registries', 'output' or 'limits'
+      = expected 'schema', 'extends', 'catalog', 'appliance', 'registration', 'os', 'kubernetes', 'layers', 'cni', 'csi', 'registry', 'addons', 'vars', 'cloud_config', 'overlays', 'boot', 'install', 'state', 'health', 'provider', 'content', 'registries', 'output' or 'limits'
       = help: 'fips' is a key of [os]
 
     1 problem in the profile
-    "#);
+    ");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn three_problems_in_three_files() {
       |
     3 | mod = "unattended"
       | ^^^
-      = expected 'device', 'mode' or 'after'
+      = expected 'device', 'mode', 'after', 'force', 'pages', 'account', 'partitions' or 'require'
       = help: did you mean 'mode'?
 
     error: 'quay.io/kairos/ubuntu:22.04 core-amd64-generic-v3.4.2' is not an image reference: '22.04 core-amd64-generic-v3.4.2' is not a valid tag
@@ -230,7 +230,7 @@ fn set_arguments_are_pointed_at() {
 fn keys_of_later_versions() {
     let text = format!(
         "{MINIMAL}\n[cni]\nname = \"calico\"\nversion = \"3.29.2\"\npresets = [\"a\"]\n\
-         [content]\npacks = [\"x\"]\n[install]\ndevice = {{ min_size = \"100G\" }}\n"
+         [content]\npacks = [\"x\"]\n"
     );
     assert_snapshot!(problems_of(&text), @r#"
     error: 'presets' in [cni] is known but not supported by this version
@@ -247,14 +247,7 @@ fn keys_of_later_versions() {
        | ^^^^^
        = help: it comes with packs, charts and manifests as content of the ISO; leave it out until then
 
-    error: a table as 'install.device' is known but not supported by this version
-      --> p/main.toml:27:10
-       |
-    27 | device = { min_size = "100G" }
-       |          ^^^^^^^^^^^^^^^^^^^^^
-       = help: it comes with the installer of the flavor `appliance`; leave it out until then
-
-    3 problems in the profile
+    2 problems in the profile
     "#);
 }
 
@@ -412,7 +405,7 @@ fn credentials_are_refused() {
     error: 'password' in [registries."quay.io"] is not accepted
      --> --set argument 1, column 22
       |
-      | registries."quay.io".password=x
+      | registries."quay.io".password=[redacted]
       |                      ^^^^^^^^
       = help: credentials come from the Docker configuration or a credential helper, never from a profile
 

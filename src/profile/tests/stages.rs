@@ -188,7 +188,33 @@ fn defaults() {
       "install": {
         "device": "auto",
         "mode": "interactive",
-        "after": "reboot"
+        "after": "reboot",
+        "force": false,
+        "pages": [],
+        "account": null,
+        "partitions": {
+          "esp": 67108864,
+          "oem": 67108864,
+          "state": null,
+          "persistent": null,
+          "extra": []
+        },
+        "require": {
+          "cpus": null,
+          "memory": null,
+          "disk": null,
+          "modules": [],
+          "enforce": false
+        }
+      },
+      "state": {
+        "directories": [],
+        "etc": []
+      },
+      "health": {
+        "checks": [],
+        "units": [],
+        "time_limit_seconds": 600
       },
       "provider": {
         "repository": "minimal",

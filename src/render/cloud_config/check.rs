@@ -224,7 +224,7 @@ fn is_hash(password: &str) -> bool {
     password.starts_with('$') || password.starts_with('!') || password.starts_with('*')
 }
 
-fn field<'n>(node: &'n Spanned<Node>, name: &str) -> Option<&'n Spanned<Node>> {
+pub(super) fn field<'n>(node: &'n Spanned<Node>, name: &str) -> Option<&'n Spanned<Node>> {
     let Node::Map(entries) = &node.value else {
         return None;
     };

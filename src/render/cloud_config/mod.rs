@@ -10,6 +10,7 @@
 //! takes `0644` for a number and `yes` for a boolean; what is not a template
 //! is passed through byte for byte.
 
+mod admin;
 mod check;
 mod node;
 mod vocabulary;
@@ -37,6 +38,9 @@ pub struct CloudConfig {
     pub text: String,
     /// What the user should know about it.
     pub warnings: Vec<Warning>,
+    /// Whether Kairos's installer takes it: it wants a user in the group
+    /// `admin`, or `install.nousers`.
+    pub has_admin: bool,
 }
 
 /// Loads `path` of the project: a file ending in `.tera` is rendered, any other
@@ -58,9 +62,14 @@ pub fn load(
     } else {
         source
     };
-    let mut warnings = check(path, &text).map_err(|error| redacted(error, secrets))?;
+    let checked = checked(path, &text).map_err(|error| redacted(error, secrets))?;
+    let mut warnings = checked.warnings;
     warnings.extend(secrets.in_plain_text(&text, PLACE));
-    Ok(CloudConfig { text, warnings })
+    Ok(CloudConfig {
+        text,
+        warnings,
+        has_admin: checked.has_admin,
+    })
 }
 
 /// What is said of a rendered text may quote it, and it may hold secrets.
@@ -81,6 +90,16 @@ fn redacted(error: Error, secrets: &Secrets) -> Error {
 /// # Errors
 /// [`Error::CloudConfig`] with all that is wrong.
 pub fn check(file: &str, text: &str) -> Result<Vec<Warning>, Error> {
+    checked(file, text).map(|checked| checked.warnings)
+}
+
+/// What a check gives.
+struct Checked {
+    warnings: Vec<Warning>,
+    has_admin: bool,
+}
+
+fn checked(file: &str, text: &str) -> Result<Checked, Error> {
     let fail = |line, column, message: String| Error::CloudConfig {
         problems: vec![Problem {
             file: file.to_owned(),
@@ -119,7 +138,10 @@ pub fn check(file: &str, text: &str) -> Result<Vec<Warning>, Error> {
         );
     }
     found.check(&root);
-    found.finish()
+    Ok(Checked {
+        warnings: found.finish()?,
+        has_admin: admin::is_there(&root),
+    })
 }
 
 /// Readers look for the header in the comment lines at the top.

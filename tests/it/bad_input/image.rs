@@ -115,7 +115,7 @@ fn an_initrd_that_cannot_start_the_iso_unless_forced() {
       Building the system with Kubernetes 1.32.3 for amd64 [TIME]
       Building the provider image [TIME]
       blobs: 6 from the store ( [SIZE]), 2 from local files ( [SIZE])
-      layers: 4 compressed before ( [SIZE])
+      layers: 5 compressed before ( [SIZE])
       to look into it: isoforge inspect dist/tiny-1.0.0
       to boot it: qemu-system-x86_64 -machine q35 -m 4096 -cdrom dist/tiny-1.0.0/tiny-1.0.0.iso
     "#);

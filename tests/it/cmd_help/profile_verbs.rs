@@ -7,7 +7,7 @@ use crate::support::program::Project;
 #[test]
 fn the_help_of_verbs_that_work_on_a_profile() {
     let project = Project::empty();
-    assert_snapshot!(project.run(&["lock", "--help"]).stdout, @"
+    assert_snapshot!(project.run(&["lock", "--help"]).stdout, @r"
     Write the lock: every input of a profile by digest
 
     Usage: isoforge lock [OPTIONS] <PROFILE>
@@ -49,6 +49,12 @@ fn the_help_of_verbs_that_work_on_a_profile() {
 
           --plain-http <HOST>
               Talk to HOST without TLS; may be repeated
+
+          --appliance <[ARCH=]FILE>
+              The program for the machine, for one architecture or for all; several
+              with commas [default: appliance-ARCH beside isoforge]
+              
+              [env: ISOFORGE_APPLIANCE]
 
           --format <FORMAT>
               How the result is written to standard output
@@ -93,7 +99,7 @@ fn the_help_of_verbs_that_work_on_a_profile() {
       isoforge lock profiles/demo.toml --upgrade calico
       isoforge lock profiles/demo.toml --check
     ");
-    assert_snapshot!(project.run(&["plan", "--help"]).stdout, @"
+    assert_snapshot!(project.run(&["plan", "--help"]).stdout, @r"
     Say what a build would pull, reuse, compress and write
 
     Usage: isoforge plan [OPTIONS] <PROFILE>
@@ -131,6 +137,12 @@ fn the_help_of_verbs_that_work_on_a_profile() {
 
           --plain-http <HOST>
               Talk to HOST without TLS; may be repeated
+
+          --appliance <[ARCH=]FILE>
+              The program for the machine, for one architecture or for all; several
+              with commas [default: appliance-ARCH beside isoforge]
+              
+              [env: ISOFORGE_APPLIANCE]
 
           --format <FORMAT>
               How the result is written to standard output
@@ -173,7 +185,7 @@ fn the_help_of_verbs_that_work_on_a_profile() {
     Example:
       isoforge plan profiles/demo.toml --format json
     ");
-    assert_snapshot!(project.run(&["pull", "--help"]).stdout, @"
+    assert_snapshot!(project.run(&["pull", "--help"]).stdout, @r"
     Bring every input of a profile into the store
 
     Usage: isoforge pull [OPTIONS] <PROFILE>
@@ -211,6 +223,12 @@ fn the_help_of_verbs_that_work_on_a_profile() {
 
           --plain-http <HOST>
               Talk to HOST without TLS; may be repeated
+
+          --appliance <[ARCH=]FILE>
+              The program for the machine, for one architecture or for all; several
+              with commas [default: appliance-ARCH beside isoforge]
+              
+              [env: ISOFORGE_APPLIANCE]
 
           --format <FORMAT>
               How the result is written to standard output
@@ -253,7 +271,7 @@ fn the_help_of_verbs_that_work_on_a_profile() {
     Example:
       isoforge pull profiles/demo.toml --locked
     ");
-    assert_snapshot!(project.run(&["build", "--help"]).stdout, @"
+    assert_snapshot!(project.run(&["build", "--help"]).stdout, @r"
     Build the installer ISO and the provider image
 
     Usage: isoforge build [OPTIONS] <PROFILE>
@@ -297,6 +315,12 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --plain-http <HOST>
               Talk to HOST without TLS; may be repeated
 
+          --appliance <[ARCH=]FILE>
+              The program for the machine, for one architecture or for all; several
+              with commas [default: appliance-ARCH beside isoforge]
+              
+              [env: ISOFORGE_APPLIANCE]
+
           --with-referrers
               Take along signatures, attestations and SBOMs of content images
 
@@ -314,9 +338,6 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --force
               Go on where an image can't boot or lacks what the profile asks
 
-          --no-push
-              Leave the provider image here, though the profile has provider.push
-
           --progress <PROGRESS>
               How progress is shown on standard error [default: auto]
 
@@ -328,6 +349,12 @@ fn the_help_of_verbs_that_work_on_a_profile() {
               
               [env: ISOFORGE_PROGRESS]
 
+          --no-push
+              Leave the provider image here, though the profile has provider.push
+
+      -q, --quiet
+              Only errors and warnings on standard error
+
           --format <FORMAT>
               How the result is written to standard output
 
@@ -336,9 +363,6 @@ fn the_help_of_verbs_that_work_on_a_profile() {
               - json: For programs
               
               [default: text]
-
-      -q, --quiet
-              Only errors and warnings on standard error
 
       -v, --verbose
               Also say decisions, and each piece of work when it is done

@@ -22,7 +22,7 @@ pub(crate) const LIVE_INITRD: &[&str] = &["init", "usr/sbin/dmsquash-live-root"]
 /// The same without that module.
 pub(crate) const PLAIN_INITRD: &[&str] = &["init"];
 
-/// Kernel modules that the ISO needs; the test kernel has them built in.
+/// Kernel modules that are asked for; the test kernel has them built in.
 const BUILTIN_MODULES: &[&str] = &[
     "isofs",
     "squashfs",
@@ -30,6 +30,13 @@ const BUILTIN_MODULES: &[&str] = &[
     "loop",
     "sr_mod",
     "usb_storage",
+    "uas",
+    "ahci",
+    "nvme",
+    "virtio_blk",
+    "virtio_scsi",
+    "vmw_pvscsi",
+    "vmxnet3",
 ];
 
 /// An initrd: a cpio archive in the format "newc" of files without content
@@ -98,6 +105,7 @@ pub(crate) fn os_layer(architecture: &str) -> String {
     if architecture == "amd64" {
         lines.push("fill usr/lib/grub/i386-pc/boot_hybrid.img 0644 m*512".to_owned());
         lines.push("fill usr/lib/isoforge/i386-pc/eltorito.img 0644 c*9000".to_owned());
+        lines.push("fill usr/lib/isoforge/i386-pc/disk.img 0644 d*9000".to_owned());
     }
     lines.join("\n")
 }

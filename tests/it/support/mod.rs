@@ -3,6 +3,7 @@
 pub(crate) mod bootable;
 pub(crate) mod certificates;
 pub(crate) mod docker_registry;
+pub(crate) mod elf;
 pub(crate) mod layers;
 pub(crate) mod program;
 pub(crate) mod proxy;

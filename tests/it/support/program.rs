@@ -6,7 +6,10 @@ use std::process::{Command, Output, Stdio};
 
 use isoforge::oci::digest::Digest;
 
-use super::bootable;
+use super::{bootable, elf};
+
+/// Those that there are programs for.
+const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
 /// A temporary folder with a project in it, and a home and a store beside it.
 /// As long as it lives, snapshots of this thread are without paths, digests,
@@ -22,6 +25,10 @@ impl Project {
         let folder = tempfile::tempdir().unwrap();
         for name in ["project", "home"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        for arch in ARCHITECTURES {
+            let path = folder.path().join(format!("home/appliance-{arch}"));
+            std::fs::write(path, elf::appliance(arch)).unwrap();
         }
         let mut settings = insta::Settings::clone_current();
         let escaped = folder.path().to_str().unwrap().replace('.', r"\.");
@@ -74,6 +81,15 @@ impl Project {
         self.folder.path().join("project").join(relative)
     }
 
+    /// The programs for machines, as `--appliance` takes them.
+    fn appliances(&self) -> String {
+        let programs = ARCHITECTURES.map(|arch| {
+            let path = self.folder.path().join(format!("home/appliance-{arch}"));
+            format!("{arch}={}", path.display())
+        });
+        programs.join(",")
+    }
+
     pub(crate) fn cache(&self) -> PathBuf {
         self.folder.path().join("cache/isoforge")
     }
@@ -120,6 +136,7 @@ impl Project {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", self.home())
+            .env("ISOFORGE_APPLIANCE", self.appliances())
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
             .stdin(Stdio::null());
     }

@@ -127,7 +127,7 @@ fn project(registry: &FakeRegistry, downloads: &FakeRegistry) -> Project {
     project.write("iso/empty.bin", [0; 3000]);
     project.write(
         "cloud-config.yaml.tera",
-        "#cloud-config\nhostname: {{ vars.greeting | yaml }}\ninstall:\n  auto: false\n",
+        "#cloud-config\nhostname: {{ vars.greeting | yaml }}\ninstall:\n  auto: false\n  nousers: true\n",
     );
     for version in ["1.32.3", "1.31.7"] {
         let programs =

@@ -15,7 +15,7 @@ fn a_changed_cloud_config_compresses_nothing_again() {
     let project = Project::small();
     project.write(
         "cloud-config.yaml.tera",
-        "#cloud-config\nhostname: {{ vars.greeting | yaml }}\n",
+        "#cloud-config\nhostname: {{ vars.greeting | yaml }}\ninstall:\n  nousers: true\n",
     );
     let build = |greeting: &str| {
         project.build(

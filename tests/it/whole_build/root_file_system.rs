@@ -85,14 +85,17 @@ fn the_root_file_system_is_what_the_layers_say() {
     dr-xr-xr-x 0/0                       3 2024-05-01 10:00 /sys
     drwxrwxrwt 0/0                       3 2024-05-01 10:00 /tmp
     drwxr-xr-x 0/0                      74 1970-01-01 00:00 /usr
-    drwxr-xr-x 0/0                     105 1970-01-01 00:00 /usr/bin
+    drwxr-xr-x 0/0                     122 1970-01-01 00:00 /usr/bin
     -rwxr-xr-x 0/0                  500000 1970-01-01 00:00 /usr/bin/also-large
+    -rwxr-xr-x 0/0                     120 2024-05-01 10:00 /usr/bin/appliance
     -rwxr-xr-x 0/0                      10 1970-01-01 00:00 /usr/bin/kairos-agent
     -rw-r--r-- 0/0                       7 2024-05-01 10:00 /usr/bin/kubelet
     -rwxr-xr-x 0/0                  500000 1970-01-01 00:00 /usr/bin/large
     -rwsr-xr-x 0/0                       4 1970-01-01 00:00 /usr/bin/ping
     -rwxr-xr-x 0/0                      10 2024-05-01 08:00 /usr/bin/true
-    drwxr-xr-x 0/0                     103 1970-01-01 00:00 /usr/lib
+    drwxr-xr-x 0/0                     120 1970-01-01 00:00 /usr/lib
+    drwxr-xr-x 0/0                      34 1970-01-01 00:00 /usr/lib/appliance
+    -rw-r--r-- 0/0                     941 2024-05-01 10:00 /usr/lib/appliance/config.json
     drwxr-xr-x 0/0                      55 1970-01-01 00:00 /usr/lib/grub
     drwxr-xr-x 0/0                      38 1970-01-01 00:00 /usr/lib/grub/i386-pc
     -rw-r--r-- 0/0                     512 1970-01-01 00:00 /usr/lib/grub/i386-pc/boot_hybrid.img
@@ -100,11 +103,12 @@ fn the_root_file_system_is_what_the_layers_say() {
     -rw-r--r-- 0/0                   16000 1970-01-01 00:00 /usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed
     drwxr-xr-x 0/0                      53 1970-01-01 00:00 /usr/lib/isoforge
     -rw-r--r-- 0/0                     295 2024-05-01 10:00 /usr/lib/isoforge/components.json
-    drwxr-xr-x 0/0                      35 1970-01-01 00:00 /usr/lib/isoforge/i386-pc
+    drwxr-xr-x 0/0                      51 1970-01-01 00:00 /usr/lib/isoforge/i386-pc
+    -rw-r--r-- 0/0                    9000 1970-01-01 00:00 /usr/lib/isoforge/i386-pc/disk.img
     -rw-r--r-- 0/0                    9000 1970-01-01 00:00 /usr/lib/isoforge/i386-pc/eltorito.img
     drwxr-xr-x 0/0                      33 1970-01-01 00:00 /usr/lib/modules
     drwxr-xr-x 0/0                      57 1970-01-01 00:00 /usr/lib/modules/6.1.0-test
-    -rw-r--r-- 0/0                     155 1970-01-01 00:00 /usr/lib/modules/6.1.0-test/modules.builtin
+    -rw-r--r-- 0/0                     337 1970-01-01 00:00 /usr/lib/modules/6.1.0-test/modules.builtin
     -rw-r--r-- 0/0                       0 1970-01-01 00:00 /usr/lib/modules/6.1.0-test/modules.dep
     -rw-r--r-- 0/0                      29 1970-01-01 00:00 /usr/lib/os-release
     drwxr-xr-x 0/0                      58 1970-01-01 00:00 /usr/lib/shim
