@@ -101,7 +101,10 @@ fn parse(bytes: &[u8], number: u32, sector: u64) -> Option<Entry> {
         number,
         type_guid,
         offset: first.checked_mul(sector)?,
-        bytes: last.checked_sub(first)?.checked_add(1)?.checked_mul(sector)?,
+        bytes: last
+            .checked_sub(first)?
+            .checked_add(1)?
+            .checked_mul(sector)?,
         name: super::printable(&String::from_utf16_lossy(&name)),
     })
 }

@@ -36,9 +36,24 @@ fn zoo() -> Machine {
         proc/self/mountinfo = 22 1 0:20 / /proc rw - proc proc rw\n30 1 11:0 / /run/initramfs/live ro - iso9660 /dev/sr0 ro\n",
     );
     let pci = "pci0000:00/0000:00:1f.2";
-    machine.disk("sr0", &format!("{pci}/ata1/host0/target0:0:0/0:0:0:0"), 1, 2048);
-    machine.disk("sda", &format!("{pci}/ata2/host1/target1:0:0/1:0:0:0"), 40, 512);
-    machine.disk("sdb", "pci0000:00/0000:00:05.0/host2/target2:0:0/2:0:0:0", 41, 512);
+    machine.disk(
+        "sr0",
+        &format!("{pci}/ata1/host0/target0:0:0/0:0:0:0"),
+        1,
+        2048,
+    );
+    machine.disk(
+        "sda",
+        &format!("{pci}/ata2/host1/target1:0:0/1:0:0:0"),
+        40,
+        512,
+    );
+    machine.disk(
+        "sdb",
+        "pci0000:00/0000:00:05.0/host2/target2:0:0/2:0:0:0",
+        41,
+        512,
+    );
     machine.disk(
         "sdc",
         "pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0/host3/target3:0:0/3:0:0:0",
@@ -49,9 +64,25 @@ fn zoo() -> Machine {
     machine.disk("nvme0n1", "pci0000:00/0000:00:07.0/nvme/nvme0", 100, 4096);
     machine.disk("mmcblk0", "platform/mmc_host/mmc0/mmc0:0001", 16, 512);
     machine.disk("mmcblk0boot0", "platform/mmc_host/mmc0/mmc0:0001", 1, 512);
-    machine.disk("sdd", &format!("{pci}/ata3/host4/target4:0:0/4:0:0:0"), 0, 512);
-    machine.disk("sdaa", &format!("{pci}/ata4/host5/target5:0:0/5:0:0:0"), 3, 512);
-    for (name, gib) in [("loop0", 4), ("zram0", 2), ("ram0", 1), ("dm-0", 9), ("md127", 9)] {
+    machine.disk(
+        "sdd",
+        &format!("{pci}/ata3/host4/target4:0:0/4:0:0:0"),
+        0,
+        512,
+    );
+    machine.disk(
+        "sdaa",
+        &format!("{pci}/ata4/host5/target5:0:0/5:0:0:0"),
+        3,
+        512,
+    );
+    for (name, gib) in [
+        ("loop0", 4),
+        ("zram0", 2),
+        ("ram0", 1),
+        ("dm-0", 9),
+        ("md127", 9),
+    ] {
         machine.disk(name, &format!("virtual/{name}"), gib, 512);
     }
     machine.add(

@@ -17,6 +17,10 @@ const MBR_BYTES: usize = 512;
 const BOOT_CODE_BYTES: usize = 440;
 const RECORDS_OFFSET: usize = 446;
 
+/// Boot code of a disk that BIOS shall not start: `int 0x18` has it go on to the
+/// next device, where zeros would be run.
+const NEXT_DEVICE: [u8; 2] = [0xCD, 0x18];
+
 /// Bytes of the boot sector of a FAT file system.
 const BOOT_SECTOR_BYTES: usize = 512;
 
@@ -39,9 +43,11 @@ impl Target<'_> {
             what: "core image",
             bytes: size,
         };
-        let sector = (partition.offset / 512).checked_add(CORE_SECTOR).ok_or_else(bad)?;
+        let sector = (partition.offset / 512)
+            .checked_add(CORE_SECTOR)
+            .ok_or_else(bad)?;
         core.get_mut(CORE_SECTOR_OFFSET..)
-              .and_then(|rest| rest.first_chunk_mut::<8>())
+            .and_then(|rest| rest.first_chunk_mut::<8>())
             .filter(|_| size as u64 <= partition.bytes)
             .ok_or_else(bad)?
             .copy_from_slice(&sector.to_le_bytes());
@@ -114,6 +120,7 @@ impl Target<'_> {
     /// "unused" the MBR stays a protective one.
     pub(super) fn write_mbr(&self, plan: &Plan, code: Option<&[u8]>) -> Result<(), Error> {
         let mut mbr = [0_u8; MBR_BYTES];
+        put(&mut mbr, 0, &NEXT_DEVICE);
         let sectors = self.bytes / u64::from(plan.sector_bytes);
         let protected = u32::try_from(sectors.saturating_sub(1)).unwrap_or(u32::MAX);
         let mut records = vec![0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0];
@@ -125,7 +132,9 @@ impl Target<'_> {
             };
             let code = code.first_chunk::<BOOT_CODE_BYTES>().ok_or_else(bad)?;
             put(&mut mbr, 0, code);
-            let sector = (boot.offset / 512).checked_add(CODE_SECTOR).ok_or_else(bad)?;
+            let sector = (boot.offset / 512)
+                .checked_add(CODE_SECTOR)
+                .ok_or_else(bad)?;
             put(&mut mbr, CODE_SECTOR_OFFSET, &sector.to_le_bytes());
             records.extend([0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
         }

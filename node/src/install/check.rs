@@ -30,7 +30,9 @@ pub fn findings_on(sys: &Sysfs, config: &Config, disk: &Disk) -> Vec<Finding> {
     if let (Some(asked), Some(there)) = (asked.cpus, cpus(sys))
         && there < asked
     {
-        lacks.push(format!("processors: {asked} are asked for, {there} are there"));
+        lacks.push(format!(
+            "processors: {asked} are asked for, {there} are there"
+        ));
     }
     if let (Some(mib), Some(there)) = (asked.memory_mib, memory_bytes(sys)) {
         let asked = mib.saturating_mul(MIB);
@@ -107,7 +109,9 @@ fn cpus(sys: &Sysfs) -> Option<u32> {
 
 fn memory_bytes(sys: &Sysfs) -> Option<u64> {
     let text = fs::read_to_string(sys.proc.join("meminfo")).ok()?;
-    let value = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
@@ -195,7 +199,9 @@ mod tests {
             cpus: Some(3),
             memory_mib: Some(4096),
             disk_mib: Some(40 << 10),
-            modules: ["ext4", "ip_vs", "ip-vs", "drbd", "loop"].map(str::to_owned).to_vec(),
+            modules: ["ext4", "ip_vs", "ip-vs", "drbd", "loop"]
+                .map(str::to_owned)
+                .to_vec(),
             enforce: true,
         };
         assert_eq!(told(asked.clone(), both.clone()), "");
@@ -203,15 +209,25 @@ mod tests {
         asked.memory_mib = Some(8192);
         asked.disk_mib = Some(100 << 10);
         asked.modules = ["xfs", "drbd", "zfs"].map(str::to_owned).to_vec();
-        assert_snapshot!(told(asked.clone(), both.clone()), @"");
+        assert_snapshot!(told(asked.clone(), both.clone()), @r"
+        true processors: 4 are asked for, 3 are there
+        true memory: 8.0 GiB is asked for, 3.7 GiB is there
+        true disk: 100.0 GiB is asked for, /dev/sda has 40.0 GiB
+        true kernel modules: xfs, zfs are asked for and not there
+        ");
         asked.enforce = false;
         asked.modules.pop();
-        assert_snapshot!(told(asked, both), @"");
+        assert_snapshot!(told(asked, both), @r"
+        false processors: 4 are asked for, 3 are there
+        false memory: 8.0 GiB is asked for, 3.7 GiB is there
+        false disk: 100.0 GiB is asked for, /dev/sda has 40.0 GiB
+        false kernel modules: xfs is asked for and not there
+        ");
     }
 
     #[test]
     fn a_disk_that_this_firmware_would_not_start_is_refused() {
         let asked = Requirements::default();
-        assert_snapshot!(told(asked, vec![Firmware::Bios]), @"");
+        assert_snapshot!(told(asked, vec![Firmware::Bios]), @"true firmware: this machine was started by UEFI, and demo 1.0.0 starts under legacy BIOS only");
     }
 }

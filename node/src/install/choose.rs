@@ -67,12 +67,7 @@ pub fn note_sizes(disks: &mut [Disk], config: &Config, image: &Image) {
 ///
 /// # Errors
 /// [`Error`], which names every disk with its reason.
-pub fn disk(
-    sys: &Sysfs,
-    config: &Config,
-    site: &Site,
-    disks: &[Disk],
-) -> Result<PathBuf, Error> {
+pub fn disk(sys: &Sysfs, config: &Config, site: &Site, disks: &[Disk]) -> Result<PathBuf, Error> {
     choose(sys, &wanted(config, site), disks, site.force(config))
 }
 
@@ -185,9 +180,12 @@ struct Matcher {
     words: String,
 }
 
+/// What of a disk a pattern is held against.
+type Field = fn(&Disk) -> &str;
+
 struct Glob {
     what: &'static str,
-    of: fn(&Disk) -> &str,
+    of: Field,
     matcher: globset::GlobMatcher,
 }
 
@@ -195,9 +193,15 @@ impl Matcher {
     fn new(rule: &Rule) -> Result<Self, Error> {
         let mut globs = Vec::new();
         let mut words = Vec::new();
-        words.extend(rule.min_bytes.map(|min| format!("at least {}", human::size(min))));
-        words.extend(rule.max_bytes.map(|max| format!("at most {}", human::size(max))));
-        let patterns: [(&'static str, &Option<String>, fn(&Disk) -> &str); 3] = [
+        words.extend(
+            rule.min_bytes
+                .map(|min| format!("at least {}", human::size(min))),
+        );
+        words.extend(
+            rule.max_bytes
+                .map(|max| format!("at most {}", human::size(max))),
+        );
+        let patterns: [(&'static str, &Option<String>, Field); 3] = [
             ("model", &rule.model, |disk| &disk.model),
             ("serial", &rule.serial, |disk| &disk.serial),
             ("transport", &rule.transport, |disk| &disk.transport),

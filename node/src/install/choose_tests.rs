@@ -22,8 +22,14 @@ fn disk(machine: &Machine, name: &str, gib: u64) -> Disk {
 /// The medium is the largest, then comes a disk with an appliance, then two
 /// equal ones.
 fn shelf(machine: &Machine) -> Vec<Disk> {
-    let mut disks = [("sda", 900), ("sdb", 500), ("sdc", 100), ("sdd", 100), ("sde", 20)]
-        .map(|(name, gib)| disk(machine, name, gib));
+    let mut disks = [
+        ("sda", 900),
+        ("sdb", 500),
+        ("sdc", 100),
+        ("sdd", 100),
+        ("sde", 20),
+    ]
+    .map(|(name, gib)| disk(machine, name, gib));
     disks[0].unusable = Some("the install medium".to_owned());
     disks[1].appliance = Some("demo 0.9".to_owned());
     disks[2].model = "QEMU HARDDISK".to_owned();
@@ -141,7 +147,7 @@ fn nothing_to_take() {
     let error = choose(&machine.sys, &Device::Auto, &[], true).unwrap_err();
     assert_snapshot!(error, @"this machine has no disk");
     let mut disks = vec![disk(&machine, "sda", 1), disk(&machine, "sdb", 2)];
-    note_sizes(&mut disks, &config(), &super::super::tests::image(700));
+    note_sizes(&mut disks, &config(), &plan::tests::image(700));
     let root = machine.sys.dev.display().to_string();
     let error = choose(&machine.sys, &Device::Auto, &disks, true).unwrap_err();
     assert_snapshot!(error.to_string().replace(&root, "/dev"), @r"

@@ -133,7 +133,9 @@ impl Copy {
     }
 
     fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
-        self.file.write_all(piece).map_err(|source| self.error(source))
+        self.file
+            .write_all(piece)
+            .map_err(|source| self.error(source))
     }
 
     fn sync(&self) -> Result<(), Error> {

@@ -26,17 +26,15 @@ use crate::slots::{self, Record, Slot, file, grubenv::Environment};
 
 /// The steps as they are told.
 const STEPS: [&str; 8] = [
-    CHECK,
+    "Checking the install medium and the disk",
     "Erasing the disk",
     "Partitioning the disk",
     "Making the file systems",
-    COPY,
+    "Copying the system",
     "Writing the configuration",
     "Writing the boot loaders",
     "Making the disk bootable",
 ];
-const CHECK: &str = "Checking the install medium and the disk";
-const COPY: &str = "Copying the system";
 
 /// Slots that an installation fills.
 const FILLED: [Slot; 2] = [Slot::A, Slot::Recovery];
@@ -125,16 +123,16 @@ impl Installation<'_> {
         teller.step();
         let checked = self
             .check(&mut teller)
-            .map_err(|error| failure(&teller, &error))?;
+            .map_err(|error| failure(&teller, &error, false))?;
         let (sys, bytes) = (self.sys, checked.disk.bytes);
         teller.step();
         let mut target = Target::open(sys, &checked.name, bytes)
-            .map_err(|error| failure(&teller, &error.into()))?;
+            .map_err(|error| failure(&teller, &error.into(), false))?;
         let result = self.write(&checked, &mut target, &mut teller);
         if let Err(error) = result {
             target.disable(&checked.plan);
             teller.log("The disk was left in a state that no firmware starts.".to_owned());
-            return Err(failure(&teller, &error));
+            return Err(failure(&teller, &error, true));
         }
         drop(target);
         teller.log(format!("{} is installed.", self.config.title));
@@ -327,7 +325,9 @@ impl Installation<'_> {
         let mut text = serde_json::to_vec_pretty(&mounts)?;
         text.push(b'\n');
         write(&persistent.path().join(paths::OWN).join(MOUNTS), &text)?;
-        persistent.unmount().context("writing PERSISTENT out failed")
+        persistent
+            .unmount()
+            .context("writing PERSISTENT out failed")
     }
 
     /// The ESP with the boot loaders of the medium, and what leads GRUB from it
@@ -399,16 +399,20 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn failure(teller: &Teller<'_>, error: &anyhow::Error) -> Failure {
+/// `written` says whether the disk may have been changed.
+fn failure(teller: &Teller<'_>, error: &anyhow::Error, written: bool) -> Failure {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     let is_medium = error.chain().any(|cause| {
         cause.downcast_ref::<medium::Error>().is_some()
-            || matches!(cause.downcast_ref(), Some(copy::Error::Read { .. } | copy::Error::Medium(_)))
+            || matches!(
+                cause.downcast_ref(),
+                Some(copy::Error::Read { .. } | copy::Error::Medium(_))
+            )
     });
     let advice = if is_medium {
         "The install medium is damaged, incomplete or was removed. Compare the ISO file with its \
          checksum, write it to another medium and start the installation again."
-    } else if teller.name == CHECK {
+    } else if !written {
         "Nothing was written. Put right what is said, or choose another disk, and start the \
          installation again."
     } else {

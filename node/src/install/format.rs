@@ -65,7 +65,11 @@ impl FileSystems {
     ///
     /// # Errors
     /// Where the program fails.
-    pub(super) fn make(&self, target: &Target<'_>, partition: &Partition) -> Result<(), process::Error> {
+    pub(super) fn make(
+        &self,
+        target: &Target<'_>,
+        partition: &Partition,
+    ) -> Result<(), process::Error> {
         let device = target.device(partition.number);
         let label = &partition.label;
         let ext4 = |uuid: &str, more: &[&str]| ext4(&device, label, uuid, more);

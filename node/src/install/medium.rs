@@ -116,9 +116,7 @@ pub enum Error {
         actual: u64,
     },
     /// A file has other content than it was built with.
-    #[error(
-        "the install medium's '{path}' is damaged: its content is {actual}, not {expected}"
-    )]
+    #[error("the install medium's '{path}' is damaged: its content is {actual}, not {expected}")]
     Digest {
         /// The file.
         path: String,
@@ -223,7 +221,10 @@ impl Medium {
             })?;
         if manifest.schema != SCHEMA {
             return Err(Error::Manifest {
-                why: format!("it has schema {}; this version reads {SCHEMA}", manifest.schema),
+                why: format!(
+                    "it has schema {}; this version reads {SCHEMA}",
+                    manifest.schema
+                ),
             });
         }
         let Some(architecture) = manifest.architectures.into_values().next() else {
@@ -339,15 +340,17 @@ impl Image {
     pub fn slot_bytes(&self) -> u64 {
         [&self.rootfs, &self.kernel, &self.initrd]
             .iter()
-            .fold(0, |sum: u64, source| sum.saturating_add(source.content.size))
+            .fold(0, |sum: u64, source| {
+                sum.saturating_add(source.content.size)
+            })
     }
 
     /// Bytes of the programs on the ESP.
     #[must_use]
     pub fn efi_bytes(&self) -> u64 {
-        self.efi
-            .iter()
-            .fold(0, |sum: u64, source| sum.saturating_add(source.content.size))
+        self.efi.iter().fold(0, |sum: u64, source| {
+            sum.saturating_add(source.content.size)
+        })
     }
 }
 

@@ -105,7 +105,9 @@ fn chosen(
         return Ok(None);
     }
     let text = serde_saphyr::to_string(&chosen)?;
-    Ok(Some(format!("#cloud-config\n# What was chosen at the installation.\n{text}")))
+    Ok(Some(format!(
+        "#cloud-config\n# What was chosen at the installation.\n{text}"
+    )))
 }
 
 fn user(account: &Account) -> User<'_> {

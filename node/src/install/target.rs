@@ -173,7 +173,9 @@ impl<'a> Target<'a> {
     pub(super) fn wipe(&self, plan: &Plan) -> Result<(), Error> {
         let old = table::read_all(&self.file, self.bytes);
         let zero = |offset, bytes| self.zero(offset, bytes, "zeros over the old content");
-        let esp = old.iter().filter(|entry| entry.type_guid == table::TYPE_ESP);
+        let esp = old
+            .iter()
+            .filter(|entry| entry.type_guid == table::TYPE_ESP);
         for entry in esp {
             zero(entry.offset, HEAD_BYTES)?;
         }
@@ -234,7 +236,9 @@ impl<'a> Target<'a> {
     /// Device of a partition.
     #[must_use]
     pub(super) fn device(&self, number: u32) -> PathBuf {
-        self.sys.dev.join(self.partition_name(number).replace('!', "/"))
+        self.sys
+            .dev
+            .join(self.partition_name(number).replace('!', "/"))
     }
 
     /// Takes away whatever a firmware could start, after a failure.
