@@ -193,7 +193,7 @@ fn is_disk(sys: &Sysfs, name: &str) -> bool {
         name.strip_prefix(*prefix)
             .is_some_and(|rest| rest.chars().next().is_none_or(|c| c.is_ascii_digit()))
     };
-    if NO_DISKS.iter().any(|prefix| named_so(prefix)) {
+    if NO_DISKS.iter().any(named_so) {
         return false;
     }
     // eMMC's boot and replay-protected areas are devices of their own.

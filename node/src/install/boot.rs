@@ -17,6 +17,10 @@ const MBR_BYTES: usize = 512;
 const BOOT_CODE_BYTES: usize = 440;
 const RECORDS_OFFSET: usize = 446;
 
+/// Boot code of a disk that BIOS shall not start: `int 0x18` has it go on to the
+/// next device, where zeros would be run.
+const NEXT_DEVICE: [u8; 2] = [0xCD, 0x18];
+
 /// Bytes of the boot sector of a FAT file system.
 const BOOT_SECTOR_BYTES: usize = 512;
 
@@ -116,6 +120,7 @@ impl Target<'_> {
     /// "unused" the MBR stays a protective one.
     pub(super) fn write_mbr(&self, plan: &Plan, code: Option<&[u8]>) -> Result<(), Error> {
         let mut mbr = [0_u8; MBR_BYTES];
+        put(&mut mbr, 0, &NEXT_DEVICE);
         let sectors = self.bytes / u64::from(plan.sector_bytes);
         let protected = u32::try_from(sectors.saturating_sub(1)).unwrap_or(u32::MAX);
         let mut records = vec![0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0];

@@ -209,15 +209,25 @@ mod tests {
         asked.memory_mib = Some(8192);
         asked.disk_mib = Some(100 << 10);
         asked.modules = ["xfs", "drbd", "zfs"].map(str::to_owned).to_vec();
-        assert_snapshot!(told(asked.clone(), both.clone()), @"");
+        assert_snapshot!(told(asked.clone(), both.clone()), @r"
+        true processors: 4 are asked for, 3 are there
+        true memory: 8.0 GiB is asked for, 3.7 GiB is there
+        true disk: 100.0 GiB is asked for, /dev/sda has 40.0 GiB
+        true kernel modules: xfs, zfs are asked for and not there
+        ");
         asked.enforce = false;
         asked.modules.pop();
-        assert_snapshot!(told(asked, both), @"");
+        assert_snapshot!(told(asked, both), @r"
+        false processors: 4 are asked for, 3 are there
+        false memory: 8.0 GiB is asked for, 3.7 GiB is there
+        false disk: 100.0 GiB is asked for, /dev/sda has 40.0 GiB
+        false kernel modules: xfs is asked for and not there
+        ");
     }
 
     #[test]
     fn a_disk_that_this_firmware_would_not_start_is_refused() {
         let asked = Requirements::default();
-        assert_snapshot!(told(asked, vec![Firmware::Bios]), @"");
+        assert_snapshot!(told(asked, vec![Firmware::Bios]), @"true firmware: this machine was started by UEFI, and demo 1.0.0 starts under legacy BIOS only");
     }
 }

@@ -180,9 +180,12 @@ struct Matcher {
     words: String,
 }
 
+/// What of a disk a pattern is held against.
+type Field = fn(&Disk) -> &str;
+
 struct Glob {
     what: &'static str,
-    of: fn(&Disk) -> &str,
+    of: Field,
     matcher: globset::GlobMatcher,
 }
 
@@ -198,7 +201,7 @@ impl Matcher {
             rule.max_bytes
                 .map(|max| format!("at most {}", human::size(max))),
         );
-        let patterns: [(&'static str, &Option<String>, fn(&Disk) -> &str); 3] = [
+        let patterns: [(&'static str, &Option<String>, Field); 3] = [
             ("model", &rule.model, |disk| &disk.model),
             ("serial", &rule.serial, |disk| &disk.serial),
             ("transport", &rule.transport, |disk| &disk.transport),

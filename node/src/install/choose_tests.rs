@@ -147,7 +147,7 @@ fn nothing_to_take() {
     let error = choose(&machine.sys, &Device::Auto, &[], true).unwrap_err();
     assert_snapshot!(error, @"this machine has no disk");
     let mut disks = vec![disk(&machine, "sda", 1), disk(&machine, "sdb", 2)];
-    note_sizes(&mut disks, &config(), &super::super::tests::image(700));
+    note_sizes(&mut disks, &config(), &plan::tests::image(700));
     let root = machine.sys.dev.display().to_string();
     let error = choose(&machine.sys, &Device::Auto, &disks, true).unwrap_err();
     assert_snapshot!(error.to_string().replace(&root, "/dev"), @r"

@@ -26,17 +26,15 @@ use crate::slots::{self, Record, Slot, file, grubenv::Environment};
 
 /// The steps as they are told.
 const STEPS: [&str; 8] = [
-    CHECK,
+    "Checking the install medium and the disk",
     "Erasing the disk",
     "Partitioning the disk",
     "Making the file systems",
-    COPY,
+    "Copying the system",
     "Writing the configuration",
     "Writing the boot loaders",
     "Making the disk bootable",
 ];
-const CHECK: &str = "Checking the install medium and the disk";
-const COPY: &str = "Copying the system";
 
 /// Slots that an installation fills.
 const FILLED: [Slot; 2] = [Slot::A, Slot::Recovery];
@@ -125,16 +123,16 @@ impl Installation<'_> {
         teller.step();
         let checked = self
             .check(&mut teller)
-            .map_err(|error| failure(&teller, &error))?;
+            .map_err(|error| failure(&teller, &error, false))?;
         let (sys, bytes) = (self.sys, checked.disk.bytes);
         teller.step();
         let mut target = Target::open(sys, &checked.name, bytes)
-            .map_err(|error| failure(&teller, &error.into()))?;
+            .map_err(|error| failure(&teller, &error.into(), false))?;
         let result = self.write(&checked, &mut target, &mut teller);
         if let Err(error) = result {
             target.disable(&checked.plan);
             teller.log("The disk was left in a state that no firmware starts.".to_owned());
-            return Err(failure(&teller, &error));
+            return Err(failure(&teller, &error, true));
         }
         drop(target);
         teller.log(format!("{} is installed.", self.config.title));
@@ -401,7 +399,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn failure(teller: &Teller<'_>, error: &anyhow::Error) -> Failure {
+/// `written` says whether the disk may have been changed.
+fn failure(teller: &Teller<'_>, error: &anyhow::Error, written: bool) -> Failure {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     let is_medium = error.chain().any(|cause| {
         cause.downcast_ref::<medium::Error>().is_some()
@@ -413,7 +412,7 @@ fn failure(teller: &Teller<'_>, error: &anyhow::Error) -> Failure {
     let advice = if is_medium {
         "The install medium is damaged, incomplete or was removed. Compare the ISO file with its \
          checksum, write it to another medium and start the installation again."
-    } else if teller.name == CHECK {
+    } else if !written {
         "Nothing was written. Put right what is said, or choose another disk, and start the \
          installation again."
     } else {

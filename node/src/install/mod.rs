@@ -60,4 +60,6 @@ pub fn disks(medium: &Medium, config: &Config, sys: &Sysfs) -> Result<Vec<model:
 }
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod tests;

@@ -344,3 +344,7 @@ impl Plan {
             .find(|partition| partition.role == role)
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+pub(super) mod tests;

@@ -25,7 +25,8 @@ fn gathered(machine: &Machine) -> Result<Site, Error> {
 fn error(machine: &Machine) -> String {
     let error = gathered(machine).unwrap_err();
     let source = std::error::Error::source(&error);
-    source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+    let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    text.replace(machine.root().to_str().unwrap(), "")
 }
 
 #[test]
@@ -108,8 +109,53 @@ fn what_cant_be_used_is_an_error_that_names_file_and_place() {
     machine.add("proc/cmdline = appliance.config=SITE:/a.yaml");
     assert_snapshot!(error(&machine), @"no medium is labelled 'SITE', which appliance.config asks for");
     machine.add("media/SITE/");
-    assert_snapshot!(error(&machine), @"'/a.yaml' of the medium labelled 'SITE' can't be read: failed to open file `/tmp/.tmpPGbmDY/media/SITE/a.yaml`: No such file or directory (os error 2)");
+    assert_snapshot!(error(&machine), @"'/a.yaml' of the medium labelled 'SITE' can't be read: failed to open file `/media/SITE/a.yaml`: No such file or directory (os error 2)");
     let large = "#".repeat(TEXT_MAX_BYTES as usize + 1);
     fs::write(machine.root().join("media/SITE/a.yaml"), large).unwrap();
     assert_snapshot!(error(&machine), @"'/a.yaml' of the medium labelled 'SITE' can't be read: it has more than 1048576 bytes");
+}
+
+#[test]
+fn labelled_media_are_found_and_mounted_for_reading() {
+    use crate::disks::fixture::shell;
+
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root || !Path::new("/dev/loop-control").exists() {
+        eprintln!("SKIPPED labelled_media_are_found…: it needs root and loop devices");
+        return;
+    }
+    let machine = Machine::new(
+        r"files/conf/a.yaml = #cloud-config\nhostname: found\n
+        medium",
+    );
+    // Other tests of this machine may have media of their own.
+    let label = format!("T{}", std::process::id());
+    let image = machine.root().join("medium");
+    let files = machine.root().join("files");
+    let script = "truncate -s 8M $1; mke2fs -q -t ext4 -L $3 -d $2 $1; losetup -f --show $1";
+    let device = shell(script, &[&image, &files, Path::new(&label)]);
+    machine.add(&format!(
+        "proc/cmdline = appliance.config={label}:/conf/a.yaml"
+    ));
+    let sys = Sysfs {
+        proc: machine.sys.proc.clone(),
+        work: machine.sys.work.clone(),
+        ..Sysfs::default()
+    };
+    let media = Attached { sys: &sys };
+    let opened = media.open(&label).unwrap().unwrap();
+    assert!(fs::write(opened.folder.join("x"), "").is_err());
+    drop(opened);
+    let site = gather_from(&Medium::new(&files), &sys, &media);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    shell("losetup -d $1", &[Path::new(device.trim())]);
+    assert_eq!(
+        site.unwrap().documents[0].hostname.as_deref(),
+        Some("found")
+    );
+    assert!(
+        !mounts.contains(machine.root().to_str().unwrap()),
+        "{mounts}"
+    );
+    assert!(matches!(media.open("no-such-label"), Ok(None)));
 }

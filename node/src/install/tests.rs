@@ -1,349 +1,16 @@
 //! Installations onto loop devices, judged by foreign programs.
 
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use insta::assert_snapshot;
-use isoforge::node::{After, ExtraFilesystem, ExtraPartition, Firmware};
-use isoforge::oci::digest::Digest;
-use tempfile::TempDir;
+use isoforge::node::{ExtraFilesystem, ExtraPartition};
 
-use super::engine::Installation;
-use super::medium::{Content, Image, Source};
-use super::model::{Choices, Event, Failure, Observer};
-use super::plan::{MIB, plan};
-use super::sources::{Error as SourceError, Media, Opened};
-use super::*;
+use super::bench::{Bench, Ear, FILES, can_loop, noise, quiet, without_ids};
+use super::model::Event;
+use super::plan::MIB;
+use crate::disks;
 use crate::disks::fixture::shell;
-use crate::slots::testing::config;
-
-/// An image whose root file system has `mib` MiB.
-pub(super) fn image(mib: u64) -> Image {
-    let source = |path: &str, size| Source {
-        path: path.to_owned(),
-        content: Content {
-            digest: Digest::of(b""),
-            size,
-        },
-    };
-    Image {
-        name: "demo".to_owned(),
-        version: "1.0.0".to_owned(),
-        kubernetes: None,
-        epoch: None,
-        rootfs: source("rootfs.squashfs", mib * MIB),
-        kernel: source("boot/kernel", 12 * MIB),
-        initrd: source("boot/initrd", 30 * MIB),
-        efi: vec![source("EFI/BOOT/bootx64.efi", 3 * MIB)],
-        bios: None,
-    }
-}
-
-fn layout(config: &Config, image: &Image, disk_bytes: u64, sector: u32) -> String {
-    match plan(config, image, disk_bytes, sector) {
-        Err(error) => error.to_string(),
-        Ok(plan) => plan
-            .partitions
-            .iter()
-            .map(|p| {
-                assert_eq!((p.offset % MIB, p.bytes % MIB), (0, 0));
-                let (at, mib) = (p.offset / MIB, p.bytes / MIB);
-                format!("{} {} {at} +{mib}\n", p.number, p.label)
-            })
-            .collect(),
-    }
-}
-
-#[test]
-fn layouts() {
-    let mut config = config();
-    let image = image(300);
-    assert_snapshot!(layout(&config, &image, 20 << 30, 512), @"");
-    assert_snapshot!(layout(&config, &image, 20 << 30, 4096), @"");
-    config.firmware = vec![Firmware::Uefi];
-    config.install.partitions.state_mib = Some(2048);
-    config.install.partitions.persistent_mib = Some(4096);
-    config.install.partitions.extra = vec![ExtraPartition {
-        label: "DATA".to_owned(),
-        size_mib: 5000,
-        filesystem: ExtraFilesystem::Ext4,
-        mount: Some("/data".to_owned()),
-    }];
-    assert_snapshot!(layout(&config, &image, (20 << 30) + 12345, 512), @"");
-}
-
-#[test]
-fn what_does_not_fit_is_told_with_sizes() {
-    let mut config = config();
-    let image = image(300);
-    assert_snapshot!(layout(&config, &image, 2 << 30, 512), @"");
-    assert_snapshot!(layout(&config, &image, 0, 512), @"");
-    assert_snapshot!(layout(&config, &image, 20 << 30, 520), @"");
-    let sizes = config.install.partitions.clone();
-    config.install.partitions.state_mib = Some(1000);
-    assert_snapshot!(layout(&config, &image, 20 << 30, 512), @"");
-    config.install.partitions.state_mib = Some(u64::MAX);
-    assert_snapshot!(layout(&config, &image, 20 << 30, 512), @"");
-    config.install.partitions = sizes.clone();
-    config.install.partitions.esp_mib = 3;
-    assert_snapshot!(layout(&config, &image, 20 << 30, 512), @"");
-    config.install.partitions = sizes.clone();
-    config.install.partitions.oem_mib = u64::MAX / MIB;
-    assert_snapshot!(layout(&config, &image, 20 << 30, 512), @"");
-    config.install.partitions = sizes;
-    config.install.partitions.extra = vec![ExtraPartition {
-        label: "STATE".to_owned(),
-        size_mib: 1,
-        filesystem: ExtraFilesystem::None,
-        mount: None,
-    }];
-    assert_snapshot!(layout(&config, &image, 20 << 30, 512), @"");
-    // The smallest disk that is taken, and one sector less.
-    config.install.partitions.extra.clear();
-    let end = |bytes: u64| plan(&config, &image, bytes, 512).is_ok();
-    let least = (MIB..u64::MAX)
-        .step_by(MIB as usize)
-        .find(|bytes| end(*bytes))
-        .unwrap();
-    let exact = least - MIB + 33 * 512;
-    assert!(end(exact) && !end(exact - 512));
-}
-
-// ---- a medium and a disk ----
-
-/// Whether loop devices can be made; says so where not.
-fn can_loop(test: &str) -> bool {
-    let can = rustix::process::geteuid().is_root() && Path::new("/dev/loop-control").exists();
-    if !can {
-        eprintln!("SKIPPED {test}: it needs root and loop devices");
-    }
-    can
-}
-
-/// A machine with one disk, and a medium.
-struct Bench {
-    dir: TempDir,
-    sys: Sysfs,
-    medium: Medium,
-    config: Config,
-    device: PathBuf,
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        shell("losetup -d $1", &[&self.device]);
-    }
-}
-
-struct NoMedia;
-
-impl Media for NoMedia {
-    fn open(&self, _: &str) -> Result<Option<Opened>, SourceError> {
-        Ok(None)
-    }
-}
-
-/// Bytes that no compressor or file system makes smaller.
-fn noise(seed: u64, bytes: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut out = Vec::with_capacity(bytes as usize + 8);
-    while (out.len() as u64) < bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        out.extend(state.to_le_bytes());
-    }
-    out.truncate(bytes as usize);
-    out
-}
-
-const FILES: [(&str, u64); 8] = [
-    ("rootfs.squashfs", 80 * MIB + 4096),
-    ("boot/kernel", 3 * MIB + 1),
-    ("boot/initrd", 5 * MIB + 77),
-    ("EFI/BOOT/bootx64.efi", 900_000),
-    ("EFI/BOOT/grubx64.efi", 1_500_000),
-    ("EFI/BOOT/mmx64.efi", 800_000),
-    ("isoforge/boot/bios-core.img", 180_000),
-    ("isoforge/boot/bios-mbr.img", 512),
-];
-
-impl Bench {
-    fn new(sector: u32) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path();
-        let iso = root.join("iso");
-        let mut contents = serde_json::Map::new();
-        for (seed, (path, size)) in (1..).zip(FILES) {
-            let bytes = noise(seed * 7919, size);
-            let to = iso.join(path);
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::write(to, &bytes).unwrap();
-            let content = serde_json::json!({"digest": Digest::of(&bytes), "size": size});
-            contents.insert(path.to_owned(), content);
-        }
-        let mut squashfs = contents.remove("rootfs.squashfs").unwrap();
-        squashfs["epoch"] = 7.into();
-        let manifest = serde_json::json!({
-            "schema": 1,
-            "appliance": {"name": "demo", "version": "1.0.0"},
-            "architectures": {"amd64": {
-                "squashfs": squashfs,
-                "boot": contents,
-                "components": [{"kind": "kubernetes", "name": "k3s", "version": "1.32.3"}],
-            }},
-        });
-        fs::write(iso.join("isoforge/manifest.json"), manifest.to_string()).unwrap();
-        fs::create_dir_all(iso.join("EFI/debian")).unwrap();
-        fs::write(iso.join("EFI/debian/grub.cfg"), "stub").unwrap();
-        let user = "#cloud-config\nusers:\n  - name: ops\n    passwd: $6$salt$hash\n";
-        fs::write(iso.join("config.yaml"), user).unwrap();
-        let disk = root.join("disk");
-        fs::File::create(&disk).unwrap().set_len(4 << 30).unwrap();
-        let sectors = PathBuf::from(sector.to_string());
-        let device = shell("losetup -P -f --show -b $2 $1", &[&disk, &sectors]);
-        // The machine's own, but for the firmware.
-        let sys = root.join("sys");
-        fs::create_dir_all(sys.join("firmware/efi")).unwrap();
-        std::os::unix::fs::symlink("/sys/block", sys.join("block")).unwrap();
-        let mut config = config();
-        config.install.partitions.persistent_min_mib = 64;
-        Self {
-            sys: Sysfs {
-                sys,
-                medium: iso.clone(),
-                work: root.join("work"),
-                ..Sysfs::default()
-            },
-            medium: Medium::new(iso),
-            config,
-            device: device.trim().into(),
-            dir,
-        }
-    }
-
-    fn install(&self, observer: &mut dyn Observer) -> Result<(), Failure> {
-        let choices = Choices {
-            disk: self.device.clone(),
-            account: None,
-            hostname: Some("edge-1".to_owned()),
-            network: None,
-            after: After::None,
-        };
-        Installation {
-            medium: &self.medium,
-            config: &self.config,
-            choices: &choices,
-            sys: &self.sys,
-            media: &NoMedia,
-        }
-        .run(observer)
-    }
-
-    fn partition(&self, number: u32) -> PathBuf {
-        format!("{}p{number}", self.device.display()).into()
-    }
-
-    fn iso(&self, path: &str) -> PathBuf {
-        self.medium.path(path)
-    }
-
-    /// Bytes written to the disk since it was made.
-    fn written(&self) -> u64 {
-        let name = self.device.file_name().unwrap().to_str().unwrap();
-        let stat = fs::read_to_string(format!("/sys/block/{name}/stat")).unwrap();
-        let sectors: u64 = stat.split_whitespace().nth(6).unwrap().parse().unwrap();
-        sectors * 512
-    }
-
-    /// Runs a script on the mounted partition `$1`.
-    fn inside(&self, number: u32, script: &str) -> String {
-        let folder = self.dir.path().join("look");
-        fs::create_dir_all(&folder).unwrap();
-        let script = format!(
-            "mount -r \"$1\" \"$2\"; cd \"$2\"; ({script}) || failed=1; cd /; umount \"$2\"; \
-             [ -z \"${{failed-}}\" ]"
-        );
-        shell(
-            &script,
-            &[&self.partition(number), &folder, self.medium.root()],
-        )
-    }
-
-    /// Runs a script with the ESP as `$1`, the medium as `$2`.
-    fn esp(&self, script: &str) -> String {
-        shell(script, &[&self.partition(2), self.medium.root()])
-    }
-
-    fn uuid(&self, number: u32) -> String {
-        let script = "blkid -p -o value -s UUID $1";
-        shell(script, &[&self.partition(number)]).trim().to_owned()
-    }
-
-    /// What a firmware would start.
-    fn starts(&self) -> Vec<&'static str> {
-        let disk = fs::File::open(&self.device).unwrap();
-        let mut mbr = [0; 512];
-        std::os::unix::fs::FileExt::read_exact_at(disk.file(), &mut mbr, 0).unwrap();
-        let mut starts = Vec::new();
-        if mbr[..440].iter().any(|byte| *byte != 0) {
-            starts.push("BIOS");
-        }
-        for entry in crate::disks::table::read_all(disk.file(), 4 << 30) {
-            if entry.type_guid == crate::disks::table::TYPE_ESP {
-                let at = format!("{}@@{}", self.device.display(), entry.offset);
-                let script = "mdir -b -i $1 ::EFI/BOOT 2>/dev/null || true";
-                let list = shell(script, &[Path::new(&at)]).to_lowercase();
-                if list.contains("bootx64.efi") && !starts.contains(&"UEFI") {
-                    starts.push("UEFI");
-                }
-            }
-        }
-        starts
-    }
-
-    fn is_clean(&self) {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let own = self.dir.path().to_str().unwrap();
-        assert!(!mounts.contains(own), "{mounts}");
-    }
-}
-
-/// Keeps what it is told, and may do something at a step.
-#[derive(Default)]
-struct Ear<'a> {
-    told: Vec<Event>,
-    at: Option<(u32, &'a (dyn Fn() + Sync))>,
-    on_bytes: Option<&'a (dyn Fn() + Sync)>,
-}
-
-impl Observer for Ear<'_> {
-    fn event(&mut self, event: Event) {
-        if let (Event::Step { number, .. }, Some((at, what))) = (&event, self.at)
-            && *number == at
-        {
-            what();
-        }
-        if let (Event::Bytes { .. }, Some(what)) = (&event, self.on_bytes) {
-            what();
-        }
-        self.told.push(event);
-    }
-}
-
-fn quiet() -> Ear<'static> {
-    Ear::default()
-}
-
-fn without_ids(text: &str, bench: &Bench) -> String {
-    let device = bench.device.to_str().unwrap();
-    text.replace(device, "DISK")
-        .lines()
-        .filter(|line| !line.contains("\"id\"") && !line.contains("\"uuid\""))
-        .map(|line| format!("{line}\n"))
-        .collect()
-}
 
 #[test]
 fn a_disk_is_installed_whole() {
@@ -361,20 +28,92 @@ fn a_disk_is_installed_whole() {
     let report = shell("sfdisk --verify $1 2>&1", &[&bench.device]);
     assert!(report.contains("No errors detected"), "{report}");
     let json = shell("sfdisk --json $1", &[&bench.device]);
-    assert_snapshot!(without_ids(&json, &bench), @"");
+    assert_snapshot!(without_ids(&json, &bench), @r#"
+    {
+       "partitiontable": {
+          "label": "gpt",
+          "device": "DISK",
+          "unit": "sectors",
+          "firstlba": 34,
+          "lastlba": 8388574,
+          "sectorsize": 512,
+          "partitions": [
+             {
+                "node": "DISKp1",
+                "start": 2048,
+                "size": 2048,
+                "type": "21686148-6449-6E6F-744E-656564454649",
+                "name": "BIOS"
+             },{
+                "node": "DISKp2",
+                "start": 4096,
+                "size": 131072,
+                "type": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
+                "name": "ESP"
+             },{
+                "node": "DISKp3",
+                "start": 135168,
+                "size": 131072,
+                "type": "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+                "name": "OEM"
+             },{
+                "node": "DISKp4",
+                "start": 266240,
+                "size": 950272,
+                "type": "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+                "name": "STATE"
+             },{
+                "node": "DISKp5",
+                "start": 1216512,
+                "size": 7170048,
+                "type": "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+                "name": "PERSISTENT"
+             }
+          ]
+       }
+    }
+    "#);
     shell("fsck.fat -n $1", &[&bench.partition(2)]);
     for number in [3, 4, 5] {
         shell("e2fsck -fn $1 2>&1", &[&bench.partition(number)]);
     }
 
-    assert_snapshot!(bench.inside(4, "find . ! -name lost+found | sort"), @"");
+    assert_snapshot!(bench.inside(4, "find . ! -name lost+found | sort"), @r"
+    .
+    ./grub
+    ./grub/grub.cfg
+    ./grubenv
+    ./slots
+    ./slots/a
+    ./slots/a/initrd
+    ./slots/a/kernel
+    ./slots/a/rootfs.squashfs
+    ./slots/a/slot.cfg
+    ./slots/a/slot.json
+    ./slots/a/state.cpio
+    ./slots/b
+    ./slots/recovery
+    ./slots/recovery/initrd
+    ./slots/recovery/kernel
+    ./slots/recovery/rootfs.squashfs
+    ./slots/recovery/slot.cfg
+    ./slots/recovery/slot.json
+    ./slots/recovery/state.cpio
+    ");
     let slots = "for slot in a recovery; do
         cmp slots/$slot/rootfs.squashfs $3/rootfs.squashfs
         cmp slots/$slot/kernel $3/boot/kernel
         cmp slots/$slot/initrd $3/boot/initrd
         grep -c 'root=live:UUID' slots/$slot/slot.cfg
         done; head -c 60 grubenv; grep -n LABEL= grub/grub.cfg slots/*/slot.cfg || true";
-    assert_snapshot!(bench.inside(4, slots), @"");
+    assert_snapshot!(bench.inside(4, slots), @r"
+    1
+    1
+    # GRUB Environment Block
+    good=a
+    trial=
+    #####################
+    ");
     let config = bench.inside(4, "cat slots/a/slot.cfg grub/grub.cfg");
     for number in [3, 4, 5] {
         assert!(config.contains(&bench.uuid(number)), "{config}");
@@ -384,7 +123,19 @@ fn a_disk_is_installed_whole() {
             .inside(4, "cat slots/a/slot.json")
             .contains("\"kubernetes\": \"1.32.3\"")
     );
-    assert_snapshot!(bench.esp("mdir -b -/ -i $1 ::"), @"");
+    assert_snapshot!(bench.esp("mdir -b -/ -i $1 ::"), @r"
+    ::/EFI/
+    ::/BOOT/
+    ::/EFI/BOOT/
+    ::/EFI/DEBIAN/
+    ::/EFI/BOOT/GRUBX64.EFI
+    ::/EFI/BOOT/MMX64.EFI
+    ::/EFI/BOOT/BOOTX64.EFI
+    ::/EFI/BOOT/GRUB.CFG
+    ::/EFI/DEBIAN/GRUB.CFG
+    ::/BOOT/GRUB/
+    ::/BOOT/GRUB/GRUB.CFG
+    ");
     for (path, _) in &FILES[3..6] {
         let script = format!("mcopy -i $1 '::{path}' - | cmp - $2/{path}");
         bench.esp(&script);
@@ -398,7 +149,13 @@ fn a_disk_is_installed_whole() {
         stubs.starts_with("1\n") && stubs.contains(&bench.uuid(4)),
         "{stubs}"
     );
-    assert_snapshot!(bench.inside(3, "stat -c '%a %U %n' *.yaml; cat 90*"), @"");
+    assert_snapshot!(bench.inside(3, "stat -c '%a %U %n' *.yaml; cat 90*"), @r"
+    600 root 10_medium.yaml
+    600 root 90_installer.yaml
+    #cloud-config
+    # What was chosen at the installation.
+    hostname: edge-1
+    ");
     assert_snapshot!(bench.inside(5, "ls"), @"lost+found");
 
     // GRUB's core image knows where it lies, the MBR too.
@@ -445,7 +202,16 @@ fn a_disk_is_installed_whole() {
             _ => None,
         })
         .collect();
-    assert_snapshot!(steps.join("\n"), @"");
+    assert_snapshot!(steps.join("\n"), @r"
+    1/8 Checking the install medium and the disk
+    2/8 Erasing the disk
+    3/8 Partitioning the disk
+    4/8 Making the file systems
+    5/8 Copying the system
+    6/8 Writing the configuration
+    7/8 Writing the boot loaders
+    8/8 Making the disk bootable
+    ");
     let last = ear
         .told
         .iter()
@@ -487,7 +253,57 @@ fn sectors_of_4096_bytes_and_further_partitions() {
     let report = shell("sfdisk --verify $1 2>&1", &[&bench.device]);
     assert!(report.contains("No errors detected"), "{report}");
     let json = shell("sfdisk --json $1", &[&bench.device]);
-    assert_snapshot!(without_ids(&json, &bench), @"");
+    assert_snapshot!(without_ids(&json, &bench), @r#"
+    {
+       "partitiontable": {
+          "label": "gpt",
+          "device": "DISK",
+          "unit": "sectors",
+          "firstlba": 6,
+          "lastlba": 1048570,
+          "sectorsize": 4096,
+          "partitions": [
+             {
+                "node": "DISKp1",
+                "start": 256,
+                "size": 16384,
+                "type": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
+                "name": "ESP"
+             },{
+                "node": "DISKp2",
+                "start": 16640,
+                "size": 16384,
+                "type": "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+                "name": "OEM"
+             },{
+                "node": "DISKp3",
+                "start": 33024,
+                "size": 118784,
+                "type": "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+                "name": "STATE"
+             },{
+                "node": "DISKp4",
+                "start": 151808,
+                "size": 25600,
+                "type": "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+                "name": "DATA"
+             },{
+                "node": "DISKp5",
+                "start": 177408,
+                "size": 2560,
+                "type": "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+                "name": "RAW"
+             },{
+                "node": "DISKp6",
+                "start": 179968,
+                "size": 868352,
+                "type": "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+                "name": "PERSISTENT"
+             }
+          ]
+       }
+    }
+    "#);
     shell("fsck.fat -n $1", &[&bench.partition(1)]);
     for number in [2, 3, 4, 6] {
         shell("e2fsck -fn $1 2>&1", &[&bench.partition(number)]);
@@ -512,7 +328,10 @@ fn a_damaged_medium_names_the_file_and_leaves_nothing_that_starts() {
     fs::write(&kernel, &whole[..1000]).unwrap();
     let before = bench.written();
     let failure = bench.install(&mut quiet()).unwrap_err();
-    assert_snapshot!(format!("{failure}\n{}", failure.advice), @"");
+    assert_snapshot!(format!("{failure}\n{}", failure.advice), @r"
+    Checking the install medium and the disk: the install medium's 'boot/kernel' has 1000 bytes, not 3145729
+    The install medium is damaged, incomplete or was removed. Compare the ISO file with its checksum, write it to another medium and start the installation again.
+    ");
     assert_eq!(bench.written(), before);
     fs::write(&kernel, &whole).unwrap();
     bench.install(&mut quiet()).unwrap();
@@ -529,7 +348,10 @@ fn a_damaged_medium_names_the_file_and_leaves_nothing_that_starts() {
         ..Ear::default()
     };
     let failure = bench.install(&mut ear).unwrap_err();
-    assert_snapshot!(format!("{failure}\n{}", failure.advice), @"");
+    assert_snapshot!(format!("{failure}\n{}", failure.advice), @r"
+    Copying the system: the install medium's 'rootfs.squashfs' has 5242880 bytes, not 83890176
+    The install medium is damaged, incomplete or was removed. Compare the ISO file with its checksum, write it to another medium and start the installation again.
+    ");
     assert_eq!(bench.starts(), [""; 0]);
     bench.is_clean();
 
@@ -545,7 +367,7 @@ fn a_damaged_medium_names_the_file_and_leaves_nothing_that_starts() {
         let failure = bench.install(&mut quiet()).unwrap_err();
         let cause = failure
             .cause
-            .split("its content")
+            .split(": its content")
             .next()
             .unwrap()
             .to_owned();
@@ -554,14 +376,23 @@ fn a_damaged_medium_names_the_file_and_leaves_nothing_that_starts() {
         bench.is_clean();
         fs::write(bench.iso(path), whole).unwrap();
     }
-    assert_snapshot!(causes.join("\n"), @"");
+    assert_snapshot!(causes.join("\n"), @r"
+    Copying the system: the install medium's 'rootfs.squashfs' is damaged
+    Copying the system: the install medium's 'boot/kernel' is damaged
+    Copying the system: the install medium's 'boot/initrd' is damaged
+    Writing the boot loaders: the install medium's 'EFI/BOOT/bootx64.efi' is damaged
+    Writing the boot loaders: the install medium's 'EFI/BOOT/grubx64.efi' is damaged
+    Writing the boot loaders: the install medium's 'EFI/BOOT/mmx64.efi' is damaged
+    Writing the boot loaders: the install medium's 'isoforge/boot/bios-core.img' is damaged
+    Writing the boot loaders: the install medium's 'isoforge/boot/bios-mbr.img' is damaged
+    ");
 
     let manifest = bench.iso("isoforge/manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("boot/initrd", "boot/other")).unwrap();
-    assert_snapshot!(bench.install(&mut quiet()).unwrap_err(), @"");
+    assert_snapshot!(bench.install(&mut quiet()).unwrap_err(), @"Checking the install medium and the disk: the install medium's 'isoforge/manifest.json' has no digest of 'boot/initrd'");
     fs::write(&manifest, "{}").unwrap();
-    assert_snapshot!(bench.install(&mut quiet()).unwrap_err(), @"");
+    assert_snapshot!(bench.install(&mut quiet()).unwrap_err(), @"Checking the install medium and the disk: the install medium's 'isoforge/manifest.json' can't be used: missing field `schema` at line 1 column 2");
 }
 
 #[test]

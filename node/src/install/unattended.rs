@@ -124,3 +124,7 @@ fn failure(error: &dyn std::error::Error, advice: &str) -> Failure {
         advice: advice.to_owned(),
     }
 }
+
+#[cfg(test)]
+#[path = "unattended_tests.rs"]
+mod tests;
