@@ -36,6 +36,7 @@ static FILES: &[EmbeddedFile] = embed![
 /// can't replace them; its own overlays go over them.
 static NODE_FILES: &[EmbeddedFile] = embed![
     "overlays/appliance.toml",
+    "overlays/appliance/usr/lib/systemd/network/90-appliance-dhcp.network",
     "overlays/appliance/usr/lib/systemd/system.conf.d/50-appliance-watchdog.conf",
     "overlays/appliance/usr/lib/systemd/system/appliance-accounts-shutdown.service",
     "overlays/appliance/usr/lib/systemd/system/appliance-accounts.path",
@@ -49,6 +50,8 @@ static NODE_FILES: &[EmbeddedFile] = embed![
     "overlays/appliance/usr/lib/systemd/system/appliance-installer.service",
     "overlays/appliance/usr/lib/systemd/system/appliance-trial.service",
     "overlays/appliance/usr/lib/systemd/system/appliance-trial.timer",
+    "overlays/appliance/usr/lib/systemd/system/systemd-networkd-wait-online.service.d/10-appliance.conf",
+    "overlays/appliance/usr/lib/systemd/system/systemd-networkd.service.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/var-log.mount.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/var.mount.d/10-appliance.conf",
 ];
