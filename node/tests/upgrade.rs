@@ -11,7 +11,7 @@ mod machine;
 
 use appliance::slots::{Slot, file};
 use appliance::upgrade::state::{Operation, environment, record};
-use appliance::upgrade::{confirm, last, rollback, status};
+use appliance::upgrade::{confirm, last, reset, rollback, status};
 use image::{Built, Variant};
 use insta::assert_snapshot;
 use isoforge::node::Health;
@@ -440,4 +440,50 @@ fn a_machine_that_went_back_by_itself_tells_so() {
     assert_eq!(json["last_upgrade"]["result"], "fell-back");
     assert_eq!(json["booted"], "a");
     assert_eq!(json["slots"]["b"]["version"], "2.0.0");
+}
+
+#[test]
+fn a_reset_starts_over_from_recovery_alone() {
+    let folder = Folder::new();
+    fs_err::write(&folder.machine.config, image::config()).unwrap();
+    let state = folder.machine.state.clone();
+    let everything = reset::Options {
+        keep_persistent: false,
+        system: true,
+    };
+    let mut cleared = Vec::new();
+    let mut format = |device: &std::path::Path, uuid: &str| {
+        cleared.push((device.to_owned(), uuid.to_owned()));
+        Ok(())
+    };
+    let mut volume = folder.volume();
+    let error = reset::run(&folder.machine, &mut volume, &mut format, everything).unwrap_err();
+    assert_snapshot!(error, @"slot a is running, and can't be reset while it does; choose recovery in the boot menu, or run 'appliance reset --boot-recovery' and reboot");
+    assert_eq!(volume.operations, []);
+    reset::boot_recovery(&folder.machine, &mut volume).unwrap();
+    assert_eq!(environment(&state).unwrap().trial, Some(Slot::Recovery));
+
+    folder.boot("recovery", false);
+    fs_err::remove_dir_all(state.join("slots/a")).unwrap();
+    // Damaged: nothing is named good that is not there, and nothing is cleared.
+    let rootfs = state.join("slots/recovery/rootfs.squashfs");
+    let whole = fs_err::read(&rootfs).unwrap();
+    fs_err::write(&rootfs, b"damaged").unwrap();
+    let error = reset::run(&folder.machine, &mut volume, &mut format, everything).unwrap_err();
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    assert_eq!(environment(&state).unwrap().good, Slot::B);
+    fs_err::write(&rootfs, &whole).unwrap();
+    reset::run(&folder.machine, &mut volume, &mut format, everything).unwrap();
+    assert_eq!(
+        cleared,
+        [(folder.machine.by_uuid.join("2222"), "2222".to_owned())]
+    );
+    let now = environment(&state).unwrap();
+    assert_eq!((now.good, now.trial), (Slot::A, None));
+    assert_eq!(
+        fs_err::read(state.join("slots/a/rootfs.squashfs")).unwrap(),
+        whole
+    );
+    let config = fs_err::read_to_string(state.join("slots/a/slot.cfg")).unwrap();
+    assert!(config.contains("rd.live.dir=/slots/a "), "{config}");
 }

@@ -75,7 +75,7 @@ fn layer(store: &Store, files: &BTreeMap<&str, (u32, Vec<u8>)>) -> Layer {
     }
 }
 
-fn config() -> Vec<u8> {
+pub(crate) fn config() -> Vec<u8> {
     let config = serde_json::json!({
         "schema": 1, "name": "tiny", "version": "2.0.0", "title": "tiny 2.0.0",
         "flavor": "appliance", "firmware": ["uefi"],
