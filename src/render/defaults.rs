@@ -37,7 +37,6 @@ static FILES: &[EmbeddedFile] = embed![
 static NODE_FILES: &[EmbeddedFile] = embed![
     "overlays/appliance.toml",
     "overlays/appliance/usr/lib/systemd/system/appliance-host-keys.service",
-    "overlays/appliance/usr/lib/systemd/system/var-log.mount.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/var.mount.d/10-appliance.conf",
 ];
 
