@@ -52,7 +52,6 @@ static NODE_FILES: &[EmbeddedFile] = embed![
     "overlays/appliance/usr/lib/systemd/system/appliance-trial.timer",
     "overlays/appliance/usr/lib/systemd/system/systemd-networkd-wait-online.service.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/systemd-networkd.service.d/10-appliance.conf",
-    "overlays/appliance/usr/lib/systemd/system/var-log.mount.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/var.mount.d/10-appliance.conf",
 ];
 
