@@ -47,7 +47,7 @@ pub(super) fn install(lab: &Lab) -> Result<()> {
     let mut guest = lab.start(machine, name)?;
     let entry = guest.entry()?;
     ensure!(
-        entry.contains("Install") && !entry.contains("unattended"),
+        entry.contains("Interactive Installer"),
         "GRUB boots '{entry}' by itself"
     );
     let after = After::Reboot;

@@ -49,7 +49,7 @@ pub(super) fn run(lab: &Lab, machine: Machine, name: &str) -> Result<()> {
     let mut guest = lab.start(machine, &format!("{name}-install"))?;
     let entry = guest.entry()?;
     ensure!(
-        entry.contains("Install") && entry.contains("unattended"),
+        entry.contains("Unattended Installer"),
         "under {} GRUB boots '{entry}' by itself",
         firmware_name(firmware)
     );
