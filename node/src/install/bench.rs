@@ -95,7 +95,10 @@ impl Bench {
             "architectures": {"amd64": {
                 "squashfs": squashfs,
                 "boot": contents,
-                "components": [{"kind": "kubernetes", "name": "k3s", "version": "1.32.3"}],
+                "components": [
+                    {"kind": "kubernetes", "name": "containerd", "version": "1.7", "source": "dpkg"},
+                    {"kind": "kubernetes", "name": "k3s", "version": "1.32.3", "source": "profile"},
+                ],
             }},
         });
         fs::write(iso.join("isoforge/manifest.json"), manifest.to_string()).unwrap();

@@ -162,6 +162,7 @@ struct Squashfs {
 struct Component {
     kind: String,
     version: String,
+    source: String,
 }
 
 impl Default for Medium {
@@ -389,7 +390,8 @@ fn image(
         kubernetes: architecture
             .components
             .into_iter()
-            .find(|component| component.kind == "kubernetes")
+            // The distribution; what else came with it has versions of its own.
+            .find(|component| component.kind == "kubernetes" && component.source == "profile")
             .map(|component| component.version),
         epoch: squashfs.epoch,
         rootfs: Source {

@@ -22,7 +22,7 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
     guest.up()?;
     let ssh = guest.reachable()?;
     ssh.root(&format!("echo kept >{KEPT}"))?;
-    let refused = ssh.try_root("appliance reset --persistent clear --yes")?;
+    let refused = ssh.try_root("appliance reset --yes")?;
     ensure!(
         refused.code != 0 && refused.text.contains("recovery"),
         "reset outside of recovery ended with {}: {}",
@@ -37,7 +37,7 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
     shell.become_root(PASSWORD)?;
     let gone = shell.run(&format!("cat {KEPT}"), MENU)?;
     ensure!(gone.code != 0, "recovery shows what is kept");
-    println!("{}", shell.ok("appliance reset --persistent keep --yes")?);
+    println!("{}", shell.ok("appliance reset --keep-persistent --system --yes")?);
     shell.ok("systemctl reboot")?;
     guest.next_entry(MENU)?;
     let ssh = guest.reachable()?;
@@ -51,7 +51,7 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
     recovery(&mut guest)?;
     let mut shell = guest.login()?;
     shell.become_root(PASSWORD)?;
-    println!("{}", shell.ok("appliance reset --persistent clear --yes")?);
+    println!("{}", shell.ok("appliance reset --yes")?);
     shell.ok("systemctl reboot")?;
     guest.next_entry(MENU)?;
     guest.says(&[" login:"], MENU)?;

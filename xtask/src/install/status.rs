@@ -34,10 +34,10 @@ impl Status {
             value.map(str::to_owned)
         };
         Ok(Self {
-            slot: text("slot")?,
+            slot: text("booted")?,
             good: text("good")?,
             trial: all
-                .get("trial")
+                .get("on_trial")
                 .and_then(Value::as_bool)
                 .with_context(|| format!("status does not say whether this is a trial: {all}"))?,
             all,
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_status_is_read() {
-        let text = r#"{"slot":"b","trial":true,"good":"a","more":1,
+        let text = r#"{"booted":"b","on_trial":true,"good":"a","more":1,
             "slots":{"a":{"version":"1.0.0"},"b":{"version":"2.0.0"},"recovery":null}}"#;
         let status = Status::parse(text).unwrap();
         assert_eq!(status.version("b"), Some("2.0.0"));
@@ -95,7 +95,7 @@ mod tests {
         let later = Status::parse(&text.replace("\"good\":\"a\"", "\"good\":\"b\"")).unwrap();
         later.expect("b", "2.0.0").unwrap();
         assert!(later.expect("b", "3.0.0").is_err());
-        let error = Status::parse("{\"slot\":\"a\"}").unwrap_err().to_string();
+        let error = Status::parse("{\"booted\":\"a\"}").unwrap_err().to_string();
         assert!(error.starts_with("status has no 'good'"), "{error}");
     }
 }
