@@ -33,7 +33,10 @@ fn machine(lab: &Lab, iso: &Path) -> Machine {
 fn start(lab: &Lab, machine: Machine, name: &str) -> Result<Guest> {
     let mut guest = lab.start(machine, name)?;
     let entry = guest.entry()?;
-    ensure!(entry.contains("Unattended Installer"), "GRUB boots '{entry}'");
+    ensure!(
+        entry.contains("Unattended Installer"),
+        "GRUB boots '{entry}'"
+    );
     Ok(guest)
 }
 

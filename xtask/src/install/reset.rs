@@ -37,7 +37,10 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
     shell.become_root(PASSWORD)?;
     let gone = shell.run(&format!("cat {KEPT}"), MENU)?;
     ensure!(gone.code != 0, "recovery shows what is kept");
-    println!("{}", shell.ok("appliance reset --keep-persistent --system --yes")?);
+    println!(
+        "{}",
+        shell.ok("appliance reset --keep-persistent --system --yes")?
+    );
     shell.ok("systemctl reboot")?;
     guest.next_entry(MENU)?;
     let ssh = guest.reachable()?;
