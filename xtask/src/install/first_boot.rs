@@ -24,9 +24,17 @@ impl Identity {
     pub(super) fn of(ssh: &Ssh) -> Result<Self> {
         let machine_id = ssh.root("cat /etc/machine-id")?;
         ensure!(machine_id.len() == 32, "machine-id '{machine_id}'");
+        // Not by ssh-keyscan, which leaves out what a slow machine is late with.
+        let keys = ssh.root("cat /etc/ssh/ssh_host_*_key.pub")?;
+        let host_keys: Vec<_> = keys
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .map(str::to_owned)
+            .collect();
+        ensure!(!host_keys.is_empty(), "the machine has no host key");
         Ok(Self {
             machine_id,
-            host_keys: ssh.host_keys()?,
+            host_keys,
         })
     }
 

@@ -226,21 +226,6 @@ impl Ssh {
         );
         Ok(())
     }
-
-    /// The machine's host keys, sorted.
-    pub(crate) fn host_keys(&self) -> Result<Vec<String>> {
-        let mut scan = sh::command(["ssh-keyscan", "-T", "30", "-p"]);
-        scan.arg(self.port.to_string()).arg("127.0.0.1");
-        let text = sh::output(&mut scan)?;
-        let mut keys: Vec<_> = text
-            .lines()
-            .filter_map(|line| line.split_whitespace().nth(2))
-            .map(str::to_owned)
-            .collect();
-        keys.sort();
-        ensure!(!keys.is_empty(), "the machine shows no host key");
-        Ok(keys)
-    }
 }
 
 #[cfg(test)]

@@ -40,9 +40,10 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
     let identity = Identity::of(&ssh)?;
     println!("{}", ssh.root(UPGRADE_COMMAND)?);
     let ssh = trial(&mut guest, &ssh)?;
+    let after = Identity::of(&ssh)?;
     ensure!(
-        Identity::of(&ssh)? == identity,
-        "the upgrade has given the machine another identity"
+        after == identity,
+        "the upgrade has made {identity:?} to {after:?}"
     );
     immutable(&ssh)?;
     ensure!(ssh.root(&format!("cat {KEPT}"))? == "kept");

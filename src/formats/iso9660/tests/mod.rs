@@ -218,9 +218,9 @@ fn xorriso_lists_names_modes_and_links() {
         .filter(|line| line.starts_with(['-', 'd', 'l']))
         .collect();
     insta::assert_snapshot!(rows.join("\n"), @r#"
-    -rw-r--r--    1 0        0            5000 May 28 20:26 '/kernel'
-    lrwxrwxrwx    1 0        0               0 May 28 20:26 '/links/abs' -> '/boot/../boot/./kernel'
-    drwx------    1 0        0               0 May 28 20:26 '/private'
+    -rw-r--r--    1 0        0            5000 May 28  2026 '/kernel'
+    lrwxrwxrwx    1 0        0               0 May 28  2026 '/links/abs' -> '/boot/../boot/./kernel'
+    drwx------    1 0        0               0 May 28  2026 '/private'
     "#);
     let (data, _) = run_bytes("isoinfo", &["-R", "-i", &name, "-x", "/kernel"]);
     assert!(data == [7; 5000]);
