@@ -247,7 +247,7 @@ fn a_provider_archive() {
         created  2024-05-01T10:00:00Z
         layer    sha256:[DIGEST] gzip [SIZE] ( [SIZE])
         layer    sha256:[DIGEST] gzip [SIZE]
-        layer    sha256:[DIGEST] gzip [SIZE]
+        layer    sha256:[DIGEST] gzip [SIZE] ( [SIZE])
         layer    sha256:[DIGEST] gzip [SIZE]
         layer    sha256:[DIGEST] gzip [SIZE]
         labels
