@@ -21,7 +21,7 @@ const NEXT: &str = "next";
 /// In an `/etc` that starts from the slot at every boot: what was kept is in it.
 const RESTORED: &str = ".appliance-accounts";
 
-/// Merges kept accounts into the databases of `etc`, by name. [`merge`] has the
+/// Merges kept accounts into the databases of `etc`, by name. `merge` has the
 /// rules. Nothing kept is no error. Only then [`save`] works: where this failed,
 /// accounts are missing that nobody removed.
 ///
