@@ -395,14 +395,24 @@ fn check_digest(found: isoforge::oci::digest::Digest, labels: &Labels) -> Result
     })
 }
 
-/// Holds the lock until the file is dropped.
-fn lock(path: &Path) -> Result<fs_err::File> {
-    use rustix::fs::{FlockOperation, flock};
+/// Keeps a second upgrade away as long as it lives.
+struct Lock(fs_err::File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that is being started has the file too,
+        // until it runs. Where unlocking fails, closing comes right behind it.
+        let _ = self.0.file().unlock();
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock> {
+    use std::fs::TryLockError;
     let file = fs_err::File::create(path)?;
-    match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Refusal::Busy.into()),
-        Err(error) => Err(std::io::Error::from(error)).context("locking the upgrade"),
+    match file.file().try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => Err(Refusal::Busy.into()),
+        Err(TryLockError::Error(error)) => Err(error).context("locking the upgrade"),
     }
 }
 
