@@ -314,6 +314,11 @@ fn a_provider_archive() {
                   "media_type": "application/vnd.oci.image.layer.v1.tar+gzip",
                   "digest": "sha256:[DIGEST]",
                   "size": [N]
+                },
+                {
+                  "media_type": "application/vnd.oci.image.layer.v1.tar+gzip",
+                  "digest": "sha256:[DIGEST]",
+                  "size": [N]
                 }
               ],
               "labels": {
@@ -354,7 +359,7 @@ fn a_provider_archive() {
           ]
         }
       ],
-      "blobs": 7,
+      "blobs": 8,
       "bytes": [N],
       "problems": []
     }
