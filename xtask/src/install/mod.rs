@@ -39,6 +39,7 @@ pub(crate) type Step = (&'static str, fn(&Lab) -> Result<()>);
 /// All steps, in an order in which later ones find what earlier ones made. Each
 /// can be run alone: what it needs it then makes itself.
 pub(crate) const STEPS: &[Step] = &[
+    ("shortest", shortest),
     ("install-interactive-secure-boot", interactive::install),
     ("install-unattended-bios", unattended::first),
     ("first-boot", first_boot::check),

@@ -13,9 +13,10 @@ const ENTRIES: usize = 10;
 /// How long GRUB takes to draw anew.
 const DRAWING: Duration = Duration::from_millis(1500);
 
-/// Goes to the entry whose title contains `title`, and starts it. Other entries
-/// may be shown, and be what the menu would start by itself.
-pub(crate) fn choose(console: &mut Console, title: &str, deadline: Instant) -> Result<()> {
+/// Goes to the entry whose title contains `title`, starts it, and gives its whole
+/// title: GRUB says what it boots only where nobody chose. Other entries may be
+/// shown, and be what the menu would start by itself.
+pub(crate) fn choose(console: &mut Console, title: &str, deadline: Instant) -> Result<String> {
     console.wait_for_screen(Wait {
         texts: &[title],
         fatal: FATAL,
@@ -28,12 +29,10 @@ pub(crate) fn choose(console: &mut Console, title: &str, deadline: Instant) -> R
         console.send(next)?;
         console.listen(DRAWING)?;
         let screen = console.screen();
-        let chosen = selected(&screen);
-        if chosen
-            .with_context(|| format!("no menu:\n{screen}"))?
-            .contains(title)
-        {
-            return console.send(key::ENTER);
+        let chosen = selected(&screen).with_context(|| format!("no menu:\n{screen}"))?;
+        if chosen.contains(title) {
+            console.send(key::ENTER)?;
+            return Ok(chosen.trim_end_matches(['|', ' ']).to_owned());
         }
     }
     bail!(
