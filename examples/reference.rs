@@ -1,6 +1,6 @@
 //! Prints the generated documents, one at a time, for `cargo xtask generate`:
 //! `profile` is docs/profile.md, `cli` is docs/cli.md,
-//! `settings` is docs/settings.md.
+//! `hardening` is docs/hardening.md, `settings` is docs/settings.md.
 
 #![allow(clippy::print_stdout, reason = "printing is all that it does")]
 
@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let text = match name.as_str() {
         "profile" => isoforge::profile::reference(),
         "cli" => isoforge::cli::reference(),
+        "hardening" => isoforge::hardening::reference(),
         "settings" => isoforge::cli::settings_reference(),
         _ => return ExitCode::FAILURE,
     };

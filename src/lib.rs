@@ -6,6 +6,7 @@ pub mod boot;
 pub mod cli;
 pub mod error;
 pub mod formats;
+pub mod hardening;
 pub mod inspect;
 pub mod installer_iso;
 pub mod lock;

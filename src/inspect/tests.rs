@@ -66,6 +66,7 @@ fn manifest() -> Manifest {
             seconds: EPOCH,
             source: EpochSource::Bootstrap,
         },
+        hardening: None,
         architectures: [("amd64".to_owned(), architecture)].into(),
         outputs: [].into(),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{DistReport, ImageReport, IsoReport, Report};
-use crate::output::manifest::{Component, Manifest};
+use crate::output::manifest::{Component, Hardening, Manifest};
 use crate::util::human;
 
 impl fmt::Display for Report {
@@ -93,7 +93,35 @@ fn build(f: &mut fmt::Formatter<'_>, manifest: &Manifest) -> fmt::Result {
     let time = jiff::Timestamp::from_second(i64::from(epoch.seconds))
         .map_or_else(|_| epoch.seconds.to_string(), |time| time.to_string());
     field(f, "time", format_args!("{time} ({})", epoch.source))?;
-    field(f, "profile", manifest.profile)
+    field(f, "profile", manifest.profile)?;
+    match &manifest.hardening {
+        Some(hardening) => rules(f, hardening),
+        None => Ok(()),
+    }
+}
+
+/// The rules that were applied, as the guide numbers them.
+fn rules(f: &mut fmt::Formatter<'_>, hardening: &Hardening) -> fmt::Result {
+    let count = hardening.rules.len();
+    field(
+        f,
+        "hardening",
+        format_args!(
+            "{}, {count} rules of {}",
+            hardening.profile, hardening.guide
+        ),
+    )?;
+    for some in hardening.rules.chunks(4) {
+        field(f, "", some.join(" "))?;
+    }
+    if !hardening.except.is_empty() {
+        field(
+            f,
+            "",
+            format_args!("without {}", hardening.except.join(" ")),
+        )?;
+    }
+    Ok(())
 }
 
 fn components(f: &mut fmt::Formatter<'_>, components: &[Component]) -> fmt::Result {

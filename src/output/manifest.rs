@@ -41,6 +41,9 @@ pub struct Manifest {
     pub profile: Digest,
     /// The time that all time stamps have.
     pub epoch: Epoch,
+    /// The rules that the system was hardened by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardening: Option<Hardening>,
     /// Inputs and intermediate results by architecture (`amd64`, `arm64`).
     pub architectures: BTreeMap<String, Architecture>,
     /// The outputs by file name; only beside the outputs.
@@ -75,6 +78,20 @@ pub struct Appliance {
     pub name: String,
     /// `appliance.version`.
     pub version: String,
+}
+
+/// The rules that a system was hardened by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hardening {
+    /// `hardening.profile`.
+    pub profile: String,
+    /// The guide that the rules are from, with its release.
+    pub guide: String,
+    /// The guide's numbers of the rules that were applied, sorted.
+    pub rules: Vec<String>,
+    /// Those that the profile excepts, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
 }
 
 /// The build's time and where it comes from.

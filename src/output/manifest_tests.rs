@@ -69,6 +69,12 @@ fn full() -> Manifest {
             seconds: 1_700_000_000,
             source: EpochSource::Bootstrap,
         },
+        hardening: Some(Hardening {
+            profile: "stig".into(),
+            guide: "A guide".into(),
+            rules: vec!["RULE-1".into()],
+            except: vec!["RULE-2".into()],
+        }),
         architectures: BTreeMap::from([
             ("amd64".into(), architecture.clone()),
             ("arm64".into(), architecture),
@@ -98,6 +104,16 @@ fn the_text_is_pinned() {
       "epoch": {
         "seconds": 1700000000,
         "source": "bootstrap"
+      },
+      "hardening": {
+        "profile": "stig",
+        "guide": "A guide",
+        "rules": [
+          "RULE-1"
+        ],
+        "except": [
+          "RULE-2"
+        ]
       },
       "architectures": {
         "amd64": {

@@ -72,7 +72,7 @@ pub(super) fn menu(profile: &Profile) -> boot::menu::Settings {
         },
         timeout_seconds: profile.boot.timeout_seconds,
         fips: profile.os.fips,
-        cmdline: profile.boot.cmdline.clone(),
+        cmdline: profile.cmdline(),
     }
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod convert;
 mod core_image;
 mod gather;
+mod hardening;
 mod iso;
 mod lock;
 mod node;

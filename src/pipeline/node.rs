@@ -82,7 +82,7 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
         firmware: firmware(profile, arch, tree),
         install: install(profile),
         boot: Boot {
-            cmdline: profile.boot.cmdline.clone(),
+            cmdline: profile.cmdline(),
             timeout_seconds: profile.boot.timeout_seconds,
             fips: profile.os.fips,
             selinux: menu::has_selinux(tree),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::machine::{Health, Install, State};
 use super::placeholder::{ImageTemplate, PathTemplate};
 use super::secret::SecretRef;
+use crate::hardening::Hardening;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
 
@@ -49,6 +50,8 @@ pub struct Profile {
     pub state: State,
     /// When an upgraded machine is well.
     pub health: Health,
+    /// Rules laid over the system.
+    pub hardening: Option<Hardening>,
     /// The provider image.
     pub provider: Provider,
     /// Further content.

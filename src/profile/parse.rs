@@ -69,6 +69,9 @@ pub(crate) fn profile(root: &Reader<'_>) -> Profile {
         install: parse_machine::install(&root.table("install")),
         state: parse_machine::state(&root.table("state")),
         health: parse_machine::health(&root.table("health")),
+        hardening: root
+            .has("hardening")
+            .then(|| parse_machine::hardening(&root.table("hardening"))),
         provider,
         content: Content {
             images: references(&root.table("content"), "images", &targets),

@@ -6,8 +6,9 @@ use super::machine::{
     Account, AfterInstall, Device, DiskRule, ExtraPartition, Health, Install, InstallMode, Page,
     Partitions, Require, State,
 };
-use super::problem::Bad;
+use super::problem::{Bad, nearest};
 use super::reader::Reader;
+use crate::hardening::{Hardening, Standard};
 
 const MIB: u64 = 1 << 20;
 /// Size of the EFI system partition where none is given: shim and GRUB have
@@ -287,6 +288,26 @@ pub(super) fn health(r: &Reader<'_>) -> Health {
         checks: r.parsed_list("checks", leaf::one_line),
         units: r.parsed_list("units", unit),
         time_limit_seconds: r.integer("time_limit").unwrap_or(HEALTH_SECONDS),
+    }
+}
+
+pub(super) fn hardening(r: &Reader<'_>) -> Hardening {
+    // The table of keys allows no other.
+    let standard = Standard::Stig;
+    Hardening {
+        standard,
+        except: r.parsed_list("except", |text| {
+            let mut ids = standard.rules().iter().map(|rule| rule.id);
+            if ids.clone().any(|id| id == text) {
+                return Ok(text.to_owned());
+            }
+            let expected = match nearest(text, ids.clone()) {
+                Some(near) => format!("'{near}', or another number of docs/hardening.md"),
+                None => format!("such as {}", ids.next().unwrap_or_default()),
+            };
+            let message = format!("'{text}' is not a rule of '{}'", standard.name());
+            Err(Bad::new(message, expected))
+        }),
     }
 }
 

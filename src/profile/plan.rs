@@ -10,6 +10,7 @@ use super::catalog::{Catalog, CatalogError, Kind, Resolution, Wanted, fill_files
 use super::model::{Arch, Component, ContentImage, FileSpec, Firmware, LayerSpec, Profile};
 use super::placeholder::Target;
 use crate::error::{Class, Diagnose};
+use crate::hardening::Hardening;
 use crate::oci::reference::{ParseReferenceError, Reference, names_registry};
 
 /// The kernel's switch for FIPS mode.
@@ -84,6 +85,18 @@ impl Profile {
     pub fn title(&self) -> String {
         let default = || format!("{} {}", self.appliance.name, self.appliance.version);
         self.boot.title.clone().unwrap_or_else(default)
+    }
+
+    /// Kernel arguments: those of the profile, and those that hardening adds.
+    #[must_use]
+    pub fn cmdline(&self) -> Vec<String> {
+        let mut arguments = self.boot.cmdline.clone();
+        for added in self.hardening.iter().flat_map(Hardening::cmdline) {
+            if !arguments.iter().any(|argument| argument == added) {
+                arguments.push(added.to_owned());
+            }
+        }
+        arguments
     }
 
     /// The Kubernetes version that the ISO installs.

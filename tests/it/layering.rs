@@ -16,8 +16,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("util", &[]),
     ("oci", &[]),
     ("formats", &[]),
+    ("hardening", &[]),
     ("node", &[]),
-    ("profile", &["oci"]),
+    ("profile", &["hardening", "oci"]),
     ("render", &[]),
     ("store", &["oci"]),
     ("registry", &["oci"]),
@@ -42,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "boot",
             "formats",
+            "hardening",
             "installer_iso",
             "lock",
             "node",

@@ -293,3 +293,74 @@ fn another_program_is_drift_that_is_named() {
     let arguments = ["build", "profile.toml", "--locked", "--appliance", "same"];
     project.run(&arguments).assert_exit(0);
 }
+
+#[test]
+fn rules_of_a_guide_are_files_links_and_arguments_that_the_manifest_names() {
+    let project = Project::bootable();
+    project.add_to_profile("\n[hardening]\nprofile = \"stig\"\nexcept = [\"UBTU-22-291010\"]\n");
+    project.build();
+    let squashfs = root_file_system(&project);
+    let sysctl = content(&squashfs, "etc/sysctl.d/60-stig-dmesg.conf");
+    assert!(sysctl.ends_with("kernel.dmesg_restrict = 1\n"), "{sysctl}");
+    let listing = listing(&squashfs);
+    let masked = "etc/systemd/system/ctrl-alt-del.target -> /dev/null";
+    assert!(listing.iter().any(|line| line.ends_with(masked)));
+    assert!(!listing.iter().any(|line| line.contains("stig-usb-storage")));
+    let config = content(&squashfs, "usr/lib/appliance/config.json");
+    let config = Config::parse(config.as_bytes()).unwrap();
+    assert!(config.boot.cmdline.contains(&"audit=1".to_owned()));
+    let hardening = &manifest(&project)["hardening"];
+    assert_eq!(hardening["except"], serde_json::json!(["UBTU-22-291010"]));
+    let inspected = project.run(&["inspect", ISO]).stdout;
+    let told: Vec<_> = inspected
+        .lines()
+        .skip_while(|line| !line.starts_with("hardening"))
+        .take(8)
+        .collect();
+    assert_snapshot!(told.join("\n"), @r"
+    hardening    stig, 24 rules of Canonical Ubuntu 22.04 LTS STIG, V2R8
+                 UBTU-22-211015 UBTU-22-212015 UBTU-22-213010 UBTU-22-213015
+                 UBTU-22-213020 UBTU-22-253010 UBTU-22-255025 UBTU-22-255030
+                 UBTU-22-255035 UBTU-22-255040 UBTU-22-255045 UBTU-22-255050
+                 UBTU-22-255055 UBTU-22-255060 UBTU-22-255065 UBTU-22-412020
+                 UBTU-22-412030 UBTU-22-611010 UBTU-22-611015 UBTU-22-611020
+                 UBTU-22-611025 UBTU-22-611030 UBTU-22-611035 UBTU-22-611040
+                 without UBTU-22-291010
+    ");
+    // The menu of the ISO itself.
+    let menu = judge(
+        "xorriso",
+        "xorriso",
+        &[
+            "-osirrox",
+            "on",
+            "-indev",
+            project.path(ISO).to_str().unwrap(),
+            "-concat",
+            "append",
+            project.path("menu").to_str().unwrap(),
+            "/boot/grub2/grub.cfg",
+            "--",
+        ],
+    );
+    drop(menu);
+    let menu = std::fs::read_to_string(project.path("menu")).unwrap();
+    assert!(menu.contains(" audit=1"), "{menu}");
+}
+
+#[test]
+fn an_exception_must_be_a_rule() {
+    let project = Project::bootable();
+    project.add_to_profile("\n[hardening]\nprofile = \"stig\"\nexcept = [\"UBTU-22-291011\"]\n");
+    assert_snapshot!(project.run(&["build", "profile.toml"]).error(), @r#"
+    exit 2
+    error: 'UBTU-22-291011' is not a rule of 'stig'
+      --> profile.toml:27:11
+       |
+    27 | except = ["UBTU-22-291011"]
+       |           ^^^^^^^^^^^^^^^^
+       = expected 'UBTU-22-291010', or another number of docs/hardening.md
+
+    1 problem in the profile
+    "#);
+}

@@ -15,9 +15,10 @@ pub(crate) struct Args {
     pub(crate) check: bool,
 }
 
-const DOCUMENTS: [(&str, &str); 3] = [
+const DOCUMENTS: [(&str, &str); 4] = [
     ("profile", "docs/profile.md"),
     ("cli", "docs/cli.md"),
+    ("hardening", "docs/hardening.md"),
     ("settings", "docs/settings.md"),
 ];
 

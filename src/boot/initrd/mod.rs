@@ -201,6 +201,7 @@ pub fn inspect(
         report
             .findings
             .extend(fips_findings(&path, &contents, config.as_deref()));
+        report.findings.extend(hmac_finding(tree, data, kernel));
     }
     Ok(report)
 }
@@ -299,15 +300,52 @@ fn fips_findings(path: &str, contents: &Contents, config: Option<&str>) -> Vec<F
     findings
 }
 
+/// What dracut's module fips checks the kernel against before it goes on: a file
+/// `.NAME.hmac` beside it, or `.vmlinuz.hmac` beside its modules, with an HMAC of
+/// SHA-256 or SHA-512 in hex as the first word (`sha512hmac(1)`). Its key is the
+/// tool's own, so whether it fits the kernel only that tool can tell.
+fn hmac_finding(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel) -> Option<Finding> {
+    let hint = "install the distribution's FIPS kernel, which brings the file, or make it in the \
+                image with sha512hmac";
+    let path = kernel.kernel.path.trim_start_matches('/');
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let beside = format!("{folder}/.{name}.hmac");
+    let beside = text_at(tree, data, beside.trim_start_matches('/'));
+    let Some(text) = beside.or_else(|| kernel_file(tree, data, kernel, ".vmlinuz.hmac")) else {
+        return Some(Finding::error(
+            format!(
+                "fips = true, but the kernel /{path} has no .hmac file beside it: the initrd's \
+                 module fips stops the boot"
+            ),
+            hint,
+        ));
+    };
+    let word = text.split_ascii_whitespace().next().unwrap_or_default();
+    let is_hmac = matches!(word.len(), 64 | 128) && word.bytes().all(|b| b.is_ascii_hexdigit());
+    (!is_hmac).then(|| {
+        Finding::error(
+            format!(
+                "fips = true, but the .hmac file of the kernel /{path} holds no HMAC of SHA-256 \
+                 or SHA-512"
+            ),
+            hint,
+        )
+    })
+}
+
+fn text_at(tree: &Tree, data: &dyn ReadFile, path: &str) -> Option<String> {
+    text(data, &files::at(tree, path)?).ok()
+}
+
 /// Text of a file beside the kernel's modules.
 fn kernel_file(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel, name: &str) -> Option<String> {
     let modules = kernel.modules.as_deref()?.trim_start_matches('/');
-    text(data, &files::at(tree, &format!("{modules}/{name}"))?).ok()
+    text_at(tree, data, &format!("{modules}/{name}"))
 }
 
 fn boot_config(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel) -> Option<String> {
     let release = kernel.release.as_deref()?;
-    text(data, &files::at(tree, &format!("boot/config-{release}"))?).ok()
+    text_at(tree, data, &format!("boot/config-{release}"))
 }
 
 fn text(data: &dyn ReadFile, file: &BootFile) -> io::Result<String> {
@@ -437,18 +475,28 @@ mod tests {
             "boot/config-6 = # CONFIG_CRYPTO_FIPS is not set",
             true,
         );
-        assert_snapshot!(text.lines().take(2).collect::<Vec<_>>().join("\n"), @r"
+        assert_snapshot!(text.lines().take(3).collect::<Vec<_>>().join("\n"), @r"
         Error: fips = true, but the initrd /boot/initrd.img-6 lacks dracut's module fips
         Error: fips = true, but the kernel was built without CONFIG_CRYPTO_FIPS
+        Error: fips = true, but the kernel /boot/vmlinuz-6 has no .hmac file beside it: the initrd's module fips stops the boot
         ");
         let mut ready = LIVE.to_vec();
         ready.push(("var/lib/dracut/hooks/pre-pivot/01-fips-noboot.sh", ""));
-        let text = inspected(
-            &archive(&ready),
-            "boot/config-6 = CONFIG_CRYPTO_FIPS=y",
-            true,
-        );
-        assert_eq!(text.lines().count(), 1, "{text}");
+        let with = |hmac: &str| {
+            let extra = format!("boot/config-6 = CONFIG_CRYPTO_FIPS=y\n{hmac}");
+            inspected(&archive(&ready), &extra, true)
+        };
+        for hmac in [
+            format!(
+                "boot/.vmlinuz-6.hmac = {}  /boot/vmlinuz-6",
+                "0a".repeat(64)
+            ),
+            format!("usr/lib/modules/6/.vmlinuz.hmac = {}", "0a".repeat(32)),
+        ] {
+            assert_eq!(with(&hmac).lines().count(), 1, "{}", with(&hmac));
+        }
+        let text = with("boot/.vmlinuz-6.hmac = nonsense");
+        assert_snapshot!(text.lines().next().unwrap(), @"Error: fips = true, but the .hmac file of the kernel /boot/vmlinuz-6 holds no HMAC of SHA-256 or SHA-512");
     }
 
     #[test]

@@ -165,6 +165,22 @@ static REQUIRE: Fields = plain(&[
     ),
 ]);
 
+pub(super) static HARDENING: Fields = plain(&[
+    key(
+        "profile",
+        Word(&["stig"]),
+        Required,
+        "Whose rules: `stig`, those of the Security Technical Implementation Guide that \
+         `docs/hardening.md` lists. No certification.",
+    ),
+    key(
+        "except",
+        Texts,
+        Default("nothing"),
+        "Numbers of rules that are not followed, such as `UBTU-22-291010`.",
+    ),
+]);
+
 pub(super) static STATE: Fields = plain(&[
     key(
         "directories",

@@ -10,7 +10,7 @@ use super::schema::Need::{Default, Later, Refused, Required};
 use super::schema::Shape::{Free, Integer, Named, OneOrMore, Table, Tables, Text};
 use super::schema::{Fields, Key, Need, Shape};
 use cluster::{COMPONENT, CONTENT_KEYS, KUBERNETES, LAYER};
-use machine::{HEALTH, INSTALL, STATE};
+use machine::{HARDENING, HEALTH, INSTALL, STATE};
 use system::{
     APPLIANCE, BOOT, CLOUD_CONFIG, LIMITS, OS, OUTPUT, OVERLAYS, PROVIDER, REGISTRATION,
     REGISTRY_HOST,
@@ -147,6 +147,12 @@ pub(crate) static PROFILE: Fields = plain(&[
         Table(&HEALTH),
         Default(""),
         "When an upgraded machine is well.",
+    ),
+    key(
+        "hardening",
+        Table(&HARDENING),
+        Default("nothing"),
+        "Rules of a guide, laid over the system and below the project's overlays.",
     ),
     key(
         "provider",
