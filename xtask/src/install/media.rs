@@ -27,6 +27,20 @@ pub(crate) fn layout_disk(archive: &Path, name: &str) -> Result<PathBuf> {
     Ok(disk)
 }
 
+/// An ext4 disk with these files.
+pub(crate) fn file_disk(files: &[&Path], name: &str) -> Result<PathBuf> {
+    let folder = scratch(&format!("{name}.files"))?;
+    clear(&folder)?;
+    std::fs::create_dir_all(&folder)?;
+    for file in files {
+        let to = folder.join(file.file_name().context("a file")?);
+        std::fs::hard_link(file, &to).with_context(|| file.display().to_string())?;
+    }
+    let disk = ext4_disk(&folder, UPGRADE, name)?;
+    clear(&folder)?;
+    Ok(disk)
+}
+
 /// An ISO with the archive itself.
 pub(crate) fn archive_iso(archive: &Path, name: &str) -> Result<PathBuf> {
     let iso = scratch(&format!("{name}.iso"))?;

@@ -3,6 +3,7 @@
 
 mod access;
 mod bad;
+mod content;
 mod fallback;
 mod first_boot;
 mod guest;
@@ -65,6 +66,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("bad-installed-already", bad::installed_already),
     ("bad-two-disks-with-the-same-labels", bad::same_labels),
     ("reset-from-recovery", reset::check),
+    ("content", content::check),
     ("power-cuts-install", crate::power::install),
     ("power-cuts-upgrade", crate::power::upgrade),
 ];

@@ -90,7 +90,7 @@ impl Systems {
         Ok(this)
     }
 
-    fn profile(&self, system: System) -> PathBuf {
+    pub(crate) fn profile(&self, system: System) -> PathBuf {
         self.folder.join(system.name()).join("profile.toml")
     }
 

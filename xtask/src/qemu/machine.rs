@@ -66,15 +66,38 @@ pub(crate) enum Network {
     Ssh {
         port: u16,
         card: &'static str,
+        /// A second port of loopback, and the guest's that it leads to.
+        further: Option<(u16, u16)>,
     },
 }
 
 impl Network {
     /// A closed network behind a free port.
     pub(crate) fn ssh(card: &'static str) -> Result<Self> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = free.local_addr()?.port();
-        Ok(Self::Ssh { port, card })
+        Ok(Self::Ssh {
+            port: free_port()?,
+            card,
+            further: None,
+        })
+    }
+
+    /// The same with a free port that leads to this one of the guest's.
+    pub(crate) fn and_port(mut self, guest: u16) -> Result<Self> {
+        if let Self::Ssh { further, .. } = &mut self {
+            *further = Some((free_port()?, guest));
+        }
+        Ok(self)
+    }
+
+    /// The port of loopback that [`and_port`](Self::and_port) opened.
+    pub(crate) fn further_port(self) -> Result<u16> {
+        match self {
+            Self::Ssh {
+                further: Some((port, _)),
+                ..
+            } => Ok(port),
+            _ => anyhow::bail!("this machine has one port at most"),
+        }
     }
 
     pub(crate) fn port(self) -> Result<u16> {
@@ -87,15 +110,29 @@ impl Network {
     fn add_to(self, command: &mut Command) {
         match self {
             Self::None => command.args(["-nic", "none"]),
-            Self::Ssh { port, card } => command
-                .arg("-netdev")
-                .arg(format!(
-                    "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"
-                ))
-                // Without its ROM the firmware does not try to boot from it.
-                .args(["-device", &format!("{card},netdev=net0,romfile=")]),
+            Self::Ssh {
+                port,
+                card,
+                further,
+            } => {
+                let further =
+                    further.map(|(from, to)| format!(",hostfwd=tcp:127.0.0.1:{from}-:{to}"));
+                let further = further.unwrap_or_default();
+                command
+                    .arg("-netdev")
+                    .arg(format!(
+                        "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22{further}"
+                    ))
+                    // Without its ROM the firmware does not try to boot from it.
+                    .args(["-device", &format!("{card},netdev=net0,romfile=")])
+            }
         };
     }
+}
+
+fn free_port() -> Result<u16> {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(free.local_addr()?.port())
 }
 
 /// A machine; without settings it has no medium, disk, network or monitor, and

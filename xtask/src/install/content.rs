@@ -1,0 +1,223 @@
+//! Content: a machine without a way out serves what its ISO carried, takes more
+//! from a bundle, and is upgraded by one.
+//!
+//! The registry is distribution (Debian's docker-registry), or Zot where
+//! `ISOFORGE_TEST_ZOT` names its program: that is in no package registry.
+
+mod images;
+mod project;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::media::file_disk;
+use super::shell::Ssh;
+use super::status::Status;
+use super::{Guest, Lab, new_disk, unattended};
+use crate::qemu::{Bus, Disk, Firmware, Machine, Medium, Network, scratch};
+use crate::sh;
+use project::{CALICO, Edition, FURTHER, NODE, Project};
+
+/// Size of the disk: the content comes on top of the systems.
+const DISK_BYTES: u64 = 10 << 30;
+
+/// The port that the registry listens on, in the machine.
+const PORT: u16 = 30003;
+
+/// How long the registry may take until it serves everything.
+const SERVING: Duration = Duration::from_secs(600);
+
+/// How long the machine may take until GRUB's menu shows again.
+const REBOOT: Duration = Duration::from_secs(300);
+
+/// Where bundles lie in the machine.
+const MOUNT: &str = "mkdir -p /run/bundle && mount -o ro LABEL=UPGRADE /run/bundle";
+
+/// The step.
+pub(super) fn check(lab: &Lab) -> Result<()> {
+    let project = Project::prepare(lab)?;
+    let iso = project.iso(Edition::First)?;
+    let disk = new_disk("content", DISK_BYTES)?;
+    let install = lab
+        .machine(Firmware::Bios)
+        .medium(Medium::Cd, &iso)
+        .disk(Disk::new(&disk, Bus::Virtio));
+    unattended::run(lab, install, "content")?;
+
+    let further = project.bundle(FURTHER)?;
+    let upgrade = project.upgrade_bundle()?;
+    let media = file_disk(&[&further, &upgrade], "content-bundles")?;
+    let network = Network::ssh("virtio-net-pci")?.and_port(PORT)?;
+    let port = network.further_port()?;
+    let machine: Machine = lab
+        .machine(Firmware::Bios)
+        .disk(Disk::new(&disk, Bus::Virtio))
+        .disk(Disk::new(&media, Bus::Virtio).readonly())
+        .network(network)
+        .reboots();
+    let mut guest = lab.start(machine, "content")?;
+    guest.up()?;
+    let ssh = guest.reachable()?;
+    let served = Served::new(&ssh, port, "content")?;
+    served.wait(&ssh, CALICO)?;
+    for image in CALICO {
+        served.gives(image, &project.locked(image)?)?;
+    }
+    runs_a_container(&ssh)?;
+
+    println!("{}", ssh.root(MOUNT)?);
+    ensure!(
+        served.digest(FURTHER).is_err(),
+        "{FURTHER} is there already"
+    );
+    let import = format!("appliance content import /run/bundle/{}", name(&further)?);
+    println!("{}", ssh.root(&import)?);
+    served.gives(FURTHER, &project.digest(FURTHER)?)?;
+    println!(
+        "{}",
+        ssh.root("appliance content list && appliance content verify")?
+    );
+
+    upgraded(&project, &mut guest, &ssh, &served, &upgrade)?;
+    guest.power_off()
+}
+
+/// Imports and upgrades from one bundle, boots the new system, and asks it for the
+/// new content and the old.
+fn upgraded(
+    project: &Project,
+    guest: &mut Guest,
+    ssh: &Ssh,
+    served: &Served,
+    bundle: &Path,
+) -> Result<()> {
+    let upgrade = format!("appliance upgrade --bundle /run/bundle/{}", name(bundle)?);
+    println!("{}", ssh.root(&upgrade)?);
+    ssh.end("reboot")?;
+    let version = Edition::Second.version();
+    let entry = guest.next_entry(REBOOT)?;
+    ensure!(entry.contains(version), "GRUB boots '{entry}'");
+    let ssh = guest.reachable()?;
+    Status::wait_for_confirmation(&ssh)?.expect("b", version)?;
+    served.wait(&ssh, CALICO)?;
+    for image in [CALICO, &[FURTHER, NODE]].concat() {
+        served.gives(image, &project.digest(image)?)?;
+    }
+    Ok(())
+}
+
+/// The container runtime pulls by the name that manifests have, and a container of
+/// the image runs.
+fn runs_a_container(ssh: &Ssh) -> Result<()> {
+    let pull = format!(
+        "systemctl is-active containerd && \
+         ctr --namespace k8s.io images pull --hosts-dir /etc/containerd/certs.d {NODE} && \
+         ctr --namespace k8s.io run --rm --net-host {NODE} e2e-node /bin/tool --version"
+    );
+    let said = ssh.root(&pull)?;
+    ensure!(said.contains("appliance "), "the container said: {said}");
+    println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
+    Ok(())
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
+}
+
+fn name(path: &Path) -> Result<String> {
+    let name = path.file_name().context("a file")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// The registry of a machine, from outside.
+struct Served {
+    port: u16,
+    /// A folder with the machine's authority, as skopeo wants it.
+    authority: std::path::PathBuf,
+    folder: std::path::PathBuf,
+}
+
+impl Served {
+    fn new(ssh: &Ssh, port: u16, name: &str) -> Result<Self> {
+        let authority = scratch(&format!("{name}.authority"))?;
+        std::fs::create_dir_all(&authority)?;
+        let this = Self {
+            port,
+            authority,
+            folder: scratch(&format!("{name}.pulled"))?,
+        };
+        let deadline = Instant::now() + SERVING;
+        loop {
+            let said = ssh.try_root("cat /var/lib/registry/tls/ca.crt")?;
+            if said.code == 0 {
+                std::fs::write(this.authority.join("ca.crt"), said.text)?;
+                return Ok(this);
+            }
+            ensure!(Instant::now() < deadline, "no authority: {}", said.text);
+            std::thread::sleep(Duration::from_secs(5));
+        }
+    }
+
+    /// The reference of an image in the machine's registry.
+    fn reference(&self, image: &str) -> String {
+        format!("docker://localhost:{}/{image}", self.port)
+    }
+
+    fn skopeo(&self, verb: &str) -> std::process::Command {
+        let mut skopeo = sh::command(["skopeo", verb]);
+        let option = match verb {
+            "copy" => "--src-cert-dir",
+            _ => "--cert-dir",
+        };
+        skopeo.arg(option).arg(&self.authority);
+        skopeo
+    }
+
+    /// The digest by which the registry has an image.
+    fn digest(&self, image: &str) -> Result<String> {
+        let mut inspect = self.skopeo("inspect");
+        inspect.args(["--no-tags", "--format", "{{.Digest}}"]);
+        let digest = sh::output(inspect.arg(self.reference(image)))?;
+        Ok(digest.trim().to_owned())
+    }
+
+    /// Waits until all images are served.
+    fn wait(&self, ssh: &Ssh, images: &[&str]) -> Result<()> {
+        let deadline = Instant::now() + SERVING;
+        let start = Instant::now();
+        for image in images {
+            while let Err(error) = self.digest(image) {
+                if Instant::now() > deadline {
+                    let state = "systemctl --no-pager status 'appliance-registry*'; \
+                                 journalctl --no-pager --boot --unit 'appliance-registry*'";
+                    println!("{}", ssh.try_root(state)?.text);
+                    return Err(error.context(format!("{image} is not served")));
+                }
+                std::thread::sleep(Duration::from_secs(5));
+            }
+        }
+        println!("all is served after {} s", start.elapsed().as_secs());
+        Ok(())
+    }
+
+    /// Brings an image back, all of it, and compares its digest.
+    fn gives(&self, image: &str, wanted: &str) -> Result<()> {
+        if self.folder.exists() {
+            std::fs::remove_dir_all(&self.folder)?;
+        }
+        let digest_file = scratch("pulled.digest")?;
+        let mut copy = self.skopeo("copy");
+        copy.args(["--quiet", "--all", "--preserve-digests", "--digestfile"]);
+        copy.arg(&digest_file).arg(self.reference(image));
+        sh::output(copy.arg(format!("dir:{}", self.folder.display())))?;
+        let digest = std::fs::read_to_string(&digest_file)?;
+        ensure!(
+            digest.trim() == wanted,
+            "the machine serves {image} as {digest}, not {wanted}"
+        );
+        println!("{image}: {wanted}, as it was");
+        Ok(())
+    }
+}

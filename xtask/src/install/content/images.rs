@@ -1,0 +1,72 @@
+//! Small images of a static program, made by umoci, in a registry on loopback under
+//! the names that the appliance asks for.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use crate::registry::Registry;
+use crate::sh;
+
+/// Where the program lies in an image.
+pub(super) const PROGRAM: &str = "/bin/tool";
+
+/// Images in a registry.
+pub(super) struct Images {
+    registry: Registry,
+    layout: PathBuf,
+}
+
+impl Images {
+    /// Starts the registry, empty, with its data in `folder`.
+    pub(super) fn start(folder: &Path) -> Result<Self> {
+        let this = Self {
+            registry: Registry::start(folder)?,
+            layout: folder.join("layout"),
+        };
+        let mut init = sh::command(["umoci", "init", "--layout"]);
+        sh::output(init.arg(&this.layout))?;
+        Ok(this)
+    }
+
+    /// The mirror of an upstream host, for a profile.
+    pub(super) fn mirror(&self, host: &str) -> String {
+        format!("localhost:{}/{host}", self.registry.port)
+    }
+
+    /// Makes and pushes an image: `program` at `path`, and a text that sets it apart.
+    pub(super) fn push(&self, reference: &str, program: &Path, path: &str) -> Result<()> {
+        let (_, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
+        let tag = format!("{}-{tag}", reference.replace(['/', ':', '.'], "-"));
+        let image = format!("{}:{tag}", self.layout.display());
+        let own = self.layout.with_file_name(&tag);
+        std::fs::write(&own, format!("{reference}\n"))?;
+        let umoci = |words: &[&str]| {
+            let mut command = sh::command(["umoci"].iter().chain(words));
+            command.env("SOURCE_DATE_EPOCH", "1700000000");
+            command
+        };
+        sh::output(umoci(&["new", "--image", &image]).arg("--no-history"))?;
+        for (file, place) in [(program, path), (own.as_path(), "/etc/image")] {
+            let mut insert = umoci(&["insert", "--rootless", "--no-history", "--image", &image]);
+            sh::output(insert.arg(file).arg(place))?;
+        }
+        let mut config = umoci(&["config", "--no-history", "--image", &image]);
+        config.args(["--config.entrypoint", path]);
+        sh::output(config.args(["--created", "2023-11-14T22:13:20Z"]))?;
+        let to = format!("docker://localhost:{}/{reference}", self.registry.port);
+        let mut copy = sh::command(["skopeo", "copy", "--quiet", "--dest-tls-verify=false"]);
+        sh::output(copy.arg(format!("oci:{image}")).arg(to))?;
+        Ok(())
+    }
+
+    /// The digest of an image's manifest.
+    pub(super) fn digest(&self, reference: &str) -> Result<String> {
+        let from = format!("docker://localhost:{}/{reference}", self.registry.port);
+        let mut inspect = sh::command(["skopeo", "inspect", "--tls-verify=false", "--no-tags"]);
+        let text = sh::output(inspect.args(["--format", "{{.Digest}}"]).arg(from))?;
+        let digest = text.trim().to_owned();
+        ensure!(digest.starts_with("sha256:"), "skopeo says '{digest}'");
+        Ok(digest)
+    }
+}

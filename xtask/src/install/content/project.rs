@@ -1,0 +1,206 @@
+//! What is built: an appliance with a network, a registry and their images, and
+//! bundles for it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::images::{Images, PROGRAM};
+use crate::demo;
+use crate::install::Lab;
+use crate::install::systems::System;
+use crate::program;
+use crate::qemu::scratch;
+use crate::sh;
+
+/// What Calico 3.29.2 needs.
+pub(super) const CALICO: &[&str] = &[
+    "docker.io/calico/cni:v3.29.2",
+    "docker.io/calico/kube-controllers:v3.29.2",
+    "docker.io/calico/node:v3.29.2",
+];
+
+/// The one of them that a container is made of.
+pub(super) const NODE: &str = "docker.io/calico/node:v3.29.2";
+
+/// An image that comes by a bundle.
+pub(super) const FURTHER: &str = "quay.io/e2e/further:1.0";
+
+/// An image that comes with the upgrade.
+const NEWER: &str = "quay.io/e2e/newer:2.0";
+
+/// Names Zot's program, whose source is in no package registry.
+const ZOT: &str = "ISOFORGE_TEST_ZOT";
+
+/// Version of the appliance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edition {
+    First,
+    Second,
+}
+
+impl Edition {
+    pub(super) fn version(self) -> &'static str {
+        match self {
+            Self::First => "1.0.0",
+            Self::Second => "2.0.0",
+        }
+    }
+}
+
+/// The registry of the profile.
+struct Program {
+    name: &'static str,
+    version: &'static str,
+    image: &'static str,
+    path: &'static str,
+    file: PathBuf,
+}
+
+impl Program {
+    fn find() -> Self {
+        match std::env::var_os(ZOT).filter(|path| !path.is_empty()) {
+            Some(path) => Self {
+                name: "zot",
+                version: "0.1.67",
+                image: "ghcr.io/project-zot/zot-linux-amd64:v2.1.2",
+                path: "/usr/local/bin/zot-linux-amd64",
+                file: path.into(),
+            },
+            None => {
+                println!("{ZOT} names no Zot: the registry is distribution, filled over HTTP");
+                Self {
+                    name: "distribution",
+                    version: "2.8.3",
+                    image: "docker.io/library/registry:2.8.3",
+                    path: "/bin/registry",
+                    file: "/usr/bin/docker-registry".into(),
+                }
+            }
+        }
+    }
+}
+
+/// Profiles, and what they are made of.
+pub(super) struct Project {
+    folder: PathBuf,
+    images: Images,
+}
+
+impl Project {
+    /// Pushes the images and writes the profiles.
+    pub(super) fn prepare(lab: &Lab) -> Result<Self> {
+        let folder = std::path::absolute(scratch("content-project")?)?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        let images = Images::start(&folder)?;
+        let registry = Program::find();
+        images.push(registry.image, &registry.file, registry.path)?;
+        let tool = program::appliance()?;
+        for image in CALICO.iter().chain(&[FURTHER, NEWER]) {
+            images.push(image, &tool, PROGRAM)?;
+        }
+        let this = Self { folder, images };
+        for edition in [Edition::First, Edition::Second] {
+            let base = lab.systems.profile(match edition {
+                Edition::First => System::First,
+                Edition::Second => System::Second,
+            });
+            let text = this.profile(&base, &registry);
+            std::fs::create_dir_all(this.of(edition))?;
+            std::fs::write(this.of(edition).join("profile.toml"), text)?;
+        }
+        Ok(this)
+    }
+
+    fn of(&self, edition: Edition) -> PathBuf {
+        self.folder.join(edition.version())
+    }
+
+    fn profile(&self, base: &Path, registry: &Program) -> String {
+        let mut text = format!(
+            "extends = {base:?}\n\n[cni]\nname = \"calico\"\nversion = \"3.29.2\"\n\n\
+             [registry]\nname = \"{}\"\nversion = \"{}\"\n",
+            registry.name, registry.version
+        );
+        for host in ["docker.io", "ghcr.io", "quay.io"] {
+            let mirror = self.images.mirror(host);
+            text.push_str(&format!(
+                "\n[registries.\"{host}\"]\nmirrors = [\"{mirror}\"]\n"
+            ));
+        }
+        text
+    }
+
+    /// Builds; the store makes the second time cheap.
+    fn build(&self, edition: Edition, only: &str) -> Result<PathBuf> {
+        let folder = self.of(edition);
+        let out = folder.join(only);
+        let mut build = sh::command([sh::isoforge()]);
+        build.arg("build").arg(folder.join("profile.toml"));
+        build
+            .args(["--only", only, "--quiet", "--output"])
+            .arg(&out);
+        sh::run(&mut build)?;
+        Ok(out.join(format!("e2e-{}", edition.version())))
+    }
+
+    pub(super) fn iso(&self, edition: Edition) -> Result<PathBuf> {
+        demo::iso_in(&self.build(edition, "iso")?)
+    }
+
+    /// The digest of an image by the lock of the first edition.
+    pub(super) fn locked(&self, image: &str) -> Result<String> {
+        let lock = std::fs::read_to_string(self.of(Edition::First).join("isoforge.lock"))?;
+        let entry = lock
+            .split("\n[[")
+            .find(|entry| entry.contains(&format!("reference = \"{image}\"")))
+            .with_context(|| format!("the lock does not name {image}:\n{lock}"))?;
+        let digest = entry
+            .split('"')
+            .find(|word| word.starts_with("sha256:"))
+            .context("no digest")?;
+        Ok(digest.to_owned())
+    }
+
+    /// The digest of an image upstream.
+    pub(super) fn digest(&self, image: &str) -> Result<String> {
+        self.images.digest(image)
+    }
+
+    /// A bundle with one image.
+    pub(super) fn bundle(&self, image: &str) -> Result<PathBuf> {
+        self.make_bundle("further", &["--image".into(), image.into()])
+    }
+
+    /// A bundle with the second edition's system and one more image.
+    pub(super) fn upgrade_bundle(&self) -> Result<PathBuf> {
+        let provider = demo::files_in(&self.build(Edition::Second, "provider")?)?
+            .into_iter()
+            .find(|path| path.to_string_lossy().ends_with(".oci.tar"))
+            .context("no provider image")?;
+        let words = [
+            "--image".into(),
+            NEWER.into(),
+            "--provider".into(),
+            provider.into(),
+        ];
+        self.make_bundle("upgrade", &words)
+    }
+
+    fn make_bundle(&self, name: &str, words: &[OsString]) -> Result<PathBuf> {
+        let out = self.folder.join("bundles");
+        std::fs::create_dir_all(&out)?;
+        let out = out.join(format!("{name}.tar.zst"));
+        let mut make = sh::command([sh::isoforge()]);
+        make.args(["bundle", "build"]);
+        make.args(words)
+            .args(["--platform", "linux/amd64", "--quiet", "--output"]);
+        sh::run(make.arg(&out))?;
+        ensure!(out.is_file(), "{} is missing", out.display());
+        Ok(out)
+    }
+}
