@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("output", &["oci"]),
     ("lock", &["oci", "output"]),
     ("provider", &["oci", "output", "store"]),
-    ("content", &["formats", "oci", "output", "registry"]),
+    ("content", &["formats", "oci", "output", "registry", "store"]),
     (
         "sources",
         &[

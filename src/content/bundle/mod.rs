@@ -17,20 +17,32 @@
 //!
 //! Invariants:
 //! - Manifests and indexes are given only if their digests held. Blobs are given as
-//!   they lie there: who takes one checks it.
+//!   they lie there: who takes one checks it, [`verify`](fn@verify) checks all.
 //! - Equal content gives equal bytes.
 
+mod compose;
+mod diff;
 mod error;
+mod inspect;
 mod open;
 mod parts;
+mod verify;
 mod walk;
+mod write;
 
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+pub use compose::{Composer, applied};
+pub use diff::{Change, Difference, difference};
 pub use error::Error;
+pub use inspect::{Inspection, RootReport, inspect};
 pub use parts::{MAX_PARTS, PARTS_SUFFIX, Part, Parts, part_name};
+pub use verify::{Fault, Verification, verify};
+pub use write::{
+    ARCHIVE_SUFFIX, Blobs, Combined, DEFAULT_PART_BYTES, Form, Target, Written, write,
+};
 
 use crate::oci::digest::Digest;
 use crate::oci::layout::{IMAGE_NAME, REF_NAME};
@@ -360,3 +372,5 @@ fn annotations(path: &Path, index: &Manifest) -> Result<Annotations, Error> {
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod write_tests;

@@ -10,12 +10,17 @@ use super::{Error, ISO_PATH};
 use crate::formats::iso9660::read::{Entry, EntryKind, Image, Limits, Namespace};
 use crate::formats::zstd_seekable;
 use crate::oci::layout::LAYOUT_FILE;
-use crate::registry::Files;
+use crate::registry::{self, Files};
 use crate::util::read_at::{FileAt, ReadAt, Window};
 
 /// Where the first volume descriptor of an ISO image says so (ECMA-119, 8.1.2).
 const ISO_MAGIC_AT: u64 = 16 * 2048 + 1;
 const ISO_MAGIC: &[u8; 5] = b"CD001";
+
+/// A member's header in a tar archive.
+const HEADER_BYTES: u64 = 512;
+/// Longest header of a frame (RFC 8878, section 3.1.1).
+const FRAME_HEADER_BYTES: usize = 18;
 
 /// What compresses archives and can't be read in place: first bytes and program.
 const STREAMS: [(&[u8], &str); 4] = [
@@ -72,21 +77,48 @@ fn in_source(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
             continue;
         }
         let frames = match program {
-            "zstd" => zstd_seekable::Reader::open(source).map_err(|error| Error::Format {
-                path: path.to_owned(),
-                problem: format!("it {error}"),
-            })?,
+            "zstd" => {
+                zstd_seekable::Reader::open(Arc::clone(&source)).map_err(|error| Error::Format {
+                    path: path.to_owned(),
+                    problem: format!("it {error}"),
+                })?
+            }
             _ => None,
         };
         return match frames {
-            Some(frames) => Ok(Files::in_tar(path, Arc::new(frames))?),
+            Some(frames) => in_tar(path, Arc::new(frames)),
+            None if program == "zstd" && begins_with_header(&*source).map_err(io)? => {
+                Err(Error::Format {
+                    path: path.to_owned(),
+                    problem: "it was cut short: the table at its end is missing".to_owned(),
+                })
+            }
             None => Err(Error::OnePiece {
                 path: path.to_owned(),
                 program,
             }),
         };
     }
-    Ok(Files::in_tar(path, source)?)
+    in_tar(path, source)
+}
+
+fn in_tar(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
+    Files::in_tar(path, source).map_err(|error| match error {
+        registry::Error::Format { path, problem } => Error::Format {
+            path,
+            problem: format!("it {problem}"),
+        },
+        error => error.into(),
+    })
+}
+
+/// Whether a compressed file begins like a bundle's archive: with the header of a
+/// member as a frame of its own.
+fn begins_with_header(source: &dyn ReadAt) -> io::Result<bool> {
+    let mut start = vec![0; FRAME_HEADER_BYTES.min(usize::try_from(source.size()).unwrap_or(0))];
+    source.read_exact_at(&mut start, 0)?;
+    let content = zstd::zstd_safe::get_frame_content_size(&start);
+    Ok(content.is_ok_and(|size| size == Some(HEADER_BYTES)))
 }
 
 fn starts_with(source: &dyn ReadAt, at: u64, magic: &[u8]) -> io::Result<bool> {
