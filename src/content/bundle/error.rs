@@ -1,6 +1,7 @@
 //! What can be wrong with a bundle.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{MAX_PARTS, SCHEMA_VERSION};
@@ -89,6 +90,20 @@ pub enum Error {
         digest: Digest,
         /// As it is.
         found: Digest,
+    },
+    /// An address that others can reach.
+    #[error("{address} is no address of this machine alone")]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// An address that can't be listened on.
+    #[error("can't listen on {address}: {problem}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        problem: String,
     },
     /// Two different images of one name.
     #[error("{reference} names two things: {first} and {second}")]
@@ -186,6 +201,7 @@ impl Diagnose for Error {
             | Self::BaseIsDelta { .. }
             | Self::TwoRoots { .. }
             | Self::TooManyParts
+            | Self::NotLoopback { .. }
             | Self::OnePiece { .. } => Class::Profile,
             Self::Format { .. }
             | Self::Schema { .. }
@@ -194,6 +210,7 @@ impl Diagnose for Error {
             | Self::Damaged { .. }
             | Self::TooDeep { .. }
             | Self::WrongBase { .. } => Class::Verification,
+            Self::Listen { .. } => Class::Environment,
             Self::Iso { source, .. } => source.class(),
             Self::Layout(error) => error.class(),
             Self::Store(error) => error.class(),
@@ -218,6 +235,9 @@ impl Diagnose for Error {
                 "make it whole first: isoforge bundle apply BASE {}",
                 path.display()
             )),
+            Self::NotLoopback { .. } => {
+                Some("the server has no access control: listen on 127.0.0.1 or [::1]".into())
+            }
             Self::TooManyParts => Some("split it in larger parts".into()),
             Self::Output(error) => match error.as_ref() {
                 output::Error::Exists { .. } => Some(

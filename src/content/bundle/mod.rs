@@ -23,9 +23,11 @@
 mod compose;
 mod diff;
 mod error;
+mod http;
 mod inspect;
 mod open;
 mod parts;
+mod serve;
 mod verify;
 mod walk;
 mod write;
@@ -39,6 +41,7 @@ pub use diff::{Change, Difference, difference};
 pub use error::Error;
 pub use inspect::{Inspection, RootReport, inspect};
 pub use parts::{MAX_PARTS, PARTS_SUFFIX, Part, Parts, part_name};
+pub use serve::{LOCAL, Server, repository};
 pub use verify::{Fault, Verification, verify};
 pub use write::{
     ARCHIVE_SUFFIX, Blobs, Combined, DEFAULT_PART_BYTES, Form, Target, Written, write,
@@ -368,6 +371,8 @@ fn annotations(path: &Path, index: &Manifest) -> Result<Annotations, Error> {
     })
 }
 
+#[cfg(test)]
+mod serve_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

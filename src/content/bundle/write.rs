@@ -103,6 +103,30 @@ pub enum Form {
     },
 }
 
+impl Form {
+    /// The same, in parts where `folder` is on a file system that can't hold large
+    /// files.
+    #[must_use]
+    pub fn fitting(self, folder: &Path) -> Self {
+        match self {
+            Self::Archive { part_bytes: None } if is_on_fat(folder) => Self::Archive {
+                part_bytes: Some(DEFAULT_PART_BYTES),
+            },
+            form => form,
+        }
+    }
+}
+
+/// Whether a folder, or where it will be made, is on FAT.
+fn is_on_fat(folder: &Path) -> bool {
+    // linux/magic.h, MSDOS_SUPER_MAGIC
+    const FAT: i64 = 0x4d44;
+    let existing = folder.ancestors().find(|path| path.exists());
+    let existing = existing.filter(|path| !path.as_os_str().is_empty());
+    rustix::fs::statfs(existing.unwrap_or(Path::new(".")))
+        .is_ok_and(|found| i64::from(found.f_type) == FAT)
+}
+
 /// Where a bundle is written to.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
