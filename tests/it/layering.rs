@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("profile", &["hardening", "oci"]),
     ("render", &[]),
     ("store", &["oci"]),
-    ("registry", &["oci"]),
+    ("registry", &["formats", "oci"]),
     ("pull", &["oci", "registry", "store"]),
     ("push", &["oci", "registry"]),
     ("rootfs", &["formats", "oci", "render"]),
@@ -29,6 +29,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("output", &["oci"]),
     ("lock", &["oci", "output"]),
     ("provider", &["oci", "output", "store"]),
+    (
+        "content",
+        &["formats", "oci", "output", "registry", "store"],
+    ),
     (
         "sources",
         &[
@@ -42,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "boot",
+            "content",
             "formats",
             "hardening",
             "installer_iso",
@@ -64,6 +69,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "cli",
         &[
             "boot",
+            "content",
             "formats",
             "inspect",
             "installer_iso",
