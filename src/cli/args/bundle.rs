@@ -28,7 +28,7 @@ pub struct Bundle {
 #[derive(Debug, Subcommand)]
 pub enum BundleCommand {
     /// Put the content of a profile, or images by reference, into a bundle
-    Build(BundleBuild),
+    Build(Box<BundleBuild>),
     /// Make a whole bundle of a delta and its base
     Apply(BundleApply),
     /// Say what is in a bundle

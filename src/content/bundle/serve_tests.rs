@@ -104,7 +104,40 @@ fn requests_are_answered_as_the_specification_has_it() {
             let first = request.replace("HTTP/1.1", "");
             format!("{}\n  {}", first.trim_end(), text(&request))
         });
-        insta::assert_snapshot!(said.join("\n"));
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        GET /v2/
+          200 {}
+        GET /v2/_catalog
+          200 {"repositories":["docker.io/calico/cni","docker.io/calico/node","docker.io/x/y","local","localhost_5000/a/b"]}
+        GET /v2/_catalog?n=2&last=docker.io/calico/cni
+          200 {"repositories":["docker.io/calico/node","docker.io/x/y"]}
+        GET /v2/docker.io/calico/node/tags/list
+          200 {"name":"docker.io/calico/node","tags":["v3.29.2"]}
+        GET /v2/docker.io/x/y/tags/list
+          200 {"name":"docker.io/x/y","tags":[]}
+        GET /v2/none/tags/list
+          404 {"errors":[{"code":"NAME_UNKNOWN","message":"the bundle has no such repository"}]}
+        GET /v2/docker.io/calico/node/manifests/v2
+          404 {"errors":[{"code":"MANIFEST_UNKNOWN","message":"the bundle has no such manifest"}]}
+        GET /v2/docker.io/calico/node/blobs/sha256:0
+          400 {"errors":[{"code":"DIGEST_INVALID","message":"this is no sha256 digest"}]}
+        GET /v2/docker.io/calico/node/blobs/sha256:140bedbf9c3f6d56a9846d2ba7088798683f4da0c248231336e6a05679e4fdfe
+          404 {"errors":[{"code":"BLOB_UNKNOWN","message":"the bundle has no such blob"}]}
+        GET /v2/localhost_5000/a/b/referrers/sha256:dc6cc6f8adf12a1fe1d0319616df456b88fe5168342fede95f226bb93e04d0b0
+          200 {"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:f19935e26af31e619a14985a97033d6d3aeafea70577cf860a0726225d9ffead","size":402}]}
+        GET /v2/local/blobs/sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa
+          200 other
+        GET /v2/local/blobs/sha256:47d086ad36ee27e7da2e90fd3050901cbd1a74afeadbf4cb6da678e6e438cf16 
+        Range: bytes=3000000-
+          416 {"errors":[{"code":"RANGE_INVALID","message":"the blob has no such range"}]}
+        DELETE /v2/docker.io/calico/node/manifests/v3.29.2
+          405 {"errors":[{"code":"UNSUPPORTED","message":"a bundle can only be read"}]}
+        PUT /v2/docker.io/calico/node/manifests/v4 
+        Content-Length: 0
+          405 {"errors":[{"code":"UNSUPPORTED","message":"a bundle can only be read"}]}
+        GET /../../etc/passwd
+          404 {"errors":[{"code":"NAME_UNKNOWN","message":"there is nothing here"}]}
+        "#);
 
         let (head, body) = ask(
             address,

@@ -247,6 +247,7 @@ impl fmt::Display for Verification {
                 self.path.display(),
                 size(self.bytes)
             ),
+            (1, _) => writeln!(f, "{}: not whole, 1 fault", self.path.display()),
             (faults, _) => writeln!(f, "{}: not whole, {faults} faults", self.path.display()),
         }
     }

@@ -120,11 +120,10 @@ impl Form {
 /// Whether a folder, or where it will be made, is on FAT.
 fn is_on_fat(folder: &Path) -> bool {
     // linux/magic.h, MSDOS_SUPER_MAGIC
-    const FAT: i64 = 0x4d44;
+    const FAT: rustix::fs::FsWord = 0x4d44;
     let existing = folder.ancestors().find(|path| path.exists());
     let existing = existing.filter(|path| !path.as_os_str().is_empty());
-    rustix::fs::statfs(existing.unwrap_or(Path::new(".")))
-        .is_ok_and(|found| i64::from(found.f_type) == FAT)
+    rustix::fs::statfs(existing.unwrap_or(Path::new("."))).is_ok_and(|found| found.f_type == FAT)
 }
 
 /// Where a bundle is written to.

@@ -322,13 +322,48 @@ fn a_delta_holds_what_is_new_and_makes_the_whole_of_its_base() {
     ));
 
     let shown = difference(&old, &Bundle::open(&full.path).unwrap()).unwrap();
-    insta::assert_snapshot!(shown.to_string());
+    insta::assert_snapshot!(shown.to_string(), @r"
+    + docker.io/x/new:1  92854088dc74
+    new: 2 blobs, 559 B
+    gone: 0 blobs, 0 B
+    shared: 7 blobs, 3.0 MiB
+    ");
     let mut shown = inspect(&both).unwrap();
     shown.path = "delta.tar.zst".into();
-    insta::assert_snapshot!(shown.to_string());
+    insta::assert_snapshot!(shown.to_string(), @r"
+    content 2  3.0 MiB  delta.tar.zst
+      sha256:59be2cc3fbd7d4c19c5df3b5e7e0224e47eb1e567c6ef0c9a0c774f7935c689e
+      delta to sha256:97815b5b232e0c931071580d6fb256a2e4a00faf4a2966e54a27a09c55c73aee
+    docker.io/calico/cni:v3.29.2  2.8 MiB
+      sha256:12776ae24214ab8c8f58d7e74874bc4f2e2549e855630019d1c09ca096c722ce
+      linux/amd64  2.8 MiB
+    docker.io/calico/node:v3.29.2  3.0 MiB
+      sha256:b76e43e0240dd65e6bd3cef05dbdec0ef338dc59e3aa573229caf5e7196464a8
+      linux/amd64  3.0 MiB
+      left out: linux/arm64
+    docker.io/x/new:1  2.8 MiB
+      sha256:92854088dc746e148f6263baba35b120fd7f0b9f8774e00d8fcce9ce958de9f9
+      linux/amd64  2.8 MiB
+    ");
     insta::assert_snapshot!(
-        serde_json::to_string_pretty(&inspect(&old).unwrap().roots[1]).unwrap()
-    );
+        serde_json::to_string_pretty(&inspect(&old).unwrap().roots[1]).unwrap(), @r#"
+    {
+      "reference": "docker.io/calico/node:v3.29.2",
+      "kind": "image",
+      "digest": "sha256:b76e43e0240dd65e6bd3cef05dbdec0ef338dc59e3aa573229caf5e7196464a8",
+      "platforms": [
+        {
+          "platform": "linux/amd64",
+          "digest": "sha256:d523d7e2a36545ee7b92ebfe1b0033b11c518b1777df952d106e213d84d28c89",
+          "bytes": 3200639
+        }
+      ],
+      "left_out": [
+        "linux/arm64"
+      ],
+      "bytes": 3201130
+    }
+    "#);
 }
 
 #[test]
