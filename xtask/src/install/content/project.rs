@@ -126,13 +126,17 @@ impl Project {
              [registry]\nname = \"{}\"\nversion = \"{}\"\n",
             registry.name, registry.version
         );
-        for host in ["docker.io", "ghcr.io", "quay.io"] {
-            let mirror = self.images.mirror(host);
-            text.push_str(&format!(
-                "\n[registries.\"{host}\"]\nmirrors = [\"{mirror}\"]\n"
-            ));
-        }
+        text.push_str(&self.mirrors());
         text
+    }
+
+    /// Where upstream hosts are, in the words of profile and settings.
+    fn mirrors(&self) -> String {
+        let table = |host: &str| {
+            let mirror = self.images.mirror(host);
+            format!("\n[registries.\"{host}\"]\nmirrors = [\"{mirror}\"]\n")
+        };
+        ["docker.io", "ghcr.io", "quay.io"].map(table).concat()
     }
 
     /// Builds; the store makes the second time cheap.
@@ -193,14 +197,16 @@ impl Project {
 
     fn make_bundle(&self, name: &str, words: &[OsString]) -> Result<PathBuf> {
         let out = self.folder.join("bundles");
-        std::fs::create_dir_all(&out)?;
-        let out = out.join(format!("{name}.tar.zst"));
+        let settings = self.folder.join("isoforge.toml");
+        std::fs::write(&settings, self.mirrors())?;
         let mut make = sh::command([sh::isoforge()]);
-        make.args(["bundle", "build"]);
+        make.args(["bundle", "build", "--name", name, "--version", "1"]);
         make.args(words)
-            .args(["--platform", "linux/amd64", "--quiet", "--output"]);
-        sh::run(make.arg(&out))?;
-        ensure!(out.is_file(), "{} is missing", out.display());
-        Ok(out)
+            .args(["--platform", "linux/amd64", "--quiet"]);
+        make.arg("--config").arg(settings).arg("--output").arg(&out);
+        sh::run(&mut make)?;
+        let file = out.join(format!("{name}-1.tar.zst"));
+        ensure!(file.is_file(), "{} is missing", file.display());
+        Ok(file)
     }
 }
