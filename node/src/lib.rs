@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod cli;
 pub mod cloud;
+pub mod content;
 pub mod disks;
 pub mod dns;
 pub mod install;
