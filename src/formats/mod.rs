@@ -8,3 +8,4 @@ pub mod fat;
 pub mod gpt;
 pub mod iso9660;
 pub mod squashfs;
+pub mod zstd_seekable;

@@ -99,6 +99,8 @@ pub struct Builder {
     references: BTreeMap<(String, Digest), Descriptor>,
     /// In `index.json` without a name.
     unnamed: BTreeMap<Digest, Descriptor>,
+    /// Of `index.json` itself.
+    annotations: BTreeMap<String, String>,
 }
 
 impl Builder {
@@ -106,6 +108,11 @@ impl Builder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Annotates `index.json` itself.
+    pub fn annotate(&mut self, key: &str, value: &str) {
+        self.annotations.insert(key.to_owned(), value.to_owned());
     }
 
     /// Adds a blob or manifest that is in the store.
@@ -150,11 +157,17 @@ impl Builder {
     pub fn build(self) -> OciLayout {
         let listed = self.references.values().chain(self.unnamed.values());
         let manifests: Vec<Value> = listed.map(descriptor_json).collect();
-        let index = json!({
+        let mut index = json!({
             "schemaVersion": 2,
             "mediaType": MediaType::Index(Family::Oci).as_str(),
             "manifests": manifests,
         });
+        if let Some(index) = index
+            .as_object_mut()
+            .filter(|_| !self.annotations.is_empty())
+        {
+            index.insert("annotations".into(), json!(self.annotations));
+        }
         let marker = json!({ "imageLayoutVersion": LAYOUT_VERSION });
         let mut files = vec![
             (

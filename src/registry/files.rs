@@ -2,21 +2,24 @@
 //! archives lie in.
 //!
 //! An archive is read once for the positions of its members; their bytes are
-//! then read in place, by several threads at once. A compressed archive is
-//! decompressed to an unnamed temporary file first.
+//! then read in place, by several threads at once. So is one in Zstandard's
+//! seekable format; another compressed archive is decompressed to an unnamed
+//! temporary file first.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Part;
 use super::error::Error;
 use super::tar_index::{self, Member};
+use crate::formats::zstd_seekable;
 use crate::oci::compression::{decompress, sniff};
 use crate::oci::layer::LayerCompression;
 use crate::oci::reference::{ImageSource, Reference};
+use crate::util::read_at::{FileAt, ReadAt, Window};
 
 /// Most bytes that a compressed archive may unpack to.
 pub const MAX_UNPACKED_BYTES: u64 = 256 * 1024 * 1024 * 1024;
@@ -26,33 +29,49 @@ const MAGIC_BYTES: usize = 8;
 
 /// A folder or archive.
 #[derive(Debug)]
-pub(super) enum Files {
+pub struct Files(Place);
+
+#[derive(Debug)]
+enum Place {
     Folder(PathBuf),
     Archive(Archive),
 }
 
-/// A tar archive and where its members are.
+/// A tar archive, or a file that holds others in another way, and where they are.
 #[derive(Debug)]
-pub(super) struct Archive {
+struct Archive {
     path: PathBuf,
-    file: Arc<std::fs::File>,
+    source: Arc<dyn ReadAt>,
     members: BTreeMap<String, Member>,
 }
 
 /// An open file and its size in bytes.
-pub(super) struct Opened {
-    pub(super) reader: Box<dyn ReadSeek>,
-    pub(super) size: u64,
+pub struct Opened {
+    /// Its bytes.
+    pub reader: Box<dyn ReadSeek>,
+    /// How many there are.
+    pub size: u64,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What can be read from any place on.
-pub(super) trait ReadSeek: Read + Seek + Send {}
+pub trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
 impl Opened {
     /// What is left from the byte `offset` on.
-    pub(super) fn from(mut self, offset: u64) -> Result<Part<'static>, Error> {
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn from(mut self, offset: u64) -> Result<Part<'static>, Error> {
         let start = self.reader.seek(SeekFrom::Start(offset.min(self.size)))?;
         Ok(Part {
             start,
@@ -69,7 +88,43 @@ impl Files {
             let problem = "is no folder; for an archive write oci-archive:FILE";
             return Err(wrong(path, problem.to_owned()));
         }
-        Ok(Self::Folder(path.to_owned()))
+        Ok(Self::in_folder(path))
+    }
+
+    /// The files of a folder.
+    #[must_use]
+    pub fn in_folder(path: &Path) -> Self {
+        Self(Place::Folder(path.to_owned()))
+    }
+
+    /// The members of a tar archive, which `path` is the name of.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where it is none or damaged.
+    pub fn in_tar(path: &Path, source: Arc<dyn ReadAt>) -> Result<Self, Error> {
+        let members =
+            tar_index::scan(&*source).map_err(|problem| wrong(path, problem.to_string()))?;
+        Ok(Self(Place::Archive(Archive {
+            path: path.to_owned(),
+            source,
+            members,
+        })))
+    }
+
+    /// Files that are ranges of `source`, which `path` is the name of: by path, the
+    /// first byte and the size of each.
+    #[must_use]
+    pub fn in_ranges(
+        path: &Path,
+        source: Arc<dyn ReadAt>,
+        ranges: BTreeMap<String, (u64, u64)>,
+    ) -> Self {
+        let file = |(name, (start, size))| (name, Member::File { start, size });
+        Self(Place::Archive(Archive {
+            path: path.to_owned(),
+            source,
+            members: ranges.into_iter().map(file).collect(),
+        }))
     }
 
     /// Opens an archive; `scratch` is where a compressed one is unpacked.
@@ -83,31 +138,31 @@ impl Files {
             let problem = "is a folder; for an OCI layout in a folder write oci:DIR";
             return Err(wrong(path, problem.to_owned()));
         }
-        let file = seekable(path, scratch)?;
-        let members = tar_index::scan(&file).map_err(|problem| wrong(path, problem.to_string()))?;
-        Ok(Self::Archive(Archive {
-            path: path.to_owned(),
-            file: Arc::new(file),
-            members,
-        }))
+        Self::in_tar(path, seekable(path, scratch)?)
     }
 
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Self::Folder(path) => path,
-            Self::Archive(archive) => &archive.path,
+    /// The folder or archive.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match &self.0 {
+            Place::Folder(path) => path,
+            Place::Archive(archive) => &archive.path,
         }
     }
 
     /// Where a file is, for messages.
-    pub(super) fn place(&self, name: &str) -> String {
+    #[must_use]
+    pub fn place(&self, name: &str) -> String {
         format!("{}/{name}", self.path().display())
     }
 
     /// Opens a file by its path within; `None` where it is not there.
-    pub(super) fn open(&self, name: &str) -> Result<Option<Opened>, Error> {
-        match self {
-            Self::Folder(folder) => {
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(&self, name: &str) -> Result<Option<Opened>, Error> {
+        match &self.0 {
+            Place::Folder(folder) => {
                 let file = match fs_err::File::open(folder.join(name)) {
                     Ok(file) => file,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -117,12 +172,15 @@ impl Files {
                 let reader = Box::new(file);
                 Ok(Some(Opened { reader, size }))
             }
-            Self::Archive(archive) => Ok(archive.open(name)),
+            Place::Archive(archive) => Ok(archive.open(name)),
         }
     }
 
     /// All bytes of a small file; `None` where it is not there.
-    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Format`] where it has more than `limit`, and what the system says.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         let Some(opened) = self.open(name)? else {
             return Ok(None);
         };
@@ -181,20 +239,26 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// The file itself where it is a plain archive, else its decompressed bytes.
-fn seekable(path: &Path, scratch: &Path) -> Result<std::fs::File, Error> {
-    let mut file = fs_err::File::open(path)?;
+/// The archive as it is where it can be read at random, else its decompressed bytes.
+fn seekable(path: &Path, scratch: &Path) -> Result<Arc<dyn ReadAt>, Error> {
+    let file = FileAt::open(path)?;
     let mut magic = Vec::new();
-    (&mut file)
+    let file: Arc<dyn ReadAt> = Arc::new(file);
+    Window::whole(Arc::clone(&file))
         .take(MAGIC_BYTES as u64)
         .read_to_end(&mut magic)?;
-    file.seek(SeekFrom::Start(0))?;
     let compression = sniff(&magic);
     if compression == LayerCompression::Plain {
-        return Ok(file.into_file());
+        return Ok(file);
+    }
+    if compression == LayerCompression::Zstd
+        && let Some(frames) = zstd_seekable::Reader::open(Arc::clone(&file))
+            .map_err(|error| wrong(path, error.to_string()))?
+    {
+        return Ok(Arc::new(frames));
     }
     let mut out = tempfile::tempfile_in(scratch).map_err(|error| named(scratch, &error))?;
-    let unpacked = decompress(file, compression)?.take(MAX_UNPACKED_BYTES + 1);
+    let unpacked = decompress(Window::whole(file), compression)?.take(MAX_UNPACKED_BYTES + 1);
     let bytes = io::copy(&mut io::BufReader::new(unpacked), &mut out)
         .map_err(|error| wrong(path, format!("can't be decompressed: {error}")))?;
     if bytes > MAX_UNPACKED_BYTES {
@@ -203,7 +267,7 @@ fn seekable(path: &Path, scratch: &Path) -> Result<std::fs::File, Error> {
             format!("unpacks to more than {MAX_UNPACKED_BYTES} bytes"),
         ));
     }
-    Ok(out)
+    Ok(Arc::new(FileAt::new(out)?))
 }
 
 impl Archive {
@@ -213,58 +277,12 @@ impl Archive {
             match self.members.get(name)? {
                 Member::Link(target) => name = target,
                 &Member::File { start, size } => {
-                    let reader = Box::new(Slice {
-                        file: Arc::clone(&self.file),
-                        start,
-                        size,
-                        at: 0,
-                    });
+                    let window = Window::new(Arc::clone(&self.source), start, size);
+                    let reader = Box::new(window);
                     return Some(Opened { reader, size });
                 }
             }
         }
         None
-    }
-}
-
-/// A range of a file, read without moving a shared position.
-struct Slice {
-    file: Arc<std::fs::File>,
-    start: u64,
-    size: u64,
-    /// Relative to `start`.
-    at: u64,
-}
-
-impl Seek for Slice {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.size.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
-}
-
-impl Read for Slice {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let wanted = buf
-            .len()
-            .min(usize::try_from(self.size.saturating_sub(self.at)).unwrap_or(usize::MAX));
-        let n = match buf.get_mut(..wanted) {
-            Some(buf) if wanted > 0 => {
-                let at = self.start.checked_add(self.at);
-                self.file
-                    .read_at(buf, at.ok_or(io::ErrorKind::InvalidInput)?)?
-            }
-            _ => return Ok(0),
-        };
-        if n == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.at += n as u64;
-        Ok(n)
     }
 }

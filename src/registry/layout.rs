@@ -57,6 +57,18 @@ impl LayoutRegistry {
         }
     }
 
+    /// Opens the layout in a folder or an archive; `scratch` is where a
+    /// compressed archive is unpacked.
+    pub(super) fn at(path: &Path, scratch: &Path) -> Result<Self, Error> {
+        let (dir, file, tag) = (path.to_owned(), path.to_owned(), None);
+        let files = if path.is_dir() {
+            Files::folder(path, &ImageSource::OciDir { dir, tag })?
+        } else {
+            Files::archive(path, &ImageSource::OciArchive { file, tag }, scratch)?
+        };
+        Self::open(files, None)
+    }
+
     /// `index.json`, and the images that it lists.
     pub(super) fn index(&self) -> Result<(Manifest, Vec<Descriptor>), Error> {
         let raw = self.files.require(INDEX_FILE, MAX_MANIFEST_BYTES)?;
@@ -124,22 +136,43 @@ impl WholeLayout {
     /// # Errors
     /// Where there is none.
     pub fn open(path: &Path, scratch: &Path) -> Result<Self, Error> {
-        let source = if path.is_dir() {
-            ImageSource::OciDir {
-                dir: path.to_owned(),
-                tag: None,
-            }
-        } else {
-            ImageSource::OciArchive {
-                file: path.to_owned(),
-                tag: None,
-            }
-        };
-        let files = match source {
-            ImageSource::OciDir { .. } => Files::folder(path, &source)?,
-            _ => Files::archive(path, &source, scratch)?,
-        };
+        Ok(Self(LayoutRegistry::at(path, scratch)?))
+    }
+
+    /// The layout that `files` are.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where they are none.
+    pub fn of(files: Files) -> Result<Self, Error> {
         Ok(Self(LayoutRegistry::open(files, None)?))
+    }
+
+    /// The folder or archive.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Where a blob is, for messages.
+    #[must_use]
+    pub fn place(&self, digest: &Digest) -> String {
+        self.0.place(digest)
+    }
+
+    /// `index.json` as it is, and what it lists.
+    ///
+    /// # Errors
+    /// Where it is missing or malformed.
+    pub fn index(&self) -> Result<(Manifest, Vec<Descriptor>), Error> {
+        self.0.index()
+    }
+
+    /// A blob, whose digest is to be checked; `None` where it is missing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_blob(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
+        self.0.files.open(&blob_path(digest))
     }
 
     /// What `index.json` lists.

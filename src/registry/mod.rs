@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 pub use config::{HostConfig, RegistryConfig, RetryPolicy};
 pub use error::Error;
-pub use files::MAX_UNPACKED_BYTES;
+pub use files::{Files, MAX_UNPACKED_BYTES, Opened, ReadSeek};
 pub use layout::WholeLayout;
 pub use places::Places;
 pub use resolver::Resolve;
@@ -64,7 +64,6 @@ use crate::oci::media::MediaType;
 use crate::oci::reference::{ImageSource, Reference};
 use docker_archive::DockerArchive;
 use endpoint::Endpoint;
-use files::Files;
 use http::HttpRegistry;
 use layout::LayoutRegistry;
 use offline::Offline;

@@ -6,9 +6,9 @@
 //! it is believed. Non-goals: sparse members, multi-volume archives.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+
+use crate::util::read_at::ReadAt;
 
 /// Most members of an archive.
 pub const MAX_ARCHIVE_MEMBERS: usize = 100_000;
@@ -63,8 +63,8 @@ struct Extended {
 
 /// Finds all regular files and links of an archive; of several with one name
 /// the last counts.
-pub(super) fn scan(file: &File) -> Result<BTreeMap<String, Member>, Problem> {
-    let length = file.metadata()?.len();
+pub(super) fn scan(file: &dyn ReadAt) -> Result<BTreeMap<String, Member>, Problem> {
+    let length = file.size();
     let (mut at, mut members, mut extended) = (0, BTreeMap::new(), Extended::default());
     while let Some(header) = read_header(file, at, length)? {
         let stated = header.entry_size().map_err(|_| Problem::Header { at })?;
@@ -104,7 +104,7 @@ pub(super) fn scan(file: &File) -> Result<BTreeMap<String, Member>, Problem> {
 }
 
 /// The header at `at`; `None` at the archive's end.
-fn read_header(file: &File, at: u64, length: u64) -> Result<Option<tar::Header>, Problem> {
+fn read_header(file: &dyn ReadAt, at: u64, length: u64) -> Result<Option<tar::Header>, Problem> {
     if at >= length {
         return Ok(None);
     }
@@ -135,7 +135,7 @@ fn read_header(file: &File, at: u64, length: u64) -> Result<Option<tar::Header>,
 }
 
 fn read_extension(
-    file: &File,
+    file: &dyn ReadAt,
     header: &tar::Header,
     at: u64,
     size: u64,
@@ -239,7 +239,7 @@ mod tests {
     fn scanned(bytes: &[u8]) -> Result<BTreeMap<String, Member>, Problem> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        scan(&file)
+        scan(&crate::util::read_at::FileAt::new(file).unwrap())
     }
 
     /// An archive with plain and long names and a link.

@@ -4,4 +4,5 @@ pub mod human;
 pub mod interrupt;
 pub mod parallel;
 pub mod process;
+pub mod read_at;
 pub(crate) mod section;

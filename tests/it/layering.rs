@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("profile", &["oci"]),
     ("render", &[]),
     ("store", &["oci"]),
-    ("registry", &["oci"]),
+    ("registry", &["formats", "oci"]),
     ("pull", &["oci", "registry", "store"]),
     ("push", &["oci", "registry"]),
     ("rootfs", &["formats", "oci", "render"]),
@@ -28,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("output", &["oci"]),
     ("lock", &["oci", "output"]),
     ("provider", &["oci", "output", "store"]),
+    ("content", &["formats", "oci", "output", "registry"]),
     (
         "sources",
         &[

@@ -3,10 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::super::Registry;
 use super::super::error::Error;
-use super::super::files::Files;
 use super::super::layout::LayoutRegistry;
-use super::super::{ImageSource, Registry};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 
@@ -22,13 +21,7 @@ impl ImageLayout {
     /// [`Error::NoSource`] and [`Error::Format`] where there is none,
     /// [`Error::Io`].
     pub fn open(path: &Path, scratch: &Path) -> Result<Self, Error> {
-        let (dir, file, tag) = (path.to_owned(), path.to_owned(), None);
-        let files = if path.is_dir() {
-            Files::folder(path, &ImageSource::OciDir { dir, tag })?
-        } else {
-            Files::archive(path, &ImageSource::OciArchive { file, tag }, scratch)?
-        };
-        Ok(Self(LayoutRegistry::open(files, None)?))
+        Ok(Self(LayoutRegistry::at(path, scratch)?))
     }
 
     /// The folder or archive.

@@ -1,0 +1,3 @@
+//! What an appliance carries beside its system: images, and what names them.
+
+pub mod bundle;

@@ -1,0 +1,143 @@
+//! The files of a bundle, wherever it lies.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::parts::{self, Parts};
+use super::{Error, ISO_PATH};
+use crate::formats::iso9660::read::{Entry, EntryKind, Image, Limits, Namespace};
+use crate::formats::zstd_seekable;
+use crate::oci::layout::LAYOUT_FILE;
+use crate::registry::Files;
+use crate::util::read_at::{FileAt, ReadAt, Window};
+
+/// Where the first volume descriptor of an ISO image says so (ECMA-119, 8.1.2).
+const ISO_MAGIC_AT: u64 = 16 * 2048 + 1;
+const ISO_MAGIC: &[u8; 5] = b"CD001";
+
+/// What compresses archives and can't be read in place: first bytes and program.
+const STREAMS: [(&[u8], &str); 4] = [
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+    (&[0x1f, 0x8b], "gzip"),
+    (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
+    (b"BZh", "bzip2"),
+];
+
+/// Finds the layout's files.
+pub(super) fn files(path: &Path) -> Result<Files, Error> {
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if path.is_dir() {
+        // What the folder of a mounted ISO image has, too.
+        for folder in [path.to_owned(), path.join(ISO_PATH)] {
+            if folder.join(LAYOUT_FILE).try_exists().map_err(io)? {
+                return Ok(Files::in_folder(&folder));
+            }
+        }
+    }
+    if let Some(list) = parts::list_of(path)? {
+        let joined = Parts::read(&list)?.join(&list)?;
+        return in_source(&list, Arc::new(joined));
+    }
+    if path.is_dir() {
+        return Err(Error::Format {
+            path: path.to_owned(),
+            problem: format!("it has no {LAYOUT_FILE}, no {ISO_PATH} and no list of parts"),
+        });
+    }
+    match FileAt::open(path) {
+        Ok(file) => in_source(path, Arc::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotThere {
+            path: path.to_owned(),
+        }),
+        Err(error) => Err(io(error)),
+    }
+}
+
+/// Tells an ISO image, a compressed archive and a plain one apart.
+fn in_source(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if starts_with(&*source, ISO_MAGIC_AT, ISO_MAGIC).map_err(io)? {
+        return on_iso(path, source);
+    }
+    for (magic, program) in STREAMS {
+        if !starts_with(&*source, 0, magic).map_err(io)? {
+            continue;
+        }
+        let frames = match program {
+            "zstd" => zstd_seekable::Reader::open(source).map_err(|error| Error::Format {
+                path: path.to_owned(),
+                problem: format!("it {error}"),
+            })?,
+            _ => None,
+        };
+        return match frames {
+            Some(frames) => Ok(Files::in_tar(path, Arc::new(frames))?),
+            None => Err(Error::OnePiece {
+                path: path.to_owned(),
+                program,
+            }),
+        };
+    }
+    Ok(Files::in_tar(path, source)?)
+}
+
+fn starts_with(source: &dyn ReadAt, at: u64, magic: &[u8]) -> io::Result<bool> {
+    let mut found = vec![0; magic.len()];
+    match source.read_exact_at(&mut found, at) {
+        Ok(()) => Ok(found == magic),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn on_iso(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
+    let iso = |source| Error::Iso {
+        path: path.to_owned(),
+        source,
+    };
+    let wrong = |problem: String| Error::Format {
+        path: path.to_owned(),
+        problem,
+    };
+    let window = Window::whole(Arc::clone(&source));
+    let mut image = Image::open(window, Limits::default()).map_err(iso)?;
+    let prefix = format!("{ISO_PATH}/");
+    let mut ranges = BTreeMap::new();
+    for entry in image.entries(Namespace::Primary).map_err(iso)? {
+        let name = std::str::from_utf8(&entry.path).ok();
+        let Some(name) = name.and_then(|name| name.strip_prefix(&prefix)) else {
+            continue;
+        };
+        if entry.kind == EntryKind::File {
+            let range = in_one_piece(&entry)
+                .ok_or_else(|| wrong(format!("{prefix}{name} lies in several pieces")))?;
+            ranges.insert(name.to_owned(), range);
+        }
+    }
+    if ranges.is_empty() {
+        return Err(wrong(format!("it is an ISO image without {ISO_PATH}")));
+    }
+    Ok(Files::in_ranges(path, source, ranges))
+}
+
+/// First byte and size of a file. Large ones have several extents, one behind the
+/// other.
+fn in_one_piece(entry: &Entry) -> Option<(u64, u64)> {
+    let start = entry.sections.first().map_or(0, |section| section.offset);
+    let mut end = start;
+    for section in &entry.sections {
+        if section.offset != end {
+            return None;
+        }
+        end = end.checked_add(section.bytes)?;
+    }
+    (end - start == entry.size).then_some((start, entry.size))
+}

@@ -1,0 +1,89 @@
+//! What a root leads to.
+
+use std::collections::BTreeSet;
+
+use super::{Bundle, Error, Root};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH};
+use crate::oci::media::MediaType;
+
+/// See [`Bundle::walk`].
+pub(super) fn walk(bundle: &Bundle, root: &Root) -> Result<Vec<Descriptor>, Error> {
+    let mut walker = Walker {
+        bundle,
+        root,
+        seen: BTreeSet::new(),
+        found: Vec::new(),
+    };
+    let is_there = walker.manifest(&root.descriptor, 0)?;
+    if !is_there && !bundle.lacks_base() {
+        return Err(walker.missing(&root.descriptor.digest, root.reference.clone()));
+    }
+    Ok(walker.found)
+}
+
+struct Walker<'a> {
+    bundle: &'a Bundle,
+    root: &'a Root,
+    seen: BTreeSet<Digest>,
+    found: Vec<Descriptor>,
+}
+
+impl Walker<'_> {
+    /// Takes in a manifest and what it names; whether it is there.
+    fn manifest(&mut self, descriptor: &Descriptor, depth: usize) -> Result<bool, Error> {
+        if depth > MAX_INDEX_DEPTH {
+            return Err(Error::TooDeep {
+                reference: self.root.reference.clone(),
+            });
+        }
+        if self.seen.contains(&descriptor.digest) {
+            return Ok(true);
+        }
+        let Some(manifest) = self.bundle.manifest(descriptor)? else {
+            return Ok(false);
+        };
+        match &manifest.document {
+            Document::Index(entries) => {
+                for entry in entries {
+                    self.manifest(entry, depth + 1)?;
+                }
+            }
+            Document::Image(image) => {
+                for blob in std::iter::once(&image.config).chain(&image.layers) {
+                    self.blob(blob, descriptor)?;
+                }
+            }
+        }
+        if self.seen.insert(descriptor.digest) {
+            self.found.push(descriptor.clone());
+        }
+        Ok(true)
+    }
+
+    fn blob(&mut self, blob: &Descriptor, named_by: &Descriptor) -> Result<(), Error> {
+        if self.seen.contains(&blob.digest) {
+            return Ok(());
+        }
+        if self.bundle.has_blob(&blob.digest)? {
+            self.seen.insert(blob.digest);
+            self.found.push(blob.clone());
+            return Ok(());
+        }
+        // Registries need not have those.
+        let is_foreign = matches!(blob.media_type, MediaType::ForeignLayer(_));
+        if is_foreign || self.bundle.lacks_base() {
+            return Ok(());
+        }
+        let manifest = format!("manifest {} of {}", named_by.digest, self.root.reference);
+        Err(self.missing(&blob.digest, manifest))
+    }
+
+    fn missing(&self, digest: &Digest, named_by: String) -> Error {
+        Error::Missing {
+            place: self.bundle.place(digest),
+            digest: *digest,
+            named_by,
+        }
+    }
+}
