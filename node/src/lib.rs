@@ -11,6 +11,7 @@ pub mod disks;
 pub mod dns;
 pub mod install;
 pub mod paths;
+pub mod registry;
 pub mod rooted;
 pub mod run;
 pub mod slots;

@@ -321,7 +321,7 @@ fn bad_sources_are_refused_and_nothing_changes() {
     assert_snapshot!(refused(&|source| source.roots[0].reference = Some("v1".to_owned())), @"");
     assert_snapshot!(refused(&|source| {
         let base = "sha256:2b2c40a6706d9e5f320d553628313833e3668d8b0c8f5b0a25a2ca7d926df6d4";
-        source.annotations.insert("io.isoforge.bundle.base".to_owned(), base.to_owned());
+        source.annotations.base = Some(base.parse().unwrap());
     }), @"");
 }
 
@@ -332,10 +332,8 @@ fn a_second_bundle_of_one_name_is_told_apart() {
         let mut source = Memory::default();
         let image = source.image(&[text]);
         source.root("r.example/a:1", &image);
-        for (key, value) in [("name", "tools"), ("version", "1.0.0")] {
-            let key = format!("io.isoforge.bundle.{key}");
-            source.annotations.insert(key, value.to_owned());
-        }
+        source.annotations.name = Some("tools".to_owned());
+        source.annotations.version = Some("1.0.0".to_owned());
         source
     };
     fill(dir.path(), &make(b"one")).unwrap();
@@ -351,9 +349,8 @@ fn a_second_bundle_of_one_name_is_told_apart() {
     assert_eq!(report.moved[0].image, "r.example/a:1");
     // A delta on the first one fits no more.
     let mut delta = make(b"three");
-    delta.annotations.clear();
-    let base = make(b"one").digest().to_string();
-    delta.annotations.insert("io.isoforge.bundle.base".to_owned(), base);
+    delta.annotations.name = None;
+    delta.annotations.base = Some(make(b"one").digest());
     let error = fill(dir.path(), &delta).unwrap_err();
     assert!(matches!(error, Error::WrongBase { .. }), "{error}");
 }
@@ -371,8 +368,7 @@ fn a_delta_takes_what_it_lacks_from_the_storage() {
         delta.blobs.remove(&digest);
     }
     delta.root("docker.io/calico/node:v3.30.0", &new);
-    let index = base.digest().to_string();
-    delta.annotations.insert("io.isoforge.bundle.base".to_owned(), index);
+    delta.annotations.base = Some(base.digest());
     let report = fill(dir.path(), &delta).unwrap();
     assert_eq!(report.images.len(), 6);
     assert_eq!(report.filled.copied, 3, "{report:?}");

@@ -14,7 +14,7 @@ use super::program::Program;
 use crate::boot::{loader, menu};
 use crate::node::{
     self, After, Boot, CONFIG_PATH, Config, DefaultAccount, ExtraFilesystem, ExtraPartition,
-    Health, Install, PROGRAM_PATH, Requirements, Rule, SCHEMA, State,
+    Health, Install, PROGRAM_PATH, RegistryKind, Requirements, Rule, SCHEMA, State,
 };
 use crate::profile::{
     AfterInstall, Arch, Device, Firmware, Flavor, InstallMode, Kind, Page, Profile,
@@ -54,14 +54,15 @@ const KEPT_ETC: [&str; 5] = [
 ];
 
 /// What components keep beside that, by kind and name.
-const KEPT_BY_COMPONENT: [(Kind, &str, &str); 7] = [
+const KEPT_BY_COMPONENT: [(Kind, &str, &str); 8] = [
     (Kind::Kubernetes, "k3s", "/etc/rancher"),
     (Kind::Kubernetes, "k3s", "/var/lib/rancher"),
     (Kind::Kubernetes, "rke2", "/etc/rancher"),
     (Kind::Kubernetes, "rke2", "/var/lib/rancher"),
     (Kind::Cni, "calico", "/var/lib/calico"),
     (Kind::Csi, "rook-ceph", "/var/lib/rook"),
-    (Kind::Registry, "zot", "/var/lib/zot"),
+    (Kind::Registry, "distribution", node::REGISTRY_FOLDER),
+    (Kind::Registry, "zot", node::REGISTRY_FOLDER),
 ];
 
 /// Distributions whose clusters kubeadm starts.
@@ -93,7 +94,19 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
             units: profile.health.units.clone(),
             time_limit_seconds: profile.health.time_limit_seconds,
         },
+        registry: registry(profile),
     }
+}
+
+/// The registry, where it is one that the program knows; another one is the
+/// cluster's business.
+fn registry(profile: &Profile) -> Option<node::Registry> {
+    let component = profile.registry.as_ref()?;
+    Some(node::Registry {
+        name: RegistryKind::of(&component.name)?,
+        port: node::REGISTRY_PORT,
+        folder: node::REGISTRY_FOLDER.to_owned(),
+    })
 }
 
 /// Firmware that an installed disk can boot under: a core image for its BIOS

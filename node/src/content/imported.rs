@@ -1,7 +1,6 @@
 //! Which bundles were imported: by this a delta finds its base, and two different
 //! bundles of one name are told apart.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use isoforge::oci::digest::Digest;
@@ -10,13 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::source::Source;
 use super::storage::{Storage, read};
-
-/// Annotation of a bundle's `index.json`: its name.
-pub const NAME: &str = "io.isoforge.bundle.name";
-/// Its version.
-pub const VERSION: &str = "io.isoforge.bundle.version";
-/// Of a delta: the digest of its base's `index.json`.
-pub const BASE: &str = "io.isoforge.bundle.base";
 
 /// The file within the storage's folder for what the program notes.
 const FILE: &str = "bundles.json";
@@ -64,19 +56,15 @@ impl Imported {
     /// [`Error::SameName`] unless `replace` is set, [`Error::WrongBase`].
     pub fn check(&self, source: &dyn Source, replace: bool) -> Result<(), Error> {
         let annotations = source.annotations();
-        if let Some(base) = annotations.get(BASE) {
-            let base: Digest = base.parse().map_err(|error| Error::Source {
+        if let Some(base) = annotations.base
+            && !self.bundles.iter().any(|bundle| bundle.index == base)
+        {
+            return Err(Error::WrongBase {
                 name: source.name(),
-                source: Box::new(error),
-            })?;
-            if !self.bundles.iter().any(|bundle| bundle.index == base) {
-                return Err(Error::WrongBase {
-                    name: source.name(),
-                    base,
-                });
-            }
+                base,
+            });
         }
-        let (Some(name), Some(version)) = (annotations.get(NAME), annotations.get(VERSION)) else {
+        let (Some(name), Some(version)) = (&annotations.name, &annotations.version) else {
             return Ok(());
         };
         let same = self.bundles.iter().find(|bundle| {
@@ -98,10 +86,10 @@ impl Imported {
     /// # Errors
     /// [`Error::File`].
     pub fn add(mut self, storage: &Storage, source: &dyn Source) -> Result<(), Error> {
-        let annotations: &BTreeMap<String, String> = source.annotations();
+        let annotations = source.annotations();
         let new = Bundle {
-            name: annotations.get(NAME).cloned(),
-            version: annotations.get(VERSION).cloned(),
+            name: annotations.name.clone(),
+            version: annotations.version.clone(),
             index: source.digest(),
         };
         self.bundles.retain(|old| {

@@ -15,6 +15,8 @@
 //! | `export` | content out of the storage |
 //! | `imported` | which bundles were imported |
 //! | `push` | filling a registry over HTTP |
+//! | `distribution` | what the storage of such a registry holds |
+//! | `locate` | where a bundle is on what a person names |
 //!
 //! Invariants:
 //! - What a repository's index names is there and whole: indexes are written last.
@@ -24,13 +26,17 @@
 
 pub mod collect;
 pub mod commit;
+pub mod distribution;
 mod error;
 pub mod export;
 mod fill;
 pub mod imported;
 pub mod inspect;
+pub mod into_registry;
+pub mod locate;
 pub mod names;
 pub mod plan;
+pub mod push;
 
 pub mod source;
 pub mod storage;

@@ -181,7 +181,7 @@ impl Planner<'_> {
             });
         }
         for entry in entries {
-            if !self.has(&entry.digest) {
+            if !self.has(&entry.digest)? {
                 continue;
             }
             if !entry.media_type.is_manifest() {
@@ -205,10 +205,11 @@ impl Planner<'_> {
     }
 
     fn blob(&mut self, repository: &str, blob: &Descriptor, text: &str) -> Result<(), Error> {
-        if matches!(blob.media_type, MediaType::ForeignLayer(_)) && !self.has(&blob.digest) {
-            return Ok(());
-        }
-        if !self.has(&blob.digest) {
+        if !self.has(&blob.digest)? {
+            // Registries need not have those.
+            if matches!(blob.media_type, MediaType::ForeignLayer(_)) {
+                return Ok(());
+            }
             return Err(Error::Missing {
                 name: self.source.name(),
                 reference: text.to_owned(),
@@ -263,8 +264,8 @@ impl Planner<'_> {
         wanted.repositories.insert(repository.to_owned());
     }
 
-    fn has(&self, digest: &Digest) -> bool {
-        self.source.has(digest) || self.there.contains_key(digest)
+    fn has(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.there.contains_key(digest) || self.source.has(digest)?)
     }
 
     /// A manifest of the source, else of the storage, its digest checked.

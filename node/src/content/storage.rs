@@ -446,7 +446,7 @@ impl Entry {
 
 /// Names in a folder, sorted; none where there is no folder. A name that is no
 /// text is none of the registry's.
-fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
+pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

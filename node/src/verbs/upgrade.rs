@@ -2,25 +2,17 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use isoforge::oci::platform::Platform;
 use isoforge::output::space::HostFileSystems;
-use isoforge::registry::{HostConfig, RegistryConfig};
 use isoforge::util::process::Program;
 
 use super::output::{self, Format};
-use crate::dns::Dns;
+use super::registries::Registries;
 use crate::upgrade::machine::{Machine, small};
 use crate::upgrade::state::Mounted;
 use crate::upgrade::{Options, Site, make_slot, run as upgrade};
-
-/// Where credentials for registries are looked for.
-const AUTH_FILES: [&str; 2] = [
-    "/etc/appliance/registry-auth.json",
-    "/root/.docker/config.json",
-];
 
 /// Upgrades to another provider image
 #[derive(Debug, clap::Args)]
@@ -38,15 +30,8 @@ pub struct Args {
     /// Architecture of the image, where it is not this machine's
     #[arg(long)]
     arch: Option<String>,
-    /// Talk to this registry without TLS
-    #[arg(long, value_name = "HOST")]
-    plain_http: Vec<String>,
-    /// PEM file with authorities that are trusted beside the system's
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// File with credentials for registries, as 'docker login' writes it
-    #[arg(long, value_name = "FILE")]
-    auth_file: Vec<PathBuf>,
+    #[command(flatten)]
+    registries: Registries,
     /// Reboot into the new system when it is written
     #[arg(long)]
     reboot: bool,
@@ -109,30 +94,12 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn options(args: &Args) -> Result<Options> {
-    let mut registries = RegistryConfig {
-        extra_cert_file: args.ca.clone(),
-        credential_files: args.auth_file.clone(),
-        resolver: Some(Arc::new(Dns::default())),
-        ..RegistryConfig::default()
-    };
-    for path in AUTH_FILES.map(PathBuf::from) {
-        if path.is_file() {
-            registries.credential_files.push(path);
-        }
-    }
-    for host in &args.plain_http {
-        let config = HostConfig {
-            plain_http: Some(true),
-            ..HostConfig::default()
-        };
-        registries.hosts.insert(host.clone(), config);
-    }
     let arch = args.arch.as_deref().unwrap_or(std::env::consts::ARCH);
     Ok(Options {
         from: args.from.clone().context("--from SOURCE is missing")?,
         tag: args.tag.clone(),
         platform: Platform::linux(arch),
-        registries,
+        registries: args.registries.config(),
         jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use appliance::content::Error;
-use appliance::content::source::{Kind, Opened, Root, Source};
+use appliance::content::source::{Annotations, Kind, Opened, Root, Source};
 use isoforge::oci::digest::Digest;
 use isoforge::oci::manifest::Descriptor;
 use isoforge::oci::media::MediaType;
@@ -21,7 +21,7 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(crate) struct Memory {
     pub(crate) roots: Vec<Root>,
     pub(crate) blobs: BTreeMap<Digest, Vec<u8>>,
-    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) annotations: Annotations,
     /// Reading fails after that many bytes of blobs; manifests are read before.
     pub(crate) breaks_after: Option<AtomicU64>,
 }
@@ -133,7 +133,7 @@ impl Source for Memory {
         &self.roots
     }
 
-    fn annotations(&self) -> &BTreeMap<String, String> {
+    fn annotations(&self) -> &Annotations {
         &self.annotations
     }
 
@@ -146,8 +146,8 @@ impl Source for Memory {
         Digest::of(names.join("\n").as_bytes())
     }
 
-    fn has(&self, digest: &Digest) -> bool {
-        self.blobs.contains_key(digest)
+    fn has(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.blobs.contains_key(digest))
     }
 
     fn open(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
