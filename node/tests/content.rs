@@ -3,6 +3,8 @@
 
 #[path = "content/registry.rs"]
 mod registry;
+#[path = "content/served.rs"]
+mod served;
 #[path = "content/source.rs"]
 mod source;
 
@@ -93,7 +95,13 @@ fn a_storage_filled_by_hand_is_served_by_zot() {
         assert_eq!(digest_at(&registry.host, &image), digest, "{image}");
         let from = format!("docker://{}/{image}", registry.host);
         let to = format!("dir:{}", dir.path().join("copy").display());
-        let args = ["copy", "--src-tls-verify=false", "--override-arch=amd64", &from, &to];
+        let args = [
+            "copy",
+            "--src-tls-verify=false",
+            "--override-arch=amd64",
+            &from,
+            &to,
+        ];
         let output = skopeo(&args);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{image}: {said}");
@@ -102,7 +110,11 @@ fn a_storage_filled_by_hand_is_served_by_zot() {
     let from = format!("docker://{}/docker.io/calico/node:v3.29.2", registry.host);
     let to = format!("oci:{}:x", dir.path().join("all").display());
     let output = skopeo(&["copy", "--all", "--src-tls-verify=false", &from, &to]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     // What is about an image is found by it.
     let node = source.roots()[1].descriptor.digest;
     let index: serde_json::Value = serde_json::from_slice(&source.blobs[&node]).unwrap();
@@ -127,25 +139,44 @@ fn zots_garbage_collection_leaves_what_was_imported() {
     std::fs::create_dir_all(bare.join("blobs/sha256")).unwrap();
     for entry in std::fs::read_dir(storage.folder(repository).join("blobs/sha256")).unwrap() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), bare.join("blobs/sha256").join(entry.file_name())).unwrap();
+        std::fs::copy(
+            entry.path(),
+            bare.join("blobs/sha256").join(entry.file_name()),
+        )
+        .unwrap();
     }
-    std::fs::copy(root.join(repository).join("oci-layout"), bare.join("oci-layout")).unwrap();
+    std::fs::copy(
+        root.join(repository).join("oci-layout"),
+        bare.join("oci-layout"),
+    )
+    .unwrap();
     std::fs::create_dir(bare.join(".uploads")).unwrap();
     let index = std::fs::read_to_string(root.join(repository).join("index.json")).unwrap();
     let mut index: serde_json::Value = serde_json::from_str(&index).unwrap();
-    index["manifests"][0].as_object_mut().unwrap().remove("annotations");
+    index["manifests"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("annotations");
     std::fs::write(bare.join("index.json"), index.to_string()).unwrap();
 
     let before = storage.blobs().unwrap();
     std::thread::sleep(Duration::from_secs(2));
     let registry = Registry::zot(&zot, &root, dir.path(), Some("1s"));
     let log = dir.path().join("zot.log");
-    let of = |text: &str| lines(&log).iter().filter(|line| line.contains(text)).count();
+    let of = |text: &str| {
+        lines(&log)
+            .iter()
+            .filter(|line| line.contains(text))
+            .count()
+    };
     let start = Instant::now();
     while of("gc successfully completed for") + of("gc unsuccessfully completed for") < 6
         || of("removed untagged manifest") == 0
     {
-        assert!(start.elapsed() < Duration::from_secs(300), "gc does not run");
+        assert!(
+            start.elapsed() < Duration::from_secs(300),
+            "gc does not run"
+        );
         std::thread::sleep(Duration::from_millis(500));
     }
     for (image, digest) in expected(&source) {
@@ -155,7 +186,10 @@ fn zots_garbage_collection_leaves_what_was_imported() {
     let after = storage.blobs().unwrap();
     for (digest, repositories) in &before {
         for repository in repositories.keys().filter(|it| !it.starts_with("bare.")) {
-            assert!(after[digest].contains_key(repository), "{repository} {digest}");
+            assert!(
+                after[digest].contains_key(repository),
+                "{repository} {digest}"
+            );
         }
     }
     let bare = storage.index("bare.example/a/b").unwrap();
@@ -177,12 +211,20 @@ fn blobs_of_several_repositories_are_hard_links() {
     for (digest, places) in several {
         let inodes: std::collections::BTreeSet<u64> = places
             .keys()
-            .map(|it| std::fs::metadata(storage.blob_path(it, digest)).unwrap().ino())
+            .map(|it| {
+                std::fs::metadata(storage.blob_path(it, digest))
+                    .unwrap()
+                    .ino()
+            })
             .collect();
         assert_eq!(inodes.len(), 1);
     }
     let listing = list(&storage).unwrap();
-    let size = source.blobs.values().map(|bytes| bytes.len() as u64).sum::<u64>();
+    let size = source
+        .blobs
+        .values()
+        .map(|bytes| bytes.len() as u64)
+        .sum::<u64>();
     assert_eq!(listing.bytes, size);
 }
 
@@ -261,9 +303,9 @@ fn damage_is_named_and_mended() {
     let verified = verify(&storage, &Progress::silent()).unwrap();
     assert_snapshot!(verified.text(), @r#"
 docker.io/calico/node: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
-    needed by docker.io/calico/node@sha256:0703abd16d9f755345a1ddb4a01fdaa831643e4ebdae62378f2492b1ee41d4e0
+    needed by docker.io/calico/node:v3.29.2
 docker.io/calico/partial: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
-    needed by docker.io/calico/partial@sha256:0703abd16d9f755345a1ddb4a01fdaa831643e4ebdae62378f2492b1ee41d4e0
+    needed by docker.io/calico/partial:v1
 quay.io/calico/node: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
     needed by quay.io/calico/node:v3.29.2
 registry.example_5000/a/b: sha256:565061c0fb8670777c71ac96d9e7d4b50d0d6a0169666bfed128b7e40bec4041: it is missing
@@ -284,14 +326,14 @@ fn bad_sources_are_refused_and_nothing_changes() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), &bundle()).unwrap();
     let storage = Storage::open(dir.path()).unwrap();
-    let before = list(&storage).unwrap();
+    let before = list(&storage).unwrap().images;
     let refused = |alter: &dyn Fn(&mut Memory)| {
         let mut source = Memory::default();
         let image = source.image(&[b"new"]);
         source.root("r.example/new:1", &image);
         alter(&mut source);
         let error = fill(dir.path(), &source).unwrap_err();
-        assert_eq!(list(&storage).unwrap(), before);
+        assert_eq!(list(&storage).unwrap().images, before);
         error.to_string()
     };
     let layer = |source: &Memory| {
@@ -395,8 +437,23 @@ fn too_little_room_is_told_before_anything_is_written() {
         ..OPTIONS
     };
     let error = import(dir.path(), &bundle(), &options, &Progress::silent()).unwrap_err();
-    assert!(matches!(error, Error::NoRoom { available: 1000, .. }), "{error}");
-    assert!(Storage::open(dir.path()).unwrap().blobs().unwrap().is_empty());
+    assert!(
+        matches!(
+            error,
+            Error::NoRoom {
+                available: 1000,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        Storage::open(dir.path())
+            .unwrap()
+            .blobs()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -443,9 +500,18 @@ fn what_is_exported_is_a_bundle() {
     let from = format!("oci:{}:{}", one.display(), wanted[0]);
     let to = format!("dir:{}", dir.path().join("copy").display());
     let output = skopeo(&["copy", "--all", &from, &to]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let unknown = ["docker.io/calico/node:v9".to_owned()];
-    let error = export(&storage, &dir.path().join("none"), &unknown, &Progress::silent());
+    let error = export(
+        &storage,
+        &dir.path().join("none"),
+        &unknown,
+        &Progress::silent(),
+    );
     assert_snapshot!(error.unwrap_err(), @"the storage has no 'docker.io/calico/node:v9'");
     let error = export(&storage, &one, &[], &Progress::silent()).unwrap_err();
     assert!(error.to_string().contains("can't be written"), "{error}");

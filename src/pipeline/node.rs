@@ -14,7 +14,7 @@ use super::program::Program;
 use crate::boot::{loader, menu};
 use crate::node::{
     self, After, Boot, CONFIG_PATH, Config, DefaultAccount, ExtraFilesystem, ExtraPartition,
-    Health, Install, PROGRAM_PATH, RegistryKind, Requirements, Rule, SCHEMA, State,
+    Health, Install, PROGRAM_PATH, Requirements, Rule, SCHEMA, State,
 };
 use crate::profile::{
     AfterInstall, Arch, Device, Firmware, Flavor, InstallMode, Kind, Page, Profile,
@@ -94,19 +94,8 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
             units: profile.health.units.clone(),
             time_limit_seconds: profile.health.time_limit_seconds,
         },
-        registry: registry(profile),
+        registry: super::registry::of(profile),
     }
-}
-
-/// The registry, where it is one that the program knows; another one is the
-/// cluster's business.
-fn registry(profile: &Profile) -> Option<node::Registry> {
-    let component = profile.registry.as_ref()?;
-    Some(node::Registry {
-        name: RegistryKind::of(&component.name)?,
-        port: node::REGISTRY_PORT,
-        folder: node::REGISTRY_FOLDER.to_owned(),
-    })
 }
 
 /// Firmware that an installed disk can boot under: a core image for its BIOS

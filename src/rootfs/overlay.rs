@@ -60,6 +60,14 @@ impl OverlayLayer {
         self.add(path, mode, Kind::File(FileData::Inline(bytes)))
     }
 
+    /// Adds a symbolic link.
+    ///
+    /// # Errors
+    /// As [`add_file`](Self::add_file).
+    pub fn add_link(&mut self, path: &str, target: &str) -> Result<(), Error> {
+        self.add(path, 0o777, Kind::Symlink(target.as_bytes().to_vec()))
+    }
+
     /// Adds a directory of the owner root and mode 0755, to be written even
     /// where it is like any other.
     ///

@@ -42,11 +42,7 @@ pub struct Collected {
 ///
 /// # Errors
 /// [`Error`]; damage ends it before anything of the repository is removed.
-pub fn collect(
-    storage: &Storage,
-    service: &dyn Service,
-    all: bool,
-) -> Result<Collected, Error> {
+pub fn collect(storage: &Storage, service: &dyn Service, all: bool) -> Result<Collected, Error> {
     while_stopped(service, || {
         let now = now(storage)?;
         let mut collected = Collected::default();
@@ -54,7 +50,11 @@ pub fn collect(
             let collector = Collector {
                 storage,
                 repository: &repository,
-                before: if all { now } else { now.saturating_sub(AGE_SECONDS) },
+                before: if all {
+                    now
+                } else {
+                    now.saturating_sub(AGE_SECONDS)
+                },
             };
             collector.run(&mut collected)?;
         }
@@ -67,7 +67,9 @@ pub fn collect(
 fn now(storage: &Storage) -> Result<i64, Error> {
     let path = storage.work().join("lock");
     storage.rejuvenate(&path)?;
-    Ok(fs::metadata(&path).map_err(Error::file(&path, "read"))?.mtime())
+    Ok(fs::metadata(&path)
+        .map_err(Error::file(&path, "read"))?
+        .mtime())
 }
 
 struct Collector<'a> {

@@ -82,7 +82,11 @@ fn look(
 fn data(root: &Path, digest: &Digest) -> PathBuf {
     let hex = digest.hex();
     let first = hex.get(..2).unwrap_or_default().to_owned();
-    root.join(TOP).join("blobs/sha256").join(first).join(hex).join("data")
+    root.join(TOP)
+        .join("blobs/sha256")
+        .join(first)
+        .join(hex)
+        .join("data")
 }
 
 /// All blobs: digest, file, size in bytes.

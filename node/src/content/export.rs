@@ -77,7 +77,8 @@ fn layout(storage: &Storage, wanted: &[String]) -> Result<(OciLayout, Vec<String
                 continue;
             }
             chosen.add(storage, &repository, entry)?;
-            let mut descriptor = Descriptor::new(entry.media_type.clone(), entry.digest, entry.size);
+            let mut descriptor =
+                Descriptor::new(entry.media_type.clone(), entry.digest, entry.size);
             descriptor
                 .annotations
                 .insert(IMAGE_NAME.to_owned(), name.clone());
@@ -112,9 +113,8 @@ fn layout(storage: &Storage, wanted: &[String]) -> Result<(OciLayout, Vec<String
             && !images.iter().any(|it| {
                 names::parse(it).is_ok_and(|reference| {
                     let tag = reference.tag().unwrap_or_default();
-                    names::repository(&reference).is_ok_and(|repository| {
-                        format!("{repository}:{tag}") == **name
-                    })
+                    names::repository(&reference)
+                        .is_ok_and(|repository| format!("{repository}:{tag}") == **name)
                 })
             })
     });

@@ -73,13 +73,19 @@ pub(super) fn fill(
     }
     let mut work = Vec::new();
     for (digest, wanted) in &plan.blobs {
-        work.push((digest, wanted, sound(storage, digest, wanted, there, existing)?));
+        work.push((
+            digest,
+            wanted,
+            sound(storage, digest, wanted, there, existing)?,
+        ));
     }
     check_room(storage, &work, room)?;
-    let bytes = work.iter().fold(0_u64, |sum, (_, wanted, has)| match has.first() {
-        Some(_) => sum,
-        None => sum.saturating_add(wanted.size),
-    });
+    let bytes = work
+        .iter()
+        .fold(0_u64, |sum, (_, wanted, has)| match has.first() {
+            Some(_) => sum,
+            None => sum.saturating_add(wanted.size),
+        });
     let task = progress.task("copying and verifying", Some(bytes));
     let mut filler = Filler {
         storage,

@@ -93,12 +93,7 @@ pub fn list(storage: &Storage) -> Result<Listing, Error> {
     Ok(Listing { images, bytes })
 }
 
-fn listed(
-    storage: &Storage,
-    repository: &str,
-    tag: &str,
-    entry: &Entry,
-) -> Result<Listed, Error> {
+fn listed(storage: &Storage, repository: &str, tag: &str, entry: &Entry) -> Result<Listed, Error> {
     let mut parts = Parts::default();
     parts.add(storage, repository, entry)?;
     Ok(Listed {
@@ -139,8 +134,7 @@ impl Parts {
         let Some(manifest) = storage.manifest(repository, entry)? else {
             return Ok(());
         };
-        self.blobs
-            .insert(entry.digest, manifest.raw.len() as u64);
+        self.blobs.insert(entry.digest, manifest.raw.len() as u64);
         self.manifests.insert(entry.digest, manifest.descriptor());
         match &manifest.document {
             Document::Image(image) => {
@@ -316,11 +310,7 @@ fn check(storage: &Storage, repository: &str, bad: &Bad) -> Result<Vec<Damage>, 
 
 /// Names of the images that a manifest belongs to: its own, and those of the indexes
 /// that it is in.
-fn named(
-    storage: &Storage,
-    repository: &str,
-    index: &Index,
-) -> BTreeMap<Digest, BTreeSet<String>> {
+fn named(storage: &Storage, repository: &str, index: &Index) -> BTreeMap<Digest, BTreeSet<String>> {
     let mut named: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
     for entry in &index.entries {
         let Some(tag) = &entry.tag else { continue };
@@ -339,12 +329,7 @@ fn named(
 }
 
 /// What an entry needs that is damaged or missing.
-fn needed(
-    storage: &Storage,
-    repository: &str,
-    entry: &Entry,
-    bad: &Bad,
-) -> Vec<(Digest, String)> {
+fn needed(storage: &Storage, repository: &str, entry: &Entry, bad: &Bad) -> Vec<(Digest, String)> {
     let mut problems = Vec::new();
     let mut look = |digest: &Digest, size: Option<u64>| {
         let path = storage.blob_path(repository, digest);

@@ -88,7 +88,11 @@ fn find(folder: &Path) -> Result<PathBuf> {
                 .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
                 .collect();
             Err(anyhow::anyhow!("name one of them: {}", names.join(", "))).with_context(|| {
-                format!("there are {} bundles in {}", several.len(), folder.display())
+                format!(
+                    "there are {} bundles in {}",
+                    several.len(),
+                    folder.display()
+                )
             })
         }
     }
@@ -100,7 +104,11 @@ mod tests {
 
     fn layout(folder: &Path, annotation: &str) {
         fs_err::create_dir_all(folder).unwrap();
-        fs_err::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        fs_err::write(
+            folder.join("oci-layout"),
+            r#"{"imageLayoutVersion":"1.0.0"}"#,
+        )
+        .unwrap();
         let index = format!(
             r#"{{"schemaVersion":2,"manifests":[],"annotations":{{"io.isoforge.bundle.name":"{annotation}"}}}}"#
         );

@@ -15,6 +15,7 @@
 //! | `export` | content out of the storage |
 //! | `imported` | which bundles were imported |
 //! | `push` | filling a registry over HTTP |
+//! | `pending` | what the installer left for a registry that is filled so |
 //! | `distribution` | what the storage of such a registry holds |
 //! | `locate` | where a bundle is on what a person names |
 //!
@@ -35,6 +36,7 @@ pub mod inspect;
 pub mod into_registry;
 pub mod locate;
 pub mod names;
+pub mod pending;
 pub mod plan;
 pub mod push;
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest};
+use isoforge::oci::manifest::{
+    Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest,
+};
 use isoforge::oci::media::MediaType;
 use isoforge::oci::referrer;
 
@@ -104,7 +106,13 @@ impl Planner<'_> {
             self.tag(&repository, tag, &manifest, pinned.is_none(), text)?;
         }
         if let Some(digest) = &pinned {
-            self.tag(&repository, &names::digest_tag(digest), &manifest, true, text)?;
+            self.tag(
+                &repository,
+                &names::digest_tag(digest),
+                &manifest,
+                true,
+                text,
+            )?;
         }
         self.plan.images.insert(text.to_owned(), manifest.digest);
         self.below(&repository, &manifest, text, 0)
@@ -120,7 +128,11 @@ impl Planner<'_> {
         plain: bool,
         text: &str,
     ) -> Result<(), Error> {
-        let listed = self.plan.repositories.entry(repository.to_owned()).or_default();
+        let listed = self
+            .plan
+            .repositories
+            .entry(repository.to_owned())
+            .or_default();
         let key = (repository.to_owned(), tag.to_owned());
         if let Some(other) = listed.tags.get(tag)
             && other.digest != manifest.digest
@@ -137,7 +149,9 @@ impl Planner<'_> {
                 });
             }
         }
-        listed.tags.insert(tag.to_owned(), entry_of(manifest, Some(tag)));
+        listed
+            .tags
+            .insert(tag.to_owned(), entry_of(manifest, Some(tag)));
         if plain {
             self.plain.insert(key);
         }
@@ -190,7 +204,11 @@ impl Planner<'_> {
             }
             images = images.saturating_add(1);
             let manifest = self.manifest(entry, text)?;
-            let listed = self.plan.repositories.entry(repository.to_owned()).or_default();
+            let listed = self
+                .plan
+                .repositories
+                .entry(repository.to_owned())
+                .or_default();
             let listed = listed.untagged.entry(manifest.digest);
             listed.or_insert_with(|| entry_of(&manifest, None));
             self.below(repository, &manifest, text, depth.saturating_add(1))?;
@@ -244,7 +262,11 @@ impl Planner<'_> {
                 };
                 let text = format!("what refers to {subject}");
                 for repository in repositories {
-                    let listed = self.plan.repositories.entry(repository.clone()).or_default();
+                    let listed = self
+                        .plan
+                        .repositories
+                        .entry(repository.clone())
+                        .or_default();
                     let entry = entry_of(&manifest, None);
                     listed.untagged.entry(manifest.digest).or_insert(entry);
                     self.below(&repository, &manifest, &text, 0)?;
@@ -300,7 +322,10 @@ impl Planner<'_> {
         let Some(repository) = self.there.get(digest).and_then(|it| it.keys().next()) else {
             return Ok(None);
         };
-        read(&self.storage.blob_path(repository, digest), MAX_MANIFEST_BYTES)
+        read(
+            &self.storage.blob_path(repository, digest),
+            MAX_MANIFEST_BYTES,
+        )
     }
 }
 

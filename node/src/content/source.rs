@@ -109,11 +109,15 @@ impl Source for OfBundle {
     }
 
     fn has(&self, digest: &Digest) -> Result<bool, Error> {
-        self.bundle.has_blob(digest).map_err(|error| self.error(error))
+        self.bundle
+            .has_blob(digest)
+            .map_err(|error| self.error(error))
     }
 
     fn open(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
-        self.bundle.open_blob(digest).map_err(|error| self.error(error))
+        self.bundle
+            .open_blob(digest)
+            .map_err(|error| self.error(error))
     }
 }
 

@@ -7,9 +7,10 @@
 //!   `org.opencontainers.image.ref.name`. A manifest is served by digest only if
 //!   `index.json` lists it, so the images of an index and what refers to an image
 //!   are listed too, without a tag.
-//! - Garbage collection removes manifests that have no tag, are in no index and
-//!   refer to nothing; then blobs that nothing listed names, once they are older
-//!   than a delay. Of an index's images it sees only those that are listed.
+//! - Garbage collection removes, where a policy asks for it, manifests that have no
+//!   tag, are in no index and refer to nothing; then blobs that nothing listed names,
+//!   once they are older than a delay. Of an index's images it sees only those that
+//!   are listed.
 //! - A file below `blobs` that is called otherwise than a digest ends it with an
 //!   error. What is not finished lies in [`WORK`].
 //! - With deduplication, equal blobs of several repositories are hard links.
@@ -98,10 +99,7 @@ impl Storage {
         let metadata = fs::metadata(root).map_err(Error::file(root, "read"))?;
         Ok(Self {
             root: root.to_owned(),
-            owner: (
-                Uid::from_raw(metadata.uid()),
-                Gid::from_raw(metadata.gid()),
-            ),
+            owner: (Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())),
             lock: None,
         })
     }
@@ -243,9 +241,7 @@ impl Storage {
     pub fn index(&self, repository: &str) -> Result<Index, Error> {
         let path = self.folder(repository).join(INDEX_FILE);
         match read(&path, INDEX_MAX_BYTES)? {
-            Some(bytes) => {
-                Index::parse(&bytes).map_err(|problem| Error::Record { path, problem })
-            }
+            Some(bytes) => Index::parse(&bytes).map_err(|problem| Error::Record { path, problem }),
             None => Ok(Index::default()),
         }
     }
@@ -291,7 +287,10 @@ impl Storage {
         if path.is_dir() {
             return Ok(());
         }
-        if let Some(parent) = path.parent().filter(|parent| parent.starts_with(&self.root)) {
+        if let Some(parent) = path
+            .parent()
+            .filter(|parent| parent.starts_with(&self.root))
+        {
             self.make_folder(parent)?;
         }
         let made = DirBuilder::new().mode(FOLDER_MODE).create(path);
@@ -321,8 +320,7 @@ impl Storage {
     /// Writes a file beside its place and gives it its name. It is on the disk
     /// with the next [`sync`](Self::sync), as its old or its new self.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        crate::state::files::write(path, bytes, FILE_MODE)
-            .map_err(Error::file(path, "written"))?;
+        crate::state::files::write(path, bytes, FILE_MODE).map_err(Error::file(path, "written"))?;
         self.give(path)
     }
 
@@ -437,7 +435,10 @@ impl Entry {
                 .parse()
                 .map_err(|error: isoforge::oci::digest::ParseDigestError| error.to_string())?,
             media_type: MediaType::parse(text("mediaType")),
-            size: value.get("size").and_then(Value::as_u64).unwrap_or_default(),
+            size: value
+                .get("size")
+                .and_then(Value::as_u64)
+                .unwrap_or_default(),
             tag: annotation.and_then(Value::as_str).map(str::to_owned),
             value,
         })

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::Error;
 use super::commit::{Moved, Service, commit};
-pub use super::fill::{Existing, Filled};
 use super::fill::fill;
+pub use super::fill::{Existing, Filled};
 use super::imported::Imported;
 use super::plan::plan;
 use super::source::Source;

@@ -46,7 +46,9 @@ fn repositories_of_distribution(storage: &Path) -> Vec<String> {
     let Ok(entries) = fs_err::read_dir(top) else {
         return Vec::new();
     };
-    let names = entries.flatten().filter_map(|it| it.file_name().into_string().ok());
+    let names = entries
+        .flatten()
+        .filter_map(|it| it.file_name().into_string().ok());
     // Hosts are all that is asked for.
     names.map(|name| format!("{name}/")).collect()
 }
@@ -71,7 +73,12 @@ pub(super) fn prepare(places: &Places, port: u16) -> Result<BTreeSet<String>, Er
         if own.is_some_and(|text| !text.starts_with(MARK.as_bytes())) {
             continue;
         }
-        write(&path, hosts_toml(host, port, &authority)?.as_bytes(), 0o644, None)?;
+        write(
+            &path,
+            hosts_toml(host, port, &authority)?.as_bytes(),
+            0o644,
+            None,
+        )?;
     }
     Ok(hosts)
 }
@@ -100,9 +107,9 @@ fn configure(etc: &Path) -> Result<PathBuf, Error> {
         problem,
     };
     let text = String::from_utf8(text).map_err(|failed| error(failed.to_string()))?;
-    let mut config: Table = text.parse().map_err(|failed: toml::de::Error| {
-        error(failed.message().to_owned())
-    })?;
+    let mut config: Table = text
+        .parse()
+        .map_err(|failed: toml::de::Error| error(failed.message().to_owned()))?;
     let below = |hosts: &str| {
         // Tests have another root.
         let within = hosts.trim_start_matches("/etc/");
@@ -163,18 +170,43 @@ mod tests {
     fn what_the_image_set_stays() {
         let (text, hosts) = configured(DEBIAN).unwrap();
         assert_eq!(hosts, Path::new("containerd/certs.d"));
-        assert_snapshot!(text, @"");
+        assert_snapshot!(text, @r#"
+version = 2
+
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/usr/lib/cni"
+conf_dir = "/etc/cni/net.d"
+
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "/etc/containerd/certs.d"
+
+[plugins."io.containerd.internal.v1.opt"]
+path = "/var/lib/containerd"
+"#);
         let (again, _) = configured(&text).unwrap();
         assert_eq!(again, text);
         let own = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/etc/site/hosts:/etc/docker/certs.d\"\n";
         let (text, hosts) = configured(own).unwrap();
-        assert_eq!((text.as_str(), hosts.as_path()), (own, Path::new("site/hosts")));
+        assert_eq!(
+            (text.as_str(), hosts.as_path()),
+            (own, Path::new("site/hosts"))
+        );
     }
 
     #[test]
     fn other_versions_have_other_names() {
-        assert_snapshot!(configured("").unwrap().0, @"");
-        assert_snapshot!(configured("version = 3\n").unwrap().0, @"");
+        assert_snapshot!(configured("").unwrap().0, @r#"
+version = 2
+
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "/etc/containerd/certs.d"
+"#);
+        assert_snapshot!(configured("version = 3\n").unwrap().0, @r#"
+version = 3
+
+[plugins."io.containerd.cri.v1.images".registry]
+config_path = "/etc/containerd/certs.d"
+"#);
         assert!(configured("version = 1\n").is_err());
         assert!(configured("version = \n").is_err());
         assert!(configured("version = 2\nplugins = 1\n").is_err());
@@ -183,8 +215,24 @@ mod tests {
     #[test]
     fn an_upstream_is_asked_for_here_first() {
         let authority = Path::new("/var/lib/registry/tls/ca.crt");
-        assert_snapshot!(hosts_toml("docker.io", 30003, authority).unwrap(), @"");
-        assert_snapshot!(hosts_toml("r.example:5000", 30003, authority).unwrap(), @"");
+        assert_snapshot!(hosts_toml("docker.io", 30003, authority).unwrap(), @r#"
+# Written by 'appliance registry prepare'.
+server = "https://registry-1.docker.io"
+
+[host."https://127.0.0.1:30003/v2/docker.io"]
+capabilities = ["pull", "resolve"]
+override_path = true
+ca = "/var/lib/registry/tls/ca.crt"
+"#);
+        assert_snapshot!(hosts_toml("r.example:5000", 30003, authority).unwrap(), @r#"
+# Written by 'appliance registry prepare'.
+server = "https://r.example:5000"
+
+[host."https://127.0.0.1:30003/v2/r.example_5000"]
+capabilities = ["pull", "resolve"]
+override_path = true
+ca = "/var/lib/registry/tls/ca.crt"
+"#);
         let repositories = ["docker.io/calico/node", "r.example_5000/a", "mine/x", "x"];
         let found = hosts(&repositories.map(str::to_owned));
         assert_eq!(Vec::from_iter(found), ["docker.io", "r.example:5000"]);

@@ -47,7 +47,10 @@ pub(super) fn prepare(places: &Places, registry: &Registry) -> Result<String, Er
     } else {
         // The registries' library knows no `$2b$`.
         let hash = bcrypt::hash_with_result(&password, COST)?;
-        format!("{PUSHER}:{}\n", hash.format_for_version(bcrypt::Version::TwoY))
+        format!(
+            "{PUSHER}:{}\n",
+            hash.format_for_version(bcrypt::Version::TwoY)
+        )
     };
     write(&hash_path, line.as_bytes(), PRIVATE, None)?;
     let auth = base64::engine::general_purpose::STANDARD.encode(format!("{PUSHER}:{password}"));

@@ -8,7 +8,9 @@ use isoforge::node::{Registry, RegistryKind};
 use serde_json::Value;
 
 use super::tls::Names;
-use super::{Error, Ids, Places, USER, containerd, credentials, distribution, give, tls, write, zot};
+use super::{
+    Error, Ids, Places, USER, containerd, credentials, distribution, give, tls, write, zot,
+};
 use crate::accounts::table::{Kind, Table};
 use crate::state::files;
 
@@ -34,7 +36,10 @@ pub fn prepare(registry: &Registry, places: &Places) -> Result<Prepared, Error> 
     let owner = owner(&places.etc)?;
     files::directory(&places.home, FOLDER)?;
     storage(&places.storage(), owner)?;
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     let renewed = tls::prepare(places, &Names::of(&host, &places.proc), owner)?;
     let htpasswd = credentials::prepare(places, registry)?;
     files::directory(&places.run, RUN_FOLDER)?;

@@ -85,7 +85,11 @@ fn v6(if_inet6: &str) -> Vec<IpAddr> {
         let address = Ipv6Addr::from(u128::from_str_radix(digits, 16).ok()?);
         Some(address).filter(|it| !it.is_unicast_link_local())
     };
-    if_inet6.lines().filter_map(address).map(IpAddr::V6).collect()
+    if_inet6
+        .lines()
+        .filter_map(address)
+        .map(IpAddr::V6)
+        .collect()
 }
 
 /// Makes what is missing, and the certificate anew where `names` are others than it
@@ -93,11 +97,7 @@ fn v6(if_inet6: &str) -> Vec<IpAddr> {
 ///
 /// # Errors
 /// [`Error::Certificate`], [`Error::Io`].
-pub(super) fn prepare(
-    places: &Places,
-    names: &Names,
-    owner: Option<Ids>,
-) -> Result<bool, Error> {
+pub(super) fn prepare(places: &Places, names: &Names, owner: Option<Ids>) -> Result<bool, Error> {
     let folder = places.home.join("tls");
     files::directory(&folder, 0o755)?;
     let issuer = authority(places)?;

@@ -2,6 +2,7 @@
 //!
 //! Reads are anyone's; who pushes is asked for a name and a password. Garbage
 //! collection waits a day: what an import brought that has not ended is younger.
+//! There is no policy of retention, so manifests without a tag stay.
 
 use isoforge::node::Registry;
 use serde_json::{Value, json};
@@ -9,8 +10,7 @@ use serde_json::{Value, json};
 use super::Places;
 use super::credentials::PUSHER;
 
-/// How old blobs are that nothing names, and manifests without a tag, before they
-/// go.
+/// How old blobs are that nothing names before they go.
 const DELAY: &str = "24h";
 
 /// How often it looks for them.
@@ -27,10 +27,10 @@ pub(super) fn config(registry: &Registry, places: &Places) -> Value {
             "gc": true,
             "gcDelay": DELAY,
             "gcInterval": INTERVAL,
-            "retention": { "delay": DELAY },
         },
         "http": {
-            "address": "::",
+            // All, of both families.
+            "address": "",
             "port": registry.port.to_string(),
             "realm": "appliance",
             // Manifests as Docker has them are served as they are.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use isoforge::node::{REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
 use isoforge::output::space::HostFileSystems;
+use isoforge::progress::Progress;
 use isoforge::util::process::Program;
 use serde::Serialize;
 
@@ -133,7 +134,11 @@ pub fn run(args: &Args) -> Result<()> {
                 image,
                 &output::progress(),
             )?;
-            let text = format!("{} images are in {}\n", exported.images.len(), target.display());
+            let text = format!(
+                "{} images are in {}\n",
+                exported.images.len(),
+                target.display()
+            );
             output::data(*format, &exported, &text)
         }
         Step::Gc { all, format } => gc(*all, *format),
@@ -154,15 +159,17 @@ fn zots_storage(what: &str) -> Result<PathBuf> {
     match storage()? {
         (RegistryKind::Zot, path) => Ok(path),
         (RegistryKind::Distribution, _) => {
-            bail!("this machine's registry is distribution, which can't {what}; copy from it with a client such as skopeo")
+            bail!(
+                "this machine's registry is distribution, which can't {what}; copy from it with a client such as skopeo"
+            )
         }
     }
 }
 
 /// What an import tells.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Outcome {
+pub(super) enum Outcome {
     Stored(zot::Report),
     Pushed(push::Report),
 }
@@ -186,33 +193,45 @@ fn import(args: &Import) -> Result<()> {
             },
             &progress,
         )?),
-        None => own(&source, args, threads, &progress)?,
+        None => {
+            let how = Own {
+                check: args.check,
+                replace: args.replace,
+            };
+            own(&source, &registry()?, how, &progress)?
+        }
     };
     drop(source);
     drop(medium);
-    let text = text(&outcome);
-    output::data(args.format, &outcome, &text)
+    output::data(args.format, &outcome, &text(&outcome))
+}
+
+/// How a bundle is taken into the registry of this machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own {
+    pub(super) check: bool,
+    pub(super) replace: bool,
 }
 
 /// Into the registry of this machine.
-fn own(
+pub(super) fn own(
     source: &Arc<dyn Source>,
-    args: &Import,
-    threads: NonZeroUsize,
-    progress: &isoforge::progress::Progress,
+    registry: &Registry,
+    how: Own,
+    progress: &Progress,
 ) -> Result<Outcome> {
-    let registry = registry()?;
-    let places = Places::this(&registry);
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let places = Places::this(registry);
     // Its keys and its account may be missing where it never ran.
-    registry::prepare::prepare(&registry, &places)?;
+    crate::registry::prepare::prepare(registry, &places)?;
     let outcome = match registry.name {
         RegistryKind::Zot => {
             let options = zot::Options {
-                existing: match args.check {
+                existing: match how.check {
                     true => Existing::Check,
                     false => Existing::Trust,
                 },
-                replace: args.replace,
+                replace: how.replace,
                 service: &Unit,
                 room: &HostFileSystems,
             };
@@ -225,19 +244,20 @@ fn own(
         }
         RegistryKind::Distribution => Outcome::Pushed(into_registry::import(
             source,
-            &registry,
+            registry,
             &places,
-            args.replace,
+            how.replace,
             threads,
             progress,
         )?),
     };
     // The container runtime looks here for upstreams that are new.
-    registry::prepare::prepare(&registry, &places)?;
+    crate::registry::prepare::prepare(registry, &places)?;
     Ok(outcome)
 }
 
-fn text(outcome: &Outcome) -> String {
+/// For people.
+pub(super) fn text(outcome: &Outcome) -> String {
     let (images, providers, more) = match outcome {
         Outcome::Stored(report) => {
             let filled = &report.filled;
@@ -256,9 +276,7 @@ fn text(outcome: &Outcome) -> String {
     };
     let mut text = format!("{images} images are in the registry\n{more}");
     for provider in providers {
-        text.push_str(&format!(
-            "{provider} is a system: 'appliance upgrade --bundle' takes it\n"
-        ));
+        text.push_str(&format!("{provider} is a system, which no registry gets\n"));
     }
     text
 }

@@ -1,10 +1,13 @@
 //! What the registry's units run.
 
+use std::num::NonZeroUsize;
+
 use anyhow::{Context as _, Result};
 use isoforge::util::process::Program;
 
 use super::output;
 use crate::content::commit::UNIT;
+use crate::content::pending;
 use crate::registry::{self, Error, Places};
 use crate::upgrade::machine::Machine;
 
@@ -22,8 +25,10 @@ pub struct Args {
 enum Step {
     /// Make certificate, credentials and configuration, where they are missing
     Prepare,
-    /// The same once the machine has its addresses; restarts the registry where its
-    /// certificate changed
+    /// Take in what the installer left for it
+    ImportPending,
+    /// As 'prepare', once the machine has its addresses; restarts the registry where
+    /// its certificate changed
     Renew,
 }
 
@@ -44,6 +49,14 @@ pub fn run(args: &Args) -> Result<()> {
                     .args(["try-restart", unit])
                     .output(OUTPUT_MAX_BYTES)
                     .with_context(|| format!("can't restart {unit}"))?;
+            }
+        }
+        Step::ImportPending => {
+            let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            let progress = output::progress();
+            if pending::take(&of_machine, &places, threads, &progress)? {
+                // The container runtime looks here for upstreams that are new.
+                registry::prepare::prepare(&of_machine, &places)?;
             }
         }
         Step::Prepare | Step::Renew => {}

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A registry; it ends when it is dropped.
+#[derive(Debug)]
 pub(crate) struct Registry {
     process: Child,
     /// `127.0.0.1:<port>`.
@@ -42,11 +43,24 @@ impl Registry {
         if let Some(delay) = gc {
             config["storage"]["gcDelay"] = delay.into();
             config["storage"]["gcInterval"] = "2s".into();
-            config["storage"]["retention"] = serde_json::json!({ "delay": delay });
+            // As sharp as it can be told to.
+            config["storage"]["retention"] = serde_json::json!({
+                "delay": delay,
+                "policies": [{
+                    "repositories": ["**"],
+                    "deleteReferrers": true,
+                    "deleteUntagged": true,
+                }],
+            });
         }
         let path = work.join("zot.json");
         std::fs::write(&path, config.to_string()).unwrap();
-        Self::start(program, &[Path::new("serve"), &path], port, &work.join("zot.log"))
+        Self::start(
+            program,
+            &[Path::new("serve"), &path],
+            port,
+            &work.join("zot.log"),
+        )
     }
 
     /// A registry with a configuration of its own.
@@ -97,7 +111,10 @@ impl Drop for Registry {
 /// Runs skopeo.
 pub(crate) fn skopeo(args: &[&str]) -> Output {
     #[allow(clippy::disallowed_methods)]
-    let output = Command::new("skopeo").args(args).stdin(Stdio::null()).output();
+    let output = Command::new("skopeo")
+        .args(args)
+        .stdin(Stdio::null())
+        .output();
     output.expect("the Debian package skopeo has it")
 }
 

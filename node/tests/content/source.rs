@@ -166,7 +166,10 @@ impl Source for Memory {
             bytes.truncate(now.min(size) as usize);
             left.store(now.saturating_sub(size), Ordering::Relaxed);
         }
-        Ok(Some((size, Box::new(Breaking(io::Cursor::new(bytes), broken)))))
+        Ok(Some((
+            size,
+            Box::new(Breaking(io::Cursor::new(bytes), broken)),
+        )))
     }
 }
 
