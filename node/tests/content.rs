@@ -18,7 +18,7 @@ use appliance::content::collect::collect;
 use appliance::content::commit::NoService;
 use appliance::content::export::export;
 use appliance::content::inspect::{list, verify};
-use appliance::content::source::Source as _;
+use appliance::content::source::{OfBundle, Source as _};
 use appliance::content::storage::Storage;
 use appliance::content::zot::{Existing, Options, Report, import};
 use insta::assert_snapshot;
@@ -234,30 +234,26 @@ fn what_is_listed_has_its_upstreams_names() {
     fill(dir.path(), &bundle()).unwrap();
     let listing = list(&Storage::open(dir.path()).unwrap()).unwrap();
     assert_snapshot!(listing.text(), @r#"
-docker.io/calico/node:v3.29.2
-    sha256:4fb0f955662e57d9a917a1bd07c3f9a7fbdc786d8478f8ee6fcbd2c0d79e12d3 300.2 KiB (linux/amd64, linux/arm64)
-docker.io/calico/partial:v1
-    sha256:fe8a4914ac203466ae7f0b2a90aef3f8b8fe08eaa08def7c648a71f79a5f0b90 297.7 KiB (linux/amd64)
-quay.io/calico/node:v3.29.2
-    sha256:0c140bca747542271f9c4e07497d5baa7ef23437b01cc7946c71cac5e86463e5 297.2 KiB
-quay.io/x/both:1
-    sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6 2.5 KiB
-quay.io/x/both@sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6
-    sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6 2.5 KiB
-registry.example:5000/a/b@sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c
-    sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c 2.5 KiB
-6 images, 311.3 KiB on the disk
-"#);
+    docker.io/calico/node:v3.29.2
+        sha256:4fb0f955662e57d9a917a1bd07c3f9a7fbdc786d8478f8ee6fcbd2c0d79e12d3 300.2 KiB (linux/amd64, linux/arm64)
+    docker.io/calico/partial:v1
+        sha256:fe8a4914ac203466ae7f0b2a90aef3f8b8fe08eaa08def7c648a71f79a5f0b90 297.7 KiB (linux/amd64)
+    quay.io/calico/node:v3.29.2
+        sha256:0c140bca747542271f9c4e07497d5baa7ef23437b01cc7946c71cac5e86463e5 297.2 KiB
+    quay.io/x/both:1
+        sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6 2.5 KiB
+    quay.io/x/both@sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6
+        sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6 2.5 KiB
+    registry.example:5000/a/b@sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c
+        sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c 2.5 KiB
+    6 images, 311.3 KiB on the disk
+    "#);
 }
 
 #[test]
 fn an_import_that_was_cut_off_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
-    let mut source = Memory::default();
-    for n in 0..8_u8 {
-        let image = source.image(&[&vec![n; 100_000]]);
-        source.root(&format!("r.example/a{n}:1"), &image);
-    }
+    let mut source = eight();
     let mut before = 0;
     for broken_after in [250_000, 10_000, 300_000] {
         source.breaks_after = Some(broken_after.into());
@@ -302,16 +298,16 @@ fn damage_is_named_and_mended() {
     std::fs::remove_file(storage.blob_path("registry.example_5000/a/b", lost)).unwrap();
     let verified = verify(&storage, &Progress::silent()).unwrap();
     assert_snapshot!(verified.text(), @r#"
-docker.io/calico/node: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
-    needed by docker.io/calico/node:v3.29.2
-docker.io/calico/partial: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
-    needed by docker.io/calico/partial:v1
-quay.io/calico/node: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
-    needed by quay.io/calico/node:v3.29.2
-registry.example_5000/a/b: sha256:565061c0fb8670777c71ac96d9e7d4b50d0d6a0169666bfed128b7e40bec4041: it is missing
-    needed by registry.example:5000/a/b@sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c
-20 blobs of 5 repositories (309.3 KiB): 4 are damaged
-"#);
+    docker.io/calico/node: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
+        needed by docker.io/calico/node:v3.29.2
+    docker.io/calico/partial: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
+        needed by docker.io/calico/partial:v1
+    quay.io/calico/node: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
+        needed by quay.io/calico/node:v3.29.2
+    registry.example_5000/a/b: sha256:565061c0fb8670777c71ac96d9e7d4b50d0d6a0169666bfed128b7e40bec4041: it is missing
+        needed by registry.example:5000/a/b@sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c
+    20 blobs of 5 repositories (309.3 KiB): 4 are damaged
+    "#);
     let options = Options {
         existing: Existing::Check,
         ..OPTIONS
@@ -343,28 +339,28 @@ fn bad_sources_are_refused_and_nothing_changes() {
     assert_snapshot!(refused(&|source| {
         let digest = layer(source);
         source.blobs.get_mut(&digest).unwrap()[512] ^= 1;
-    }), @"");
+    }), @"the bundle is damaged: what should be sha256:f1ae483d6f2c8787e45640b2e19611cfa4ef049f033d6d37a093cce5e37303d3 is sha256:92fad4d07294aca04b0e2d73fc46136445449ee9b56ac196f4e371cffe6e1703 (2048 bytes)");
     assert_snapshot!(refused(&|source| {
         let digest = layer(source);
         source.blobs.get_mut(&digest).unwrap().truncate(700);
-    }), @"");
+    }), @"the bundle is damaged: sha256:f1ae483d6f2c8787e45640b2e19611cfa4ef049f033d6d37a093cce5e37303d3 has 700 bytes, not 2048");
     assert_snapshot!(refused(&|source| {
         let digest = layer(source);
         source.blobs.remove(&digest);
-    }), @"");
+    }), @"the bundle lacks sha256:f1ae483d6f2c8787e45640b2e19611cfa4ef049f033d6d37a093cce5e37303d3, which r.example/new:1 needs, and the storage does not have it");
     assert_snapshot!(refused(&|source| {
         let other = source.image(&[b"other"]);
         source.root("r.example/new:1", &other);
-    }), @"");
+    }), @"the bundle has two different images with the name r.example/new:1: sha256:2f213a2e417b83d48832a250ea3b328b071cf85c4037ad71010b37f6e54b7215 and sha256:279245efb52492746b4a574da09cb611887b3a03bb07b1100df650df35ed6948");
     assert_snapshot!(refused(&|source| {
         let index = source.index(&[], true);
         source.root("r.example/index:1", &index);
-    }), @"");
-    assert_snapshot!(refused(&|source| source.roots[0].reference = Some("v1".to_owned())), @"");
+    }), @"the bundle has the index r.example/index:1, but no image of it");
+    assert_snapshot!(refused(&|source| source.roots[0].reference = Some("v1".to_owned())), @"'v1' can't be stored: it names no registry and repository; content is named as in docker.io/library/nginx:1.29");
     assert_snapshot!(refused(&|source| {
         let base = "sha256:2b2c40a6706d9e5f320d553628313833e3668d8b0c8f5b0a25a2ca7d926df6d4";
         source.annotations.base = Some(base.parse().unwrap());
-    }), @"");
+    }), @"the bundle holds only what its base lacks, and that base (sha256:2b2c40a6706d9e5f320d553628313833e3668d8b0c8f5b0a25a2ca7d926df6d4) was not imported here; import the base first");
 }
 
 #[test]
@@ -493,6 +489,12 @@ fn what_is_exported_is_a_bundle() {
     assert_eq!(exported.images.len(), 5 + 1);
     let blobs = std::fs::read_dir(all.join("blobs/sha256")).unwrap().count();
     assert_eq!(blobs, source.blobs.len());
+    // What was exported is imported elsewhere, whole.
+    let other = dir.path().join("other");
+    let opened = OfBundle::open(&all).unwrap();
+    import(&other, &opened, &OPTIONS, &Progress::silent()).unwrap();
+    let listing = |root: &Path| list(&Storage::open(root).unwrap()).unwrap();
+    assert_eq!(listing(&other), listing(&root));
     let one = dir.path().join("one");
     let wanted = ["docker.io/calico/node:v3.29.2".to_owned()];
     let exported = export(&storage, &one, &wanted, &Progress::silent()).unwrap();
@@ -516,5 +518,102 @@ fn what_is_exported_is_a_bundle() {
     let error = export(&storage, &one, &[], &Progress::silent()).unwrap_err();
     assert!(error.to_string().contains("can't be written"), "{error}");
     let names = std::fs::read_dir(dir.path()).unwrap().count();
-    assert_eq!(names, 4, "no partial output stays");
+    assert_eq!(names, 5, "no partial output stays");
+}
+
+/// Eight images of 100 kB.
+fn eight() -> Memory {
+    let mut source = Memory::default();
+    for n in 0..8_u8 {
+        let image = source.image(&[&vec![n; 100_000]]);
+        source.root(&format!("r.example/a{n}:1"), &image);
+    }
+    source
+}
+
+/// Where this test is the process that is killed.
+const CHILD: &str = "ISOFORGE_TEST_CHILD";
+
+#[test]
+fn an_import_that_is_killed_goes_on_where_it_was() {
+    #[allow(clippy::disallowed_methods)]
+    if let Some(root) = std::env::var_os(CHILD) {
+        let mut source = eight();
+        source.slow = true;
+        fill(Path::new(&root), &source).unwrap();
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let source = eight();
+    let mut most = 0;
+    for milliseconds in [40, 90, 160, 250] {
+        let name = "an_import_that_is_killed_goes_on_where_it_was";
+        #[allow(clippy::disallowed_methods)]
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(CHILD, dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // From when it begins to write.
+        let start = Instant::now();
+        while !dir.path().join("r.example").exists() && start.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let storage = Storage::open(dir.path()).unwrap();
+        assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
+        let partial = std::fs::read_dir(storage.work()).unwrap().count();
+        most = most.max(storage.blobs().unwrap().len() + partial);
+    }
+    assert!(most > 1, "something came before");
+    let report = fill(dir.path(), &source).unwrap();
+    assert_eq!(
+        report.filled.there + report.filled.copied,
+        source.blobs.len() as u64
+    );
+    assert!(report.filled.there > 2, "{report:?}");
+    let storage = Storage::open(dir.path()).unwrap();
+    assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
+    assert_eq!(list(&storage).unwrap().images.len(), 8);
+    let left = std::fs::read_dir(storage.work()).unwrap().count();
+    assert_eq!(left, 2, "the lock, and which bundles came");
+}
+
+/// Runs a program; whether it went well.
+fn run(program: &str, args: &[&str]) -> bool {
+    #[allow(clippy::disallowed_methods)]
+    let status = std::process::Command::new(program).args(args).status();
+    status.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_storage_that_fills_up_stays_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().display().to_string();
+    if !run("mount", &["-t", "tmpfs", "-o", "size=600k", "tmpfs", &path]) {
+        eprintln!("SKIPPED a_storage_that_fills_up_stays_sound: it needs to mount");
+        return;
+    }
+    let source = eight();
+    let options = Options {
+        room: &Small(u64::MAX),
+        ..OPTIONS
+    };
+    let error = import(dir.path(), &source, &options, &Progress::silent());
+    let storage = Storage::open(dir.path()).unwrap();
+    let there = storage.blobs().unwrap().len();
+    let sound = verify(&storage, &Progress::silent()).unwrap().damage;
+    let images = list(&storage).unwrap().images;
+    let grown = run("mount", &["-o", "remount,size=64m", &path]);
+    let again = fill(dir.path(), &source);
+    assert!(run("umount", &[&path]) && grown);
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Full { .. }), "{error}");
+    assert_eq!((sound, images), (vec![], vec![]));
+    assert!(there > 0);
+    let report = again.unwrap();
+    assert_eq!(report.filled.there, there as u64);
 }

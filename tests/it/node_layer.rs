@@ -271,17 +271,17 @@ fn a_registry_without_its_program_is_an_error() {
     let _registry = with_registry(&project, "file bin/other 0755 'x'");
     let outcome = project.run(&["build", "profile.toml"]);
     assert_snapshot!(outcome.error(), @r#"
-exit 2
-error: 'bin/registry' or 'usr/bin/registry' matches no path in 127.0.0.1:[PORT]/registry:2.8.3
-hint: patterns are over real paths without a leading slash, as in 'usr/bin/kubelet' or 'opt/cni/**'
-"#);
+    exit 2
+    error: 'bin/registry' or 'usr/bin/registry' matches no path in 127.0.0.1:[PORT]/registry:2.8.3
+    hint: patterns are over real paths without a leading slash, as in 'usr/bin/kubelet' or 'opt/cni/**'
+    "#);
     let project = Project::bootable();
     project.add_to_profile("\n[registry]\nname = \"zot\"\nversion = \"2.1.2\"\nimages = []\n");
     assert_snapshot!(project.run(&["build", "profile.toml"]).error(), @r#"
-exit 2
-error: nothing has the program of the registry 'zot' 2.1.2 for amd64: the system has none, and the component has no image
-hint: name an image with it in [registry] images, or a package in [os.bootstrap] packages
-"#);
+    exit 2
+    error: nothing has the program of the registry 'zot' 2.1.2 for amd64: the system has none, and the component has no image
+    hint: name an image with it in [registry] images, or a package in [os.bootstrap] packages
+    "#);
 }
 
 #[test]

@@ -58,6 +58,7 @@ pub fn collect(storage: &Storage, service: &dyn Service, all: bool) -> Result<Co
             };
             collector.run(&mut collected)?;
         }
+        storage.remove_partials()?;
         storage.sync()?;
         Ok(collected)
     })

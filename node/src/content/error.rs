@@ -201,6 +201,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether what is imported is to blame.
+    #[must_use]
+    pub fn is_of_the_source(&self) -> bool {
+        matches!(
+            self,
+            Self::Source { .. }
+                | Self::Read { .. }
+                | Self::Damaged { .. }
+                | Self::Length { .. }
+                | Self::Manifest { .. }
+                | Self::Missing { .. }
+                | Self::NoPlatform { .. }
+                | Self::Nested { .. }
+                | Self::Name { .. }
+                | Self::Ambiguous { .. }
+        )
+    }
+
     /// An error about a file, for `map_err`.
     pub(crate) fn file(
         path: impl Into<PathBuf>,

@@ -24,7 +24,7 @@ use super::storage::{Blobs, FILE_MODE, Storage};
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// How much is brought to the disk together at most: what a power cut may undo.
-const BATCH_BYTES: u64 = 256 << 20;
+const BATCH_BYTES: u64 = 64 << 20;
 const BATCH_BLOBS: usize = 512;
 
 /// Room for folders, indexes and the file system's own use, beside the blobs.
@@ -99,6 +99,7 @@ pub(super) fn fill(
         filler.blob(digest, wanted, has)?;
     }
     filler.settle()?;
+    storage.remove_partials()?;
     storage.sync()?;
     Ok(filler.filled)
 }
@@ -187,21 +188,24 @@ impl Filler<'_> {
     }
 
     fn copy(&mut self, digest: &Digest, size: u64, targets: Vec<PathBuf>) -> Result<(), Error> {
-        let path = self
-            .storage
-            .work()
-            .join(format!("{}.partial", digest.hex()));
-        if let Err(error) = self.write(&path, digest, size) {
-            // It is nobody's, and takes room.
-            let _ = std::fs::remove_file(&path);
-            // What was written before it is whole, and shall stay.
-            let _ = self.settle();
-            return Err(error);
+        let path = self.storage.partial_path(digest);
+        if is_whole(&path, digest, size)? {
+            self.task.advance(size);
+            self.filled.there = self.filled.there.saturating_add(1);
+            self.filled.there_bytes = self.filled.there_bytes.saturating_add(size);
+        } else {
+            if let Err(error) = self.write(&path, digest, size) {
+                // It is nobody's, and takes room.
+                let _ = std::fs::remove_file(&path);
+                // What was written before it is whole, and shall stay.
+                let _ = self.settle();
+                return Err(error);
+            }
+            self.filled.copied = self.filled.copied.saturating_add(1);
+            self.filled.copied_bytes = self.filled.copied_bytes.saturating_add(size);
         }
         self.batch.push(Written { path, targets });
         self.batch_bytes = self.batch_bytes.saturating_add(size);
-        self.filled.copied = self.filled.copied.saturating_add(1);
-        self.filled.copied_bytes = self.filled.copied_bytes.saturating_add(size);
         if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_BLOBS {
             self.settle()?;
         }
@@ -305,6 +309,15 @@ impl Filler<'_> {
             link(first, others)?;
         }
         Ok(())
+    }
+}
+
+/// Whether an import that was cut off had written all of a blob. It may not have
+/// reached the disk, so it is hashed.
+fn is_whole(path: &Path, digest: &Digest, size: u64) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() == size => Ok(hash(path)? == *digest),
+        _ => Ok(false),
     }
 }
 

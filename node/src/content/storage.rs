@@ -38,6 +38,9 @@ use super::Error;
 /// for no repository, as repositories begin with a letter or digit.
 pub const WORK: &str = ".import";
 
+/// Ends the name of a blob that is not finished.
+const PARTIAL: &str = ".partial";
+
 /// Beside a repository's layout: Zot's unfinished uploads.
 const UPLOADS: &str = ".uploads";
 
@@ -90,6 +93,16 @@ pub struct Entry {
     value: Map<String, Value>,
 }
 
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock {
+            // Closing is not enough: a program that is being started has the file
+            // too, until it runs. Where unlocking fails, closing comes right behind.
+            let _ = lock.file().unlock();
+        }
+    }
+}
+
 impl Storage {
     /// The storage below `root`, for reading.
     ///
@@ -105,7 +118,7 @@ impl Storage {
     }
 
     /// The storage below `root`, which is made where it is missing, for this
-    /// program alone to change. What an import left unfinished is removed.
+    /// program alone to change.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::File`].
@@ -127,12 +140,6 @@ impl Storage {
             Err(TryLockError::Error(source)) => return Err(Error::file(&path, "locked")(source)),
         }
         storage.lock = Some(lock);
-        for name in names_in(&work)? {
-            if name.ends_with(".partial") {
-                let path = work.join(name);
-                fs::remove_file(&path).map_err(Error::file(&path, "removed"))?;
-            }
-        }
         Ok(storage)
     }
 
@@ -146,6 +153,23 @@ impl Storage {
     #[must_use]
     pub fn work(&self) -> PathBuf {
         self.root.join(WORK)
+    }
+
+    /// Where a blob is written before it has its name.
+    pub(super) fn partial_path(&self, digest: &Digest) -> PathBuf {
+        self.work().join(format!("{}{PARTIAL}", digest.hex()))
+    }
+
+    /// Removes what imports left that never ended.
+    pub(super) fn remove_partials(&self) -> Result<(), Error> {
+        let work = self.work();
+        for name in names_in(&work)? {
+            if name.ends_with(PARTIAL) {
+                let path = work.join(name);
+                fs::remove_file(&path).map_err(Error::file(&path, "removed"))?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder of a repository.

@@ -149,3 +149,7 @@ impl Reporter for Counter {
     fn warn(&self, _: &str) {}
     fn stage(&self, _: &str) {}
 }
+
+#[cfg(test)]
+#[path = "content_tests.rs"]
+mod tests;

@@ -445,6 +445,9 @@ fn failure(teller: &Teller<'_>, error: &anyhow::Error, written: bool) -> Failure
                 cause.downcast_ref(),
                 Some(copy::Error::Read { .. } | copy::Error::Medium(_))
             )
+            || cause
+                .downcast_ref::<crate::content::Error>()
+                .is_some_and(crate::content::Error::is_of_the_source)
     });
     let advice = if is_medium {
         "The install medium is damaged, incomplete or was removed. Compare the ISO file with its \

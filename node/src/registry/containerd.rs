@@ -171,18 +171,18 @@ mod tests {
         let (text, hosts) = configured(DEBIAN).unwrap();
         assert_eq!(hosts, Path::new("containerd/certs.d"));
         assert_snapshot!(text, @r#"
-version = 2
+        version = 2
 
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni"
-conf_dir = "/etc/cni/net.d"
+        [plugins."io.containerd.grpc.v1.cri".cni]
+        bin_dir = "/usr/lib/cni"
+        conf_dir = "/etc/cni/net.d"
 
-[plugins."io.containerd.grpc.v1.cri".registry]
-config_path = "/etc/containerd/certs.d"
+        [plugins."io.containerd.grpc.v1.cri".registry]
+        config_path = "/etc/containerd/certs.d"
 
-[plugins."io.containerd.internal.v1.opt"]
-path = "/var/lib/containerd"
-"#);
+        [plugins."io.containerd.internal.v1.opt"]
+        path = "/var/lib/containerd"
+        "#);
         let (again, _) = configured(&text).unwrap();
         assert_eq!(again, text);
         let own = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/etc/site/hosts:/etc/docker/certs.d\"\n";
@@ -196,17 +196,17 @@ path = "/var/lib/containerd"
     #[test]
     fn other_versions_have_other_names() {
         assert_snapshot!(configured("").unwrap().0, @r#"
-version = 2
+        version = 2
 
-[plugins."io.containerd.grpc.v1.cri".registry]
-config_path = "/etc/containerd/certs.d"
-"#);
+        [plugins."io.containerd.grpc.v1.cri".registry]
+        config_path = "/etc/containerd/certs.d"
+        "#);
         assert_snapshot!(configured("version = 3\n").unwrap().0, @r#"
-version = 3
+        version = 3
 
-[plugins."io.containerd.cri.v1.images".registry]
-config_path = "/etc/containerd/certs.d"
-"#);
+        [plugins."io.containerd.cri.v1.images".registry]
+        config_path = "/etc/containerd/certs.d"
+        "#);
         assert!(configured("version = 1\n").is_err());
         assert!(configured("version = \n").is_err());
         assert!(configured("version = 2\nplugins = 1\n").is_err());
@@ -216,23 +216,23 @@ config_path = "/etc/containerd/certs.d"
     fn an_upstream_is_asked_for_here_first() {
         let authority = Path::new("/var/lib/registry/tls/ca.crt");
         assert_snapshot!(hosts_toml("docker.io", 30003, authority).unwrap(), @r#"
-# Written by 'appliance registry prepare'.
-server = "https://registry-1.docker.io"
+        # Written by 'appliance registry prepare'.
+        server = "https://registry-1.docker.io"
 
-[host."https://127.0.0.1:30003/v2/docker.io"]
-capabilities = ["pull", "resolve"]
-override_path = true
-ca = "/var/lib/registry/tls/ca.crt"
-"#);
+        [host."https://127.0.0.1:30003/v2/docker.io"]
+        capabilities = ["pull", "resolve"]
+        override_path = true
+        ca = "/var/lib/registry/tls/ca.crt"
+        "#);
         assert_snapshot!(hosts_toml("r.example:5000", 30003, authority).unwrap(), @r#"
-# Written by 'appliance registry prepare'.
-server = "https://r.example:5000"
+        # Written by 'appliance registry prepare'.
+        server = "https://r.example:5000"
 
-[host."https://127.0.0.1:30003/v2/r.example_5000"]
-capabilities = ["pull", "resolve"]
-override_path = true
-ca = "/var/lib/registry/tls/ca.crt"
-"#);
+        [host."https://127.0.0.1:30003/v2/r.example_5000"]
+        capabilities = ["pull", "resolve"]
+        override_path = true
+        ca = "/var/lib/registry/tls/ca.crt"
+        "#);
         let repositories = ["docker.io/calico/node", "r.example_5000/a", "mine/x", "x"];
         let found = hosts(&repositories.map(str::to_owned));
         assert_eq!(Vec::from_iter(found), ["docker.io", "r.example:5000"]);

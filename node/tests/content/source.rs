@@ -24,6 +24,8 @@ pub(crate) struct Memory {
     pub(crate) annotations: Annotations,
     /// Reading fails after that many bytes of blobs; manifests are read before.
     pub(crate) breaks_after: Option<AtomicU64>,
+    /// Whether large blobs take their time.
+    pub(crate) slow: bool,
 }
 
 impl Memory {
