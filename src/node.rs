@@ -49,6 +49,18 @@ pub const BIOS_CORE_PATH: &str = "isoforge/boot/bios-core.img";
 /// Where the ISO carries the MBR's boot code that starts it.
 pub const BIOS_MBR_PATH: &str = "isoforge/boot/bios-mbr.img";
 
+/// Where the registry's program lies in the root file system, without leading slash.
+pub const REGISTRY_PROGRAM_PATH: &str = "usr/lib/appliance/registry/program";
+
+/// The folder that the registry keeps, where nothing else is said.
+pub const REGISTRY_FOLDER: &str = "/var/lib/registry";
+
+/// Within the registry's folder: its content.
+pub const REGISTRY_STORAGE: &str = "storage";
+
+/// The port that the registry listens on, where nothing else is said.
+pub const REGISTRY_PORT: u16 = 30003;
+
 /// The configuration of the program `appliance`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +85,9 @@ pub struct Config {
     pub state: State,
     /// When a new system counts as good.
     pub health: Health,
+    /// What serves the content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Registry>,
 }
 
 /// Who installs and upgrades the system.
@@ -292,6 +307,42 @@ pub struct Health {
     pub time_limit_seconds: u32,
 }
 
+/// The registry that an installed system serves its content from. Its program lies
+/// at [`REGISTRY_PROGRAM_PATH`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// Which one it is.
+    pub name: RegistryKind,
+    /// The port that it listens on.
+    pub port: u16,
+    /// The folder that it keeps (absolute); its content is in
+    /// [`REGISTRY_STORAGE`] below it.
+    pub folder: String,
+}
+
+/// A registry that the program knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistryKind {
+    /// Zot, whose storage is filled directly.
+    Zot,
+    /// distribution, which is filled over HTTP.
+    Distribution,
+}
+
+impl RegistryKind {
+    /// The registry that a profile or catalog calls so.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "zot" => Some(Self::Zot),
+            "distribution" => Some(Self::Distribution),
+            _ => None,
+        }
+    }
+}
+
 /// Why a configuration can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration of the program 'appliance' can't be read")]
@@ -376,6 +427,11 @@ mod tests {
                 units: Vec::new(),
                 time_limit_seconds: 600,
             },
+            registry: Some(Registry {
+                name: RegistryKind::Zot,
+                port: REGISTRY_PORT,
+                folder: REGISTRY_FOLDER.to_owned(),
+            }),
         }
     }
 

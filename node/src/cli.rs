@@ -25,8 +25,13 @@ enum Verb {
     Status(verbs::status::Args),
     /// Boot the other slot next
     Rollback(verbs::rollback::Args),
+    /// Content of this machine's registry: images, packs and charts
+    Content(verbs::content::Args),
     /// Start over, from recovery
     Reset(verbs::reset::Args),
+    /// Prepare the registry of this machine
+    #[command(hide = true)]
+    Registry(verbs::registry::Args),
     /// Lay the state over the root before it is switched to
     #[command(hide = true)]
     EarlyState(verbs::early_state::Args),
@@ -53,6 +58,8 @@ pub fn run() -> ExitCode {
         Verb::Upgrade(args) => verbs::upgrade::run(args),
         Verb::Status(args) => verbs::status::run(args),
         Verb::Rollback(args) => verbs::rollback::run(args),
+        Verb::Content(args) => verbs::content::run(args),
+        Verb::Registry(args) => verbs::registry::run(args),
         Verb::Reset(args) => verbs::reset::run(args),
         Verb::EarlyState(args) => verbs::early_state::run(args),
         Verb::Configure(args) => verbs::configure::run(args),

@@ -6,10 +6,12 @@
 pub mod accounts;
 pub mod cli;
 pub mod cloud;
+pub mod content;
 pub mod disks;
 pub mod dns;
 pub mod install;
 pub mod paths;
+pub mod registry;
 pub mod rooted;
 pub mod run;
 pub mod slots;

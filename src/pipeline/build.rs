@@ -12,7 +12,7 @@ use super::provider::Variant;
 use super::slabs::SlabMaker;
 use super::summary::{self, OutputFile, Run, Summary};
 use super::system::{self, OwnFiles, System};
-use super::{Request, Upgrade, convert, hardening, iso, lock, node, provider};
+use super::{Request, Upgrade, convert, hardening, iso, lock, node, provider, registry};
 use crate::boot::menu;
 use crate::formats::squashfs;
 use crate::formats::squashfs::write::ImagePlan;
@@ -287,6 +287,9 @@ fn assemble(
     let program = program.with_context(|| format!("no program for {arch}"))?;
     let layer = node::layer(build, arch, program, &context, epoch.seconds, &system.tree)?;
     system.add_overlay(&layer, node::PURPOSE, &maker)?;
+    if let Some(layer) = registry::layer(build, arch, &context, epoch.seconds, &system.tree)? {
+        system.add_overlay(&layer, registry::PURPOSE, &maker)?;
+    }
     if let Some(hardening) = &build.request.loaded.profile.hardening {
         let layer = hardening::layer(hardening, epoch.seconds)?;
         system.add_overlay(&layer, hardening::PURPOSE, &maker)?;

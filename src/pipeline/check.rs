@@ -7,13 +7,16 @@ use anyhow::Result;
 
 use super::ReadEnv;
 use super::node::NODE_OVERLAY;
+use super::registry::{self, REGISTRY_OVERLAY};
 use super::system::{BASE_OVERLAY, in_project, shown};
 use crate::boot::cmdline;
 use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
 use crate::output::manifest::{self, Role};
 use crate::profile::{CloudConfig, Flavor, Loaded, Profile, SecretReader};
-use crate::render::{Context, Engine, Project, Secret, Secrets, cloud_config, node_files};
+use crate::render::{
+    Context, Engine, Project, Secret, Secrets, cloud_config, node_files, registry_files,
+};
 use crate::rootfs::overlay::{self, OverlayLayer, system};
 
 /// The template that is used where the profile names none.
@@ -125,6 +128,15 @@ impl Renderer {
             context,
             0,
         )?);
+        if registry::of(&loaded.profile).is_some() {
+            layers.push(overlay::load_files(
+                registry_files(),
+                REGISTRY_OVERLAY,
+                &self.engine,
+                context,
+                0,
+            )?);
+        }
         let overlays = self.rootfs_overlays(loaded);
         for dir in std::iter::once(BASE_OVERLAY).chain(overlays.iter().map(String::as_str)) {
             layers.push(overlay::load(&self.project, dir, &self.engine, context, 0)?);

@@ -17,6 +17,7 @@ mod plan;
 mod program;
 mod provider;
 mod push;
+mod registry;
 pub mod replay;
 mod slabs;
 mod summary;
@@ -41,6 +42,7 @@ pub(crate) use program::Error as ProgramError;
 pub use program::{NamedProgram, ProgramPlaces};
 pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
+pub(crate) use registry::Missing as NoRegistryProgram;
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;

@@ -54,14 +54,15 @@ const KEPT_ETC: [&str; 5] = [
 ];
 
 /// What components keep beside that, by kind and name.
-const KEPT_BY_COMPONENT: [(Kind, &str, &str); 7] = [
+const KEPT_BY_COMPONENT: [(Kind, &str, &str); 8] = [
     (Kind::Kubernetes, "k3s", "/etc/rancher"),
     (Kind::Kubernetes, "k3s", "/var/lib/rancher"),
     (Kind::Kubernetes, "rke2", "/etc/rancher"),
     (Kind::Kubernetes, "rke2", "/var/lib/rancher"),
     (Kind::Cni, "calico", "/var/lib/calico"),
     (Kind::Csi, "rook-ceph", "/var/lib/rook"),
-    (Kind::Registry, "zot", "/var/lib/zot"),
+    (Kind::Registry, "distribution", node::REGISTRY_FOLDER),
+    (Kind::Registry, "zot", node::REGISTRY_FOLDER),
 ];
 
 /// Distributions whose clusters kubeadm starts.
@@ -93,6 +94,7 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
             units: profile.health.units.clone(),
             time_limit_seconds: profile.health.time_limit_seconds,
         },
+        registry: super::registry::of(profile),
     }
 }
 

@@ -275,6 +275,8 @@ pub struct Component {
     pub images: Option<Vec<String>>,
     /// Globs over image references.
     pub exclude_images: Vec<String>,
+    /// The port that `[registry]` listens on; of others nothing.
+    pub port: Option<u16>,
 }
 
 /// A value of `[vars]`.

@@ -326,6 +326,7 @@ fn component(r: &Reader<'_>, targets: &[Target<'_>]) -> Component {
             })
         }),
         exclude_images: r.parsed_list("exclude_images", leaf::glob),
+        port: r.integer("port"),
     }
 }
 

@@ -107,7 +107,8 @@ impl Reader<'_> {
             Document::Image(image) => self.blobs(descriptor, &manifest, image)?,
             Document::Index(entries) => {
                 for entry in entries {
-                    if self.seen.insert(entry.digest) {
+                    let left_out = self.layout.leaves_out(entry).map_err(Error::Layout)?;
+                    if !left_out && self.seen.insert(entry.digest) {
                         let part = self.part(entry, depth + 1)?;
                         self.below.push(part);
                     }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use ureq::http::header;
 
 pub use body::Payload;
-pub use layout::ImageLayout;
+pub use layout::{Blobs, ImageLayout};
 pub use upload::{CHUNK_BYTES, Pieces, Session, WHOLE_BYTES};
 
 use super::auth::Auth;

@@ -55,10 +55,27 @@ static NODE_FILES: &[EmbeddedFile] = embed![
     "overlays/appliance/usr/lib/systemd/system/var.mount.d/10-appliance.conf",
 ];
 
+/// What a system with a registry has beside that.
+static REGISTRY_FILES: &[EmbeddedFile] = embed![
+    "overlays/registry.toml",
+    "overlays/registry/usr/lib/systemd/system/appliance-registry-import.service",
+    "overlays/registry/usr/lib/systemd/system/appliance-registry-prepare.service",
+    "overlays/registry/usr/lib/systemd/system/appliance-registry-push.service",
+    "overlays/registry/usr/lib/systemd/system/appliance-registry-renew.service",
+    "overlays/registry/usr/lib/systemd/system/appliance-registry.service",
+    "overlays/registry/usr/lib/sysusers.d/appliance-registry.conf",
+];
+
 /// The files of the overlay `overlays/appliance`, its manifest included.
 #[must_use]
 pub fn node_files() -> &'static [EmbeddedFile] {
     NODE_FILES
+}
+
+/// The files of the overlay `overlays/registry`, its manifest included.
+#[must_use]
+pub fn registry_files() -> &'static [EmbeddedFile] {
+    REGISTRY_FILES
 }
 
 /// All default files, by path: what a project falls back to, and what
@@ -102,6 +119,7 @@ mod tests {
         let mut compiled: Vec<_> = embedded_files()
             .iter()
             .chain(node_files())
+            .chain(registry_files())
             .map(|file| (file.path.to_owned(), file.executable))
             .collect();
         compiled.sort();

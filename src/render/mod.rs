@@ -16,7 +16,7 @@ mod secrets;
 mod warning;
 
 pub use context::Context;
-pub use defaults::{EmbeddedFile, embedded_files, node_files};
+pub use defaults::{EmbeddedFile, embedded_files, node_files, registry_files};
 pub use engine::Engine;
 pub use error::Error;
 pub(crate) use project::Directory;

@@ -1,14 +1,18 @@
 //! Images: as the operating system, and as layers over it.
 
+use std::io::{self, Read as _};
+
 use super::epoch::InputTime;
-use super::filter::{Filter, filter_layers};
-use super::{Context, Error, Sourced, as_written};
+use super::filter::{self, Filter, filter_layers};
+use super::{Context, Error, Sourced, Wanted, as_written};
+use crate::oci::layer::Layer;
 use crate::oci::platform::Platform;
 use crate::oci::reference::ImageSource;
 use crate::output::manifest::{self, EpochSource, Role};
-use crate::profile::{ImageTemplate, Target};
+use crate::profile::{Arch, ImageTemplate, Target};
 use crate::provider::Base;
 use crate::pull::{PulledImage, pull_image};
+use crate::tree::Kind;
 
 /// Takes the operating system from an image. The provider image is built upon
 /// it.
@@ -56,6 +60,82 @@ pub fn layers(
         sourced.layers = vec![layer];
     }
     Ok(sourced)
+}
+
+/// One file out of an image, which `name` is in the lock.
+///
+/// # Errors
+/// [`Error::Pull`]; [`Error::Filter`] where it is not there.
+pub fn file(
+    context: &Context<'_>,
+    source: ImageSource,
+    name: &str,
+    arch: Arch,
+    wanted: Wanted<'_>,
+) -> Result<Vec<u8>, Error> {
+    let pulled = pull_image(
+        context.client,
+        &context.pinned(source, name, arch),
+        &Platform::linux(arch.as_str()),
+        context.store,
+        &context.pull_limits,
+        context.threads,
+        context.progress,
+    )?;
+    let tree = filter::merge(
+        context.store,
+        &pulled.layers,
+        name,
+        &context.limits,
+        context.progress,
+    )?;
+    let is_there = |path: &&String| {
+        let inode = tree.get(path.as_bytes()).map(|id| &tree.inode(id).kind);
+        matches!(inode, Some(Kind::File(_)))
+    };
+    let path = wanted.paths.iter().find(is_there).ok_or_else(|| {
+        Error::Filter(filter::Error::NoMatch {
+            pattern: wanted.paths.join("' or '"),
+            from: name.to_owned(),
+        })
+    })?;
+    let layer = filter_layers(
+        context.store,
+        &pulled.layers,
+        &Filter::new(std::slice::from_ref(path), &[])?,
+        name,
+        &context.limits,
+        context.progress,
+    )?;
+    read_member(context, &layer, path, wanted.max_bytes)
+}
+
+/// A file of a plain layer that has nothing else beside folders.
+fn read_member(
+    context: &Context<'_>,
+    layer: &Layer,
+    path: &str,
+    max_bytes: u64,
+) -> Result<Vec<u8>, Error> {
+    let failed = |error: io::Error| Error::Filter(error.into());
+    let mut archive = tar::Archive::new(context.store.open_blob(&layer.digest)?);
+    for entry in archive.entries().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        entry
+            .take(max_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        if bytes.len() as u64 > max_bytes {
+            let problem = format!("'{path}' has more than {max_bytes} bytes");
+            return Err(failed(io::Error::other(problem)));
+        }
+        return Ok(bytes);
+    }
+    Err(failed(io::Error::other(format!("'{path}' is no file"))))
 }
 
 /// What the image is called in outputs and in the lock: its reference in full,

@@ -82,6 +82,15 @@ impl Context<'_> {
     }
 }
 
+/// A file that is wanted of an image.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Where it may be, without leading slash; the first that is there is taken.
+    pub paths: &'a [String],
+    /// Largest size in bytes.
+    pub max_bytes: u64,
+}
+
 /// Stands for a local image that is in the store alone; `.invalid` is a domain
 /// that never exists (RFC 2606).
 const STORED: &str = "the-store.invalid/local-image";

@@ -8,7 +8,9 @@ use isoforge::node::Config;
 use isoforge::oci::digest::Digest;
 use serde_json::Value;
 
+use crate::support::layers::Image;
 use crate::support::program::{Outcome, Project};
+use crate::support::registry::FakeRegistry;
 use crate::support::{bootable, elf, judge};
 
 const ISO: &str = "dist/tiny-1.0.0/tiny-1.0.0.iso";
@@ -199,6 +201,87 @@ fn in_flavor_kairos_it_is_program_and_configuration_alone() {
     assert!(!has(" /oem") && !has(" /opt/cni"));
     let boot = manifest(&project)["architectures"]["amd64"]["boot"].clone();
     assert!(boot.get("isoforge/boot/bios-core.img").is_none(), "{boot}");
+}
+
+/// A profile's registry, whose image a registry serves.
+fn with_registry(project: &Project, layer: &str) -> FakeRegistry {
+    let registry = FakeRegistry::start();
+    registry.put_image("registry", "2.8.3", &Image::simple(&[layer]));
+    project.add_to_profile(&format!(
+        "\n[registry]\nname = \"distribution\"\nversion = \"2.8.3\"\nport = 5443\nimages = [\"{}/registry:2.8.3\"]\n",
+        registry.host()
+    ));
+    registry
+}
+
+#[test]
+fn the_registrys_program_comes_out_of_its_image() {
+    let project = Project::bootable();
+    let _registry = with_registry(&project, "file bin/registry 0755 'the program'");
+    project.build();
+    let squashfs = root_file_system(&project);
+    let program = "usr/lib/appliance/registry/program";
+    assert_eq!(content(&squashfs, program), "the program");
+    let config = content(&squashfs, "usr/lib/appliance/config.json");
+    let config = Config::parse(config.as_bytes()).unwrap();
+    let registry = config.registry.unwrap();
+    assert_eq!(registry.port, 5443);
+    assert_eq!(registry.name, isoforge::node::RegistryKind::Distribution);
+    assert!(config.state.directories.contains(&registry.folder));
+    let listing = listing(&squashfs).join("\n");
+    for path in [
+        "usr/lib/systemd/system/appliance-registry.service",
+        "usr/lib/sysusers.d/appliance-registry.conf",
+        "etc/systemd/system/multi-user.target.wants/appliance-registry.service",
+    ] {
+        assert!(listing.contains(path), "{path}");
+    }
+    assert!(!listing.contains("var-lib-registry.mount"));
+    // The same lock gives the same bytes.
+    let before = std::fs::read(project.path(ISO)).unwrap();
+    project
+        .run(&["build", "profile.toml", "--locked"])
+        .assert_exit(0);
+    assert!(before == std::fs::read(project.path(ISO)).unwrap());
+}
+
+#[test]
+fn a_registry_of_the_system_needs_no_image() {
+    let project = Project::bootable();
+    let layer = format!(
+        "{}\nfile usr/bin/docker-registry 0755 'debian'",
+        bootable::os_layer("amd64")
+    );
+    let image = bootable::image("amd64", &layer);
+    std::fs::remove_dir_all(project.path("os")).unwrap();
+    bootable::write_image(&project.path("os"), &[&image]);
+    project.add_to_profile(
+        "\n[registry]\nname = \"distribution\"\nversion = \"2.8.2\"\nimages = []\n",
+    );
+    project.build();
+    let squashfs = root_file_system(&project);
+    let listing = listing(&squashfs).join("\n");
+    let link = "usr/lib/appliance/registry/program -> /usr/bin/docker-registry";
+    assert!(listing.contains(link), "{listing}");
+}
+
+#[test]
+fn a_registry_without_its_program_is_an_error() {
+    let project = Project::bootable();
+    let _registry = with_registry(&project, "file bin/other 0755 'x'");
+    let outcome = project.run(&["build", "profile.toml"]);
+    assert_snapshot!(outcome.error(), @r#"
+    exit 2
+    error: 'bin/registry' or 'usr/bin/registry' matches no path in 127.0.0.1:[PORT]/registry:2.8.3
+    hint: patterns are over real paths without a leading slash, as in 'usr/bin/kubelet' or 'opt/cni/**'
+    "#);
+    let project = Project::bootable();
+    project.add_to_profile("\n[registry]\nname = \"zot\"\nversion = \"2.1.2\"\nimages = []\n");
+    assert_snapshot!(project.run(&["build", "profile.toml"]).error(), @r#"
+    exit 2
+    error: nothing has the program of the registry 'zot' 2.1.2 for amd64: the system has none, and the component has no image
+    hint: name an image with it in [registry] images, or a package in [os.bootstrap] packages
+    "#);
 }
 
 #[test]

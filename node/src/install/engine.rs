@@ -10,6 +10,7 @@ use isoforge::node::Config;
 use isoforge::util::human;
 use rustix::mount::MountFlags;
 
+use super::content::Content;
 use super::copy;
 use super::format::FileSystems;
 use super::medium::{self, Image, Medium};
@@ -24,7 +25,8 @@ use crate::disks::{self, Sysfs};
 use crate::paths;
 use crate::slots::{self, Record, Slot, file, grubenv::Environment};
 
-/// The steps as they are told.
+/// The steps as they are told; [`CONTENT_STEP`] comes before the last two where
+/// there is content.
 const STEPS: [&str; 8] = [
     "Checking the install medium and the disk",
     "Erasing the disk",
@@ -35,6 +37,9 @@ const STEPS: [&str; 8] = [
     "Writing the boot loaders",
     "Making the disk bootable",
 ];
+
+const CONTENT_STEP: &str = "Copying the content";
+const STEPS_AFTER_CONTENT: usize = 2;
 
 /// Slots that an installation fills.
 const FILLED: [Slot; 2] = [Slot::A, Slot::Recovery];
@@ -87,23 +92,26 @@ struct Checked {
     disk: Disk,
     name: String,
     plan: Plan,
+    content: Option<Content>,
 }
 
 /// Tells the observer which step runs and how far it is.
 struct Teller<'a> {
     observer: &'a mut dyn Observer,
+    steps: Vec<&'static str>,
     step: u32,
     name: &'static str,
 }
 
 impl Teller<'_> {
     fn step(&mut self) {
-        let name = STEPS.get(self.step as usize).copied().unwrap_or_default();
+        let name = self.steps.get(self.step as usize);
+        let name = name.copied().unwrap_or_default();
         self.name = name;
         self.step = self.step.saturating_add(1);
         self.observer.event(Event::Step {
             number: self.step,
-            of: STEPS.len() as u32,
+            of: self.steps.len() as u32,
             name: name.to_owned(),
         });
     }
@@ -115,8 +123,15 @@ impl Teller<'_> {
 
 impl Installation<'_> {
     pub(super) fn run(&self, observer: &mut dyn Observer) -> Result<(), Failure> {
+        let mut steps = STEPS.to_vec();
+        // What can't be found out here is told by the first step.
+        if let Ok(Some(_)) = Content::find(self.medium, self.config.registry.as_ref()) {
+            let at = steps.len().saturating_sub(STEPS_AFTER_CONTENT);
+            steps.insert(at, CONTENT_STEP);
+        }
         let mut teller = Teller {
             observer,
+            steps,
             step: 0,
             name: "",
         };
@@ -155,6 +170,12 @@ impl Installation<'_> {
         }
         let plan = plan::plan(self.config, &image, disk.bytes, disk.sector_bytes)
             .with_context(|| format!("the disk {} can't be taken", choose::name(&disk)))?;
+        let content = Content::find(self.medium, self.config.registry.as_ref())?;
+        if let (Some(content), Some(persistent)) = (&content, plan.find(Role::Persistent)) {
+            content
+                .check(persistent.bytes)
+                .with_context(|| format!("the disk {} can't be taken", choose::name(&disk)))?;
+        }
         for finding in check::findings_on(self.sys, self.config, &disk) {
             if finding.refuses {
                 bail!("{}", finding.message);
@@ -176,6 +197,7 @@ impl Installation<'_> {
             disk,
             name,
             plan,
+            content,
         })
     }
 
@@ -206,7 +228,7 @@ impl Installation<'_> {
         let oem = self.mount(target, plan, Role::Oem, "ext4", noinit)?;
         self.fill_oem(&checked.site, oem.path())?;
         oem.unmount().context("writing OEM out failed")?;
-        self.fill_persistent(target, plan, &systems)?;
+        self.fill_persistent(target, plan, &systems, checked.content.as_ref(), teller)?;
         teller.step();
         let esp = plan.find(Role::Esp).context("the plan lacks an ESP")?;
         let image_of_esp = self.esp(image, &systems, esp, plan.sector_bytes)?;
@@ -302,12 +324,15 @@ impl Installation<'_> {
         Ok(())
     }
 
-    /// PERSISTENT stays empty, but for where the profile's partitions go.
+    /// PERSISTENT stays empty, but for where the profile's partitions go, and the
+    /// content of the registry.
     fn fill_persistent(
         &self,
         target: &Target<'_>,
         plan: &Plan,
         systems: &FileSystems,
+        content: Option<&Content>,
+        teller: &mut Teller<'_>,
     ) -> Result<()> {
         let extra = &self.config.install.partitions.extra;
         let mounts: serde_json::Map<String, serde_json::Value> = extra
@@ -317,14 +342,26 @@ impl Installation<'_> {
                 Some((extra.mount.clone()?, uuid.as_str().into()))
             })
             .collect();
-        if mounts.is_empty() {
+        if mounts.is_empty() && content.is_none() {
             return Ok(());
         }
         let data = Some(c"noinit_itable");
         let persistent = self.mount(target, plan, Role::Persistent, "ext4", data)?;
-        let mut text = serde_json::to_vec_pretty(&mounts)?;
-        text.push(b'\n');
-        write(&persistent.path().join(paths::OWN).join(MOUNTS), &text)?;
+        if !mounts.is_empty() {
+            let mut text = serde_json::to_vec_pretty(&mounts)?;
+            text.push(b'\n');
+            write(&persistent.path().join(paths::OWN).join(MOUNTS), &text)?;
+        }
+        if let Some(content) = content {
+            teller.step();
+            let observer = &mut *teller.observer;
+            let images = content.fill(persistent.path(), &mut |done, total| {
+                observer.event(Event::Bytes { done, total });
+            })?;
+            for image in images {
+                teller.log(image);
+            }
+        }
         persistent
             .unmount()
             .context("writing PERSISTENT out failed")
@@ -408,6 +445,9 @@ fn failure(teller: &Teller<'_>, error: &anyhow::Error, written: bool) -> Failure
                 cause.downcast_ref(),
                 Some(copy::Error::Read { .. } | copy::Error::Medium(_))
             )
+            || cause
+                .downcast_ref::<crate::content::Error>()
+                .is_some_and(crate::content::Error::is_of_the_source)
     });
     let advice = if is_medium {
         "The install medium is damaged, incomplete or was removed. Compare the ISO file with its \

@@ -16,6 +16,7 @@
 mod boot;
 pub mod check;
 pub mod choose;
+mod content;
 mod copy;
 mod engine;
 mod format;

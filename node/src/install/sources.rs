@@ -397,7 +397,11 @@ impl Attached<'_> {
         }
     }
 
-    fn mount(&self, device: &Path) -> Result<Opened, Error> {
+    /// Mounts a medium, read-only.
+    ///
+    /// # Errors
+    /// [`Error::Mount`].
+    pub fn mount(&self, device: &Path) -> Result<Opened, Error> {
         let error = |why: String| Error::Mount {
             device: device.display().to_string(),
             why,

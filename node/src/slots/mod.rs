@@ -187,6 +187,7 @@ pub(crate) mod testing {
                 units: Vec::new(),
                 time_limit_seconds: 600,
             },
+            registry: None,
         }
     }
 }

@@ -281,6 +281,7 @@ mod tests {
                 units: Vec::new(),
                 time_limit_seconds: 600,
             },
+            registry: None,
         }
     }
 

@@ -12,6 +12,7 @@
 //! - The environment block names a slot only once all of it has reached its place
 //!   on the disk; and names none while that slot is written.
 
+pub mod bundle;
 pub mod confirm;
 pub mod labels;
 pub mod last;
@@ -27,6 +28,7 @@ pub mod status;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use isoforge::oci::platform::Platform;
@@ -37,6 +39,7 @@ use isoforge::registry::{Client, RegistryConfig};
 use isoforge::store::Store;
 use serde::Serialize;
 
+use crate::content::source::Source;
 use crate::paths;
 use crate::slots::grubenv::Environment;
 use crate::slots::{Record, Slot, file};
@@ -102,6 +105,8 @@ pub enum Refusal {
 pub struct Options {
     /// The image, as the user names it.
     pub from: String,
+    /// The bundle that carries it; then `from` is only a word.
+    pub bundle: Option<Arc<dyn Source>>,
     /// Which one of several.
     pub tag: Option<String>,
     /// For which machine.
@@ -203,11 +208,14 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
             .as_ref()
             .and_then(|record| record.kubernetes.as_deref()),
     };
-    let found = source::find(&client, &store, &wanted, progress)?;
+    let found = match &options.bundle {
+        Some(of) => bundle::find(of.as_ref(), &client, &store, &wanted, progress)?,
+        None => source::find(&client, &store, &wanted, progress)?,
+    };
     let missing = found.resolved.missing(&store)?;
-    let missing: u64 = missing.iter().map(|blob| blob.size).sum();
+    let bytes: u64 = missing.iter().map(|blob| blob.size).sum();
     // Layers, and the same compressed anew.
-    let needed = missing.saturating_add(found.labels.size);
+    let needed = bytes.saturating_add(found.labels.size);
     let requirement = Requirement {
         path: own.clone(),
         bytes: needed,
@@ -216,6 +224,9 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
     space::check(&[requirement], room)?;
 
     progress.stage("Fetching the layers");
+    if let Some(of) = &options.bundle {
+        bundle::fetch(of.as_ref(), &store, &missing, progress)?;
+    }
     let image = pull::pull_image(
         &client,
         &found.source,

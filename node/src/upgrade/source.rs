@@ -132,7 +132,7 @@ fn tags(path: &Path, store: &Store) -> Result<Vec<String>> {
 /// Of several images the one with the Kubernetes that runs here, else the one
 /// with its minor version: Kubernetes allows no jumps, so nothing else is taken
 /// without being asked for.
-fn choose(found: Vec<(String, Found)>, wanted: &Wanted<'_>) -> Result<Found> {
+pub(super) fn choose(found: Vec<(String, Found)>, wanted: &Wanted<'_>) -> Result<Found> {
     let list: String = found
         .iter()
         .map(|(tag, found)| {

@@ -4,23 +4,21 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 use isoforge::oci::platform::Platform;
 use isoforge::output::space::HostFileSystems;
-use isoforge::registry::{HostConfig, RegistryConfig};
 use isoforge::util::process::Program;
 
-use super::output::{self, Format};
-use crate::dns::Dns;
-use crate::upgrade::machine::{Machine, small};
-use crate::upgrade::state::Mounted;
-use crate::upgrade::{Options, Site, make_slot, run as upgrade};
+use serde::Serialize;
 
-/// Where credentials for registries are looked for.
-const AUTH_FILES: [&str; 2] = [
-    "/etc/appliance/registry-auth.json",
-    "/root/.docker/config.json",
-];
+use super::content;
+use super::output::{self, Format};
+use super::registries::Registries;
+use crate::content::locate::locate;
+use crate::content::source::{Kind, Source};
+use crate::upgrade::machine::{Machine, small};
+use crate::upgrade::state::{self, Mounted};
+use crate::upgrade::{Options, Outcome, Site, bundle, make_slot, run as upgrade, target};
 
 /// Upgrades to another provider image
 #[derive(Debug, clap::Args)]
@@ -30,23 +28,21 @@ pub struct Args {
     step: Option<Step>,
     /// Where the provider image is: a folder or an archive in OCI layout, or a
     /// reference in a registry
-    #[arg(long, value_name = "SOURCE", required = true)]
+    #[arg(long, value_name = "SOURCE", required_unless_present = "bundle")]
     from: Option<String>,
+    /// A bundle with a provider image and content: a folder, an archive, the first
+    /// part of one, an ISO, or the device of a medium that one lies on. Its content
+    /// comes into this machine's registry before the system is upgraded
+    #[arg(long, value_name = "BUNDLE", conflicts_with = "from")]
+    bundle: Option<PathBuf>,
     /// Which of several images
     #[arg(long)]
     tag: Option<String>,
     /// Architecture of the image, where it is not this machine's
     #[arg(long)]
     arch: Option<String>,
-    /// Talk to this registry without TLS
-    #[arg(long, value_name = "HOST")]
-    plain_http: Vec<String>,
-    /// PEM file with authorities that are trusted beside the system's
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// File with credentials for registries, as 'docker login' writes it
-    #[arg(long, value_name = "FILE")]
-    auth_file: Vec<PathBuf>,
+    #[command(flatten)]
+    registries: Registries,
     /// Reboot into the new system when it is written
     #[arg(long)]
     reboot: bool,
@@ -77,6 +73,20 @@ pub fn run(args: &Args) -> Result<()> {
         return output::data(Format::Json, &made, "");
     }
     let machine = Machine::this();
+    let mut options = options(args)?;
+    let located = args.bundle.as_deref().map(locate).transpose()?;
+    let (source, medium) = match located {
+        Some(located) => (
+            Some(Arc::new(located.bundle) as Arc<dyn Source>),
+            located.medium,
+        ),
+        None => (None, None),
+    };
+    let content = match &source {
+        Some(source) => take_content(&machine, source)?,
+        None => None,
+    };
+    options.bundle = source;
     let outcome = upgrade(
         Site {
             machine: &machine,
@@ -84,8 +94,10 @@ pub fn run(args: &Args) -> Result<()> {
             room: &HostFileSystems,
             progress: &output::progress(),
         },
-        &options(args)?,
+        &options,
     )?;
+    drop(options);
+    drop(medium);
     let kubernetes = outcome
         .kubernetes
         .as_ref()
@@ -95,11 +107,12 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         "Reboot to try it."
     };
-    let text = format!(
+    let mut text = content.as_ref().map_or_else(String::new, content::text);
+    text.push_str(&format!(
         "Version {}{kubernetes} is in slot {}. {next} It counts as good once its checks hold; else the machine goes back to this version by itself.\n",
         outcome.to, outcome.slot
-    );
-    output::data(args.format, &outcome, &text)?;
+    ));
+    output::data(args.format, &Told { content, outcome }, &text)?;
     if args.reboot {
         Program::new("systemctl", "systemd")
             .arg("reboot")
@@ -108,31 +121,55 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn options(args: &Args) -> Result<Options> {
-    let mut registries = RegistryConfig {
-        extra_cert_file: args.ca.clone(),
-        credential_files: args.auth_file.clone(),
-        resolver: Some(Arc::new(Dns::default())),
-        ..RegistryConfig::default()
+/// What an upgrade tells.
+#[derive(Serialize)]
+struct Told {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<content::Outcome>,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+/// Takes the content of a bundle into this machine's registry, once it is known that
+/// the machine can be upgraded.
+fn take_content(machine: &Machine, source: &Arc<dyn Source>) -> Result<Option<content::Outcome>> {
+    if !bundle::has_system(source.as_ref()) {
+        bail!(
+            "{} carries no system; 'appliance content import' takes its content",
+            source.name()
+        );
+    }
+    target(&machine.booted()?, &state::environment(&machine.state)?)?;
+    if source
+        .roots()
+        .iter()
+        .all(|root| root.kind == Kind::Provider)
+    {
+        return Ok(None);
+    }
+    let Some(registry) = machine.config()?.registry else {
+        output::say("This machine has no registry; the bundle's content is left out.");
+        return Ok(None);
     };
-    for path in AUTH_FILES.map(PathBuf::from) {
-        if path.is_file() {
-            registries.credential_files.push(path);
-        }
-    }
-    for host in &args.plain_http {
-        let config = HostConfig {
-            plain_http: Some(true),
-            ..HostConfig::default()
-        };
-        registries.hosts.insert(host.clone(), config);
-    }
+    let how = content::Own {
+        check: false,
+        replace: false,
+    };
+    content::own(source, &registry, how, &output::progress()).map(Some)
+}
+
+fn options(args: &Args) -> Result<Options> {
     let arch = args.arch.as_deref().unwrap_or(std::env::consts::ARCH);
     Ok(Options {
-        from: args.from.clone().context("--from SOURCE is missing")?,
+        from: match (&args.from, &args.bundle) {
+            (Some(from), _) => from.clone(),
+            (None, Some(bundle)) => bundle.display().to_string(),
+            (None, None) => bail!("--from SOURCE or --bundle BUNDLE is missing"),
+        },
+        bundle: None,
         tag: args.tag.clone(),
         platform: Platform::linux(arch),
-        registries,
+        registries: args.registries.config(),
         jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
 }

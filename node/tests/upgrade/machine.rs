@@ -178,6 +178,7 @@ impl Folder {
     ) -> anyhow::Result<Outcome> {
         let options = Options {
             from: from.to_owned(),
+            bundle: None,
             tag: tag.map(str::to_owned),
             platform: Platform::linux("amd64"),
             registries: RegistryConfig::default(),

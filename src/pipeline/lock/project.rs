@@ -13,9 +13,10 @@ use crate::output::manifest::EpochSource;
 use crate::pipeline::build::Build;
 use crate::pipeline::check::CLOUD_CONFIG;
 use crate::pipeline::node::NODE_OVERLAY;
+use crate::pipeline::registry::{self, REGISTRY_OVERLAY};
 use crate::pipeline::system::{BASE_OVERLAY, in_project};
 use crate::profile::{CloudConfig, FileRead, LayerSource, OsSource, Target};
-use crate::render::{Project, node_files};
+use crate::render::{Project, node_files, registry_files};
 use crate::rootfs::overlay;
 use crate::rootfs::overlay::system::ISSUE_TEMPLATE;
 use crate::sources::kubernetes::component_kind;
@@ -119,6 +120,13 @@ fn files(build: &Build<'_>) -> Result<Vec<Input>> {
         path: format!("{BUILT_IN}{NODE_OVERLAY}"),
         digest: overlay::digest_of(node_files(), NODE_OVERLAY),
     });
+    if registry::of(&loaded.profile).is_some() {
+        found.push(Input {
+            kind: InputKind::Overlay,
+            path: format!("{BUILT_IN}{REGISTRY_OVERLAY}"),
+            digest: overlay::digest_of(registry_files(), REGISTRY_OVERLAY),
+        });
+    }
     // By architecture alone: where it lies is the machine's own business.
     found.extend(build.programs.iter().map(|(arch, program)| Input {
         kind: InputKind::Program,

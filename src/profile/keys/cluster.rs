@@ -3,7 +3,7 @@
 use super::system::ARCHITECTURES;
 use super::{CONTENT, key, plain};
 use crate::profile::schema::Need::{Default, Later, Required};
-use crate::profile::schema::Shape::{Free, Mode, Tables, Text, Texts, Word, Words};
+use crate::profile::schema::Shape::{Free, Integer, Mode, Tables, Text, Texts, Word, Words};
 use crate::profile::schema::{Choice, Fields, Key};
 
 pub(super) const INCLUDE: Key = key(
@@ -196,6 +196,16 @@ pub(super) static COMPONENT: Fields = plain(&[
     ),
     IMAGES,
     EXCLUDE_IMAGES,
+    key(
+        "port",
+        Integer {
+            min: 1,
+            max: 65_534,
+        },
+        Default("`30003`"),
+        "Of `[registry]` alone: the port that it listens on. `distribution` takes pushes on \
+         the next one.",
+    ),
     key("pack", Text, Later(CONTENT), "A pack's folder."),
     key("chart", Text, Later(CONTENT), "A Helm chart."),
     key("charts", Texts, Later(CONTENT), "Helm charts."),

@@ -132,7 +132,11 @@ struct Served {
 /// The content image `reference`: by turns an OCI image, one of Docker's, and
 /// an index over two platforms.
 fn content_image(number: usize, reference: &str) -> Served {
-    let layer = format!("file app 0755 '{reference}'");
+    let mut layer = format!("file app 0755 '{reference}'");
+    if reference.contains("/zot-linux-amd64:") {
+        // The registry of the machine comes out of it.
+        layer.push_str("\nfile usr/local/bin/zot-linux-amd64 0755 'zot'");
+    }
     let image = |family, platform| Image::new(family, platform, &[(&layer, Gzip)]);
     let images = match number % 3 {
         0 => vec![image(Family::Oci, "linux/amd64")],

@@ -1,0 +1,152 @@
+//! Content out of the storage: an OCI image layout with the images under their
+//! full names, which is a bundle.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use fs_err as fs;
+use isoforge::oci::digest::HashingReader;
+use isoforge::oci::layout::{Builder, IMAGE_NAME, LayoutFile, OciLayout};
+use isoforge::oci::manifest::Descriptor;
+use isoforge::progress::{Progress, Task};
+use serde::Serialize;
+
+use super::inspect::Parts;
+use super::storage::Storage;
+use super::{Error, names};
+
+/// What was handed out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exported {
+    /// The images, by their names in full.
+    pub images: Vec<String>,
+    /// Bytes of the layout.
+    pub bytes: u64,
+}
+
+/// Writes the images of the storage, or those that `wanted` names, into the new
+/// folder `target`. Each blob is hashed on the way.
+///
+/// # Errors
+/// [`Error::Unknown`] where an image is not there, and [`Error`] where the storage
+/// can't be read or is damaged; the folder is not there then.
+pub fn export(
+    storage: &Storage,
+    target: &Path,
+    wanted: &[String],
+    progress: &Progress,
+) -> Result<Exported, Error> {
+    let (layout, images) = layout(storage, wanted)?;
+    let bytes = layout.size();
+    if target.exists() {
+        let there = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(Error::file(target, "written")(there));
+    }
+    // Beside it, so that it is there as a whole.
+    let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
+    let folder = tempfile::Builder::new()
+        .prefix(".appliance-")
+        .suffix(".partial")
+        .tempdir_in(parent.unwrap_or(Path::new(".")))
+        .map_err(Error::file(target, "made"))?;
+    let task = progress.task("exporting", Some(bytes));
+    for (path, file) in &layout.files {
+        write(&folder.path().join(path), file, &task)?;
+    }
+    let opened = fs::File::open(folder.path()).map_err(Error::file(target, "opened"))?;
+    rustix::fs::syncfs(&opened).map_err(|errno| Error::file(target, "written")(errno.into()))?;
+    fs::rename(folder.path(), target).map_err(Error::file(target, "written"))?;
+    // It has another name now.
+    let _ = folder.keep();
+    Ok(Exported { images, bytes })
+}
+
+fn layout(storage: &Storage, wanted: &[String]) -> Result<(OciLayout, Vec<String>), Error> {
+    let mut builder = Builder::new();
+    let mut images = BTreeSet::new();
+    for repository in storage.repositories()? {
+        let index = storage.index(&repository)?;
+        let mut chosen = Parts::default();
+        for entry in &index.entries {
+            let Some(tag) = &entry.tag else { continue };
+            let name = names::reference(&repository, tag, &entry.digest);
+            let stored = format!("{repository}:{tag}");
+            let asked = |it: &String| *it == name || *it == stored;
+            if !wanted.is_empty() && !wanted.iter().any(asked) {
+                continue;
+            }
+            chosen.add(storage, &repository, entry)?;
+            let mut descriptor =
+                Descriptor::new(entry.media_type.clone(), entry.digest, entry.size);
+            descriptor
+                .annotations
+                .insert(IMAGE_NAME.to_owned(), name.clone());
+            builder.reference(&name, descriptor);
+            images.insert(name);
+        }
+        // What refers to an image that goes along goes along.
+        loop {
+            let before = chosen.manifests.len();
+            for entry in index.entries.iter().filter(|entry| entry.tag.is_none()) {
+                let Some(manifest) = storage.manifest(&repository, entry)? else {
+                    continue;
+                };
+                let subject = isoforge::oci::referrer::subject(&manifest.raw);
+                if subject.is_some_and(|subject| chosen.manifests.contains_key(&subject))
+                    && !chosen.manifests.contains_key(&entry.digest)
+                {
+                    chosen.add(storage, &repository, entry)?;
+                    builder.referrer(manifest.descriptor());
+                }
+            }
+            if chosen.manifests.len() == before {
+                break;
+            }
+        }
+        for (digest, size) in chosen.blobs {
+            builder.file(storage.blob_path(&repository, &digest), digest, size);
+        }
+    }
+    let missing = wanted.iter().find(|name| {
+        !images.contains(*name)
+            && !images.iter().any(|it| {
+                names::parse(it).is_ok_and(|reference| {
+                    let tag = reference.tag().unwrap_or_default();
+                    names::repository(&reference)
+                        .is_ok_and(|repository| format!("{repository}:{tag}") == **name)
+                })
+            })
+    });
+    if let Some(missing) = missing {
+        return Err(Error::Unknown(missing.clone()));
+    }
+    Ok((builder.build(), images.into_iter().collect()))
+}
+
+fn write(path: &Path, file: &LayoutFile, task: &Task) -> Result<(), Error> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(Error::file(parent, "made"))?;
+    }
+    let LayoutFile::File(from, digest, size) = file else {
+        let bytes = match file {
+            LayoutFile::Bytes(bytes) => bytes.as_slice(),
+            _ => &[],
+        };
+        return fs::write(path, bytes).map_err(Error::file(path, "written"));
+    };
+    let source = fs::File::open(from).map_err(Error::file(from, "read"))?;
+    let mut target = fs::File::create(path).map_err(Error::file(path, "written"))?;
+    let mut reader = HashingReader::new(task.reader(source));
+    io::copy(&mut reader, &mut target).map_err(Error::file(path, "written"))?;
+    let (found, bytes) = reader.finish();
+    if found == *digest && bytes == *size {
+        return Ok(());
+    }
+    Err(Error::Damaged {
+        name: "the registry's storage".to_owned(),
+        digest: *digest,
+        found,
+        bytes,
+    })
+}

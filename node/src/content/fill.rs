@@ -1,0 +1,336 @@
+//! The blobs of a plan into the storage, each copied and verified once.
+//!
+//! A blob is written beside the repositories and hashed on the way. It gets its
+//! name once it is on the disk; several that are small are brought there together.
+//! What other repositories need of it are hard links.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use isoforge::oci::digest::{Digest, HashingReader, Sha256};
+use isoforge::output::space::FileSystems;
+use isoforge::progress::{Progress, Task};
+use serde::Serialize;
+
+use super::Error;
+use super::plan::{Plan, Wanted};
+use super::source::Source;
+use super::storage::{Blobs, FILE_MODE, Storage};
+
+/// Bytes that are read and written at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// How much is brought to the disk together at most: what a power cut may undo.
+const BATCH_BYTES: u64 = 64 << 20;
+const BATCH_BLOBS: usize = 512;
+
+/// Room for folders, indexes and the file system's own use, beside the blobs.
+const SLACK_BYTES: u64 = 8 << 20;
+/// The same for each blob that is made.
+const SLACK_PER_BLOB_BYTES: u64 = 4096;
+
+/// What came into the storage.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Filled {
+    /// Blobs that were copied.
+    pub copied: u64,
+    /// Their size in bytes.
+    pub copied_bytes: u64,
+    /// Blobs that were there.
+    pub there: u64,
+    /// Their size in bytes.
+    pub there_bytes: u64,
+}
+
+/// How blobs are treated that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Their size is looked at: they got their names when they had been verified.
+    Trust,
+    /// They are hashed, and replaced where they are damaged.
+    Check,
+}
+
+/// Brings the blobs in.
+///
+/// # Errors
+/// [`Error::NoRoom`] before anything is written; [`Error::Full`] and others after
+/// which what is whole stays.
+pub(super) fn fill(
+    storage: &Storage,
+    source: &dyn Source,
+    plan: &Plan,
+    there: &Blobs,
+    existing: Existing,
+    room: &dyn FileSystems,
+    progress: &Progress,
+) -> Result<Filled, Error> {
+    for repository in plan.repositories.keys() {
+        storage.prepare(repository)?;
+    }
+    let mut work = Vec::new();
+    for (digest, wanted) in &plan.blobs {
+        work.push((
+            digest,
+            wanted,
+            sound(storage, digest, wanted, there, existing)?,
+        ));
+    }
+    check_room(storage, &work, room)?;
+    let bytes = work
+        .iter()
+        .fold(0_u64, |sum, (_, wanted, has)| match has.first() {
+            Some(_) => sum,
+            None => sum.saturating_add(wanted.size),
+        });
+    let task = progress.task("copying and verifying", Some(bytes));
+    let mut filler = Filler {
+        storage,
+        source,
+        task: &task,
+        batch: Vec::new(),
+        batch_bytes: 0,
+        filled: Filled::default(),
+    };
+    for (digest, wanted, has) in &work {
+        filler.blob(digest, wanted, has)?;
+    }
+    filler.settle()?;
+    storage.remove_partials()?;
+    storage.sync()?;
+    Ok(filler.filled)
+}
+
+/// The repositories that have the blob whole; one that it belongs to first.
+fn sound(
+    storage: &Storage,
+    digest: &Digest,
+    wanted: &Wanted,
+    there: &Blobs,
+    existing: Existing,
+) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for (repository, size) in there.get(digest).into_iter().flatten() {
+        let path = storage.blob_path(repository, digest);
+        if *size == wanted.size && (existing == Existing::Trust || hash(&path)? == *digest) {
+            found.push(repository.clone());
+        }
+    }
+    found.sort_by_key(|repository| !wanted.repositories.contains(repository));
+    Ok(found)
+}
+
+fn hash(path: &Path) -> Result<Digest, Error> {
+    let file = fs::File::open(path).map_err(Error::file(path, "read"))?;
+    let mut reader = HashingReader::new(file);
+    io::copy(&mut reader, &mut io::sink()).map_err(Error::file(path, "read"))?;
+    Ok(reader.finish().0)
+}
+
+fn check_room(
+    storage: &Storage,
+    work: &[(&Digest, &Wanted, Vec<String>)],
+    room: &dyn FileSystems,
+) -> Result<(), Error> {
+    let missing = work.iter().filter(|(_, _, has)| has.is_empty());
+    let needed = missing.fold(SLACK_BYTES, |sum, (_, wanted, _)| {
+        sum.saturating_add(wanted.size)
+            .saturating_add(SLACK_PER_BLOB_BYTES)
+    });
+    let available = room
+        .available_bytes(storage.root())
+        .map_err(Error::file(storage.root(), "asked for its room"))?;
+    if available < needed && needed > SLACK_BYTES {
+        return Err(Error::NoRoom {
+            path: storage.root().to_owned(),
+            needed,
+            available,
+        });
+    }
+    Ok(())
+}
+
+/// A blob that is written, and waits until it is on the disk.
+struct Written {
+    path: PathBuf,
+    targets: Vec<PathBuf>,
+}
+
+struct Filler<'a> {
+    storage: &'a Storage,
+    source: &'a dyn Source,
+    task: &'a Task,
+    batch: Vec<Written>,
+    batch_bytes: u64,
+    filled: Filled,
+}
+
+impl Filler<'_> {
+    fn blob(&mut self, digest: &Digest, wanted: &Wanted, has: &[String]) -> Result<(), Error> {
+        let has_it: BTreeSet<&String> = has.iter().collect();
+        let lacking = wanted.repositories.iter().filter(|it| !has_it.contains(it));
+        let targets: Vec<PathBuf> = lacking
+            .map(|repository| self.storage.blob_path(repository, digest))
+            .collect();
+        let Some(first) = has.first() else {
+            return self.copy(digest, wanted.size, targets);
+        };
+        let path = self.storage.blob_path(first, digest);
+        // Until an index names it, nothing but its age keeps it from Zot's garbage
+        // collection.
+        self.storage.rejuvenate(&path)?;
+        self.filled.there = self.filled.there.saturating_add(1);
+        self.filled.there_bytes = self.filled.there_bytes.saturating_add(wanted.size);
+        link(&path, &targets)
+    }
+
+    fn copy(&mut self, digest: &Digest, size: u64, targets: Vec<PathBuf>) -> Result<(), Error> {
+        let path = self.storage.partial_path(digest);
+        if is_whole(&path, digest, size)? {
+            self.task.advance(size);
+            self.filled.there = self.filled.there.saturating_add(1);
+            self.filled.there_bytes = self.filled.there_bytes.saturating_add(size);
+        } else {
+            if let Err(error) = self.write(&path, digest, size) {
+                // It is nobody's, and takes room.
+                let _ = std::fs::remove_file(&path);
+                // What was written before it is whole, and shall stay.
+                let _ = self.settle();
+                return Err(error);
+            }
+            self.filled.copied = self.filled.copied.saturating_add(1);
+            self.filled.copied_bytes = self.filled.copied_bytes.saturating_add(size);
+        }
+        self.batch.push(Written { path, targets });
+        self.batch_bytes = self.batch_bytes.saturating_add(size);
+        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_BLOBS {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Copies a blob and hashes it on the way.
+    fn write(&self, path: &Path, digest: &Digest, size: u64) -> Result<(), Error> {
+        let name = || self.source.name();
+        let Some((found, mut from)) = self.source.open(digest)? else {
+            return Err(Error::Missing {
+                name: name(),
+                reference: digest.to_string(),
+                digest: *digest,
+            });
+        };
+        let length = |found| Error::Length {
+            name: name(),
+            digest: *digest,
+            expected: size,
+            found,
+        };
+        if found != size {
+            return Err(length(found));
+        }
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full {
+                path: self.storage.root().to_owned(),
+                digest: *digest,
+                bytes: size,
+            },
+            _ => Error::file(path, "written")(source),
+        };
+        let mut to = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(FILE_MODE)
+            .open(path)
+            .map_err(failed)?;
+        self.storage.give(path)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0_u8; CHUNK_BYTES];
+        let mut total = 0_u64;
+        loop {
+            let read = match from.read(&mut buffer) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => {
+                    return Err(Error::Read {
+                        name: name(),
+                        digest: *digest,
+                        bytes: total,
+                        source,
+                    });
+                }
+            };
+            let piece = buffer.get(..read).unwrap_or_default();
+            if piece.is_empty() {
+                break;
+            }
+            total = total.saturating_add(read as u64);
+            if total > size {
+                return Err(length(total));
+            }
+            hash.update(piece);
+            to.write_all(piece).map_err(failed)?;
+            self.task.advance(read as u64);
+        }
+        if total != size {
+            return Err(length(total));
+        }
+        let found = hash.finish();
+        if found != *digest {
+            return Err(Error::Damaged {
+                name: name(),
+                digest: *digest,
+                found,
+                bytes: total,
+            });
+        }
+        Ok(())
+    }
+
+    /// Brings what was written to the disk, and gives it its names.
+    fn settle(&mut self) -> Result<(), Error> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        match batch.as_slice() {
+            [] => return Ok(()),
+            [one] => fs::File::open(&one.path)
+                .and_then(|file| file.sync_all())
+                .map_err(Error::file(&one.path, "written out"))?,
+            _ => self.storage.sync()?,
+        }
+        for Written { path, targets } in batch {
+            let Some((first, others)) = targets.split_first() else {
+                continue;
+            };
+            fs::rename(&path, first).map_err(Error::file(first, "written"))?;
+            link(first, others)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an import that was cut off had written all of a blob. It may not have
+/// reached the disk, so it is hashed.
+fn is_whole(path: &Path, digest: &Digest, size: u64) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() == size => Ok(hash(path)? == *digest),
+        _ => Ok(false),
+    }
+}
+
+/// Makes hard links; what is in their place, which is damaged, goes.
+fn link(path: &Path, targets: &[PathBuf]) -> Result<(), Error> {
+    for target in targets {
+        match fs::remove_file(target) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::file(target, "replaced")(error));
+            }
+            _ => {}
+        }
+        fs::hard_link(path, target).map_err(Error::file(target, "linked"))?;
+    }
+    Ok(())
+}

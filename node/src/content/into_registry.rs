@@ -1,0 +1,60 @@
+//! A bundle into this machine's registry over HTTP, where its storage can't be
+//! filled directly.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use isoforge::node::Registry;
+use isoforge::progress::Progress;
+use isoforge::registry::RegistryConfig;
+
+use super::Error;
+use super::imported::Imported;
+use super::push::{self, Options, Report};
+use super::source::Source;
+use super::storage::Storage;
+use crate::registry::{Places, push_port};
+
+/// Pushes `source` with the machine's own credentials.
+///
+/// # Errors
+/// [`Error`]. What came there stays, and is not sent again.
+pub fn import(
+    source: &Arc<dyn Source>,
+    registry: &Registry,
+    places: &Places,
+    replace: bool,
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<Report, Error> {
+    // Of distribution's storage, only the folder for what the program notes is used.
+    let storage = Storage::open_to_write(&places.storage())?;
+    let imported = Imported::read(&storage)?;
+    imported.check(source.as_ref(), replace)?;
+    let options = Options {
+        to: format!("127.0.0.1:{}", push_port(registry)),
+        registries: registries(registry, places),
+        threads,
+    };
+    let report = push::push(source, &options, progress)?;
+    imported.add(&storage, source.as_ref())?;
+    Ok(report)
+}
+
+/// How this machine's own registry is talked to.
+#[must_use]
+pub fn registries(registry: &Registry, places: &Places) -> RegistryConfig {
+    let mut config = RegistryConfig {
+        extra_cert_file: Some(places.authority()),
+        credential_files: vec![places.credentials()],
+        ..RegistryConfig::default()
+    };
+    // On loopback TLS must be asked for.
+    let host = isoforge::registry::HostConfig {
+        plain_http: Some(false),
+        ..isoforge::registry::HostConfig::default()
+    };
+    let own = format!("127.0.0.1:{}", push_port(registry));
+    config.hosts.insert(own, host);
+    config
+}

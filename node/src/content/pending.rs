@@ -1,0 +1,95 @@
+//! Content that waits until the registry runs: a layout beside its storage, put
+//! there by the installer, and gone once it was taken in.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fs_err as fs;
+use isoforge::node::Registry;
+use isoforge::oci::digest::{Digest, HashingReader};
+use isoforge::oci::layout::{INDEX_FILE, LAYOUT_FILE};
+use isoforge::progress::Progress;
+
+use super::source::{OfBundle, Source};
+use super::storage::names_in;
+use super::{Error, into_registry};
+use crate::registry::Places;
+
+/// Its folder, within the registry's.
+pub const FOLDER: &str = "pending";
+
+/// Folder of a layout's blobs.
+const BLOBS: &str = "blobs/sha256";
+
+/// Copies the layout `from` beside the storage in `home`. Each blob is verified; the
+/// mark by which it is found is written last.
+///
+/// # Errors
+/// [`Error::Damaged`], [`Error::File`].
+pub fn put(from: &Path, home: &Path, progress: &Progress) -> Result<(), Error> {
+    let to = home.join(FOLDER);
+    let blobs = to.join(BLOBS);
+    fs::create_dir_all(&blobs).map_err(Error::file(&blobs, "made"))?;
+    let task = progress.task("copying and verifying", None);
+    for name in names_in(&from.join(BLOBS))? {
+        let source = from.join(BLOBS).join(&name);
+        let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else {
+            continue;
+        };
+        let target = blobs.join(&name);
+        let file = fs::File::open(&source).map_err(Error::file(&source, "read"))?;
+        let mut reader = HashingReader::new(task.reader(file));
+        let mut file = fs::File::create(&target).map_err(Error::file(&target, "written"))?;
+        io::copy(&mut reader, &mut file).map_err(Error::file(&target, "written"))?;
+        let (found, bytes) = reader.finish();
+        if found != digest {
+            return Err(Error::Damaged {
+                name: "the install medium".to_owned(),
+                digest,
+                found,
+                bytes,
+            });
+        }
+    }
+    for name in [INDEX_FILE, LAYOUT_FILE] {
+        let path = from.join(name);
+        let bytes = fs::read(&path).map_err(Error::file(&path, "read"))?;
+        if name == LAYOUT_FILE {
+            let folder = fs::File::open(&to).map_err(Error::file(&to, "opened"))?;
+            rustix::fs::syncfs(&folder)
+                .map_err(|errno| Error::file(&to, "written out")(errno.into()))?;
+        }
+        let path = to.join(name);
+        crate::state::files::write(&path, &bytes, 0o600).map_err(Error::file(&path, "written"))?;
+    }
+    Ok(())
+}
+
+/// Takes in what waits, and removes it. Nothing waiting is no error.
+///
+/// # Errors
+/// [`Error`]. What came in is not sent again then.
+pub fn take(
+    registry: &Registry,
+    places: &Places,
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<bool, Error> {
+    let folder: PathBuf = places.home.join(FOLDER);
+    let mark = folder.join(LAYOUT_FILE);
+    if !mark.is_file() {
+        return Ok(false);
+    }
+    let bundle = OfBundle::open(&folder).map_err(|error| Error::Source {
+        name: "the content of the install medium".to_owned(),
+        source: Box::new(error),
+    })?;
+    let source: Arc<dyn Source> = Arc::new(bundle);
+    into_registry::import(&source, registry, places, true, threads, progress)?;
+    drop(source);
+    fs::remove_file(&mark).map_err(Error::file(&mark, "removed"))?;
+    fs::remove_dir_all(&folder).map_err(Error::file(&folder, "removed"))?;
+    Ok(true)
+}

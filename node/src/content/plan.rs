@@ -1,0 +1,364 @@
+//! What of a source goes where, known before anything is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+
+use isoforge::oci::digest::Digest;
+use isoforge::oci::manifest::{
+    Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest,
+};
+use isoforge::oci::media::MediaType;
+use isoforge::oci::referrer;
+
+use super::source::{Kind, Root, Source};
+use super::storage::{Blobs, Entry, Storage, read};
+use super::{Error, names};
+
+/// What an import will do.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What each repository lists in the end, beside what it lists already.
+    pub repositories: BTreeMap<String, Listed>,
+    /// The blobs, and which repositories they belong to.
+    pub blobs: BTreeMap<Digest, Wanted>,
+    /// The images, by their names in full.
+    pub images: BTreeMap<String, Digest>,
+    /// Names of provider images, which no registry gets.
+    pub providers: Vec<String>,
+    /// Manifests about images that are not in the source.
+    pub strays: usize,
+}
+
+/// What a repository lists.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// By tag.
+    pub tags: BTreeMap<String, Entry>,
+    /// Images of an index and what refers to an image.
+    pub untagged: BTreeMap<Digest, Entry>,
+}
+
+/// A blob that is needed.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Its size in bytes.
+    pub size: u64,
+    /// By which repositories.
+    pub repositories: BTreeSet<String>,
+}
+
+/// Finds out what of `source` goes where; `there` is what `storage` has, from which
+/// a delta takes what it lacks.
+///
+/// # Errors
+/// [`Error`] where the source lacks something, is damaged or has names that can't
+/// be.
+pub fn plan(source: &dyn Source, storage: &Storage, there: &Blobs) -> Result<Plan, Error> {
+    let mut planner = Planner {
+        source,
+        storage,
+        there,
+        plan: Plan::default(),
+        plain: BTreeSet::new(),
+    };
+    let (named, unnamed): (Vec<&Root>, Vec<&Root>) = source
+        .roots()
+        .iter()
+        .partition(|root| root.reference.is_some());
+    for root in named {
+        let Some(text) = &root.reference else {
+            continue;
+        };
+        if root.kind == Kind::Provider {
+            planner.plan.providers.push(text.clone());
+            continue;
+        }
+        planner.root(root, text)?;
+    }
+    planner.referrers(&unnamed)?;
+    Ok(planner.plan)
+}
+
+struct Planner<'a> {
+    source: &'a dyn Source,
+    storage: &'a Storage,
+    there: &'a Blobs,
+    plan: Plan,
+    /// Repositories and tags that an image has without a digest beside.
+    plain: BTreeSet<(String, String)>,
+}
+
+impl Planner<'_> {
+    fn root(&mut self, root: &Root, text: &str) -> Result<(), Error> {
+        let reference = names::parse(text)?;
+        let repository = names::repository(&reference)?;
+        let manifest = self.manifest(&root.descriptor, text)?;
+        if let Some(asked) = reference.digest().filter(|asked| *asked != manifest.digest) {
+            return Err(Error::Damaged {
+                name: self.source.name(),
+                digest: asked,
+                found: manifest.digest,
+                bytes: manifest.raw.len() as u64,
+            });
+        }
+        let pinned = reference.digest();
+        if let Some(tag) = reference.tag() {
+            self.tag(&repository, tag, &manifest, pinned.is_none(), text)?;
+        }
+        if let Some(digest) = &pinned {
+            self.tag(
+                &repository,
+                &names::digest_tag(digest),
+                &manifest,
+                true,
+                text,
+            )?;
+        }
+        self.plan.images.insert(text.to_owned(), manifest.digest);
+        self.below(&repository, &manifest, text, 0)
+    }
+
+    /// Gives a manifest a tag. Of one that a digest pins, the tag is only a word
+    /// (`plain` is not set): it gives way to one that means what it says.
+    fn tag(
+        &mut self,
+        repository: &str,
+        tag: &str,
+        manifest: &Manifest,
+        plain: bool,
+        text: &str,
+    ) -> Result<(), Error> {
+        let listed = self
+            .plan
+            .repositories
+            .entry(repository.to_owned())
+            .or_default();
+        let key = (repository.to_owned(), tag.to_owned());
+        if let Some(other) = listed.tags.get(tag)
+            && other.digest != manifest.digest
+        {
+            if !plain {
+                return Ok(());
+            }
+            if self.plain.contains(&key) {
+                return Err(Error::Ambiguous {
+                    name: self.source.name(),
+                    reference: text.to_owned(),
+                    first: other.digest,
+                    second: manifest.digest,
+                });
+            }
+        }
+        listed
+            .tags
+            .insert(tag.to_owned(), entry_of(manifest, Some(tag)));
+        if plain {
+            self.plain.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Takes up a manifest and all that it leads to.
+    fn below(
+        &mut self,
+        repository: &str,
+        manifest: &Manifest,
+        text: &str,
+        depth: usize,
+    ) -> Result<(), Error> {
+        self.want(repository, manifest.digest, manifest.raw.len() as u64);
+        match &manifest.document {
+            Document::Image(image) => {
+                for blob in std::iter::once(&image.config).chain(&image.layers) {
+                    self.blob(repository, blob, text)?;
+                }
+                Ok(())
+            }
+            Document::Index(entries) => self.index(repository, entries, text, depth),
+        }
+    }
+
+    /// The images of an index; those that are not there are of platforms that
+    /// nobody asked for.
+    fn index(
+        &mut self,
+        repository: &str,
+        entries: &[Descriptor],
+        text: &str,
+        depth: usize,
+    ) -> Result<(), Error> {
+        let mut images = 0_usize;
+        if depth >= MAX_INDEX_DEPTH {
+            return Err(Error::Nested {
+                name: self.source.name(),
+                reference: text.to_owned(),
+            });
+        }
+        for entry in entries {
+            if !self.has(&entry.digest)? {
+                continue;
+            }
+            if !entry.media_type.is_manifest() {
+                self.blob(repository, entry, text)?;
+                continue;
+            }
+            images = images.saturating_add(1);
+            let manifest = self.manifest(entry, text)?;
+            let listed = self
+                .plan
+                .repositories
+                .entry(repository.to_owned())
+                .or_default();
+            let listed = listed.untagged.entry(manifest.digest);
+            listed.or_insert_with(|| entry_of(&manifest, None));
+            self.below(repository, &manifest, text, depth.saturating_add(1))?;
+        }
+        if images == 0 && !entries.is_empty() {
+            return Err(Error::NoPlatform {
+                name: self.source.name(),
+                reference: text.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn blob(&mut self, repository: &str, blob: &Descriptor, text: &str) -> Result<(), Error> {
+        if !self.has(&blob.digest)? {
+            // Registries need not have those.
+            if matches!(blob.media_type, MediaType::ForeignLayer(_)) {
+                return Ok(());
+            }
+            return Err(Error::Missing {
+                name: self.source.name(),
+                reference: text.to_owned(),
+                digest: blob.digest,
+            });
+        }
+        self.want(repository, blob.digest, blob.size);
+        Ok(())
+    }
+
+    /// What is about images of the source goes where they go.
+    fn referrers(&mut self, roots: &[&Root]) -> Result<(), Error> {
+        let mut left: Vec<(Manifest, Digest)> = Vec::new();
+        for root in roots {
+            let manifest = self.manifest(&root.descriptor, "what refers to an image")?;
+            match referrer::subject(&manifest.raw) {
+                Some(subject) => left.push((manifest, subject)),
+                None => self.plan.strays = self.plan.strays.saturating_add(1),
+            }
+        }
+        // One may refer to another.
+        loop {
+            let before = left.len();
+            let mut next = Vec::new();
+            for (manifest, subject) in left {
+                let repositories = match self.plan.blobs.get(&subject) {
+                    Some(wanted) => wanted.repositories.clone(),
+                    None => {
+                        next.push((manifest, subject));
+                        continue;
+                    }
+                };
+                let text = format!("what refers to {subject}");
+                for repository in repositories {
+                    let listed = self
+                        .plan
+                        .repositories
+                        .entry(repository.clone())
+                        .or_default();
+                    let entry = entry_of(&manifest, None);
+                    listed.untagged.entry(manifest.digest).or_insert(entry);
+                    self.below(&repository, &manifest, &text, 0)?;
+                }
+            }
+            left = next;
+            if left.len() == before {
+                self.plan.strays = self.plan.strays.saturating_add(before);
+                return Ok(());
+            }
+        }
+    }
+
+    fn want(&mut self, repository: &str, digest: Digest, size: u64) {
+        let wanted = self.plan.blobs.entry(digest).or_default();
+        wanted.size = size;
+        wanted.repositories.insert(repository.to_owned());
+    }
+
+    fn has(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.there.contains_key(digest) || self.source.has(digest)?)
+    }
+
+    /// A manifest of the source, else of the storage, its digest checked.
+    fn manifest(&self, descriptor: &Descriptor, text: &str) -> Result<Manifest, Error> {
+        let digest = descriptor.digest;
+        let bytes = match read_manifest(self.source, &digest)? {
+            Some(bytes) => Some(bytes),
+            None => self.stored(&digest)?,
+        };
+        let bytes = bytes.ok_or_else(|| Error::Missing {
+            name: self.source.name(),
+            reference: text.to_owned(),
+            digest,
+        })?;
+        let found = Digest::of(&bytes);
+        if found != digest {
+            return Err(Error::Damaged {
+                name: self.source.name(),
+                digest,
+                found,
+                bytes: bytes.len() as u64,
+            });
+        }
+        Manifest::parse(bytes, Some(&descriptor.media_type)).map_err(|source| Error::Manifest {
+            reference: text.to_owned(),
+            digest,
+            source,
+        })
+    }
+
+    fn stored(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        let Some(repository) = self.there.get(digest).and_then(|it| it.keys().next()) else {
+            return Ok(None);
+        };
+        read(
+            &self.storage.blob_path(repository, digest),
+            MAX_MANIFEST_BYTES,
+        )
+    }
+}
+
+fn entry_of(manifest: &Manifest, tag: Option<&str>) -> Entry {
+    let size = manifest.raw.len() as u64;
+    Entry::new(manifest.digest, manifest.media_type.clone(), size, tag)
+}
+
+/// The bytes of a small blob; none where it is not there.
+pub(super) fn read_manifest(
+    source: &dyn Source,
+    digest: &Digest,
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some((size, reader)) = source.open(digest)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    reader
+        .take(MAX_MANIFEST_BYTES.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::Read {
+            name: source.name(),
+            digest: *digest,
+            bytes: 0,
+            source: error,
+        })?;
+    if bytes.len() as u64 != size || size > MAX_MANIFEST_BYTES {
+        return Err(Error::Length {
+            name: source.name(),
+            digest: *digest,
+            expected: size.min(MAX_MANIFEST_BYTES),
+            found: bytes.len() as u64,
+        });
+    }
+    Ok(Some(bytes))
+}

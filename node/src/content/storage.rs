@@ -1,0 +1,545 @@
+//! The storage of Zot (project-zot, v2.1): below its root a folder for each
+//! repository, which is an OCI image layout (OCI Image Specification v1.1, "Image
+//! Layout") with an empty `.uploads` beside it.
+//!
+//! How Zot reads it, which the rest of `content` relies on:
+//! - A tag is an entry of `index.json` with the annotation
+//!   `org.opencontainers.image.ref.name`. A manifest is served by digest only if
+//!   `index.json` lists it, so the images of an index and what refers to an image
+//!   are listed too, without a tag.
+//! - Garbage collection removes, where a policy asks for it, manifests that have no
+//!   tag, are in no index and refer to nothing; then blobs that nothing listed names,
+//!   once they are older than a delay. Of an index's images it sees only those that
+//!   are listed.
+//! - A file below `blobs` that is called otherwise than a digest ends it with an
+//!   error. What is not finished lies in [`WORK`].
+//! - With deduplication, equal blobs of several repositories are hard links.
+//!
+//! Non-goals: the storage drivers for object stores, and Zot's databases: it makes
+//! them itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{DirBuilder, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use isoforge::oci::digest::Digest;
+use isoforge::oci::layout::{INDEX_FILE, LAYOUT_FILE, REF_NAME};
+use isoforge::oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
+use isoforge::oci::media::MediaType;
+use rustix::fs::{Gid, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
+use serde_json::{Map, Value, json};
+
+use super::Error;
+
+/// Below the root: what is not finished, and what the program notes. Zot takes it
+/// for no repository, as repositories begin with a letter or digit.
+pub const WORK: &str = ".import";
+
+/// Ends the name of a blob that is not finished.
+const PARTIAL: &str = ".partial";
+
+/// Beside a repository's layout: Zot's unfinished uploads.
+const UPLOADS: &str = ".uploads";
+
+/// Folder of a layout's blobs.
+const BLOBS: &str = "blobs/sha256";
+
+/// Largest `index.json` that is read.
+const INDEX_MAX_BYTES: u64 = 256 << 20;
+
+/// How deep repositories are looked for, which is more than names can have.
+const DEPTH_MAX: usize = 64;
+
+/// Modes as Zot has them.
+const FOLDER_MODE: u32 = 0o700;
+pub(super) const FILE_MODE: u32 = 0o600;
+
+/// The storage.
+#[derive(Debug)]
+pub struct Storage {
+    root: PathBuf,
+    owner: (Uid, Gid),
+    /// Kept as long as this is there.
+    lock: Option<fs::File>,
+}
+
+/// Where blobs lie: by digest, the repositories that have it, and its size in
+/// bytes in each.
+pub type Blobs = BTreeMap<Digest, BTreeMap<String, u64>>;
+
+/// A repository's `index.json`. What is not understood stays as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Index {
+    document: Map<String, Value>,
+    /// Its manifests, in its order.
+    pub entries: Vec<Entry>,
+}
+
+/// A manifest that a repository lists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: MediaType,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its tag.
+    pub tag: Option<String>,
+    /// All of it.
+    value: Map<String, Value>,
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock {
+            // Closing is not enough: a program that is being started has the file
+            // too, until it runs. Where unlocking fails, closing comes right behind.
+            let _ = lock.file().unlock();
+        }
+    }
+}
+
+impl Storage {
+    /// The storage below `root`, for reading.
+    ///
+    /// # Errors
+    /// [`Error::File`] where there is none.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let metadata = fs::metadata(root).map_err(Error::file(root, "read"))?;
+        Ok(Self {
+            root: root.to_owned(),
+            owner: (Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())),
+            lock: None,
+        })
+    }
+
+    /// The storage below `root`, which is made where it is missing, for this
+    /// program alone to change.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::File`].
+    pub fn open_to_write(root: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(root).map_err(Error::file(root, "made"))?;
+        let mut storage = Self::open(root)?;
+        let work = storage.work();
+        storage.make_folder(&work)?;
+        let path = work.join("lock");
+        let lock = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(Error::file(&path, "opened"))?;
+        match lock.file().try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy(root.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(Error::file(&path, "locked")(source)),
+        }
+        storage.lock = Some(lock);
+        Ok(storage)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of what is not finished.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.root.join(WORK)
+    }
+
+    /// Where a blob is written before it has its name.
+    pub(super) fn partial_path(&self, digest: &Digest) -> PathBuf {
+        self.work().join(format!("{}{PARTIAL}", digest.hex()))
+    }
+
+    /// Removes what imports left that never ended.
+    pub(super) fn remove_partials(&self) -> Result<(), Error> {
+        let work = self.work();
+        for name in names_in(&work)? {
+            if name.ends_with(PARTIAL) {
+                let path = work.join(name);
+                fs::remove_file(&path).map_err(Error::file(&path, "removed"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder of a repository.
+    #[must_use]
+    pub fn folder(&self, repository: &str) -> PathBuf {
+        self.root.join(repository)
+    }
+
+    /// Where a blob of a repository is, or would be.
+    #[must_use]
+    pub fn blob_path(&self, repository: &str, digest: &Digest) -> PathBuf {
+        self.folder(repository).join(BLOBS).join(digest.hex())
+    }
+
+    /// All repositories, sorted.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn repositories(&self) -> Result<Vec<String>, Error> {
+        let mut found = BTreeSet::new();
+        self.look(&self.root, "", 0, &mut found)?;
+        Ok(found.into_iter().collect())
+    }
+
+    fn look(
+        &self,
+        folder: &Path,
+        name: &str,
+        depth: usize,
+        found: &mut BTreeSet<String>,
+    ) -> Result<(), Error> {
+        if !name.is_empty() && folder.join(LAYOUT_FILE).is_file() {
+            found.insert(name.to_owned());
+        }
+        if depth >= DEPTH_MAX {
+            return Ok(());
+        }
+        for below in names_in(folder)? {
+            let path = folder.join(&below);
+            let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+            let is_blobs = below == "blobs" && found.contains(name);
+            if is_folder && !below.starts_with('.') && !is_blobs {
+                let name = match name {
+                    "" => below,
+                    name => format!("{name}/{below}"),
+                };
+                self.look(&path, &name, depth.saturating_add(1), found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where all blobs are. Repositories without an index are looked through too:
+    /// an import that was cut off left them.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn blobs(&self) -> Result<Blobs, Error> {
+        let mut found = Blobs::new();
+        for repository in self.repositories()? {
+            for (digest, size) in self.blobs_of(&repository)? {
+                let places = found.entry(digest).or_default();
+                places.insert(repository.clone(), size);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The blobs of a repository and their sizes in bytes.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>, Error> {
+        let folder = self.folder(repository).join(BLOBS);
+        let mut found = BTreeMap::new();
+        for name in names_in(&folder)? {
+            let Ok(digest) = format!("sha256:{name}").parse() else {
+                continue;
+            };
+            let path = folder.join(&name);
+            let metadata = fs::symlink_metadata(&path).map_err(Error::file(&path, "read"))?;
+            if metadata.is_file() {
+                found.insert(digest, metadata.len());
+            }
+        }
+        Ok(found)
+    }
+
+    /// A repository's index; an empty one where there is none yet.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Record`].
+    pub fn index(&self, repository: &str) -> Result<Index, Error> {
+        let path = self.folder(repository).join(INDEX_FILE);
+        match read(&path, INDEX_MAX_BYTES)? {
+            Some(bytes) => Index::parse(&bytes).map_err(|problem| Error::Record { path, problem }),
+            None => Ok(Index::default()),
+        }
+    }
+
+    /// A manifest of a repository; `None` where it is not there. Its digest is
+    /// checked.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Record`] on damage.
+    pub fn manifest(&self, repository: &str, entry: &Entry) -> Result<Option<Manifest>, Error> {
+        let path = self.blob_path(repository, &entry.digest);
+        let Some(bytes) = read(&path, MAX_MANIFEST_BYTES)? else {
+            return Ok(None);
+        };
+        let found = Digest::of(&bytes);
+        if found != entry.digest {
+            let problem = format!("its content is {found}");
+            return Err(Error::Record { path, problem });
+        }
+        Manifest::parse(bytes, Some(&entry.media_type))
+            .map(Some)
+            .map_err(|error| Error::Record {
+                path,
+                problem: error.to_string(),
+            })
+    }
+
+    /// Makes a repository's folders and its layout's mark, but no index.
+    pub(super) fn prepare(&self, repository: &str) -> Result<(), Error> {
+        let folder = self.folder(repository);
+        self.make_folder(&folder.join(BLOBS))?;
+        self.make_folder(&folder.join(UPLOADS))?;
+        let mark = folder.join(LAYOUT_FILE);
+        if !mark.exists() {
+            let text = json!({ "imageLayoutVersion": isoforge::oci::layout::LAYOUT_VERSION });
+            self.write(&mark, text.to_string().as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Makes a folder and those above it, below the root.
+    pub(super) fn make_folder(&self, path: &Path) -> Result<(), Error> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path
+            .parent()
+            .filter(|parent| parent.starts_with(&self.root))
+        {
+            self.make_folder(parent)?;
+        }
+        let made = DirBuilder::new().mode(FOLDER_MODE).create(path);
+        match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(Error::file(path, "made")(error)),
+            Ok(()) => self.give(path),
+        }
+    }
+
+    /// Gives a file or folder that was made to the storage's owner.
+    pub(super) fn give(&self, path: &Path) -> Result<(), Error> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let (uid, gid) = self.owner;
+        rustix::fs::chownat(
+            rustix::fs::CWD,
+            path,
+            Some(uid),
+            Some(gid),
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .map_err(|errno| Error::file(path, "given to the registry")(errno.into()))
+    }
+
+    /// Writes a file beside its place and gives it its name. It is on the disk
+    /// with the next [`sync`](Self::sync), as its old or its new self.
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        crate::state::files::write(path, bytes, FILE_MODE).map_err(Error::file(path, "written"))?;
+        self.give(path)
+    }
+
+    /// Has all of the storage's file system on the disk.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        let root = fs::File::open(&self.root).map_err(Error::file(&self.root, "opened"))?;
+        rustix::fs::syncfs(&root)
+            .map_err(|errno| Error::file(&self.root, "written out")(errno.into()))
+    }
+
+    /// Starts Zot's delay for a blob anew, so that it stays until an index names
+    /// it. All its hard links get younger with it.
+    pub(super) fn rejuvenate(&self, path: &Path) -> Result<(), Error> {
+        let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let times = Timestamps {
+            last_access: at(UTIME_OMIT),
+            last_modification: at(UTIME_NOW),
+        };
+        rustix::fs::utimensat(
+            rustix::fs::CWD,
+            path,
+            &times,
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .map_err(|errno| Error::file(path, "touched")(errno.into()))
+    }
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        let mut document = Map::new();
+        document.insert("schemaVersion".to_owned(), json!(2));
+        let media_type = MediaType::Index(isoforge::oci::media::Family::Oci);
+        document.insert("mediaType".to_owned(), json!(media_type.as_str()));
+        document.insert("manifests".to_owned(), json!([]));
+        Self {
+            document,
+            entries: Vec::new(),
+        }
+    }
+}
+
+impl Index {
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let mut document: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let manifests = match document.insert("manifests".to_owned(), json!([])) {
+            Some(Value::Array(manifests)) => manifests,
+            // Zot writes `null` where a repository has none.
+            None | Some(Value::Null) => Vec::new(),
+            Some(_) => return Err("its 'manifests' are no list".to_owned()),
+        };
+        let entries = manifests.into_iter().map(Entry::parse);
+        Ok(Self {
+            document,
+            entries: entries.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The file's bytes.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut document = self.document.clone();
+        let entries = self.entries.iter().map(|entry| entry.value.clone().into());
+        document.insert("manifests".to_owned(), Value::Array(entries.collect()));
+        Value::Object(document).to_string().into_bytes()
+    }
+
+    /// The manifest that a tag leads to.
+    #[must_use]
+    pub fn tagged(&self, tag: &str) -> Option<&Entry> {
+        let mut entries = self.entries.iter();
+        entries.find(|entry| entry.tag.as_deref() == Some(tag))
+    }
+
+    /// Whether a manifest is listed.
+    #[must_use]
+    pub fn lists(&self, digest: &Digest) -> bool {
+        self.entries.iter().any(|entry| entry.digest == *digest)
+    }
+}
+
+impl Entry {
+    /// An entry as Zot makes it of a push.
+    #[must_use]
+    pub fn new(digest: Digest, media_type: MediaType, size: u64, tag: Option<&str>) -> Self {
+        let mut value = Map::new();
+        value.insert("mediaType".to_owned(), json!(media_type.as_str()));
+        value.insert("digest".to_owned(), json!(digest));
+        value.insert("size".to_owned(), json!(size));
+        if let Some(tag) = tag {
+            value.insert("annotations".to_owned(), json!({ REF_NAME: tag }));
+        }
+        Self {
+            digest,
+            media_type,
+            size,
+            tag: tag.map(str::to_owned),
+            value,
+        }
+    }
+
+    fn parse(value: Value) -> Result<Self, String> {
+        let Value::Object(value) = value else {
+            return Err("an entry is no object".to_owned());
+        };
+        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+        let digest = text("digest");
+        let annotation = value.get("annotations").and_then(|all| all.get(REF_NAME));
+        Ok(Self {
+            digest: digest
+                .parse()
+                .map_err(|error: isoforge::oci::digest::ParseDigestError| error.to_string())?,
+            media_type: MediaType::parse(text("mediaType")),
+            size: value
+                .get("size")
+                .and_then(Value::as_u64)
+                .unwrap_or_default(),
+            tag: annotation.and_then(Value::as_str).map(str::to_owned),
+            value,
+        })
+    }
+}
+
+/// Names in a folder, sorted; none where there is no folder. A name that is no
+/// text is none of the registry's.
+pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file(folder, "read")(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::file(folder, "read"))?;
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// A file's bytes; none where there is none.
+pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::file(path, "read")(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(Error::file(path, "read"))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::Record {
+            path: path.to_owned(),
+            problem: format!("it has more than {limit} bytes"),
+        });
+    }
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_zot_writes_is_read_and_stays() {
+        let text = r#"{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:2b2c40a6706d9e5f320d553628313833e3668d8b0c8f5b0a25a2ca7d926df6d4","size":3,"annotations":{"org.opencontainers.image.ref.name":"1","more":"x"},"artifactType":"a/b"}],"other":1}"#;
+        let index = Index::parse(text.as_bytes()).unwrap();
+        let entry = index.tagged("1").unwrap();
+        assert_eq!((entry.size, index.entries.len()), (3, 1));
+        let again: Value = serde_json::from_slice(&index.to_json()).unwrap();
+        assert_eq!(again, serde_json::from_str::<Value>(text).unwrap());
+        let empty = r#"{"schemaVersion":2,"manifests":null}"#;
+        assert_eq!(Index::parse(empty.as_bytes()).unwrap().entries, []);
+        for bad in ["", "[]", r#"{"manifests":1}"#, r#"{"manifests":[{}]}"#] {
+            assert!(Index::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn repositories_lie_in_each_other_and_blobs_are_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open_to_write(dir.path()).unwrap();
+        for name in ["r.example/a", "r.example/a/blobs", "r.example/a/b/c"] {
+            storage.prepare(name).unwrap();
+        }
+        fs::create_dir_all(dir.path().join("r.example/none")).unwrap();
+        assert_eq!(
+            storage.repositories().unwrap(),
+            ["r.example/a", "r.example/a/b/c"]
+        );
+        let error = Storage::open_to_write(dir.path()).unwrap_err();
+        assert!(matches!(error, Error::Busy(_)), "{error}");
+        drop(storage);
+        Storage::open_to_write(dir.path()).unwrap();
+    }
+}

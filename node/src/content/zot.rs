@@ -1,0 +1,95 @@
+//! Filling the storage of Zot.
+
+use std::path::Path;
+
+use isoforge::output::space::FileSystems;
+use isoforge::progress::Progress;
+use serde::Serialize;
+
+use super::Error;
+use super::commit::{Moved, Service, commit};
+use super::fill::fill;
+pub use super::fill::{Existing, Filled};
+use super::imported::Imported;
+use super::plan::plan;
+use super::source::Source;
+use super::storage::Storage;
+
+/// How to import.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// How blobs are treated that are there.
+    pub existing: Existing,
+    /// Whether a bundle takes the place of a different one of its name and version.
+    pub replace: bool,
+    /// What serves the storage meanwhile.
+    pub service: &'a dyn Service,
+    /// How much room there is.
+    pub room: &'a dyn FileSystems,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("existing", &self.existing)
+            .field("replace", &self.replace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The images, by their names in full.
+    pub images: Vec<String>,
+    /// The blobs.
+    #[serde(flatten)]
+    pub filled: Filled,
+    /// Tags that lead elsewhere than before.
+    pub moved: Vec<Moved>,
+    /// Provider images of the source: no registry gets them.
+    pub providers: Vec<String>,
+}
+
+/// Imports `source` into the storage below `root`.
+///
+/// # Errors
+/// [`Error`]. The repositories are as they were then, and blobs that came whole
+/// are not copied again.
+pub fn import(
+    root: &Path,
+    source: &dyn Source,
+    options: &Options<'_>,
+    progress: &Progress,
+) -> Result<Report, Error> {
+    let storage = Storage::open_to_write(root)?;
+    let imported = Imported::read(&storage)?;
+    imported.check(source, options.replace)?;
+    let there = storage.blobs()?;
+    let plan = plan(source, &storage, &there)?;
+    if plan.strays > 0 {
+        progress.warn(format!(
+            "{} manifests of {} belong to no image of it and are left out",
+            plan.strays,
+            source.name()
+        ));
+    }
+    let filled = fill(
+        &storage,
+        source,
+        &plan,
+        &there,
+        options.existing,
+        options.room,
+        progress,
+    )?;
+    let moved = commit(&storage, &plan, options.service)?;
+    imported.add(&storage, source)?;
+    storage.sync()?;
+    Ok(Report {
+        images: plan.images.into_keys().collect(),
+        filled,
+        moved,
+        providers: plan.providers,
+    })
+}

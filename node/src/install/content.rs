@@ -1,0 +1,155 @@
+//! The medium's content into the registry of the system that is installed: its
+//! first start serves all of it.
+//!
+//! Zot's storage is filled directly. Another registry is filled over HTTP, so its
+//! content is laid beside its storage, and taken in when the system runs first.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
+use isoforge::content::bundle::ISO_PATH;
+use isoforge::node::{REGISTRY_STORAGE, Registry, RegistryKind};
+use isoforge::oci::layout::LAYOUT_FILE;
+use isoforge::output::space::HostFileSystems;
+use isoforge::progress::{Progress, Reporter, TaskId};
+use isoforge::util::human;
+
+use super::medium::Medium;
+use crate::content::commit::NoService;
+use crate::content::source::OfBundle;
+use crate::content::zot::{self, Existing};
+use crate::content::{pending, source::Source as _};
+use crate::paths;
+
+/// Room beside the content, for file systems and what the machine does first.
+const SLACK_BYTES: u64 = 64 << 20;
+
+/// How often is told how far it is.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The content of a medium, and what will serve it.
+#[derive(Debug)]
+pub(super) struct Content {
+    folder: PathBuf,
+    registry: Registry,
+    bytes: u64,
+}
+
+impl Content {
+    /// What of `medium` the registry of the installed system gets; none where
+    /// either is missing.
+    ///
+    /// # Errors
+    /// Where the medium can't be read.
+    pub(super) fn find(medium: &Medium, registry: Option<&Registry>) -> Result<Option<Self>> {
+        let folder = medium.path(ISO_PATH);
+        let Some(registry) = registry.filter(|_| folder.join(LAYOUT_FILE).is_file()) else {
+            return Ok(None);
+        };
+        let mut bytes = 0_u64;
+        for entry in fs::read_dir(folder.join("blobs/sha256"))? {
+            bytes = bytes.saturating_add(entry?.metadata()?.len());
+        }
+        Ok(Some(Self {
+            folder,
+            registry: registry.clone(),
+            bytes,
+        }))
+    }
+
+    /// Whether it fits a PERSISTENT of `bytes`.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub(super) fn check(&self, bytes: u64) -> Result<()> {
+        // Another registry makes a copy of its own.
+        let copies = match self.registry.name {
+            RegistryKind::Zot => 1,
+            RegistryKind::Distribution => 2,
+        };
+        let needed = self
+            .bytes
+            .saturating_mul(copies)
+            .saturating_add(SLACK_BYTES);
+        if needed <= bytes {
+            return Ok(());
+        }
+        bail!(
+            "the content of the install medium needs {} on {}, which would have {}",
+            human::size(needed),
+            paths::label::PERSISTENT,
+            human::size(bytes)
+        )
+    }
+
+    /// Puts it on PERSISTENT, which is mounted at `persistent`. `told` is told the
+    /// bytes that are done, and all.
+    ///
+    /// # Errors
+    /// Where the medium is damaged or the disk can't be written.
+    pub(super) fn fill(
+        &self,
+        persistent: &Path,
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<Vec<String>> {
+        let within = self.registry.folder.trim_start_matches('/');
+        let home = persistent.join(paths::KEPT).join(within);
+        let bundle = OfBundle::open(&self.folder).context("the medium's content can't be used")?;
+        let done = Arc::new(AtomicU64::new(0));
+        let progress = Progress::new(Arc::new(Counter(Arc::clone(&done))));
+        let work = || match self.registry.name {
+            RegistryKind::Zot => {
+                let options = zot::Options {
+                    existing: Existing::Trust,
+                    replace: false,
+                    service: &NoService,
+                    room: &HostFileSystems,
+                };
+                let storage = home.join(REGISTRY_STORAGE);
+                zot::import(&storage, &bundle, &options, &progress).map(|report| report.images)
+            }
+            RegistryKind::Distribution => {
+                pending::put(&self.folder, &home, &progress)?;
+                let roots = bundle.roots().iter();
+                Ok(roots.filter_map(|root| root.reference.clone()).collect())
+            }
+        };
+        let images = std::thread::scope(|scope| {
+            let worker = scope.spawn(work);
+            while !worker.is_finished() {
+                told(done.load(Ordering::Relaxed).min(self.bytes), self.bytes);
+                std::thread::sleep(TICK);
+            }
+            worker.join()
+        });
+        match images {
+            Ok(images) => {
+                told(self.bytes, self.bytes);
+                Ok(images?)
+            }
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// Counts bytes.
+struct Counter(Arc<AtomicU64>);
+
+impl Reporter for Counter {
+    fn start(&self, _: TaskId, _: &str, _: Option<u64>) {}
+    fn advance(&self, _: TaskId, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+    fn finish(&self, _: TaskId) {}
+    fn note(&self, _: &str) {}
+    fn warn(&self, _: &str) {}
+    fn stage(&self, _: &str) {}
+}
+
+#[cfg(test)]
+#[path = "content_tests.rs"]
+mod tests;

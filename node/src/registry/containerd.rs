@@ -1,0 +1,260 @@
+//! Has containerd look into this machine's registry first.
+//!
+//! For each upstream host whose content is here there is a `hosts.toml`
+//! (containerd, "Registry Configuration", `config_path`). What is not here is still
+//! asked of the host itself. With `override_path` the path names the upstream, so
+//! equal names of two upstreams are different images.
+//!
+//! `config_path` must be set in containerd's own configuration. A drop-in can't:
+//! containerd 1.7 takes a plugin's section from the last file that has it, so what
+//! the image sets there would be gone. The file is changed instead, where it lies
+//! in this boot's `/etc`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{Error, Places, write};
+use crate::content::names;
+use crate::content::storage::Storage;
+use crate::state::files;
+
+/// Where hosts are looked for where nothing else is configured.
+const HOSTS: &str = "/etc/containerd/certs.d";
+
+/// Begins a `hosts.toml` of this program.
+const MARK: &str = "# Written by 'appliance registry prepare'.";
+
+/// The upstream hosts whose content a storage has, as references name them.
+///
+/// # Errors
+/// [`Error::Content`].
+pub fn hosts(repositories: &[String]) -> BTreeSet<String> {
+    repositories
+        .iter()
+        .filter_map(|repository| repository.split_once('/'))
+        // A repository that was pushed by hand may have no host in front.
+        .filter(|(folder, _)| folder.contains(['.', '_']) || *folder == "localhost")
+        .map(|(folder, _)| names::host_of_folder(folder))
+        .collect()
+}
+
+/// The repositories of distribution's storage.
+fn repositories_of_distribution(storage: &Path) -> Vec<String> {
+    let top = storage.join("docker/registry/v2/repositories");
+    let Ok(entries) = fs_err::read_dir(top) else {
+        return Vec::new();
+    };
+    let names = entries
+        .flatten()
+        .filter_map(|it| it.file_name().into_string().ok());
+    // Hosts are all that is asked for.
+    names.map(|name| format!("{name}/")).collect()
+}
+
+/// Writes what containerd needs; where there is no containerd, nothing.
+///
+/// # Errors
+/// [`Error`].
+pub(super) fn prepare(places: &Places, port: u16) -> Result<BTreeSet<String>, Error> {
+    let storage = places.storage();
+    let mut repositories = repositories_of_distribution(&storage);
+    if storage.is_dir() {
+        repositories.extend(Storage::open(&storage)?.repositories()?);
+    }
+    let hosts = hosts(&repositories);
+    let folder = configure(&places.etc)?;
+    let authority = places.authority();
+    for host in &hosts {
+        let path = folder.join(host).join("hosts.toml");
+        let own = files::read(&path)?;
+        // What the site wrote is the site's.
+        if own.is_some_and(|text| !text.starts_with(MARK.as_bytes())) {
+            continue;
+        }
+        write(
+            &path,
+            hosts_toml(host, port, &authority)?.as_bytes(),
+            0o644,
+            None,
+        )?;
+    }
+    Ok(hosts)
+}
+
+/// The file for an upstream host.
+fn hosts_toml(host: &str, port: u16, authority: &Path) -> Result<String, Error> {
+    let folder = names::folder_of_host(host)?;
+    // Docker Hub's references name another host than it has.
+    let server = match host {
+        "docker.io" => "registry-1.docker.io",
+        host => host,
+    };
+    Ok(format!(
+        "{MARK}\nserver = \"https://{server}\"\n\n[host.\"https://127.0.0.1:{port}/v2/{folder}\"]\n\
+         capabilities = [\"pull\", \"resolve\"]\noverride_path = true\nca = \"{}\"\n",
+        authority.display()
+    ))
+}
+
+/// Sees that containerd looks for hosts somewhere, and tells where.
+fn configure(etc: &Path) -> Result<PathBuf, Error> {
+    let path = etc.join("containerd/config.toml");
+    let text = files::read(&path)?.unwrap_or_default();
+    let error = |problem: String| Error::Containerd {
+        path: path.clone(),
+        problem,
+    };
+    let text = String::from_utf8(text).map_err(|failed| error(failed.to_string()))?;
+    let mut config: Table = text
+        .parse()
+        .map_err(|failed: toml::de::Error| error(failed.message().to_owned()))?;
+    let below = |hosts: &str| {
+        // Tests have another root.
+        let within = hosts.trim_start_matches("/etc/");
+        etc.join(within)
+    };
+    // A list of folders, of which the first one counts.
+    let first = |hosts: &str| hosts.split(':').next().unwrap_or(HOSTS).to_owned();
+    let version = config
+        .entry("version")
+        .or_insert(Value::Integer(2))
+        .as_integer()
+        .unwrap_or_default();
+    let plugin = match version {
+        2 => "io.containerd.grpc.v1.cri",
+        3.. => "io.containerd.cri.v1.images",
+        // Version 1 has other names, and no containerd that is maintained reads it.
+        _ => return Err(error(format!("its version is {version}"))),
+    };
+    let registry = ["plugins", plugin, "registry"]
+        .iter()
+        .try_fold(&mut config, |table, name| {
+            let below = table.entry(*name).or_insert_with(|| Table::new().into());
+            below.as_table_mut()
+        })
+        .ok_or_else(|| error(format!("plugins.\"{plugin}\".registry is no table")))?;
+    match registry.get("config_path").and_then(Value::as_str) {
+        Some(hosts) if !hosts.is_empty() => Ok(below(&first(hosts))),
+        _ => {
+            registry.insert("config_path".to_owned(), HOSTS.into());
+            write(&path, config.to_string().as_bytes(), 0o644, None)?;
+            Ok(below(HOSTS))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    /// As Debian 13 ships it.
+    const DEBIAN: &str = "version = 2\n\n[plugins]\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    [plugins.\"io.containerd.grpc.v1.cri\".cni]\n      bin_dir = \"/usr/lib/cni\"\n      conf_dir = \"/etc/cni/net.d\"\n  [plugins.\"io.containerd.internal.v1.opt\"]\n    path = \"/var/lib/containerd\"\n";
+
+    fn configured(text: &str) -> Result<(String, PathBuf), Error> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("containerd/config.toml");
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        if !text.is_empty() {
+            fs_err::write(&path, text).unwrap();
+        }
+        let hosts = configure(dir.path())?;
+        let hosts = hosts.strip_prefix(dir.path()).unwrap().to_owned();
+        Ok((fs_err::read_to_string(&path).unwrap(), hosts))
+    }
+
+    #[test]
+    fn what_the_image_set_stays() {
+        let (text, hosts) = configured(DEBIAN).unwrap();
+        assert_eq!(hosts, Path::new("containerd/certs.d"));
+        assert_snapshot!(text, @r#"
+        version = 2
+
+        [plugins."io.containerd.grpc.v1.cri".cni]
+        bin_dir = "/usr/lib/cni"
+        conf_dir = "/etc/cni/net.d"
+
+        [plugins."io.containerd.grpc.v1.cri".registry]
+        config_path = "/etc/containerd/certs.d"
+
+        [plugins."io.containerd.internal.v1.opt"]
+        path = "/var/lib/containerd"
+        "#);
+        let (again, _) = configured(&text).unwrap();
+        assert_eq!(again, text);
+        let own = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/etc/site/hosts:/etc/docker/certs.d\"\n";
+        let (text, hosts) = configured(own).unwrap();
+        assert_eq!(
+            (text.as_str(), hosts.as_path()),
+            (own, Path::new("site/hosts"))
+        );
+    }
+
+    #[test]
+    fn other_versions_have_other_names() {
+        assert_snapshot!(configured("").unwrap().0, @r#"
+        version = 2
+
+        [plugins."io.containerd.grpc.v1.cri".registry]
+        config_path = "/etc/containerd/certs.d"
+        "#);
+        assert_snapshot!(configured("version = 3\n").unwrap().0, @r#"
+        version = 3
+
+        [plugins."io.containerd.cri.v1.images".registry]
+        config_path = "/etc/containerd/certs.d"
+        "#);
+        assert!(configured("version = 1\n").is_err());
+        assert!(configured("version = \n").is_err());
+        assert!(configured("version = 2\nplugins = 1\n").is_err());
+    }
+
+    #[test]
+    fn an_upstream_is_asked_for_here_first() {
+        let authority = Path::new("/var/lib/registry/tls/ca.crt");
+        assert_snapshot!(hosts_toml("docker.io", 30003, authority).unwrap(), @r#"
+        # Written by 'appliance registry prepare'.
+        server = "https://registry-1.docker.io"
+
+        [host."https://127.0.0.1:30003/v2/docker.io"]
+        capabilities = ["pull", "resolve"]
+        override_path = true
+        ca = "/var/lib/registry/tls/ca.crt"
+        "#);
+        assert_snapshot!(hosts_toml("r.example:5000", 30003, authority).unwrap(), @r#"
+        # Written by 'appliance registry prepare'.
+        server = "https://r.example:5000"
+
+        [host."https://127.0.0.1:30003/v2/r.example_5000"]
+        capabilities = ["pull", "resolve"]
+        override_path = true
+        ca = "/var/lib/registry/tls/ca.crt"
+        "#);
+        let repositories = ["docker.io/calico/node", "r.example_5000/a", "mine/x", "x"];
+        let found = hosts(&repositories.map(str::to_owned));
+        assert_eq!(Vec::from_iter(found), ["docker.io", "r.example:5000"]);
+    }
+
+    #[test]
+    fn what_the_site_wrote_is_the_sites() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places::below(dir.path());
+        let repository = places.storage().join("quay.io/a/b");
+        fs_err::create_dir_all(repository.join("blobs/sha256")).unwrap();
+        fs_err::write(repository.join("oci-layout"), "{}").unwrap();
+        let hosts = prepare(&places, 30003).unwrap();
+        assert_eq!(Vec::from_iter(hosts), ["quay.io"]);
+        let path = places.etc.join("containerd/certs.d/quay.io/hosts.toml");
+        let text = fs_err::read_to_string(&path).unwrap();
+        assert!(text.contains("127.0.0.1:30003/v2/quay.io"), "{text}");
+        prepare(&places, 30005).unwrap();
+        let text = fs_err::read_to_string(&path).unwrap();
+        assert!(text.contains("127.0.0.1:30005/v2/quay.io"), "{text}");
+        fs_err::write(&path, "server = \"https://mirror.example\"\n").unwrap();
+        prepare(&places, 30003).unwrap();
+        assert!(!fs_err::read_to_string(&path).unwrap().contains("127.0.0.1"));
+    }
+}

@@ -1,0 +1,166 @@
+//! The registry of this machine: what it needs before it starts.
+//!
+//! `appliance registry prepare` runs at each boot before it and before the
+//! container runtime. `/etc` and `/run` start empty, so what lies there is made each
+//! time; what must stay lies in the registry's folder, which is kept:
+//!
+//! ```text
+//! /var/lib/registry/storage/        the content; the registry's own
+//! /var/lib/registry/tls/            authority and certificate of this machine
+//! /var/lib/registry/credentials/    who may push; root's alone
+//! /run/appliance/registry/          the registry's configuration, for its group
+//! /etc/containerd/                  where the container runtime looks first
+//! ```
+//!
+//! Invariants:
+//! - Keys, passwords and the authority are made once. What is there stays.
+//! - The private key of the authority and the password are readable by root alone;
+//!   the registry reads its own key and the password's hash.
+
+pub mod containerd;
+pub mod credentials;
+mod distribution;
+pub mod prepare;
+pub mod tls;
+mod zot;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use isoforge::node::{Registry, RegistryKind};
+
+use crate::state::files;
+
+/// The account that the registry runs as (`sysusers.d`).
+pub const USER: &str = "appliance-registry";
+
+/// Where the registry's configuration is, for its units.
+pub const RUN: &str = "/run/appliance/registry";
+
+/// Why the registry can't be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The build gave this system none.
+    #[error("this system has no registry: its profile has no [registry]")]
+    None,
+    /// A file can't be read or written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The registry's account is missing.
+    #[error("there is no account '{USER}', which the registry runs as (systemd-sysusers makes it)")]
+    NoUser,
+    /// A key or certificate can't be made or read.
+    #[error("the certificate {what} can't be {action}")]
+    Certificate {
+        /// Whose.
+        what: &'static str,
+        /// What was tried, as it follows "can't be".
+        action: &'static str,
+        /// What the library said.
+        source: rcgen::Error,
+    },
+    /// The password can't be hashed.
+    #[error("the password can't be hashed")]
+    Hash(#[from] bcrypt::BcryptError),
+    /// A file of the container runtime is not what it should be.
+    #[error("'{}' is no configuration of containerd: {problem}", path.display())]
+    Containerd {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The storage can't be read.
+    #[error(transparent)]
+    Content(#[from] crate::content::Error),
+    /// A value does not fit JSON.
+    #[error("the configuration can't be written")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Where the registry's things are; another root in tests.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// What is kept.
+    pub home: PathBuf,
+    /// What is made at each boot.
+    pub run: PathBuf,
+    /// `/etc`.
+    pub etc: PathBuf,
+    /// `/proc`.
+    pub proc: PathBuf,
+}
+
+impl Places {
+    /// Those of this machine.
+    #[must_use]
+    pub fn this(registry: &Registry) -> Self {
+        Self {
+            home: registry.folder.clone().into(),
+            run: RUN.into(),
+            etc: "/etc".into(),
+            proc: "/proc".into(),
+        }
+    }
+
+    /// Those below a folder.
+    #[must_use]
+    pub fn below(root: &Path) -> Self {
+        Self {
+            home: root.join("registry"),
+            run: root.join("run"),
+            etc: root.join("etc"),
+            proc: root.join("proc"),
+        }
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn storage(&self) -> PathBuf {
+        self.home.join(isoforge::node::REGISTRY_STORAGE)
+    }
+
+    /// The certificate of the machine's authority, which clients trust.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.home.join("tls/ca.crt")
+    }
+
+    /// Who may push, as `docker login` writes it.
+    #[must_use]
+    pub fn credentials(&self) -> PathBuf {
+        self.home.join("credentials/config.json")
+    }
+}
+
+/// User and group of an account.
+type Ids = (u32, u32);
+
+/// Writes a file of a mode, for an owner; only where something changes.
+fn write(path: &Path, bytes: &[u8], mode: u32, owner: Option<Ids>) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder)?;
+    }
+    if files::read(path)?.as_deref() != Some(bytes) {
+        files::write(path, bytes, mode)?;
+    }
+    give(path, owner)
+}
+
+fn give(path: &Path, owner: Option<Ids>) -> io::Result<()> {
+    match owner {
+        Some((uid, gid)) if rustix::process::geteuid().is_root() => {
+            fs_err::os::unix::fs::chown(path, Some(uid), Some(gid))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The port that pushes go to: Zot tells who may push by itself.
+#[must_use]
+pub fn push_port(registry: &Registry) -> u16 {
+    match registry.name {
+        RegistryKind::Zot => registry.port,
+        RegistryKind::Distribution => registry.port.saturating_add(1),
+    }
+}

@@ -1,0 +1,131 @@
+//! `appliance registry prepare`.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use fs_err as fs;
+use isoforge::node::{Registry, RegistryKind};
+use serde_json::Value;
+
+use super::tls::Names;
+use super::{
+    Error, Ids, Places, USER, containerd, credentials, distribution, give, tls, write, zot,
+};
+use crate::accounts::table::{Kind, Table};
+use crate::state::files;
+
+/// Modes: of folders that all may enter, and of the registry's configuration.
+const FOLDER: u32 = 0o755;
+const RUN_FOLDER: u32 = 0o750;
+const CONFIG: u32 = 0o640;
+
+/// What was prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Whether there is a new certificate, which a running registry does not have.
+    pub renewed: bool,
+    /// Upstream hosts that containerd looks for here.
+    pub hosts: Vec<String>,
+}
+
+/// Makes all that the registry needs.
+///
+/// # Errors
+/// [`Error`].
+pub fn prepare(registry: &Registry, places: &Places) -> Result<Prepared, Error> {
+    let owner = owner(&places.etc)?;
+    files::directory(&places.home, FOLDER)?;
+    storage(&places.storage(), owner)?;
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let renewed = tls::prepare(places, &Names::of(&host, &places.proc), owner)?;
+    let htpasswd = credentials::prepare(places, registry)?;
+    files::directory(&places.run, RUN_FOLDER)?;
+    let group = owner.map(|(_, gid)| (0, gid));
+    give(&places.run, group)?;
+    credentials::publish(places, &htpasswd, owner)?;
+    for (name, config) in configs(registry, places) {
+        let mut text = serde_json::to_vec_pretty(&config)?;
+        text.push(b'\n');
+        write(&places.run.join(name), &text, CONFIG, group)?;
+    }
+    let hosts = containerd::prepare(places, registry.port)?;
+    Ok(Prepared {
+        renewed,
+        hosts: hosts.into_iter().collect(),
+    })
+}
+
+/// The configurations, by the names that the units have.
+fn configs(registry: &Registry, places: &Places) -> Vec<(&'static str, Value)> {
+    match registry.name {
+        RegistryKind::Zot => vec![("config.json", zot::config(registry, places))],
+        RegistryKind::Distribution => vec![
+            ("config.json", distribution::serving(registry, places)),
+            ("push.json", distribution::pushing(registry, places)),
+        ],
+    }
+}
+
+/// The registry's account; none where this is not root, as in a dry run.
+fn owner(etc: &Path) -> Result<Option<Ids>, Error> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let passwd = fs::read(etc.join("passwd"))?;
+    let table = Table::parse(Kind::Passwd, &passwd);
+    let row = table.get(USER.as_bytes()).ok_or(Error::NoUser)?;
+    match (row.number(2), row.number(3)) {
+        (Some(uid), Some(gid)) => Ok(Some((uid, gid))),
+        _ => Err(Error::NoUser),
+    }
+}
+
+/// The storage, all of it the registry's. The installer writes it as root, and an
+/// upgrade may give the account another number. The folder itself is given last:
+/// cut off before, it all is given again.
+fn storage(path: &Path, owner: Option<Ids>) -> Result<(), Error> {
+    if !path.is_dir() {
+        files::directory(path, 0o700)?;
+    }
+    let Some((uid, gid)) = owner else {
+        return Ok(());
+    };
+    let metadata = fs::metadata(path)?;
+    if (metadata.uid(), metadata.gid()) != (uid, gid) {
+        give_below(path, (uid, gid))?;
+        give(path, owner)?;
+    }
+    Ok(())
+}
+
+fn give_below(folder: &Path, (uid, gid): Ids) -> Result<(), Error> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            give_below(&path, (uid, gid))?;
+        }
+        std::os::unix::fs::lchown(&path, Some(uid), Some(gid))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A registry of that name.
+    pub(crate) fn registry(name: &str, port: u16) -> Registry {
+        Registry {
+            name: match name {
+                "zot" => RegistryKind::Zot,
+                _ => RegistryKind::Distribution,
+            },
+            port,
+            folder: "/var/lib/registry".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The configuration of Zot (project-zot, v2.1: `pkg/api/config`).
+//!
+//! Reads are anyone's; who pushes is asked for a name and a password. Garbage
+//! collection waits a day: what an import brought that has not ended is younger.
+//! There is no policy of retention, so manifests without a tag stay.
+
+use isoforge::node::Registry;
+use serde_json::{Value, json};
+
+use super::Places;
+use super::credentials::PUSHER;
+
+/// How old blobs are that nothing names before they go.
+const DELAY: &str = "24h";
+
+/// How often it looks for them.
+const INTERVAL: &str = "24h";
+
+/// What Zot is told.
+pub(super) fn config(registry: &Registry, places: &Places) -> Value {
+    json!({
+        // The one that both v2.1.2 and later versions take.
+        "distSpecVersion": "1.1.0",
+        "storage": {
+            "rootDirectory": places.storage(),
+            "dedupe": true,
+            "gc": true,
+            "gcDelay": DELAY,
+            "gcInterval": INTERVAL,
+        },
+        "http": {
+            // All, of both families.
+            "address": "",
+            "port": registry.port.to_string(),
+            "realm": "appliance",
+            // Manifests as Docker has them are served as they are.
+            "compat": ["docker2s2"],
+            "tls": {
+                "cert": places.home.join("tls/server.crt"),
+                "key": places.home.join("tls/server.key"),
+            },
+            "auth": {
+                "htpasswd": { "path": places.run.join("htpasswd") },
+                // Seconds that a wrong password costs.
+                "failDelay": 1,
+            },
+            "accessControl": {
+                // Builds of v2.1.2 without extensions ask of every request what is
+                // meant for /metrics. Nobody in particular is the empty name.
+                "metrics": { "users": ["", PUSHER] },
+                "repositories": {
+                    "**": {
+                        "anonymousPolicy": ["read"],
+                        "defaultPolicy": ["read"],
+                        "policies": [{
+                            "users": [PUSHER],
+                            "actions": ["read", "create", "update", "delete"],
+                        }],
+                    },
+                },
+            },
+        },
+        "log": { "level": "info" },
+    })
+}

@@ -1,0 +1,153 @@
+//! The provider image that a bundle carries.
+//!
+//! Its manifests and configurations come into the store first, by which one is
+//! chosen; then the layers of that one. From there on it is an image that the store
+//! has whole, so no network is asked.
+
+use std::io;
+
+use anyhow::{Context as _, Result, bail};
+use isoforge::oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
+use isoforge::oci::reference::{ImageSource, Reference};
+use isoforge::progress::Progress;
+use isoforge::pull::{self, Limits};
+use isoforge::registry::Client;
+use isoforge::store::Store;
+
+use super::labels::Labels;
+use super::source::{Found, Wanted, choose};
+use crate::content::source::{Kind, Root, Source};
+
+/// Stands for an image that is in the store alone; `.invalid` is a domain that never
+/// exists (RFC 2606).
+const STORED: &str = "the-store.invalid/bundle";
+
+/// Whether a source carries a provider image.
+#[must_use]
+pub fn has_system(source: &dyn Source) -> bool {
+    source
+        .roots()
+        .iter()
+        .any(|root| root.kind == Kind::Provider)
+}
+
+/// Finds the provider image.
+///
+/// # Errors
+/// Where there is none, or several and nothing says which; and where one is damaged.
+pub fn find(
+    source: &dyn Source,
+    client: &Client,
+    store: &Store,
+    wanted: &Wanted<'_>,
+    progress: &Progress,
+) -> Result<Found> {
+    let providers = source
+        .roots()
+        .iter()
+        .filter(|root| root.kind == Kind::Provider);
+    let mut found = Vec::new();
+    for root in providers {
+        let name = tag(root);
+        if wanted.tag.is_some_and(|tag| tag != name) {
+            continue;
+        }
+        take_manifests(source, store, &root.descriptor, 0)?;
+        let stored: Reference = STORED.parse()?;
+        let image = ImageSource::Registry(stored.with_digest(root.descriptor.digest));
+        let limits = Limits::DEFAULT;
+        let resolved =
+            pull::resolve_image(client, &image, wanted.platform, store, &limits, progress)?;
+        let labels = Labels::parse(&resolved.image.config)?;
+        found.push((
+            name,
+            Found {
+                source: image,
+                resolved,
+                labels,
+            },
+        ));
+    }
+    match (found.len(), wanted.tag) {
+        (0, Some(tag)) => bail!("{} has no system with the tag {tag}", source.name()),
+        (0, None) => bail!(
+            "{} carries no system; 'appliance content import' takes its content",
+            source.name()
+        ),
+        (1, _) => found
+            .into_iter()
+            .next()
+            .map(|(_, found)| found)
+            .context("the one that was found"),
+        _ => choose(found, wanted),
+    }
+}
+
+/// What a root is called among others.
+fn tag(root: &Root) -> String {
+    let text = root.reference.as_deref().unwrap_or_default();
+    let parsed: Option<Reference> = text.parse().ok();
+    let tag = parsed.and_then(|reference| reference.tag().map(str::to_owned));
+    tag.unwrap_or_else(|| text.to_owned())
+}
+
+/// Takes manifests and configurations into the store.
+fn take_manifests(
+    source: &dyn Source,
+    store: &Store,
+    descriptor: &Descriptor,
+    depth: usize,
+) -> Result<()> {
+    if depth > MAX_INDEX_DEPTH {
+        bail!("{}: indexes are nested too deep", source.name());
+    }
+    take(source, store, descriptor)?;
+    let limit = isoforge::oci::manifest::MAX_MANIFEST_BYTES;
+    let raw = store.read_blob(&descriptor.digest, limit)?;
+    match Manifest::parse(raw, Some(&descriptor.media_type))?.document {
+        Document::Image(image) => take(source, store, &image.config),
+        Document::Index(entries) => {
+            for entry in entries {
+                if entry.media_type.is_manifest() && source.has(&entry.digest)? {
+                    take_manifests(source, store, &entry, depth.saturating_add(1))?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Takes blobs into the store that it lacks.
+///
+/// # Errors
+/// Where the bundle lacks one, or it is damaged.
+pub fn fetch(
+    source: &dyn Source,
+    store: &Store,
+    blobs: &[Descriptor],
+    progress: &Progress,
+) -> Result<()> {
+    let bytes = blobs.iter().map(|blob| blob.size).sum();
+    let task = progress.task("copying and verifying", Some(bytes));
+    for blob in blobs {
+        take(source, store, blob)?;
+        task.advance(blob.size);
+    }
+    Ok(())
+}
+
+fn take(source: &dyn Source, store: &Store, blob: &Descriptor) -> Result<()> {
+    if store.blob_size(&blob.digest)? == Some(blob.size) {
+        return Ok(());
+    }
+    let opened = source.open(&blob.digest)?;
+    let (_, mut reader) =
+        opened.with_context(|| format!("{} lacks {}", source.name(), blob.digest))?;
+    let mut writer = store.blob_writer()?;
+    io::copy(&mut reader, &mut writer)
+        .with_context(|| format!("reading {} of {}", blob.digest, source.name()))?;
+    writer
+        .commit(Some((&blob.digest, blob.size)))
+        .with_context(|| format!("{} is damaged", source.name()))?;
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! The content of this machine's registry.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use isoforge::node::{REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
+use isoforge::output::space::HostFileSystems;
+use isoforge::progress::Progress;
+use isoforge::util::process::Program;
+use serde::Serialize;
+
+use super::output::{self, Format};
+use super::registries::Registries;
+use crate::content::commit::{Service as _, Unit};
+use crate::content::locate::{Located, locate};
+use crate::content::source::Source;
+use crate::content::storage::Storage;
+use crate::content::zot::{self, Existing};
+use crate::content::{collect, distribution, export, inspect, into_registry, push};
+use crate::registry::{self, Places};
+use crate::upgrade::machine::Machine;
+
+/// Most that the registry's program prints.
+const OUTPUT_MAX_BYTES: u64 = 64 << 20;
+
+/// Content of this machine's registry: images, packs and charts
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Step {
+    /// Take in a bundle
+    ///
+    /// What is there already is not copied again; an import that was cut off goes
+    /// on where it was.
+    Import(Import),
+    /// Show what the registry holds
+    List {
+        /// How it is told
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Hash all of it, and name what is damaged or missing
+    Verify {
+        /// How it is told
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Write images into a new folder, which is a bundle
+    Export {
+        /// The folder, which must not be there
+        target: PathBuf,
+        /// Images, by the names that 'list' shows; without any, all
+        #[arg(long, value_name = "NAME")]
+        image: Vec<String>,
+        /// How the outcome is told
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Remove what no tag leads to
+    Gc {
+        /// Also what came in the last hour: nobody may be pushing
+        #[arg(long)]
+        all: bool,
+        /// How the outcome is told
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Import {
+    /// The bundle: a folder, an archive, the first part of one, an ISO, or the
+    /// device of a medium that one lies on
+    source: PathBuf,
+    /// Another registry than this machine's, as 'registry.example/appliance'
+    #[arg(long, value_name = "REGISTRY")]
+    to: Option<String>,
+    /// Take it though a different bundle of this name and version was imported
+    #[arg(long)]
+    replace: bool,
+    /// Hash what is there already, and replace what is damaged
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    registries: Registries,
+    /// How the outcome is told
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// The verb.
+///
+/// # Errors
+/// What went wrong, outermost first.
+pub fn run(args: &Args) -> Result<()> {
+    match &args.step {
+        Step::Import(args) => import(args),
+        Step::List { format } => {
+            let (kind, storage) = storage()?;
+            let listing = match kind {
+                RegistryKind::Zot => inspect::list(&Storage::open(&storage)?)?,
+                RegistryKind::Distribution => distribution::list(&storage)?,
+            };
+            output::data(*format, &listing, &listing.text())
+        }
+        Step::Verify { format } => {
+            let (kind, storage) = storage()?;
+            let progress = output::progress();
+            let verified = match kind {
+                RegistryKind::Zot => inspect::verify(&Storage::open(&storage)?, &progress)?,
+                RegistryKind::Distribution => distribution::verify(&storage, &progress)?,
+            };
+            output::data(*format, &verified, &verified.text())?;
+            if !verified.damage.is_empty() {
+                bail!("the content is damaged; import its bundle again with --check");
+            }
+            Ok(())
+        }
+        Step::Export {
+            target,
+            image,
+            format,
+        } => {
+            let storage = zots_storage("export")?;
+            let exported = export::export(
+                &Storage::open(&storage)?,
+                target,
+                image,
+                &output::progress(),
+            )?;
+            let text = format!(
+                "{} images are in {}\n",
+                exported.images.len(),
+                target.display()
+            );
+            output::data(*format, &exported, &text)
+        }
+        Step::Gc { all, format } => gc(*all, *format),
+    }
+}
+
+fn registry() -> Result<Registry> {
+    let config = Machine::this().config()?;
+    Ok(config.registry.ok_or(registry::Error::None)?)
+}
+
+fn storage() -> Result<(RegistryKind, PathBuf)> {
+    let registry = registry()?;
+    Ok((registry.name, Places::this(&registry).storage()))
+}
+
+fn zots_storage(what: &str) -> Result<PathBuf> {
+    match storage()? {
+        (RegistryKind::Zot, path) => Ok(path),
+        (RegistryKind::Distribution, _) => {
+            bail!(
+                "this machine's registry is distribution, which can't {what}; copy from it with a client such as skopeo"
+            )
+        }
+    }
+}
+
+/// What an import tells.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Outcome {
+    Stored(zot::Report),
+    Pushed(push::Report),
+}
+
+fn import(args: &Import) -> Result<()> {
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let progress = output::progress();
+    let Located {
+        bundle,
+        path: _,
+        medium,
+    } = locate(&args.source)?;
+    let source: Arc<dyn Source> = Arc::new(bundle);
+    let outcome = match &args.to {
+        Some(to) => Outcome::Pushed(push::push(
+            &source,
+            &push::Options {
+                to: to.clone(),
+                registries: args.registries.config(),
+                threads,
+            },
+            &progress,
+        )?),
+        None => {
+            let how = Own {
+                check: args.check,
+                replace: args.replace,
+            };
+            own(&source, &registry()?, how, &progress)?
+        }
+    };
+    drop(source);
+    drop(medium);
+    output::data(args.format, &outcome, &text(&outcome))
+}
+
+/// How a bundle is taken into the registry of this machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own {
+    pub(super) check: bool,
+    pub(super) replace: bool,
+}
+
+/// Into the registry of this machine.
+pub(super) fn own(
+    source: &Arc<dyn Source>,
+    registry: &Registry,
+    how: Own,
+    progress: &Progress,
+) -> Result<Outcome> {
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let places = Places::this(registry);
+    // Its keys and its account may be missing where it never ran.
+    crate::registry::prepare::prepare(registry, &places)?;
+    let outcome = match registry.name {
+        RegistryKind::Zot => {
+            let options = zot::Options {
+                existing: match how.check {
+                    true => Existing::Check,
+                    false => Existing::Trust,
+                },
+                replace: how.replace,
+                service: &Unit,
+                room: &HostFileSystems,
+            };
+            Outcome::Stored(zot::import(
+                &places.storage(),
+                source.as_ref(),
+                &options,
+                progress,
+            )?)
+        }
+        RegistryKind::Distribution => Outcome::Pushed(into_registry::import(
+            source,
+            registry,
+            &places,
+            how.replace,
+            threads,
+            progress,
+        )?),
+    };
+    // The container runtime looks here for upstreams that are new.
+    crate::registry::prepare::prepare(registry, &places)?;
+    Ok(outcome)
+}
+
+/// For people.
+pub(super) fn text(outcome: &Outcome) -> String {
+    let (images, providers, more) = match outcome {
+        Outcome::Stored(report) => {
+            let filled = &report.filled;
+            let mut more = format!(
+                "{} blobs copied ({}), {} were there\n",
+                filled.copied,
+                isoforge::util::human::size(filled.copied_bytes),
+                filled.there
+            );
+            for moved in &report.moved {
+                more.push_str(&format!("{} was {} before\n", moved.image, moved.from));
+            }
+            (report.images.len(), &report.providers, more)
+        }
+        Outcome::Pushed(report) => (report.images.len(), &report.providers, String::new()),
+    };
+    let mut text = format!("{images} images are in the registry\n{more}");
+    for provider in providers {
+        text.push_str(&format!("{provider} is a system, which no registry gets\n"));
+    }
+    text
+}
+
+fn gc(all: bool, format: Format) -> Result<()> {
+    let registry = registry()?;
+    let places = Places::this(&registry);
+    let storage = places.storage();
+    match registry.name {
+        RegistryKind::Zot => {
+            let storage = Storage::open_to_write(&storage)?;
+            let collected = collect::collect(&storage, &Unit, all)?;
+            output::data(format, &collected, &collected.text())
+        }
+        RegistryKind::Distribution => {
+            if format == Format::Json {
+                bail!("distribution tells what it removed as text alone");
+            }
+            let program = Path::new("/").join(REGISTRY_PROGRAM_PATH);
+            let program = Program::new(&program.to_string_lossy(), "the registry")
+                .arg("garbage-collect")
+                .arg(places.run.join("push.json"));
+            let ran = Unit.stop()?;
+            let said = program.output(OUTPUT_MAX_BYTES);
+            if ran {
+                Unit.start()?;
+            }
+            output::data(format, &(), &String::from_utf8_lossy(&said?))
+        }
+    }
+}

@@ -1,0 +1,619 @@
+//! Content on the machine: the storage of Zot, filled by hand and judged by Zot
+//! and skopeo.
+
+#[path = "content/registry.rs"]
+mod registry;
+#[path = "content/served.rs"]
+mod served;
+#[path = "content/source.rs"]
+mod source;
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use appliance::content::Error;
+use appliance::content::collect::collect;
+use appliance::content::commit::NoService;
+use appliance::content::export::export;
+use appliance::content::inspect::{list, verify};
+use appliance::content::source::{OfBundle, Source as _};
+use appliance::content::storage::Storage;
+use appliance::content::zot::{Existing, Options, Report, import};
+use insta::assert_snapshot;
+use isoforge::output::space::{FileSystems, HostFileSystems};
+use isoforge::progress::Progress;
+use registry::{Registry, digest_at, lines, skopeo};
+use source::Memory;
+
+const OPTIONS: Options<'_> = Options {
+    existing: Existing::Trust,
+    replace: false,
+    service: &NoService,
+    room: &HostFileSystems,
+};
+
+fn fill(root: &Path, source: &Memory) -> Result<Report, Error> {
+    import(root, source, &OPTIONS, &Progress::silent())
+}
+
+/// Six images with all that is worth trying: an index of which a platform is
+/// missing, one by digest alone, one name from two upstreams, a layer that two
+/// have, something about an image.
+fn bundle() -> Memory {
+    let mut memory = Memory::default();
+    let shared = vec![7_u8; 300_000];
+    let node = memory.image(&[&shared, b"node"]);
+    let other = memory.image(&[b"other platform"]);
+    let whole = memory.index(&[&node, &other], false);
+    let partial = memory.index(&[&node], true);
+    memory.root("docker.io/calico/node:v3.29.2", &whole);
+    memory.root("docker.io/calico/partial:v1", &partial);
+    let cni = memory.image(&[&shared, b"cni"]);
+    memory.root("quay.io/calico/node:v3.29.2", &cni);
+    let pinned = memory.image(&[b"pinned"]);
+    memory.root(
+        &format!("registry.example:5000/a/b@{}", pinned.digest),
+        &pinned,
+    );
+    let both = memory.image(&[b"both"]);
+    memory.root(&format!("quay.io/x/both:1@{}", both.digest), &both);
+    let about = memory.image_about(&[b"signature"], Some(&node));
+    memory.about(&about);
+    memory
+}
+
+fn expected(source: &Memory) -> Vec<(String, String)> {
+    let stored = |name: &str| {
+        let name = name.replace("example:5000", "example_5000");
+        match name.split_once('@') {
+            Some((name, digest)) if !name.contains(':') => {
+                format!("{name}:digest-{}", digest.replace(':', "-"))
+            }
+            Some((name, _)) => name.to_owned(),
+            None => name,
+        }
+    };
+    let named = source.roots().iter().filter_map(|root| {
+        let name = root.reference.as_ref()?;
+        Some((stored(name), root.descriptor.digest.to_string()))
+    });
+    named.collect()
+}
+
+#[test]
+fn a_storage_filled_by_hand_is_served_by_zot() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("storage");
+    let source = bundle();
+    let report = fill(&root, &source).unwrap();
+    assert_eq!(report.images.len(), 5);
+    let Some(zot) = registry::zot() else { return };
+    let registry = Registry::zot(&zot, &root, dir.path(), None);
+    for (image, digest) in expected(&source) {
+        assert_eq!(digest_at(&registry.host, &image), digest, "{image}");
+        let from = format!("docker://{}/{image}", registry.host);
+        let to = format!("dir:{}", dir.path().join("copy").display());
+        let args = [
+            "copy",
+            "--src-tls-verify=false",
+            "--override-arch=amd64",
+            &from,
+            &to,
+        ];
+        let output = skopeo(&args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{image}: {said}");
+    }
+    // All of an index whose platforms are all there.
+    let from = format!("docker://{}/docker.io/calico/node:v3.29.2", registry.host);
+    let to = format!("oci:{}:x", dir.path().join("all").display());
+    let output = skopeo(&["copy", "--all", "--src-tls-verify=false", &from, &to]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // What is about an image is found by it.
+    let node = source.roots()[1].descriptor.digest;
+    let index: serde_json::Value = serde_json::from_slice(&source.blobs[&node]).unwrap();
+    let node = index["manifests"][0]["digest"].as_str().unwrap();
+    let answer = registry.get(&format!("/v2/docker.io/calico/node/referrers/{node}"));
+    assert!(answer.contains("application/vnd.test.about"), "{answer}");
+}
+
+/// Zot's garbage collection removes manifests without a tag, and what they alone
+/// name. It leaves what was imported, whole.
+#[test]
+fn zots_garbage_collection_leaves_what_was_imported() {
+    let Some(zot) = registry::zot() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("storage");
+    let source = bundle();
+    fill(&root, &source).unwrap();
+    let storage = Storage::open(&root).unwrap();
+    let repository = "registry.example_5000/a/b";
+    // The same image without its tag is what Zot removes.
+    let bare = root.join("bare.example/a/b");
+    std::fs::create_dir_all(bare.join("blobs/sha256")).unwrap();
+    for entry in std::fs::read_dir(storage.folder(repository).join("blobs/sha256")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(
+            entry.path(),
+            bare.join("blobs/sha256").join(entry.file_name()),
+        )
+        .unwrap();
+    }
+    std::fs::copy(
+        root.join(repository).join("oci-layout"),
+        bare.join("oci-layout"),
+    )
+    .unwrap();
+    std::fs::create_dir(bare.join(".uploads")).unwrap();
+    let index = std::fs::read_to_string(root.join(repository).join("index.json")).unwrap();
+    let mut index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    index["manifests"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("annotations");
+    std::fs::write(bare.join("index.json"), index.to_string()).unwrap();
+
+    let before = storage.blobs().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let registry = Registry::zot(&zot, &root, dir.path(), Some("1s"));
+    let log = dir.path().join("zot.log");
+    let of = |text: &str| {
+        lines(&log)
+            .iter()
+            .filter(|line| line.contains(text))
+            .count()
+    };
+    let start = Instant::now();
+    while of("gc successfully completed for") + of("gc unsuccessfully completed for") < 6
+        || of("removed untagged manifest") == 0
+    {
+        assert!(
+            start.elapsed() < Duration::from_secs(300),
+            "gc does not run"
+        );
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    for (image, digest) in expected(&source) {
+        assert_eq!(digest_at(&registry.host, &image), digest, "{image}");
+    }
+    drop(registry);
+    let after = storage.blobs().unwrap();
+    for (digest, repositories) in &before {
+        for repository in repositories.keys().filter(|it| !it.starts_with("bare.")) {
+            assert!(
+                after[digest].contains_key(repository),
+                "{repository} {digest}"
+            );
+        }
+    }
+    let bare = storage.index("bare.example/a/b").unwrap();
+    assert_eq!(bare.entries, [], "what has no tag is removed");
+    let verified = verify(&storage, &Progress::silent()).unwrap();
+    assert_eq!(verified.damage, []);
+}
+
+#[test]
+fn blobs_of_several_repositories_are_hard_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = bundle();
+    let report = fill(dir.path(), &source).unwrap();
+    assert_eq!(report.filled.copied, source.blobs.len() as u64);
+    let storage = Storage::open(dir.path()).unwrap();
+    let all = storage.blobs().unwrap();
+    let several: Vec<_> = all.iter().filter(|(_, places)| places.len() > 1).collect();
+    assert!(several.len() >= 3, "{several:?}");
+    for (digest, places) in several {
+        let inodes: std::collections::BTreeSet<u64> = places
+            .keys()
+            .map(|it| {
+                std::fs::metadata(storage.blob_path(it, digest))
+                    .unwrap()
+                    .ino()
+            })
+            .collect();
+        assert_eq!(inodes.len(), 1);
+    }
+    let listing = list(&storage).unwrap();
+    let size = source
+        .blobs
+        .values()
+        .map(|bytes| bytes.len() as u64)
+        .sum::<u64>();
+    assert_eq!(listing.bytes, size);
+}
+
+#[test]
+fn what_is_listed_has_its_upstreams_names() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), &bundle()).unwrap();
+    let listing = list(&Storage::open(dir.path()).unwrap()).unwrap();
+    assert_snapshot!(listing.text(), @r#"
+    docker.io/calico/node:v3.29.2
+        sha256:4fb0f955662e57d9a917a1bd07c3f9a7fbdc786d8478f8ee6fcbd2c0d79e12d3 300.2 KiB (linux/amd64, linux/arm64)
+    docker.io/calico/partial:v1
+        sha256:fe8a4914ac203466ae7f0b2a90aef3f8b8fe08eaa08def7c648a71f79a5f0b90 297.7 KiB (linux/amd64)
+    quay.io/calico/node:v3.29.2
+        sha256:0c140bca747542271f9c4e07497d5baa7ef23437b01cc7946c71cac5e86463e5 297.2 KiB
+    quay.io/x/both:1
+        sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6 2.5 KiB
+    quay.io/x/both@sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6
+        sha256:afabdd1c52869da8453e7f880b1c3869b65d94e4d9e1a89593f0e1c7032e6ad6 2.5 KiB
+    registry.example:5000/a/b@sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c
+        sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c 2.5 KiB
+    6 images, 311.3 KiB on the disk
+    "#);
+}
+
+#[test]
+fn an_import_that_was_cut_off_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut source = eight();
+    let mut before = 0;
+    for broken_after in [250_000, 10_000, 300_000] {
+        source.breaks_after = Some(broken_after.into());
+        let error = fill(dir.path(), &source).unwrap_err();
+        assert!(matches!(error, Error::Read { .. }), "{error}");
+        let storage = Storage::open(dir.path()).unwrap();
+        // Nothing shows, and what is there is whole.
+        assert_eq!(list(&storage).unwrap().images, []);
+        assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
+        let there = storage.blobs().unwrap().len();
+        assert!(there >= before, "{there} < {before}");
+        before = there;
+    }
+    source.breaks_after = None;
+    let report = fill(dir.path(), &source).unwrap();
+    assert!(report.filled.there > 4, "{report:?}");
+    assert_eq!(
+        report.filled.there + report.filled.copied,
+        source.blobs.len() as u64
+    );
+    let again = fill(dir.path(), &source).unwrap();
+    assert_eq!(again.filled.copied, 0);
+    let storage = Storage::open(dir.path()).unwrap();
+    assert_eq!(list(&storage).unwrap().images.len(), 8);
+    assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
+}
+
+#[test]
+fn damage_is_named_and_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = bundle();
+    fill(dir.path(), &source).unwrap();
+    let storage = Storage::open(dir.path()).unwrap();
+    // The shared layer, in all three repositories at once.
+    let (digest, bytes) = source.blobs.iter().max_by_key(|(_, b)| b.len()).unwrap();
+    let path = storage.blob_path("quay.io/calico/node", digest);
+    let mut altered = bytes.clone();
+    altered[1000] ^= 1;
+    std::fs::write(&path, &altered).unwrap();
+    let pinned = storage.blobs_of("registry.example_5000/a/b").unwrap();
+    let (lost, _) = pinned.iter().next().unwrap();
+    std::fs::remove_file(storage.blob_path("registry.example_5000/a/b", lost)).unwrap();
+    let verified = verify(&storage, &Progress::silent()).unwrap();
+    assert_snapshot!(verified.text(), @r#"
+    docker.io/calico/node: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
+        needed by docker.io/calico/node:v3.29.2
+    docker.io/calico/partial: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
+        needed by docker.io/calico/partial:v1
+    quay.io/calico/node: sha256:2139d3199c5d0a022a4444ce67fb271060aedbbf3b3a365958acc0bef8e15e45: its content is sha256:b4ca674a40a4a7f2e3f76b165968d73921179d30b2ae8d37a8615c8220019daa (301568 bytes)
+        needed by quay.io/calico/node:v3.29.2
+    registry.example_5000/a/b: sha256:565061c0fb8670777c71ac96d9e7d4b50d0d6a0169666bfed128b7e40bec4041: it is missing
+        needed by registry.example:5000/a/b@sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c
+    20 blobs of 5 repositories (309.3 KiB): 4 are damaged
+    "#);
+    let options = Options {
+        existing: Existing::Check,
+        ..OPTIONS
+    };
+    let report = import(dir.path(), &source, &options, &Progress::silent()).unwrap();
+    assert_eq!(report.filled.copied, 2);
+    assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
+}
+
+#[test]
+fn bad_sources_are_refused_and_nothing_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), &bundle()).unwrap();
+    let storage = Storage::open(dir.path()).unwrap();
+    let before = list(&storage).unwrap().images;
+    let refused = |alter: &dyn Fn(&mut Memory)| {
+        let mut source = Memory::default();
+        let image = source.image(&[b"new"]);
+        source.root("r.example/new:1", &image);
+        alter(&mut source);
+        let error = fill(dir.path(), &source).unwrap_err();
+        assert_eq!(list(&storage).unwrap().images, before);
+        error.to_string()
+    };
+    let layer = |source: &Memory| {
+        let tar = source.blobs.iter().find(|(_, bytes)| bytes.len() > 1500);
+        *tar.unwrap().0
+    };
+    assert_snapshot!(refused(&|source| {
+        let digest = layer(source);
+        source.blobs.get_mut(&digest).unwrap()[512] ^= 1;
+    }), @"the bundle is damaged: what should be sha256:f1ae483d6f2c8787e45640b2e19611cfa4ef049f033d6d37a093cce5e37303d3 is sha256:92fad4d07294aca04b0e2d73fc46136445449ee9b56ac196f4e371cffe6e1703 (2048 bytes)");
+    assert_snapshot!(refused(&|source| {
+        let digest = layer(source);
+        source.blobs.get_mut(&digest).unwrap().truncate(700);
+    }), @"the bundle is damaged: sha256:f1ae483d6f2c8787e45640b2e19611cfa4ef049f033d6d37a093cce5e37303d3 has 700 bytes, not 2048");
+    assert_snapshot!(refused(&|source| {
+        let digest = layer(source);
+        source.blobs.remove(&digest);
+    }), @"the bundle lacks sha256:f1ae483d6f2c8787e45640b2e19611cfa4ef049f033d6d37a093cce5e37303d3, which r.example/new:1 needs, and the storage does not have it");
+    assert_snapshot!(refused(&|source| {
+        let other = source.image(&[b"other"]);
+        source.root("r.example/new:1", &other);
+    }), @"the bundle has two different images with the name r.example/new:1: sha256:2f213a2e417b83d48832a250ea3b328b071cf85c4037ad71010b37f6e54b7215 and sha256:279245efb52492746b4a574da09cb611887b3a03bb07b1100df650df35ed6948");
+    assert_snapshot!(refused(&|source| {
+        let index = source.index(&[], true);
+        source.root("r.example/index:1", &index);
+    }), @"the bundle has the index r.example/index:1, but no image of it");
+    assert_snapshot!(refused(&|source| source.roots[0].reference = Some("v1".to_owned())), @"'v1' can't be stored: it names no registry and repository; content is named as in docker.io/library/nginx:1.29");
+    assert_snapshot!(refused(&|source| {
+        let base = "sha256:2b2c40a6706d9e5f320d553628313833e3668d8b0c8f5b0a25a2ca7d926df6d4";
+        source.annotations.base = Some(base.parse().unwrap());
+    }), @"the bundle holds only what its base lacks, and that base (sha256:2b2c40a6706d9e5f320d553628313833e3668d8b0c8f5b0a25a2ca7d926df6d4) was not imported here; import the base first");
+}
+
+#[test]
+fn a_second_bundle_of_one_name_is_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |text: &[u8]| {
+        let mut source = Memory::default();
+        let image = source.image(&[text]);
+        source.root("r.example/a:1", &image);
+        source.annotations.name = Some("tools".to_owned());
+        source.annotations.version = Some("1.0.0".to_owned());
+        source
+    };
+    fill(dir.path(), &make(b"one")).unwrap();
+    fill(dir.path(), &make(b"one")).unwrap();
+    let error = fill(dir.path(), &make(b"two")).unwrap_err();
+    assert_snapshot!(error, @"a different bundle tools 1.0.0 was imported before (sha256:335a006c12f422738ca70534a54b405ac2123c4e72cac2ac168e409658a874c2, this one is sha256:50d22ec18359c23ce0aee201fbf4596978af8c06778a253b16e9183dadc0b40f); give the new one another version, or import it with --replace");
+    let options = Options {
+        replace: true,
+        ..OPTIONS
+    };
+    let report = import(dir.path(), &make(b"two"), &options, &Progress::silent()).unwrap();
+    assert_eq!(report.moved.len(), 1);
+    assert_eq!(report.moved[0].image, "r.example/a:1");
+    // A delta on the first one fits no more.
+    let mut delta = make(b"three");
+    delta.annotations.name = None;
+    delta.annotations.base = Some(make(b"one").digest());
+    let error = fill(dir.path(), &delta).unwrap_err();
+    assert!(matches!(error, Error::WrongBase { .. }), "{error}");
+}
+
+#[test]
+fn a_delta_takes_what_it_lacks_from_the_storage() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = bundle();
+    fill(dir.path(), &base).unwrap();
+    let mut delta = bundle();
+    let shared = vec![7_u8; 300_000];
+    let new = delta.image(&[&shared, b"newer"]);
+    let old: Vec<_> = base.blobs.keys().copied().collect();
+    for digest in old {
+        delta.blobs.remove(&digest);
+    }
+    delta.root("docker.io/calico/node:v3.30.0", &new);
+    delta.annotations.base = Some(base.digest());
+    let report = fill(dir.path(), &delta).unwrap();
+    assert_eq!(report.images.len(), 6);
+    assert_eq!(report.filled.copied, 3, "{report:?}");
+    let verified = verify(&Storage::open(dir.path()).unwrap(), &Progress::silent()).unwrap();
+    assert_eq!(verified.damage, []);
+}
+
+struct Small(u64);
+
+impl FileSystems for Small {
+    fn device(&self, _: &Path) -> io::Result<u64> {
+        Ok(0)
+    }
+    fn available_bytes(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.0)
+    }
+}
+
+#[test]
+fn too_little_room_is_told_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        room: &Small(1000),
+        ..OPTIONS
+    };
+    let error = import(dir.path(), &bundle(), &options, &Progress::silent()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::NoRoom {
+                available: 1000,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        Storage::open(dir.path())
+            .unwrap()
+            .blobs()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn what_nothing_names_is_collected() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = bundle();
+    fill(dir.path(), &source).unwrap();
+    let storage = Storage::open_to_write(dir.path()).unwrap();
+    // A tag that moves leaves what it led to.
+    drop(storage);
+    let mut newer = Memory::default();
+    let image = newer.image(&[b"newer node"]);
+    newer.root("docker.io/calico/node:v3.29.2", &image);
+    fill(dir.path(), &newer).unwrap();
+    let storage = Storage::open_to_write(dir.path()).unwrap();
+    let listing = list(&storage).unwrap();
+    // All of it is young.
+    let kept = collect(&storage, &NoService, false).unwrap();
+    assert_eq!((kept.blobs, kept.manifests), (0, 0));
+    let collected = collect(&storage, &NoService, true).unwrap();
+    assert!(collected.manifests >= 3, "{collected:?}");
+    assert!(collected.blobs >= 6, "{collected:?}");
+    assert_eq!(list(&storage).unwrap().images, listing.images);
+    assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
+    assert_eq!(collect(&storage, &NoService, true).unwrap().blobs, 0);
+}
+
+#[test]
+fn what_is_exported_is_a_bundle() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("storage");
+    let source = bundle();
+    fill(&root, &source).unwrap();
+    let storage = Storage::open(&root).unwrap();
+    let all = dir.path().join("all");
+    let exported = export(&storage, &all, &[], &Progress::silent()).unwrap();
+    assert_eq!(exported.images.len(), 5 + 1);
+    let blobs = std::fs::read_dir(all.join("blobs/sha256")).unwrap().count();
+    assert_eq!(blobs, source.blobs.len());
+    // What was exported is imported elsewhere, whole.
+    let other = dir.path().join("other");
+    let opened = OfBundle::open(&all).unwrap();
+    import(&other, &opened, &OPTIONS, &Progress::silent()).unwrap();
+    let listing = |root: &Path| list(&Storage::open(root).unwrap()).unwrap();
+    assert_eq!(listing(&other), listing(&root));
+    let one = dir.path().join("one");
+    let wanted = ["docker.io/calico/node:v3.29.2".to_owned()];
+    let exported = export(&storage, &one, &wanted, &Progress::silent()).unwrap();
+    assert_eq!(exported.images, wanted);
+    let from = format!("oci:{}:{}", one.display(), wanted[0]);
+    let to = format!("dir:{}", dir.path().join("copy").display());
+    let output = skopeo(&["copy", "--all", &from, &to]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let unknown = ["docker.io/calico/node:v9".to_owned()];
+    let error = export(
+        &storage,
+        &dir.path().join("none"),
+        &unknown,
+        &Progress::silent(),
+    );
+    assert_snapshot!(error.unwrap_err(), @"the storage has no 'docker.io/calico/node:v9'");
+    let error = export(&storage, &one, &[], &Progress::silent()).unwrap_err();
+    assert!(error.to_string().contains("can't be written"), "{error}");
+    let names = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(names, 5, "no partial output stays");
+}
+
+/// Eight images of 100 kB.
+fn eight() -> Memory {
+    let mut source = Memory::default();
+    for n in 0..8_u8 {
+        let image = source.image(&[&vec![n; 100_000]]);
+        source.root(&format!("r.example/a{n}:1"), &image);
+    }
+    source
+}
+
+/// Where this test is the process that is killed.
+const CHILD: &str = "ISOFORGE_TEST_CHILD";
+
+#[test]
+fn an_import_that_is_killed_goes_on_where_it_was() {
+    #[allow(clippy::disallowed_methods)]
+    if let Some(root) = std::env::var_os(CHILD) {
+        let mut source = eight();
+        source.slow = true;
+        fill(Path::new(&root), &source).unwrap();
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let source = eight();
+    let mut most = 0;
+    for milliseconds in [40, 90, 160, 250] {
+        let name = "an_import_that_is_killed_goes_on_where_it_was";
+        #[allow(clippy::disallowed_methods)]
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(CHILD, dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // From when it begins to write.
+        let start = Instant::now();
+        while !dir.path().join("r.example").exists() && start.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let storage = Storage::open(dir.path()).unwrap();
+        assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
+        let partial = std::fs::read_dir(storage.work()).unwrap().count();
+        most = most.max(storage.blobs().unwrap().len() + partial);
+    }
+    assert!(most > 1, "something came before");
+    let report = fill(dir.path(), &source).unwrap();
+    assert_eq!(
+        report.filled.there + report.filled.copied,
+        source.blobs.len() as u64
+    );
+    assert!(report.filled.there > 2, "{report:?}");
+    let storage = Storage::open(dir.path()).unwrap();
+    assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
+    assert_eq!(list(&storage).unwrap().images.len(), 8);
+    let left = std::fs::read_dir(storage.work()).unwrap().count();
+    assert_eq!(left, 2, "the lock, and which bundles came");
+}
+
+/// Runs a program; whether it went well.
+fn run(program: &str, args: &[&str]) -> bool {
+    #[allow(clippy::disallowed_methods)]
+    let status = std::process::Command::new(program).args(args).status();
+    status.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_storage_that_fills_up_stays_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().display().to_string();
+    if !run("mount", &["-t", "tmpfs", "-o", "size=600k", "tmpfs", &path]) {
+        eprintln!("SKIPPED a_storage_that_fills_up_stays_sound: it needs to mount");
+        return;
+    }
+    let source = eight();
+    let options = Options {
+        room: &Small(u64::MAX),
+        ..OPTIONS
+    };
+    let error = import(dir.path(), &source, &options, &Progress::silent());
+    let storage = Storage::open(dir.path()).unwrap();
+    let there = storage.blobs().unwrap().len();
+    let sound = verify(&storage, &Progress::silent()).unwrap().damage;
+    let images = list(&storage).unwrap().images;
+    let grown = run("mount", &["-o", "remount,size=64m", &path]);
+    let again = fill(dir.path(), &source);
+    assert!(run("umount", &[&path]) && grown);
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Full { .. }), "{error}");
+    assert_eq!((sound, images), (vec![], vec![]));
+    assert!(there > 0);
+    let report = again.unwrap();
+    assert_eq!(report.filled.there, there as u64);
+}

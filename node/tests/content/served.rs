@@ -1,0 +1,377 @@
+//! The registries as the machine prepares them: who may read, who may push, and
+//! what an import over HTTP does when it is cut off.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use appliance::content::Error;
+use appliance::content::inspect::list;
+use appliance::content::into_registry::{import, registries};
+use appliance::content::push::{self, Options, Report};
+use appliance::content::source::{Annotations, Opened, Root, Source};
+use appliance::content::storage::Storage;
+use appliance::content::{distribution, zot};
+use appliance::registry::prepare::prepare;
+use appliance::registry::{Places, push_port};
+use insta::assert_snapshot;
+use isoforge::node::{Registry as Config, RegistryKind};
+use isoforge::oci::digest::Digest;
+use isoforge::progress::Progress;
+use isoforge::registry::{RegistryConfig, RetryPolicy};
+
+use crate::registry::{Registry, free_port, skopeo, zot as real_zot};
+use crate::source::Memory;
+use crate::{OPTIONS, bundle, expected};
+
+const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
+/// A machine with a registry.
+struct Machine {
+    dir: tempfile::TempDir,
+    config: Config,
+    places: Places,
+}
+
+impl Machine {
+    fn new(name: RegistryKind) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places::below(dir.path());
+        std::fs::create_dir_all(&places.etc).unwrap();
+        let passwd = "root:x:0:0::/root:/bin/sh\nappliance-registry:x:0:0::/:/bin/false\n";
+        std::fs::write(places.etc.join("passwd"), passwd).unwrap();
+        let config = Config {
+            name,
+            port: free_port(),
+            folder: places.home.display().to_string(),
+        };
+        Self {
+            dir,
+            config,
+            places,
+        }
+    }
+
+    fn start(&self, program: &Path, file: &str, port: u16) -> Registry {
+        let config = self.places.run.join(file);
+        let log = self.dir.path().join(format!("{file}.log"));
+        Registry::start(program, &[Path::new("serve"), &config], port, &log)
+    }
+
+    /// skopeo, trusting the machine's authority.
+    fn skopeo(&self, args: &[&str]) -> Result<String, String> {
+        let certificates = self.dir.path().join("certificates");
+        std::fs::create_dir_all(&certificates).unwrap();
+        std::fs::copy(self.places.authority(), certificates.join("ca.crt")).unwrap();
+        let option = match args {
+            ["copy", .., to] if to.starts_with("docker://") => "--dest-cert-dir",
+            ["copy", ..] => "--src-cert-dir",
+            _ => "--cert-dir",
+        };
+        let folder = certificates.display().to_string();
+        let (verb, rest) = args.split_first().unwrap();
+        let all = [&[*verb, option, &folder], rest].concat();
+        let output = skopeo(&all);
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    fn digest(&self, image: &str) -> Result<String, String> {
+        let from = format!("docker://127.0.0.1:{}/{image}", self.config.port);
+        let raw = self.skopeo(&["inspect", "--raw", "--no-creds", &from])?;
+        Ok(Digest::of(raw.as_bytes()).to_string())
+    }
+
+    fn import(&self, source: &Arc<dyn Source>) -> Result<Report, Error> {
+        let progress = Progress::silent();
+        import(source, &self.config, &self.places, false, TWO, &progress)
+    }
+
+    /// Pushes with skopeo, as somebody or nobody.
+    fn push(&self, creds: Option<&str>, to: &str) -> Result<String, String> {
+        let mut pack = Memory::default();
+        let image = pack.image(&[b"a pack"]);
+        pack.root("r.example/pack:1", &image);
+        let storage = self.dir.path().join("pushed");
+        zot::import(&storage, &pack, &OPTIONS, &Progress::silent()).unwrap();
+        let from = format!("oci:{}:1", storage.join("r.example/pack").display());
+        let to = format!("docker://127.0.0.1:{}/{to}", push_port(&self.config));
+        match creds {
+            Some(creds) => self.skopeo(&["copy", "--dest-creds", creds, &from, &to]),
+            None => self.skopeo(&["copy", "--dest-no-creds", &from, &to]),
+        }
+    }
+
+    fn password(&self) -> String {
+        let path = self.places.home.join("credentials/password");
+        std::fs::read_to_string(path).unwrap().trim().to_owned()
+    }
+}
+
+fn debians() -> PathBuf {
+    PathBuf::from("/usr/bin/docker-registry")
+}
+
+/// Without an index of which a platform is missing: neither Debian's version 2.8 nor
+/// Zot v2.1.2 takes one over HTTP.
+fn whole_bundle() -> Memory {
+    let mut memory = bundle();
+    memory
+        .roots
+        .retain(|root| root.reference.as_deref() != Some("docker.io/calico/partial:v1"));
+    memory
+}
+
+#[test]
+fn distribution_is_read_by_all_and_filled_by_who_may() {
+    let machine = Machine::new(RegistryKind::Distribution);
+    prepare(&machine.config, &machine.places).unwrap();
+    let serving = machine.start(&debians(), "config.json", machine.config.port);
+    let pushing = machine.start(&debians(), "push.json", push_port(&machine.config));
+    let memory = whole_bundle();
+    let images = expected(&memory);
+    let source: Arc<dyn Source> = Arc::new(memory);
+    let report = machine.import(&source).unwrap();
+    assert!(report.images.len() >= images.len());
+    for (image, digest) in &images {
+        assert_eq!(machine.digest(image).as_ref(), Ok(digest), "{image}");
+    }
+    // Once more, nothing is sent.
+    let again = machine.import(&source).unwrap();
+    let sent: u64 = again.images.iter().map(|image| image.uploaded.blobs).sum();
+    assert_eq!(sent, 0);
+
+    assert!(machine.push(None, "r.example/x:1").is_err());
+    assert!(machine.push(Some("pusher:wrong"), "r.example/x:1").is_err());
+    let password = format!("pusher:{}", machine.password());
+    machine.push(Some(&password), "r.example/x:1").unwrap();
+    assert!(machine.digest("r.example/x:1").is_ok());
+    // The one that all may read from takes nothing, whoever asks.
+    let from = format!(
+        "oci:{}:1",
+        machine.dir.path().join("pushed/r.example/pack").display()
+    );
+    let to = format!("docker://127.0.0.1:{}/r.example/y:1", machine.config.port);
+    assert!(
+        machine
+            .skopeo(&["copy", "--dest-creds", &password, &from, &to])
+            .is_err()
+    );
+
+    let listing = distribution::list(&machine.places.storage()).unwrap();
+    let names: Vec<&str> = listing
+        .images
+        .iter()
+        .map(|it| it.reference.as_str())
+        .collect();
+    assert!(
+        names.contains(&"docker.io/calico/node:v3.29.2"),
+        "{names:?}"
+    );
+    assert!(names.contains(&"r.example/x:1"), "{names:?}");
+    let verify = || distribution::verify(&machine.places.storage(), &Progress::silent()).unwrap();
+    assert_eq!(verify().damage, []);
+    drop((serving, pushing));
+    let layer = source.roots()[0].descriptor.digest;
+    let hex = layer.hex();
+    let blob = machine.places.storage().join(format!(
+        "docker/registry/v2/blobs/sha256/{}/{hex}/data",
+        &hex[..2]
+    ));
+    std::fs::write(blob, "altered").unwrap();
+    assert_eq!(verify().damage.len(), 1);
+    // containerd asks here for what came.
+    prepare(&machine.config, &machine.places).unwrap();
+    for host in ["docker.io", "quay.io", "registry.example:5000"] {
+        let path = machine
+            .places
+            .etc
+            .join(format!("containerd/certs.d/{host}/hosts.toml"));
+        assert!(path.is_file(), "{host}");
+    }
+}
+
+#[test]
+fn zot_is_read_by_all_and_filled_by_who_may() {
+    let Some(zot) = real_zot() else { return };
+    let machine = Machine::new(RegistryKind::Zot);
+    prepare(&machine.config, &machine.places).unwrap();
+    let memory = bundle();
+    let images = expected(&memory);
+    let storage = machine.places.storage();
+    zot::import(&storage, &memory, &OPTIONS, &Progress::silent()).unwrap();
+    let registry = machine.start(&zot, "config.json", machine.config.port);
+    for (image, digest) in &images {
+        assert_eq!(machine.digest(image).as_ref(), Ok(digest), "{image}");
+    }
+    assert!(machine.push(None, "r.example/x:1").is_err());
+    assert!(machine.push(Some("pusher:wrong"), "r.example/x:1").is_err());
+    let password = format!("pusher:{}", machine.password());
+    machine.push(Some(&password), "r.example/x:1").unwrap();
+    let listing = list(&Storage::open(&storage).unwrap()).unwrap();
+    assert!(
+        listing
+            .images
+            .iter()
+            .any(|it| it.reference == "r.example/x:1")
+    );
+    // What is imported beside it leaves what was pushed.
+    drop(registry);
+    let mut more = Memory::default();
+    let image = more.image(&[b"more"]);
+    more.root("r.example/x:2", &image);
+    zot::import(&storage, &more, &OPTIONS, &Progress::silent()).unwrap();
+    let _registry = machine.start(&zot, "config.json", machine.config.port);
+    assert!(machine.digest("r.example/x:1").is_ok());
+    assert!(machine.digest("r.example/x:2").is_ok());
+    // Over HTTP too, as to a registry elsewhere.
+    let mut client = registries(&machine.config, &machine.places);
+    client.retry = once();
+    let options = Options {
+        to: format!("127.0.0.1:{}/elsewhere", machine.config.port),
+        registries: client,
+        threads: TWO,
+    };
+    let whole = whole_bundle();
+    let images = expected(&whole);
+    let source: Arc<dyn Source> = Arc::new(whole);
+    push::push(&source, &options, &Progress::silent()).unwrap();
+    for (image, digest) in &images {
+        let found = machine.digest(&format!("elsewhere/{image}"));
+        assert_eq!(found.as_ref(), Ok(digest), "{image}");
+    }
+    // Nobody in particular may not.
+    let options = Options {
+        registries: RegistryConfig {
+            credential_files: Vec::new(),
+            ..options.registries.clone()
+        },
+        ..options
+    };
+    let error = push::push(&source, &options, &Progress::silent());
+    assert!(error.is_ok(), "what is there needs no push");
+    let mut other = Memory::default();
+    let image = other.image(&[b"other"]);
+    other.root("r.example/z:1", &image);
+    let source: Arc<dyn Source> = Arc::new(other);
+    let error = push::push(&source, &options, &Progress::silent()).unwrap_err();
+    assert!(error.to_string().contains("r.example/z"), "{error}");
+}
+
+fn once() -> RetryPolicy {
+    RetryPolicy {
+        attempts: 1,
+        ..RetryPolicy::default()
+    }
+}
+
+/// A source that does something when so many large blobs were opened.
+#[derive(Debug)]
+struct Counting {
+    inner: Memory,
+    left: Mutex<usize>,
+    victim: Mutex<Option<Registry>>,
+}
+
+impl Source for Counting {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+    fn roots(&self) -> &[Root] {
+        self.inner.roots()
+    }
+    fn annotations(&self) -> &Annotations {
+        self.inner.annotations()
+    }
+    fn digest(&self) -> Digest {
+        self.inner.digest()
+    }
+    fn has(&self, digest: &Digest) -> Result<bool, Error> {
+        self.inner.has(digest)
+    }
+    fn open(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
+        let opened = self.inner.open(digest)?;
+        if opened.as_ref().is_some_and(|(size, _)| *size > 50_000) {
+            let mut left = self.left.lock().unwrap();
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.victim.lock().unwrap().take();
+            }
+        }
+        Ok(opened)
+    }
+}
+
+#[test]
+fn a_registry_that_is_killed_gets_the_rest_next_time() {
+    let machine = Machine::new(RegistryKind::Distribution);
+    prepare(&machine.config, &machine.places).unwrap();
+    let port = push_port(&machine.config);
+    let mut memory = Memory::default();
+    for n in 0..6_u8 {
+        let image = memory.image(&[&vec![n; 100_000]]);
+        memory.root(&format!("r.example/a{n}:1"), &image);
+    }
+    let counting = Counting {
+        inner: memory,
+        left: Mutex::new(3),
+        victim: Mutex::new(Some(machine.start(&debians(), "push.json", port))),
+    };
+    let source: Arc<dyn Source> = Arc::new(counting);
+    let mut client = registries(&machine.config, &machine.places);
+    client.retry = once();
+    let options = Options {
+        to: format!("127.0.0.1:{port}"),
+        registries: client,
+        threads: NonZeroUsize::MIN,
+    };
+    let error = push::push(&source, &options, &Progress::silent()).unwrap_err();
+    let text = error.to_string().replace(&port.to_string(), "PORT");
+    assert_snapshot!(text, @"127.0.0.1:PORT/r.example/a2:1 can't be pushed");
+    let _registry = machine.start(&debians(), "push.json", port);
+    let report = push::push(&source, &options, &Progress::silent()).unwrap();
+    assert_eq!(report.images.len(), 6);
+    let there = report
+        .images
+        .iter()
+        .filter(|image| image.uploaded.blobs == 0)
+        .count();
+    assert!((1..6).contains(&there), "{there}");
+    let verified = distribution::verify(&machine.places.storage(), &Progress::silent());
+    assert_eq!(verified.unwrap().damage, []);
+}
+
+#[test]
+fn a_push_without_credentials_is_refused() {
+    let machine = Machine::new(RegistryKind::Distribution);
+    prepare(&machine.config, &machine.places).unwrap();
+    let port = push_port(&machine.config);
+    let _registry = machine.start(&debians(), "push.json", port);
+    let mut client = registries(&machine.config, &machine.places);
+    client.credential_files.clear();
+    let options = Options {
+        to: format!("127.0.0.1:{port}"),
+        registries: client,
+        threads: TWO,
+    };
+    let source: Arc<dyn Source> = Arc::new(whole_bundle());
+    let error = push::push(&source, &options, &Progress::silent()).unwrap_err();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text.push_str(&format!("\n{error}"));
+        cause = error.source();
+    }
+    assert_snapshot!(text.replace(&port.to_string(), "PORT"), @r#"
+    127.0.0.1:PORT/docker.io/calico/node:v3.29.2 can't be pushed
+    https://127.0.0.1:PORT/v2/docker.io/calico/node/manifests/v3.29.2: access denied (there are no credentials for it)
+    "#);
+    assert!(
+        distribution::list(&machine.places.storage())
+            .unwrap()
+            .images
+            .is_empty()
+    );
+}
