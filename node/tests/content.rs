@@ -1,6 +1,8 @@
 //! Content on the machine: the storage of Zot, filled by hand and judged by Zot
 //! and skopeo.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
 #[path = "content/registry.rs"]
 mod registry;
 #[path = "content/served.rs"]

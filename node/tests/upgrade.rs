@@ -87,6 +87,52 @@ fn the_other_slot_is_written_before_it_is_named() {
     "#);
 }
 
+/// Makes the provider image of a layout what a bundle carries as such.
+fn mark_as_system(folder: &str) {
+    let path = std::path::Path::new(folder).join("index.json");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let mut index: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for entry in index["manifests"].as_array_mut().unwrap() {
+        let tag = entry["annotations"]["org.opencontainers.image.ref.name"].take();
+        entry["annotations"] = serde_json::json!({
+            "org.opencontainers.image.ref.name":
+                format!("registry.example/edge/tiny:{}", tag.as_str().unwrap()),
+            "io.isoforge.bundle.kind": "provider",
+        });
+    }
+    fs_err::write(path, index.to_string()).unwrap();
+}
+
+#[test]
+fn a_bundle_brings_the_system_with_it() {
+    let built = Built::new(&Variant::default());
+    let folder = Folder::new();
+    let bundle = built.folder();
+    let error = folder
+        .upgrade_by_bundle(&bundle, &mut folder.volume())
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("carries no system; 'appliance content import'"),
+        "{text}"
+    );
+    mark_as_system(&bundle);
+    let outcome = folder
+        .upgrade_by_bundle(&bundle, &mut folder.volume())
+        .unwrap();
+    assert_eq!((outcome.slot, outcome.to.as_str()), (Slot::B, "2.0.0"));
+    let told = record(&folder.machine.state, Slot::B).unwrap();
+    assert_eq!(told.squashfs.digest, built.digest);
+    built.truncate_a_layer(&bundle);
+    let before = folder.content();
+    let error = folder
+        .upgrade_by_bundle(&bundle, &mut folder.volume())
+        .unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("is damaged"), "{text}");
+    assert_eq!(folder.content(), before);
+}
+
 #[test]
 fn a_digest_that_is_not_the_recorded_one_changes_nothing() {
     let built = Built::new(&Variant {

@@ -77,7 +77,7 @@ impl Service for Unit {
         }
         Self::systemctl("stop").map_err(|source| Error::Service {
             action: "stopped",
-            source,
+            source: Box::new(source),
         })?;
         Ok(true)
     }
@@ -85,7 +85,7 @@ impl Service for Unit {
     fn start(&self) -> Result<(), Error> {
         Self::systemctl("start").map_err(|source| Error::Service {
             action: "started",
-            source,
+            source: Box::new(source),
         })
     }
 }

@@ -101,7 +101,7 @@ pub enum Error {
         /// The manifest.
         digest: Digest,
         /// What is wrong with it.
-        source: manifest::Error,
+        source: Box<manifest::Error>,
     },
     /// Something that an image needs is neither in the source nor in the storage.
     #[error("{name} lacks {digest}, which {reference} needs, and the storage does not have it")]
@@ -190,7 +190,7 @@ pub enum Error {
         /// What was tried, as it follows "can't be".
         action: &'static str,
         /// What failed.
-        source: isoforge::util::process::Error,
+        source: Box<isoforge::util::process::Error>,
     },
     /// A registry did not take it.
     #[error(transparent)]

@@ -314,7 +314,7 @@ impl Planner<'_> {
         Manifest::parse(bytes, Some(&descriptor.media_type)).map_err(|source| Error::Manifest {
             reference: text.to_owned(),
             digest,
-            source,
+            source: Box::new(source),
         })
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use appliance::content::source::{OfBundle, Source};
 use appliance::slots::grubenv::Environment;
 use appliance::slots::{Image, Record, Slot, file};
 use appliance::upgrade::machine::Machine;
@@ -169,6 +170,16 @@ impl Folder {
         self.upgrade_with(from, None, volume, room)
     }
 
+    /// Upgrades from the bundle in a folder.
+    pub(crate) fn upgrade_by_bundle(
+        &self,
+        bundle: &str,
+        volume: &mut Recorder,
+    ) -> anyhow::Result<Outcome> {
+        let bundle = OfBundle::open(bundle.as_ref())?;
+        self.upgrade_from("", Some(Arc::new(bundle)), None, volume, &ENOUGH)
+    }
+
     fn upgrade_with(
         &self,
         from: &str,
@@ -176,9 +187,20 @@ impl Folder {
         volume: &mut Recorder,
         room: &Room,
     ) -> anyhow::Result<Outcome> {
+        self.upgrade_from(from, None, tag, volume, room)
+    }
+
+    fn upgrade_from(
+        &self,
+        from: &str,
+        bundle: Option<Arc<dyn Source>>,
+        tag: Option<&str>,
+        volume: &mut Recorder,
+        room: &Room,
+    ) -> anyhow::Result<Outcome> {
         let options = Options {
             from: from.to_owned(),
-            bundle: None,
+            bundle,
             tag: tag.map(str::to_owned),
             platform: Platform::linux("amd64"),
             registries: RegistryConfig::default(),
