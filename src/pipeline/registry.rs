@@ -24,8 +24,13 @@ pub(super) const PURPOSE: &str = "registry";
 /// Largest program; Zot with all extensions has a quarter of it.
 const PROGRAM_MAX_BYTES: u64 = 1 << 30;
 
-/// In flavor `kairos`: where the registry's folder is kept, as units.
-const KAIROS_UNITS: [(&str, &[u8]); 2] = [
+/// In flavor `kairos`: where the registry's folder is kept, as units, and what fills
+/// it when Kairos's installer is done, as a file of yip.
+const KAIROS_FILES: [(&str, &[u8]); 3] = [
+    (
+        "system/oem/70_appliance-registry.yaml",
+        include_bytes!("registry/kairos.yaml"),
+    ),
     (
         "usr/lib/systemd/system/appliance-registry-folder.service",
         include_bytes!("registry/appliance-registry-folder.service"),
@@ -123,8 +128,8 @@ pub(super) fn layer(
         }
     }
     if profile.os.flavor == Flavor::Kairos {
-        for (path, unit) in KAIROS_UNITS {
-            layer.add_file(path, 0o644, Arc::from(unit))?;
+        for (path, text) in KAIROS_FILES {
+            layer.add_file(path, 0o644, Arc::from(text))?;
         }
     }
     layer.set_mtime(i64::from(epoch));

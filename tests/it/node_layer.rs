@@ -246,6 +246,21 @@ fn the_registrys_program_comes_out_of_its_image() {
 }
 
 #[test]
+fn in_flavor_kairos_its_folder_is_bound_and_filled_after_the_installation() {
+    let project = Project::bootable();
+    project.change_profile("flavor = \"appliance\"", "flavor = \"kairos\"");
+    project.add_to_profile("\n[vars]\nusers = [{ name = \"admin\" }]\n");
+    let _registry = with_registry(&project, "file bin/registry 0755 'the program'");
+    project.build();
+    let squashfs = root_file_system(&project);
+    let mount = content(&squashfs, "usr/lib/systemd/system/var-lib-registry.mount");
+    assert!(mount.contains("What=/usr/local/lib/registry\nWhere=/var/lib/registry\n"));
+    let stages = content(&squashfs, "system/oem/70_appliance-registry.yaml");
+    let command = "appliance registry fill --label COS_PERSISTENT --folder lib/registry";
+    assert!(stages.contains(command), "{stages}");
+}
+
+#[test]
 fn a_registry_of_the_system_needs_no_image() {
     let project = Project::bootable();
     let layer = format!(

@@ -17,8 +17,10 @@ use isoforge::oci::layout::LAYOUT_FILE;
 use isoforge::output::space::HostFileSystems;
 use isoforge::progress::{Progress, Reporter, TaskId};
 use isoforge::util::human;
+use rustix::mount::MountFlags;
 
 use super::medium::Medium;
+use super::mount::Mounted;
 use crate::content::commit::NoService;
 use crate::content::source::OfBundle;
 use crate::content::zot::{self, Existing};
@@ -61,11 +63,11 @@ impl Content {
         }))
     }
 
-    /// Whether it fits a PERSISTENT of `bytes`.
+    /// Whether it fits the `bytes` of the file system `label`.
     ///
     /// # Errors
     /// Where it does not.
-    pub(super) fn check(&self, bytes: u64) -> Result<()> {
+    pub(super) fn check(&self, label: &str, bytes: u64) -> Result<()> {
         // Another registry makes a copy of its own.
         let copies = match self.registry.name {
             RegistryKind::Zot => 1,
@@ -81,7 +83,7 @@ impl Content {
         bail!(
             "the content of the install medium needs {} on {}, which would have {}",
             human::size(needed),
-            paths::label::PERSISTENT,
+            label,
             human::size(bytes)
         )
     }
@@ -97,7 +99,11 @@ impl Content {
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<Vec<String>> {
         let within = self.registry.folder.trim_start_matches('/');
-        let home = persistent.join(paths::KEPT).join(within);
+        self.fill_home(&persistent.join(paths::KEPT).join(within), told)
+    }
+
+    /// Puts it into `home`, which becomes the registry's folder.
+    fn fill_home(&self, home: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Vec<String>> {
         let bundle = OfBundle::open(&self.folder).context("the medium's content can't be used")?;
         let done = Arc::new(AtomicU64::new(0));
         let progress = Progress::new(Arc::new(Counter(Arc::clone(&done))));
@@ -113,7 +119,7 @@ impl Content {
                 zot::import(&storage, &bundle, &options, &progress).map(|report| report.images)
             }
             RegistryKind::Distribution => {
-                pending::put(&self.folder, &home, &progress)?;
+                pending::put(&self.folder, home, &progress)?;
                 let roots = bundle.roots().iter();
                 Ok(roots.filter_map(|root| root.reference.clone()).collect())
             }
@@ -134,6 +140,36 @@ impl Content {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+/// Puts the content of the medium at `medium` on the file system labelled `label`,
+/// into `folder` of it: for a system that another installer has put on a disk, and
+/// that binds this folder to the registry's. Tells the images; none where there is
+/// no content.
+///
+/// # Errors
+/// Where the medium is damaged, or the file system is missing or too small.
+pub fn fill_labelled(
+    medium: &Medium,
+    registry: &Registry,
+    label: &str,
+    folder: &Path,
+    told: &mut dyn FnMut(u64, u64),
+) -> Result<Vec<String>> {
+    let Some(content) = Content::find(medium, Some(registry))? else {
+        return Ok(Vec::new());
+    };
+    let device = Path::new("/dev/disk/by-label").join(label);
+    let at = Path::new(paths::INSTALL_WORK).join(label);
+    let mounted = Mounted::new(&device, &at, "ext4", MountFlags::NOATIME, None)
+        .with_context(|| format!("mounting {} failed", device.display()))?;
+    let free = rustix::fs::statvfs(mounted.path())?;
+    content.check(label, free.f_bavail.saturating_mul(free.f_frsize))?;
+    let images = content.fill_home(&mounted.path().join(folder), told)?;
+    mounted
+        .unmount()
+        .with_context(|| format!("writing {label} out failed"))?;
+    Ok(images)
 }
 
 /// Counts bytes.

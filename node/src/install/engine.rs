@@ -173,7 +173,7 @@ impl Installation<'_> {
         let content = Content::find(self.medium, self.config.registry.as_ref())?;
         if let (Some(content), Some(persistent)) = (&content, plan.find(Role::Persistent)) {
             content
-                .check(persistent.bytes)
+                .check(paths::label::PERSISTENT, persistent.bytes)
                 .with_context(|| format!("the disk {} can't be taken", choose::name(&disk)))?;
         }
         for finding in check::findings_on(self.sys, self.config, &disk) {

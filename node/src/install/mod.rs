@@ -29,6 +29,7 @@ pub mod sources;
 mod target;
 pub mod unattended;
 
+pub use content::fill_labelled;
 pub use engine::run;
 pub use medium::Medium;
 pub use unattended::unattended;

@@ -1,13 +1,18 @@
 //! What the registry's units run.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use isoforge::node::Registry;
+use isoforge::util::human;
 use isoforge::util::process::Program;
 
 use super::output;
 use crate::content::commit::UNIT;
 use crate::content::pending;
+use crate::install::{self, Medium};
+use crate::paths;
 use crate::registry::{self, Error, Places};
 use crate::upgrade::machine::Machine;
 
@@ -27,6 +32,18 @@ enum Step {
     Prepare,
     /// Take in what the installer left for it
     ImportPending,
+    /// Put a medium's content on the disk that another installer has just written
+    Fill {
+        /// Label of the file system that the system keeps
+        #[arg(long)]
+        label: String,
+        /// The folder on it that becomes the registry's
+        #[arg(long)]
+        folder: PathBuf,
+        /// Where the medium is mounted
+        #[arg(long, default_value = paths::MEDIUM)]
+        medium: PathBuf,
+    },
     /// As 'prepare', once the machine has its addresses; restarts the registry where
     /// its certificate changed
     Renew,
@@ -39,6 +56,14 @@ enum Step {
 pub fn run(args: &Args) -> Result<()> {
     let config = Machine::this().config()?;
     let of_machine = config.registry.ok_or(Error::None)?;
+    if let Step::Fill {
+        label,
+        folder,
+        medium,
+    } = &args.step
+    {
+        return fill(&of_machine, label, folder, medium);
+    }
     let places = Places::this(&of_machine);
     let prepared = registry::prepare::prepare(&of_machine, &places)?;
     match args.step {
@@ -59,7 +84,22 @@ pub fn run(args: &Args) -> Result<()> {
                 registry::prepare::prepare(&of_machine, &places)?;
             }
         }
-        Step::Prepare | Step::Renew => {}
+        Step::Prepare | Step::Renew | Step::Fill { .. } => {}
+    }
+    Ok(())
+}
+
+fn fill(registry: &Registry, label: &str, folder: &Path, medium: &Path) -> Result<()> {
+    let mut tenths = 0;
+    let told = &mut |done: u64, total: u64| {
+        let now = done.saturating_mul(10).checked_div(total).unwrap_or_default();
+        if now > tenths {
+            tenths = now;
+            output::say(&format!("{} of {}", human::size(done), human::size(total)));
+        }
+    };
+    for image in install::fill_labelled(&Medium::new(medium), registry, label, folder, told)? {
+        output::say(&image);
     }
     Ok(())
 }
