@@ -1,5 +1,6 @@
 //! The command line as clap sees it: structures only, no reading of files.
 
+mod bundle;
 mod cache;
 mod lock;
 
@@ -10,6 +11,10 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+pub use bundle::{
+    As, Bundle, BundleApply, BundleArgs, BundleBuild, BundleCommand, BundleDiff, BundleInspect,
+    BundleServe, BundleVerify, FormArgs,
+};
 pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
 pub use lock::{Lock, LockArgs, Plan, Pull};
 
@@ -155,6 +160,9 @@ pub enum Command {
     Pull(Pull),
     /// Build the installer ISO and the provider image
     Build(Build),
+    /// Build, check, compare and serve bundles: images to carry to where no
+    /// network is
+    Bundle(Bundle),
     /// Push a provider image, or any OCI layout, to a registry
     Push(Push),
     /// Check credentials with a registry and store them

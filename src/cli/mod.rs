@@ -83,6 +83,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Plan(args) => cmd::lock::plan(args, &cli.global),
         Command::Pull(args) => cmd::lock::pull(args, &cli.global),
         Command::Build(args) => cmd::build::run(args, &cli.global),
+        Command::Bundle(args) => cmd::bundle::run(args, &cli.global),
         Command::Login(args) => cmd::login::run(args, &cli.global),
         Command::Logout(args) => cmd::logout::run(args, &cli.global),
         Command::Push(args) => cmd::push::run(args, &cli.global),

@@ -23,6 +23,8 @@ pub const IMAGE_NAME: &str = "io.containerd.image.name";
 pub const LAYOUT_FILE: &str = "oci-layout";
 /// Name of the file that lists the layout's images.
 pub const INDEX_FILE: &str = "index.json";
+/// The folder of the blobs.
+pub const BLOB_FOLDER: &str = "blobs/sha256";
 /// Value of `imageLayoutVersion`.
 pub const LAYOUT_VERSION: &str = "1.0.0";
 
@@ -67,7 +69,7 @@ impl OciLayout {
 /// The path of a blob within a layout.
 #[must_use]
 pub fn blob_path(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
+    format!("{BLOB_FOLDER}/{}", digest.hex())
 }
 
 /// The JSON of a descriptor, keys in the order of the specification.

@@ -363,7 +363,9 @@ fn is_port(port: &str) -> bool {
     port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-fn is_tag(tag: &str) -> bool {
+/// Whether a text can be a tag (OCI Distribution Specification v1.1, "Pull").
+#[must_use]
+pub fn is_tag(tag: &str) -> bool {
     tag.len() <= MAX_TAG_BYTES
         && tag
             .bytes()

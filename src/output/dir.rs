@@ -189,7 +189,7 @@ impl OutputDir {
     pub fn put_checksum(&mut self, of: &Finished) -> Result<Finished, Error> {
         self.put(
             &format!("{}{CHECKSUM_SUFFIX}", of.name),
-            checksum_line(of).as_bytes(),
+            checksum_line(&of.digest, &of.name).as_bytes(),
         )
     }
 
@@ -260,9 +260,9 @@ impl Write for Pending {
 /// What a checksum file's name adds to the name of the file that it is about.
 pub(crate) const CHECKSUM_SUFFIX: &str = ".sha256";
 
-/// The one line of a `.sha256` file.
-fn checksum_line(of: &Finished) -> String {
-    format!("{}  {}\n", of.digest.hex(), of.name)
+/// A line of a `.sha256` file.
+pub(crate) fn checksum_line(digest: &Digest, name: &str) -> String {
+    format!("{}  {name}\n", digest.hex())
 }
 
 /// Only names that mean the same in every shell, URL and file system.

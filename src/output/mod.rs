@@ -28,11 +28,11 @@ mod replace;
 mod single;
 pub mod space;
 
-pub(crate) use dir::{CHECKSUM_SUFFIX, check_name};
+pub(crate) use dir::{CHECKSUM_SUFFIX, check_name, checksum_line};
 pub use dir::{Finished, OutputDir, Pending};
 pub use private::replace_private;
 pub use replace::replace;
-pub use single::{new_folder, replace_with};
+pub use single::{new_files, new_folder, replace_with};
 
 /// What can go wrong with the output.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,12 @@ pub enum Error {
         /// How much an unprivileged user can still write.
         available_bytes: u64,
     },
+    /// What is to be written is there already.
+    #[error("'{}' is there already", path.display())]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// A file can't be replaced.
     #[error("'{}' can't be written", path.display())]
     Replace {
@@ -113,7 +119,7 @@ impl Diagnose for Error {
             }
             Self::Replace { .. } | Self::NotWritable { .. } | Self::Io(_) => Class::Io,
             Self::Busy { .. } | Self::NoSpace { .. } => Class::Environment,
-            Self::BadName { .. } => Class::Profile,
+            Self::BadName { .. } | Self::Exists { .. } => Class::Profile,
             Self::DuplicateName { .. } | Self::Manifest(_) => Class::Bug,
         }
     }

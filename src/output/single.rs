@@ -1,5 +1,5 @@
-//! One file or folder outside of a build's output directory, written whole or
-//! not at all: under a temporary name beside its place, then renamed.
+//! Files or a folder outside of a build's output directory, written whole or not at
+//! all: under a temporary name beside their place, then renamed.
 
 use std::io;
 use std::path::Path;
@@ -42,9 +42,57 @@ pub fn new_folder<E: From<Error>>(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
-    use std::os::unix::fs::PermissionsExt as _;
     let above = folder_of(path);
     check_free(path)?;
+    in_temporary(above, |partial| {
+        write(partial.path())?;
+        let _whole = interrupt::hold();
+        // rename(2) replaces an empty folder, and nothing else.
+        rustix::fs::rename(partial.path(), path)
+            .map_err(|error| not_writable(path, error.into()))?;
+        let _ = partial.keep();
+        Ok(())
+    })
+}
+
+/// Writes files into the folder `to`. `write` makes them in the folder that it is
+/// given, and names them in the order in which they get to their place.
+///
+/// # Errors
+/// [`Error::Exists`] where one is there and `replace` is not set, what `write` gives,
+/// and what the system says; then everything is as before.
+pub fn new_files<E: From<Error>>(
+    to: &Path,
+    replace: bool,
+    write: impl FnOnce(&Path) -> Result<Vec<String>, E>,
+) -> Result<(), E> {
+    in_temporary(to, |partial| {
+        let names = write(partial.path())?;
+        for name in &names {
+            sync(&partial.path().join(name))?;
+        }
+        let _whole = interrupt::hold();
+        for name in &names {
+            let path = to.join(name);
+            if !replace && path.exists() {
+                return Err(Error::Exists { path }.into());
+            }
+        }
+        for name in &names {
+            let path = to.join(name);
+            fs_err::rename(partial.path().join(name), &path)
+                .map_err(|error| not_writable(&path, error))?;
+        }
+        Ok(())
+    })
+}
+
+/// Has `work` done with a temporary folder in `above`, which is gone afterwards.
+fn in_temporary<E: From<Error>>(
+    above: &Path,
+    work: impl FnOnce(tempfile::TempDir) -> Result<(), E>,
+) -> Result<(), E> {
+    use std::os::unix::fs::PermissionsExt as _;
     let whole = interrupt::hold();
     let partial = tempfile::Builder::new()
         .prefix(PARTIAL_PREFIX)
@@ -57,14 +105,7 @@ pub fn new_folder<E: From<Error>>(
     let _interrupt = interrupt::on_interrupt(move || {
         let _ = fs_err::remove_dir_all(interrupted);
     });
-    write(partial.path())?;
-    {
-        let _whole = interrupt::hold();
-        // rename(2) replaces an empty folder, and nothing else.
-        rustix::fs::rename(partial.path(), path)
-            .map_err(|error| not_writable(path, error.into()))?;
-        let _ = partial.keep();
-    }
+    work(partial)?;
     sync(above)?;
     Ok(())
 }
@@ -135,6 +176,26 @@ mod tests {
         assert_eq!(names(base.path()), ["out.tar"]);
         write("two", false).unwrap();
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "two");
+    }
+
+    #[test]
+    fn files_come_together_and_replace_only_where_that_is_asked_for() {
+        let base = tempfile::tempdir().unwrap();
+        let write = |text: &'static str, replace: bool| {
+            new_files(base.path(), replace, |folder| -> Result<_, Error> {
+                fs_err::write(folder.join("a"), text)?;
+                fs_err::write(folder.join("b"), text)?;
+                Ok(vec!["a".to_owned(), "b".to_owned()])
+            })
+        };
+        write("one", false).unwrap();
+        let error = write("two", false).unwrap_err();
+        assert!(matches!(error, Error::Exists { .. }), "{error}");
+        let read = |name: &str| fs_err::read_to_string(base.path().join(name)).unwrap();
+        assert_eq!((read("a"), read("b")), ("one".to_owned(), "one".to_owned()));
+        write("two", true).unwrap();
+        assert_eq!((read("a"), read("b")), ("two".to_owned(), "two".to_owned()));
+        assert_eq!(names(base.path()), ["a", "b"]);
     }
 
     #[test]

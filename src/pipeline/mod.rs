@@ -3,6 +3,7 @@
 
 mod boot_files;
 mod build;
+mod bundle;
 pub mod cache;
 mod check;
 mod convert;
@@ -27,6 +28,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use boot_files::Unbootable;
 pub use build::build;
+pub(crate) use bundle::Unbuildable;
+pub use bundle::{Built, BundleRequest, apply as apply_bundle, build as build_bundle};
 pub(crate) use check::NoAdministrator;
 pub use check::check;
 pub use convert::user_registries;

@@ -176,6 +176,45 @@ impl Files {
         }
     }
 
+    /// Names and sizes in bytes of the files that are directly in a folder, sorted.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, Error> {
+        let mut found = Vec::new();
+        match &self.0 {
+            Place::Folder(path) => {
+                let entries = match fs_err::read_dir(path.join(folder)) {
+                    Ok(entries) => entries,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+                    Err(error) => return Err(error.into()),
+                };
+                for entry in entries {
+                    let entry = entry?;
+                    // Of what a link leads to.
+                    let metadata = fs_err::metadata(entry.path())?;
+                    if metadata.is_file() {
+                        let name = entry.file_name().to_string_lossy().into_owned();
+                        found.push((name, metadata.len()));
+                    }
+                }
+                found.sort();
+            }
+            Place::Archive(archive) => {
+                for path in archive.members.keys() {
+                    let within = path.strip_prefix(folder).and_then(|p| p.strip_prefix('/'));
+                    let Some(name) = within.filter(|name| !name.contains('/')) else {
+                        continue;
+                    };
+                    if let Some(opened) = archive.open(path) {
+                        found.push((name.to_owned(), opened.size));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// All bytes of a small file; `None` where it is not there.
     ///
     /// # Errors
@@ -188,7 +227,8 @@ impl Files {
             return Err(self.wrong(format!("{name} has more than {limit} bytes")));
         }
         let mut bytes = Vec::new();
-        opened.reader.take(limit).read_to_end(&mut bytes)?;
+        let read = opened.reader.take(limit).read_to_end(&mut bytes);
+        read.map_err(|error| named(&self.path().join(name), &error))?;
         Ok(Some(bytes))
     }
 

@@ -12,7 +12,7 @@ use super::files::{Files, Opened};
 use super::{Expected, Part, Registry, checked_manifest};
 use crate::oci::digest::Digest;
 use crate::oci::layout::{
-    IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path,
+    BLOB_FOLDER, IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path,
 };
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{Family, MediaType};
@@ -165,6 +165,15 @@ impl WholeLayout {
     /// Where it is missing or malformed.
     pub fn index(&self) -> Result<(Manifest, Vec<Descriptor>), Error> {
         self.0.index()
+    }
+
+    /// Names and sizes of all blobs, whatever leads to them, sorted. A name should be
+    /// the hex digits of a digest.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn blob_files(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.0.files.list(BLOB_FOLDER)
     }
 
     /// A blob, whose digest is to be checked; `None` where it is missing.

@@ -4,11 +4,13 @@
 
 use super::{Context, Error};
 use crate::oci::layout::{Builder, OciLayout};
+use crate::oci::manifest::Descriptor;
+use crate::oci::media::MediaType;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageSource, Reference};
 use crate::output::manifest::{self, Role};
 use crate::profile::{Arch, ContentPlan};
-use crate::pull::{MirroredImage, Platforms, mirror_image, mirror_referrers};
+use crate::pull::{Platforms, mirror_image, mirror_referrers};
 
 /// Where the layout is on the ISO.
 pub const ISO_PATH: &str = "isoforge/content";
@@ -21,6 +23,19 @@ pub struct Content {
     pub layout: OciLayout,
     /// What went in.
     pub images: Vec<manifest::Image>,
+}
+
+/// An image in the store, and what its registry holds about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Its index or manifest.
+    pub root: Descriptor,
+    /// All that it consists of, and that what is about it consists of.
+    pub blobs: Vec<Descriptor>,
+    /// What names it as its subject.
+    pub referrers: Vec<Descriptor>,
+    /// What is about it under a tag of its own: full references.
+    pub tagged: Vec<(String, Descriptor)>,
 }
 
 /// Copies the images of `plan` for `arch` into the store; none where the plan
@@ -42,33 +57,26 @@ pub fn collect(
     for image in &plan.images {
         let name = image.reference.to_string();
         let source = ImageSource::Registry(image.reference.clone());
-        let mirrored = mirror_image(
-            context.client,
-            &context.pinned(source, &name, arch),
-            &platforms,
-            context.store,
-            &context.pull_limits,
-            context.threads,
-            context.progress,
-        )?;
-        for blob in &mirrored.blobs {
+        let source = context.pinned(source, &name, arch);
+        let copied = copy(context, &image.reference, &source, &platforms)?;
+        for blob in &copied.blobs {
             builder.blob(blob.digest, blob.size);
         }
-        if context.referrers {
-            add_referrers(context, &image.reference, &mirrored, &mut builder)?;
+        for referrer in copied.referrers {
+            builder.referrer(referrer);
         }
-        let is_index = matches!(
-            mirrored.root.media_type,
-            crate::oci::media::MediaType::Index(_)
-        );
+        for (name, referrer) in copied.tagged {
+            builder.reference(&name, referrer);
+        }
+        let is_index = matches!(copied.root.media_type, MediaType::Index(_));
         images.push(manifest::Image {
             role: Role::Content,
             reference: name.clone(),
-            index: is_index.then_some(mirrored.root.digest),
-            manifest: (!is_index).then_some(mirrored.root.digest),
+            index: is_index.then_some(copied.root.digest),
+            manifest: (!is_index).then_some(copied.root.digest),
             layers: Vec::new(),
         });
-        builder.reference(&name, mirrored.root);
+        builder.reference(&name, copied.root);
     }
     Ok(Some(Content {
         layout: builder.build(),
@@ -76,34 +84,54 @@ pub fn collect(
     }))
 }
 
-/// Puts what the registry holds about an image beside it: by its subject, or under
-/// the tag that names it in the image's repository.
-fn add_referrers(
+/// Copies `image` from `source` into the store, and what the registry holds about it
+/// where the context asks for that: by its subject, or under the tag that names it in
+/// the image's repository.
+///
+/// # Errors
+/// [`Error::Pull`].
+pub fn copy(
     context: &Context<'_>,
     image: &Reference,
-    mirrored: &MirroredImage,
-    builder: &mut Builder,
-) -> Result<(), Error> {
-    let found = mirror_referrers(
+    source: &ImageSource,
+    platforms: &Platforms,
+) -> Result<Copied, Error> {
+    let mirrored = mirror_image(
         context.client,
-        &ImageSource::Registry(image.clone()),
-        mirrored,
+        source,
+        platforms,
         context.store,
         &context.pull_limits,
         context.threads,
         context.progress,
     )?;
-    for blob in &found.blobs {
-        builder.blob(blob.digest, blob.size);
+    let mut copied = Copied {
+        root: mirrored.root.clone(),
+        blobs: mirrored.blobs.clone(),
+        referrers: Vec::new(),
+        tagged: Vec::new(),
+    };
+    if !context.referrers {
+        return Ok(copied);
     }
+    let found = mirror_referrers(
+        context.client,
+        &ImageSource::Registry(image.clone()),
+        &mirrored,
+        context.store,
+        &context.pull_limits,
+        context.threads,
+        context.progress,
+    )?;
+    copied.blobs.extend(found.blobs);
     for referrer in found.referrers {
         match referrer.tag {
-            None => builder.referrer(referrer.manifest),
+            None => copied.referrers.push(referrer.manifest),
             Some(tag) => {
-                let name = format!("{}/{}:{tag}", image.registry(), image.repository());
-                builder.reference(&name, referrer.manifest);
+                let name = format!("{}:{tag}", image.name());
+                copied.tagged.push((name, referrer.manifest));
             }
         }
     }
-    Ok(())
+    Ok(copied)
 }

@@ -7,15 +7,15 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 12] = [
-    "init", "validate", "lock", "plan", "pull", "build", "push", "login", "logout", "cache",
-    "inspect", "config",
+const VERBS: [&str; 13] = [
+    "init", "validate", "lock", "plan", "pull", "build", "bundle", "push", "login", "logout",
+    "cache", "inspect", "config",
 ];
 
 #[test]
 fn the_programs_help() {
     let project = Project::empty();
-    assert_snapshot!(project.run(&["--help"]).all(), @"
+    assert_snapshot!(project.run(&["--help"]).all(), @r"
     exit 0
     --- stdout
     Turns one infrastructure profile into a bootable installer ISO and a provider
@@ -30,6 +30,8 @@ fn the_programs_help() {
       plan      Say what a build would pull, reuse, compress and write
       pull      Bring every input of a profile into the store
       build     Build the installer ISO and the provider image
+      bundle    Build, check, compare and serve bundles: images to carry to where no
+                network is
       push      Push a provider image, or any OCI layout, to a registry
       login     Check credentials with a registry and store them
       logout    Forget the credentials for a registry

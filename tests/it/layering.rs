@@ -28,7 +28,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("output", &["oci"]),
     ("lock", &["oci", "output"]),
     ("provider", &["oci", "output", "store"]),
-    ("content", &["formats", "oci", "output", "registry"]),
+    (
+        "content",
+        &["formats", "oci", "output", "registry", "store"],
+    ),
     (
         "sources",
         &[
@@ -42,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "boot",
+            "content",
             "formats",
             "installer_iso",
             "lock",
@@ -63,6 +67,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "cli",
         &[
             "boot",
+            "content",
             "formats",
             "inspect",
             "installer_iso",

@@ -15,6 +15,7 @@
 
 mod bad_input;
 mod cmd_build;
+mod cmd_bundle;
 mod cmd_cache;
 mod cmd_config;
 mod cmd_help;

@@ -173,7 +173,7 @@ fn age(text: &str) -> Result<Duration, String> {
 }
 
 /// `500MiB`, `20GiB`, `1TiB`, or bytes.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u32); 5] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)];
     let (number, shift) = UNITS
         .iter()

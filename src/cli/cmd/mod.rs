@@ -1,6 +1,7 @@
 //! One module for each verb: arguments in, one call of the library, a report.
 
 pub(super) mod build;
+pub(super) mod bundle;
 pub(super) mod cache;
 pub(super) mod config;
 pub(super) mod init;

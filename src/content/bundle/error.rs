@@ -1,13 +1,16 @@
 //! What can be wrong with a bundle.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::SCHEMA_VERSION;
+use super::{MAX_PARTS, SCHEMA_VERSION};
 use crate::error::{Class, Diagnose};
 use crate::formats::iso9660::read;
 use crate::oci::digest::Digest;
+use crate::output;
 use crate::registry;
+use crate::store;
 
 /// Why a bundle can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +75,55 @@ pub enum Error {
         /// The reference or manifest that names it.
         named_by: String,
     },
+    /// A blob that can't be read.
+    #[error("blob {digest} can't be read")]
+    Blob {
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        source: io::Error,
+    },
+    /// A blob that is not what its digest says.
+    #[error("blob {digest} is damaged: its digest is {found}")]
+    Damaged {
+        /// As its name has it.
+        digest: Digest,
+        /// As it is.
+        found: Digest,
+    },
+    /// An address that others can reach.
+    #[error("{address} is no address of this machine alone")]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// An address that can't be listened on.
+    #[error("can't listen on {address}: {problem}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        problem: String,
+    },
+    /// Two different images of one name.
+    #[error("{reference} names two things: {first} and {second}")]
+    TwoRoots {
+        /// Their name.
+        reference: String,
+        /// The first.
+        first: Digest,
+        /// The second.
+        second: Digest,
+    },
+    /// A delta to a delta.
+    #[error("{} is a delta itself, and no base for another", path.display())]
+    BaseIsDelta {
+        /// The bundle.
+        path: PathBuf,
+    },
+    /// Parts that are too small for what is to be split.
+    #[error("the bundle would have more than {MAX_PARTS} parts")]
+    TooManyParts,
     /// Indexes within indexes.
     #[error("{reference}: indexes are nested too deep")]
     TooDeep {
@@ -96,6 +148,12 @@ pub enum Error {
         /// Digest of its `index.json`.
         found: Digest,
     },
+    /// The store failed.
+    #[error(transparent)]
+    Store(Box<store::Error>),
+    /// Writing failed.
+    #[error(transparent)]
+    Output(Box<output::Error>),
     /// Reading the layout failed.
     #[error(transparent)]
     Layout(Box<registry::Error>),
@@ -115,22 +173,49 @@ impl From<registry::Error> for Error {
     }
 }
 
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+impl From<output::Error> for Error {
+    fn from(error: output::Error) -> Self {
+        Self::Output(Box::new(error))
+    }
+}
+
+/// Damaged archives give such errors, too.
+fn read_class(error: &io::Error) -> Class {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Class::Verification,
+        _ => Class::Io,
+    }
+}
+
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
-            Self::NotThere { .. } | Self::NotDelta { .. } | Self::OnePiece { .. } => Class::Profile,
+            Self::NotThere { .. }
+            | Self::NotDelta { .. }
+            | Self::BaseIsDelta { .. }
+            | Self::TwoRoots { .. }
+            | Self::TooManyParts
+            | Self::NotLoopback { .. }
+            | Self::OnePiece { .. } => Class::Profile,
             Self::Format { .. }
             | Self::Schema { .. }
             | Self::Part { .. }
             | Self::Missing { .. }
+            | Self::Damaged { .. }
             | Self::TooDeep { .. }
             | Self::WrongBase { .. } => Class::Verification,
+            Self::Listen { .. } => Class::Environment,
             Self::Iso { source, .. } => source.class(),
             Self::Layout(error) => error.class(),
-            Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Class::Verification,
-                _ => Class::Io,
-            },
+            Self::Store(error) => error.class(),
+            Self::Output(error) => error.class(),
+            Self::Io { source, .. } | Self::Blob { source, .. } => read_class(source),
         }
     }
 
@@ -146,6 +231,22 @@ impl Diagnose for Error {
             Self::WrongBase { expected, .. } => Some(format!(
                 "give the bundle whose index.json has the digest {expected}: isoforge bundle inspect shows it"
             )),
+            Self::BaseIsDelta { path } => Some(format!(
+                "make it whole first: isoforge bundle apply BASE {}",
+                path.display()
+            )),
+            Self::NotLoopback { .. } => {
+                Some("the server has no access control: listen on 127.0.0.1 or [::1]".into())
+            }
+            Self::TooManyParts => Some("split it in larger parts".into()),
+            Self::Output(error) => match error.as_ref() {
+                output::Error::Exists { .. } => Some(
+                    "give the bundle another name or version, or replace an archive with --force"
+                        .into(),
+                ),
+                error => error.hint(),
+            },
+            Self::Store(error) => error.hint(),
             Self::Layout(error) => error.hint(),
             _ => None,
         }

@@ -17,20 +17,36 @@
 //!
 //! Invariants:
 //! - Manifests and indexes are given only if their digests held. Blobs are given as
-//!   they lie there: who takes one checks it.
+//!   they lie there: who takes one checks it, [`verify`](fn@verify) checks all.
 //! - Equal content gives equal bytes.
 
+mod archive;
+mod compose;
+mod diff;
 mod error;
+mod http;
+mod inspect;
 mod open;
 mod parts;
+mod serve;
+mod verify;
 mod walk;
+mod write;
 
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+pub use compose::{Composer, applied};
+pub use diff::{Change, Difference, difference};
 pub use error::Error;
+pub use inspect::{Inspection, RootReport, inspect};
 pub use parts::{MAX_PARTS, PARTS_SUFFIX, Part, Parts, part_name};
+pub use serve::{LOCAL, Server, repository};
+pub use verify::{Fault, Verification, verify};
+pub use write::{
+    ARCHIVE_SUFFIX, Blobs, Combined, DEFAULT_PART_BYTES, Form, Target, Written, write,
+};
 
 use crate::oci::digest::Digest;
 use crate::oci::layout::{IMAGE_NAME, REF_NAME};
@@ -357,6 +373,10 @@ fn annotations(path: &Path, index: &Manifest) -> Result<Annotations, Error> {
 }
 
 #[cfg(test)]
+mod serve_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod write_tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::parts::{self, Parts};
@@ -10,12 +10,17 @@ use super::{Error, ISO_PATH};
 use crate::formats::iso9660::read::{Entry, EntryKind, Image, Limits, Namespace};
 use crate::formats::zstd_seekable;
 use crate::oci::layout::LAYOUT_FILE;
-use crate::registry::Files;
+use crate::registry::{self, Files};
 use crate::util::read_at::{FileAt, ReadAt, Window};
 
 /// Where the first volume descriptor of an ISO image says so (ECMA-119, 8.1.2).
 const ISO_MAGIC_AT: u64 = 16 * 2048 + 1;
 const ISO_MAGIC: &[u8; 5] = b"CD001";
+
+/// A member's header in a tar archive.
+const HEADER_BYTES: u64 = 512;
+/// Longest header of a frame (RFC 8878, section 3.1.1).
+const FRAME_HEADER_BYTES: usize = 18;
 
 /// What compresses archives and can't be read in place: first bytes and program.
 const STREAMS: [(&[u8], &str); 4] = [
@@ -25,19 +30,43 @@ const STREAMS: [(&[u8], &str); 4] = [
     (b"BZh", "bzip2"),
 ];
 
+/// The folder of the layout that `path` is, or that the folder of a mounted ISO image
+/// has.
+fn layout_folder(path: &Path) -> Result<Option<PathBuf>, Error> {
+    for folder in [path.to_owned(), path.join(ISO_PATH)] {
+        let marker = folder.join(LAYOUT_FILE);
+        match marker.try_exists() {
+            Ok(true) => return Ok(Some(folder)),
+            Ok(false) => {}
+            // Below a file there is nothing.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(source) => {
+                return Err(Error::Io {
+                    path: marker,
+                    source,
+                });
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The list of parts, where `path` is a split bundle.
+pub(super) fn parts_list(path: &Path) -> Result<Option<PathBuf>, Error> {
+    match layout_folder(path)? {
+        Some(_) => Ok(None),
+        None => parts::list_of(path),
+    }
+}
+
 /// Finds the layout's files.
 pub(super) fn files(path: &Path) -> Result<Files, Error> {
     let io = |source| Error::Io {
         path: path.to_owned(),
         source,
     };
-    if path.is_dir() {
-        // What the folder of a mounted ISO image has, too.
-        for folder in [path.to_owned(), path.join(ISO_PATH)] {
-            if folder.join(LAYOUT_FILE).try_exists().map_err(io)? {
-                return Ok(Files::in_folder(&folder));
-            }
-        }
+    if let Some(folder) = layout_folder(path)? {
+        return Ok(Files::in_folder(&folder));
     }
     if let Some(list) = parts::list_of(path)? {
         let joined = Parts::read(&list)?.join(&list)?;
@@ -72,21 +101,48 @@ fn in_source(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
             continue;
         }
         let frames = match program {
-            "zstd" => zstd_seekable::Reader::open(source).map_err(|error| Error::Format {
-                path: path.to_owned(),
-                problem: format!("it {error}"),
-            })?,
+            "zstd" => {
+                zstd_seekable::Reader::open(Arc::clone(&source)).map_err(|error| Error::Format {
+                    path: path.to_owned(),
+                    problem: format!("it {error}"),
+                })?
+            }
             _ => None,
         };
         return match frames {
-            Some(frames) => Ok(Files::in_tar(path, Arc::new(frames))?),
+            Some(frames) => in_tar(path, Arc::new(frames)),
+            None if program == "zstd" && begins_with_header(&*source).map_err(io)? => {
+                Err(Error::Format {
+                    path: path.to_owned(),
+                    problem: "it was cut short: the table at its end is missing".to_owned(),
+                })
+            }
             None => Err(Error::OnePiece {
                 path: path.to_owned(),
                 program,
             }),
         };
     }
-    Ok(Files::in_tar(path, source)?)
+    in_tar(path, source)
+}
+
+fn in_tar(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
+    Files::in_tar(path, source).map_err(|error| match error {
+        registry::Error::Format { path, problem } => Error::Format {
+            path,
+            problem: format!("it {problem}"),
+        },
+        error => error.into(),
+    })
+}
+
+/// Whether a compressed file begins like a bundle's archive: with the header of a
+/// member as a frame of its own.
+fn begins_with_header(source: &dyn ReadAt) -> io::Result<bool> {
+    let mut start = vec![0; FRAME_HEADER_BYTES.min(usize::try_from(source.size()).unwrap_or(0))];
+    source.read_exact_at(&mut start, 0)?;
+    let content = zstd::zstd_safe::get_frame_content_size(&start);
+    Ok(content.is_ok_and(|size| size == Some(HEADER_BYTES)))
 }
 
 fn starts_with(source: &dyn ReadAt, at: u64, magic: &[u8]) -> io::Result<bool> {

@@ -171,7 +171,16 @@ fn what_is_no_bundle_is_said() {
             format!("{class:?}: {text}")
         })
         .collect();
-    insta::assert_snapshot!(said.join("\n"));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    Profile: there is no DIR/none
+    Verification: DIR/empty is no bundle: it has no oci-layout, no isoforge/content and no list of parts
+    Verification: DIR/text is no bundle: it is no tar archive
+    Profile: DIR/stream.tar.zst is compressed in one piece, so it can't be read in place
+    Verification: DIR/half.tar is no bundle: it ends within the member at byte 4096
+    Profile: DIR/half.tar.zst is compressed in one piece, so it can't be read in place
+    Verification: DIR/bare.iso is no bundle: it is an ISO image without isoforge/content
+    Verification: DIR/later has version 2 of the bundle format; this isoforge reads up to 1
+    ");
 }
 
 #[test]
@@ -198,7 +207,13 @@ fn a_part_that_is_missing_cut_short_or_in_doubt_is_named() {
     let two = refused(&parts);
     let said =
         [cut, missing, outside, malformed, two].map(|(class, text)| format!("{class:?}: {text}"));
-    insta::assert_snapshot!(said.join("\n"));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    Verification: part 2 of 4 of a split bundle, DIR/parts/p.tar.002: it has 999999 bytes, not 1000000
+    Verification: part 2 of 4 of a split bundle, DIR/parts/p.tar.002: it is missing
+    Verification: DIR/parts/p.tar.parts.json is no bundle: '../p.tar.003' is no name of a part
+    Verification: DIR/parts/p.tar.parts.json is no bundle: the list of its parts is malformed: EOF while parsing a string at line 1 column 100
+    Verification: DIR/parts is no bundle: it has 2 lists of parts (*.parts.json): name one of them
+    ");
 }
 
 #[test]

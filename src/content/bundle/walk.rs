@@ -6,18 +6,30 @@ use super::{Bundle, Error, Root};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH};
 use crate::oci::media::MediaType;
+use crate::registry;
 
 /// See [`Bundle::walk`].
 pub(super) fn walk(bundle: &Bundle, root: &Root) -> Result<Vec<Descriptor>, Error> {
+    walk_on(bundle, root, &mut Err)
+}
+
+/// The same, each failure given to `failed`, which says whether that ends the walk.
+pub(super) fn walk_on(
+    bundle: &Bundle,
+    root: &Root,
+    failed: &mut dyn FnMut(Error) -> Result<(), Error>,
+) -> Result<Vec<Descriptor>, Error> {
     let mut walker = Walker {
         bundle,
         root,
         seen: BTreeSet::new(),
         found: Vec::new(),
+        failed,
     };
     let is_there = walker.manifest(&root.descriptor, 0)?;
     if !is_there && !bundle.lacks_base() {
-        return Err(walker.missing(&root.descriptor.digest, root.reference.clone()));
+        let missing = walker.missing(&root.descriptor.digest, root.reference.clone());
+        (walker.failed)(missing)?;
     }
     Ok(walker.found)
 }
@@ -27,21 +39,28 @@ struct Walker<'a> {
     root: &'a Root,
     seen: BTreeSet<Digest>,
     found: Vec<Descriptor>,
+    failed: &'a mut dyn FnMut(Error) -> Result<(), Error>,
 }
 
 impl Walker<'_> {
     /// Takes in a manifest and what it names; whether it is there.
     fn manifest(&mut self, descriptor: &Descriptor, depth: usize) -> Result<bool, Error> {
         if depth > MAX_INDEX_DEPTH {
-            return Err(Error::TooDeep {
+            (self.failed)(Error::TooDeep {
                 reference: self.root.reference.clone(),
-            });
+            })?;
+            return Ok(true);
         }
         if self.seen.contains(&descriptor.digest) {
             return Ok(true);
         }
-        let Some(manifest) = self.bundle.manifest(descriptor)? else {
-            return Ok(false);
+        let manifest = match self.bundle.manifest(descriptor) {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                (self.failed)(error)?;
+                return Ok(true);
+            }
         };
         match &manifest.document {
             Document::Index(entries) => {
@@ -65,8 +84,16 @@ impl Walker<'_> {
         if self.seen.contains(&blob.digest) {
             return Ok(());
         }
-        if self.bundle.has_blob(&blob.digest)? {
+        if let Some((size, _)) = self.bundle.open_blob(&blob.digest)? {
             self.seen.insert(blob.digest);
+            if size != blob.size {
+                let length = registry::Error::Length {
+                    place: self.bundle.place(&blob.digest),
+                    expected: blob.size,
+                    found: size,
+                };
+                return (self.failed)(length.into());
+            }
             self.found.push(blob.clone());
             return Ok(());
         }
@@ -76,7 +103,9 @@ impl Walker<'_> {
             return Ok(());
         }
         let manifest = format!("manifest {} of {}", named_by.digest, self.root.reference);
-        Err(self.missing(&blob.digest, manifest))
+        self.seen.insert(blob.digest);
+        let missing = self.missing(&blob.digest, manifest);
+        (self.failed)(missing)
     }
 
     fn missing(&self, digest: &Digest, named_by: String) -> Error {

@@ -338,6 +338,9 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --force
               Go on where an image can't boot or lacks what the profile asks
 
+          --no-push
+              Leave the provider image here, though the profile has provider.push
+
           --progress <PROGRESS>
               How progress is shown on standard error [default: auto]
 
@@ -349,12 +352,6 @@ fn the_help_of_verbs_that_work_on_a_profile() {
               
               [env: ISOFORGE_PROGRESS]
 
-          --no-push
-              Leave the provider image here, though the profile has provider.push
-
-      -q, --quiet
-              Only errors and warnings on standard error
-
           --format <FORMAT>
               How the result is written to standard output
 
@@ -363,6 +360,9 @@ fn the_help_of_verbs_that_work_on_a_profile() {
               - json: For programs
               
               [default: text]
+
+      -q, --quiet
+              Only errors and warnings on standard error
 
       -v, --verbose
               Also say decisions, and each piece of work when it is done

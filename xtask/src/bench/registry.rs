@@ -6,13 +6,14 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::measure::{duration_row, medians, require, start_up, timed};
+use super::measure::{Used, duration_row, medians, require, row, start_up, timed};
 use crate::qemu::scratch;
 use crate::registry::Registry;
 use crate::{same_root, sh};
 
 const MAX_PULL_RATIO: f64 = 1.0;
 const MAX_PLAN_SECONDS: f64 = 0.1;
+const MAX_BUNDLE_RATIO: f64 = 1.5;
 
 /// Measures and prints; what missed its bound goes into `failures`.
 pub(super) fn run(failures: &mut Vec<String>) -> Result<()> {
@@ -30,6 +31,7 @@ pub(super) fn run(failures: &mut Vec<String>) -> Result<()> {
     bench.fill()?;
     bench.pull(failures)?;
     bench.push()?;
+    bench.bundle(failures)?;
     bench.start_up()?;
     bench.plan(failures)
 }
@@ -133,6 +135,46 @@ impl Bench {
             "skopeo copy",
             ours.seconds,
             theirs.seconds,
+        );
+        Ok(())
+    }
+
+    /// A bundle of an image that the store has, beside the same blobs in a tar archive.
+    fn bundle(&self, failures: &mut Vec<String>) -> Result<()> {
+        let folder = self.folder.join("bundle");
+        std::fs::create_dir_all(&folder)?;
+        let archive = folder.join("bench-1.tar.zst");
+        let tar = folder.join("theirs.tar");
+        let build = || {
+            let mut command = Command::new(&self.program);
+            command.args(["bundle", "build", "--quiet", "--force"]);
+            command.args(["--name", "bench", "--version", "1"]);
+            command.args(["--image", &self.reference(), "--cache-dir"]);
+            command.arg(self.store()).arg("--output").arg(&folder);
+            command
+        };
+        sh::output(&mut build())?;
+        let (ours, theirs) = medians(
+            || timed(&build(), None, &archive),
+            || {
+                let mut command = sh::command(["tar", "--create", "--file"]);
+                command.arg(&tar).arg("--directory");
+                command.arg(self.folder.join("layout")).arg(".");
+                let written = timed(&command, None, &tar)?;
+                // A bundle is on the disk when the program ends.
+                let synced = timed(sh::command(["sync"]).arg(&tar), None, &tar)?;
+                Ok(Used {
+                    seconds: written.seconds + synced.seconds,
+                    ..written
+                })
+            },
+        )?;
+        row("bundle, blobs in store", "tar, sync", ours, theirs);
+        require(
+            failures,
+            "bundle time",
+            ours.seconds / theirs.seconds,
+            MAX_BUNDLE_RATIO,
         );
         Ok(())
     }

@@ -1,0 +1,165 @@
+//! `isoforge bundle`.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::cli::args::{
+    Bundle as Args, BundleApply, BundleArgs, BundleBuild, BundleCommand, BundleDiff, BundleInspect,
+    BundleServe, BundleVerify, Format, Global, ProfileArgs, SettingArgs,
+};
+use crate::cli::report;
+use crate::cli::settings::Settings;
+use crate::content::bundle::{self, Bundle, Server, Verification};
+use crate::error::{Class, Diagnose};
+use crate::pipeline::{self, BundleRequest};
+
+/// A bundle is not whole; the report tells all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("'{}' is not whole: {first}", path.display())]
+pub(in crate::cli) struct NotWhole {
+    path: PathBuf,
+    first: String,
+}
+
+impl Diagnose for NotWhole {
+    fn class(&self) -> Class {
+        Class::Verification
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("copy it or build it again; do not use this one".to_owned())
+    }
+}
+
+pub(in crate::cli) fn run(args: &Args, global: &Global) -> Result<()> {
+    super::stop_on_interrupt(match &args.command {
+        BundleCommand::Build(_) | BundleCommand::Apply(_) => {
+            "interrupted: the output folder is as it was before"
+        }
+        _ => "interrupted",
+    })?;
+    match &args.command {
+        BundleCommand::Build(args) => build(args, global),
+        BundleCommand::Apply(args) => apply(args, global),
+        BundleCommand::Inspect(args) => inspect(args),
+        BundleCommand::Verify(args) => verify(args, global),
+        BundleCommand::Diff(args) => diff(args),
+        BundleCommand::Serve(args) => serve(args, global),
+    }
+}
+
+fn build(args: &BundleBuild, global: &Global) -> Result<()> {
+    let progress = report::progress(global);
+    let settings = Settings::load(global, &args.settings, args.form.output.as_deref())?;
+    let profile = args.profile.clone().map(|profile| ProfileArgs {
+        profile,
+        set: args.set.clone(),
+    });
+    let loaded = profile.as_ref().map(super::load).transpose()?;
+    for note in loaded.iter().flat_map(|loaded| &loaded.notes) {
+        progress.note(note);
+    }
+    let path = profile.as_ref().map_or(Path::new(""), |p| &p.profile);
+    let lock = match &profile {
+        Some(profile) => args.lock.how(profile),
+        None => args.lock.how(&ProfileArgs {
+            profile: PathBuf::new(),
+            set: Vec::new(),
+        }),
+    };
+    let request = BundleRequest {
+        profile: loaded.as_ref().map(|loaded| (loaded, path)),
+        images: &args.image,
+        platforms: &args.platform,
+        providers: &args.provider,
+        name: args.name.as_deref(),
+        version: args.version.as_deref(),
+        since: args.since.as_deref(),
+        output: &settings.output.clone(),
+        form: args.form.form(),
+        replace: args.form.force,
+        lock,
+        settings: pipeline::Settings {
+            with_referrers: args.with_referrers,
+            ..settings.into_pipeline(false)
+        },
+    };
+    show(args.format, &pipeline::build_bundle(&request, &progress)?)
+}
+
+fn apply(args: &BundleApply, global: &Global) -> Result<()> {
+    let settings = Settings::load(global, &SettingArgs::default(), args.form.output.as_deref())?;
+    let whole = pipeline::apply_bundle(
+        &args.base,
+        &args.delta,
+        &settings.output,
+        args.form.form(),
+        args.form.force,
+        &report::progress(global),
+    )?;
+    show(args.format, &whole)
+}
+
+fn open(args: &BundleArgs) -> Result<Bundle> {
+    Ok(match &args.base {
+        Some(base) => Bundle::open_with_base(&args.bundle, base)?,
+        None => Bundle::open(&args.bundle)?,
+    })
+}
+
+fn inspect(args: &BundleInspect) -> Result<()> {
+    show(args.format, &bundle::inspect(&open(&args.bundle)?)?)
+}
+
+fn verify(args: &BundleVerify, global: &Global) -> Result<()> {
+    let flags = SettingArgs {
+        jobs: args.jobs,
+        ..SettingArgs::default()
+    };
+    let settings = Settings::load(global, &flags, None)?;
+    let threads = NonZeroUsize::new(settings.jobs).unwrap_or(NonZeroUsize::MIN);
+    let found: Verification = bundle::verify(
+        &args.bundle.bundle,
+        args.bundle.base.as_deref(),
+        threads,
+        &report::progress(global),
+    )?;
+    show(args.format, &found)?;
+    match found.faults.first() {
+        None => Ok(()),
+        Some(first) => Err(NotWhole {
+            path: args.bundle.bundle.clone(),
+            first: first.to_string(),
+        }
+        .into()),
+    }
+}
+
+fn diff(args: &BundleDiff) -> Result<()> {
+    let (from, to) = (Bundle::open(&args.from)?, Bundle::open(&args.to)?);
+    show(args.format, &bundle::difference(&from, &to)?)
+}
+
+fn serve(args: &BundleServe, global: &Global) -> Result<()> {
+    let progress = report::progress(global);
+    let server = Server::new(open(&args.bundle)?, args.listen)?;
+    for (repository, tags) in server.repositories() {
+        progress.detail(format!("{repository}: {}", tags.join(", ")));
+    }
+    report::data(&format!("{}\n", server.address()))?;
+    progress.note("serving until interrupted");
+    server.run();
+    Ok(())
+}
+
+fn show(format: Format, result: &(impl Serialize + fmt::Display)) -> Result<()> {
+    report::data(&match format {
+        Format::Text => result.to_string(),
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(result)?),
+    })?;
+    Ok(())
+}

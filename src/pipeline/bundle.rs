@@ -1,0 +1,432 @@
+//! A bundle from a profile's content, from references, or from both.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{LockUse, Settings, convert};
+use crate::content::bundle::{self, Bundle, Combined, Composer, Form, Kind, Part, Target};
+use crate::error::{Class, Diagnose};
+use crate::lock::{self, Lock};
+use crate::oci::digest::Digest;
+use crate::oci::layout::{INDEX_FILE, LayoutFile, OciLayout};
+use crate::oci::platform::Platform;
+use crate::oci::reference::{ImageSource, Reference};
+use crate::output::check_name;
+use crate::output::space::{self, HostFileSystems, Requirement};
+use crate::profile::{Arch, Loaded};
+use crate::progress::Progress;
+use crate::pull::{self, Platforms};
+use crate::registry::Client;
+use crate::rootfs::layer::Limits;
+use crate::sources::{self, content};
+use crate::store::Store;
+use crate::util::human::size;
+
+/// Version of the report's JSON.
+const SCHEMA: u32 = 1;
+/// Stands for the registry of images that were never in one, as podman has it.
+const LOCAL_REGISTRY: &str = "localhost";
+
+/// A bundle that is asked for.
+#[derive(Debug, Clone)]
+pub struct BundleRequest<'a> {
+    /// A profile, whose content goes in, and where it was read from.
+    pub profile: Option<(&'a Loaded, &'a Path)>,
+    /// Further images.
+    pub images: &'a [Reference],
+    /// Platforms of all images; none: the profile's, without one all.
+    pub platforms: &'a [Platform],
+    /// Archives of provider images.
+    pub providers: &'a [PathBuf],
+    /// The bundle's name; none: the appliance's.
+    pub name: Option<&'a str>,
+    /// The bundle's version; none: the appliance's.
+    pub version: Option<&'a str>,
+    /// The bundle that it is to be the difference to.
+    pub since: Option<&'a Path>,
+    /// The folder that it gets into.
+    pub output: &'a Path,
+    /// As what.
+    pub form: Form,
+    /// Replace one of that name.
+    pub replace: bool,
+    /// How the profile's lock is used.
+    pub lock: LockUse,
+    /// Of the machine and its network.
+    pub settings: Settings,
+}
+
+/// The report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Built {
+    /// Version of this format.
+    pub schema: u32,
+    /// The folder or archive, or the list of its parts.
+    pub path: PathBuf,
+    /// The bundle's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of its `index.json`.
+    pub index: Digest,
+    /// Of a delta, the digest of its base.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<Digest>,
+    /// Digest of the archive; none of a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Bytes of the archive, or of the files in the folder.
+    pub bytes: u64,
+    /// Parts of a split archive.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// What it lists.
+    pub roots: Vec<String>,
+}
+
+/// What is wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unbuildable {
+    /// Neither profile nor name.
+    #[error("a bundle without a profile needs a name and a version")]
+    Nameless,
+    /// Neither profile nor images.
+    #[error("nothing goes into the bundle {name}")]
+    Empty {
+        /// Its name.
+        name: String,
+    },
+    /// `--locked`, and images that the lock does not have.
+    #[error("{} of the bundle's images are not in the lock {}: {}", images.len(), lock.display(), images.join(", "))]
+    NotLocked {
+        /// The lock.
+        lock: PathBuf,
+        /// The images.
+        images: Vec<String>,
+    },
+}
+
+impl Diagnose for Unbuildable {
+    fn class(&self) -> Class {
+        match self {
+            Self::Nameless | Self::Empty { .. } => Class::Profile,
+            Self::NotLocked { .. } => Class::LockDrift,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            match self {
+                Self::Nameless => "give --name and --version",
+                Self::Empty { .. } => {
+                    "name a profile with content, or images with --image or --provider"
+                }
+                Self::NotLocked { .. } => "bring the lock up to date with isoforge lock",
+            }
+            .to_owned(),
+        )
+    }
+}
+
+/// Builds what the request asks for. Images that the profile's lock has are asked for
+/// by digest.
+///
+/// # Errors
+/// Of every stage; nothing of the bundle is there then.
+pub fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> {
+    let (name, version) = identity(request)?;
+    let file_name = format!("{name}-{version}");
+    check_name(&file_name)?;
+    let target = Target {
+        folder: request.output,
+        name: &file_name,
+        form: request.form.fitting(request.output),
+        replace: request.replace,
+    };
+    target.check()?;
+    let base = request.since.map(Bundle::open).transpose()?;
+    let providers: Vec<Bundle> = request
+        .providers
+        .iter()
+        .map(|path| Bundle::open(path))
+        .collect::<Result<_, _>>()?;
+    let store = Store::open_noting(&request.settings.cache_dir, || {
+        progress.note("waiting: another isoforge removes from the store");
+    })?;
+    let mut composer = Composer::new(&name, &version);
+    progress.stage("Gathering images");
+    let mut roots = images(request, &store, &mut composer, progress)?;
+    roots.extend(add_providers(&providers, &name, &mut composer)?);
+    if roots.is_empty() {
+        return Err(Unbuildable::Empty { name }.into());
+    }
+    roots.sort();
+    let layout = match &base {
+        Some(base) => composer.since(base)?,
+        None => composer.build(),
+    };
+    let needed = Requirement {
+        path: request.output.to_owned(),
+        bytes: layout.size(),
+        purpose: "the bundle".to_owned(),
+    };
+    space::check(&[needed], &HostFileSystems)?;
+    progress.stage("Writing the bundle");
+    let blobs = Combined {
+        store: &store,
+        bundles: &providers,
+    };
+    let written = bundle::write(&layout, &blobs, &target, progress)?;
+    Ok(Built {
+        schema: SCHEMA,
+        index: index_digest(&layout),
+        base: base.map(|base| base.digest()),
+        path: written.path,
+        name,
+        version,
+        digest: written.digest,
+        bytes: written.bytes,
+        parts: written.parts,
+        roots,
+    })
+}
+
+/// Name and version.
+fn identity(request: &BundleRequest<'_>) -> Result<(String, String)> {
+    let appliance = request.profile.map(|(loaded, _)| &loaded.profile.appliance);
+    let name = request.name.or(appliance.map(|a| a.name.as_str()));
+    let version = request.version.or(appliance.map(|a| a.version.as_str()));
+    match (name, version) {
+        (Some(name), Some(version)) => Ok((name.to_owned(), version.to_owned())),
+        _ => Err(Unbuildable::Nameless.into()),
+    }
+}
+
+/// An image, and the architectures of the profile that want it.
+type Wanted = BTreeMap<Reference, Vec<Arch>>;
+
+fn wanted(request: &BundleRequest<'_>, progress: &Progress) -> Result<Wanted> {
+    let mut wanted = Wanted::new();
+    if let Some((loaded, _)) = request.profile {
+        for arch in &loaded.profile.appliance.arch {
+            let plan = loaded.content_plan(*arch)?;
+            for left_out in &plan.left_out {
+                progress.note(format!(
+                    "left out: {} (needed by {})",
+                    left_out.reference, left_out.needed_by
+                ));
+            }
+            for image in plan.images {
+                wanted.entry(image.reference).or_default().push(*arch);
+            }
+        }
+        for image in request.images {
+            let archs = loaded.profile.appliance.arch.clone();
+            wanted.insert(image.clone(), archs);
+        }
+    }
+    for image in request.images {
+        wanted.entry(image.clone()).or_default();
+    }
+    Ok(wanted)
+}
+
+/// Brings the images into the store and lists them.
+fn images(
+    request: &BundleRequest<'_>,
+    store: &Store,
+    composer: &mut Composer,
+    progress: &Progress,
+) -> Result<Vec<String>> {
+    let wanted = wanted(request, progress)?;
+    let lock = locked(request, &wanted)?;
+    let registries = match request.profile {
+        Some((loaded, _)) => convert::registry(loaded, &request.settings),
+        None => convert::user_registries(&request.settings),
+    };
+    registries.check()?;
+    let client = Client::new(registries);
+    let client = if request.lock.offline {
+        client.offline()
+    } else {
+        client
+    };
+    let context = sources::Context {
+        store,
+        client: &client,
+        lock: lock.as_ref(),
+        limits: Limits::DEFAULT,
+        pull_limits: pull::Limits::DEFAULT,
+        threads: convert::threads(&request.settings),
+        referrers: request.settings.with_referrers,
+        progress,
+    };
+    let mut names = Vec::with_capacity(wanted.len());
+    for (image, archs) in &wanted {
+        let name = image.to_string();
+        let mut source = ImageSource::Registry(image.clone());
+        if let Some(arch) = archs.first() {
+            source = context.pinned(source, &name, *arch);
+        }
+        let copied = content::copy(&context, image, &source, &platforms(request, archs))?;
+        for blob in &copied.blobs {
+            composer.blob(blob.digest, blob.size);
+        }
+        for referrer in copied.referrers {
+            composer.referrer(referrer);
+        }
+        for (name, root) in copied.tagged {
+            composer.root(&name, &Kind::Image, root)?;
+        }
+        composer.root(&name, &Kind::Image, copied.root)?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn platforms(request: &BundleRequest<'_>, archs: &[Arch]) -> Platforms {
+    if !request.platforms.is_empty() {
+        return Platforms::Only(request.platforms.to_vec());
+    }
+    match archs {
+        [] => Platforms::All,
+        archs => Platforms::Only(
+            archs
+                .iter()
+                .map(|arch| Platform::linux(arch.as_str()))
+                .collect(),
+        ),
+    }
+}
+
+/// The profile's lock, where there is one.
+fn locked(request: &BundleRequest<'_>, wanted: &Wanted) -> Result<Option<Lock>> {
+    let Some((_, path)) = request.profile else {
+        return Ok(None);
+    };
+    let path = lock::locate(path, request.lock.path.as_deref());
+    let lock = lock::read_if_there(&path)?;
+    let is_pinned = |image: &Reference, archs: &[Arch]| {
+        let name = image.to_string();
+        let locked = lock.as_ref().and_then(|lock| lock.image(&name));
+        image.digest().is_some()
+            || archs
+                .iter()
+                .all(|arch| locked.is_some_and(|image| image.pin(arch.as_str()).is_some()))
+    };
+    let lacking: Vec<String> = wanted
+        .iter()
+        .filter(|(image, archs)| !is_pinned(image, archs))
+        .map(|(image, _)| image.to_string())
+        .collect();
+    if request.lock.locked && !lacking.is_empty() {
+        return Err(Unbuildable::NotLocked {
+            lock: path,
+            images: lacking,
+        }
+        .into());
+    }
+    Ok(lock)
+}
+
+/// Lists the images of provider archives. One that was built for no repository is
+/// named after the bundle.
+fn add_providers(providers: &[Bundle], name: &str, composer: &mut Composer) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for provider in providers {
+        for root in provider.roots() {
+            let reference = match root.parsed() {
+                Some(reference) => reference,
+                // What is about another one.
+                None if root.reference.is_empty() => {
+                    composer.adopt(provider, root, "", &Kind::Provider)?;
+                    continue;
+                }
+                None => format!("{LOCAL_REGISTRY}/{name}:{}", root.reference).parse()?,
+            };
+            let reference = reference.to_string();
+            composer.adopt(provider, root, &reference, &Kind::Provider)?;
+            names.push(reference);
+        }
+    }
+    Ok(names)
+}
+
+fn index_digest(layout: &OciLayout) -> Digest {
+    let index = layout.files.iter().find_map(|(path, file)| match file {
+        LayoutFile::Bytes(bytes) if path == INDEX_FILE => Some(bytes.as_slice()),
+        _ => None,
+    });
+    Digest::of(index.unwrap_or_default())
+}
+
+/// Makes a whole bundle of a delta and its base; gives the same as building it whole
+/// would have.
+///
+/// # Errors
+/// [`bundle::Error::WrongBase`], and what reading and writing give.
+pub fn apply(
+    base: &Path,
+    delta: &Path,
+    output: &Path,
+    form: Form,
+    replace: bool,
+    progress: &Progress,
+) -> Result<Built> {
+    let whole = Bundle::open_with_base(delta, base)?;
+    let annotations = whole.annotations();
+    let (Some(name), Some(version)) = (&annotations.name, &annotations.version) else {
+        return Err(Unbuildable::Nameless.into());
+    };
+    let file_name = format!("{name}-{version}");
+    check_name(&file_name)?;
+    let layout = bundle::applied(&whole)?;
+    let target = Target {
+        folder: output,
+        name: &file_name,
+        form: form.fitting(output),
+        replace,
+    };
+    let written = bundle::write(&layout, &whole, &target, progress)?;
+    Ok(Built {
+        schema: SCHEMA,
+        path: written.path,
+        name: name.clone(),
+        version: version.clone(),
+        index: index_digest(&layout),
+        base: None,
+        digest: written.digest,
+        bytes: written.bytes,
+        parts: written.parts,
+        roots: whole
+            .roots()
+            .iter()
+            .map(|root| root.reference.clone())
+            .filter(|reference| !reference.is_empty())
+            .collect(),
+    })
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}  {}", self.path.display(), size(self.bytes))?;
+        if let Some(digest) = &self.digest {
+            writeln!(f, "  {digest}")?;
+        }
+        writeln!(f, "  index.json {}", self.index)?;
+        if let Some(base) = &self.base {
+            writeln!(f, "  delta to   {base}")?;
+        }
+        for part in &self.parts {
+            writeln!(f, "  part {}  {}", part.name, size(part.size))?;
+        }
+        for root in &self.roots {
+            writeln!(f, "  {root}")?;
+        }
+        Ok(())
+    }
+}
