@@ -1,7 +1,12 @@
 //! Content on the machine: the storage of Zot, filled by hand and judged by Zot
 //! and skopeo.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 #[path = "content/registry.rs"]
 mod registry;

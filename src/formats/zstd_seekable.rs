@@ -17,7 +17,8 @@
 //!   time, and none of more than [`MAX_FRAME_BYTES`].
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zstd::bulk::{Compressor, Decompressor};
@@ -65,9 +66,8 @@ pub enum Effort {
     Stored,
 }
 
-/// Writes frames, and the table in the end.
-pub struct Writer<W> {
-    out: W,
+/// Makes frames, and the table in the end.
+pub struct Encoder {
     normal: Compressor<'static>,
     stored: Compressor<'static>,
     buffer: Vec<u8>,
@@ -75,27 +75,26 @@ pub struct Writer<W> {
     table: Vec<(u32, u32)>,
 }
 
-impl<W> std::fmt::Debug for Writer<W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer")
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
             .field("frames", &self.table.len())
             .finish_non_exhaustive()
     }
 }
 
-impl<W: Write> Writer<W> {
-    /// Writes to `out`.
+impl Encoder {
+    /// The beginning of a file.
     ///
     /// # Errors
     /// What the library says.
-    pub fn new(out: W) -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let compressor = |level| {
             let mut compressor = Compressor::new(level)?;
             compressor.set_parameter(CParameter::ChecksumFlag(true))?;
             Ok::<_, io::Error>(compressor)
         };
         Ok(Self {
-            out,
             normal: compressor(LEVEL)?,
             // At this level the search for matches skips whole blocks.
             stored: compressor(zstd_safe::min_c_level())?,
@@ -104,12 +103,13 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    /// Writes one frame; none for no bytes.
+    /// Appends one frame to `out`, whose bytes are the file's in their order; none for
+    /// no data.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] for more than [`MAX_FRAME_BYTES`], and what the
-    /// output says.
-    pub fn frame(&mut self, data: &[u8], effort: Effort) -> io::Result<()> {
+    /// [`io::ErrorKind::InvalidInput`] for more than [`MAX_FRAME_BYTES`],
+    /// [`io::ErrorKind::FileTooLarge`] for more than [`MAX_FRAMES`].
+    pub fn frame(&mut self, data: &[u8], effort: Effort, out: &mut Vec<u8>) -> io::Result<()> {
         if data.is_empty() {
             return Ok(());
         }
@@ -120,29 +120,36 @@ impl<W: Write> Writer<W> {
         if self.table.len() as u64 >= u64::from(MAX_FRAMES) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        self.buffer.clear();
-        self.buffer.reserve(zstd_safe::compress_bound(data.len()));
         let compressor = match effort {
             Effort::Normal => &mut self.normal,
             Effort::Stored => &mut self.stored,
         };
-        compressor.compress_to_buffer(data, &mut self.buffer)?;
-        let compressed =
-            u32::try_from(self.buffer.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        self.out.write_all(&self.buffer)?;
+        let bound = zstd_safe::compress_bound(data.len());
+        // The library writes from a buffer's first byte on.
+        let compressed = if out.is_empty() {
+            out.reserve(bound);
+            compressor.compress_to_buffer(data, out)?
+        } else {
+            self.buffer.clear();
+            self.buffer.reserve(bound);
+            let bytes = compressor.compress_to_buffer(data, &mut self.buffer)?;
+            out.extend_from_slice(&self.buffer);
+            bytes
+        };
+        let compressed = u32::try_from(compressed).map_err(|_| io::ErrorKind::InvalidInput)?;
         self.table.push((compressed, size));
         Ok(())
     }
 
-    /// Writes the table.
+    /// The table, which ends the file.
     ///
     /// # Errors
-    /// What the output says.
-    pub fn finish(mut self) -> io::Result<W> {
+    /// [`io::ErrorKind::FileTooLarge`].
+    pub fn table(self) -> io::Result<Vec<u8>> {
         let frames = u32::try_from(self.table.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
         let bytes = u64::from(frames) * 8 + FOOTER_BYTES;
         let bytes = u32::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut table = Vec::with_capacity(bytes as usize + 8);
+        let mut table = Vec::with_capacity(bytes as usize + SKIPPABLE_HEADER_BYTES as usize);
         table.extend(SKIPPABLE_MAGIC.to_le_bytes());
         table.extend(bytes.to_le_bytes());
         for (compressed, size) in &self.table {
@@ -152,8 +159,7 @@ impl<W: Write> Writer<W> {
         table.extend(frames.to_le_bytes());
         table.push(0);
         table.extend(SEEKABLE_MAGIC.to_le_bytes());
-        self.out.write_all(&table)?;
-        Ok(self.out)
+        Ok(table)
     }
 }
 

@@ -341,6 +341,11 @@ fn add_providers(providers: &[Bundle], name: &str, composer: &mut Composer) -> R
         for root in provider.roots() {
             let reference = match root.parsed() {
                 Some(reference) => reference,
+                // What is about another one.
+                None if root.reference.is_empty() => {
+                    composer.adopt(provider, root, "", &Kind::Provider)?;
+                    continue;
+                }
                 None => format!("{LOCAL_REGISTRY}/{name}:{}", root.reference).parse()?,
             };
             let reference = reference.to_string();

@@ -349,7 +349,11 @@ impl Diagnose for Error {
             | Self::Stored { .. } => Class::Verification,
             Self::Manifest { source, .. } => source.class(),
             Self::Elsewhere { last, .. } => last.class(),
-            Self::Io(_) => Class::Io,
+            Self::Io(error) => match error.kind() {
+                // What was to be decompressed.
+                io::ErrorKind::InvalidData => Class::Verification,
+                _ => Class::Io,
+            },
             Self::Format { .. }
             | Self::NoSource { .. }
             | Self::Choice { .. }

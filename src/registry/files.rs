@@ -227,7 +227,8 @@ impl Files {
             return Err(self.wrong(format!("{name} has more than {limit} bytes")));
         }
         let mut bytes = Vec::new();
-        opened.reader.take(limit).read_to_end(&mut bytes)?;
+        let read = opened.reader.take(limit).read_to_end(&mut bytes);
+        read.map_err(|error| named(&self.path().join(name), &error))?;
         Ok(Some(bytes))
     }
 

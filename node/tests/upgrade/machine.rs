@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use appliance::content::source::{OfBundle, Source};
 use appliance::slots::grubenv::Environment;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{BASE, Bundle, Error, KIND, Kind, NAME, Root, SCHEMA, SCHEMA_VERSION, VERSION};
 use crate::oci::digest::Digest;
-use crate::oci::layout::{Builder, IMAGE_NAME, LayoutFile, OciLayout, REF_NAME};
+use crate::oci::layout::{BLOB_FOLDER, Builder, IMAGE_NAME, OciLayout, REF_NAME};
 use crate::oci::manifest::Descriptor;
 
 /// Collects what a bundle holds.
@@ -32,6 +32,11 @@ impl Composer {
     /// Adds a blob, manifests and indexes too.
     pub fn blob(&mut self, digest: Digest, size: u64) {
         self.builder.blob(digest, size);
+    }
+
+    /// Adds a blob or manifest by its bytes and gives its digest.
+    pub fn bytes(&mut self, bytes: Vec<u8>) -> Digest {
+        self.builder.bytes(bytes)
     }
 
     /// Lists a root, which must be among the blobs, under its full reference.
@@ -111,9 +116,9 @@ impl Composer {
         let mut layout = self.builder.build();
         let mut kept = Vec::with_capacity(layout.files.len());
         for (path, file) in layout.files {
-            let is_there = match &file {
-                LayoutFile::Blob(digest, _) => old.has_blob(digest)?,
-                _ => false,
+            let is_there = match digest_of(&path) {
+                Some(digest) => old.has_blob(&digest)?,
+                None => false,
             };
             if !is_there {
                 kept.push((path, file));
@@ -122,6 +127,12 @@ impl Composer {
         layout.files = kept;
         Ok(layout)
     }
+}
+
+/// The digest of the blob that is at `path` within a layout.
+fn digest_of(path: &str) -> Option<Digest> {
+    let hex = path.strip_prefix(BLOB_FOLDER)?.strip_prefix('/')?;
+    format!("sha256:{hex}").parse().ok()
 }
 
 /// The whole that a delta and its base are.

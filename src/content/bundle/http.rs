@@ -111,12 +111,16 @@ impl Listener {
                     }
                     open.insert(number, handle);
                 }
-                scope.spawn(move || {
+                let talk = move || {
                     // A client that went away has nobody to be told.
                     let _ = converse(&stream, answer);
                     let _ = stream.shutdown(Shutdown::Both);
                     self.lock().remove(&number);
-                });
+                };
+                let thread = std::thread::Builder::new().name(format!("connection {number}"));
+                if thread.spawn_scoped(scope, talk).is_err() {
+                    self.lock().remove(&number);
+                }
             }
             for stream in self.lock().values() {
                 let _ = stream.shutdown(Shutdown::Both);

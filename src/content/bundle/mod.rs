@@ -20,6 +20,7 @@
 //!   they lie there: who takes one checks it, [`verify`](fn@verify) checks all.
 //! - Equal content gives equal bytes.
 
+mod archive;
 mod compose;
 mod diff;
 mod error;

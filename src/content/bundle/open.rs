@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::parts::{self, Parts};
@@ -30,19 +30,43 @@ const STREAMS: [(&[u8], &str); 4] = [
     (b"BZh", "bzip2"),
 ];
 
+/// The folder of the layout that `path` is, or that the folder of a mounted ISO image
+/// has.
+fn layout_folder(path: &Path) -> Result<Option<PathBuf>, Error> {
+    for folder in [path.to_owned(), path.join(ISO_PATH)] {
+        let marker = folder.join(LAYOUT_FILE);
+        match marker.try_exists() {
+            Ok(true) => return Ok(Some(folder)),
+            Ok(false) => {}
+            // Below a file there is nothing.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(source) => {
+                return Err(Error::Io {
+                    path: marker,
+                    source,
+                });
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The list of parts, where `path` is a split bundle.
+pub(super) fn parts_list(path: &Path) -> Result<Option<PathBuf>, Error> {
+    match layout_folder(path)? {
+        Some(_) => Ok(None),
+        None => parts::list_of(path),
+    }
+}
+
 /// Finds the layout's files.
 pub(super) fn files(path: &Path) -> Result<Files, Error> {
     let io = |source| Error::Io {
         path: path.to_owned(),
         source,
     };
-    if path.is_dir() {
-        // What the folder of a mounted ISO image has, too.
-        for folder in [path.to_owned(), path.join(ISO_PATH)] {
-            if folder.join(LAYOUT_FILE).try_exists().map_err(io)? {
-                return Ok(Files::in_folder(&folder));
-            }
-        }
+    if let Some(folder) = layout_folder(path)? {
+        return Ok(Files::in_folder(&folder));
     }
     if let Some(list) = parts::list_of(path)? {
         let joined = Parts::read(&list)?.join(&list)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::formats::iso9660::layout::{Boot, Layout, Options};
 use crate::formats::iso9660::tree::IsoTree;
 use crate::formats::iso9660::write::{DataWriter, HEAD_OFFSET, head};
-use crate::formats::zstd_seekable::{Effort, Writer};
+use crate::formats::zstd_seekable::{Effort, Encoder};
 use crate::oci::digest::Digest;
 use crate::oci::layer::LayerCompression;
 use crate::oci::layout::{Builder, IMAGE_NAME, LayoutFile, OciLayout, descriptor_json};
@@ -129,11 +129,13 @@ pub(super) fn tar_bytes(layout: &OciLayout) -> Vec<u8> {
 
 /// A seekable archive whose frames have `frame_bytes` each, wherever members begin.
 pub(super) fn seekable_bytes(layout: &OciLayout, frame_bytes: usize) -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new()).unwrap();
+    let mut encoder = Encoder::new().unwrap();
+    let mut file = Vec::new();
     for frame in tar_bytes(layout).chunks(frame_bytes) {
-        writer.frame(frame, Effort::Normal).unwrap();
+        encoder.frame(frame, Effort::Normal, &mut file).unwrap();
     }
-    writer.finish().unwrap()
+    file.extend(encoder.table().unwrap());
+    file
 }
 
 /// An ISO image with the layout below `folder`.

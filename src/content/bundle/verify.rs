@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::parts::{self, Parts};
+use super::parts::Parts;
 use super::walk::walk_on;
-use super::{Bundle, Error};
+use super::{Bundle, Error, open};
 use crate::oci::digest::{Digest, HashingReader};
 use crate::oci::layout::BLOB_FOLDER;
 use crate::progress::{Progress, Task};
@@ -30,6 +30,10 @@ pub struct Verification {
     pub path: PathBuf,
     /// Digest of its `index.json`; none where the bundle can't be opened.
     pub digest: Option<Digest>,
+    /// Of a delta that was checked without its base, the digest of that: what it has
+    /// was not looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<Digest>,
     /// How many roots it lists.
     pub roots: u64,
     /// How many blobs were hashed.
@@ -69,6 +73,7 @@ pub fn verify(
             schema: SCHEMA,
             path: path.to_owned(),
             digest: None,
+            base: None,
             roots: 0,
             blobs: 0,
             bytes: 0,
@@ -114,6 +119,7 @@ pub fn verify(
         schema: SCHEMA,
         path: path.to_owned(),
         digest: Some(bundle.digest()),
+        base: bundle.annotations().base.filter(|_| bundle.lacks_base()),
         roots: bundle.roots().len() as u64,
         blobs: files.len() as u64,
         bytes,
@@ -123,7 +129,7 @@ pub fn verify(
 
 /// Parts of a split bundle that are missing, cut short or altered.
 fn part_faults(path: &Path, progress: &Progress) -> Result<Vec<Fault>, Error> {
-    let Some(list) = parts::list_of(path)? else {
+    let Some(list) = open::parts_list(path)? else {
         return Ok(Vec::new());
     };
     let parts = Parts::read(&list)?;
@@ -246,9 +252,13 @@ impl fmt::Display for Verification {
                 "{}: whole, {roots} roots, {blobs} blobs, {}\n  {digest}",
                 self.path.display(),
                 size(self.bytes)
-            ),
-            (1, _) => writeln!(f, "{}: not whole, 1 fault", self.path.display()),
-            (faults, _) => writeln!(f, "{}: not whole, {faults} faults", self.path.display()),
+            )?,
+            (1, _) => writeln!(f, "{}: not whole, 1 fault", self.path.display())?,
+            (faults, _) => writeln!(f, "{}: not whole, {faults} faults", self.path.display())?,
+        }
+        match &self.base {
+            Some(base) => writeln!(f, "  a delta; what its base has was not looked for: {base}"),
+            None => Ok(()),
         }
     }
 }

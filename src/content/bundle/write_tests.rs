@@ -377,3 +377,92 @@ fn one_reference_names_one_thing() {
     let error = composer.root(NODE, &Kind::Image, two).unwrap_err();
     assert!(matches!(error, Error::TwoRoots { .. }), "{error}");
 }
+
+#[test]
+fn a_flipped_bit_is_told_and_never_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = archive(&sample(), dir.path(), "a", None).path;
+    let whole = fs_err::read(&path).unwrap();
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut missed = 0;
+    for round in 0..60 {
+        let mut bytes = whole.clone();
+        // Half of them where headers, small blobs and the table are.
+        let at = match round % 2 {
+            0 => random.usize(..bytes.len()),
+            _ => {
+                let end = random.usize(..2_000);
+                if random.bool() {
+                    end
+                } else {
+                    bytes.len() - 1 - end
+                }
+            }
+        };
+        bytes[at] ^= 1 << random.u8(..8);
+        fs_err::write(&path, &bytes).unwrap();
+        match verify(&path, None, NonZeroUsize::MIN, &Progress::silent()) {
+            Ok(found) if found.faults.is_empty() => missed += 1,
+            Ok(_) => {}
+            // Without its magic number it is no archive.
+            Err(Error::OnePiece { .. }) => {}
+            Err(error) => assert_eq!(error.class(), Class::Verification, "byte {at}: {error}"),
+        }
+    }
+    // Of the table's descriptor and of a frame's header some bits mean nothing.
+    assert!(missed <= 2, "{missed}");
+}
+
+#[test]
+fn a_blob_that_is_not_what_its_digest_says_gets_into_no_bundle() {
+    #[derive(Debug)]
+    struct Wrong;
+    impl Blobs for Wrong {
+        fn open(&self, _: &Digest, size: u64) -> Result<Box<dyn Read + Send>, Error> {
+            Ok(Box::new(std::io::repeat(7).take(size)))
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let digest = Digest::of(b"right");
+    let mut composer = Composer::new("a", "1");
+    composer.blob(digest, 5);
+    let layout = composer.build();
+    for form in [Form::Folder, Form::Archive { part_bytes: None }] {
+        let target = Target {
+            folder: dir.path(),
+            name: "a",
+            form,
+            replace: false,
+        };
+        let error = write(&layout, &Wrong, &target, &Progress::silent()).unwrap_err();
+        assert_eq!(error.class(), Class::Verification);
+        assert!(error.to_string().contains(&digest.to_string()), "{error}");
+        assert_eq!(names(dir.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn verify_says_where_it_did_not_look_for_what_the_base_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = archive(&sample(), dir.path(), "base", None);
+    let base = Bundle::open(&base.path).unwrap();
+    let mut composer = Composer::new("a", "2");
+    for root in base.roots() {
+        composer
+            .adopt(&base, root, &root.reference, &root.kind)
+            .unwrap();
+    }
+    // A blob given by its bytes is left out as well, where the base has it.
+    composer.bytes(b"cni".to_vec());
+    let delta = archive(&composer.since(&base).unwrap(), dir.path(), "delta", None);
+    let found = checked(&delta.path);
+    assert_eq!((found.blobs, found.base), (0, Some(base.digest())));
+    assert!(found.faults.is_empty() && found.to_string().contains("not looked for"));
+    let found = verify(
+        &delta.path,
+        Some(base.path()),
+        NonZeroUsize::MIN,
+        &Progress::silent(),
+    );
+    assert_eq!(found.unwrap().base, None);
+}
