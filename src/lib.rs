@@ -4,6 +4,7 @@
 
 pub mod boot;
 pub mod cli;
+pub mod content;
 pub mod error;
 pub mod formats;
 pub mod inspect;

@@ -1,6 +1,7 @@
 //! The command line as clap sees it: structures only, no reading of files.
 
 mod cache;
+mod content;
 mod lock;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,9 @@ use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
+pub use content::{
+    Content, ContentCommand, Find, Pack, PackBuild, PackCommand, PackInit, PackLint, PackPush,
+};
 pub use lock::{Lock, LockArgs, Plan, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
@@ -163,6 +167,10 @@ pub enum Command {
     Logout(Logout),
     /// List, check, clear, export and import the store
     Cache(Cache),
+    /// Find the images that packs, charts and manifests need
+    Content(Content),
+    /// Make, check and push packs
+    Pack(Pack),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
     /// Say which settings hold, and where each comes from

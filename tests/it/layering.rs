@@ -27,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("boot", &["oci"]),
     ("output", &["oci"]),
     ("lock", &["oci", "output"]),
+    ("content", &["oci", "output", "pull", "registry", "store"]),
     ("provider", &["oci", "output", "store"]),
     (
         "sources",
@@ -41,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "boot",
+            "content",
             "formats",
             "installer_iso",
             "lock",
@@ -62,6 +64,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "cli",
         &[
             "boot",
+            "content",
             "formats",
             "inspect",
             "installer_iso",
