@@ -3,7 +3,8 @@
 //! YAML 1.2 with the booleans of 1.1 (`yes`, `off`), which Helm's and
 //! Kubernetes' parsers have too. Anchors, aliases and merge keys are followed
 //! within limits. Of a key that is there twice the last counts, as it does for
-//! them; [`strict`] refuses it.
+//! them; [`strict`] refuses it. Quoted texts may go on without an indent, as
+//! libyaml has it.
 //!
 //! Non-goals: comments, tags, writing a document back as it was.
 
@@ -24,6 +25,15 @@ const MAX_DOCUMENTS: usize = 65_536;
 const MAX_NODES: usize = 4_000_000;
 /// Deepest nesting.
 const MAX_DEPTH: usize = 128;
+
+/// What the parser says of a quoted text whose further lines are not indented.
+/// YAML 1.2 forbids it; libyaml and Go's parsers take it, and tools that write
+/// custom resource definitions write it.
+const LOOSE_QUOTED: &str = "invalid indentation in multiline quoted scalar";
+/// Put before such a line.
+const REPAIR: &str = "        ";
+/// Most such lines of one document.
+const MAX_REPAIRS: usize = 2_000;
 
 /// A value and where it stands; 0:0 where nobody knows.
 #[derive(Debug, Clone, PartialEq)]
@@ -218,6 +228,55 @@ pub fn write(what: &str, value: &impl serde::Serialize) -> Result<String, Error>
 
 fn parse(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match parse_text(text, duplicates) {
+        Err(error) if error.problem == LOOSE_QUOTED => parse_loose(text, duplicates),
+        other => other,
+    }
+}
+
+/// Reads the documents one by one and indents the lines that are in the way:
+/// space at the beginning of a quoted text's line does not belong to it.
+fn parse_loose(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, SyntaxError> {
+    let mut nodes = Vec::new();
+    for (lines_before, document) in parted(text) {
+        // So that places are those in the whole text.
+        let mut lines: Vec<String> = vec![String::new(); lines_before];
+        lines.extend(document.lines().map(str::to_owned));
+        let mut left = MAX_REPAIRS;
+        let parsed = loop {
+            match parse_text(&lines.join("\n"), duplicates) {
+                Err(error) if error.problem == LOOSE_QUOTED && left > 0 => {
+                    left -= 1;
+                    let at = usize::try_from(error.line).unwrap_or(0).checked_sub(1);
+                    match at.and_then(|at| lines.get_mut(at)) {
+                        Some(line) => line.insert_str(0, REPAIR),
+                        None => return Err(error),
+                    }
+                }
+                other => break other?,
+            }
+        };
+        nodes.extend(parsed);
+    }
+    Ok(nodes)
+}
+
+/// The documents of a text, each with the number of lines before it.
+fn parted(text: &str) -> Vec<(usize, String)> {
+    let mut parts = vec![(0, String::new())];
+    for (number, line) in text.lines().enumerate() {
+        if line == "---" || line.starts_with("--- ") {
+            parts.push((number, String::new()));
+        }
+        if let Some((_, part)) = parts.last_mut() {
+            part.push_str(line);
+            part.push('\n');
+        }
+    }
+    parts
+}
+
+fn parse_text(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, SyntaxError> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
@@ -466,6 +525,15 @@ mod tests {
         assert!(documents("a: \0").is_err());
         let error = documents("a:\n  b: {{ .Values.x }}\n").unwrap_err();
         assert_eq!((error.line, error.column), (2, 7), "{error}");
+    }
+
+    #[test]
+    fn lines_of_a_quoted_text_need_no_indent() {
+        let text = "---\na: 1\n---\n  b: 'one\n two\n three'\n  c: {d: x}\n---\ne: \"f\ng\"\n";
+        let nodes = documents(text).unwrap();
+        assert_eq!(nodes[1].text_at("b"), Some("one two three"));
+        assert_eq!(nodes[1].get("c").unwrap().line, 7);
+        assert_eq!(nodes[2].text_at("e"), Some("f g"));
     }
 
     #[test]

@@ -86,7 +86,9 @@ impl Helm {
                 text.as_bytes(),
             ),
         ];
-        run(&self.program, file, files, release)
+        // Of manifests nobody says a release's name, and Helm takes few letters.
+        let name = "manifest";
+        run(&self.program, file, files, Release { name, ..release })
     }
 }
 

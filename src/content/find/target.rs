@@ -257,14 +257,13 @@ fn in_chart(
 
 /// Why rendering gave nothing, in one line.
 fn reason(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        let message = source.to_string();
-        // What a program said at last says most.
-        let last = message.lines().next_back().unwrap_or_default().trim();
-        text = format!("{text}: {last}");
-        cause = source.source();
-    }
-    text
+    let Error::Helm { source, .. } = error else {
+        return error.to_string();
+    };
+    let message = source.to_string();
+    let lines: Vec<&str> = message.lines().map(str::trim).collect();
+    // Helm says more than the reason; behind it comes advice.
+    let reason = lines.iter().find_map(|line| line.strip_prefix("Error: "));
+    let reason = reason.or_else(|| lines.last().copied()).unwrap_or_default();
+    format!("Helm can't render it: {reason}")
 }
