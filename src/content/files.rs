@@ -10,6 +10,7 @@
 //! Non-goals: modes, owners, times: nothing in a pack or chart is executed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Read};
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -28,13 +29,22 @@ const MAX_RATIO: u64 = 400;
 const RATIO_FLOOR_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Files by path.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Files {
     /// The folder or archive, as messages name it.
     place: String,
     entries: BTreeMap<String, Arc<[u8]>>,
     skipped: Vec<Skipped>,
     archive: Option<Digest>,
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Files")
+            .field("place", &self.place)
+            .field("paths", &self.entries.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was left out.

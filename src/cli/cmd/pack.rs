@@ -126,7 +126,7 @@ fn build(args: &PackBuild, global: &Global) -> Result<()> {
     let progress = report::progress(global);
     let built = pack::build(&args.directory)?;
     for warning in &built.warnings {
-        progress.warn(warning.to_string());
+        progress.warn(warning.without_severity());
     }
     let path = match &args.output {
         Some(path) => path.clone(),
@@ -145,7 +145,7 @@ fn push(args: &PackPush, global: &Global) -> Result<()> {
     let progress = report::progress(global);
     let built = pack::build(&args.path)?;
     for warning in &built.warnings {
-        progress.warn(warning.to_string());
+        progress.warn(warning.without_severity());
     }
     let request = PackPushRequest {
         built: &built,

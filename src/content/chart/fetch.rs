@@ -45,7 +45,7 @@ pub enum Error {
         /// What: a chart or an index.
         what: String,
         /// Why.
-        source: registry::Error,
+        source: Box<registry::Error>,
     },
     /// What the registry has under the name is no chart.
     #[error("{reference} is no chart: {problem}")]
@@ -324,7 +324,7 @@ impl Fetch<'_> {
         let bytes = retry::run(self.client.retry_policy(), self.progress, get);
         let bytes = bytes.map_err(|source| Error::Download {
             what: shown.to_string(),
-            source,
+            source: Box::new(source),
         })?;
         if bytes.len() as u64 > limit.min(MAX_BYTES) {
             let place = shown.to_string();
@@ -347,7 +347,7 @@ fn failed(url: &ShownUrl, failure: Failure) -> Error {
     match failure {
         Failure::Source(source) => Error::Download {
             what: url.to_string(),
-            source,
+            source: Box::new(source),
         },
         Failure::Store(store::Error::DigestMismatch { expected, found }) => Error::Digest {
             place: url.to_string(),

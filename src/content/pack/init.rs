@@ -1,6 +1,7 @@
 //! A pack to start from.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Diagnose};
 use crate::output;
@@ -23,22 +24,24 @@ const DEFAULT_NAME: &str = "my-pack";
 /// Why there is no pack.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// The folder can't be written, or has something in it.
+    /// The folder has something in it.
+    #[error("'{}' is not empty", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder can't be written.
     #[error(transparent)]
     Output(#[from] output::Error),
     /// A file can't be written.
     #[error("the pack can't be written")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
 }
 
 impl Diagnose for InitError {
     fn class(&self) -> Class {
         match self {
-            Self::Output(output::Error::NotWritable { source, .. })
-                if source.kind() == std::io::ErrorKind::DirectoryNotEmpty =>
-            {
-                Class::Profile
-            }
+            Self::NotEmpty { .. } => Class::Profile,
             Self::Output(error) => error.class(),
             Self::Io(_) => Class::Io,
         }
@@ -46,9 +49,7 @@ impl Diagnose for InitError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Output(output::Error::NotWritable { source, .. })
-                if source.kind() == std::io::ErrorKind::DirectoryNotEmpty =>
-            {
+            Self::NotEmpty { .. } => {
                 Some("name a folder that is empty or not there; nothing is overwritten".to_owned())
             }
             Self::Output(error) => error.hint(),
@@ -61,7 +62,8 @@ impl Diagnose for InitError {
 /// is named like the folder.
 ///
 /// # Errors
-/// [`InitError`]; then nothing was written.
+/// [`InitError`]; then nothing was written but, where they were missing, the
+/// folders above.
 pub fn init(folder: &Path) -> Result<(), InitError> {
     let named = folder.file_name().and_then(|name| name.to_str());
     let is_name = |name: &&str| {
@@ -71,7 +73,10 @@ pub fn init(folder: &Path) -> Result<(), InitError> {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let name = named.filter(is_name).unwrap_or(DEFAULT_NAME);
-    output::new_folder(folder, |folder| -> Result<(), InitError> {
+    if let Some(above) = folder.parent() {
+        fs_err::create_dir_all(above)?;
+    }
+    let written = output::new_folder(folder, |folder| -> Result<(), InitError> {
         for (path, text) in FILES {
             let path = folder.join(path);
             if let Some(parent) = path.parent() {
@@ -80,5 +85,15 @@ pub fn init(folder: &Path) -> Result<(), InitError> {
             fs_err::write(path, text.replace(NAME, name))?;
         }
         Ok(())
+    });
+    written.map_err(|error| match error {
+        InitError::Output(output::Error::NotWritable { source, .. })
+            if source.kind() == io::ErrorKind::DirectoryNotEmpty =>
+        {
+            InitError::NotEmpty {
+                path: folder.to_owned(),
+            }
+        }
+        error => error,
     })
 }

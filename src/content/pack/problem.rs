@@ -43,16 +43,24 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// `file:line:column: message`, for where the severity is said before.
+    #[must_use]
+    pub fn without_severity(&self) -> String {
+        format!("{}: {}", self.place(), self.message)
+    }
+
+    fn place(&self) -> String {
+        let numbers = [self.line, self.column].into_iter().flatten();
+        numbers.fold(self.file.clone(), |place, number| {
+            format!("{place}:{number}")
+        })
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if let Some(column) = self.column {
-            write!(f, ":{column}")?;
-        }
-        write!(f, ": {}: {}", self.severity, self.message)
+        write!(f, "{}: {}: {}", self.place(), self.severity, self.message)
     }
 }
 
