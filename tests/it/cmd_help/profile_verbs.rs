@@ -295,18 +295,18 @@ fn the_help_of_verbs_that_work_on_a_profile() {
       -o, --output <DIR>
               Folder for the outputs, in which each build gets NAME-VERSION
               [default: dist]
-
+              
               [env: ISOFORGE_OUTPUT]
 
           --cache-dir <DIR>
               Store of blobs and slabs [default: isoforge in the user's cache
               folder]
-
+              
               [env: ISOFORGE_CACHE_DIR]
 
       -j, --jobs <N>
               Threads that compress and pull [default: the machine's cores]
-
+              
               [env: ISOFORGE_JOBS]
 
           --mirror <HOST=MIRROR>
@@ -318,7 +318,7 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --appliance <[ARCH=]FILE>
               The program for the machine, for one architecture or for all; several
               with commas [default: appliance-ARCH beside isoforge]
-
+              
               [env: ISOFORGE_APPLIANCE]
 
           --with-referrers
@@ -326,7 +326,7 @@ fn the_help_of_verbs_that_work_on_a_profile() {
 
           --lock <FILE>
               Lock file [default: isoforge.lock beside the profile]
-
+              
               [env: ISOFORGE_LOCK]
 
           --locked
@@ -347,7 +347,7 @@ fn the_help_of_verbs_that_work_on_a_profile() {
               Possible values:
               - text: For people
               - json: For programs
-
+              
               [default: text]
 
           --progress <PROGRESS>
@@ -358,7 +358,7 @@ fn the_help_of_verbs_that_work_on_a_profile() {
               - plain: A line now and then, for logs
               - json:  One JSON object a line
               - none:  Nothing
-
+              
               [env: ISOFORGE_PROGRESS]
 
       -q, --quiet
@@ -370,7 +370,7 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --config <FILE>
               Settings file [default: isoforge/isoforge.toml in the user's
               configuration folder]
-
+              
               [env: ISOFORGE_CONFIG]
 
       -h, --help
