@@ -52,6 +52,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::pipeline::Lacking,
             crate::node::Error,
             crate::pipeline::NoAdministrator,
+            crate::pipeline::NotProven,
             crate::pipeline::NotWritten,
             crate::pipeline::ProgramError,
             crate::pipeline::Unbootable,

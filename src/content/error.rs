@@ -82,6 +82,12 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// A pack or chart where manifests are meant.
+    #[error("'{}' is a pack or chart, where manifests are meant", path.display())]
+    NotManifests {
+        /// The path.
+        path: PathBuf,
+    },
     /// A preset that the pack does not have.
     #[error("the pack '{pack}' has no preset '{preset}'; it has {}", list(known))]
     UnknownPreset {
@@ -158,6 +164,7 @@ impl Diagnose for Error {
             | Self::Syntax { .. }
             | Self::NoFile { .. }
             | Self::Unknown { .. }
+            | Self::NotManifests { .. }
             | Self::UnknownPreset { .. }
             | Self::SameGroup { .. }
             | Self::Rule { .. } => Class::Profile,

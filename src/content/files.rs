@@ -238,6 +238,20 @@ impl Files {
         })
     }
 
+    /// Digest over paths and contents: the same for a folder and for any archive
+    /// of it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut all = String::new();
+        for (path, bytes) in self.iter() {
+            all.push_str(&Digest::of(bytes).hex());
+            all.push(' ');
+            all.push_str(path);
+            all.push('\0');
+        }
+        Digest::of(all.as_bytes())
+    }
+
     /// The folder or archive, as messages name it.
     #[must_use]
     pub fn place(&self) -> &str {

@@ -4,6 +4,7 @@
 mod charts;
 mod collection;
 mod commands;
+mod profile;
 
 use isoforge::content::tarball;
 

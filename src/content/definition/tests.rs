@@ -180,8 +180,8 @@ fn a_preset_changes_what_helm_renders() {
     };
     assert_snapshot!(images(&[]) + &images(&["proxy".to_owned()]), @r"
     quay.io/x/web:v1
-      helm  web.tgz/manifests/m.yaml: manifest/templates/manifest.yaml  Deployment m  spec.template.spec.containers[0].image
+      helm       web.tgz/manifests/m.yaml: manifest/templates/manifest.yaml  Deployment m  spec.template.spec.containers[0].image
     quay.io/x/proxy:v2
-      helm  web.tgz/manifests/m.yaml: manifest/templates/manifest.yaml  Deployment m  spec.template.spec.containers[0].image
+      helm       web.tgz/manifests/m.yaml: manifest/templates/manifest.yaml  Deployment m  spec.template.spec.containers[0].image
     ");
 }

@@ -34,6 +34,8 @@ fn a_folder_and_its_archive_have_the_same_files() {
     let names: Vec<_> = archive.iter().map(|(path, _)| path).collect();
     assert_eq!(names, ["charts/x/Chart.yaml", "pack.json"]);
     assert_eq!(archive.archive_digest(), Some(Digest::of(&bytes)));
+    assert_eq!(folder.digest(), archive.digest());
+    assert_ne!(folder.digest(), folder.below("charts").digest());
     let chart = archive.below("charts/x");
     assert_eq!(chart.text("Chart.yaml").unwrap(), Some("name: x"));
     assert_eq!(chart.name("Chart.yaml"), "p.tgz/charts/x/Chart.yaml");

@@ -112,16 +112,7 @@ impl Target {
                 let composed = pack.compose(&options.presets, &given, &options.answers)?;
                 in_pack(pack, &composed, options)
             }
-            Self::Chart(chart) => {
-                let values = options.merged_values();
-                let release = Release {
-                    name: &chart.meta.name,
-                    namespace: None,
-                    values: &values,
-                    kubernetes: options.kubernetes.as_deref(),
-                };
-                in_chart(chart, release, false, options)
-            }
+            Self::Chart(chart) => in_plain_chart(chart, options),
             Self::Manifests(texts) => {
                 let mut out = Images::default();
                 for (file, text) in texts {
@@ -137,6 +128,21 @@ impl Target {
 fn looks_like_archive(name: &str) -> bool {
     let endings = [".tgz", ".tar", ".tar.gz", ".tar.zst"];
     endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The images of a chart of no pack.
+///
+/// # Errors
+/// [`Error`].
+pub fn in_plain_chart(chart: &Chart, options: &Options) -> Result<Images, Error> {
+    let values = options.merged_values();
+    let release = Release {
+        name: &chart.meta.name,
+        namespace: None,
+        values: &values,
+        kubernetes: options.kubernetes.as_deref(),
+    };
+    in_chart(chart, release, false, options)
 }
 
 /// The images of a pack whose values are `composed`.

@@ -107,10 +107,10 @@ fn what_names_no_image_is_said_and_not_lost() {
     ];
     let text: Vec<String> = texts.iter().map(|image| pod(image)).collect();
     assert_snapshot!(images(&text.join("---\n"), &[]), @r"
-    docker.io/library/17:latest
-      manifests  x.yaml:29  Pod p  spec.containers[0].image
     not resolved: '$(IMAGE)': a variable stands in it
       manifests  x.yaml:17  Pod p  spec.containers[0].image
+    not resolved: '17': it is a number, not a text
+      manifests  x.yaml:29  Pod p  spec.containers[0].image
     not resolved: 'quay.io/UPPER:1': repository names are lower-case, 'UPPER' is not
       manifests  x.yaml:23  Pod p  spec.containers[0].image
     not resolved: 'quay.io/x:{{ .spectro.var.tag }}': a macro stands in it that isoforge has no answer for
@@ -156,8 +156,8 @@ fn rendered_objects_name_their_templates() {
     let found = manifests::rendered("x-1.0.0.tgz", text, &[]).unwrap();
     assert_snapshot!(found, @r"
     docker.io/library/a:1
-      helm  x-1.0.0.tgz: x/templates/a.yaml  Pod a  spec.containers[0].image
-      helm  x-1.0.0.tgz: x/templates/b.yaml  Pod b  spec.containers[0].image
+      helm       x-1.0.0.tgz: x/templates/a.yaml  Pod a  spec.containers[0].image
+      helm       x-1.0.0.tgz: x/templates/b.yaml  Pod b  spec.containers[0].image
     ");
 }
 
@@ -243,9 +243,9 @@ fn a_pack_declares_and_its_manifests_are_searched() {
     docker.io/library/m:1
       manifests  manifests/m.yaml:3  Pod m  spec.containers[0].image
     quay.io/x/web:v9
-      pack  values.yaml:4  pack.content.images[0].image
+      pack       values.yaml:4  pack.content.images[0].image
     not resolved: 'quay.io/x/k:{{ .spectro.system.kubernetes.version | substr 0 4 }}': a macro stands in it that isoforge has no answer for
-      pack  values.yaml:5  pack.content.images[1].image
+      pack       values.yaml:5  pack.content.images[1].image
     ");
     let options = Options {
         answers: crate::content::macros::Answers::for_kubernetes("1.32.3"),
@@ -271,7 +271,7 @@ fn a_chart_that_nobody_rendered_is_not_proven() {
     let name = dir.path().display().to_string();
     assert_snapshot!(found.to_string().replace(&name, "CHART"), @r"
     quay.io/x/web:v10
-      scan  CHART: values.yaml  image
+      scan       CHART: values.yaml  image
     not proven: CHART: it was not rendered by Helm, only its values were looked at
     ");
     assert!(!found.is_proven());

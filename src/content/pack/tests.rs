@@ -158,9 +158,6 @@ fn every_problem_of_metadata_is_told_with_its_place() {
     pack.json:8:24: error: the annotation 'a' is a text, not a number
     pack.json:9:36: error: a dependency must have 'layer'
     pack.json:9:62: error: 'require' is no type of a dependency; did you mean 'required'?
-    values.yaml:4:30: warning: the pack has no chart 'web' to rename
-    values.yaml:10:5: warning: values of 'web', a chart that the pack does not have
-    values.yaml:14:10: warning: values of 'extra', a manifest that the pack does not have
     ");
 }
 
@@ -215,8 +212,6 @@ fn every_problem_of_presets_and_parts_is_told_with_its_place() {
     presets.yaml:11:8: error: 'add' is a text with YAML in it, not a map
     values.yaml: warning: the preset 'Ingress:no-ingress' is to be on, and there is no such
     values.yaml: warning: the preset 'Size:small' is to be on, and there is no such
-    values.yaml:4:30: warning: the pack has no chart 'web' to rename
-    values.yaml:10:5: warning: values of 'web', a chart that the pack does not have
     ");
     let manifest = "kind: Pod\nspec: {containers: [{image: quay.io/x/other:1}]}\n";
     assert_snapshot!(linted(&[("manifests/extra.yaml", manifest)]), @"manifests/extra.yaml:2: warning: quay.io/x/other:1 is needed and not in pack.content.images");
@@ -255,9 +250,6 @@ fn nothing_that_is_given_makes_lint_fail() {
     values.yaml:1:1: error: values are a map, not a list
 
     pack.json:1:9: error: EOF while parsing a value
-    values.yaml:4:30: warning: the pack has no chart 'web' to rename
-    values.yaml:10:5: warning: values of 'web', a chart that the pack does not have
-    values.yaml:14:10: warning: values of 'extra', a manifest that the pack does not have
     ");
 }
 

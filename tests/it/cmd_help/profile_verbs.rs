@@ -28,6 +28,10 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --check
               Write nothing; the exit code says whether the lock would change
 
+          --accept-scan
+              Take the images that charts' values look like, where neither Helm nor
+              a pack says which they need
+
           --lock <FILE>
               Lock file [default: isoforge.lock beside the profile]
               
@@ -335,20 +339,15 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --offline
               Open no connection: take all that the lock names from the store
 
+          --accept-scan
+              Take the images that charts' values look like, where neither Helm nor
+              a pack says which they need
+
           --force
               Go on where an image can't boot or lacks what the profile asks
 
           --no-push
               Leave the provider image here, though the profile has provider.push
-
-          --format <FORMAT>
-              How the result is written to standard output
-
-              Possible values:
-              - text: For people
-              - json: For programs
-              
-              [default: text]
 
           --progress <PROGRESS>
               How progress is shown on standard error [default: auto]
@@ -360,6 +359,15 @@ fn the_help_of_verbs_that_work_on_a_profile() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
+
+          --format <FORMAT>
+              How the result is written to standard output
+
+              Possible values:
+              - text: For people
+              - json: For programs
+              
+              [default: text]
 
       -q, --quiet
               Only errors and warnings on standard error

@@ -36,17 +36,19 @@ fn what_looks_like_an_image_is_found() {
     ]);
     assert_snapshot!(super::chart(&chart, &json!({})), @r"
     docker.io/x/app:v1
-      scan  c.tgz: values.yaml  image
+      scan       c.tgz: values.yaml  image
+    quay.io/x/a:1
+      scan       c.tgz: values.yaml  images.a
     quay.io/x/l:1
-      scan  c.tgz: values.yaml  list.images[0]
+      scan       c.tgz: values.yaml  list.images[0]
     quay.io/x/pinned@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-      scan  c.tgz: values.yaml  pinned
+      scan       c.tgz: values.yaml  pinned
     quay.io/x/plain:1.5
-      scan  c.tgz: values.yaml  plain.image
+      scan       c.tgz: values.yaml  plain.image
     quay.io/x/proxy:2
-      scan  c.tgz: values.yaml  proxyImage
+      scan       c.tgz: values.yaml  proxyImage
     quay.io/x/web:v3
-      scan  c.tgz: values.yaml  web.image
+      scan       c.tgz: values.yaml  web.image
     ");
 }
 
@@ -77,7 +79,7 @@ fn subcharts_that_are_on_are_scanned_with_the_parents_values() {
     ]);
     assert_snapshot!(super::chart(&chart, &json!({})), @r"
     mirror.example/x/db:v2
-      scan  c.tgz/charts/db: values.yaml  store.image
+      scan       c.tgz/charts/db: values.yaml  store.image
     ");
     let on = super::chart(&chart, &json!({"cache": {"enabled": true}}));
     assert!(on.images.contains_key("mirror.example/x/cache:v1"), "{on}");
@@ -97,10 +99,10 @@ fn a_templated_manifests_lines_are_filled_with_values() {
     let values = json!({"images": {"web": "quay.io/x/web:1"}, "registry": "quay.io"});
     assert_snapshot!(super::manifest("m.yaml", text, &values), @r#"
     quay.io/b:1
-      scan  m.yaml:7  image
+      scan       m.yaml:7  image
     quay.io/x/web:1
-      scan  m.yaml:4  image
+      scan       m.yaml:4  image
     not resolved: '{{ template "x" . }}': a template stands in it
-      scan  m.yaml:8  image
+      scan       m.yaml:8  image
     "#);
 }
