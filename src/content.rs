@@ -1,3 +1,48 @@
-//! What an appliance carries beside its system: images, and what names them.
+//! What runs on the cluster, and the images that it needs: packs, charts and
+//! manifests read, merged and searched.
+//!
+//! A *pack* is a folder of a component's chart, manifests and values ([`pack`]);
+//! a *chart* is Helm's ([`chart`]). [`find`] gives the images that they need,
+//! with the places where each was found and how; [`definition`] puts a
+//! cluster's packs into one document; a [`bundle`] carries it all.
+//!
+//! Invariants:
+//! - What is read here is data: no template of a pack or chart is run, except by
+//!   Helm where [`find::helm`] is asked to.
+//! - Every problem of a file names the file and, where the format tells, line
+//!   and column.
+//! - Equal input gives equal values and equal order, whatever the order of a
+//!   folder or a hash map.
 
 pub mod bundle;
+pub mod chart;
+pub mod definition;
+mod error;
+pub mod files;
+pub mod find;
+pub mod macros;
+pub mod pack;
+pub mod tarball;
+pub mod values;
+pub mod yaml;
+
+use std::io;
+use std::path::Path;
+
+pub use error::Error;
+
+/// The text of a file.
+fn read_text(path: &Path) -> Result<String, Error> {
+    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::Missing {
+            path: path.to_owned(),
+        },
+        _ => Error::Read {
+            path: path.to_owned(),
+            source,
+        },
+    })?;
+    String::from_utf8(bytes).map_err(|_| Error::NotText {
+        file: path.display().to_string(),
+    })
+}

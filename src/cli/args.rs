@@ -2,6 +2,7 @@
 
 mod bundle;
 mod cache;
+mod content;
 mod lock;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ pub use bundle::{
     BundleServe, BundleVerify, FormArgs,
 };
 pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
+pub use content::{
+    Content, ContentCommand, Find, Pack, PackBuild, PackCommand, PackInit, PackLint, PackPush,
+};
 pub use lock::{Lock, LockArgs, Plan, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
@@ -171,6 +175,10 @@ pub enum Command {
     Logout(Logout),
     /// List, check, clear, export and import the store
     Cache(Cache),
+    /// Find the images that packs, charts and manifests need
+    Content(Content),
+    /// Make, check and push packs
+    Pack(Pack),
     /// Say what is in an ISO, a provider image or a build's output folder
     Inspect(Inspect),
     /// Say which settings hold, and where each comes from

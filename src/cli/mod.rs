@@ -88,6 +88,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Logout(args) => cmd::logout::run(args, &cli.global),
         Command::Push(args) => cmd::push::run(args, &cli.global),
         Command::Cache(args) => cmd::cache::run(args, &cli.global),
+        Command::Content(args) => cmd::content::run(args, &cli.global),
+        Command::Pack(args) => cmd::pack::run(args, &cli.global),
         Command::Inspect(args) => cmd::inspect::run(args, &cli.global),
         Command::Config(args) => cmd::config::run(args, &cli.global),
     }

@@ -67,6 +67,11 @@ pub fn compare(old: &Lock, new: &Lock) -> Vec<Drift> {
     components(old, new, &mut drifts);
     let images = |lock: &Lock| by(&lock.images, |image| image.reference.clone());
     pairs(&images(old), &images(new), &mut drifts, image);
+    let charts = |lock: &Lock| -> BTreeMap<String, Digest> {
+        let named = lock.charts.iter().map(|c| (c.source.clone(), c.digest));
+        named.collect()
+    };
+    pairs(&charts(old), &charts(new), &mut drifts, digest);
     let files = |lock: &Lock| by(&lock.files, |file| (file.url.clone(), file.role));
     let (old_files, new_files) = (files(old), files(new));
     let names = |map: &BTreeMap<(String, _), super::File>| -> BTreeMap<String, Digest> {
@@ -200,19 +205,11 @@ fn components(old: &Lock, new: &Lock, drifts: &mut Vec<Drift>) {
         &named(new),
         drifts,
         |name, old, new, drifts| {
+            let before = drifts.len();
             if old.method != new.method {
-                let text = |method: super::Method| match method {
-                    super::Method::Catalog => "the catalog",
-                    super::Method::Profile => "the profile",
-                };
-                let from = text(old.method);
-                push_moved(
-                    drifts,
-                    name,
-                    Some("source of its images"),
-                    from,
-                    text(new.method),
-                );
+                let methods = (old.method, new.method);
+                let property = Some("source of its images");
+                push_moved(drifts, name, property, methods.0, methods.1);
             }
             let text = |c: &super::Component| match c.images.as_slice() {
                 [] => "none".to_owned(),
@@ -220,6 +217,13 @@ fn components(old: &Lock, new: &Lock, drifts: &mut Vec<Drift>) {
             };
             if old.images != new.images {
                 push_moved(drifts, name, Some("list of images"), text(old), text(new));
+            }
+            if drifts.len() == before && old.searched != new.searched {
+                let text = |c: &super::Component| {
+                    c.searched.map_or("nothing".to_owned(), |d| d.to_string())
+                };
+                let property = Some("what its images are found in");
+                push_moved(drifts, name, property, text(old), text(new));
             }
         },
     );

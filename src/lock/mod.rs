@@ -25,8 +25,8 @@ pub use compare::{Change, Drift, compare, compare_project};
 pub use error::Error;
 pub use locate::{FILE_NAME, locate};
 pub use model::{
-    Archive, Bootstrap, Component, CoreImage, CoreTarget, File, Flags, Image, Input, InputKind,
-    Lock, Method, Package, Release, Time,
+    Archive, Bootstrap, Chart, Component, CoreImage, CoreTarget, File, Flags, Image, Input,
+    InputKind, Lock, Method, Package, Release, Time,
 };
 pub use read::{parse, read, read_if_there};
 

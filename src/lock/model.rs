@@ -40,6 +40,9 @@ pub struct Lock {
     /// Images, by reference.
     #[serde(default, rename = "image", skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
+    /// Charts of registries and repositories, by source.
+    #[serde(default, rename = "chart", skip_serializing_if = "Vec::is_empty")]
+    pub charts: Vec<Chart>,
     /// Files by URL.
     #[serde(default, rename = "file", skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
@@ -127,6 +130,12 @@ pub enum InputKind {
     Keyring,
     /// The program `appliance` for one architecture; its path says which.
     Program,
+    /// A pack, as folder or archive.
+    Pack,
+    /// A chart of the local disk.
+    Chart,
+    /// A manifest.
+    Manifest,
 }
 
 /// A component of the profile and the images that it needs.
@@ -140,8 +149,21 @@ pub struct Component {
     pub version: String,
     /// How its images were found.
     pub method: Method,
+    /// Digest over all that they were found in: packs, charts, manifests,
+    /// values, presets. As long as it is the same, nothing is searched again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched: Option<Digest>,
     /// Their references in full, sorted.
     pub images: Vec<String>,
+}
+
+/// A chart of a registry or repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Chart {
+    /// As the profile writes it, as far as it may be shown.
+    pub source: String,
+    /// Of its archive.
+    pub digest: Digest,
 }
 
 /// How the images of a component were found.
@@ -152,6 +174,27 @@ pub enum Method {
     Catalog,
     /// The profile lists them.
     Profile,
+    /// Its pack lists them.
+    Pack,
+    /// Objects of its manifests name them.
+    Manifests,
+    /// Objects that Helm rendered of its charts name some of them.
+    Helm,
+    /// Values of its charts look like some of them; not proven.
+    Scan,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Catalog => "the catalog",
+            Self::Profile => "the profile",
+            Self::Pack => "the pack",
+            Self::Manifests => "the manifests",
+            Self::Helm => "what Helm rendered",
+            Self::Scan => "a scan of values",
+        })
+    }
 }
 
 /// An image.
@@ -372,12 +415,20 @@ impl Lock {
         self.components.sort();
         self.components.dedup();
         self.images.sort_by(|a, b| a.reference.cmp(&b.reference));
+        self.charts.sort();
+        self.charts.dedup();
         self.files.sort();
         self.files.dedup();
         self.archives.sort_by(|a, b| a.path.cmp(&b.path));
         self.bootstraps.sort_by(|a, b| a.arch.cmp(&b.arch));
         self.core_images.sort();
         self.core_images.dedup();
+    }
+
+    /// The chart of this source.
+    #[must_use]
+    pub fn chart(&self, source: &str) -> Option<&Chart> {
+        self.charts.iter().find(|chart| chart.source == source)
     }
 
     /// The archive of this path.

@@ -104,7 +104,7 @@ fn what_is_no_lock_says_where() {
     'isoforge.lock' is no sound lock file: unknown key 'bootstrap.made_on'
     'isoforge.lock' is no sound lock file: line 18: 'sha256:xyz2222222222222222222222222222222222222222222222222222222222222' is not a digest of the form sha256:<64 lower-case hex digits>
     'isoforge.lock' is no sound lock file: line 40: key with no value, expected `=`
-    'isoforge.lock' is no sound lock file: line 21: unknown variant `plugin`, expected one of `profile`, `include`, `catalog`, `template`, `cloud-config`, `overlay`, `keyring`, `program`
+    'isoforge.lock' is no sound lock file: line 21: unknown variant `plugin`, expected one of `profile`, `include`, `catalog`, `template`, `cloud-config`, `overlay`, `keyring`, `program`, `pack`, `chart`, `manifest`
     'isoforge.lock' is no sound lock file: line 1: key with no value, expected `=`
     'isoforge.lock' is no sound lock file: line 1: missing field `version`
     ");

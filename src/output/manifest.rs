@@ -288,6 +288,8 @@ pub enum ComponentKind {
     Addon,
     /// A further layer.
     Layer,
+    /// A pack, chart or manifest that `[content]` carries.
+    Content,
 }
 
 impl fmt::Display for ComponentKind {
@@ -301,6 +303,7 @@ impl fmt::Display for ComponentKind {
             Self::Registry => "registry",
             Self::Addon => "addon",
             Self::Layer => "layer",
+            Self::Content => "content",
         })
     }
 }

@@ -1,11 +1,13 @@
 //! The build, from a profile to finished files.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
 use super::boot_files::{self, BootFiles};
 use super::check::{self, Renderer};
+use super::content::Searched;
 use super::gather::{self, Gathered, Inputs};
 use super::program::Program;
 use super::provider::Variant;
@@ -21,7 +23,7 @@ use crate::lock::{CoreImage, Lock};
 use crate::output::manifest::{self, Epoch, EpochSource, Manifest, Squashfs, Tool};
 use crate::output::space::{self, HostFileSystems, Requirement};
 use crate::output::{Finished, OutputDir};
-use crate::profile::Arch;
+use crate::profile::{Arch, FoundImages};
 use crate::progress::Progress;
 use crate::provider::Image;
 use crate::pull;
@@ -51,6 +53,8 @@ pub(super) struct Build<'a> {
     pub(super) programs: BTreeMap<Arch, Program>,
     /// All inputs, once they are known.
     pub(super) lock: Option<Lock>,
+    /// What packs, charts and manifests need, once they were searched.
+    pub(super) content: OnceLock<Searched>,
 }
 
 impl<'a> Build<'a> {
@@ -78,7 +82,13 @@ impl<'a> Build<'a> {
             progress,
             programs,
             lock: None,
+            content: OnceLock::new(),
         })
+    }
+
+    /// The images that were found in packs, charts and manifests.
+    pub(super) fn found(&self) -> &[FoundImages] {
+        self.content.get().map_or(&[], |content| &content.found)
     }
 
     /// The same with all inputs known.

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::ReadEnv;
 use super::node::NODE_OVERLAY;
 use super::registry::{self, REGISTRY_OVERLAY};
 use super::system::{BASE_OVERLAY, in_project, shown};
+use super::{ReadEnv, content};
 use crate::boot::cmdline;
 use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
@@ -213,6 +213,7 @@ fn administrator(profile: &Profile, is_there: bool) -> Result<Option<String>, No
 pub fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<Vec<String>> {
     let renderer = Renderer::new(loaded, profile_path, env)?;
     cmdline::check(&loaded.profile.boot.cmdline)?;
+    content::check(loaded)?;
     let mut warnings = Vec::new();
     for arch in &loaded.profile.appliance.arch {
         loaded.content_plan(*arch)?;

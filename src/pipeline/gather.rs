@@ -283,7 +283,10 @@ fn part(
 }
 
 fn gather_content(build: &Build<'_>, arch: Arch, inputs: &mut Inputs) -> Result<()> {
-    let plan = build.request.loaded.content_plan(arch)?;
+    let plan = build
+        .request
+        .loaded
+        .content_plan_with(arch, build.found())?;
     for left_out in &plan.left_out {
         build.progress.note(format!(
             "left out: {} (needed by {})",

@@ -126,7 +126,7 @@ pub struct PlannedRoom {
 /// answer.
 pub fn plan(request: &Request<'_>, progress: &Progress) -> Result<Plan> {
     let build = Build::new(request, progress)?;
-    let prepared = lock::prepare(&build)?;
+    let prepared = lock::prepare(&build, &super::Upgrade::None)?;
     let mut planner = Planner::new(&build, &prepared);
     for image in &prepared.wanted.images {
         planner.image(image)?;

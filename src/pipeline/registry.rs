@@ -143,10 +143,10 @@ fn program(
     kind: RegistryKind,
     component: &Component,
 ) -> Result<Vec<u8>> {
-    let of_arch = build.request.loaded.component_images(arch)?;
+    let of_arch = build.request.loaded.component_images(arch, build.found())?;
     let images = of_arch
         .into_iter()
-        .find(|it| it.kind == Kind::Registry)
+        .find(|it| it.kind == Some(Kind::Registry))
         .map(|it| it.images)
         .unwrap_or_default();
     let reference = images.into_iter().next().ok_or_else(|| Missing {

@@ -48,11 +48,14 @@ pub use machine::{
 };
 pub use model::{
     Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content, ContentImage,
-    FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os,
-    OsSource, Output, Overlays, Profile, Provider, Registration, RegistryHost, Var,
+    ContentSources, FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec,
+    Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider, Registration, RegistryHost,
+    Var,
 };
 pub use placeholder::{ImageTemplate, PathTemplate, Target};
-pub use plan::{ComponentImages, ContentPlan, KubernetesPlan, PlanError};
+pub use plan::{
+    ComponentImages, ContentPlan, FoundImages, ImageMethod, KubernetesPlan, PlanError, matches_any,
+};
 pub use problem::{Excerpt, Location, Problem, Problems};
 pub use secret::{REDACTED, Secret, SecretReader, SecretRef, Secrets};
 pub use settings::{check_settings, settings_reference};

@@ -194,6 +194,9 @@ pub struct Kubernetes {
     pub images: Option<Vec<String>>,
     /// Globs over image references.
     pub exclude_images: Vec<String>,
+    /// What runs on the cluster for it.
+    #[serde(flatten, skip_serializing_if = "ContentSources::is_empty")]
+    pub sources: ContentSources,
 }
 
 impl Kubernetes {
@@ -277,6 +280,37 @@ pub struct Component {
     pub exclude_images: Vec<String>,
     /// The port that `[registry]` listens on; of others nothing.
     pub port: Option<u16>,
+    /// What it is made of.
+    #[serde(flatten, skip_serializing_if = "ContentSources::is_empty")]
+    pub sources: ContentSources,
+}
+
+/// Packs, charts and manifests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ContentSources {
+    /// Packs, as folders or archives. A component has at most one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<PathBuf>,
+    /// Charts, in the forms of `content::chart::Source`; paths are joined.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub charts: Vec<String>,
+    /// Laid over the values of pack or charts.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub values: serde_json::Value,
+    /// Presets of the pack that are on, or off with a `-` in front.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub presets: Vec<String>,
+    /// Manifests, or folders of such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub manifests: Vec<PathBuf>,
+}
+
+impl ContentSources {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packs.is_empty() && self.charts.is_empty() && self.manifests.is_empty()
+    }
 }
 
 /// A value of `[vars]`.
@@ -357,6 +391,9 @@ pub struct Provider {
 pub struct Content {
     /// References with the placeholder `{arch}`.
     pub images: Vec<String>,
+    /// What else is carried, and its images.
+    #[serde(flatten, skip_serializing_if = "ContentSources::is_empty")]
+    pub sources: ContentSources,
 }
 
 /// `[registries."host"]`.

@@ -8,9 +8,9 @@ use std::num::NonZeroU32;
 
 use super::leaf;
 use super::model::{
-    Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content, FileSpec,
-    Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os, OsSource,
-    Output, Overlays, Profile, Provider, Registration, RegistryHost, Var,
+    Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content, ContentSources,
+    FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os,
+    OsSource, Output, Overlays, Profile, Provider, Registration, RegistryHost, Var,
 };
 use super::parse_machine;
 use super::placeholder::{self, PathTemplate, Target};
@@ -18,7 +18,7 @@ use super::problem::Bad;
 use super::reader::Reader;
 use super::schema::secret_in;
 use super::secret::SecretRef;
-use super::value::{Node, Value};
+use super::value::{Node, Value, to_json};
 use crate::oci::digest::Digest;
 
 /// Block size of the SquashFS where none is given.
@@ -75,6 +75,10 @@ pub(crate) fn profile(root: &Reader<'_>) -> Profile {
         provider,
         content: Content {
             images: references(&root.table("content"), "images", &targets),
+            sources: ContentSources {
+                packs: root.table("content").paths("packs"),
+                ..content_sources(&root.table("content"))
+            },
         },
         registries: registries(root),
         output: output(&root.table("output")),
@@ -210,6 +214,7 @@ fn kubernetes(r: &Reader<'_>, versions: Vec<String>, targets: &[Target<'_>]) -> 
             .collect(),
         images: r.has("images").then(|| references(r, "images", targets)),
         exclude_images: r.parsed_list("exclude_images", leaf::glob),
+        sources: content_sources(r),
         versions,
     }
 }
@@ -327,6 +332,18 @@ fn component(r: &Reader<'_>, targets: &[Target<'_>]) -> Component {
         }),
         exclude_images: r.parsed_list("exclude_images", leaf::glob),
         port: r.integer("port"),
+        sources: content_sources(r),
+    }
+}
+
+fn content_sources(r: &Reader<'_>) -> ContentSources {
+    let values = r.node("values").and_then(|node| node.value.table());
+    ContentSources {
+        packs: r.path("pack").into_iter().collect(),
+        charts: [r.places("chart"), r.places("charts")].concat(),
+        values: values.map(to_json).unwrap_or_default(),
+        presets: r.parsed_list("presets", leaf::one_line),
+        manifests: r.paths("manifests"),
     }
 }
 

@@ -174,17 +174,55 @@ pub struct ContentPlan {
     pub left_out: Vec<ContentImage>,
 }
 
+/// How the images of a component were found, the surest way first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImageMethod {
+    /// The catalog lists them.
+    Catalog,
+    /// The profile lists them.
+    Profile,
+    /// Its pack lists them.
+    Pack,
+    /// Objects of its manifests name them.
+    Manifests,
+    /// Objects that Helm rendered of its charts name some of them.
+    Helm,
+    /// Values of its charts look like some of them.
+    Scan,
+}
+
+/// Images that were found in packs, charts and manifests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundImages {
+    /// Whose they are; `None` for what `[content]` carries.
+    pub kind: Option<Kind>,
+    /// The component's name; of `[content]`, the pack, chart or manifest.
+    pub name: String,
+    /// The component's version.
+    pub version: String,
+    /// How they were found.
+    pub method: ImageMethod,
+    /// References in full.
+    pub images: Vec<String>,
+}
+
+impl FoundImages {
+    fn is_of(&self, kind: Kind, name: &str, version: &str) -> bool {
+        self.kind == Some(kind) && self.name == name && self.version == version
+    }
+}
+
 /// A component and the images that it needs on one architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentImages {
-    /// What it is.
-    pub kind: Kind,
+    /// What it is; `None` for what `[content]` carries.
+    pub kind: Option<Kind>,
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Whether the profile lists the images, not the catalog.
-    pub by_profile: bool,
+    /// How the images were found.
+    pub method: ImageMethod,
     /// The images, those that `exclude_images` leaves out not among them.
     pub images: Vec<Reference>,
 }
@@ -249,16 +287,30 @@ impl Loaded {
     /// # Errors
     /// A component is not in the catalog.
     pub fn content_plan(&self, arch: Arch) -> Result<ContentPlan, PlanError> {
+        self.content_plan_with(arch, &[])
+    }
+
+    /// Like [`content_plan`](Self::content_plan), with the images that were found
+    /// in packs, charts and manifests.
+    ///
+    /// # Errors
+    /// A component is not in the catalog.
+    pub fn content_plan_with(
+        &self,
+        arch: Arch,
+        found: &[FoundImages],
+    ) -> Result<ContentPlan, PlanError> {
         let profile = &self.profile;
         let mut plan = Collector::default();
         for version in &profile.kubernetes.versions {
             let target = Target { arch, version };
-            let images = kubernetes_images(profile, &self.catalog, target)?;
+            let mut images = kubernetes_images(profile, &self.catalog, target)?;
+            images.extend(found_kubernetes(profile, target, found).1);
             let by = format!("kubernetes {} {version}", profile.kubernetes.distribution);
             plan.add(&images, &profile.kubernetes.exclude_images, &by)?;
         }
         for (kind, component) in profile.components() {
-            let images = component_images(profile, &self.catalog, kind, component, arch)?;
+            let images = component_images(profile, &self.catalog, kind, component, arch, found)?;
             let by = format!("{} {} {}", kind.key(), component.name, component.version);
             plan.add(&images, &component.exclude_images, &by)?;
         }
@@ -270,41 +322,83 @@ impl Loaded {
             .map(|i| target.fill_tag(i))
             .collect();
         plan.add(&own, &[], OWN_LIST)?;
+        for carried in found.iter().filter(|found| found.kind.is_none()) {
+            let by = format!("{OWN_LIST} {}", carried.name);
+            plan.add(&carried.images, &[], &by)?;
+        }
         Ok(plan.done)
     }
 }
 
 impl Loaded {
     /// Every component and Kubernetes version, with the images that it needs on
-    /// `arch`, in the order of the profile.
+    /// `arch`, in the order of the profile; then what `[content]` carries. `found`
+    /// are images that were found in packs, charts and manifests.
     ///
     /// # Errors
     /// A component is not in the catalog.
-    pub fn component_images(&self, arch: Arch) -> Result<Vec<ComponentImages>, PlanError> {
+    pub fn component_images(
+        &self,
+        arch: Arch,
+        found: &[FoundImages],
+    ) -> Result<Vec<ComponentImages>, PlanError> {
         let profile = &self.profile;
-        let mut found = Vec::new();
+        let listed = |images: &Option<Vec<String>>| match images {
+            Some(_) => ImageMethod::Profile,
+            None => ImageMethod::Catalog,
+        };
+        let mut all = Vec::new();
         for version in &profile.kubernetes.versions {
             let target = Target { arch, version };
-            let images = kubernetes_images(profile, &self.catalog, target)?;
-            found.push(ComponentImages {
-                kind: Kind::Kubernetes,
+            let mut images = kubernetes_images(profile, &self.catalog, target)?;
+            let (method, more) = found_kubernetes(profile, target, found);
+            images.extend(more);
+            all.push(ComponentImages {
+                kind: Some(Kind::Kubernetes),
                 name: profile.kubernetes.distribution.clone(),
                 version: version.clone(),
-                by_profile: profile.kubernetes.images.is_some(),
+                method: method.unwrap_or_else(|| listed(&profile.kubernetes.images)),
                 images: kept(&images, &profile.kubernetes.exclude_images)?,
             });
         }
         for (kind, component) in profile.components() {
-            let images = component_images(profile, &self.catalog, kind, component, arch)?;
-            found.push(ComponentImages {
-                kind,
+            let images = component_images(profile, &self.catalog, kind, component, arch, found)?;
+            let mut of_it = found
+                .iter()
+                .filter(|found| found.is_of(kind, &component.name, &component.version));
+            let method = of_it.next().filter(|_| component.images.is_none());
+            all.push(ComponentImages {
+                kind: Some(kind),
                 name: component.name.clone(),
                 version: component.version.clone(),
-                by_profile: component.images.is_some(),
+                method: method.map_or_else(|| listed(&component.images), |found| found.method),
                 images: kept(&images, &component.exclude_images)?,
             });
         }
-        Ok(found)
+        for carried in found.iter().filter(|found| found.kind.is_none()) {
+            all.push(ComponentImages {
+                kind: None,
+                name: carried.name.clone(),
+                version: carried.version.clone(),
+                method: carried.method,
+                images: kept(&carried.images, &[])?,
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// What was found for a version of Kubernetes, beside its own images.
+fn found_kubernetes(
+    profile: &Profile,
+    target: Target<'_>,
+    found: &[FoundImages],
+) -> (Option<ImageMethod>, Vec<String>) {
+    let name = &profile.kubernetes.distribution;
+    let mut all = found.iter();
+    match all.find(|found| found.is_of(Kind::Kubernetes, name, target.version)) {
+        Some(found) => (Some(found.method), found.images.clone()),
+        None => (None, Vec::new()),
     }
 }
 
@@ -374,13 +468,26 @@ pub(super) fn component_images(
     kind: Kind,
     component: &Component,
     arch: Arch,
+    found: &[FoundImages],
 ) -> Result<Vec<String>, CatalogError> {
     if let Some(images) = &component.images {
         let target = profile.iso_target(arch);
         return Ok(images.iter().map(|i| target.fill_tag(i)).collect());
     }
+    if !component.sources.is_empty() {
+        let of_it = found
+            .iter()
+            .filter(|found| found.is_of(kind, &component.name, &component.version));
+        return Ok(of_it.flat_map(|found| found.images.clone()).collect());
+    }
     let wanted = profile.wanted(kind, &component.name, &component.version);
     Ok(catalog.resolve(wanted, arch)?.images)
+}
+
+/// Whether a glob over references matches any of `images`.
+#[must_use]
+pub fn matches_any(glob: &str, images: &[String]) -> bool {
+    matcher(glob).is_some_and(|matcher| images.iter().any(|image| matcher.is_match(image)))
 }
 
 /// The matcher of a glob that loading has checked.

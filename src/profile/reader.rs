@@ -158,6 +158,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Texts of which those without `://` are paths, joined as those are.
+    pub(crate) fn places(&self, name: &str) -> Vec<String> {
+        let place = |node: &Node| {
+            let text = self.parse_node(node, leaf::one_line)?;
+            if text.contains("://") {
+                return Some(text);
+            }
+            let path = self.sources.directory(node.place.source).join(text);
+            Some(path.display().to_string())
+        };
+        match self.node(name) {
+            Some(node) if node.value.text().is_some() => place(node).into_iter().collect(),
+            _ => self.list(name).iter().filter_map(place).collect(),
+        }
+    }
+
     fn path_of(&self, node: &Node) -> Option<PathBuf> {
         let text = self.parse_node(node, leaf::one_line)?;
         Some(self.sources.directory(node.place.source).join(text))

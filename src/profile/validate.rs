@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, CatalogError, Kind};
-use super::model::{Arch, CloudConfig, Component, FileSpec, Mode, Profile};
+use super::model::{Arch, CloudConfig, Component, ContentSources, FileSpec, Mode, Profile};
 use super::placeholder::Target;
 use super::plan::{self, PlanError};
 use super::problem::{Draft, Report};
@@ -264,11 +264,14 @@ impl<'a> Check<'a> {
                 (_, Err(error)) => self.catalog_error("kubernetes", "distribution", &error),
             }
         }
-        self.excluded(
-            "kubernetes",
-            &self.profile.kubernetes.exclude_images,
-            &images,
-        );
+        self.values("kubernetes", &self.profile.kubernetes.sources);
+        if self.profile.kubernetes.sources.is_empty() {
+            self.excluded(
+                "kubernetes",
+                &self.profile.kubernetes.exclude_images,
+                &images,
+            );
+        }
         self.notes.dedup();
     }
 
@@ -339,9 +342,14 @@ impl<'a> Check<'a> {
         if component.name.is_empty() || component.version.is_empty() {
             return;
         }
+        self.values(path, &component.sources);
+        if !component.sources.is_empty() && component.images.is_none() {
+            // Its images are found later, in files that nobody reads here.
+            return;
+        }
         let mut images = Vec::new();
         for &arch in &self.profile.appliance.arch {
-            match plan::component_images(self.profile, self.catalog, kind, component, arch) {
+            match plan::component_images(self.profile, self.catalog, kind, component, arch, &[]) {
                 Ok(found) => {
                     self.needs_images(path, kind, component, arch, &found);
                     images.extend(found);
@@ -350,6 +358,23 @@ impl<'a> Check<'a> {
             }
         }
         self.excluded(path, &component.exclude_images, &images);
+    }
+
+    /// Values and presets are of something.
+    fn values(&self, path: &str, sources: &ContentSources) {
+        if !sources.presets.is_empty() && sources.packs.is_empty() {
+            self.report.add(
+                self.problem(&format!("{path}.presets"), "presets of no pack")
+                    .expected("'pack' beside them"),
+            );
+        }
+        let nothing = sources.packs.is_empty() && sources.charts.is_empty();
+        if !sources.values.is_null() && nothing {
+            self.report.add(
+                self.problem(&format!("{path}.values"), "values of nothing")
+                    .expected("'pack' or 'chart' beside them"),
+            );
+        }
     }
 
     /// An entry of the catalog may only say what the user has to name.

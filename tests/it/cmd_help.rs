@@ -7,9 +7,9 @@ use insta::assert_snapshot;
 
 use crate::support::program::Project;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 15] = [
     "init", "validate", "lock", "plan", "pull", "build", "bundle", "push", "login", "logout",
-    "cache", "inspect", "config",
+    "cache", "content", "pack", "inspect", "config",
 ];
 
 #[test]
@@ -36,6 +36,8 @@ fn the_programs_help() {
       login     Check credentials with a registry and store them
       logout    Forget the credentials for a registry
       cache     List, check, clear, export and import the store
+      content   Find the images that packs, charts and manifests need
+      pack      Make, check and push packs
       inspect   Say what is in an ISO, a provider image or a build's output folder
       config    Say which settings hold, and where each comes from
       help      Print this message or the help of the given subcommand(s)

@@ -28,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("boot", &["oci"]),
     ("output", &["oci"]),
     ("lock", &["oci", "output"]),
+    ("content", &["oci", "output", "pull", "registry", "store"]),
     ("provider", &["oci", "output", "store"]),
     (
         "content",

@@ -28,6 +28,7 @@ mod faults_random;
 mod killed;
 mod layering;
 mod node_layer;
+mod packs;
 mod pipes;
 mod progress;
 mod push;

@@ -92,7 +92,10 @@ pub fn run(args: &Args) -> Result<()> {
 fn fill(registry: &Registry, label: &str, folder: &Path, medium: &Path) -> Result<()> {
     let mut tenths = 0;
     let told = &mut |done: u64, total: u64| {
-        let now = done.saturating_mul(10).checked_div(total).unwrap_or_default();
+        let now = done
+            .saturating_mul(10)
+            .checked_div(total)
+            .unwrap_or_default();
         if now > tenths {
             tenths = now;
             output::say(&format!("{} of {}", human::size(done), human::size(total)));

@@ -23,6 +23,10 @@ pub struct LockArgs {
     /// Open no connection: take all that the lock names from the store
     #[arg(long)]
     pub offline: bool,
+    /// Take the images that charts' values look like, where neither Helm nor a
+    /// pack says which they need
+    #[arg(long)]
+    pub accept_scan: bool,
 }
 
 /// Arguments of `lock`.
@@ -41,6 +45,10 @@ pub struct Lock {
     /// Write nothing; the exit code says whether the lock would change
     #[arg(long)]
     pub check: bool,
+    /// Take the images that charts' values look like, where neither Helm nor a
+    /// pack says which they need
+    #[arg(long)]
+    pub accept_scan: bool,
     /// Lock file [default: isoforge.lock beside the profile]
     #[arg(
         long,

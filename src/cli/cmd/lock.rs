@@ -19,6 +19,7 @@ impl LockArgs {
             set: profile.set.clone(),
             locked: self.locked,
             offline: self.offline,
+            accept_scan: self.accept_scan,
         }
     }
 }
@@ -31,6 +32,7 @@ pub(in crate::cli) fn run(args: &Lock, global: &Global) -> Result<()> {
     };
     let lock = LockArgs {
         lock: args.lock.clone(),
+        accept_scan: args.accept_scan,
         ..LockArgs::default()
     };
     let found = with_request(
@@ -53,6 +55,7 @@ pub(in crate::cli) fn pull(args: &Pull, global: &Global) -> Result<()> {
         lock: args.lock.clone(),
         locked: args.locked,
         offline: false,
+        accept_scan: false,
     };
     let found = with_request(&args.profile, &lock, &args.settings, global, pipeline::pull)?;
     print(&found, "is in the store", args.format)
@@ -63,6 +66,7 @@ pub(in crate::cli) fn plan(args: &Plan, global: &Global) -> Result<()> {
         lock: args.lock.clone(),
         locked: false,
         offline: args.offline,
+        accept_scan: false,
     };
     let plan = with_request(&args.profile, &lock, &args.settings, global, pipeline::plan)?;
     report::data(&match args.format {

@@ -4,11 +4,13 @@ pub(super) mod build;
 pub(super) mod bundle;
 pub(super) mod cache;
 pub(super) mod config;
+pub(super) mod content;
 pub(super) mod init;
 pub(super) mod inspect;
 pub(super) mod lock;
 pub(super) mod login;
 pub(super) mod logout;
+pub(super) mod pack;
 pub(super) mod push;
 pub(super) mod validate;
 

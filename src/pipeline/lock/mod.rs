@@ -23,7 +23,7 @@ pub(super) use resolve::{Found, look, made_of, record};
 pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
 
 use super::build::Build;
-use super::{Request, gather};
+use super::{Request, content, gather};
 use crate::error::{Class, Diagnose};
 use crate::lock::{self, Drift, Lock, compare};
 use crate::output;
@@ -41,6 +41,8 @@ pub struct LockUse {
     pub locked: bool,
     /// No connection is opened.
     pub offline: bool,
+    /// Images of charts are taken though nobody can say that they are all.
+    pub accept_scan: bool,
 }
 
 /// Which inputs are looked for anew.
@@ -110,10 +112,15 @@ pub(super) struct Prepared {
 }
 
 /// Reads the lock and the project's files.
-pub(super) fn prepare(build: &Build<'_>) -> Result<Prepared> {
+pub(super) fn prepare(build: &Build<'_>, upgrade: &Upgrade) -> Result<Prepared> {
     let explicit = build.request.lock.path.as_deref();
     let path = lock::locate(build.request.profile_path, explicit);
     let old = lock::read_if_there(&path)?;
+    if build.content.get().is_none() {
+        let searched = content::search(build, old.as_ref(), upgrade)?;
+        // Nobody else sets it.
+        let _ = build.content.set(searched);
+    }
     let project = project::lock(build)?;
     check_owner(&path, old.as_ref(), &project.profile)?;
     let wanted = Wanted::of(build)?;
@@ -136,7 +143,7 @@ pub(super) fn settle(build: &Build<'_>, upgrade: &Upgrade) -> Result<Settled> {
         old,
         wanted,
         sketch,
-    } = prepare(build)?;
+    } = prepare(build, upgrade)?;
     if old.is_none() && (how.locked || how.offline) {
         return Err(lock::Error::Missing { path }.into());
     }
@@ -238,7 +245,13 @@ fn unpin(pins: &mut Lock, sketch: &Lock, name: &str) -> Result<(), UnknownInput>
     };
     let is_bootstrap = name == BOOTSTRAP && !sketch.bootstraps.is_empty();
     let known: Vec<&String> = sketch.images.iter().map(|i| &i.reference).collect();
-    if !is_bootstrap && !known.iter().any(|reference| is_meant(reference)) {
+    // Both were looked for anew before this.
+    let is_content = sketch.chart(name).is_some()
+        || sketch
+            .components
+            .iter()
+            .any(|c| c.name == name && c.searched.is_some());
+    if !(is_bootstrap || is_content || known.iter().any(|reference| is_meant(reference))) {
         let mut known: Vec<String> = known.into_iter().cloned().collect();
         let components = sketch.components.iter();
         known.extend(

@@ -9,13 +9,13 @@ use anyhow::Result;
 use crate::boot::menu;
 use crate::lock::{Flags, Input, InputKind, Lock, REVISION, Time, VERSION};
 use crate::oci::digest::Digest;
-use crate::output::manifest::EpochSource;
+use crate::output::manifest::{ComponentKind, EpochSource};
 use crate::pipeline::build::Build;
 use crate::pipeline::check::CLOUD_CONFIG;
 use crate::pipeline::node::NODE_OVERLAY;
 use crate::pipeline::registry::{self, REGISTRY_OVERLAY};
 use crate::pipeline::system::{BASE_OVERLAY, in_project};
-use crate::profile::{CloudConfig, FileRead, LayerSource, OsSource, Target};
+use crate::profile::{CloudConfig, FileRead, ImageMethod, LayerSource, OsSource, Target};
 use crate::render::{Project, node_files, registry_files};
 use crate::rootfs::overlay;
 use crate::rootfs::overlay::system::ISSUE_TEMPLATE;
@@ -46,6 +46,11 @@ pub(super) fn lock(build: &Build<'_>) -> Result<Lock> {
         project,
         components: components(build)?,
         images: Vec::new(),
+        charts: build
+            .content
+            .get()
+            .map(|content| content.charts.clone())
+            .unwrap_or_default(),
         files: Vec::new(),
         archives: Vec::new(),
         bootstraps: Vec::new(),
@@ -58,9 +63,9 @@ fn components(build: &Build<'_>) -> Result<Vec<crate::lock::Component>> {
     let loaded = build.request.loaded;
     let mut found: Vec<Component> = Vec::new();
     for arch in &loaded.profile.appliance.arch {
-        for needed in loaded.component_images(*arch)? {
+        for needed in loaded.component_images(*arch, build.found())? {
             let images = needed.images.iter().map(ToString::to_string);
-            let kind = component_kind(needed.kind);
+            let kind = needed.kind.map_or(ComponentKind::Content, component_kind);
             let known = found.iter_mut().find(|known| {
                 known.kind == kind && known.name == needed.name && known.version == needed.version
             });
@@ -72,13 +77,28 @@ fn components(build: &Build<'_>) -> Result<Vec<crate::lock::Component>> {
                 kind,
                 name: needed.name,
                 version: needed.version,
-                method: if needed.by_profile {
-                    Method::Profile
-                } else {
-                    Method::Catalog
+                method: match needed.method {
+                    ImageMethod::Catalog => Method::Catalog,
+                    ImageMethod::Profile => Method::Profile,
+                    ImageMethod::Pack => Method::Pack,
+                    ImageMethod::Manifests => Method::Manifests,
+                    ImageMethod::Helm => Method::Helm,
+                    ImageMethod::Scan => Method::Scan,
                 },
+                searched: None,
                 images: images.collect(),
             });
+        }
+    }
+    if let Some(content) = build.content.get() {
+        for (of_it, digest) in content.found.iter().zip(&content.digests) {
+            let kind = of_it.kind.map_or(ComponentKind::Content, component_kind);
+            let component = found.iter_mut().find(|known| {
+                known.kind == kind && known.name == of_it.name && known.version == of_it.version
+            });
+            if let Some(component) = component {
+                component.searched = Some(*digest);
+            }
         }
     }
     for component in &mut found {
@@ -133,6 +153,16 @@ fn files(build: &Build<'_>) -> Result<Vec<Input>> {
         path: format!("appliance for {arch}"),
         digest: program.digest,
     }));
+    let content = build.content.get().into_iter();
+    found.extend(
+        content
+            .flat_map(|content| &content.inputs)
+            .map(|(kind, path, digest)| Input {
+                kind: *kind,
+                path: shown(root, path),
+                digest: *digest,
+            }),
+    );
     found.sort();
     found.dedup();
     Ok(found)

@@ -108,7 +108,7 @@ impl Wanted {
         for spec in profile.layers.iter().filter(|spec| spec.is_for(arch)) {
             self.layer(spec, target, Role::Layer)?;
         }
-        for image in loaded.content_plan(arch)?.images {
+        for image in loaded.content_plan_with(arch, build.found())?.images {
             self.images.push(WantedImage {
                 name: image.reference.to_string(),
                 source: ImageSource::Registry(image.reference),

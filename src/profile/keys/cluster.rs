@@ -1,8 +1,8 @@
 //! Keys of layers, of Kubernetes and of the components of the cluster.
 
 use super::system::ARCHITECTURES;
-use super::{CONTENT, key, plain};
-use crate::profile::schema::Need::{Default, Later, Required};
+use super::{key, plain};
+use crate::profile::schema::Need::{Default, Required};
 use crate::profile::schema::Shape::{Free, Integer, Mode, Tables, Text, Texts, Word, Words};
 use crate::profile::schema::{Choice, Fields, Key};
 
@@ -96,15 +96,10 @@ pub(super) static KUBERNETES: Fields = Fields {
         ),
         IMAGES,
         EXCLUDE_IMAGES,
-        key("pack", Text, Later(CONTENT), "A pack's folder."),
-        key("values", Free, Later(CONTENT), "Values of the pack."),
-        key("presets", Texts, Later(CONTENT), "Presets of the pack."),
-        key(
-            "manifests",
-            Texts,
-            Later(CONTENT),
-            "Manifests applied to the cluster.",
-        ),
+        PACK,
+        VALUES,
+        PRESETS,
+        MANIFESTS,
     ],
     choices: &[Choice {
         names: &["version", "versions"],
@@ -181,48 +176,82 @@ pub(super) static FILE: Fields = plain(&[
     ONLY_ARCH,
 ]);
 
-pub(super) static COMPONENT: Fields = plain(&[
-    key(
-        "name",
-        Text,
-        Required,
-        "Name in the catalog, or any name if `images` is given.",
-    ),
-    key(
-        "version",
-        Text,
-        Required,
-        "Version, as the component's users know it.",
-    ),
-    IMAGES,
-    EXCLUDE_IMAGES,
-    key(
-        "port",
-        Integer {
-            min: 1,
-            max: 65_534,
-        },
-        Default("`30003`"),
-        "Of `[registry]` alone: the port that it listens on. `distribution` takes pushes on \
-         the next one.",
-    ),
-    key("pack", Text, Later(CONTENT), "A pack's folder."),
-    key("chart", Text, Later(CONTENT), "A Helm chart."),
-    key("charts", Texts, Later(CONTENT), "Helm charts."),
-    key(
-        "values",
-        Free,
-        Later(CONTENT),
-        "Values of the pack or chart.",
-    ),
-    key("presets", Texts, Later(CONTENT), "Presets of the pack."),
-    key(
-        "manifests",
-        Texts,
-        Later(CONTENT),
-        "Manifests applied to the cluster.",
-    ),
-]);
+const PACK: Key = key(
+    "pack",
+    Text,
+    Default(""),
+    "A pack, as folder or archive, see [packs](packs.md). Its images are found and carried.",
+);
+
+const VALUES: Key = key(
+    "values",
+    Free,
+    Default(""),
+    "Laid over the values of the pack, or over those of each chart.",
+);
+
+const PRESETS: Key = key(
+    "presets",
+    Texts,
+    Default(""),
+    "Presets of the pack, as `Group:name`, that are on; off with a `-` in front.",
+);
+
+const MANIFESTS: Key = key(
+    "manifests",
+    Texts,
+    Default(""),
+    "Manifests applied to the cluster, or folders of such. Their images are found and carried.",
+);
+
+pub(super) static COMPONENT: Fields = Fields {
+    keys: &[
+        key(
+            "name",
+            Text,
+            Required,
+            "Name in the catalog, or any name if `images`, `pack`, `chart`, `charts` or `manifests` is given.",
+        ),
+        key(
+            "version",
+            Text,
+            Required,
+            "Version, as the component's users know it.",
+        ),
+        IMAGES,
+        EXCLUDE_IMAGES,
+        key(
+            "port",
+            Integer {
+                min: 1,
+                max: 65_534,
+            },
+            Default("`30003`"),
+            "Of `[registry]` alone: the port that it listens on. `distribution` takes pushes on \
+             the next one.",
+        ),
+        PACK,
+        key(
+            "chart",
+            Text,
+            Default(""),
+            "A Helm chart: `oci://HOST/REPOSITORY:VERSION`, `https://HOST/PATH#NAME:VERSION`, the URL of an archive, or a path. Its images are found and carried.",
+        ),
+        key(
+            "charts",
+            Texts,
+            Default(""),
+            "Several, in forms of `chart`.",
+        ),
+        VALUES,
+        PRESETS,
+        MANIFESTS,
+    ],
+    choices: &[Choice {
+        names: &["pack", "chart", "charts"],
+        required: false,
+    }],
+};
 
 pub(super) static CONTENT_KEYS: Fields = plain(&[
     key(
@@ -231,12 +260,22 @@ pub(super) static CONTENT_KEYS: Fields = plain(&[
         Default(""),
         "References of images to carry. `{arch}` stands for the architecture.",
     ),
-    key("packs", Texts, Later(CONTENT), "Packs to carry."),
-    key("charts", Texts, Later(CONTENT), "Charts to carry."),
+    key(
+        "packs",
+        Texts,
+        Default(""),
+        "Packs to carry with their images, as folders or archives.",
+    ),
+    key(
+        "charts",
+        Texts,
+        Default(""),
+        "Charts to carry with their images, in forms of `chart` of a component.",
+    ),
     key(
         "manifests",
         Texts,
-        Later(CONTENT),
-        "Manifests to carry, and their images.",
+        Default(""),
+        "Manifests to carry, or folders of such, and their images.",
     ),
 ]);

@@ -22,7 +22,6 @@ pub(super) use settings::SETTINGS;
 /// The version of the format, and the only one.
 pub(crate) const SCHEMA_VERSION: i64 = 1;
 
-const CONTENT: &str = "packs, charts and manifests as content of the ISO";
 const LOCK: &str = "the lock file";
 const CREDENTIALS: &str =
     "credentials come from the Docker configuration or a credential helper, never from a profile";

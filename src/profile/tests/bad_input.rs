@@ -228,26 +228,48 @@ fn set_arguments_are_pointed_at() {
 
 #[test]
 fn keys_of_later_versions() {
+    let text = format!("{MINIMAL}\n[lock]\nfile = \"x\"\n");
+    assert_snapshot!(problems_of(&text), @r"
+    error: 'lock' is known but not supported by this version
+      --> p/main.toml:20:2
+       |
+    20 | [lock]
+       |  ^^^^
+       = help: it comes with the lock file; leave it out until then
+
+    1 problem in the profile
+    ");
+}
+
+#[test]
+fn values_and_presets_of_nothing_and_two_sources_of_a_component() {
     let text = format!(
-        "{MINIMAL}\n[cni]\nname = \"calico\"\nversion = \"3.29.2\"\npresets = [\"a\"]\n\
-         [content]\npacks = [\"x\"]\n"
+        "{MINIMAL}\n[cni]\nname = \"mine\"\nversion = \"1\"\nmanifests = [\"net.yaml\"]\n\
+         presets = [\"Size:small\"]\nvalues = {{ a = 1 }}\n\
+         [csi]\nname = \"mine\"\nversion = \"1\"\npack = \"p\"\nchart = \"c\"\n"
     );
     assert_snapshot!(problems_of(&text), @r#"
-    error: 'presets' in [cni] is known but not supported by this version
-      --> p/main.toml:23:1
+    error: presets of no pack
+      --> p/main.toml:24:11
        |
-    23 | presets = ["a"]
-       | ^^^^^^^
-       = help: it comes with packs, charts and manifests as content of the ISO; leave it out until then
+    24 | presets = ["Size:small"]
+       |           ^^^^^^^^^^^^^^
+       = expected 'pack' beside them
 
-    error: 'packs' in [content] is known but not supported by this version
-      --> p/main.toml:25:1
+    error: values of nothing
+      --> p/main.toml:25:10
        |
-    25 | packs = ["x"]
+    25 | values = { a = 1 }
+       |          ^^^^^^^^^
+       = expected 'pack' or 'chart' beside them
+
+    error: only one of 'pack', 'chart' or 'charts' can be used in [csi]
+      --> p/main.toml:30:1
+       |
+    30 | chart = "c"
        | ^^^^^
-       = help: it comes with packs, charts and manifests as content of the ISO; leave it out until then
 
-    2 problems in the profile
+    3 problems in the profile
     "#);
 }
 

@@ -28,6 +28,10 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --check
               Write nothing; the exit code says whether the lock would change
 
+          --accept-scan
+              Take the images that charts' values look like, where neither Helm nor
+              a pack says which they need
+
           --lock <FILE>
               Lock file [default: isoforge.lock beside the profile]
               
@@ -334,6 +338,10 @@ fn the_help_of_verbs_that_work_on_a_profile() {
 
           --offline
               Open no connection: take all that the lock names from the store
+
+          --accept-scan
+              Take the images that charts' values look like, where neither Helm nor
+              a pack says which they need
 
           --force
               Go on where an image can't boot or lacks what the profile asks

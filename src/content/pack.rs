@@ -1,0 +1,272 @@
+//! Packs: a component's charts, manifests and values in one folder or archive.
+//!
+//! Specification: packs as Palette has them
+//! (<https://docs.spectrocloud.com/registries-and-packs/>), as far as the public
+//! ones show it: `pack.json`, `values.yaml`, `presets.yaml`, `charts/`,
+//! `manifests/`. `isoforge.toml` beside them is isoforge's own ([`Own`]).
+//!
+//! A pack's values are [composed](Pack::compose): `values.yaml`, then the presets
+//! that are on (what they remove first, then what they add), then the user's.
+//! Which are on says the comment that `values.yaml` begins with, and the user.
+//!
+//! Invariants: the files stay as they are; macros that nobody can answer stay as
+//! text. What hinders reading is an error; what is merely wrong is told by
+//! [`lint()`], and the pack is read nonetheless.
+//!
+//! Non-goals: `schema.yaml`, which is for forms; Ansible roles; readiness checks.
+
+mod artifact;
+mod build;
+mod init;
+mod lint;
+mod metadata;
+mod own;
+mod presets;
+mod problem;
+mod values;
+
+use std::collections::BTreeMap;
+
+pub use artifact::{ARTIFACT_TYPE, CONFIG_TYPE, CONTENT_TYPE, layout};
+pub use build::{BuildError, Built, build};
+pub use init::{InitError, init};
+pub use lint::lint;
+pub use metadata::{Layer, Metadata};
+pub use own::{Need, Own, Range, Requirements};
+pub use presets::{Preset, Presets};
+pub use problem::{Problem, Severity};
+pub use values::Composed;
+
+use super::chart::Chart;
+use super::files::Files;
+use super::macros::{self, Answers};
+use super::yaml::{self, Node};
+use super::{Error, values as merging};
+use problem::Problems;
+
+/// The file that makes a folder a pack.
+pub const FILE: &str = "pack.json";
+/// A pack's values.
+pub const VALUES_FILE: &str = "values.yaml";
+/// A pack's presets.
+pub const PRESETS_FILE: &str = "presets.yaml";
+
+/// A manifest of a pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The name of its values: its file's name without the ending.
+    pub name: String,
+    /// Path within the pack.
+    pub path: String,
+    /// As it stands there: macros and templates are not filled.
+    pub text: String,
+}
+
+/// A pack, read.
+#[derive(Debug)]
+pub struct Pack {
+    /// What `pack.json` says.
+    pub meta: Metadata,
+    files: Files,
+    /// As they stand there.
+    values_text: String,
+    presets: Presets,
+    own: Own,
+    charts: Vec<(String, Chart)>,
+    manifests: Vec<Manifest>,
+    broken: BTreeMap<String, String>,
+}
+
+impl Pack {
+    /// Reads a pack from its files, which may lie in one folder.
+    ///
+    /// # Errors
+    /// [`Error`], where one of its main files can't be read. A chart or manifest
+    /// that can't is [`broken`](Self::broken).
+    pub fn read(files: Files) -> Result<Self, Error> {
+        let files = files.rooted_at(FILE);
+        let text = files.text(FILE)?.ok_or_else(|| Error::NoFile {
+            place: files.place().to_owned(),
+            file: FILE.to_owned(),
+        })?;
+        let mut problems = Problems::of(&files.name(FILE));
+        let node = metadata::node(text).map_err(|error| error.of(&files.name(FILE)))?;
+        let meta = Metadata::read(&node, &mut problems);
+        let meta = meta.ok_or_else(|| problems.first_error())?;
+        let values_text = files.text(VALUES_FILE)?.unwrap_or_default().to_owned();
+        macros::document(&values_text).map_err(|error| error.of(&files.name(VALUES_FILE)))?;
+        let mut problems = Problems::of(&files.name(PRESETS_FILE));
+        let presets = match files.text(PRESETS_FILE)? {
+            Some(text) => {
+                let node = macros::document(text);
+                let node = node.map_err(|error| error.of(&files.name(PRESETS_FILE)))?;
+                Presets::read(&node, &mut problems)
+            }
+            None => Presets::default(),
+        };
+        let own = Own::read(&files)?;
+        let mut pack = Self {
+            meta,
+            values_text,
+            presets,
+            own,
+            charts: Vec::new(),
+            manifests: Vec::new(),
+            broken: BTreeMap::new(),
+            files,
+        };
+        pack.read_parts();
+        Ok(pack)
+    }
+
+    fn read_parts(&mut self) {
+        for path in &self.meta.charts {
+            match chart(&self.files, path) {
+                Ok(chart) => self.charts.push((chart.meta.name.clone(), chart)),
+                Err(error) => {
+                    self.broken.insert(path.clone(), error.to_string());
+                }
+            }
+        }
+        for path in &self.meta.manifests {
+            match self.files.text(path) {
+                Ok(Some(text)) => self.manifests.push(Manifest {
+                    name: stem(path).to_owned(),
+                    path: path.clone(),
+                    text: text.to_owned(),
+                }),
+                Ok(None) => {
+                    let problem = "it is not in the pack".to_owned();
+                    self.broken.insert(path.clone(), problem);
+                }
+                Err(error) => {
+                    self.broken.insert(path.clone(), error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Its files.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Its charts by name, in the order in which they are installed.
+    #[must_use]
+    pub fn charts(&self) -> &[(String, Chart)] {
+        &self.charts
+    }
+
+    /// Its manifests, in their order.
+    #[must_use]
+    pub fn manifests(&self) -> &[Manifest] {
+        &self.manifests
+    }
+
+    /// What `isoforge.toml` says.
+    #[must_use]
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// Its presets.
+    #[must_use]
+    pub fn presets(&self) -> &Presets {
+        &self.presets
+    }
+
+    /// Charts and manifests that `pack.json` names and that can't be read, and
+    /// why.
+    #[must_use]
+    pub fn broken(&self) -> &BTreeMap<String, String> {
+        &self.broken
+    }
+
+    /// Puts its values together: with the presets that `asked` switches on
+    /// (`Group:name`) or off (`-Group:name`), with `given` over all, and with the
+    /// macros filled that there are answers for.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPreset`], [`Error::SameGroup`], [`Error::Syntax`].
+    pub fn compose(
+        &self,
+        asked: &[String],
+        given: &serde_json::Value,
+        answers: &Answers,
+    ) -> Result<Composed, Error> {
+        let file = self.files.name(VALUES_FILE);
+        let text = answers.fill(&self.values_text);
+        let node = macros::document(&text).map_err(|error| error.of(&file))?;
+        let mut composed = merging::object(Some(&node.to_json()));
+        let enabled = presets::enabled(&self.values_text);
+        let on = self.presets.select(&self.meta.name, &enabled, asked)?;
+        for preset in &on {
+            for path in &preset.remove {
+                merging::remove(&mut composed, path);
+            }
+            let text = answers.fill(&preset.add);
+            let added = macros::document(&text).map_err(|error| Error::Syntax {
+                file: self.files.name(PRESETS_FILE),
+                // Where the added text begins, as near as YAML's reader tells.
+                line: preset.add_line.saturating_add(error.line),
+                column: error.column,
+                problem: format!(
+                    "the preset '{}' adds what is no YAML: {}",
+                    preset.name, error.problem
+                ),
+            })?;
+            if added.value != yaml::Value::Null {
+                merging::merge(&mut composed, &added.to_json());
+            }
+        }
+        merging::merge(&mut composed, given);
+        let on = on.iter().map(|preset| preset.full_name()).collect();
+        Ok(Composed::new(composed, on))
+    }
+
+    /// The line of `values.yaml` with an image of `pack.content.images`, which is
+    /// its entry `number` unless a preset or the user changed the list.
+    #[must_use]
+    pub fn line_of_image(&self, number: usize, image: &str) -> Option<u64> {
+        let node = macros::document(&self.values_text).ok()?;
+        let list = images_node(&node)?.items();
+        let text = |item: &Node| item.text_at("image").map(str::to_owned);
+        let same = list
+            .get(number)
+            .filter(|item| text(item).as_deref() == Some(image));
+        let found = same.or_else(|| {
+            list.iter()
+                .find(|item| text(item).as_deref() == Some(image))
+        });
+        found.map(|item| item.line)
+    }
+}
+
+/// The list `pack.content.images` of values.
+fn images_node(values: &Node) -> Option<&Node> {
+    values.get("pack")?.get("content")?.get("images")
+}
+
+/// A chart of a pack by its path: an archive or a folder.
+fn chart(files: &Files, path: &str) -> Result<Chart, Error> {
+    if let Some(bytes) = files.get(path) {
+        return Chart::archive(&files.name(path), bytes);
+    }
+    if files.has_folder(path) {
+        return Chart::read(files.below(path));
+    }
+    Err(Error::NoFile {
+        place: files.place().to_owned(),
+        file: path.to_owned(),
+    })
+}
+
+/// A path's last part without its ending.
+fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+#[cfg(test)]
+mod tests;

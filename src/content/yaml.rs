@@ -1,0 +1,548 @@
+//! YAML and JSON as values with places, as Kubernetes and Helm read them.
+//!
+//! YAML 1.2 with the booleans of 1.1 (`yes`, `off`), which Helm's and
+//! Kubernetes' parsers have too. Anchors, aliases and merge keys are followed
+//! within limits. Of a key that is there twice the last counts, as it does for
+//! them; [`strict`] refuses it. Quoted texts may go on without an indent, as
+//! libyaml has it.
+//!
+//! Non-goals: comments, tags, writing a document back as it was.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number};
+use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::{Location, Options, Spanned};
+
+use super::Error;
+
+/// Most documents of one text.
+const MAX_DOCUMENTS: usize = 65_536;
+/// Most nodes of one text: collections of custom resource definitions have
+/// some 200,000.
+const MAX_NODES: usize = 4_000_000;
+/// Deepest nesting.
+const MAX_DEPTH: usize = 128;
+
+/// What the parser says of a quoted text whose further lines are not indented.
+/// YAML 1.2 forbids it; libyaml and Go's parsers take it, and tools that write
+/// custom resource definitions write it.
+const LOOSE_QUOTED: &str = "invalid indentation in multiline quoted scalar";
+/// Put before such a line.
+const REPAIR: &str = "        ";
+/// Most such lines of one document.
+const MAX_REPAIRS: usize = 2_000;
+
+/// A value and where it stands; 0:0 where nobody knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A text.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A map, its keys in the order of the text.
+    Map(Vec<(String, Node)>),
+}
+
+/// A text that is no YAML.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {problem}")]
+pub struct SyntaxError {
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl SyntaxError {
+    /// The same as an error of the file `file`.
+    #[must_use]
+    pub fn of(self, file: &str) -> Error {
+        Error::Syntax {
+            file: file.to_owned(),
+            line: self.line,
+            column: self.column,
+            problem: self.problem,
+        }
+    }
+}
+
+impl Node {
+    /// A value without a place.
+    #[must_use]
+    pub fn null() -> Self {
+        Self {
+            value: Value::Null,
+            line: 0,
+            column: 0,
+        }
+    }
+
+    /// What it is, in words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::Text(_) => "a text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    /// The text, where it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items of a list; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The entries of a map; none of anything else.
+    #[must_use]
+    pub fn entries(&self) -> &[(String, Self)] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// What a map has under `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        let mut entries = self.entries().iter();
+        entries.find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+
+    /// The text under `key`, where there is one.
+    #[must_use]
+    pub fn text_at(&self, key: &str) -> Option<&str> {
+        self.get(key)?.text()
+    }
+
+    /// The value without places.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(is) => (*is).into(),
+            Value::Number(number) => serde_json::Value::Number(number.clone()),
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::to_json).collect(),
+            Value::Map(entries) => {
+                let pairs = entries.iter().map(|(k, node)| (k.clone(), node.to_json()));
+                serde_json::Value::Object(pairs.collect::<Map<_, _>>())
+            }
+        }
+    }
+
+    /// Applies `change` to all its texts, keys included.
+    pub(super) fn map_texts(&mut self, change: &impl Fn(&mut String)) {
+        match &mut self.value {
+            Value::Text(text) => change(text),
+            Value::List(items) => items.iter_mut().for_each(|item| item.map_texts(change)),
+            Value::Map(entries) => {
+                for (key, node) in entries {
+                    change(key);
+                    node.map_texts(change);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+/// The documents of a text, without empty ones.
+///
+/// # Errors
+/// [`SyntaxError`].
+pub fn documents(text: &str) -> Result<Vec<Node>, SyntaxError> {
+    let mut nodes = parse(text, DuplicateKeyPolicy::LastWins)?;
+    nodes.retain(|node| node.value != Value::Null);
+    Ok(nodes)
+}
+
+/// The first document of a text; nothing where it has none.
+///
+/// # Errors
+/// [`SyntaxError`].
+pub fn document(text: &str) -> Result<Node, SyntaxError> {
+    let first = documents(text)?.into_iter().next();
+    Ok(first.unwrap_or_else(Node::null))
+}
+
+/// Like [`documents`]; a key that is there twice is an error.
+///
+/// # Errors
+/// [`SyntaxError`].
+pub fn strict(text: &str) -> Result<Vec<Node>, SyntaxError> {
+    parse(text, DuplicateKeyPolicy::Error)
+}
+
+/// The YAML of a value, keys in its order.
+///
+/// # Errors
+/// [`Error::Write`]; `what` says what it is.
+pub fn write(what: &str, value: &impl serde::Serialize) -> Result<String, Error> {
+    let options = serde_saphyr::ser_options! {
+        // A folded text would break the lines of a script or a key.
+        folded_wrap_chars: usize::MAX,
+    };
+    serde_saphyr::to_string_with_options(value, options).map_err(|error| Error::Write {
+        what: what.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+fn parse(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, SyntaxError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match parse_text(text, duplicates) {
+        Err(error) if error.problem == LOOSE_QUOTED => parse_loose(text, duplicates),
+        other => other,
+    }
+}
+
+/// Reads the documents one by one and indents the lines that are in the way:
+/// space at the beginning of a quoted text's line does not belong to it.
+fn parse_loose(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, SyntaxError> {
+    let mut nodes = Vec::new();
+    for (lines_before, document) in parted(text) {
+        // So that places are those in the whole text.
+        let mut lines: Vec<String> = vec![String::new(); lines_before];
+        lines.extend(document.lines().map(str::to_owned));
+        let mut left = MAX_REPAIRS;
+        let parsed = loop {
+            match parse_text(&lines.join("\n"), duplicates) {
+                Err(error) if error.problem == LOOSE_QUOTED && left > 0 => {
+                    left -= 1;
+                    let at = usize::try_from(error.line).unwrap_or(0).checked_sub(1);
+                    match at.and_then(|at| lines.get_mut(at)) {
+                        Some(line) => line.insert_str(0, REPAIR),
+                        None => return Err(error),
+                    }
+                }
+                other => break other?,
+            }
+        };
+        nodes.extend(parsed);
+    }
+    Ok(nodes)
+}
+
+/// The documents of a text, each with the number of lines before it.
+fn parted(text: &str) -> Vec<(usize, String)> {
+    let mut parts = vec![(0, String::new())];
+    for (number, line) in text.lines().enumerate() {
+        if line == "---" || line.starts_with("--- ") {
+            parts.push((number, String::new()));
+        }
+        if let Some((_, part)) = parts.last_mut() {
+            part.push_str(line);
+            part.push('\n');
+        }
+    }
+    parts
+}
+
+fn parse_text(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, SyntaxError> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
+        duplicate_keys: duplicates,
+        emit_comments: false,
+        budget: serde_saphyr::budget! {
+            max_documents: MAX_DOCUMENTS,
+            max_nodes: MAX_NODES,
+            max_events: 2 * MAX_NODES,
+            max_depth: MAX_DEPTH,
+        },
+    };
+    let parsed: Vec<Spanned<Raw>> = read(text, options)?;
+    parsed.into_iter().map(|raw| node(raw, text)).collect()
+}
+
+fn read(text: &str, options: Options) -> Result<Vec<Spanned<Raw>>, SyntaxError> {
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        let place = error.location();
+        SyntaxError {
+            line: place.map_or(1, |place| place.line()),
+            column: place.map_or(1, |place| place.column()),
+            problem: message(&error),
+        }
+    })
+}
+
+/// The parser's message without the place, which stands before it already.
+fn message(error: &serde_saphyr::Error) -> String {
+    let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+    let end = text.rfind(" at line ").unwrap_or(text.len());
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+fn node(raw: Spanned<Raw>, text: &str) -> Result<Node, SyntaxError> {
+    let (line, column) = (raw.referenced.line().max(1), raw.referenced.column().max(1));
+    let value = match raw.value {
+        Raw::Null => Value::Null,
+        Raw::Bool(is) => Value::Bool(is),
+        Raw::Number(number) => Value::Number(number),
+        Raw::Text(text) => Value::Text(text),
+        Raw::List(items) => {
+            let items = items.into_iter().map(|raw| node(raw, text));
+            Value::List(items.collect::<Result<_, _>>()?)
+        }
+        Raw::Map(entries) => Value::Map(map(entries, text)?),
+    };
+    Ok(Node {
+        value,
+        line,
+        column,
+    })
+}
+
+/// The entries of a map, the last of a key that is there twice.
+fn map(
+    raw: Vec<(Spanned<Raw>, Spanned<Raw>)>,
+    text: &str,
+) -> Result<Vec<(String, Node)>, SyntaxError> {
+    let mut entries: Vec<(String, Node)> = Vec::with_capacity(raw.len());
+    let mut known = BTreeMap::new();
+    for (key, value) in raw {
+        let key = key_text(&key, text)?;
+        let value = node(value, text)?;
+        match known.get(&key).and_then(|at: &usize| entries.get_mut(*at)) {
+            Some(earlier) => earlier.1 = value,
+            None => {
+                known.insert(key.clone(), entries.len());
+                entries.push((key, value));
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// A key as text; one that is a number or boolean as it is written.
+fn key_text(key: &Spanned<Raw>, text: &str) -> Result<String, SyntaxError> {
+    Ok(match &key.value {
+        Raw::Text(key) => key.clone(),
+        Raw::Null => "null".to_owned(),
+        Raw::Bool(is) => written(key.defined, text, &is.to_string()),
+        Raw::Number(number) => written(key.defined, text, &number.to_string()),
+        // JSON has no such keys, so neither Kubernetes nor Helm takes them.
+        Raw::List(_) | Raw::Map(_) => {
+            return Err(SyntaxError {
+                line: key.referenced.line().max(1),
+                column: key.referenced.column().max(1),
+                problem: "a key is a map or list; a template's braces must stand in quotes"
+                    .to_owned(),
+            });
+        }
+    })
+}
+
+/// What stands at a place; `otherwise` where the parser does not tell.
+fn written(place: Location, text: &str, otherwise: &str) -> String {
+    let found = || {
+        let start = usize::try_from(place.span().byte_offset()?).ok()?;
+        let length = usize::try_from(place.span().byte_len()?).ok()?;
+        text.get(start..start.checked_add(length)?)
+    };
+    let found = found().map(str::trim).filter(|found| !found.is_empty());
+    found.unwrap_or(otherwise).to_owned()
+}
+
+/// A value as the parser gives it.
+#[derive(Debug)]
+enum Raw {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+        Raw::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Bool(value))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Raw, E> {
+        Ok(Raw::Number(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
+        Ok(Raw::Number(number.into()))
+    }
+
+    fn visit_i128<E>(self, number: i128) -> Result<Raw, E> {
+        Ok(Number::from_i128(number).map_or_else(|| Raw::Text(number.to_string()), Raw::Number))
+    }
+
+    fn visit_u128<E>(self, number: u128) -> Result<Raw, E> {
+        Ok(Number::from_u128(number).map_or_else(|| Raw::Text(number.to_string()), Raw::Number))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Raw, E> {
+        // Helm's values are JSON, where 1.0 and 1 are the same number.
+        #[allow(clippy::cast_possible_truncation, clippy::float_cmp)]
+        if number.trunc() == number && number.abs() < 9e15 {
+            return Ok(Raw::Number((number as i64).into()));
+        }
+        Ok(Number::from_f64(number).map_or_else(|| Raw::Text(number.to_string()), Raw::Number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Raw, E> {
+        Ok(Raw::Text(String::from_utf8_lossy(bytes).into_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_and_places_come_out_of_all_documents() {
+        let text =
+            "# only a comment\n---\na: 1\nb: [x, yes, 1.50]\n---\n---\n{\"c\": {\"1.10\": ~}}\n";
+        let nodes = documents(text).unwrap();
+        let shown: Vec<String> = nodes.iter().map(|n| n.to_json().to_string()).collect();
+        assert_eq!(
+            shown,
+            [r#"{"a":1,"b":["x",true,1.5]}"#, r#"{"c":{"1.10":null}}"#]
+        );
+        let b = nodes[0].get("b").unwrap();
+        assert_eq!((b.line, b.items()[1].line, b.items()[1].column), (4, 4, 8));
+        assert_eq!(documents("").unwrap(), []);
+        assert_eq!(document("# nothing\n").unwrap().value, Value::Null);
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_last_counts() {
+        let text = "image: a\nother: 1\nimage: b\n";
+        assert_eq!(document(text).unwrap().text_at("image"), Some("b"));
+        let error = strict(text).unwrap_err();
+        assert_eq!(error.line, 3, "{error}");
+    }
+
+    #[test]
+    fn anchors_and_merge_keys_are_followed() {
+        let text = "base: &base {image: a, tag: v1}\nx:\n  <<: *base\n  tag: v2\n";
+        let x = document(text).unwrap().get("x").unwrap().to_json();
+        assert_eq!(x, serde_json::json!({"image": "a", "tag": "v2"}));
+    }
+
+    #[test]
+    fn keys_that_are_no_texts_stay_as_written() {
+        let node = document("1.10: a\nyes: b\n0x1F: c\n").unwrap();
+        let keys: Vec<_> = node.entries().iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["1.10", "yes", "0x1F"]);
+    }
+
+    #[test]
+    fn what_is_no_yaml_has_a_place() {
+        let error = documents("a: 1\nb: [1\nc: {\n").unwrap_err().of("x.yaml");
+        let text = error.to_string();
+        assert!(text.starts_with("x.yaml:"), "{text}");
+        assert!(documents(&"[".repeat(100_000)).is_err());
+        assert!(documents("a: \0").is_err());
+        let error = documents("a:\n  b: {{ .Values.x }}\n").unwrap_err();
+        assert_eq!((error.line, error.column), (2, 7), "{error}");
+    }
+
+    #[test]
+    fn lines_of_a_quoted_text_need_no_indent() {
+        let text = "---\na: 1\n---\n  b: 'one\n two\n three'\n  c: {d: x}\n---\ne: \"f\ng\"\n";
+        let nodes = documents(text).unwrap();
+        assert_eq!(nodes[1].text_at("b"), Some("one two three"));
+        assert_eq!(nodes[1].get("c").unwrap().line, 7);
+        assert_eq!(nodes[2].text_at("e"), Some("f g"));
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let value = serde_json::json!({
+            "z": "yes", "a": "1.10", "multi": "one\n two\n\nthree\n", "list": [{"x": null}, []],
+            "long": "word ".repeat(60), "macro": "{{ .spectro.x }}", "number": 1.5, "": "#"
+        });
+        let text = write("a test", &value).unwrap();
+        assert_eq!(document(&text).unwrap().to_json(), value);
+    }
+}

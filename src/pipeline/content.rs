@@ -1,0 +1,511 @@
+//! Packs, charts and manifests of a profile: read, searched for images, and put
+//! together to the cluster definition.
+//!
+//! Invariant: what the lock has is not searched again as long as all that it was
+//! found in is the same. So one lock gives one list of images, on a machine with
+//! Helm and on one without.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::build::Build;
+use super::{Upgrade, convert};
+use crate::content::chart::{self, Chart, Source};
+use crate::content::definition::{Definition, Kubernetes, Layer};
+use crate::content::find::helm::Helm;
+use crate::content::find::{Images, Method, Options, Target};
+use crate::content::macros::Answers;
+use crate::content::pack::Pack;
+use crate::content::{self, values};
+use crate::error::{Class, Diagnose};
+use crate::lock::{self, InputKind, Lock};
+use crate::oci::digest::Digest;
+use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Loaded, Profile};
+use crate::sources::kubernetes::component_kind;
+
+/// Counts up when the same sources may give other images.
+const SEARCH_VERSION: u32 = 1;
+
+/// Nobody can say for certain which images are needed.
+#[derive(Debug, thiserror::Error)]
+#[error("the images of {owner} are not certain:{}", indent(.reasons))]
+pub(crate) struct NotProven {
+    owner: String,
+    reasons: Vec<String>,
+}
+
+fn indent(reasons: &[String]) -> String {
+    reasons.iter().map(|r| format!("\n    {r}")).collect()
+}
+
+impl Diagnose for NotProven {
+    fn class(&self) -> Class {
+        Class::Profile
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "install Helm, list the images in the pack or with 'images' in the profile, or take \
+             what was found with --accept-scan"
+                .to_owned(),
+        )
+    }
+}
+
+/// What was found in all packs, charts and manifests of a profile.
+#[derive(Debug, Default)]
+pub(super) struct Searched {
+    /// Images by component.
+    pub(super) found: Vec<FoundImages>,
+    /// Digests of what they were found in, in the same order.
+    pub(super) digests: Vec<Digest>,
+    /// Files and folders of the disk.
+    pub(super) inputs: Vec<(InputKind, PathBuf, Digest)>,
+    /// Charts from elsewhere.
+    pub(super) charts: Vec<lock::Chart>,
+    /// What is to run on the cluster; nothing where nobody says so.
+    pub(super) definition: Option<Definition>,
+}
+
+/// Whose packs, charts and manifests.
+struct Owner<'a> {
+    kind: Option<Kind>,
+    name: String,
+    version: String,
+    sources: ContentSources,
+    exclude: &'a [String],
+    /// The versions of Kubernetes that it is for.
+    kubernetes: Vec<&'a str>,
+}
+
+impl Owner<'_> {
+    fn shown(&self) -> String {
+        let kind = self.kind.map_or("content", Kind::key);
+        format!("{kind} {} {}", self.name, self.version)
+            .trim_end()
+            .to_owned()
+    }
+
+    fn is(&self, known: &lock::Component) -> bool {
+        let kind = match self.kind {
+            Some(kind) => component_kind(kind),
+            None => crate::output::manifest::ComponentKind::Content,
+        };
+        known.kind == kind && known.name == self.name && known.version == self.version
+    }
+}
+
+/// What an owner's sources are, read.
+#[derive(Default)]
+struct Parts {
+    packs: Vec<Pack>,
+    charts: Vec<Chart>,
+    /// What messages call each, and its text.
+    manifests: Vec<(String, String)>,
+}
+
+/// Reads and searches all packs, charts and manifests of the profile. Of what
+/// `old` has found in the same sources the images are taken, unless `upgrade`
+/// says otherwise.
+///
+/// # Errors
+/// Of the sources; [`NotProven`].
+pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Searched> {
+    let profile = &build.request.loaded.profile;
+    let mut searcher = Searcher {
+        build,
+        old,
+        upgrade,
+        out: Searched::default(),
+    };
+    let mut definition = Definition::new(
+        &profile.appliance.name,
+        &profile.appliance.version,
+        Kubernetes {
+            distribution: profile.kubernetes.distribution.clone(),
+            version: profile.iso_version().to_owned(),
+        },
+    );
+    for owner in owners(profile) {
+        build
+            .progress
+            .detail(format!("searching {} for images", owner.shown()));
+        let parts = searcher.read(&owner.sources)?;
+        if let Some(kind) = owner.kind
+            && (kind != Kind::Kubernetes || owner.version == profile.iso_version())
+        {
+            definition.add(layer(kind, &owner, &parts)?);
+        }
+        searcher.owner(&owner, &parts)?;
+    }
+    searcher.carried(&profile.content.sources)?;
+    let mut out = searcher.out;
+    if !definition.layers.is_empty() {
+        out.definition = Some(definition);
+    }
+    Ok(out)
+}
+
+/// Reads what lies on the disk and throws it away.
+///
+/// # Errors
+/// Of the sources.
+pub(super) fn check(loaded: &Loaded) -> Result<()> {
+    let profile = &loaded.profile;
+    for owner in owners(profile) {
+        for path in &owner.sources.packs {
+            let pack = pack(path)?;
+            for version in &owner.kubernetes {
+                let answers = Answers::for_kubernetes(version);
+                pack.compose(&owner.sources.presets, &given(&owner.sources), &answers)?;
+            }
+        }
+        check_others(&owner.sources)?;
+    }
+    for path in &profile.content.sources.packs {
+        pack(path)?;
+    }
+    check_others(&profile.content.sources)
+}
+
+fn check_others(sources: &ContentSources) -> Result<()> {
+    for source in &sources.charts {
+        if let Source::Path(path) = source.parse()? {
+            Chart::read(content::files::Files::open(&path)?)?;
+        }
+    }
+    for path in &sources.manifests {
+        for (file, text) in manifests(path)? {
+            content::find::manifests::images(&file, &text, &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// Those of the profile's components that have sources.
+fn owners(profile: &Profile) -> Vec<Owner<'_>> {
+    let versions = &profile.kubernetes.versions;
+    let kubernetes = versions.iter().map(|version| Owner {
+        kind: Some(Kind::Kubernetes),
+        name: profile.kubernetes.distribution.clone(),
+        version: version.clone(),
+        sources: profile.kubernetes.sources.clone(),
+        exclude: &profile.kubernetes.exclude_images,
+        kubernetes: vec![version.as_str()],
+    });
+    let components = profile.components().map(|(kind, component)| Owner {
+        kind: Some(kind),
+        name: component.name.clone(),
+        version: component.version.clone(),
+        sources: component.sources.clone(),
+        exclude: &component.exclude_images,
+        kubernetes: versions.iter().map(String::as_str).collect(),
+    });
+    let all = kubernetes.chain(components);
+    all.filter(|owner| !owner.sources.is_empty()).collect()
+}
+
+fn pack(path: &Path) -> Result<Pack> {
+    Ok(Pack::read(content::files::Files::open(path)?)?)
+}
+
+/// The manifests at a path: a file, or all of a folder.
+fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
+    match Target::open(path)? {
+        Target::Manifests(texts) => Ok(texts),
+        Target::Pack(_) | Target::Chart(_) => Err(content::Error::NotManifests {
+            path: path.to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// The values that the profile gives.
+fn given(sources: &ContentSources) -> Value {
+    values::object(Some(&sources.values))
+}
+
+struct Searcher<'a> {
+    build: &'a Build<'a>,
+    old: Option<&'a Lock>,
+    upgrade: &'a Upgrade,
+    out: Searched,
+}
+
+impl Searcher<'_> {
+    /// Whether what the lock says of `name` is looked for anew.
+    fn anew(&self, name: &str) -> bool {
+        match self.upgrade {
+            Upgrade::None => false,
+            Upgrade::All => true,
+            Upgrade::One(wanted) => wanted == name,
+        }
+    }
+
+    fn read(&mut self, sources: &ContentSources) -> Result<Parts> {
+        let mut parts = Parts::default();
+        for path in &sources.packs {
+            let pack = pack(path)?;
+            let digest = pack.files().digest();
+            let input = (InputKind::Pack, path.clone(), digest);
+            self.out.inputs.push(input);
+            parts.packs.push(pack);
+        }
+        for text in &sources.charts {
+            parts.charts.push(self.chart(text)?);
+        }
+        for path in &sources.manifests {
+            for (file, text) in manifests(path)? {
+                let digest = Digest::of(text.as_bytes());
+                let input = (InputKind::Manifest, PathBuf::from(&file), digest);
+                self.out.inputs.push(input);
+                parts.manifests.push((file, text));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// A chart, as the lock pins it.
+    fn chart(&mut self, text: &str) -> Result<Chart> {
+        let source: Source = text.parse()?;
+        let name = source.to_string();
+        let pinned = self.old.and_then(|old| old.chart(&name));
+        let pinned = pinned.filter(|_| !self.anew(&name));
+        let asked = match (&source, pinned) {
+            (Source::Path(_), _) | (_, None) => source.clone(),
+            (_, Some(pinned)) if source.digest().is_none() => source.clone().pinned(pinned.digest),
+            _ => source.clone(),
+        };
+        let fetched = chart::fetch(
+            &self.build.client,
+            &asked,
+            Path::new(""),
+            &self.build.store,
+            convert::threads(&self.build.request.settings),
+            self.build.progress,
+        )?;
+        match source {
+            Source::Path(path) => {
+                let digest = fetched.chart.files().digest();
+                self.out.inputs.push((InputKind::Chart, path, digest));
+            }
+            _ => self.out.charts.push(lock::Chart {
+                source: name,
+                digest: fetched.digest,
+            }),
+        }
+        Ok(fetched.chart)
+    }
+
+    /// What `[content]` carries, each on its own.
+    fn carried(&mut self, sources: &ContentSources) -> Result<()> {
+        let profile = &self.build.request.loaded.profile;
+        let empty = ContentSources::default;
+        let packs = sources.packs.iter().map(|path| ContentSources {
+            packs: vec![path.clone()],
+            ..empty()
+        });
+        let charts = sources.charts.iter().map(|chart| ContentSources {
+            charts: vec![chart.clone()],
+            ..empty()
+        });
+        let manifests = sources.manifests.iter().map(|path| ContentSources {
+            manifests: vec![path.clone()],
+            ..empty()
+        });
+        let each: Vec<_> = packs.chain(charts).chain(manifests).collect();
+        for sources in each {
+            let parts = self.read(&sources)?;
+            let (name, version) = match (parts.packs.first(), parts.charts.first()) {
+                (Some(pack), _) => (pack.meta.name.clone(), pack.meta.version.clone()),
+                (_, Some(chart)) => (chart.meta.name.clone(), chart.meta.version.clone()),
+                _ => {
+                    let path = sources.manifests.first();
+                    let name = path.and_then(|path| path.file_name());
+                    let name = name.unwrap_or_default().to_string_lossy();
+                    (name.into_owned(), String::new())
+                }
+            };
+            let owner = Owner {
+                kind: None,
+                name,
+                version,
+                sources,
+                exclude: &[],
+                kubernetes: profile
+                    .kubernetes
+                    .versions
+                    .iter()
+                    .map(String::as_str)
+                    .collect(),
+            };
+            self.owner(&owner, &parts)?;
+        }
+        Ok(())
+    }
+
+    /// The images of an owner, from the lock or found.
+    fn owner(&mut self, owner: &Owner<'_>, parts: &Parts) -> Result<()> {
+        let digest = digest(owner, parts)?;
+        let known = self
+            .old
+            .and_then(|old| old.components.iter().find(|known| owner.is(known)))
+            .filter(|known| known.searched == Some(digest) && !self.anew(&owner.name));
+        let (method, images) = match known {
+            Some(known) => (of_lock(known.method), known.images.clone()),
+            None => self.find(owner, parts)?,
+        };
+        self.out.digests.push(digest);
+        self.out.found.push(FoundImages {
+            kind: owner.kind,
+            name: owner.name.clone(),
+            version: owner.version.clone(),
+            method,
+            images,
+        });
+        Ok(())
+    }
+
+    fn find(&self, owner: &Owner<'_>, parts: &Parts) -> Result<(ImageMethod, Vec<String>)> {
+        let mut found = Images::default();
+        for version in &owner.kubernetes {
+            let options = Options {
+                values: vec![given(&owner.sources)],
+                presets: owner.sources.presets.clone(),
+                rules: Vec::new(),
+                answers: Answers::for_kubernetes(version),
+                kubernetes: Some((*version).to_owned()),
+                helm: Helm::installed(),
+            };
+            for pack in &parts.packs {
+                let answers = &options.answers;
+                let composed = pack.compose(&options.presets, &given(&owner.sources), answers)?;
+                found.extend(content::find::target::in_pack(pack, &composed, &options)?);
+            }
+            for chart in &parts.charts {
+                found.extend(content::find::target::in_plain_chart(chart, &options)?);
+            }
+            for (file, text) in &parts.manifests {
+                let texts = vec![(file.clone(), text.clone())];
+                found.extend(Target::Manifests(texts).images(&options)?);
+            }
+        }
+        let method = self.method(owner, &found)?;
+        let images: Vec<String> = found.images.into_keys().collect();
+        for glob in owner.exclude {
+            if !crate::profile::matches_any(glob, &images) {
+                let owner = owner.shown();
+                self.build.progress.warn(format!(
+                    "'{glob}' of exclude_images matches none of the images of {owner}"
+                ));
+            }
+        }
+        Ok((method, images))
+    }
+
+    /// How sure the images are; not sure enough is an error unless it was
+    /// accepted.
+    fn method(&self, owner: &Owner<'_>, found: &Images) -> Result<ImageMethod> {
+        if found.is_proven() {
+            let weakest = found.methods().into_iter().next_back();
+            return Ok(match weakest {
+                None | Some(Method::Pack) => ImageMethod::Pack,
+                Some(Method::Manifests) => ImageMethod::Manifests,
+                Some(Method::Helm) => ImageMethod::Helm,
+                Some(Method::Scan) => ImageMethod::Scan,
+            });
+        }
+        let unproven = found.unproven.iter();
+        let mut reasons: Vec<String> = unproven
+            .map(|one| format!("{}: {}", one.what, one.why))
+            .collect();
+        reasons.extend(
+            found
+                .unresolved
+                .iter()
+                .map(|text| format!("{}: '{}': {}", text.place, text.text, text.problem)),
+        );
+        let not_proven = NotProven {
+            owner: owner.shown(),
+            reasons,
+        };
+        if self.build.request.lock.accept_scan {
+            self.build.progress.warn(not_proven.to_string());
+            return Ok(ImageMethod::Scan);
+        }
+        Err(not_proven.into())
+    }
+}
+
+/// The digest over all that decides an owner's images.
+fn digest(owner: &Owner<'_>, parts: &Parts) -> Result<Digest> {
+    let packs: Vec<Digest> = parts
+        .packs
+        .iter()
+        .map(|pack| pack.files().digest())
+        .collect();
+    let charts: Vec<Digest> = parts
+        .charts
+        .iter()
+        .map(|chart| chart.files().digest())
+        .collect();
+    let manifests = parts.manifests.iter();
+    let manifests: Vec<Digest> = manifests
+        .map(|(_, text)| Digest::of(text.as_bytes()))
+        .collect();
+    let all = json!({
+        "version": SEARCH_VERSION,
+        "packs": packs,
+        "charts": charts,
+        "manifests": manifests,
+        "values": owner.sources.values,
+        "presets": owner.sources.presets,
+        "exclude": owner.exclude,
+        "kubernetes": owner.kubernetes,
+    });
+    Ok(Digest::of(&serde_json::to_vec(&all)?))
+}
+
+fn of_lock(method: lock::Method) -> ImageMethod {
+    match method {
+        lock::Method::Catalog => ImageMethod::Catalog,
+        lock::Method::Profile => ImageMethod::Profile,
+        lock::Method::Pack => ImageMethod::Pack,
+        lock::Method::Manifests => ImageMethod::Manifests,
+        lock::Method::Helm => ImageMethod::Helm,
+        lock::Method::Scan => ImageMethod::Scan,
+    }
+}
+
+/// An owner's layer of the cluster definition, for the ISO's Kubernetes.
+fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Layer> {
+    let name = match kind {
+        Kind::Kubernetes => "k8s",
+        Kind::Cni => "cni",
+        Kind::Csi => "csi",
+        Kind::Registry | Kind::Addon => "addon",
+    };
+    let mut out = Layer::empty(name, &owner.name, &owner.version);
+    let version = owner.kubernetes.first().copied().unwrap_or_default();
+    let answers = Answers::for_kubernetes(version);
+    for pack in &parts.packs {
+        let composed = pack.compose(&owner.sources.presets, &given(&owner.sources), &answers)?;
+        let of_pack = Layer::of_pack(pack, &composed, &answers)?;
+        out = Layer {
+            layer: out.layer,
+            name: out.name,
+            version: out.version,
+            ..of_pack
+        };
+    }
+    for chart in &parts.charts {
+        out.add_chart(chart, &chart.meta.name, given(&owner.sources))?;
+    }
+    for (file, text) in &parts.manifests {
+        let name = Path::new(file).file_stem().unwrap_or_default();
+        out.add_manifest(&name.to_string_lossy(), answers.fill(text), Value::Null);
+    }
+    Ok(out)
+}

@@ -1,0 +1,319 @@
+//! Packs, charts and manifests of a profile: what the lock records, and that a
+//! build takes it from there.
+
+use insta::assert_snapshot;
+use isoforge::oci::digest::Digest;
+use isoforge::oci::media::Family;
+
+use super::chart;
+use crate::support::bootable;
+use crate::support::layers::index;
+use crate::support::program::Project;
+use crate::support::registry::FakeRegistry;
+
+/// A registry with an image under each of these names, tag `1`.
+fn registry(names: &[&str]) -> FakeRegistry {
+    let registry = FakeRegistry::start();
+    for name in names {
+        let image = bootable::image("amd64", &format!("file {name} 0644 '{name}'"));
+        registry.put_image(name, "amd64", &image);
+        registry.put_manifest(name, "1", &index(Family::Oci, &[&image]));
+    }
+    registry
+}
+
+fn pod(host: &str, image: &str) -> String {
+    format!(
+        "kind: Pod\nmetadata: {{name: {image}}}\nspec: {{containers: [{{image: \"{host}/{image}:1\"}}]}}\n"
+    )
+}
+
+/// A pack that lists `listed` and has a manifest that needs `needed`, which the
+/// preset `Mode:other` replaces by `other`.
+fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
+    let images: String = listed
+        .iter()
+        .map(|name| format!("    - image: {host}/{name}:1\n"))
+        .collect();
+    project.write(
+        &format!("{folder}/pack.json"),
+        "{\"name\": \"store\", \"displayName\": \"Store\", \"version\": \"1.0.0\", \"layer\": \"csi\", \
+         \"kubeManifests\": [\"manifests/m.yaml\"]}",
+    );
+    project.write(
+        &format!("{folder}/values.yaml"),
+        &format!("pack:\n  namespace: store\n  content:\n    images:\n{images}"),
+    );
+    project.write(
+        &format!("{folder}/presets.yaml"),
+        &format!(
+            "presets:\n- name: other\n  group: Mode\n  displayName: Other\n  remove: []\n  add: |\n    \
+             pack: {{content: {{images: [{{image: '{host}/other:1'}}]}}}}\n"
+        ),
+    );
+    project.write(&format!("{folder}/manifests/m.yaml"), &pod(host, "needed"));
+}
+
+const LOCK: [&str; 2] = ["lock", "profile.toml"];
+
+fn lock(project: &Project, arguments: &[&str]) -> crate::support::program::Outcome {
+    project.run(&[&LOCK, arguments].concat())
+}
+
+/// The lock's components and charts.
+fn sections(project: &Project) -> String {
+    let text = std::fs::read_to_string(project.path("isoforge.lock")).unwrap();
+    let wanted = [
+        "[[component]]",
+        "[[chart]]",
+        "kind = \"pack\"",
+        "kind = \"manifest\"",
+        "kind = \"chart\"",
+    ];
+    text.split("\n\n")
+        .filter(|part| wanted.iter().any(|word| part.contains(word)))
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+#[test]
+fn the_lock_names_packs_manifests_and_how_images_were_found() {
+    let registry = registry(&["listed", "needed", "other", "net"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    write_pack(&project, "packs/store", &host, &["listed"]);
+    project.write("manifests/net.yaml", &pod(&host, "net"));
+    project.add_to_profile(
+        "[cni]\nname = \"mine\"\nversion = \"1\"\nmanifests = [\"manifests\"]\n\
+         [csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\n\
+         [content]\npacks = [\"packs/store\"]\n",
+    );
+    lock(&project, &[]).assert_exit(0);
+    assert_snapshot!(sections(&project), @r#"
+    [[input]]
+    kind = "pack"
+    path = "packs/store"
+    digest = "sha256:[DIGEST]"
+
+    [[input]]
+    kind = "manifest"
+    path = "manifests/net.yaml"
+    digest = "sha256:[DIGEST]"
+
+    [[component]]
+    kind = "kubernetes"
+    name = "pxk-e"
+    version = "1.32.3"
+    method = "catalog"
+    images = []
+
+    [[component]]
+    kind = "cni"
+    name = "mine"
+    version = "1"
+    method = "manifests"
+    searched = "sha256:[DIGEST]"
+    images = ["127.0.0.1:[PORT]/net:1"]
+
+    [[component]]
+    kind = "csi"
+    name = "store"
+    version = "1.0.0"
+    method = "manifests"
+    searched = "sha256:[DIGEST]"
+    images = [
+        "127.0.0.1:[PORT]/listed:1",
+        "127.0.0.1:[PORT]/needed:1",
+    ]
+
+    [[component]]
+    kind = "content"
+    name = "store"
+    version = "1.0.0"
+    method = "manifests"
+    searched = "sha256:[DIGEST]"
+    images = [
+        "127.0.0.1:[PORT]/listed:1",
+        "127.0.0.1:[PORT]/needed:1",
+    ]
+    "#);
+    // The preset is another list.
+    project.change_profile(
+        "pack = \"packs/store\"\n",
+        "pack = \"packs/store\"\npresets = [\"other\"]\n",
+    );
+    let outcome = lock(&project, &[]);
+    outcome.assert_exit(0);
+    assert_snapshot!(outcome.stderr, @r"
+    Finding out the inputs
+      lock: profile.toml: sha256:[DIGEST] → sha256:[DIGEST]
+      lock: csi store 1.0.0: list of images moved from 127.0.0.1:[PORT]/listed:1, 127.0.0.1:[PORT]/needed:1 to 127.0.0.1:[PORT]/needed:1, 127.0.0.1:[PORT]/other:1
+      lock: 127.0.0.1:[PORT]/other:1: new, not in the lock
+      wrote the lock isoforge.lock
+    ");
+}
+
+#[test]
+fn a_build_takes_the_list_from_the_lock_and_a_changed_manifest_is_drift() {
+    let registry = registry(&["net", "more"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    project.write("net.yaml", &pod(&host, "net"));
+    project.add_to_profile("[cni]\nname = \"mine\"\nversion = \"1\"\nmanifests = [\"net.yaml\"]\n");
+    lock(&project, &[]).assert_exit(0);
+    project
+        .run(&["build", "profile.toml", "--locked"])
+        .assert_exit(0);
+    let outcome = project.run(&["inspect", "dist/tiny-1.0.0", "--format", "json"]);
+    assert!(
+        outcome.stdout.contains(&format!("{host}/net:1")),
+        "{}",
+        outcome.stdout
+    );
+    project.write(
+        "net.yaml",
+        &format!("{}---\n{}", pod(&host, "net"), pod(&host, "more")),
+    );
+    let outcome = project.run(&["build", "profile.toml", "--locked"]);
+    outcome.assert_exit(7);
+    assert_snapshot!(outcome.error(), @r"
+    exit 7
+    error: the lock file 'isoforge.lock' is out of date:
+      net.yaml: sha256:[DIGEST] → sha256:[DIGEST]
+      cni mine 1: list of images moved from 127.0.0.1:[PORT]/net:1 to 127.0.0.1:[PORT]/more:1, 127.0.0.1:[PORT]/net:1
+      127.0.0.1:[PORT]/more:1: new, not in the lock
+    hint: where these changes are meant, run `isoforge lock` and commit the file
+    ");
+    project.write("net.yaml", "kind: [Pod\n");
+    let outcome = project.run(&["validate", "profile.toml"]);
+    outcome.assert_exit(2);
+    assert_snapshot!(outcome.error(), @r"
+    exit 2
+    error: net.yaml:1:7: unclosed bracket '['
+    ");
+}
+
+/// Whether charts are rendered here: then nothing is left to accept.
+fn has_helm() -> bool {
+    let has = isoforge::content::find::helm::Helm::installed().is_some();
+    if has {
+        println!("skipped: Helm is installed, so nothing has to be accepted");
+    }
+    has
+}
+
+#[test]
+fn a_chart_that_nobody_vouches_for_is_taken_only_if_asked() {
+    if has_helm() {
+        return;
+    }
+    let registry = registry(&["web"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    let archive = chart(
+        "web",
+        "1.2.3",
+        &format!("image: {{repository: {host}/web, tag: 1}}\n"),
+    );
+    std::fs::write(project.path("web.tgz"), &archive).unwrap();
+    project
+        .add_to_profile("[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n");
+    let outcome = lock(&project, &[]);
+    outcome.assert_exit(2);
+    assert_snapshot!(outcome.error(), @r"
+    exit 2
+    error: the images of addons web 1.2.3 are not certain:
+        web.tgz: it was not rendered by Helm, only its values were looked at
+    hint: install Helm, list the images in the pack or with 'images' in the profile, or take what was found with --accept-scan
+    ");
+    lock(&project, &["--accept-scan"]).assert_exit(0);
+    assert_snapshot!(sections(&project), @r#"
+    [[input]]
+    kind = "chart"
+    path = "web.tgz"
+    digest = "sha256:[DIGEST]"
+
+    [[component]]
+    kind = "kubernetes"
+    name = "pxk-e"
+    version = "1.32.3"
+    method = "catalog"
+    images = []
+
+    [[component]]
+    kind = "addon"
+    name = "web"
+    version = "1.2.3"
+    method = "scan"
+    searched = "sha256:[DIGEST]"
+    images = ["127.0.0.1:[PORT]/web:1"]
+    "#);
+    // What was accepted once holds as long as the chart is the same.
+    lock(&project, &["--check"]).assert_exit(0);
+    let other = chart(
+        "web",
+        "1.2.3",
+        &format!("image: {{repository: {host}/web, tag: 1}}\na: 1\n"),
+    );
+    std::fs::write(project.path("web.tgz"), other).unwrap();
+    lock(&project, &[]).assert_exit(2);
+}
+
+#[test]
+fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
+    if has_helm() {
+        return;
+    }
+    let registry = registry(&["web"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    let values = format!("image: {{repository: {host}/web, tag: 1}}\n");
+    let archive = chart("web", "1.2.3", &values);
+    let serve = |path: &str, bytes: &[u8]| {
+        let blob = crate::support::layers::Blob::new("application/octet-stream", bytes.to_vec());
+        registry.put_at(path, &blob);
+    };
+    let index = "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n";
+    serve("/charts/index.yaml", index.as_bytes());
+    serve("/charts/web.tgz", &archive);
+    project.add_to_profile(&format!(
+        "[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"http://{host}/charts#web:1.2.3\"\n"
+    ));
+    lock(&project, &["--accept-scan"]).assert_exit(0);
+    assert_snapshot!(sections(&project), @r#"
+    [[component]]
+    kind = "kubernetes"
+    name = "pxk-e"
+    version = "1.32.3"
+    method = "catalog"
+    images = []
+
+    [[component]]
+    kind = "addon"
+    name = "web"
+    version = "1.2.3"
+    method = "scan"
+    searched = "sha256:[DIGEST]"
+    images = ["127.0.0.1:[PORT]/web:1"]
+
+    [[chart]]
+    source = "http://127.0.0.1:[PORT]/charts#web:1.2.3"
+    digest = "sha256:[DIGEST]"
+    "#);
+    let text = std::fs::read_to_string(project.path("isoforge.lock")).unwrap();
+    assert!(text.contains(&Digest::of(&archive).to_string()));
+    // Out of the store, the repository is not asked again.
+    let asked = registry.count("/charts/");
+    lock(&project, &["--check"]).assert_exit(0);
+    assert_eq!(registry.count("/charts/"), asked);
+    // Another machine gets other bytes under the same name.
+    std::fs::remove_dir_all(project.cache()).unwrap();
+    serve("/charts/web.tgz", &chart("web", "1.2.3", "a: 1\n"));
+    let outcome = lock(&project, &["--check"]);
+    outcome.assert_exit(5);
+    assert_snapshot!(outcome.error(), @r"
+    exit 5
+    error: http://127.0.0.1:[PORT]/charts/web.tgz: digest mismatch: expected sha256:[DIGEST], got sha256:[DIGEST]
+    hint: the chart was published anew or damaged; if its publisher says so, pin sha256:[DIGEST]
+    ");
+}
