@@ -30,6 +30,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::boot::loader::Error,
             crate::boot::menu::Error,
             crate::cli::cmd::bundle::NotWhole,
+            crate::cli::cmd::bundle::Usage,
             crate::cli::cmd::init::Error,
             crate::cli::cmd::inspect::Unsound,
             crate::cli::cmd::login::Error,

@@ -43,8 +43,8 @@ const FOOTER_BYTES: u64 = 9;
 const HAS_CHECKSUMS: u8 = 0x80;
 /// Bits of the descriptor that must not be set.
 const RESERVED: u8 = 0x7C;
-/// Unpacked frames that are kept, for the next to be read of them.
-const KEPT_FRAMES: usize = 16;
+/// Bytes of unpacked frames that are kept for who reads on: a few readers at once.
+const KEPT_BYTES: usize = 32 * 1024 * 1024;
 
 /// What can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -250,8 +250,12 @@ impl Reader {
         let content = Arc::new(self.unpack(frame)?);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push_back((number, Arc::clone(&content)));
-        if kept.len() > KEPT_FRAMES {
-            kept.pop_front();
+        let mut bytes: usize = kept.iter().map(|(_, content)| content.len()).sum();
+        while bytes > KEPT_BYTES
+            && kept.len() > 1
+            && let Some((_, gone)) = kept.pop_front()
+        {
+            bytes -= gone.len();
         }
         Ok(content)
     }

@@ -93,7 +93,7 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { .. } => Some(
-                "name an .iso file, a directory with an 'oci-layout', an OCI archive, or dist/<name>-<version>"
+                "name an .iso file, a directory with an 'oci-layout', an OCI archive, or dist/<name>-<version>; for a content bundle, isoforge bundle inspect"
                     .into(),
             ),
             Self::Iso { .. } | Self::Document { .. } => {

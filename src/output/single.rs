@@ -1,6 +1,7 @@
 //! Files or a folder outside of a build's output directory, written whole or not at
 //! all: under a temporary name beside their place, then renamed.
 
+use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 
@@ -87,19 +88,15 @@ pub fn new_files<E: From<Error>>(
     })
 }
 
-/// Has `work` done with a temporary folder in `above`, which is gone afterwards.
+/// Has `work` done with a temporary folder in `above`, which is gone afterwards; so is
+/// what a killed process left there.
 fn in_temporary<E: From<Error>>(
     above: &Path,
     work: impl FnOnce(tempfile::TempDir) -> Result<(), E>,
 ) -> Result<(), E> {
-    use std::os::unix::fs::PermissionsExt as _;
+    remove_leftovers(above);
     let whole = interrupt::hold();
-    let partial = tempfile::Builder::new()
-        .prefix(PARTIAL_PREFIX)
-        .suffix(PARTIAL_SUFFIX)
-        .permissions(std::fs::Permissions::from_mode(0o777))
-        .tempdir_in(above)
-        .map_err(|source| not_writable(above, source))?;
+    let (partial, _lock) = temporary_folder(above).map_err(|source| not_writable(above, source))?;
     drop(whole);
     let interrupted = partial.path().to_owned();
     let _interrupt = interrupt::on_interrupt(move || {
@@ -108,6 +105,47 @@ fn in_temporary<E: From<Error>>(
     work(partial)?;
     sync(above)?;
     Ok(())
+}
+
+/// A temporary folder, and its lock, which says that its process lives.
+fn temporary_folder(above: &Path) -> io::Result<(tempfile::TempDir, fs_err::File)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    loop {
+        let partial = tempfile::Builder::new()
+            .prefix(PARTIAL_PREFIX)
+            .suffix(PARTIAL_SUFFIX)
+            .permissions(std::fs::Permissions::from_mode(0o777))
+            .tempdir_in(above)?;
+        // Before it is locked, another process may take it for a leftover.
+        match fs_err::File::open(partial.path()) {
+            Ok(lock) => match lock.file().try_lock() {
+                Err(TryLockError::WouldBlock) => {}
+                _ if partial.path().exists() => return Ok((partial, lock)),
+                _ => {}
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Removes temporary folders whose process is gone, as far as that can be told.
+fn remove_leftovers(above: &Path) {
+    let Ok(entries) = fs_err::read_dir(above) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_ours = name.starts_with(PARTIAL_PREFIX) && name.ends_with(PARTIAL_SUFFIX);
+        if is_ours
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && let Ok(folder) = fs_err::File::open(entry.path())
+            && folder.file().try_lock().is_ok()
+        {
+            let _ = fs_err::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Found before the work starts; the renaming finds it at its end.
@@ -196,6 +234,30 @@ mod tests {
         write("two", true).unwrap();
         assert_eq!((read("a"), read("b")), ("two".to_owned(), "two".to_owned()));
         assert_eq!(names(base.path()), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_a_living_one_has_is_not() {
+        let base = tempfile::tempdir().unwrap();
+        for name in ["dead", "alive"] {
+            let folder = base.path().join(format!(".isoforge-{name}.partial"));
+            fs_err::create_dir(&folder).unwrap();
+            fs_err::write(folder.join("half"), b"x").unwrap();
+        }
+        let alive = base.path().join(".isoforge-alive.partial");
+        let lock = fs_err::File::open(&alive).unwrap();
+        lock.file().try_lock().unwrap();
+        fs_err::create_dir(base.path().join("mine.partial")).unwrap();
+        new_files(base.path(), false, |folder| -> Result<_, Error> {
+            fs_err::write(folder.join("a"), b"a")?;
+            // As long as it is worked in, it is no leftover.
+            remove_leftovers(base.path());
+            assert!(folder.join("a").exists());
+            Ok(vec!["a".to_owned()])
+        })
+        .unwrap();
+        let expected = [".isoforge-alive.partial", "a", "mine.partial"];
+        assert_eq!(names(base.path()), expected);
     }
 
     #[test]

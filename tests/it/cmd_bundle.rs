@@ -1,5 +1,7 @@
 //! `isoforge bundle`, against a registry.
 
+mod help;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -7,7 +9,9 @@ use std::process::Stdio;
 use insta::assert_snapshot;
 use isoforge::oci::media::Family;
 
-use crate::support::layers::{Image, index};
+use crate::support::docker_registry::DockerRegistry;
+use crate::support::judge;
+use crate::support::layers::{Image, index, write_layout};
 use crate::support::program::{Outcome, Project};
 use crate::support::registry::FakeRegistry;
 use isoforge::oci::digest::Digest;
@@ -18,447 +22,6 @@ fn noise(n: u32) -> String {
     (0..n)
         .map(|number| Digest::of(&number.to_le_bytes()).hex())
         .collect()
-}
-
-#[test]
-fn the_help_of_the_verbs() {
-    let project = Project::empty();
-    let help = |verb: &str| project.run(&["bundle", verb, "--help"]).stdout;
-    assert_snapshot!(help("build"), @r"
-    Put the content of a profile, or images by reference, into a bundle
-
-    Usage: isoforge bundle build [OPTIONS] [PROFILE]
-
-    Arguments:
-      [PROFILE]
-              The infrastructure profile (TOML) whose content goes in
-
-    Options:
-          --set <KEY=VALUE>
-              Set a key of the profile, e.g. appliance.version=1.2.0; may be
-              repeated
-
-          --image <REF>
-              An image that goes in; may be repeated
-
-          --platform <OS/ARCH>
-              A platform of the images; may be repeated [default: the profile's,
-              without a profile all]
-
-          --provider <FILE>
-              A provider image's archive, from build; may be repeated
-
-          --name <NAME>
-              The bundle's name [default: the appliance's]
-
-          --version <VERSION>
-              The bundle's version [default: the appliance's]
-
-          --since <OLD>
-              Write a delta: only what this bundle lacks
-
-      -o, --output <DIR>
-              Folder that the bundle is written to [default: dist]
-              
-              [env: ISOFORGE_OUTPUT]
-
-          --as <FORM>
-              What the bundle is written as
-
-              Possible values:
-              - archive: One file, NAME-VERSION.tar.zst, and its checksum
-              - dir:     A folder, NAME-VERSION
-              
-              [default: archive]
-
-          --split[=<SIZE>]
-              Split the archive in files of at most SIZE; 4000MiB where no SIZE is
-              given, and on a FAT file system
-
-          --force
-              Replace an archive of the same name
-
-          --cache-dir <DIR>
-              Store of blobs and slabs [default: isoforge in the user's cache
-              folder]
-              
-              [env: ISOFORGE_CACHE_DIR]
-
-      -j, --jobs <N>
-              Threads that compress and pull [default: the machine's cores]
-              
-              [env: ISOFORGE_JOBS]
-
-          --mirror <HOST=MIRROR>
-              Pull what comes from HOST from MIRROR instead; may be repeated
-
-          --progress <PROGRESS>
-              How progress is shown on standard error [default: auto]
-
-              Possible values:
-              - auto:  Bars on a terminal, plain lines elsewhere
-              - plain: A line now and then, for logs
-              - json:  One JSON object a line
-              - none:  Nothing
-              
-              [env: ISOFORGE_PROGRESS]
-
-          --plain-http <HOST>
-              Talk to HOST without TLS; may be repeated
-
-      -q, --quiet
-              Only errors and warnings on standard error
-
-          --appliance <[ARCH=]FILE>
-              The program for the machine, for one architecture or for all; several
-              with commas [default: appliance-ARCH beside isoforge]
-              
-              [env: ISOFORGE_APPLIANCE]
-
-      -v, --verbose
-              Also say decisions, and each piece of work when it is done
-
-          --config <FILE>
-              Settings file [default: isoforge/isoforge.toml in the user's
-              configuration folder]
-              
-              [env: ISOFORGE_CONFIG]
-
-          --with-referrers
-              Take along signatures, attestations and SBOMs of the images
-
-          --lock <FILE>
-              Lock file [default: isoforge.lock beside the profile]
-              
-              [env: ISOFORGE_LOCK]
-
-          --locked
-              Refuse to go on where the lock would change
-
-          --offline
-              Open no connection: take all that the lock names from the store
-
-          --format <FORMAT>
-              How the result is written to standard output
-
-              Possible values:
-              - text: For people
-              - json: For programs
-              
-              [default: text]
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-    Examples:
-      isoforge bundle build profiles/demo.toml --locked
-      isoforge bundle build --name tools --version 3 --image quay.io/a/b:1 \
-        --platform linux/amd64
-      isoforge bundle build profiles/demo.toml --since demo-1.0.0.tar.zst
-      isoforge bundle build profiles/demo.toml \
-        --provider dist/demo-1.1.0/demo-1.1.0-provider.oci.tar
-    ");
-    assert_snapshot!(help("apply"), @r"
-    Make a whole bundle of a delta and its base
-
-    Usage: isoforge bundle apply [OPTIONS] <BASE> <DELTA>
-
-    Arguments:
-      <BASE>
-              The bundle that the delta was made for
-
-      <DELTA>
-              The delta
-
-    Options:
-      -o, --output <DIR>
-              Folder that the bundle is written to [default: dist]
-              
-              [env: ISOFORGE_OUTPUT]
-
-          --as <FORM>
-              What the bundle is written as
-
-              Possible values:
-              - archive: One file, NAME-VERSION.tar.zst, and its checksum
-              - dir:     A folder, NAME-VERSION
-              
-              [default: archive]
-
-          --split[=<SIZE>]
-              Split the archive in files of at most SIZE; 4000MiB where no SIZE is
-              given, and on a FAT file system
-
-          --force
-              Replace an archive of the same name
-
-          --format <FORMAT>
-              How the result is written to standard output
-
-              Possible values:
-              - text: For people
-              - json: For programs
-              
-              [default: text]
-
-          --progress <PROGRESS>
-              How progress is shown on standard error [default: auto]
-
-              Possible values:
-              - auto:  Bars on a terminal, plain lines elsewhere
-              - plain: A line now and then, for logs
-              - json:  One JSON object a line
-              - none:  Nothing
-              
-              [env: ISOFORGE_PROGRESS]
-
-      -q, --quiet
-              Only errors and warnings on standard error
-
-      -v, --verbose
-              Also say decisions, and each piece of work when it is done
-
-          --config <FILE>
-              Settings file [default: isoforge/isoforge.toml in the user's
-              configuration folder]
-              
-              [env: ISOFORGE_CONFIG]
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-      -V, --version
-              Print version
-
-    Example:
-      isoforge bundle apply demo-1.0.0.tar.zst demo-1.1.0.tar.zst -o whole
-    ");
-    assert_snapshot!(help("inspect"), @r"
-    Say what is in a bundle
-
-    Usage: isoforge bundle inspect [OPTIONS] <BUNDLE>
-
-    Arguments:
-      <BUNDLE>
-              A bundle: a folder, an archive, a part of a split one or the folder
-              with its parts, or an installer ISO
-
-    Options:
-          --base <BUNDLE>
-              The base, where the bundle is a delta
-
-          --format <FORMAT>
-              How the result is written to standard output
-
-              Possible values:
-              - text: For people
-              - json: For programs
-              
-              [default: text]
-
-          --progress <PROGRESS>
-              How progress is shown on standard error [default: auto]
-
-              Possible values:
-              - auto:  Bars on a terminal, plain lines elsewhere
-              - plain: A line now and then, for logs
-              - json:  One JSON object a line
-              - none:  Nothing
-              
-              [env: ISOFORGE_PROGRESS]
-
-      -q, --quiet
-              Only errors and warnings on standard error
-
-      -v, --verbose
-              Also say decisions, and each piece of work when it is done
-
-          --config <FILE>
-              Settings file [default: isoforge/isoforge.toml in the user's
-              configuration folder]
-              
-              [env: ISOFORGE_CONFIG]
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-      -V, --version
-              Print version
-
-    Example:
-      isoforge bundle inspect demo-1.0.0.tar.zst --format json
-    ");
-    assert_snapshot!(help("verify"), @r"
-    Hash every blob of a bundle, and look for all that its manifests name
-
-    Usage: isoforge bundle verify [OPTIONS] <BUNDLE>
-
-    Arguments:
-      <BUNDLE>
-              A bundle: a folder, an archive, a part of a split one or the folder
-              with its parts, or an installer ISO
-
-    Options:
-          --base <BUNDLE>
-              The base, where the bundle is a delta
-
-      -j, --jobs <N>
-              Threads that read and hash [default: the machine's cores]
-              
-              [env: ISOFORGE_JOBS]
-
-          --format <FORMAT>
-              How the result is written to standard output
-
-              Possible values:
-              - text: For people
-              - json: For programs
-              
-              [default: text]
-
-          --progress <PROGRESS>
-              How progress is shown on standard error [default: auto]
-
-              Possible values:
-              - auto:  Bars on a terminal, plain lines elsewhere
-              - plain: A line now and then, for logs
-              - json:  One JSON object a line
-              - none:  Nothing
-              
-              [env: ISOFORGE_PROGRESS]
-
-      -q, --quiet
-              Only errors and warnings on standard error
-
-      -v, --verbose
-              Also say decisions, and each piece of work when it is done
-
-          --config <FILE>
-              Settings file [default: isoforge/isoforge.toml in the user's
-              configuration folder]
-              
-              [env: ISOFORGE_CONFIG]
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-      -V, --version
-              Print version
-
-    Example:
-      isoforge bundle verify /media/usb/demo-1.0.0.tar.zst.001
-    ");
-    assert_snapshot!(help("diff"), @r"
-    Say what one bundle has that another has not
-
-    Usage: isoforge bundle diff [OPTIONS] <FROM> <TO>
-
-    Arguments:
-      <FROM>
-              The first bundle
-
-      <TO>
-              The second bundle
-
-    Options:
-          --format <FORMAT>
-              How the result is written to standard output
-
-              Possible values:
-              - text: For people
-              - json: For programs
-              
-              [default: text]
-
-          --progress <PROGRESS>
-              How progress is shown on standard error [default: auto]
-
-              Possible values:
-              - auto:  Bars on a terminal, plain lines elsewhere
-              - plain: A line now and then, for logs
-              - json:  One JSON object a line
-              - none:  Nothing
-              
-              [env: ISOFORGE_PROGRESS]
-
-      -q, --quiet
-              Only errors and warnings on standard error
-
-      -v, --verbose
-              Also say decisions, and each piece of work when it is done
-
-          --config <FILE>
-              Settings file [default: isoforge/isoforge.toml in the user's
-              configuration folder]
-              
-              [env: ISOFORGE_CONFIG]
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-      -V, --version
-              Print version
-
-    Example:
-      isoforge bundle diff demo-1.0.0.tar.zst demo-1.1.0.tar.zst
-    ");
-    assert_snapshot!(help("serve"), @r"
-    Answer as a registry that can be read, on this machine alone
-
-    Usage: isoforge bundle serve [OPTIONS] <BUNDLE>
-
-    Arguments:
-      <BUNDLE>
-              A bundle: a folder, an archive, a part of a split one or the folder
-              with its parts, or an installer ISO
-
-    Options:
-          --base <BUNDLE>
-              The base, where the bundle is a delta
-
-          --listen <ADDRESS>
-              Address of this machine alone, and port; with port 0 the system
-              chooses
-              
-              [default: 127.0.0.1:[PORT]]
-
-          --progress <PROGRESS>
-              How progress is shown on standard error [default: auto]
-
-              Possible values:
-              - auto:  Bars on a terminal, plain lines elsewhere
-              - plain: A line now and then, for logs
-              - json:  One JSON object a line
-              - none:  Nothing
-              
-              [env: ISOFORGE_PROGRESS]
-
-      -q, --quiet
-              Only errors and warnings on standard error
-
-      -v, --verbose
-              Also say decisions, and each piece of work when it is done
-
-          --config <FILE>
-              Settings file [default: isoforge/isoforge.toml in the user's
-              configuration folder]
-              
-              [env: ISOFORGE_CONFIG]
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-      -V, --version
-              Print version
-
-    The address is written to standard output. Images are under HOST/REPOSITORY, as
-    in
-      skopeo copy --src-tls-verify=false \
-        docker://127.0.0.1:[PORT]/docker.io/calico/node:v3.29.2 dir:node
-
-    Example:
-      isoforge bundle serve dist/demo-1.0.0/demo-1.0.0.iso --listen 127.0.0.1:[PORT]
-    ");
 }
 
 struct Fixture {
@@ -745,7 +308,11 @@ fn what_is_asked_for_and_can_not_be_is_said() {
     public.assert_exit(0);
     let public = fixture.run(&["serve", "out/b-1.tar.zst", "--listen", "0.0.0.0:0"]);
     let nothing = fixture.run(&["inspect", "nothing.tar.zst"]);
-    let said = [nameless, platform, public, nothing].map(|outcome| outcome.error());
+    let split = fixture.build("1", &["tools/tool:1"], &["--as", "dir", "--split"]);
+    let replaced = fixture.build("1", &["tools/tool:1"], &["--as", "dir", "--force"]);
+    let locked = fixture.build("1", &["tools/tool:1"], &["--locked"]);
+    let said = [nameless, platform, public, nothing, split, replaced, locked];
+    let said = said.map(|outcome| outcome.error());
     assert_snapshot!(said.join("\n"), @r"
     exit 2
     error: a bundle without a profile needs a name and a version
@@ -762,6 +329,15 @@ fn what_is_asked_for_and_can_not_be_is_said() {
 
     exit 2
     error: there is no nothing.tar.zst
+
+    exit 2
+    error: a folder is not split: --split goes with an archive
+
+    exit 2
+    error: a folder is not replaced: --force goes with an archive
+
+    exit 2
+    error: --lock and --locked go with a profile; without one, name images by digest
     ");
 }
 
@@ -829,6 +405,92 @@ fn a_profiles_content_and_its_provider_image_go_into_a_bundle() {
 }
 
 #[test]
+fn what_a_real_registry_has_comes_back_out_of_a_bundle_with_its_digest() {
+    let project = Project::empty();
+    std::fs::create_dir(project.path("registry")).unwrap();
+    let registry = DockerRegistry::start(&project.path("registry"), false);
+    let large = format!("file noise 0644 {}", noise(30_000));
+    let image = |platform: &str, text: &str| {
+        Image::new(Family::Oci, platform, &[(text, LayerCompression::Gzip)])
+    };
+    let (amd64, arm64) = (
+        image("linux/amd64", &large),
+        image("linux/arm64", "file a 0644 'a'"),
+    );
+    let both = index(Family::Oci, &[&amd64, &arm64]);
+    let layout = project.path("layout");
+    write_layout(&layout, &[("v1", &both)], &[&amd64, &arm64]);
+    let host = &registry.host;
+    let from = format!("oci:{}:v1", layout.display());
+    let name = format!("{host}/calico/node:v1");
+    let to = format!("docker://{name}");
+    judge(
+        "skopeo",
+        "skopeo",
+        &[
+            "copy",
+            "-q",
+            "--all",
+            "--preserve-digests",
+            "--dest-tls-verify=false",
+            &from,
+            &to,
+        ],
+    );
+    let arguments = [
+        "bundle",
+        "build",
+        "--name",
+        "b",
+        "--version",
+        "1",
+        "--image",
+        &name,
+    ];
+    project.run(&arguments).assert_exit(0);
+
+    let mut child = project
+        .command(&["bundle", "serve", "dist/b-1.tar.zst"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut address)
+        .unwrap();
+    let served = format!(
+        "docker://{}/{}/calico/node:v1",
+        address.trim(),
+        host.replace(':', "_")
+    );
+    let out = project.path("out");
+    let back = format!("dir:{}", out.display());
+    judge(
+        "skopeo",
+        "skopeo",
+        &[
+            "copy",
+            "-q",
+            "--all",
+            "--preserve-digests",
+            "--src-tls-verify=false",
+            &served,
+            &back,
+        ],
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let manifest = std::fs::read(out.join("manifest.json")).unwrap();
+    assert_eq!(Digest::of(&manifest), both.digest());
+    for blob in amd64.blobs().chain(arm64.blobs()) {
+        assert_eq!(
+            std::fs::read(out.join(blob.digest().hex())).unwrap(),
+            blob.bytes
+        );
+    }
+}
+
+#[test]
 fn a_bundle_is_served_until_it_is_interrupted() {
     let fixture = Fixture::new();
     fixture.build("1", &IMAGES, &[]).assert_exit(0);
@@ -845,7 +507,7 @@ fn a_bundle_is_served_until_it_is_interrupted() {
         .unwrap();
     let host = fixture.registry.host().replace(':', "_");
     let served = format!("docker://{}/{host}/tools/tool:1", address.trim());
-    let out = crate::support::judge(
+    let out = judge(
         "skopeo",
         "skopeo",
         &[

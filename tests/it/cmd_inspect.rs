@@ -586,7 +586,7 @@ fn a_file_that_is_none_of_these() {
     --- stdout
     --- stderr
     error: 'profile.toml' is no ISO image, OCI layout, OCI archive or output directory
-    hint: name an .iso file, a directory with an 'oci-layout', an OCI archive, or dist/<name>-<version>
+    hint: name an .iso file, a directory with an 'oci-layout', an OCI archive, or dist/<name>-<version>; for a content bundle, isoforge bundle inspect
     ");
     assert_snapshot!(project.run(&["inspect", "nowhere"]).all(), @r"
     exit 2

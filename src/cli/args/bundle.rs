@@ -7,7 +7,6 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::cache::size;
 use super::{Format, LockArgs, SettingArgs};
-use crate::content::bundle::{DEFAULT_PART_BYTES, Form};
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 
@@ -77,19 +76,6 @@ pub struct FormArgs {
     /// Replace an archive of the same name
     #[arg(long)]
     pub force: bool,
-}
-
-impl FormArgs {
-    /// The form that is asked for.
-    #[must_use]
-    pub fn form(&self) -> Form {
-        match self.form {
-            As::Dir => Form::Folder,
-            As::Archive => Form::Archive {
-                part_bytes: self.split.map(|size| size.unwrap_or(DEFAULT_PART_BYTES)),
-            },
-        }
-    }
 }
 
 /// Arguments of `bundle build`.

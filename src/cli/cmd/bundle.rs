@@ -8,12 +8,12 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::args::{
-    Bundle as Args, BundleApply, BundleArgs, BundleBuild, BundleCommand, BundleDiff, BundleInspect,
-    BundleServe, BundleVerify, Format, Global, ProfileArgs, SettingArgs,
+    As, Bundle as Args, BundleApply, BundleArgs, BundleBuild, BundleCommand, BundleDiff,
+    BundleInspect, BundleServe, BundleVerify, FormArgs, Format, Global, ProfileArgs, SettingArgs,
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use crate::content::bundle::{self, Bundle, Server, Verification};
+use crate::content::bundle::{self, Bundle, DEFAULT_PART_BYTES, Form, Server, Verification};
 use crate::error::{Class, Diagnose};
 use crate::pipeline::{self, BundleRequest};
 
@@ -32,6 +32,40 @@ impl Diagnose for NotWhole {
 
     fn hint(&self) -> Option<String> {
         Some("copy it or build it again; do not use this one".to_owned())
+    }
+}
+
+/// Arguments that say nothing together.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum Usage {
+    /// `--as dir --split`
+    #[error("a folder is not split: --split goes with an archive")]
+    SplitFolder,
+    /// `--as dir --force`
+    #[error("a folder is not replaced: --force goes with an archive")]
+    ReplaceFolder,
+    /// `--lock` or `--locked` without a profile
+    #[error("--lock and --locked go with a profile; without one, name images by digest")]
+    NoLock,
+}
+
+impl Diagnose for Usage {
+    fn class(&self) -> Class {
+        Class::Profile
+    }
+}
+
+impl FormArgs {
+    /// The form that is asked for.
+    fn form(&self) -> Result<Form, Usage> {
+        match (self.form, self.split) {
+            (As::Dir, Some(_)) => Err(Usage::SplitFolder),
+            (As::Dir, None) if self.force => Err(Usage::ReplaceFolder),
+            (As::Dir, None) => Ok(Form::Folder),
+            (As::Archive, split) => Ok(Form::Archive {
+                part_bytes: split.map(|size| size.unwrap_or(DEFAULT_PART_BYTES)),
+            }),
+        }
     }
 }
 
@@ -54,6 +88,11 @@ pub(in crate::cli) fn run(args: &Args, global: &Global) -> Result<()> {
 
 fn build(args: &BundleBuild, global: &Global) -> Result<()> {
     let progress = report::progress(global);
+    // The variable of the lock may be set for other commands.
+    let lock_given = args.lock.locked || global.given.by_flag("lock");
+    if args.profile.is_none() && lock_given {
+        return Err(Usage::NoLock.into());
+    }
     let settings = Settings::load(global, &args.settings, args.form.output.as_deref())?;
     let profile = args.profile.clone().map(|profile| ProfileArgs {
         profile,
@@ -80,7 +119,7 @@ fn build(args: &BundleBuild, global: &Global) -> Result<()> {
         version: args.version.as_deref(),
         since: args.since.as_deref(),
         output: &settings.output.clone(),
-        form: args.form.form(),
+        form: args.form.form()?,
         replace: args.form.force,
         lock,
         settings: pipeline::Settings {
@@ -97,7 +136,7 @@ fn apply(args: &BundleApply, global: &Global) -> Result<()> {
         &args.base,
         &args.delta,
         &settings.output,
-        args.form.form(),
+        args.form.form()?,
         args.form.force,
         &report::progress(global),
     )?;
@@ -146,7 +185,11 @@ fn diff(args: &BundleDiff) -> Result<()> {
 
 fn serve(args: &BundleServe, global: &Global) -> Result<()> {
     let progress = report::progress(global);
-    let server = Server::new(open(&args.bundle)?, args.listen)?;
+    let bundle = open(&args.bundle)?;
+    if bundle.lacks_base() {
+        progress.warn("this is a delta: what its base has is served only with --base");
+    }
+    let server = Server::new(bundle, args.listen)?;
     for (repository, tags) in server.repositories() {
         progress.detail(format!("{repository}: {}", tags.join(", ")));
     }

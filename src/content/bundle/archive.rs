@@ -54,8 +54,8 @@ pub(super) fn archive(
     // While one is being synced, another may wait: then writing waits too.
     let (sync, to_sync) = crossbeam_channel::bounded::<std::fs::File>(1);
     std::thread::scope(|scope| {
-        // A failure shows again where the finished file is synced.
-        scope.spawn(move || to_sync.iter().for_each(|file| drop(file.sync_data())));
+        // A failure is told once, so this one must not be lost.
+        let syncer = scope.spawn(move || to_sync.iter().try_for_each(|file| file.sync_data()));
         let writer = scope.spawn(move || -> Result<Parts, Error> {
             let mut out = PartsWriter::new(folder, name, part_bytes, sync);
             for piece in receive {
@@ -71,12 +71,18 @@ pub(super) fn archive(
             used,
         };
         let compressed = compress(layout, blobs, queue, task);
-        match writer.join() {
-            // Where writing failed, that is why compressing did.
-            Ok(written) => written.and_then(|written| compressed.map(|()| written)),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        // Where writing failed, that is why compressing did.
+        let written = joined(writer)?;
+        joined(syncer).map_err(output::Error::from)?;
+        compressed.map(|()| written)
     })
+}
+
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
 }
 
 /// The archive's bytes on their way to the thread that writes.
@@ -285,6 +291,7 @@ impl<'a> PartsWriter<'a> {
             if self.unsynced >= SYNC_BYTES
                 && let Ok(file) = file.file().try_clone()
             {
+                // After a failure there is nobody to take it, which is found in the end.
                 let _ = self.sync.send(file);
                 self.unsynced = 0;
             }
