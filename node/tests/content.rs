@@ -528,6 +528,39 @@ fn what_is_exported_is_a_bundle() {
     assert_eq!(names, 5, "no partial output stays");
 }
 
+#[test]
+fn one_that_is_damaged_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut source = Memory::default();
+    let image = source.image(&[b"sound"]);
+    source.root("r.example/sound:1", &image);
+    let subject = source.image(&[b"other"]);
+    let about = source.image_about(&[b"pack"], Some(&subject));
+    source.root("r.example/pack:1", &about);
+    let damaged = source.image(&[b"damaged"]);
+    source.root("r.example/damaged:1", &damaged);
+    fill(dir.path(), &source).unwrap();
+    let storage = Storage::open(dir.path()).unwrap();
+    let path = storage.blob_path("r.example/damaged", &damaged.digest);
+    std::fs::write(path, "no manifest").unwrap();
+    let images = list(&storage).unwrap().images;
+    let kinds: Vec<_> = images
+        .iter()
+        .map(|image| (image.reference.as_str(), image.kind.as_str()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("r.example/damaged:1", "damaged"),
+            ("r.example/pack:1", "application/vnd.test.about"),
+            (
+                "r.example/sound:1",
+                "application/vnd.oci.image.config.v1+json"
+            ),
+        ]
+    );
+}
+
 /// Eight images of 100 kB.
 fn eight() -> Memory {
     let mut source = Memory::default();

@@ -32,7 +32,7 @@ pub struct Profile {
     pub cni: Option<Component>,
     /// The storage.
     pub csi: Option<Component>,
-    /// The registry in the cluster.
+    /// The registry, on the machine or in the cluster.
     pub registry: Option<Component>,
     /// Further components.
     pub addons: Vec<Component>,

@@ -15,6 +15,9 @@ use serde::Serialize;
 use super::storage::{Entry, Index, Storage};
 use super::{Error, names};
 
+/// Kind of an image whose manifests can't be read.
+const DAMAGED: &str = "damaged";
+
 /// What the storage holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listing {
@@ -33,8 +36,9 @@ pub struct Listed {
     pub stored: String,
     /// Its digest.
     pub digest: Digest,
-    /// Media type of its configuration, or of the manifest where it is an index:
-    /// it tells packs and charts from images.
+    /// Its artifact type, else the media type of its configuration, or of itself where
+    /// it is an index: they tell packs and charts from images. `damaged` where its
+    /// manifests can't be read.
     pub kind: String,
     /// Platforms that are there, of an index.
     pub platforms: Vec<String>,
@@ -95,7 +99,11 @@ pub fn list(storage: &Storage) -> Result<Listing, Error> {
 
 fn listed(storage: &Storage, repository: &str, tag: &str, entry: &Entry) -> Result<Listed, Error> {
     let mut parts = Parts::default();
-    parts.add(storage, repository, entry)?;
+    match parts.add(storage, repository, entry) {
+        // One that is damaged must not hide the others; `verify` tells more.
+        Err(Error::Record { .. }) => parts.kind = Some(DAMAGED.to_owned()),
+        other => other?,
+    }
     Ok(Listed {
         reference: names::reference(repository, tag, &entry.digest),
         stored: format!("{repository}:{tag}"),
@@ -138,7 +146,10 @@ impl Parts {
         self.manifests.insert(entry.digest, manifest.descriptor());
         match &manifest.document {
             Document::Image(image) => {
-                let kind = || image.config.media_type.to_string();
+                let kind = || {
+                    let config = || image.config.media_type.to_string();
+                    artifact_type(&manifest.raw).unwrap_or_else(config)
+                };
                 self.kind.get_or_insert_with(kind);
                 for blob in std::iter::once(&image.config).chain(&image.layers) {
                     self.blobs.insert(blob.digest, blob.size);
@@ -178,6 +189,17 @@ impl Parts {
     }
 }
 
+/// What a manifest says that it carries, which is no image then.
+fn artifact_type(raw: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document {
+        artifact_type: Option<String>,
+    }
+    let document: Document = serde_json::from_slice(raw).ok()?;
+    document.artifact_type.filter(|text| !text.is_empty())
+}
+
 impl Listing {
     /// For people: a line for each image.
     #[must_use]
@@ -185,13 +207,17 @@ impl Listing {
         let mut text = String::new();
         for image in &self.images {
             let size = human::size(image.bytes);
+            let damaged = match image.kind.as_str() {
+                DAMAGED => ", damaged",
+                _ => "",
+            };
             let platforms = match image.platforms.as_slice() {
                 [] => String::new(),
                 some => format!(" ({})", some.join(", ")),
             };
             let _ = writeln!(
                 text,
-                "{}\n    {} {size}{platforms}",
+                "{}\n    {} {size}{platforms}{damaged}",
                 image.reference, image.digest
             );
         }

@@ -101,7 +101,8 @@ pub(crate) static PROFILE: Fields = plain(&[
         "registry",
         Table(&COMPONENT),
         Default(""),
-        "The registry in the cluster.",
+        "The registry. `zot` and `distribution` run on the machine itself (`docs/registry.md`); \
+         another one is the cluster's.",
     ),
     key(
         "addons",
