@@ -21,6 +21,7 @@ pub mod files;
 pub mod find;
 pub mod macros;
 pub mod pack;
+pub mod requirements;
 pub mod tarball;
 pub mod values;
 pub mod yaml;

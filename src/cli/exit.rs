@@ -56,6 +56,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::pipeline::NotWritten,
             crate::pipeline::ProgramError,
             crate::pipeline::Unbootable,
+            crate::pipeline::Unmet,
             crate::pipeline::Unpushable,
             crate::pipeline::UnknownInput,
             crate::profile::PlanError,

@@ -18,6 +18,7 @@ mod program;
 mod provider;
 mod push;
 pub mod replay;
+mod requirements;
 mod slabs;
 mod summary;
 mod system;
@@ -41,6 +42,7 @@ pub(crate) use program::Error as ProgramError;
 pub use program::{NamedProgram, ProgramPlaces};
 pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
+pub(crate) use requirements::Unmet;
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;
