@@ -338,8 +338,7 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
     assert_snapshot!(outcome.error(), @r"
     exit 2
     error: the system for amd64 lacks what is needed:
-        store 1.0.0 needs the kernel module drbd >= 9: the system has no kernel
-        store 1.0.0 needs the kernel module loop: the system has no kernel
+        store 1.0.0 needs the kernel module drbd >= 9: the kernel 6.1.0-test has none
         store 1.0.0 needs the command lvcreate
     hint: take an image that has it, or add it with [[layers]]; --force builds nonetheless
     ");
