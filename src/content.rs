@@ -22,6 +22,7 @@ pub mod files;
 pub mod find;
 pub mod macros;
 pub mod pack;
+pub mod requirements;
 pub mod tarball;
 pub mod values;
 pub mod yaml;

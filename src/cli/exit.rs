@@ -61,6 +61,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::pipeline::ProgramError,
             crate::pipeline::Unbootable,
             crate::pipeline::Unbuildable,
+            crate::pipeline::Unmet,
             crate::pipeline::Unpushable,
             crate::pipeline::UnknownInput,
             crate::profile::PlanError,

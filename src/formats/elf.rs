@@ -1,14 +1,17 @@
 //! What an ELF header says of where a program runs: its machine, and whether it
-//! needs a loader of its system.
+//! needs a loader of its system; and single sections, for kernel modules.
 //!
 //! Specification: System V ABI, chapter 4 ("Object Files"), 64-bit little-endian
-//! files alone. Nothing but the two headers is read.
+//! files alone. Nothing but the headers and the section asked for is read.
 
 /// Size of the file header of a 64-bit file, in bytes.
 const HEADER_BYTES: usize = 64;
 
 /// Least size of an entry of the program header table, in bytes.
 const PROGRAM_HEADER_BYTES: u64 = 56;
+
+/// Least size of an entry of the section header table, in bytes.
+const SECTION_HEADER_BYTES: u64 = 64;
 
 /// `e_type` of a program at a fixed place, and of one that can lie anywhere.
 const TYPES: [u16; 2] = [2, 3];
@@ -120,6 +123,37 @@ pub fn read(bytes: &[u8]) -> Result<Executable, Error> {
     Ok(Executable { machine, is_static })
 }
 
+/// The bytes of the section `name` of a 64-bit little-endian file of any type,
+/// an object file too; nothing where it has none, or is damaged.
+#[must_use]
+pub fn section<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    if !bytes.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let table = u64::from_le_bytes(field(bytes, 40).ok()?);
+    let entry_bytes = u64::from(u16::from_le_bytes(field(bytes, 58).ok()?));
+    let entries = u64::from(u16::from_le_bytes(field(bytes, 60).ok()?));
+    let names = u64::from(u16::from_le_bytes(field(bytes, 62).ok()?));
+    if entry_bytes < SECTION_HEADER_BYTES {
+        return None;
+    }
+    let content = |entry: u64| {
+        let at = table.checked_add(entry.checked_mul(entry_bytes)?)?;
+        let start = u64::from_le_bytes(field(bytes, at.checked_add(24)?).ok()?);
+        let size = u64::from_le_bytes(field(bytes, at.checked_add(32)?).ok()?);
+        let start = usize::try_from(start).ok()?;
+        bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?)
+    };
+    let names = content(names)?;
+    (0..entries).find_map(|entry| {
+        let at = table.checked_add(entry * entry_bytes)?;
+        let offset = u32::from_le_bytes(field(bytes, at).ok()?);
+        let rest = names.get(usize::try_from(offset).ok()?..)?;
+        let found = rest.split(|&byte| byte == 0).next()?;
+        (found == name.as_bytes()).then(|| content(entry)).flatten()
+    })
+}
+
 fn field<const N: usize>(bytes: &[u8], at: u64) -> Result<[u8; N], Error> {
     let short = Error::Short {
         at: at.min(bytes.len() as u64),
@@ -170,6 +204,17 @@ mod tests {
             found.machine == Machine::X86_64,
             cfg!(target_arch = "x86_64")
         );
+    }
+
+    #[test]
+    fn sections_of_this_test_are_found() {
+        let bytes = fs_err::read(std::env::current_exe().unwrap()).unwrap();
+        let comment = section(&bytes, ".comment").unwrap();
+        assert!(String::from_utf8_lossy(comment).contains("rustc"));
+        assert_eq!(section(&bytes, ".nothing"), None);
+        for end in [0, 3, 63, 64, 1000] {
+            assert_eq!(section(&bytes[..end], ".comment"), None);
+        }
     }
 
     #[test]

@@ -14,8 +14,11 @@ use super::provider::Variant;
 use super::slabs::SlabMaker;
 use super::summary::{self, OutputFile, Run, Summary};
 use super::system::{self, OwnFiles, System};
-use super::{Request, Upgrade, convert, hardening, iso, lock, node, provider, registry};
+use super::{
+    Request, Upgrade, convert, hardening, iso, lock, node, provider, registry, requirements,
+};
 use crate::boot::menu;
+use crate::content::definition;
 use crate::formats::squashfs;
 use crate::formats::squashfs::write::ImagePlan;
 use crate::installer_iso::{Extra, ExtraKind, Payload};
@@ -36,6 +39,9 @@ use crate::tree::{Kind, Tree};
 
 /// What the provider image's archive adds to the appliance's name and version.
 pub(super) const PROVIDER_SUFFIX: &str = "-provider.oci.tar";
+
+/// What isoforge has of its own on the ISO.
+const ISO_FOLDER: &str = "isoforge";
 
 /// Version of the summary's JSON.
 const SUMMARY_SCHEMA: u32 = 1;
@@ -312,6 +318,7 @@ fn assemble(
         epoch: epoch.seconds,
     };
     system::finish(&mut system, &own, &maker)?;
+    requirements::check(build, &system, arch.as_str())?;
     Ok(system)
 }
 
@@ -344,6 +351,19 @@ fn variant(inputs: &Inputs, system: System, squashfs: Squashfs) -> Variant {
         layers: system.layers.into_iter().skip(below).collect(),
         squashfs,
     }
+}
+
+/// What is to run on the cluster, as a file of the ISO.
+fn definition(build: &Build<'_>) -> Result<Option<Extra<'static>>> {
+    let content = build.content.get();
+    let Some(definition) = content.and_then(|content| content.definition.as_ref()) else {
+        return Ok(None);
+    };
+    let data = Payload::bytes(definition.to_yaml()?.into_bytes());
+    Ok(Some(Extra {
+        path: format!("{ISO_FOLDER}/{}", definition::FILE),
+        kind: ExtraKind::File { mode: 0o644, data },
+    }))
 }
 
 struct WrittenIso {
@@ -385,6 +405,7 @@ fn write_iso(
         Some(layout) => iso::content(layout, &build.store),
         None => Vec::new(),
     };
+    extra.extend(definition(build)?);
     extra.extend(boot.disk_files());
     extra.extend(iso_overlay_files(&overlays));
     let plan = ImagePlan::new(&system.tree, &system.slabs, &build.squashfs, epoch.seconds)?;

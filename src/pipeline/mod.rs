@@ -21,6 +21,7 @@ mod provider;
 mod push;
 mod registry;
 pub mod replay;
+mod requirements;
 mod slabs;
 mod summary;
 mod system;
@@ -47,6 +48,7 @@ pub use program::{NamedProgram, ProgramPlaces};
 pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
 pub(crate) use registry::Missing as NoRegistryProgram;
+pub(crate) use requirements::Unmet;
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;

@@ -28,7 +28,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("boot", &["oci"]),
     ("output", &["oci"]),
     ("lock", &["oci", "output"]),
-    ("content", &["oci", "output", "pull", "registry", "store"]),
+    (
+        "content",
+        &["formats", "oci", "output", "pull", "registry", "store"],
+    ),
     ("provider", &["oci", "output", "store"]),
     (
         "content",

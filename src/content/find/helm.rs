@@ -25,7 +25,7 @@ const NAMESPACE: &str = "default";
 pub struct Release<'a> {
     /// Name of the release.
     pub name: &'a str,
-    /// Its namespace; [`NAMESPACE`] without one.
+    /// Its namespace; `default` without one.
     pub namespace: Option<&'a str>,
     /// Laid over the chart's values.
     pub values: &'a Value,

@@ -7,6 +7,7 @@ use isoforge::oci::media::Family;
 
 use super::chart;
 use crate::support::bootable;
+use crate::support::judge;
 use crate::support::layers::index;
 use crate::support::program::Project;
 use crate::support::registry::FakeRegistry;
@@ -316,4 +317,76 @@ fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
     error: http://127.0.0.1:[PORT]/charts/web.tgz: digest mismatch: expected sha256:[DIGEST], got sha256:[DIGEST]
     hint: the chart was published anew or damaged; if its publisher says so, pin sha256:[DIGEST]
     ");
+}
+
+#[test]
+fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
+    let registry = registry(&["listed", "needed"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    write_pack(&project, "packs/store", &host, &["listed"]);
+    project.write(
+        "packs/store/isoforge.toml",
+        "[requirements]\nkernel_modules = [\"drbd >= 9\", \"loop\"]\ncommands = [\"lvcreate\"]\nnodes = 3\n",
+    );
+    project.add_to_profile(
+        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\nvalues = { replicas = 2 }\n",
+    );
+    let build = ["build", "profile.toml", "--only", "iso"];
+    let outcome = project.run(&build);
+    outcome.assert_exit(2);
+    assert_snapshot!(outcome.error(), @r"
+    exit 2
+    error: the system for amd64 lacks what is needed:
+        store 1.0.0 needs the kernel module drbd >= 9: the kernel 6.1.0-test has none
+        store 1.0.0 needs the command lvcreate
+    hint: take an image that has it, or add it with [[layers]]; --force builds nonetheless
+    ");
+    assert_eq!(project.outputs(), [""; 0]);
+    let forced = project.run(&[build.as_slice(), &["--force"]].concat());
+    forced.assert_exit(0);
+    assert!(forced.stderr.contains("drbd >= 9"), "{}", forced.stderr);
+    let iso = project.path("dist/tiny-1.0.0/tiny-1.0.0.iso");
+    let out = project.path("definition.yaml");
+    judge(
+        "xorriso",
+        "xorriso",
+        &[
+            "-osirrox",
+            "on",
+            "-indev",
+            iso.to_str().unwrap(),
+            "-extract",
+            "/isoforge/cluster/definition.yaml",
+            out.to_str().unwrap(),
+        ],
+    );
+    assert_snapshot!(std::fs::read_to_string(out).unwrap(), @r#"
+    schema: 1
+    name: tiny
+    version: "1.0.0"
+    kubernetes:
+      distribution: pxk-e
+      version: "1.32.3"
+    nodes:
+      count: 3
+    layers:
+    - layer: csi
+      name: store
+      version: "1.0.0"
+      namespace: store
+      requirements:
+        kernel_modules:
+        - drbd >= 9
+        - loop
+        commands:
+        - lvcreate
+        nodes: 3
+      manifests:
+      - name: m
+        content: |
+          kind: Pod
+          metadata: {name: needed}
+          spec: {containers: [{image: "127.0.0.1:[PORT]/needed:1"}]}
+    "#);
 }

@@ -1,0 +1,58 @@
+//! Whether a system has what the packs of a profile ask of it.
+
+use anyhow::{Context as _, Result};
+
+use super::build::Build;
+use super::system::System;
+use crate::content::requirements::missing;
+use crate::error::{Class, Diagnose};
+
+/// A system lacks what packs need.
+#[derive(Debug, thiserror::Error)]
+#[error("the system for {arch} lacks what is needed:{}", lacks.iter().map(|lack| format!("\n    {lack}")).collect::<String>())]
+pub(crate) struct Unmet {
+    arch: String,
+    lacks: Vec<String>,
+}
+
+impl Diagnose for Unmet {
+    fn class(&self) -> Class {
+        Class::Profile
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "take an image that has it, or add it with [[layers]]; --force builds nonetheless"
+                .to_owned(),
+        )
+    }
+}
+
+/// Checks the modules and commands that packs ask for.
+///
+/// # Errors
+/// [`Unmet`], unless the build is forced.
+pub(super) fn check(build: &Build<'_>, system: &System, arch: &str) -> Result<()> {
+    let Some(definition) = build.content.get().and_then(|c| c.definition.as_ref()) else {
+        return Ok(());
+    };
+    let mut lacks = Vec::new();
+    for layer in &definition.layers {
+        let found = missing(&system.tree, &system.slabs, &layer.requirements)
+            .context("the system's kernel modules can't be read")?;
+        let by = format!("{} {} needs", layer.name, layer.version);
+        lacks.extend(found.iter().map(|lack| format!("{by} {lack}")));
+    }
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let unmet = Unmet {
+        arch: arch.to_owned(),
+        lacks,
+    };
+    if build.request.settings.force {
+        build.progress.warn(unmet.to_string());
+        return Ok(());
+    }
+    Err(unmet.into())
+}
