@@ -47,10 +47,12 @@ impl Hardware {
     }
 }
 
+/// Under BIOS: Debian's OVMF has no driver for pvscsi (`PVSCSI_ENABLE` of edk2), while
+/// SeaBIOS has one.
 pub(super) fn vmware(lab: &Lab) -> Result<()> {
     let hardware = Hardware {
         name: "hardware-vmware",
-        firmware: Firmware::Uefi,
+        firmware: Firmware::Bios,
         medium: Medium::Cd,
         bus: Bus::Pvscsi,
         card: "vmxnet3",
