@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::media::file_disk;
-use super::shell::Ssh;
+use super::shell::{Shell, Ssh};
 use super::status::Status;
 use super::{Guest, Lab, new_disk, unattended};
 use crate::qemu::{Bus, Disk, Firmware, Machine, Medium, Network, scratch};
@@ -28,6 +28,9 @@ const PORT: u16 = 30003;
 
 /// How long the registry may take until it serves everything.
 const SERVING: Duration = Duration::from_secs(600);
+
+/// How long a live system may take until it asks for commands.
+const BOOT: Duration = Duration::from_secs(900);
 
 /// How long the machine may take until GRUB's menu shows again.
 const REBOOT: Duration = Duration::from_secs(300);
@@ -84,6 +87,35 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
     guest.power_off()
 }
 
+/// The step: what runs on a machine does so on an image of flavor `kairos` too. Its
+/// live system takes in what its own medium carries.
+pub(super) fn kairos(lab: &Lab) -> Result<()> {
+    let project = Project::prepare(lab)?;
+    let iso = project.iso(Edition::Kairos)?;
+    let machine = lab.machine(Firmware::Bios).medium(Medium::Cd, &iso);
+    let mut guest = lab.start(machine, "content-kairos")?;
+    guest.entry()?;
+    guest.says(&["root@"], BOOT)?;
+    let mut shell = guest.root_shell()?;
+    let ok = |shell: &mut Shell<'_>, command: &str| -> Result<String> {
+        let said = shell.run(command, SERVING)?;
+        ensure!(said.code == 0, "'{command}' said: {}", said.text);
+        Ok(said.text)
+    };
+    ok(
+        &mut shell,
+        "systemctl is-system-running --wait; systemctl is-active appliance-registry",
+    )?;
+    let import = "appliance content import /run/initramfs/live";
+    println!("{}", ok(&mut shell, import)?);
+    println!("{}", ok(&mut shell, "appliance content list")?);
+    let said = ok(&mut shell, &run_a_container())?;
+    ensure!(said.contains("appliance "), "the container said: {said}");
+    println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
+    drop(guest);
+    Ok(())
+}
+
 /// Imports and upgrades from one bundle, boots the new system, and asks it for the
 /// new content and the old.
 fn upgraded(
@@ -111,15 +143,18 @@ fn upgraded(
 /// The container runtime pulls by the name that manifests have, and a container of
 /// the image runs.
 fn runs_a_container(ssh: &Ssh) -> Result<()> {
-    let pull = format!(
-        "systemctl is-active containerd && \
-         ctr --namespace k8s.io images pull --hosts-dir /etc/containerd/certs.d {NODE} && \
-         ctr --namespace k8s.io run --rm --net-host {NODE} e2e-node /bin/tool --version"
-    );
-    let said = ssh.root(&pull)?;
+    let said = ssh.root(&run_a_container())?;
     ensure!(said.contains("appliance "), "the container said: {said}");
     println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
     Ok(())
+}
+
+fn run_a_container() -> String {
+    format!(
+        "systemctl is-active containerd && \
+         ctr --namespace k8s.io images pull --hosts-dir /etc/containerd/certs.d {NODE} && \
+         ctr --namespace k8s.io run --rm --net-host {NODE} e2e-node /bin/tool --version"
+    )
 }
 
 fn last_line(text: &str) -> &str {

@@ -67,6 +67,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("bad-two-disks-with-the-same-labels", bad::same_labels),
     ("reset-from-recovery", reset::check),
     ("content", content::check),
+    ("content-kairos", content::kairos),
     ("power-cuts-install", crate::power::install),
     ("power-cuts-upgrade", crate::power::upgrade),
 ];

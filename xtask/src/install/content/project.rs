@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::images::{Images, PROGRAM};
 use crate::demo;
 use crate::install::Lab;
-use crate::install::systems::System;
+use crate::install::systems::{NAME, System};
 use crate::program;
 use crate::qemu::scratch;
 use crate::sh;
@@ -38,6 +38,8 @@ const ZOT: &str = "ISOFORGE_TEST_ZOT";
 pub(super) enum Edition {
     First,
     Second,
+    /// Another appliance, of flavor `kairos`.
+    Kairos,
 }
 
 impl Edition {
@@ -45,6 +47,7 @@ impl Edition {
         match self {
             Self::First => "1.0.0",
             Self::Second => "2.0.0",
+            Self::Kairos => "3.0.0",
         }
     }
 }
@@ -82,6 +85,29 @@ impl Program {
     }
 }
 
+/// A live system whose console is root's: nothing in it makes accounts.
+const AUTOLOGIN_PATH: &str = "etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf";
+const AUTOLOGIN: &str = "[Service]\nExecStart=\n\
+    ExecStart=-/sbin/agetty --autologin root --keep-baud 115200 %I $TERM\n";
+
+/// What makes the demo's profile one of flavor `kairos`. Kairos itself is in no
+/// package registry, and only its agent would read the account.
+fn kairos(hash: &str) -> String {
+    format!(
+        "\n[appliance]\nname = \"{NAME}\"\nversion = \"{}\"\n\n[os]\nflavor = \"kairos\"\n\n\
+         [overlays]\nrootfs = [\"overlay\"]\n\n[[vars.users]]\nname = \"kairos\"\n\
+         passwd = \"{hash}\"\ngroups = [\"admin\"]\n",
+        Edition::Kairos.version()
+    )
+}
+
+fn put(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}
+
 /// Profiles, and what they are made of.
 pub(super) struct Project {
     folder: PathBuf,
@@ -104,15 +130,18 @@ impl Project {
             images.push(image, &tool, PROGRAM)?;
         }
         let this = Self { folder, images };
-        for edition in [Edition::First, Edition::Second] {
-            let base = lab.systems.profile(match edition {
-                Edition::First => System::First,
-                Edition::Second => System::Second,
-            });
-            let text = this.profile(&base, &registry);
-            std::fs::create_dir_all(this.of(edition))?;
-            std::fs::write(this.of(edition).join("profile.toml"), text)?;
+        for (edition, system) in [
+            (Edition::First, System::First),
+            (Edition::Second, System::Second),
+        ] {
+            let text = this.profile(&lab.systems.profile(system), &registry);
+            put(&this.of(edition).join("profile.toml"), &text)?;
         }
+        let demo = std::path::absolute(demo::PROFILE)?;
+        let text = this.profile(&demo, &registry) + &kairos(&lab.access.hash);
+        let folder = this.of(Edition::Kairos);
+        put(&folder.join("profile.toml"), &text)?;
+        put(&folder.join("overlay").join(AUTOLOGIN_PATH), AUTOLOGIN)?;
         Ok(this)
     }
 
@@ -149,7 +178,7 @@ impl Project {
             .args(["--only", only, "--quiet", "--output"])
             .arg(&out);
         sh::run(&mut build)?;
-        Ok(out.join(format!("e2e-{}", edition.version())))
+        Ok(out.join(format!("{NAME}-{}", edition.version())))
     }
 
     pub(super) fn iso(&self, edition: Edition) -> Result<PathBuf> {
