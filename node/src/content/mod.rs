@@ -8,6 +8,7 @@
 //! | `storage` | the storage of Zot: a layout for each repository |
 //! | `plan` | what of a source goes where, known before anything is written |
 //! | `fill` | the blobs, each copied and verified once |
+//! | `pump` | a blob's bytes, hashed on their way |
 //! | `commit` | the repositories' indexes, once all blobs are there |
 //! | `zot` | these three together |
 //! | `inspect` | what the storage holds, and whether it is sound |
@@ -38,6 +39,7 @@ pub mod locate;
 pub mod names;
 pub mod pending;
 pub mod plan;
+mod pump;
 pub mod push;
 
 pub mod source;
