@@ -8,8 +8,9 @@ use isoforge::util::process::{self, Program};
 use serde::Serialize;
 
 use super::Error;
+use super::index::Index;
 use super::plan::{Listed, Plan};
-use super::storage::{Index, Storage};
+use super::storage::Storage;
 
 /// The unit of the registry.
 pub const UNIT: &str = "appliance-registry.service";

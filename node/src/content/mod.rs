@@ -11,7 +11,9 @@
 //! | `pump` | a blob's bytes, hashed on their way |
 //! | `commit` | the repositories' indexes, once all blobs are there |
 //! | `zot` | these three together |
-//! | `inspect` | what the storage holds, and whether it is sound |
+//! | `index` | what of a repository is listed |
+//! | `inspect` | what the storage holds |
+//! | `verify` | whether it is sound |
 //! | `collect` | removing what nothing names |
 //! | `export` | content out of the storage |
 //! | `imported` | which bundles were imported |
@@ -33,6 +35,7 @@ mod error;
 pub mod export;
 mod fill;
 pub mod imported;
+pub mod index;
 pub mod inspect;
 pub mod into_registry;
 pub mod locate;
@@ -44,6 +47,7 @@ pub mod push;
 
 pub mod source;
 pub mod storage;
+pub mod verify;
 pub mod zot;
 
 pub use error::Error;

@@ -18,7 +18,7 @@ use crate::content::locate::{Located, locate};
 use crate::content::source::Source;
 use crate::content::storage::Storage;
 use crate::content::zot::{self, Existing};
-use crate::content::{collect, distribution, export, inspect, into_registry, push};
+use crate::content::{collect, distribution, export, inspect, into_registry, push, verify};
 use crate::registry::{self, Places};
 use crate::upgrade::machine::Machine;
 
@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> Result<()> {
             let (kind, storage) = storage()?;
             let progress = output::progress();
             let verified = match kind {
-                RegistryKind::Zot => inspect::verify(&Storage::open(&storage)?, &progress)?,
+                RegistryKind::Zot => verify::verify(&Storage::open(&storage)?, &progress)?,
                 RegistryKind::Distribution => distribution::verify(&storage, &progress)?,
             };
             output::data(*format, &verified, &verified.text())?;
