@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use isoforge::error::Class;
 use isoforge::node::{REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
 use isoforge::output::space::HostFileSystems;
 use isoforge::progress::Progress;
+use isoforge::util::interrupt;
 use isoforge::util::process::Program;
 use serde::Serialize;
 
@@ -221,6 +223,7 @@ pub(super) fn own(
     progress: &Progress,
 ) -> Result<Outcome> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    interrupt::watch(interrupted)?;
     let places = Places::this(registry);
     // Its keys and its account may be missing where it never ran.
     crate::registry::prepare::prepare(registry, &places)?;
@@ -256,6 +259,12 @@ pub(super) fn own(
     Ok(outcome)
 }
 
+/// Ends the process, at a moment when the registry does not stand still.
+fn interrupted() {
+    output::say("interrupted: what was imported stays, and the next import goes on from there");
+    std::process::exit(Class::Interrupted.exit_code().into());
+}
+
 /// For people.
 pub(super) fn text(outcome: &Outcome) -> String {
     let (images, providers, more) = match outcome {
@@ -283,6 +292,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
 
 fn gc(all: bool, format: Format) -> Result<()> {
     let registry = registry()?;
+    interrupt::watch(interrupted)?;
     let places = Places::this(&registry);
     let storage = places.storage();
     match registry.name {
