@@ -24,9 +24,10 @@ use appliance::content::Error;
 use appliance::content::collect::collect;
 use appliance::content::commit::NoService;
 use appliance::content::export::export;
-use appliance::content::inspect::{list, verify};
+use appliance::content::inspect::list;
 use appliance::content::source::{OfBundle, Source as _};
 use appliance::content::storage::Storage;
+use appliance::content::verify::verify;
 use appliance::content::zot::{Existing, Options, Report, import};
 use insta::assert_snapshot;
 use isoforge::output::space::{FileSystems, HostFileSystems};
@@ -45,7 +46,7 @@ fn fill(root: &Path, source: &Memory) -> Result<Report, Error> {
     import(root, source, &OPTIONS, &Progress::silent())
 }
 
-/// Six images with all that is worth trying: an index of which a platform is
+/// Five images with all that is worth trying: an index of which a platform is
 /// missing, one by digest alone, one name from two upstreams, a layer that two
 /// have, something about an image.
 fn bundle() -> Memory {

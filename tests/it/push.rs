@@ -5,16 +5,21 @@ mod command;
 mod faults;
 mod real;
 
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use insta::assert_snapshot;
+use isoforge::oci::digest::Digest;
 use isoforge::oci::layer::LayerCompression::Gzip;
-use isoforge::oci::media::Family;
+use isoforge::oci::manifest::Descriptor;
+use isoforge::oci::media::{Family, MediaType};
+use isoforge::oci::reference::Reference;
 use isoforge::progress::Progress;
-use isoforge::push::{self, Amount, Options, Report, State};
-use isoforge::registry::push::{ImageLayout, Pieces};
+use isoforge::push::{self, Amount, Options, Report, Selection, State};
+use isoforge::registry::push::{Blobs, ImageLayout, Pieces};
 use isoforge::registry::{Client, RegistryConfig, RetryPolicy};
 use serde_json::json;
 
@@ -283,4 +288,92 @@ fn several_images_share_what_the_first_one_brought() {
     let heads = format!("HEAD /v2/edge/app/blobs/{}", two.layers[0].digest());
     let asked = registry.log().into_iter().filter(|line| *line == heads);
     assert_eq!(asked.count(), 1);
+}
+
+/// Blobs in memory.
+#[derive(Debug)]
+struct InMemory(std::collections::BTreeMap<Digest, Vec<u8>>);
+
+impl Blobs for InMemory {
+    fn open(&self, digest: &Digest) -> io::Result<Option<(u64, Box<dyn Read + Send>)>> {
+        let bytes = self.0.get(digest).cloned();
+        Ok(bytes.map(|bytes| {
+            let size = bytes.len() as u64;
+            let reader: Box<dyn Read + Send> = Box::new(io::Cursor::new(bytes));
+            (size, reader)
+        }))
+    }
+}
+
+/// Content that is no layout's may leave out images of an index; a layout may not.
+#[test]
+fn an_index_goes_as_it_is_though_not_all_of_it_is_there() {
+    let pusher = Pusher::new();
+    let registry = FakeRegistry::start();
+    registry.manner(|manner| manner.credulous = true);
+    let amd64 = image();
+    let arm64 = Image::new(Family::Oci, "linux/arm64", &[("file b 0644 'b'", Gzip)]);
+    let root = index(Family::Oci, &[&amd64, &arm64]);
+    let parts = amd64.blobs().chain([&root, &amd64.manifest]);
+    let mut blobs: std::collections::BTreeMap<_, _> = parts
+        .map(|blob| (blob.digest(), blob.bytes.clone()))
+        .collect();
+    let descriptor = Descriptor::new(
+        MediaType::Index(Family::Oci),
+        root.digest(),
+        root.bytes.len() as u64,
+    );
+    let push = |blobs, registry: &FakeRegistry| {
+        let reference: Reference = format!("{}/edge/app", registry.host()).parse().unwrap();
+        let layout = ImageLayout::over(Path::new("memory"), vec![], Box::new(InMemory(blobs)));
+        let selection = Selection {
+            repository: reference.name(),
+            reference,
+            images: vec![(descriptor.clone(), "v1".to_owned())],
+        };
+        let options = Options {
+            threads: NonZeroUsize::MIN,
+            dry_run: false,
+            pieces: Pieces::default(),
+        };
+        let progress = Progress::silent();
+        push::push(&pusher.client, &layout, &selection, &options, &progress)
+    };
+    let report = push(blobs.clone(), &registry).unwrap();
+    assert_eq!(report.images[0].manifests.pushed, 2);
+    assert_there(
+        &registry,
+        "edge/app",
+        &amd64.manifest.digest().to_string(),
+        &amd64,
+    );
+    assert_eq!(
+        registry.manifest("edge/app", "v1"),
+        Some(root.bytes.clone())
+    );
+    // A layer can't be left out, nor be another one.
+    let layer = amd64.layers[0].digest();
+    let other = FakeRegistry::start();
+    blobs.get_mut(&layer).unwrap()[100] ^= 1;
+    let mut errors = Vec::new();
+    errors.push(said(&push(blobs.clone(), &other).unwrap_err()));
+    blobs.remove(&layer);
+    errors.push(said(&push(blobs, &other).unwrap_err()));
+    assert_eq!(other.manifest("edge/app", "v1"), None);
+    let text = errors.join("\n").replace(&other.host(), "HOST");
+    assert_snapshot!(text, @r#"
+    HOST/edge/app:v1 can't be pushed: memory: sha256:05c5f42db36ccdc12f53a56ad8bb56a431459e0db88e4038648d2ea64642d1df: digest mismatch: expected sha256:05c5f42db36ccdc12f53a56ad8bb56a431459e0db88e4038648d2ea64642d1df, got sha256:9c0c4dd21a04ed2ec57cdc80fb2dd0de58567938bd741d73fe5834feecf5febc
+    HOST/edge/app:v1 can't be pushed: an image can't be read: memory: sha256:05c5f42db36ccdc12f53a56ad8bb56a431459e0db88e4038648d2ea64642d1df is missing
+    "#);
+}
+
+/// An error with its causes.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }

@@ -18,8 +18,9 @@ use serde::Serialize;
 
 use super::Error;
 use super::commit::{Service, while_stopped};
+use super::index::Index;
 use super::inspect::Parts;
-use super::storage::{Index, Storage};
+use super::storage::Storage;
 
 /// Blobs that are younger stay where nothing names them: a client may be about to
 /// push the manifest that does. It is Zot's own delay.

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use isoforge::oci::digest::Digest;
 use isoforge::oci::layout::INDEX_FILE;
+use isoforge::util::interrupt;
 use isoforge::util::process::{self, Program};
 use serde::Serialize;
 
 use super::Error;
+use super::index::Index;
 use super::plan::{Listed, Plan};
-use super::storage::{Index, Storage};
+use super::storage::Storage;
 
 /// The unit of the registry.
 pub const UNIT: &str = "appliance-registry.service";
@@ -99,6 +101,8 @@ pub fn while_stopped<T>(
     service: &dyn Service,
     work: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
+    // An interrupt waits: a registry that stands still would stay so.
+    let _whole = interrupt::hold();
     let ran = service.stop()?;
     let done = work();
     let started = if ran { service.start() } else { Ok(()) };

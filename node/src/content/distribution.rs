@@ -9,8 +9,9 @@ use fs_err as fs;
 use isoforge::oci::digest::{Digest, HashingReader};
 use isoforge::progress::Progress;
 
-use super::inspect::{Damage, Listed, Listing, Verified};
+use super::inspect::{Listed, Listing};
 use super::storage::names_in;
+use super::verify::{Damage, Verified};
 use super::{Error, names};
 
 /// Below the storage's root.

@@ -5,23 +5,21 @@
 //! What other repositories need of it are hard links.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
-use isoforge::oci::digest::{Digest, HashingReader, Sha256};
+use isoforge::oci::digest::{Digest, HashingReader};
 use isoforge::output::space::FileSystems;
 use isoforge::progress::{Progress, Task};
 use serde::Serialize;
 
 use super::Error;
 use super::plan::{Plan, Wanted};
+use super::pump::{Broken, pump};
 use super::source::Source;
 use super::storage::{Blobs, FILE_MODE, Storage};
-
-/// Bytes that are read and written at a time.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// How much is brought to the disk together at most: what a power cut may undo.
 const BATCH_BYTES: u64 = 64 << 20;
@@ -247,38 +245,21 @@ impl Filler<'_> {
             .open(path)
             .map_err(failed)?;
         self.storage.give(path)?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0_u8; CHUNK_BYTES];
-        let mut total = 0_u64;
-        loop {
-            let read = match from.read(&mut buffer) {
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => {
-                    return Err(Error::Read {
-                        name: name(),
-                        digest: *digest,
-                        bytes: total,
-                        source,
-                    });
-                }
-            };
-            let piece = buffer.get(..read).unwrap_or_default();
-            if piece.is_empty() {
-                break;
-            }
-            total = total.saturating_add(read as u64);
-            if total > size {
-                return Err(length(total));
-            }
-            hash.update(piece);
-            to.write_all(piece).map_err(failed)?;
-            self.task.advance(read as u64);
-        }
+        let mut told = |bytes| self.task.advance(bytes);
+        let pumped = pump(&mut from, &mut to, size, &mut told);
+        let (total, found) = pumped.map_err(|broken| match broken {
+            Broken::Longer(total) => length(total),
+            Broken::Write(source) => failed(source),
+            Broken::Read(bytes, source) => Error::Read {
+                name: name(),
+                digest: *digest,
+                bytes,
+                source,
+            },
+        })?;
         if total != size {
             return Err(length(total));
         }
-        let found = hash.finish();
         if found != *digest {
             return Err(Error::Damaged {
                 name: name(),

@@ -1,18 +1,17 @@
-//! What the storage holds, and whether it is sound.
+//! What the storage holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use fs_err as fs;
-use isoforge::oci::digest::{Digest, HashingReader};
-use isoforge::oci::manifest::{Descriptor, Document, Manifest};
-use isoforge::oci::media::MediaType;
-use isoforge::progress::Progress;
+use isoforge::oci::digest::Digest;
+use isoforge::oci::manifest::{Descriptor, Document};
 use isoforge::util::human;
 use serde::Serialize;
 
-use super::storage::{Entry, Index, Storage};
+use super::index::Entry;
+use super::storage::Storage;
 use super::{Error, names};
 
 /// Kind of an image whose manifests can't be read.
@@ -44,32 +43,6 @@ pub struct Listed {
     pub platforms: Vec<String>,
     /// Bytes of all that it consists of.
     pub bytes: u64,
-}
-
-/// Something that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Damage {
-    /// The repository.
-    pub repository: String,
-    /// The blob; none where the index itself is damaged.
-    pub digest: Option<Digest>,
-    /// What is wrong.
-    pub problem: String,
-    /// Images that need it.
-    pub images: Vec<String>,
-}
-
-/// What a check found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Verified {
-    /// Repositories that were checked.
-    pub repositories: u64,
-    /// Blobs that were hashed, hard links once.
-    pub blobs: u64,
-    /// Their size in bytes.
-    pub bytes: u64,
-    /// What is damaged.
-    pub damage: Vec<Damage>,
 }
 
 /// What the storage holds.
@@ -226,197 +199,6 @@ impl Listing {
             "{} images, {} on the disk",
             self.images.len(),
             human::size(self.bytes)
-        );
-        text
-    }
-}
-
-/// Hashes every blob, and sees whether all that the indexes lead to is there.
-///
-/// # Errors
-/// [`Error`] where the storage can't be read; damage is no error.
-pub fn verify(storage: &Storage, progress: &Progress) -> Result<Verified, Error> {
-    let repositories = storage.repositories()?;
-    let mut verified = Verified {
-        repositories: repositories.len() as u64,
-        ..Verified::default()
-    };
-    let bad = hash_all(storage, &repositories, &mut verified, progress)?;
-    for repository in &repositories {
-        verified.damage.extend(check(storage, repository, &bad)?);
-    }
-    verified.damage.sort();
-    Ok(verified)
-}
-
-/// Blobs that are not what their names say: repository, digest and what they are.
-type Bad = BTreeMap<(String, Digest), String>;
-
-fn hash_all(
-    storage: &Storage,
-    repositories: &[String],
-    verified: &mut Verified,
-    progress: &Progress,
-) -> Result<Bad, Error> {
-    // Hard links share their bytes, and what is wrong with them.
-    let mut inodes: BTreeMap<(u64, u64), Vec<(String, Digest)>> = BTreeMap::new();
-    for repository in repositories {
-        for (digest, _) in storage.blobs_of(repository)? {
-            let path = storage.blob_path(repository, &digest);
-            let metadata = fs::metadata(&path).map_err(Error::file(&path, "read"))?;
-            let names = inodes.entry((metadata.dev(), metadata.ino())).or_default();
-            if names.is_empty() {
-                verified.bytes = verified.bytes.saturating_add(metadata.len());
-            }
-            names.push((repository.clone(), digest));
-        }
-    }
-    verified.blobs = inodes.len() as u64;
-    let task = progress.task("verifying", Some(verified.bytes));
-    let mut bad = Bad::new();
-    for names in inodes.into_values() {
-        let Some((repository, digest)) = names.first() else {
-            continue;
-        };
-        let path = storage.blob_path(repository, digest);
-        let hashed = fs::File::open(&path).and_then(|file| {
-            let mut reader = HashingReader::new(task.reader(file));
-            std::io::copy(&mut reader, &mut std::io::sink())?;
-            Ok(reader.finish())
-        });
-        for (repository, digest) in names {
-            let problem = match &hashed {
-                Ok((found, _)) if *found == digest => continue,
-                Ok((found, bytes)) => format!("its content is {found} ({bytes} bytes)"),
-                Err(error) => format!("it can't be read: {error}"),
-            };
-            bad.insert((repository, digest), problem);
-        }
-    }
-    Ok(bad)
-}
-
-/// What is damaged in a repository.
-fn check(storage: &Storage, repository: &str, bad: &Bad) -> Result<Vec<Damage>, Error> {
-    let index = match storage.index(repository) {
-        Ok(index) => index,
-        Err(Error::Record { problem, .. }) => {
-            return Ok(vec![Damage {
-                repository: repository.to_owned(),
-                digest: None,
-                problem: format!("its index.json is damaged: {problem}"),
-                images: Vec::new(),
-            }]);
-        }
-        Err(error) => return Err(error),
-    };
-    let mut found: BTreeMap<Digest, (String, BTreeSet<String>)> = BTreeMap::new();
-    for ((_, digest), problem) in bad.iter().filter(|((of, _), _)| of == repository) {
-        found.insert(*digest, (problem.clone(), BTreeSet::new()));
-    }
-    let named = named(storage, repository, &index);
-    for entry in &index.entries {
-        let names = named.get(&entry.digest);
-        for (digest, problem) in needed(storage, repository, entry, bad) {
-            let (_, images) = found.entry(digest).or_insert((problem, BTreeSet::new()));
-            match names {
-                Some(names) => images.extend(names.iter().cloned()),
-                None => drop(images.insert(format!("{repository}@{}", entry.digest))),
-            }
-        }
-    }
-    let damage = found.into_iter().map(|(digest, (problem, images))| Damage {
-        repository: repository.to_owned(),
-        digest: Some(digest),
-        problem,
-        images: images.into_iter().collect(),
-    });
-    Ok(damage.collect())
-}
-
-/// Names of the images that a manifest belongs to: its own, and those of the indexes
-/// that it is in.
-fn named(storage: &Storage, repository: &str, index: &Index) -> BTreeMap<Digest, BTreeSet<String>> {
-    let mut named: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
-    for entry in &index.entries {
-        let Some(tag) = &entry.tag else { continue };
-        let name = names::reference(repository, tag, &entry.digest);
-        named.entry(entry.digest).or_default().insert(name.clone());
-        // What is damaged is told elsewhere.
-        if let Ok(Some(manifest)) = storage.manifest(repository, entry)
-            && let Document::Index(children) = manifest.document
-        {
-            for child in children {
-                named.entry(child.digest).or_default().insert(name.clone());
-            }
-        }
-    }
-    named
-}
-
-/// What an entry needs that is damaged or missing.
-fn needed(storage: &Storage, repository: &str, entry: &Entry, bad: &Bad) -> Vec<(Digest, String)> {
-    let mut problems = Vec::new();
-    let mut look = |digest: &Digest, size: Option<u64>| {
-        let path = storage.blob_path(repository, digest);
-        let known = bad.get(&(repository.to_owned(), *digest)).cloned();
-        let problem = known.or_else(|| match fs::metadata(&path) {
-            Err(_) => Some("it is missing".to_owned()),
-            Ok(metadata) if size.is_some_and(|size| size != metadata.len()) => {
-                Some(format!("it has {} bytes", metadata.len()))
-            }
-            Ok(_) => None,
-        });
-        let sound = problem.is_none();
-        problems.extend(problem.map(|problem| (*digest, problem)));
-        sound
-    };
-    if look(&entry.digest, Some(entry.size)) {
-        let manifest: Result<Option<Manifest>, Error> = storage.manifest(repository, entry);
-        match manifest {
-            Ok(Some(manifest)) => {
-                // The images of an index are entries of their own.
-                if let Document::Image(image) = &manifest.document {
-                    for blob in std::iter::once(&image.config).chain(&image.layers) {
-                        if !matches!(blob.media_type, MediaType::ForeignLayer(_)) {
-                            look(&blob.digest, Some(blob.size));
-                        }
-                    }
-                }
-            }
-            Ok(None) => {}
-            Err(error) => problems.push((entry.digest, error.to_string())),
-        }
-    }
-    problems
-}
-
-impl Verified {
-    /// For people.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for damage in &self.damage {
-            let what = match &damage.digest {
-                Some(digest) => format!("{}: {digest}: ", damage.repository),
-                None => format!("{}: ", damage.repository),
-            };
-            let _ = writeln!(text, "{what}{}", damage.problem);
-            for image in &damage.images {
-                let _ = writeln!(text, "    needed by {image}");
-            }
-        }
-        let _ = writeln!(
-            text,
-            "{} blobs of {} repositories ({}): {}",
-            self.blobs,
-            self.repositories,
-            human::size(self.bytes),
-            match self.damage.len() {
-                0 => "sound".to_owned(),
-                1 => "1 is damaged".to_owned(),
-                several => format!("{several} are damaged"),
-            }
         );
         text
     }

@@ -8,9 +8,12 @@
 //! | `storage` | the storage of Zot: a layout for each repository |
 //! | `plan` | what of a source goes where, known before anything is written |
 //! | `fill` | the blobs, each copied and verified once |
+//! | `pump` | a blob's bytes, hashed on their way |
 //! | `commit` | the repositories' indexes, once all blobs are there |
 //! | `zot` | these three together |
-//! | `inspect` | what the storage holds, and whether it is sound |
+//! | `index` | what of a repository is listed |
+//! | `inspect` | what the storage holds |
+//! | `verify` | whether it is sound |
 //! | `collect` | removing what nothing names |
 //! | `export` | content out of the storage |
 //! | `imported` | which bundles were imported |
@@ -32,16 +35,19 @@ mod error;
 pub mod export;
 mod fill;
 pub mod imported;
+pub mod index;
 pub mod inspect;
 pub mod into_registry;
 pub mod locate;
 pub mod names;
 pub mod pending;
 pub mod plan;
+mod pump;
 pub mod push;
 
 pub mod source;
 pub mod storage;
+pub mod verify;
 pub mod zot;
 
 pub use error::Error;

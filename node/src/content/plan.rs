@@ -10,8 +10,9 @@ use isoforge::oci::manifest::{
 use isoforge::oci::media::MediaType;
 use isoforge::oci::referrer;
 
+use super::index::Entry;
 use super::source::{Kind, Root, Source};
-use super::storage::{Blobs, Entry, Storage, read};
+use super::storage::{Blobs, Storage, read};
 use super::{Error, names};
 
 /// What an import will do.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use fs_err as fs;
 use isoforge::node::{Registry, RegistryKind};
+use isoforge::util::process::Program;
 use serde_json::Value;
 
 use super::tls::Names;
@@ -13,6 +14,15 @@ use super::{
 };
 use crate::accounts::table::{Kind, Table};
 use crate::state::files;
+
+/// Where this machine's accounts are.
+const ETC: &str = "/etc";
+
+/// What makes the registry's account.
+const SYSUSERS: &str = "/usr/lib/sysusers.d/appliance-registry.conf";
+
+/// Most that systemd-sysusers prints.
+const OUTPUT_MAX_BYTES: u64 = 65_536;
 
 /// Modes: of folders that all may enter, and of the registry's configuration.
 const FOLDER: u32 = 0o755;
@@ -33,7 +43,17 @@ pub struct Prepared {
 /// # Errors
 /// [`Error`].
 pub fn prepare(registry: &Registry, places: &Places) -> Result<Prepared, Error> {
-    let owner = owner(&places.etc)?;
+    let owner = match owner(&places.etc) {
+        Err(Error::NoUser) if places.etc == Path::new(ETC) => {
+            // systemd makes it at each boot, where it finds that `/etc` is new.
+            Program::new("systemd-sysusers", "systemd")
+                .arg(SYSUSERS)
+                .output(OUTPUT_MAX_BYTES)
+                .map_err(|error| Error::Io(std::io::Error::other(error)))?;
+            owner(&places.etc)?
+        }
+        other => other?,
+    };
     files::directory(&places.home, FOLDER)?;
     storage(&places.storage(), owner)?;
     let host = rustix::system::uname()

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use isoforge::error::Class;
 use isoforge::node::{REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
 use isoforge::output::space::HostFileSystems;
 use isoforge::progress::Progress;
+use isoforge::util::interrupt;
 use isoforge::util::process::Program;
 use serde::Serialize;
 
@@ -18,7 +20,7 @@ use crate::content::locate::{Located, locate};
 use crate::content::source::Source;
 use crate::content::storage::Storage;
 use crate::content::zot::{self, Existing};
-use crate::content::{collect, distribution, export, inspect, into_registry, push};
+use crate::content::{collect, distribution, export, inspect, into_registry, push, verify};
 use crate::registry::{self, Places};
 use crate::upgrade::machine::Machine;
 
@@ -113,7 +115,7 @@ pub fn run(args: &Args) -> Result<()> {
             let (kind, storage) = storage()?;
             let progress = output::progress();
             let verified = match kind {
-                RegistryKind::Zot => inspect::verify(&Storage::open(&storage)?, &progress)?,
+                RegistryKind::Zot => verify::verify(&Storage::open(&storage)?, &progress)?,
                 RegistryKind::Distribution => distribution::verify(&storage, &progress)?,
             };
             output::data(*format, &verified, &verified.text())?;
@@ -221,6 +223,7 @@ pub(super) fn own(
     progress: &Progress,
 ) -> Result<Outcome> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    interrupt::watch(interrupted)?;
     let places = Places::this(registry);
     // Its keys and its account may be missing where it never ran.
     crate::registry::prepare::prepare(registry, &places)?;
@@ -256,6 +259,12 @@ pub(super) fn own(
     Ok(outcome)
 }
 
+/// Ends the process, at a moment when the registry does not stand still.
+fn interrupted() {
+    output::say("interrupted: what was imported stays, and the next import goes on from there");
+    std::process::exit(Class::Interrupted.exit_code().into());
+}
+
 /// For people.
 pub(super) fn text(outcome: &Outcome) -> String {
     let (images, providers, more) = match outcome {
@@ -283,6 +292,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
 
 fn gc(all: bool, format: Format) -> Result<()> {
     let registry = registry()?;
+    interrupt::watch(interrupted)?;
     let places = Places::this(&registry);
     let storage = places.storage();
     match registry.name {

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// A registry; it ends when it is dropped.
@@ -24,9 +25,19 @@ pub(crate) fn zot() -> Option<PathBuf> {
     path
 }
 
+/// A port that is free, as is the next one; no other test of this process gets one
+/// of them.
 pub(crate) fn free_port() -> u16 {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    free.local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Below those that systems give out by themselves.
+    let first = 20_000 + (std::process::id() % 500) as u16 * 20;
+    loop {
+        let port = first + NEXT.fetch_add(2, Ordering::Relaxed);
+        let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        if bind(port).is_ok() && bind(port + 1).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Registry {
