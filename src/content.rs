@@ -14,6 +14,7 @@
 //! - Equal input gives equal values and equal order, whatever the order of a
 //!   folder or a hash map.
 
+pub mod carried;
 pub mod chart;
 pub mod definition;
 mod error;

@@ -35,7 +35,7 @@ pub struct Files {
     place: String,
     entries: BTreeMap<String, Arc<[u8]>>,
     skipped: Vec<Skipped>,
-    archive: Option<Digest>,
+    archive: Option<(Digest, Arc<[u8]>)>,
 }
 
 impl fmt::Debug for Files {
@@ -234,7 +234,7 @@ impl Files {
             place: place.to_owned(),
             entries,
             skipped,
-            archive: Some(Digest::of(bytes)),
+            archive: Some((Digest::of(bytes), bytes.into())),
         })
     }
 
@@ -261,7 +261,13 @@ impl Files {
     /// Digest of the archive's bytes; none of a folder.
     #[must_use]
     pub fn archive_digest(&self) -> Option<Digest> {
-        self.archive
+        self.archive.as_ref().map(|(digest, _)| *digest)
+    }
+
+    /// The archive's bytes; none of a folder.
+    #[must_use]
+    pub fn archive_bytes(&self) -> Option<&[u8]> {
+        self.archive.as_ref().map(|(_, bytes)| &**bytes)
     }
 
     /// What was left out.
@@ -353,7 +359,7 @@ impl Files {
         match folder {
             Some(folder) => Self {
                 place: self.place.clone(),
-                archive: self.archive,
+                archive: self.archive.clone(),
                 ..self.below(&folder)
             },
             None => self,

@@ -18,9 +18,10 @@ use crate::content::find::helm::Helm;
 use crate::content::find::{Images, Method, Options, Target};
 use crate::content::macros::Answers;
 use crate::content::pack::Pack;
-use crate::content::{self, values};
+use crate::content::{self, carried, values};
 use crate::error::{Class, Diagnose};
 use crate::lock::{self, InputKind, Lock};
+use crate::oci::artifact::Artifact;
 use crate::oci::digest::Digest;
 use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Loaded, Profile};
 use crate::sources::kubernetes::component_kind;
@@ -67,6 +68,8 @@ pub(super) struct Searched {
     pub(super) charts: Vec<lock::Chart>,
     /// What is to run on the cluster; nothing where nobody says so.
     pub(super) definition: Option<Definition>,
+    /// Packs and charts, what `[content]` carries, and the definition.
+    pub(super) artifacts: Vec<Artifact>,
 }
 
 /// Whose packs, charts and manifests.
@@ -143,6 +146,7 @@ pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -
     searcher.carried(&profile.content.sources)?;
     let mut out = searcher.out;
     if !definition.layers.is_empty() {
+        out.artifacts.push(carried::of_definition(&definition)?);
         out.definition = Some(definition);
     }
     Ok(out)
@@ -251,10 +255,17 @@ impl Searcher<'_> {
             let digest = pack.files().digest();
             let input = (InputKind::Pack, path.clone(), digest);
             self.out.inputs.push(input);
+            self.out.artifacts.push(carried::of_pack(&pack)?);
+            // Each on its own too: the definition names charts by digest.
+            for (_, chart) in pack.charts() {
+                self.out.artifacts.push(carried::of_chart(chart)?);
+            }
             parts.packs.push(pack);
         }
         for text in &sources.charts {
-            parts.charts.push(self.chart(text)?);
+            let chart = self.chart(text)?;
+            self.out.artifacts.push(carried::of_chart(&chart)?);
+            parts.charts.push(chart);
         }
         for path in &sources.manifests {
             for (file, text) in manifests(path)? {
@@ -318,6 +329,10 @@ impl Searcher<'_> {
         let each: Vec<_> = packs.chain(charts).chain(manifests).collect();
         for sources in each {
             let parts = self.read(&sources)?;
+            for (file, text) in &parts.manifests {
+                let artifact = carried::of_manifest(file, text);
+                self.out.artifacts.push(artifact);
+            }
             let (name, version) = match (parts.packs.first(), parts.charts.first()) {
                 (Some(pack), _) => (pack.meta.name.clone(), pack.meta.version.clone()),
                 (_, Some(chart)) => (chart.meta.name.clone(), chart.meta.version.clone()),

@@ -330,7 +330,8 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
         "[requirements]\nkernel_modules = [\"drbd >= 9\", \"loop\"]\ncommands = [\"lvcreate\"]\nnodes = 3\n",
     );
     project.add_to_profile(
-        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\nvalues = { replicas = 2 }\n",
+        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\nvalues = { replicas = 2 }\n\
+         [content]\nmanifests = [\"packs/store/manifests/m.yaml\"]\n",
     );
     let build = ["build", "profile.toml", "--only", "iso"];
     let outcome = project.run(&build);
@@ -361,6 +362,18 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
             out.to_str().unwrap(),
         ],
     );
+    let inspected = project.run(&["inspect", iso.to_str().unwrap()]);
+    inspected.assert_exit(0);
+    let listed: Vec<&str> = inspected
+        .stdout
+        .lines()
+        .filter(|line| line.contains("isoforge.internal"))
+        .collect();
+    assert_snapshot!(listed.join("\n"), @r"
+    isoforge.internal/cluster/tiny:1.0.0 sha256:[DIGEST]
+    isoforge.internal/manifests/m.yaml:[SHORT] sha256:[DIGEST]
+    isoforge.internal/packs/store:1.0.0 sha256:[DIGEST]
+    ");
     assert_snapshot!(std::fs::read_to_string(out).unwrap(), @r#"
     schema: 1
     name: tiny
