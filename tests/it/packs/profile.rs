@@ -307,6 +307,17 @@ fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
     let asked = registry.count("/charts/");
     lock(&project, &["--check"]).assert_exit(0);
     assert_eq!(registry.count("/charts/"), asked);
+    // The chart travels with the other inputs.
+    project.run(&["pull", "profile.toml"]).assert_exit(0);
+    let export = ["cache", "export", "profile.toml", "--output", "input.tar"];
+    project.run(&export).assert_exit(0);
+    std::fs::remove_dir_all(project.cache()).unwrap();
+    project
+        .run(&["cache", "import", "input.tar"])
+        .assert_exit(0);
+    let offline = ["build", "profile.toml", "--offline", "--locked"];
+    project.run(&offline).assert_exit(0);
+    assert_eq!(registry.count("/charts/"), asked);
     // Another machine gets other bytes under the same name.
     std::fs::remove_dir_all(project.cache()).unwrap();
     serve("/charts/web.tgz", &chart("web", "1.2.3", "a: 1\n"));
