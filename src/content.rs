@@ -21,6 +21,8 @@ mod error;
 pub mod files;
 pub mod find;
 pub mod macros;
+#[cfg(test)]
+mod mutation_tests;
 pub mod pack;
 pub mod requirements;
 pub mod tarball;

@@ -1,7 +1,7 @@
 //! YAML and JSON as values with places, as Kubernetes and Helm read them.
 //!
-//! YAML 1.2 with the booleans of 1.1 (`yes`, `off`), which Helm's and
-//! Kubernetes' parsers have too. Anchors, aliases and merge keys are followed
+//! YAML 1.2 with the booleans (`yes`, `off`) and octal numbers (`0644`) of 1.1,
+//! which Helm's and Kubernetes' parsers have too. Anchors, aliases and merge keys are followed
 //! within limits. Of a key that is there twice the last counts, as it does for
 //! them; [`strict`] refuses it. Quoted texts may go on without an indent, as
 //! libyaml has it.
@@ -34,6 +34,8 @@ const LOOSE_QUOTED: &str = "invalid indentation in multiline quoted scalar";
 const REPAIR: &str = "        ";
 /// Most such lines of one document.
 const MAX_REPAIRS: usize = 2_000;
+/// Most bytes that are read again for them, since each costs another reading.
+const MAX_REPAIR_BYTES: usize = 1024 * 1024 * 1024;
 
 /// A value and where it stands; 0:0 where nobody knows.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,7 +244,7 @@ fn parse_loose(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, 
         // So that places are those in the whole text.
         let mut lines: Vec<String> = vec![String::new(); lines_before];
         lines.extend(document.lines().map(str::to_owned));
-        let mut left = MAX_REPAIRS;
+        let mut left = MAX_REPAIRS.min(MAX_REPAIR_BYTES / document.len().max(1));
         let parsed = loop {
             match parse_text(&lines.join("\n"), duplicates) {
                 Err(error) if error.problem == LOOSE_QUOTED && left > 0 => {
@@ -282,6 +284,8 @@ fn parse_text(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, S
         non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
         duplicate_keys: duplicates,
         emit_comments: false,
+        // `defaultMode: 0644` is 420 for Kubernetes and Helm.
+        legacy_octal_numbers: true,
         budget: serde_saphyr::budget! {
             max_documents: MAX_DOCUMENTS,
             max_nodes: MAX_NODES,
@@ -492,6 +496,14 @@ mod tests {
         assert_eq!((b.line, b.items()[1].line, b.items()[1].column), (4, 4, 8));
         assert_eq!(documents("").unwrap(), []);
         assert_eq!(document("# nothing\n").unwrap().value, Value::Null);
+    }
+
+    #[test]
+    fn numbers_are_those_of_kubernetes() {
+        let text = "[0644, 0o644, 0x1F, -7, 1e3, 1.0, '0644', 08, 0.5, 1.25e-3]";
+        let json = document(text).unwrap().to_json();
+        let wanted = serde_json::json!([420, 420, 31, -7, 1000, 1, "0644", 8, 0.5, 0.00125]);
+        assert_eq!(json, wanted);
     }
 
     #[test]
