@@ -5,29 +5,27 @@
 //! found in is the same. So one lock gives one list of images, on a machine with
 //! Helm and on one without.
 
+mod owner;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::{Value, json};
 
 use super::build::Build;
 use super::{Upgrade, convert};
 use crate::content::chart::{self, Chart, Source};
-use crate::content::definition::{Definition, Kubernetes, Layer};
+use crate::content::definition::{Definition, Kubernetes};
 use crate::content::find::helm::Helm;
 use crate::content::find::{Images, Method, Options, Target};
 use crate::content::macros::Answers;
-use crate::content::pack::Pack;
-use crate::content::{self, carried, values};
+use crate::content::{self, carried};
 use crate::error::{Class, Diagnose};
 use crate::lock::{self, InputKind, Lock};
 use crate::oci::artifact::Artifact;
 use crate::oci::digest::Digest;
-use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Loaded, Profile};
-use crate::sources::kubernetes::component_kind;
-
-/// Counts up when the same sources may give other images.
-const SEARCH_VERSION: u32 = 1;
+use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind};
+pub(super) use owner::check;
+use owner::{Owner, Parts, digest, given, layer, manifests, owners, pack};
 
 /// Nobody can say for certain which images are needed.
 #[derive(Debug, thiserror::Error)]
@@ -72,43 +70,6 @@ pub(super) struct Searched {
     pub(super) artifacts: Vec<Artifact>,
 }
 
-/// Whose packs, charts and manifests.
-struct Owner<'a> {
-    kind: Option<Kind>,
-    name: String,
-    version: String,
-    sources: ContentSources,
-    exclude: &'a [String],
-    /// The versions of Kubernetes that it is for.
-    kubernetes: Vec<&'a str>,
-}
-
-impl Owner<'_> {
-    fn shown(&self) -> String {
-        let kind = self.kind.map_or("content", Kind::key);
-        format!("{kind} {} {}", self.name, self.version)
-            .trim_end()
-            .to_owned()
-    }
-
-    fn is(&self, known: &lock::Component) -> bool {
-        let kind = match self.kind {
-            Some(kind) => component_kind(kind),
-            None => crate::output::manifest::ComponentKind::Content,
-        };
-        known.kind == kind && known.name == self.name && known.version == self.version
-    }
-}
-
-/// What an owner's sources are, read.
-#[derive(Default)]
-struct Parts {
-    packs: Vec<Pack>,
-    charts: Vec<Chart>,
-    /// What messages call each, and its text.
-    manifests: Vec<(String, String)>,
-}
-
 /// Reads and searches all packs, charts and manifests of the profile. Of what
 /// `old` has found in the same sources the images are taken, unless `upgrade`
 /// says otherwise.
@@ -150,85 +111,6 @@ pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -
         out.definition = Some(definition);
     }
     Ok(out)
-}
-
-/// Reads what lies on the disk and throws it away.
-///
-/// # Errors
-/// Of the sources.
-pub(super) fn check(loaded: &Loaded) -> Result<()> {
-    let profile = &loaded.profile;
-    for owner in owners(profile) {
-        for path in &owner.sources.packs {
-            let pack = pack(path)?;
-            for version in &owner.kubernetes {
-                let answers = Answers::for_kubernetes(version);
-                pack.compose(&owner.sources.presets, &given(&owner.sources), &answers)?;
-            }
-        }
-        check_others(&owner.sources)?;
-    }
-    for path in &profile.content.sources.packs {
-        pack(path)?;
-    }
-    check_others(&profile.content.sources)
-}
-
-fn check_others(sources: &ContentSources) -> Result<()> {
-    for source in &sources.charts {
-        if let Source::Path(path) = source.parse()? {
-            Chart::read(content::files::Files::open(&path)?)?;
-        }
-    }
-    for path in &sources.manifests {
-        for (file, text) in manifests(path)? {
-            content::find::manifests::images(&file, &text, &[])?;
-        }
-    }
-    Ok(())
-}
-
-/// Those of the profile's components that have sources.
-fn owners(profile: &Profile) -> Vec<Owner<'_>> {
-    let versions = &profile.kubernetes.versions;
-    let kubernetes = versions.iter().map(|version| Owner {
-        kind: Some(Kind::Kubernetes),
-        name: profile.kubernetes.distribution.clone(),
-        version: version.clone(),
-        sources: profile.kubernetes.sources.clone(),
-        exclude: &profile.kubernetes.exclude_images,
-        kubernetes: vec![version.as_str()],
-    });
-    let components = profile.components().map(|(kind, component)| Owner {
-        kind: Some(kind),
-        name: component.name.clone(),
-        version: component.version.clone(),
-        sources: component.sources.clone(),
-        exclude: &component.exclude_images,
-        kubernetes: versions.iter().map(String::as_str).collect(),
-    });
-    let all = kubernetes.chain(components);
-    all.filter(|owner| !owner.sources.is_empty()).collect()
-}
-
-fn pack(path: &Path) -> Result<Pack> {
-    Ok(Pack::read(content::files::Files::open(path)?)?)
-}
-
-/// The manifests at a path: a file, or all of a folder.
-fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
-    match Target::open(path)? {
-        Target::Manifests(texts) => Ok(texts),
-        Target::Pack(_) | Target::Chart(_) => Err(content::Error::NotManifests {
-            path: path.to_owned(),
-        }
-        .into()),
-    }
-}
-
-/// The values that the profile gives.
-fn given(sources: &ContentSources) -> Value {
-    values::object(Some(&sources.values))
 }
 
 struct Searcher<'a> {
@@ -454,35 +336,6 @@ impl Searcher<'_> {
     }
 }
 
-/// The digest over all that decides an owner's images.
-fn digest(owner: &Owner<'_>, parts: &Parts) -> Result<Digest> {
-    let packs: Vec<Digest> = parts
-        .packs
-        .iter()
-        .map(|pack| pack.files().digest())
-        .collect();
-    let charts: Vec<Digest> = parts
-        .charts
-        .iter()
-        .map(|chart| chart.files().digest())
-        .collect();
-    let manifests = parts.manifests.iter();
-    let manifests: Vec<Digest> = manifests
-        .map(|(_, text)| Digest::of(text.as_bytes()))
-        .collect();
-    let all = json!({
-        "version": SEARCH_VERSION,
-        "packs": packs,
-        "charts": charts,
-        "manifests": manifests,
-        "values": owner.sources.values,
-        "presets": owner.sources.presets,
-        "exclude": owner.exclude,
-        "kubernetes": owner.kubernetes,
-    });
-    Ok(Digest::of(&serde_json::to_vec(&all)?))
-}
-
 fn of_lock(method: lock::Method) -> ImageMethod {
     match method {
         lock::Method::Catalog => ImageMethod::Catalog,
@@ -492,35 +345,4 @@ fn of_lock(method: lock::Method) -> ImageMethod {
         lock::Method::Helm => ImageMethod::Helm,
         lock::Method::Scan => ImageMethod::Scan,
     }
-}
-
-/// An owner's layer of the cluster definition, for the ISO's Kubernetes.
-fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Layer> {
-    let name = match kind {
-        Kind::Kubernetes => "k8s",
-        Kind::Cni => "cni",
-        Kind::Csi => "csi",
-        Kind::Registry | Kind::Addon => "addon",
-    };
-    let mut out = Layer::empty(name, &owner.name, &owner.version);
-    let version = owner.kubernetes.first().copied().unwrap_or_default();
-    let answers = Answers::for_kubernetes(version);
-    for pack in &parts.packs {
-        let composed = pack.compose(&owner.sources.presets, &given(&owner.sources), &answers)?;
-        let of_pack = Layer::of_pack(pack, &composed, &answers)?;
-        out = Layer {
-            layer: out.layer,
-            name: out.name,
-            version: out.version,
-            ..of_pack
-        };
-    }
-    for chart in &parts.charts {
-        out.add_chart(chart, &chart.meta.name, given(&owner.sources))?;
-    }
-    for (file, text) in &parts.manifests {
-        let name = Path::new(file).file_stem().unwrap_or_default();
-        out.add_manifest(&name.to_string_lossy(), answers.fill(text), Value::Null);
-    }
-    Ok(out)
 }
