@@ -7,12 +7,12 @@
 
 mod owner;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::build::Build;
-use super::{Upgrade, convert};
+use super::Upgrade;
 use crate::content::chart::{self, Chart, Source};
 use crate::content::definition::{Definition, Kubernetes};
 use crate::content::find::helm::Helm;
@@ -23,7 +23,10 @@ use crate::error::{Class, Diagnose};
 use crate::lock::{self, InputKind, Lock};
 use crate::oci::artifact::Artifact;
 use crate::oci::digest::Digest;
-use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind};
+use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Profile};
+use crate::progress::Progress;
+use crate::registry::Client;
+use crate::store::Store;
 pub(super) use owner::check;
 use owner::{Owner, Parts, digest, given, layer, manifests, owners, pack};
 
@@ -53,6 +56,17 @@ impl Diagnose for NotProven {
     }
 }
 
+/// What a search works with.
+pub(super) struct Means<'a> {
+    pub(super) profile: &'a Profile,
+    pub(super) client: &'a Client,
+    pub(super) store: &'a Store,
+    pub(super) threads: NonZeroUsize,
+    /// Take what nobody can prove.
+    pub(super) accept_scan: bool,
+    pub(super) progress: &'a Progress,
+}
+
 /// What was found in all packs, charts and manifests of a profile.
 #[derive(Debug, Default)]
 pub(super) struct Searched {
@@ -76,10 +90,10 @@ pub(super) struct Searched {
 ///
 /// # Errors
 /// Of the sources; [`NotProven`].
-pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Searched> {
-    let profile = &build.request.loaded.profile;
+pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Searched> {
+    let profile = with.profile;
     let mut searcher = Searcher {
-        build,
+        with,
         old,
         upgrade,
         out: Searched::default(),
@@ -93,10 +107,9 @@ pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -
         },
     );
     for owner in owners(profile) {
-        build
-            .progress
+        with.progress
             .detail(format!("searching {} for images", owner.shown()));
-        let parts = searcher.read(&owner.sources)?;
+        let parts = searcher.read(&owner.name, &owner.sources)?;
         if let Some(kind) = owner.kind
             && (kind != Kind::Kubernetes || owner.version == profile.iso_version())
         {
@@ -114,7 +127,7 @@ pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -
 }
 
 struct Searcher<'a> {
-    build: &'a Build<'a>,
+    with: &'a Means<'a>,
     old: Option<&'a Lock>,
     upgrade: &'a Upgrade,
     out: Searched,
@@ -130,7 +143,8 @@ impl Searcher<'_> {
         }
     }
 
-    fn read(&mut self, sources: &ContentSources) -> Result<Parts> {
+    /// Reads the sources of the component `owner`.
+    fn read(&mut self, owner: &str, sources: &ContentSources) -> Result<Parts> {
         let mut parts = Parts::default();
         for path in &sources.packs {
             let pack = pack(path)?;
@@ -145,7 +159,7 @@ impl Searcher<'_> {
             parts.packs.push(pack);
         }
         for text in &sources.charts {
-            let chart = self.chart(text)?;
+            let chart = self.chart(owner, text)?;
             self.out.artifacts.push(carried::of_chart(&chart)?);
             parts.charts.push(chart);
         }
@@ -161,23 +175,23 @@ impl Searcher<'_> {
     }
 
     /// A chart, as the lock pins it.
-    fn chart(&mut self, text: &str) -> Result<Chart> {
+    fn chart(&mut self, owner: &str, text: &str) -> Result<Chart> {
         let source: Source = text.parse()?;
         let name = source.to_string();
         let pinned = self.old.and_then(|old| old.chart(&name));
-        let pinned = pinned.filter(|_| !self.anew(&name));
+        let pinned = pinned.filter(|_| !self.anew(&name) && !self.anew(owner));
         let asked = match (&source, pinned) {
             (Source::Path(_), _) | (_, None) => source.clone(),
             (_, Some(pinned)) if source.digest().is_none() => source.clone().pinned(pinned.digest),
             _ => source.clone(),
         };
         let fetched = chart::fetch(
-            &self.build.client,
+            self.with.client,
             &asked,
             Path::new(""),
-            &self.build.store,
-            convert::threads(&self.build.request.settings),
-            self.build.progress,
+            self.with.store,
+            self.with.threads,
+            self.with.progress,
         )?;
         match source {
             Source::Path(path) => {
@@ -194,7 +208,7 @@ impl Searcher<'_> {
 
     /// What `[content]` carries, each on its own.
     fn carried(&mut self, sources: &ContentSources) -> Result<()> {
-        let profile = &self.build.request.loaded.profile;
+        let profile = self.with.profile;
         let empty = ContentSources::default;
         let packs = sources.packs.iter().map(|path| ContentSources {
             packs: vec![path.clone()],
@@ -210,7 +224,7 @@ impl Searcher<'_> {
         });
         let each: Vec<_> = packs.chain(charts).chain(manifests).collect();
         for sources in each {
-            let parts = self.read(&sources)?;
+            let parts = self.read("", &sources)?;
             for (file, text) in &parts.manifests {
                 let artifact = carried::of_manifest(file, text);
                 self.out.artifacts.push(artifact);
@@ -294,7 +308,7 @@ impl Searcher<'_> {
         for glob in owner.exclude {
             if !crate::profile::matches_any(glob, &images) {
                 let owner = owner.shown();
-                self.build.progress.warn(format!(
+                self.with.progress.warn(format!(
                     "'{glob}' of exclude_images matches none of the images of {owner}"
                 ));
             }
@@ -328,8 +342,8 @@ impl Searcher<'_> {
             owner: owner.shown(),
             reasons,
         };
-        if self.build.request.lock.accept_scan {
-            self.build.progress.warn(not_proven.to_string());
+        if self.with.accept_scan {
+            self.with.progress.warn(not_proven.to_string());
             return Ok(ImageMethod::Scan);
         }
         Err(not_proven.into())

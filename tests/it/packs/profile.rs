@@ -307,6 +307,24 @@ fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
     let asked = registry.count("/charts/");
     lock(&project, &["--check"]).assert_exit(0);
     assert_eq!(registry.count("/charts/"), asked);
+    // Published anew under the same name: seen by who looks for it.
+    let newer = chart("web", "1.2.3", &format!("{values}a: 2\n"));
+    serve("/charts/web.tgz", &newer);
+    lock(&project, &["--check"]).assert_exit(0);
+    let source = format!("http://{host}/charts#web:1.2.3");
+    for name in ["web", &source] {
+        let upgrade = ["--upgrade", name, "--accept-scan"];
+        let outcome = lock(&project, &upgrade);
+        outcome.assert_exit(0);
+        let text = std::fs::read_to_string(project.path("isoforge.lock")).unwrap();
+        assert!(text.contains(&Digest::of(&newer).to_string()), "{text}");
+    }
+    assert_snapshot!(lock(&project, &["--upgrade", "nothing"]).error(), @r"
+    exit 2
+    error: the profile has no input named 'nothing'
+    hint: its inputs that can move: 127.0.0.1:[PORT]/web:1, oci:kubernetes, oci:os, web, http://127.0.0.1:[PORT]/charts#web:1.2.3
+    ");
+    let asked = registry.count("/charts/");
     // The chart travels with the other inputs.
     project.run(&["pull", "profile.toml"]).assert_exit(0);
     let export = ["cache", "export", "profile.toml", "--output", "input.tar"];
