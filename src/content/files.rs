@@ -344,11 +344,12 @@ impl Files {
         }
     }
 
-    /// The same without the one folder that all files lie in, where `marker` is
-    /// in that folder and not at the top; archives of packs and charts have one.
+    /// The same without the one folder that all files of an archive lie in, where
+    /// `marker` is in that folder and not at the top; archives of packs and charts
+    /// have one. A folder stays as it is: it may hold several.
     #[must_use]
     pub fn rooted_at(self, marker: &str) -> Self {
-        if self.entries.contains_key(marker) {
+        if self.archive.is_none() || self.entries.contains_key(marker) {
             return self;
         }
         let suffix = format!("/{marker}");
