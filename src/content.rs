@@ -15,12 +15,15 @@
 //!   folder or a hash map.
 
 pub mod bundle;
+pub mod carried;
 pub mod chart;
 pub mod definition;
 mod error;
 pub mod files;
 pub mod find;
 pub mod macros;
+#[cfg(test)]
+mod mutation_tests;
 pub mod pack;
 pub mod requirements;
 pub mod tarball;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use fetch::{Error as FetchError, Fetched, fetch};
+pub use fetch::{CONTENT_TYPE, Error as FetchError, Fetched, fetch};
 pub use index::{Entry, Index};
 pub use source::{ParseSourceError, Source};
 
@@ -156,6 +156,18 @@ impl Chart {
         match self.files.archive_digest() {
             Some(digest) => Ok(digest),
             None => Ok(Digest::of(&self.to_archive()?)),
+        }
+    }
+
+    /// Its archive; of a folder, the one that [`to_archive`](Self::to_archive)
+    /// gives.
+    ///
+    /// # Errors
+    /// Like [`to_archive`](Self::to_archive).
+    pub fn archive_bytes(&self) -> Result<Vec<u8>, Error> {
+        match self.files.archive_bytes() {
+            Some(bytes) => Ok(bytes.to_vec()),
+            None => self.to_archive(),
         }
     }
 

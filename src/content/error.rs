@@ -82,6 +82,14 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// A folder of packs or charts.
+    #[error("'{}' holds packs or charts ({inside}); name each", path.display())]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// The first of them.
+        inside: String,
+    },
     /// A pack or chart where manifests are meant.
     #[error("'{}' is a pack or chart, where manifests are meant", path.display())]
     NotManifests {
@@ -165,6 +173,7 @@ impl Diagnose for Error {
             | Self::NoFile { .. }
             | Self::Unknown { .. }
             | Self::NotManifests { .. }
+            | Self::Several { .. }
             | Self::UnknownPreset { .. }
             | Self::SameGroup { .. }
             | Self::Rule { .. } => Class::Profile,

@@ -35,7 +35,7 @@ pub struct Files {
     place: String,
     entries: BTreeMap<String, Arc<[u8]>>,
     skipped: Vec<Skipped>,
-    archive: Option<Digest>,
+    archive: Option<(Digest, Arc<[u8]>)>,
 }
 
 impl fmt::Debug for Files {
@@ -234,7 +234,7 @@ impl Files {
             place: place.to_owned(),
             entries,
             skipped,
-            archive: Some(Digest::of(bytes)),
+            archive: Some((Digest::of(bytes), bytes.into())),
         })
     }
 
@@ -261,7 +261,13 @@ impl Files {
     /// Digest of the archive's bytes; none of a folder.
     #[must_use]
     pub fn archive_digest(&self) -> Option<Digest> {
-        self.archive
+        self.archive.as_ref().map(|(digest, _)| *digest)
+    }
+
+    /// The archive's bytes; none of a folder.
+    #[must_use]
+    pub fn archive_bytes(&self) -> Option<&[u8]> {
+        self.archive.as_ref().map(|(_, bytes)| &**bytes)
     }
 
     /// What was left out.
@@ -338,11 +344,12 @@ impl Files {
         }
     }
 
-    /// The same without the one folder that all files lie in, where `marker` is
-    /// in that folder and not at the top; archives of packs and charts have one.
+    /// The same without the one folder that all files of an archive lie in, where
+    /// `marker` is in that folder and not at the top; archives of packs and charts
+    /// have one. A folder stays as it is: it may hold several.
     #[must_use]
     pub fn rooted_at(self, marker: &str) -> Self {
-        if self.entries.contains_key(marker) {
+        if self.archive.is_none() || self.entries.contains_key(marker) {
             return self;
         }
         let suffix = format!("/{marker}");
@@ -353,7 +360,7 @@ impl Files {
         match folder {
             Some(folder) => Self {
                 place: self.place.clone(),
-                archive: self.archive,
+                archive: self.archive.clone(),
                 ..self.below(&folder)
             },
             None => self,

@@ -27,7 +27,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
-pub use artifact::{ARTIFACT_TYPE, CONFIG_TYPE, CONTENT_TYPE, layout};
+pub use artifact::{ARTIFACT_TYPE, CONFIG_TYPE, CONTENT_TYPE, artifact, layout};
 pub use build::{BuildError, Built, build};
 pub use init::{InitError, init};
 pub use lint::lint;
@@ -41,7 +41,7 @@ use super::chart::Chart;
 use super::files::Files;
 use super::macros::{self, Answers};
 use super::yaml::{self, Node};
-use super::{Error, values as merging};
+use super::{Error, tarball, values as merging};
 use problem::Problems;
 
 /// The file that makes a folder a pack.
@@ -150,6 +150,23 @@ impl Pack {
     #[must_use]
     pub fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// A deterministic archive of its files, in a folder of its name and version.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] where a path can't be said in an archive.
+    pub fn to_archive(&self) -> Result<Vec<u8>, Error> {
+        let folder = format!("{}-{}", self.meta.name, self.meta.version);
+        let files = self.files.iter();
+        let files: Vec<(String, &[u8])> = files
+            .map(|(path, bytes)| (format!("{folder}/{path}"), bytes))
+            .collect();
+        let files = files.iter().map(|(path, bytes)| (path.as_str(), *bytes));
+        tarball::gzip(files).map_err(|error| Error::Archive {
+            place: self.files.place().to_owned(),
+            problem: error.to_string(),
+        })
     }
 
     /// Its charts by name, in the order in which they are installed.

@@ -1,22 +1,23 @@
 //! YAML and JSON as values with places, as Kubernetes and Helm read them.
 //!
-//! YAML 1.2 with the booleans of 1.1 (`yes`, `off`), which Helm's and
-//! Kubernetes' parsers have too. Anchors, aliases and merge keys are followed
+//! YAML 1.2 with the booleans (`yes`, `off`) and octal numbers (`0644`) of 1.1,
+//! which Helm's and Kubernetes' parsers have too. Anchors, aliases and merge keys are followed
 //! within limits. Of a key that is there twice the last counts, as it does for
 //! them; [`strict`] refuses it. Quoted texts may go on without an indent, as
 //! libyaml has it.
 //!
 //! Non-goals: comments, tags, writing a document back as it was.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod raw;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Number};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Options, Spanned};
 
 use super::Error;
+use raw::Raw;
 
 /// Most documents of one text.
 const MAX_DOCUMENTS: usize = 65_536;
@@ -34,6 +35,8 @@ const LOOSE_QUOTED: &str = "invalid indentation in multiline quoted scalar";
 const REPAIR: &str = "        ";
 /// Most such lines of one document.
 const MAX_REPAIRS: usize = 2_000;
+/// Most bytes that are read again for them, since each costs another reading.
+const MAX_REPAIR_BYTES: usize = 1024 * 1024 * 1024;
 
 /// A value and where it stands; 0:0 where nobody knows.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,7 +245,7 @@ fn parse_loose(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, 
         // So that places are those in the whole text.
         let mut lines: Vec<String> = vec![String::new(); lines_before];
         lines.extend(document.lines().map(str::to_owned));
-        let mut left = MAX_REPAIRS;
+        let mut left = MAX_REPAIRS.min(MAX_REPAIR_BYTES / document.len().max(1));
         let parsed = loop {
             match parse_text(&lines.join("\n"), duplicates) {
                 Err(error) if error.problem == LOOSE_QUOTED && left > 0 => {
@@ -282,6 +285,8 @@ fn parse_text(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, S
         non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
         duplicate_keys: duplicates,
         emit_comments: false,
+        // `defaultMode: 0644` is 420 for Kubernetes and Helm.
+        legacy_octal_numbers: true,
         budget: serde_saphyr::budget! {
             max_documents: MAX_DOCUMENTS,
             max_nodes: MAX_NODES,
@@ -382,167 +387,5 @@ fn written(place: Location, text: &str, otherwise: &str) -> String {
     found.unwrap_or(otherwise).to_owned()
 }
 
-/// A value as the parser gives it.
-#[derive(Debug)]
-enum Raw {
-    Null,
-    Bool(bool),
-    Number(Number),
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any YAML")
-    }
-
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-        Raw::deserialize(deserializer)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool(value))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.into()))
-    }
-
-    fn visit_i128<E>(self, number: i128) -> Result<Raw, E> {
-        Ok(Number::from_i128(number).map_or_else(|| Raw::Text(number.to_string()), Raw::Number))
-    }
-
-    fn visit_u128<E>(self, number: u128) -> Result<Raw, E> {
-        Ok(Number::from_u128(number).map_or_else(|| Raw::Text(number.to_string()), Raw::Number))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Raw, E> {
-        // Helm's values are JSON, where 1.0 and 1 are the same number.
-        #[allow(clippy::cast_possible_truncation, clippy::float_cmp)]
-        if number.trunc() == number && number.abs() < 9e15 {
-            return Ok(Raw::Number((number as i64).into()));
-        }
-        Ok(Number::from_f64(number).map_or_else(|| Raw::Text(number.to_string()), Raw::Number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Raw, E> {
-        Ok(Raw::Text(String::from_utf8_lossy(bytes).into_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Raw::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_and_places_come_out_of_all_documents() {
-        let text =
-            "# only a comment\n---\na: 1\nb: [x, yes, 1.50]\n---\n---\n{\"c\": {\"1.10\": ~}}\n";
-        let nodes = documents(text).unwrap();
-        let shown: Vec<String> = nodes.iter().map(|n| n.to_json().to_string()).collect();
-        assert_eq!(
-            shown,
-            [r#"{"a":1,"b":["x",true,1.5]}"#, r#"{"c":{"1.10":null}}"#]
-        );
-        let b = nodes[0].get("b").unwrap();
-        assert_eq!((b.line, b.items()[1].line, b.items()[1].column), (4, 4, 8));
-        assert_eq!(documents("").unwrap(), []);
-        assert_eq!(document("# nothing\n").unwrap().value, Value::Null);
-    }
-
-    #[test]
-    fn of_a_key_that_is_there_twice_the_last_counts() {
-        let text = "image: a\nother: 1\nimage: b\n";
-        assert_eq!(document(text).unwrap().text_at("image"), Some("b"));
-        let error = strict(text).unwrap_err();
-        assert_eq!(error.line, 3, "{error}");
-    }
-
-    #[test]
-    fn anchors_and_merge_keys_are_followed() {
-        let text = "base: &base {image: a, tag: v1}\nx:\n  <<: *base\n  tag: v2\n";
-        let x = document(text).unwrap().get("x").unwrap().to_json();
-        assert_eq!(x, serde_json::json!({"image": "a", "tag": "v2"}));
-    }
-
-    #[test]
-    fn keys_that_are_no_texts_stay_as_written() {
-        let node = document("1.10: a\nyes: b\n0x1F: c\n").unwrap();
-        let keys: Vec<_> = node.entries().iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(keys, ["1.10", "yes", "0x1F"]);
-    }
-
-    #[test]
-    fn what_is_no_yaml_has_a_place() {
-        let error = documents("a: 1\nb: [1\nc: {\n").unwrap_err().of("x.yaml");
-        let text = error.to_string();
-        assert!(text.starts_with("x.yaml:"), "{text}");
-        assert!(documents(&"[".repeat(100_000)).is_err());
-        assert!(documents("a: \0").is_err());
-        let error = documents("a:\n  b: {{ .Values.x }}\n").unwrap_err();
-        assert_eq!((error.line, error.column), (2, 7), "{error}");
-    }
-
-    #[test]
-    fn lines_of_a_quoted_text_need_no_indent() {
-        let text = "---\na: 1\n---\n  b: 'one\n two\n three'\n  c: {d: x}\n---\ne: \"f\ng\"\n";
-        let nodes = documents(text).unwrap();
-        assert_eq!(nodes[1].text_at("b"), Some("one two three"));
-        assert_eq!(nodes[1].get("c").unwrap().line, 7);
-        assert_eq!(nodes[2].text_at("e"), Some("f g"));
-    }
-
-    #[test]
-    fn what_is_written_reads_the_same() {
-        let value = serde_json::json!({
-            "z": "yes", "a": "1.10", "multi": "one\n two\n\nthree\n", "list": [{"x": null}, []],
-            "long": "word ".repeat(60), "macro": "{{ .spectro.x }}", "number": 1.5, "": "#"
-        });
-        let text = write("a test", &value).unwrap();
-        assert_eq!(document(&text).unwrap().to_json(), value);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! OCI types: digests, references, manifests, media types. Pure: no file, no
 //! network.
 
+pub mod artifact;
 pub mod compression;
 pub mod digest;
 pub mod layer;

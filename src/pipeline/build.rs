@@ -23,6 +23,7 @@ use crate::formats::squashfs;
 use crate::formats::squashfs::write::ImagePlan;
 use crate::installer_iso::{Extra, ExtraKind, Payload};
 use crate::lock::{CoreImage, Lock};
+use crate::oci::artifact::Artifact;
 use crate::output::manifest::{self, Epoch, EpochSource, Manifest, Squashfs, Tool};
 use crate::output::space::{self, HostFileSystems, Requirement};
 use crate::output::{Finished, OutputDir};
@@ -90,6 +91,11 @@ impl<'a> Build<'a> {
             lock: None,
             content: OnceLock::new(),
         })
+    }
+
+    /// What of packs, charts and manifests the ISO carries.
+    pub(super) fn artifacts(&self) -> &[Artifact] {
+        self.content.get().map_or(&[], |content| &content.artifacts)
     }
 
     /// The images that were found in packs, charts and manifests.

@@ -5,28 +5,30 @@
 //! found in is the same. So one lock gives one list of images, on a machine with
 //! Helm and on one without.
 
+mod owner;
+
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::{Value, json};
 
-use super::build::Build;
-use super::{Upgrade, convert};
+use super::Upgrade;
 use crate::content::chart::{self, Chart, Source};
-use crate::content::definition::{Definition, Kubernetes, Layer};
+use crate::content::definition::{Definition, Kubernetes};
 use crate::content::find::helm::Helm;
 use crate::content::find::{Images, Method, Options, Target};
 use crate::content::macros::Answers;
-use crate::content::pack::Pack;
-use crate::content::{self, values};
+use crate::content::{self, carried};
 use crate::error::{Class, Diagnose};
 use crate::lock::{self, InputKind, Lock};
+use crate::oci::artifact::Artifact;
 use crate::oci::digest::Digest;
-use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Loaded, Profile};
-use crate::sources::kubernetes::component_kind;
-
-/// Counts up when the same sources may give other images.
-const SEARCH_VERSION: u32 = 1;
+use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Profile};
+use crate::progress::Progress;
+use crate::registry::Client;
+use crate::store::Store;
+pub(super) use owner::check;
+use owner::{Owner, Parts, digest, given, layer, manifests, owners, pack};
 
 /// Nobody can say for certain which images are needed.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,17 @@ impl Diagnose for NotProven {
     }
 }
 
+/// What a search works with.
+pub(super) struct Means<'a> {
+    pub(super) profile: &'a Profile,
+    pub(super) client: &'a Client,
+    pub(super) store: &'a Store,
+    pub(super) threads: NonZeroUsize,
+    /// Take what nobody can prove.
+    pub(super) accept_scan: bool,
+    pub(super) progress: &'a Progress,
+}
+
 /// What was found in all packs, charts and manifests of a profile.
 #[derive(Debug, Default)]
 pub(super) struct Searched {
@@ -67,43 +80,8 @@ pub(super) struct Searched {
     pub(super) charts: Vec<lock::Chart>,
     /// What is to run on the cluster; nothing where nobody says so.
     pub(super) definition: Option<Definition>,
-}
-
-/// Whose packs, charts and manifests.
-struct Owner<'a> {
-    kind: Option<Kind>,
-    name: String,
-    version: String,
-    sources: ContentSources,
-    exclude: &'a [String],
-    /// The versions of Kubernetes that it is for.
-    kubernetes: Vec<&'a str>,
-}
-
-impl Owner<'_> {
-    fn shown(&self) -> String {
-        let kind = self.kind.map_or("content", Kind::key);
-        format!("{kind} {} {}", self.name, self.version)
-            .trim_end()
-            .to_owned()
-    }
-
-    fn is(&self, known: &lock::Component) -> bool {
-        let kind = match self.kind {
-            Some(kind) => component_kind(kind),
-            None => crate::output::manifest::ComponentKind::Content,
-        };
-        known.kind == kind && known.name == self.name && known.version == self.version
-    }
-}
-
-/// What an owner's sources are, read.
-#[derive(Default)]
-struct Parts {
-    packs: Vec<Pack>,
-    charts: Vec<Chart>,
-    /// What messages call each, and its text.
-    manifests: Vec<(String, String)>,
+    /// Packs and charts, what `[content]` carries, and the definition.
+    pub(super) artifacts: Vec<Artifact>,
 }
 
 /// Reads and searches all packs, charts and manifests of the profile. Of what
@@ -112,10 +90,10 @@ struct Parts {
 ///
 /// # Errors
 /// Of the sources; [`NotProven`].
-pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Searched> {
-    let profile = &build.request.loaded.profile;
+pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Searched> {
+    let profile = with.profile;
     let mut searcher = Searcher {
-        build,
+        with,
         old,
         upgrade,
         out: Searched::default(),
@@ -129,10 +107,9 @@ pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -
         },
     );
     for owner in owners(profile) {
-        build
-            .progress
+        with.progress
             .detail(format!("searching {} for images", owner.shown()));
-        let parts = searcher.read(&owner.sources)?;
+        let parts = searcher.read(&owner.name, &owner.sources)?;
         if let Some(kind) = owner.kind
             && (kind != Kind::Kubernetes || owner.version == profile.iso_version())
         {
@@ -143,92 +120,14 @@ pub(super) fn search(build: &Build<'_>, old: Option<&Lock>, upgrade: &Upgrade) -
     searcher.carried(&profile.content.sources)?;
     let mut out = searcher.out;
     if !definition.layers.is_empty() {
+        out.artifacts.push(carried::of_definition(&definition)?);
         out.definition = Some(definition);
     }
     Ok(out)
 }
 
-/// Reads what lies on the disk and throws it away.
-///
-/// # Errors
-/// Of the sources.
-pub(super) fn check(loaded: &Loaded) -> Result<()> {
-    let profile = &loaded.profile;
-    for owner in owners(profile) {
-        for path in &owner.sources.packs {
-            let pack = pack(path)?;
-            for version in &owner.kubernetes {
-                let answers = Answers::for_kubernetes(version);
-                pack.compose(&owner.sources.presets, &given(&owner.sources), &answers)?;
-            }
-        }
-        check_others(&owner.sources)?;
-    }
-    for path in &profile.content.sources.packs {
-        pack(path)?;
-    }
-    check_others(&profile.content.sources)
-}
-
-fn check_others(sources: &ContentSources) -> Result<()> {
-    for source in &sources.charts {
-        if let Source::Path(path) = source.parse()? {
-            Chart::read(content::files::Files::open(&path)?)?;
-        }
-    }
-    for path in &sources.manifests {
-        for (file, text) in manifests(path)? {
-            content::find::manifests::images(&file, &text, &[])?;
-        }
-    }
-    Ok(())
-}
-
-/// Those of the profile's components that have sources.
-fn owners(profile: &Profile) -> Vec<Owner<'_>> {
-    let versions = &profile.kubernetes.versions;
-    let kubernetes = versions.iter().map(|version| Owner {
-        kind: Some(Kind::Kubernetes),
-        name: profile.kubernetes.distribution.clone(),
-        version: version.clone(),
-        sources: profile.kubernetes.sources.clone(),
-        exclude: &profile.kubernetes.exclude_images,
-        kubernetes: vec![version.as_str()],
-    });
-    let components = profile.components().map(|(kind, component)| Owner {
-        kind: Some(kind),
-        name: component.name.clone(),
-        version: component.version.clone(),
-        sources: component.sources.clone(),
-        exclude: &component.exclude_images,
-        kubernetes: versions.iter().map(String::as_str).collect(),
-    });
-    let all = kubernetes.chain(components);
-    all.filter(|owner| !owner.sources.is_empty()).collect()
-}
-
-fn pack(path: &Path) -> Result<Pack> {
-    Ok(Pack::read(content::files::Files::open(path)?)?)
-}
-
-/// The manifests at a path: a file, or all of a folder.
-fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
-    match Target::open(path)? {
-        Target::Manifests(texts) => Ok(texts),
-        Target::Pack(_) | Target::Chart(_) => Err(content::Error::NotManifests {
-            path: path.to_owned(),
-        }
-        .into()),
-    }
-}
-
-/// The values that the profile gives.
-fn given(sources: &ContentSources) -> Value {
-    values::object(Some(&sources.values))
-}
-
 struct Searcher<'a> {
-    build: &'a Build<'a>,
+    with: &'a Means<'a>,
     old: Option<&'a Lock>,
     upgrade: &'a Upgrade,
     out: Searched,
@@ -244,17 +143,25 @@ impl Searcher<'_> {
         }
     }
 
-    fn read(&mut self, sources: &ContentSources) -> Result<Parts> {
+    /// Reads the sources of the component `owner`.
+    fn read(&mut self, owner: &str, sources: &ContentSources) -> Result<Parts> {
         let mut parts = Parts::default();
         for path in &sources.packs {
             let pack = pack(path)?;
             let digest = pack.files().digest();
             let input = (InputKind::Pack, path.clone(), digest);
             self.out.inputs.push(input);
+            self.out.artifacts.push(carried::of_pack(&pack)?);
+            // Each on its own too: the definition names charts by digest.
+            for (_, chart) in pack.charts() {
+                self.out.artifacts.push(carried::of_chart(chart)?);
+            }
             parts.packs.push(pack);
         }
         for text in &sources.charts {
-            parts.charts.push(self.chart(text)?);
+            let chart = self.chart(owner, text)?;
+            self.out.artifacts.push(carried::of_chart(&chart)?);
+            parts.charts.push(chart);
         }
         for path in &sources.manifests {
             for (file, text) in manifests(path)? {
@@ -268,23 +175,23 @@ impl Searcher<'_> {
     }
 
     /// A chart, as the lock pins it.
-    fn chart(&mut self, text: &str) -> Result<Chart> {
+    fn chart(&mut self, owner: &str, text: &str) -> Result<Chart> {
         let source: Source = text.parse()?;
         let name = source.to_string();
         let pinned = self.old.and_then(|old| old.chart(&name));
-        let pinned = pinned.filter(|_| !self.anew(&name));
+        let pinned = pinned.filter(|_| !self.anew(&name) && !self.anew(owner));
         let asked = match (&source, pinned) {
             (Source::Path(_), _) | (_, None) => source.clone(),
             (_, Some(pinned)) if source.digest().is_none() => source.clone().pinned(pinned.digest),
             _ => source.clone(),
         };
         let fetched = chart::fetch(
-            &self.build.client,
+            self.with.client,
             &asked,
             Path::new(""),
-            &self.build.store,
-            convert::threads(&self.build.request.settings),
-            self.build.progress,
+            self.with.store,
+            self.with.threads,
+            self.with.progress,
         )?;
         match source {
             Source::Path(path) => {
@@ -301,7 +208,7 @@ impl Searcher<'_> {
 
     /// What `[content]` carries, each on its own.
     fn carried(&mut self, sources: &ContentSources) -> Result<()> {
-        let profile = &self.build.request.loaded.profile;
+        let profile = self.with.profile;
         let empty = ContentSources::default;
         let packs = sources.packs.iter().map(|path| ContentSources {
             packs: vec![path.clone()],
@@ -317,7 +224,11 @@ impl Searcher<'_> {
         });
         let each: Vec<_> = packs.chain(charts).chain(manifests).collect();
         for sources in each {
-            let parts = self.read(&sources)?;
+            let parts = self.read("", &sources)?;
+            for (file, text) in &parts.manifests {
+                let artifact = carried::of_manifest(file, text);
+                self.out.artifacts.push(artifact);
+            }
             let (name, version) = match (parts.packs.first(), parts.charts.first()) {
                 (Some(pack), _) => (pack.meta.name.clone(), pack.meta.version.clone()),
                 (_, Some(chart)) => (chart.meta.name.clone(), chart.meta.version.clone()),
@@ -397,7 +308,7 @@ impl Searcher<'_> {
         for glob in owner.exclude {
             if !crate::profile::matches_any(glob, &images) {
                 let owner = owner.shown();
-                self.build.progress.warn(format!(
+                self.with.progress.warn(format!(
                     "'{glob}' of exclude_images matches none of the images of {owner}"
                 ));
             }
@@ -431,41 +342,12 @@ impl Searcher<'_> {
             owner: owner.shown(),
             reasons,
         };
-        if self.build.request.lock.accept_scan {
-            self.build.progress.warn(not_proven.to_string());
+        if self.with.accept_scan {
+            self.with.progress.warn(not_proven.to_string());
             return Ok(ImageMethod::Scan);
         }
         Err(not_proven.into())
     }
-}
-
-/// The digest over all that decides an owner's images.
-fn digest(owner: &Owner<'_>, parts: &Parts) -> Result<Digest> {
-    let packs: Vec<Digest> = parts
-        .packs
-        .iter()
-        .map(|pack| pack.files().digest())
-        .collect();
-    let charts: Vec<Digest> = parts
-        .charts
-        .iter()
-        .map(|chart| chart.files().digest())
-        .collect();
-    let manifests = parts.manifests.iter();
-    let manifests: Vec<Digest> = manifests
-        .map(|(_, text)| Digest::of(text.as_bytes()))
-        .collect();
-    let all = json!({
-        "version": SEARCH_VERSION,
-        "packs": packs,
-        "charts": charts,
-        "manifests": manifests,
-        "values": owner.sources.values,
-        "presets": owner.sources.presets,
-        "exclude": owner.exclude,
-        "kubernetes": owner.kubernetes,
-    });
-    Ok(Digest::of(&serde_json::to_vec(&all)?))
 }
 
 fn of_lock(method: lock::Method) -> ImageMethod {
@@ -477,35 +359,4 @@ fn of_lock(method: lock::Method) -> ImageMethod {
         lock::Method::Helm => ImageMethod::Helm,
         lock::Method::Scan => ImageMethod::Scan,
     }
-}
-
-/// An owner's layer of the cluster definition, for the ISO's Kubernetes.
-fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Layer> {
-    let name = match kind {
-        Kind::Kubernetes => "k8s",
-        Kind::Cni => "cni",
-        Kind::Csi => "csi",
-        Kind::Registry | Kind::Addon => "addon",
-    };
-    let mut out = Layer::empty(name, &owner.name, &owner.version);
-    let version = owner.kubernetes.first().copied().unwrap_or_default();
-    let answers = Answers::for_kubernetes(version);
-    for pack in &parts.packs {
-        let composed = pack.compose(&owner.sources.presets, &given(&owner.sources), &answers)?;
-        let of_pack = Layer::of_pack(pack, &composed, &answers)?;
-        out = Layer {
-            layer: out.layer,
-            name: out.name,
-            version: out.version,
-            ..of_pack
-        };
-    }
-    for chart in &parts.charts {
-        out.add_chart(chart, &chart.meta.name, given(&owner.sources))?;
-    }
-    for (file, text) in &parts.manifests {
-        let name = Path::new(file).file_stem().unwrap_or_default();
-        out.add_manifest(&name.to_string_lossy(), answers.fill(text), Value::Null);
-    }
-    Ok(out)
 }

@@ -293,7 +293,7 @@ fn gather_content(build: &Build<'_>, arch: Arch, inputs: &mut Inputs) -> Result<
             left_out.reference, left_out.needed_by
         ));
     }
-    if let Some(content) = content::collect(&build.context(), &plan, arch)? {
+    if let Some(content) = content::collect(&build.context(), &plan, build.artifacts(), arch)? {
         inputs.record.images.extend(content.images);
         inputs.content = Some(content.layout);
     }

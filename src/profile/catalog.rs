@@ -2,11 +2,13 @@
 //! built-in one is `profiles/catalog.toml`; a profile may name files of its own,
 //! whose entries win.
 
+use std::path::PathBuf;
+
 use globset::Glob;
 
 use super::keys;
 use super::leaf;
-use super::model::{Arch, FileSpec, LayerSource, LayerSpec};
+use super::model::{Arch, ContentSources, FileSpec, LayerSource, LayerSpec};
 use super::parse;
 use super::placeholder::{self, ImageTemplate, Target};
 use super::problem::{Bad, Problems, Report, nearest};
@@ -74,6 +76,7 @@ pub struct Entry {
     layers: Vec<LayerSpec>,
     packages: Vec<String>,
     files: Vec<FileSpec>,
+    sources: ContentSources,
     required_from_user: Option<String>,
 }
 
@@ -91,7 +94,7 @@ impl Entry {
     /// Whether the entry itself names anything, rather than telling the user
     /// what to name.
     fn provides(&self) -> bool {
-        !self.images.is_empty() || self.provides_source()
+        !self.images.is_empty() || !self.sources.is_empty() || self.provides_source()
     }
 
     fn provides_source(&self) -> bool {
@@ -286,6 +289,30 @@ impl Catalog {
         })
     }
 
+    /// The packs, charts and manifests that `wanted` is; none where no entry says
+    /// so.
+    pub(super) fn sources(&self, wanted: Wanted<'_>, arch: Arch) -> ContentSources {
+        let Ok(entry) = self.find(wanted) else {
+            return ContentSources::default();
+        };
+        let target = Target {
+            arch,
+            version: wanted.version,
+        };
+        let path = |path: &PathBuf| PathBuf::from(target.fill(&path.to_string_lossy()));
+        let sources = &entry.sources;
+        ContentSources {
+            packs: sources.packs.iter().map(path).collect(),
+            charts: sources
+                .charts
+                .iter()
+                .map(|text| target.fill(text))
+                .collect(),
+            manifests: sources.manifests.iter().map(path).collect(),
+            ..ContentSources::default()
+        }
+    }
+
     fn find(&self, wanted: Wanted<'_>) -> Result<&Entry, CatalogError> {
         let of_kind = || self.entries.iter().filter(|e| e.kind == wanted.kind);
         let named: Vec<_> = of_kind().filter(|e| e.name == wanted.name).collect();
@@ -389,6 +416,12 @@ fn entry(kind: Kind, r: &Reader<'_>) -> Option<Entry> {
             .iter()
             .filter_map(|f| parse::file(f, &targets))
             .collect(),
+        sources: ContentSources {
+            packs: r.path("pack").into_iter().collect(),
+            charts: r.places("chart"),
+            manifests: r.paths("manifests"),
+            ..ContentSources::default()
+        },
         required_from_user: r.parsed("required_from_user", leaf::not_empty),
     };
     // Every key was looked at; an entry without its name is of no use.

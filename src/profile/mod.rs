@@ -157,7 +157,8 @@ pub fn load(
     schema::check(&keys::PROFILE, &table, place, &mut loader.sources, &report);
     let catalog = catalogs(&mut loader, &table, options, &report)?;
     let reader = reader::Reader::new(&table, &loader.sources, &report);
-    let profile = parse::profile(&reader);
+    let mut profile = parse::profile(&reader);
+    profile.adopt(&catalog);
     let notes = validate::validate(&profile, &catalog, &table, &report);
     report.finish(&loader.sources)?;
     Ok(Loaded {

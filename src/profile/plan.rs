@@ -7,7 +7,9 @@ use globset::{Glob, GlobMatcher};
 
 use super::Loaded;
 use super::catalog::{Catalog, CatalogError, Kind, Resolution, Wanted, fill_files};
-use super::model::{Arch, Component, ContentImage, FileSpec, Firmware, LayerSpec, Profile};
+use super::model::{
+    Arch, Component, ContentImage, ContentSources, FileSpec, Firmware, LayerSpec, Profile,
+};
 use super::placeholder::Target;
 use crate::error::{Class, Diagnose};
 use crate::hardening::Hardening;
@@ -125,6 +127,38 @@ impl Profile {
             .into_iter()
             .filter_map(|(kind, component)| Some((kind, component.as_ref()?)))
             .chain(self.addons.iter().map(|c| (Kind::Addon, c)))
+    }
+
+    /// Takes from the catalog what components are made of that say nothing of
+    /// it themselves.
+    pub(super) fn adopt(&mut self, catalog: &Catalog) {
+        let (fips, arch) = (self.os.fips, self.appliance.arch.first().copied());
+        let named = [
+            (Kind::Cni, &mut self.cni),
+            (Kind::Csi, &mut self.csi),
+            (Kind::Registry, &mut self.registry),
+        ];
+        let named = named
+            .into_iter()
+            .filter_map(|(kind, component)| Some((kind, component.as_mut()?)));
+        let addons = self.addons.iter_mut().map(|addon| (Kind::Addon, addon));
+        for (kind, component) in named.chain(addons) {
+            if !component.sources.is_empty() || component.images.is_some() {
+                continue;
+            }
+            let wanted = Wanted {
+                kind,
+                name: &component.name,
+                version: &component.version,
+                fips,
+            };
+            let found = catalog.sources(wanted, arch.unwrap_or(Arch::Amd64));
+            component.sources = ContentSources {
+                values: std::mem::take(&mut component.sources.values),
+                presets: std::mem::take(&mut component.sources.presets),
+                ..found
+            };
+        }
     }
 
     pub(super) fn wanted<'a>(&self, kind: Kind, name: &'a str, version: &'a str) -> Wanted<'a> {

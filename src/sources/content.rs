@@ -3,6 +3,7 @@
 //! their registries have them.
 
 use super::{Context, Error};
+use crate::oci::artifact::Artifact;
 use crate::oci::layout::{Builder, OciLayout};
 use crate::oci::manifest::Descriptor;
 use crate::oci::media::MediaType;
@@ -38,17 +39,18 @@ pub struct Copied {
     pub tagged: Vec<(String, Descriptor)>,
 }
 
-/// Copies the images of `plan` for `arch` into the store; none where the plan
-/// has none.
+/// Copies the images of `plan` for `arch` into the store, and puts `artifacts`
+/// beside them; none where there are neither.
 ///
 /// # Errors
 /// [`Error::Pull`].
 pub fn collect(
     context: &Context<'_>,
     plan: &ContentPlan,
+    artifacts: &[Artifact],
     arch: Arch,
 ) -> Result<Option<Content>, Error> {
-    if plan.images.is_empty() {
+    if plan.images.is_empty() && artifacts.is_empty() {
         return Ok(None);
     }
     let platforms = Platforms::Only(vec![Platform::linux(arch.as_str())]);
@@ -77,6 +79,9 @@ pub fn collect(
             layers: Vec::new(),
         });
         builder.reference(&name, copied.root);
+    }
+    for artifact in artifacts {
+        artifact.add_to(&mut builder);
     }
     Ok(Some(Content {
         layout: builder.build(),

@@ -291,7 +291,7 @@ fn content_keeps_indexes_and_digests_and_only_the_architectures_blobs() {
         ),
     );
     let plan = loaded.content_plan(Arch::Amd64).unwrap();
-    let content = content::collect(&bench.context(), &plan, Arch::Amd64)
+    let content = content::collect(&bench.context(), &plan, &[], Arch::Amd64)
         .unwrap()
         .unwrap();
     let node = format!("{host}/net/node:v1");
@@ -323,7 +323,7 @@ fn content_keeps_indexes_and_digests_and_only_the_architectures_blobs() {
     assert_eq!(raw.as_bytes(), root.bytes);
     // A second build takes all from the store, manifests excepted.
     let before = registry.count("/blobs/");
-    let again = content::collect(&bench.context(), &plan, Arch::Amd64).unwrap();
+    let again = content::collect(&bench.context(), &plan, &[], Arch::Amd64).unwrap();
     assert_eq!(again.as_ref(), Some(&content));
     assert_eq!(registry.count("/blobs/"), before);
 }
@@ -338,7 +338,7 @@ fn a_missing_content_image_is_told_by_its_name() {
         &format!("{KUBERNETES}\n[content]\nimages = [\"{reference}\"]"),
     );
     let plan = loaded.content_plan(Arch::Amd64).unwrap();
-    let error = content::collect(&bench.context(), &plan, Arch::Amd64).unwrap_err();
+    let error = content::collect(&bench.context(), &plan, &[], Arch::Amd64).unwrap_err();
     assert_eq!(error.class(), Class::Network);
     let shown = format!("{:#}", anyhow::Error::from(error));
     assert!(shown.contains(&reference), "{shown}");

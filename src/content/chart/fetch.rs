@@ -27,7 +27,7 @@ use crate::registry::{self, Client, ShownUrl, retry};
 use crate::store::{self, Store};
 
 /// Media type of a chart's archive in a registry.
-pub(super) const CONTENT_TYPE: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+pub const CONTENT_TYPE: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// The same, as Helm's first versions with registries had it.
 const OLD_CONTENT_TYPE: &str = "application/tar+gzip";
 /// Largest archive of a chart, in bytes.

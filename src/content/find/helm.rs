@@ -145,3 +145,6 @@ fn in_folder(program: Program, folder: &Path) -> Program {
     }
     program
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,16 @@ impl Target {
         if files.get(chart::FILE).is_some() {
             return Ok(Self::Chart(Box::new(Chart::read(files)?)));
         }
+        let inside = files.iter().find_map(|(path, _)| {
+            let (folder, file) = path.rsplit_once('/')?;
+            [pack::FILE, chart::FILE].contains(&file).then_some(folder)
+        });
+        if let Some(inside) = inside {
+            return Err(Error::Several {
+                path: path.to_owned(),
+                inside: inside.to_owned(),
+            });
+        }
         let paths = files.iter().map(|(path, _)| path);
         let found = paths.filter(|path| manifests::is_manifest(path));
         let texts: Result<Vec<_>, Error> = found

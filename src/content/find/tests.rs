@@ -286,6 +286,16 @@ fn what_is_none_of_the_three_is_said() {
         assert!(matches!(error, Error::Unknown { .. }), "{error}");
         assert!(error.hint().is_some());
     }
+    write(
+        dir.path(),
+        &[("packs/a/pack.json", "{}"), ("packs/b/pack.json", "{}")],
+    );
+    let error = Target::open(&dir.path().join("packs")).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("packs' holds packs or charts (a); name each")
+    );
     let damaged = dir.path().join("x.tgz");
     fs_err::write(&damaged, b"\x1f\x8bdamaged").unwrap();
     let error = Target::open(&damaged).unwrap_err();

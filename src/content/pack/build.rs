@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::problem::{Problem, Severity};
 use super::{FILE, Pack, lint};
+use crate::content::Error;
 use crate::content::files::Files;
-use crate::content::{Error, tarball};
 use crate::error::{Class, Diagnose};
 
 /// Why there is no archive.
@@ -83,17 +83,7 @@ pub fn build(path: &Path) -> Result<Built, BuildError> {
         });
     }
     let pack = Pack::read(files)?;
-    let folder = format!("{}-{}", pack.meta.name, pack.meta.version);
-    let files: Vec<(String, &[u8])> = pack
-        .files()
-        .iter()
-        .map(|(path, bytes)| (format!("{folder}/{path}"), bytes))
-        .collect();
-    let files = files.iter().map(|(path, bytes)| (path.as_str(), *bytes));
-    let archive = tarball::gzip(files).map_err(|error| Error::Archive {
-        place: pack.files().place().to_owned(),
-        problem: error.to_string(),
-    })?;
+    let archive = pack.to_archive()?;
     Ok(Built {
         pack,
         archive,

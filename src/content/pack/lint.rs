@@ -1,5 +1,7 @@
 //! Every problem of a pack, with file and place.
 
+mod images;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -10,9 +12,9 @@ use super::{
 };
 use crate::content::files::Files;
 use crate::content::find::manifests;
-use crate::content::macros::{self, Answers};
+use crate::content::macros;
 use crate::content::yaml::{Node, Value};
-use crate::oci::reference::Reference;
+use images::{images, keys};
 
 const LOGO_FILE: &str = "logo.png";
 const SCHEMA_FILE: &str = "schema.yaml";
@@ -26,10 +28,6 @@ const PACK_KEYS: [&str; 6] = [
     "spectrocloud.com/install-priority",
 ];
 const CONTENT_KEYS: [&str; 2] = ["charts", "images"];
-const IMAGE_KEYS: [&str; 1] = ["image"];
-/// A version of Kubernetes for macros in references, which must be references
-/// with any.
-const SOME_KUBERNETES: &str = "1.32.3";
 
 /// The problems of the pack at `path`, a folder or archive: by file, line and
 /// column. None is left out because of another one, and none ends the work.
@@ -394,75 +392,4 @@ fn item<'a>(node: &'a Node, key: &str, number: usize) -> &'a Node {
     let list = node.get(key);
     let found = list.and_then(|list| list.items().get(number));
     found.or(list).unwrap_or(node)
-}
-
-fn keys(map: &Node, name: &str, known: &[&str], severity: Severity, problems: &mut Problems) {
-    if !matches!(map.value, Value::Map(_) | Value::Null) {
-        problems.error(map, format!("'{name}' is a map, not {}", map.kind()));
-    }
-    for (key, value) in map.entries() {
-        if !known.contains(&key.as_str()) {
-            let message = format!("'{key}' is no key of '{name}'{}", nearest(key, known));
-            match severity {
-                Severity::Error => problems.error(value, message),
-                Severity::Warning => problems.warning(value, message),
-            }
-        }
-    }
-}
-
-/// Checks `pack.content.images` and gives its references in full.
-fn images(list: &Node, problems: &mut Problems) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    if !matches!(list.value, Value::List(_) | Value::Null) {
-        let problem = format!("'pack.content.images' is a list, not {}", list.kind());
-        problems.error(list, problem);
-    }
-    for item in list.items() {
-        let image = match (&item.value, item.get("image")) {
-            (Value::Text(_), _) => item,
-            (_, Some(image)) => image,
-            (_, None) => {
-                let written = item.entries().first();
-                let near = written.map(|(key, _)| nearest(key, &IMAGE_KEYS));
-                let near = near.unwrap_or_default();
-                problems.error(item, format!("an entry must have 'image'{near}"));
-                continue;
-            }
-        };
-        keys(
-            item,
-            "pack.content.images",
-            &IMAGE_KEYS,
-            Severity::Warning,
-            problems,
-        );
-        let Some(text) = image.text() else {
-            let problem = format!("an image is a text, not {}", image.kind());
-            problems.error(image, problem);
-            continue;
-        };
-        let filled = Answers::for_kubernetes(SOME_KUBERNETES).fill(text.trim());
-        if macros::has_macro(&filled) {
-            problems.warning(
-                image,
-                format!("isoforge has no answer for the macro in '{text}'"),
-            );
-            continue;
-        }
-        match filled.parse::<Reference>() {
-            Err(error) => problems.error(image, error.to_string()),
-            Ok(reference) => {
-                let last = filled.rsplit('/').next().unwrap_or_default();
-                if !last.contains([':', '@']) {
-                    let problem = format!("'{text}' has no tag: 'latest' moves");
-                    problems.warning(image, problem);
-                }
-                if !found.insert(reference.to_string()) {
-                    problems.warning(image, format!("'{text}' is listed twice"));
-                }
-            }
-        }
-    }
-    found
 }

@@ -15,6 +15,7 @@ use super::artifact::{SLAB_TYPE, SLABS_NAME, SLABS_TYPE};
 use super::error::Error;
 use super::inputs::{self, Inputs, Part, PartKind};
 use super::{SCHEMA, parallel};
+use crate::content::chart;
 use crate::lock::{self, Lock};
 use crate::oci::digest::{Digest, HashingReader, Sha256};
 use crate::oci::layer::LayerCompression;
@@ -157,6 +158,7 @@ fn described(part: &Part, lock: &Lock) -> Descriptor {
             layer(archive.map_or(LayerCompression::Plain, |archive| archive.layer.compression))
         }
         PartKind::Bootstrap => layer(LayerCompression::Plain),
+        PartKind::Chart => chart::CONTENT_TYPE.to_owned(),
         PartKind::CoreImage => CORE_IMAGE_TYPE.to_owned(),
         PartKind::File => FILE_TYPE.to_owned(),
     };

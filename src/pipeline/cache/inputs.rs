@@ -37,6 +37,7 @@ pub(super) struct Part {
 pub(super) enum PartKind {
     Archive,
     Bootstrap,
+    Chart,
     CoreImage,
     File,
 }
@@ -62,6 +63,9 @@ pub(super) fn find(store: &Store, lock: &Lock) -> Result<Inputs, Error> {
     }
     for made in &lock.bootstraps {
         finder.part(PartKind::Bootstrap, &made.arch, made.layer, Some(made.size))?;
+    }
+    for chart in &lock.charts {
+        finder.part(PartKind::Chart, &chart.source, chart.digest, None)?;
     }
     for core in &lock.core_images {
         finder.part(PartKind::CoreImage, &core.purpose(), core.digest, None)?;
@@ -211,6 +215,7 @@ impl PartKind {
         match self {
             Self::Archive => "the archive",
             Self::Bootstrap => "the bootstrap for",
+            Self::Chart => "the chart",
             Self::CoreImage => "GRUB's core image for",
             Self::File => "the file",
         }
@@ -221,6 +226,7 @@ impl PartKind {
         match self {
             Self::Archive => "archive",
             Self::Bootstrap => "bootstrap",
+            Self::Chart => "chart",
             Self::CoreImage => "core-image",
             Self::File => "file",
         }

@@ -204,6 +204,7 @@ fn kept(store: &Store, locks: &[PathBuf], knowledge: &Knowledge) -> Result<Kept>
             .flat_map(|image| image.manifests.values().copied())
             .chain(lock.archives.iter().map(|archive| archive.layer.digest))
             .chain(lock.bootstraps.iter().map(|made| made.layer))
+            .chain(lock.charts.iter().map(|chart| chart.digest))
             .chain(lock.core_images.iter().map(|core| core.digest))
             .chain(lock.files.iter().map(|file| file.digest));
         kept.blobs.extend(knowledge.closure(roots));

@@ -23,7 +23,7 @@ pub(super) use resolve::{Found, look, made_of, record};
 pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
 
 use super::build::Build;
-use super::{Request, content, gather};
+use super::{Request, content, convert, gather};
 use crate::error::{Class, Diagnose};
 use crate::lock::{self, Drift, Lock, compare};
 use crate::output;
@@ -117,7 +117,15 @@ pub(super) fn prepare(build: &Build<'_>, upgrade: &Upgrade) -> Result<Prepared> 
     let path = lock::locate(build.request.profile_path, explicit);
     let old = lock::read_if_there(&path)?;
     if build.content.get().is_none() {
-        let searched = content::search(build, old.as_ref(), upgrade)?;
+        let means = content::Means {
+            profile: &build.request.loaded.profile,
+            client: &build.client,
+            store: &build.store,
+            threads: convert::threads(&build.request.settings),
+            accept_scan: build.request.lock.accept_scan,
+            progress: build.progress,
+        };
+        let searched = content::search(&means, old.as_ref(), upgrade)?;
         // Nobody else sets it.
         let _ = build.content.set(searched);
     }
@@ -259,6 +267,7 @@ fn unpin(pins: &mut Lock, sketch: &Lock, name: &str) -> Result<(), UnknownInput>
                 .filter(|c| !c.images.is_empty())
                 .map(|c| c.name.clone()),
         );
+        known.extend(sketch.charts.iter().map(|chart| chart.source.clone()));
         if !sketch.bootstraps.is_empty() {
             known.push(BOOTSTRAP.to_owned());
         }

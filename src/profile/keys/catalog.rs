@@ -4,7 +4,7 @@ use super::cluster::{EXCLUDE, FILE, INCLUDE};
 use super::{SCHEMA_VERSION, key, plain};
 use crate::profile::schema::Need::{Default, Required};
 use crate::profile::schema::Shape::{Flag, Integer, Tables, Text, Texts};
-use crate::profile::schema::{Fields, Key};
+use crate::profile::schema::{Choice, Fields, Key};
 
 /// A catalog.
 pub(crate) static CATALOG: Fields = plain(&[
@@ -93,16 +93,40 @@ pub(super) static KUBERNETES_ENTRY: Fields = plain(&[
     ),
 ]);
 
-pub(super) static COMPONENT_ENTRY: Fields = plain(&[
-    ENTRY_NAME,
-    ENTRY_VERSION,
-    ENTRY_SOURCE,
-    ENTRY_FIPS,
-    ENTRY_IMAGES,
-    key(
-        "required_from_user",
-        Text,
-        Default(""),
-        "What the profile must name itself, because there is no public source.",
-    ),
-]);
+pub(super) static COMPONENT_ENTRY: Fields = Fields {
+    keys: &[
+        ENTRY_NAME,
+        ENTRY_VERSION,
+        ENTRY_SOURCE,
+        ENTRY_FIPS,
+        ENTRY_IMAGES,
+        key(
+            "pack",
+            Text,
+            Default(""),
+            "The pack that the component is, unless the profile says what it is made of. Its images are found. `{version}` is filled in.",
+        ),
+        key(
+            "chart",
+            Text,
+            Default(""),
+            "The same with a chart, in a form of a component's `chart`.",
+        ),
+        key(
+            "manifests",
+            Texts,
+            Default(""),
+            "The same with manifests, or folders of such.",
+        ),
+        key(
+            "required_from_user",
+            Text,
+            Default(""),
+            "What the profile must name itself, because there is no public source.",
+        ),
+    ],
+    choices: &[Choice {
+        names: &["images", "pack", "chart", "manifests"],
+        required: false,
+    }],
+};

@@ -54,6 +54,33 @@ fn errors_know_what_is_near() {
 }
 
 #[test]
+fn a_catalog_says_which_pack_or_chart_a_component_is() {
+    let main = format!(
+        "catalog = \"cat/mine.toml\"\n{MINIMAL}\n[cni]\nname = \"net\"\nversion = \"1.2\"\n\
+         [csi]\nname = \"disk\"\nversion = \"7\"\nvalues = {{ a = 1 }}\n\
+         [registry]\nname = \"disk\"\nversion = \"7\"\npack = \"own\"\n"
+    );
+    let mine = "schema = 1\n\
+        [[cni]]\nname = \"net\"\nversion = \"1.*\"\nsource = \"https://e.x/\"\nmanifests = [\"net-{version}.yaml\"]\n\
+        [[csi]]\nname = \"disk\"\nversion = \"*\"\nsource = \"https://e.x/\"\nchart = \"oci://e.x/disk:{version}\"\n\
+        [[registry]]\nname = \"disk\"\nversion = \"*\"\nsource = \"https://e.x/\"\npack = \"packs/{version}\"\n";
+    let files = [("p/main.toml", main.as_str()), ("p/cat/mine.toml", mine)];
+    let profile = load_files(&files, &[]).unwrap().profile;
+    let cni = profile.cni.unwrap().sources;
+    assert_eq!(cni.manifests, [Path::new("p/cat/net-1.2.yaml")]);
+    let csi = profile.csi.unwrap().sources;
+    assert_eq!(csi.charts, ["oci://e.x/disk:7"]);
+    assert_eq!(csi.values, serde_json::json!({"a": 1}));
+    // What the profile says itself wins.
+    let registry = profile.registry.unwrap().sources;
+    assert_eq!(registry.packs, [Path::new("p/own")]);
+    let both = mine.replace("pack = ", "images = [\"e.x/a:1\"]\npack = ");
+    let files = [("p/main.toml", main.as_str()), ("p/cat/mine.toml", &both)];
+    let problems = load_files(&files, &[]).unwrap_err().to_string();
+    assert!(problems.contains("only one of 'images'"), "{problems}");
+}
+
+#[test]
 fn a_catalog_of_ones_own_adds_and_wins() {
     let main = format!("catalog = \"cat/mine.toml\"\n{MINIMAL}\n[cni]\nname = \"calico\"\nversion = \"3.29.2\"\n[csi]\nname = \"disk\"\nversion = \"7\"\n")
         .replace("image = \"registry.example/edge/pxk-e:1.32.3\"", "");

@@ -307,6 +307,35 @@ fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
     let asked = registry.count("/charts/");
     lock(&project, &["--check"]).assert_exit(0);
     assert_eq!(registry.count("/charts/"), asked);
+    // Published anew under the same name: seen by who looks for it.
+    let newer = chart("web", "1.2.3", &format!("{values}a: 2\n"));
+    serve("/charts/web.tgz", &newer);
+    lock(&project, &["--check"]).assert_exit(0);
+    let source = format!("http://{host}/charts#web:1.2.3");
+    for name in ["web", &source] {
+        let upgrade = ["--upgrade", name, "--accept-scan"];
+        let outcome = lock(&project, &upgrade);
+        outcome.assert_exit(0);
+        let text = std::fs::read_to_string(project.path("isoforge.lock")).unwrap();
+        assert!(text.contains(&Digest::of(&newer).to_string()), "{text}");
+    }
+    assert_snapshot!(lock(&project, &["--upgrade", "nothing"]).error(), @r"
+    exit 2
+    error: the profile has no input named 'nothing'
+    hint: its inputs that can move: 127.0.0.1:[PORT]/web:1, oci:kubernetes, oci:os, web, http://127.0.0.1:[PORT]/charts#web:1.2.3
+    ");
+    let asked = registry.count("/charts/");
+    // The chart travels with the other inputs.
+    project.run(&["pull", "profile.toml"]).assert_exit(0);
+    let export = ["cache", "export", "profile.toml", "--output", "input.tar"];
+    project.run(&export).assert_exit(0);
+    std::fs::remove_dir_all(project.cache()).unwrap();
+    project
+        .run(&["cache", "import", "input.tar"])
+        .assert_exit(0);
+    let offline = ["build", "profile.toml", "--offline", "--locked"];
+    project.run(&offline).assert_exit(0);
+    assert_eq!(registry.count("/charts/"), asked);
     // Another machine gets other bytes under the same name.
     std::fs::remove_dir_all(project.cache()).unwrap();
     serve("/charts/web.tgz", &chart("web", "1.2.3", "a: 1\n"));
@@ -330,7 +359,8 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
         "[requirements]\nkernel_modules = [\"drbd >= 9\", \"loop\"]\ncommands = [\"lvcreate\"]\nnodes = 3\n",
     );
     project.add_to_profile(
-        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\nvalues = { replicas = 2 }\n",
+        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\nvalues = { replicas = 2 }\n\
+         [content]\nmanifests = [\"packs/store/manifests/m.yaml\"]\n",
     );
     let build = ["build", "profile.toml", "--only", "iso"];
     let outcome = project.run(&build);
@@ -361,6 +391,18 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
             out.to_str().unwrap(),
         ],
     );
+    let inspected = project.run(&["inspect", iso.to_str().unwrap()]);
+    inspected.assert_exit(0);
+    let listed: Vec<&str> = inspected
+        .stdout
+        .lines()
+        .filter(|line| line.contains("isoforge.internal"))
+        .collect();
+    assert_snapshot!(listed.join("\n"), @r"
+    isoforge.internal/cluster/tiny:1.0.0 sha256:[DIGEST]
+    isoforge.internal/manifests/m.yaml:[SHORT] sha256:[DIGEST]
+    isoforge.internal/packs/store:1.0.0 sha256:[DIGEST]
+    ");
     assert_snapshot!(std::fs::read_to_string(out).unwrap(), @r#"
     schema: 1
     name: tiny
