@@ -84,6 +84,24 @@ pub(super) struct Searched {
     pub(super) artifacts: Vec<Artifact>,
 }
 
+impl Searched {
+    /// Whose packs, charts and manifests are not as a lock has them.
+    pub(super) fn not_in(&self, lock: Option<&Lock>) -> Vec<String> {
+        let all = self.found.iter().zip(&self.digests);
+        let moved = all.filter(|(found, digest)| {
+            let mut known = lock.iter().flat_map(|lock| &lock.components);
+            !known.any(|known| {
+                known.searched == Some(**digest)
+                    && known.kind == owner::kind(found.kind)
+                    && (&known.name, &known.version) == (&found.name, &found.version)
+            })
+        });
+        moved
+            .map(|(found, _)| owner::shown(found.kind, &found.name, &found.version))
+            .collect()
+    }
+}
+
 /// Reads and searches all packs, charts and manifests of the profile. Of what
 /// `old` has found in the same sources the images are taken, unless `upgrade`
 /// says otherwise.

@@ -13,6 +13,7 @@ use crate::content::pack::Pack;
 use crate::content::{self, values};
 use crate::lock;
 use crate::oci::digest::Digest;
+use crate::output::manifest::ComponentKind;
 use crate::profile::{ContentSources, Kind, Loaded, Profile};
 use crate::sources::kubernetes::component_kind;
 
@@ -32,19 +33,23 @@ pub(super) struct Owner<'a> {
 
 impl Owner<'_> {
     pub(super) fn shown(&self) -> String {
-        let kind = self.kind.map_or("content", Kind::key);
-        format!("{kind} {} {}", self.name, self.version)
-            .trim_end()
-            .to_owned()
+        shown(self.kind, &self.name, &self.version)
     }
 
     pub(super) fn is(&self, known: &lock::Component) -> bool {
-        let kind = match self.kind {
-            Some(kind) => component_kind(kind),
-            None => crate::output::manifest::ComponentKind::Content,
-        };
-        known.kind == kind && known.name == self.name && known.version == self.version
+        known.kind == kind(self.kind) && known.name == self.name && known.version == self.version
     }
+}
+
+/// An owner for messages.
+pub(super) fn shown(kind: Option<Kind>, name: &str, version: &str) -> String {
+    let kind = kind.map_or("content", Kind::key);
+    format!("{kind} {name} {version}").trim_end().to_owned()
+}
+
+/// What the lock calls a kind.
+pub(super) fn kind(kind: Option<Kind>) -> ComponentKind {
+    kind.map_or(ComponentKind::Content, component_kind)
 }
 
 /// What an owner's sources are, read.

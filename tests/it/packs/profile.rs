@@ -432,3 +432,73 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
           spec: {containers: [{image: "127.0.0.1:[PORT]/needed:1"}]}
     "#);
 }
+
+#[test]
+fn a_bundle_carries_what_the_profile_has_beside_images() {
+    let registry = registry(&["listed", "needed", "net"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    write_pack(&project, "packs/store", &host, &["listed"]);
+    project.write("net.yaml", &pod(&host, "net"));
+    let web = chart("web", "1.2.3", "");
+    std::fs::write(project.path("web-1.2.3.tgz"), web).unwrap();
+    project.add_to_profile(
+        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\n\
+         [content]\npacks = [\"packs/store\"]\nmanifests = [\"net.yaml\"]\n\
+         charts = [\"web-1.2.3.tgz\"]\n",
+    );
+    let bundle = ["bundle", "build", "profile.toml", "--accept-scan"];
+    let bundle = |more: &[&str]| project.run(&[&bundle, more].concat());
+    let refused = bundle(&["--locked"]);
+    refused.assert_exit(7);
+    lock(&project, &["--accept-scan"]).assert_exit(0);
+    bundle(&["--locked"]).assert_exit(0);
+    let inspected = project.run(&["bundle", "inspect", "dist/tiny-1.0.0.tar.zst"]);
+    assert_snapshot!(inspected.all(), @r"
+    exit 0
+    --- stdout
+    tiny 1.0.0 [SIZE]  dist/tiny-1.0.0.tar.zst
+      sha256:[DIGEST]
+    127.0.0.1:[PORT]/listed:1 [SIZE]
+      sha256:[DIGEST]
+      linux/amd64 [SIZE]
+    127.0.0.1:[PORT]/needed:1 [SIZE]
+      sha256:[DIGEST]
+      linux/amd64 [SIZE]
+    127.0.0.1:[PORT]/net:1 [SIZE]
+      sha256:[DIGEST]
+      linux/amd64 [SIZE]
+    chart isoforge.internal/charts/web:1.2.3 [SIZE]
+      sha256:[DIGEST]
+    definition isoforge.internal/cluster/tiny:1.0.0 [SIZE]
+      sha256:[DIGEST]
+    manifest isoforge.internal/manifests/net.yaml:[SHORT] [SIZE]
+      sha256:[DIGEST]
+    pack isoforge.internal/packs/store:1.0.0 [SIZE]
+      sha256:[DIGEST]
+    --- stderr
+    ");
+    // Neither the registry nor anything but the lock is asked now.
+    drop(registry);
+    let again = bundle(&["--locked", "--offline", "--as", "dir"]);
+    again.assert_exit(0);
+    let arguments = ["dist/tiny-1.0.0", "dist/tiny-1.0.0.tar.zst"];
+    let diff = [
+        ["bundle", "diff", "--format", "json"].as_slice(),
+        &arguments,
+    ]
+    .concat();
+    let diff = project.run(&diff).json();
+    assert_eq!(diff["from"], diff["to"]);
+    project.write("net.yaml", &format!("{}# more\n", pod(&host, "net")));
+    let moved = bundle(&["--locked", "--force"]);
+    moved.assert_exit(7);
+    assert_snapshot!(format!("{}{}", refused.error(), moved.error()), @r"
+    exit 7
+    error: packs, charts and manifests are not as the lock isoforge.lock has them: those of csi store 1.0.0, content store 1.0.0, content web 1.2.3, content net.yaml
+    hint: bring the lock up to date with isoforge lock
+    exit 7
+    error: packs, charts and manifests are not as the lock isoforge.lock has them: those of content net.yaml
+    hint: bring the lock up to date with isoforge lock
+    ");
+}
