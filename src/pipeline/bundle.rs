@@ -270,6 +270,7 @@ fn search(
         progress,
     };
     let searched = searching::search(&means, lock, &Upgrade::None)?;
+    searching::check_complete(loaded, &searched, progress)?;
     let owners = searched.not_in(lock);
     if request.lock.locked && !owners.is_empty() {
         let lock = lock::locate(path, request.lock.path.as_deref());

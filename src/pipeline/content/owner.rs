@@ -27,6 +27,8 @@ pub(super) struct Owner<'a> {
     pub(super) version: String,
     pub(super) sources: ContentSources,
     pub(super) exclude: &'a [String],
+    /// The images, where the profile lists them itself.
+    pub(super) listed: Option<&'a [String]>,
     /// The versions of Kubernetes that it is for.
     pub(super) kubernetes: Vec<&'a str>,
 }
@@ -106,6 +108,8 @@ pub(super) fn owners(profile: &Profile) -> Vec<Owner<'_>> {
         version: version.clone(),
         sources: profile.kubernetes.sources.clone(),
         exclude: &profile.kubernetes.exclude_images,
+        // What is found comes beside that list.
+        listed: None,
         kubernetes: vec![version.as_str()],
     });
     let components = profile.components().map(|(kind, component)| Owner {
@@ -114,6 +118,7 @@ pub(super) fn owners(profile: &Profile) -> Vec<Owner<'_>> {
         version: component.version.clone(),
         sources: component.sources.clone(),
         exclude: &component.exclude_images,
+        listed: component.images.as_deref(),
         kubernetes: versions.iter().map(String::as_str).collect(),
     });
     let all = kubernetes.chain(components);
@@ -197,5 +202,6 @@ pub(super) fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Laye
         let name = Path::new(file).file_stem().unwrap_or_default();
         out.add_manifest(&name.to_string_lossy(), answers.fill(text), Value::Null);
     }
+    out.exclude_images = owner.exclude.to_vec();
     Ok(out)
 }

@@ -13,7 +13,7 @@ use crate::support::program::Project;
 use crate::support::registry::FakeRegistry;
 
 /// A registry with an image under each of these names, tag `1`.
-fn registry(names: &[&str]) -> FakeRegistry {
+pub(super) fn registry(names: &[&str]) -> FakeRegistry {
     let registry = FakeRegistry::start();
     for name in names {
         let image = bootable::image("amd64", &format!("file {name} 0644 '{name}'"));
@@ -23,7 +23,7 @@ fn registry(names: &[&str]) -> FakeRegistry {
     registry
 }
 
-fn pod(host: &str, image: &str) -> String {
+pub(super) fn pod(host: &str, image: &str) -> String {
     format!(
         "kind: Pod\nmetadata: {{name: {image}}}\nspec: {{containers: [{{image: \"{host}/{image}:1\"}}]}}\n"
     )
@@ -31,7 +31,7 @@ fn pod(host: &str, image: &str) -> String {
 
 /// A pack that lists `listed` and has a manifest that needs `needed`, which the
 /// preset `Mode:other` replaces by `other`.
-fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
+pub(super) fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
     let images: String = listed
         .iter()
         .map(|name| format!("    - image: {host}/{name}:1\n"))
@@ -57,7 +57,7 @@ fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
 
 const LOCK: [&str; 2] = ["lock", "profile.toml"];
 
-fn lock(project: &Project, arguments: &[&str]) -> crate::support::program::Outcome {
+pub(super) fn lock(project: &Project, arguments: &[&str]) -> crate::support::program::Outcome {
     project.run(&[&LOCK, arguments].concat())
 }
 
