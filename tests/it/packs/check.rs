@@ -270,3 +270,23 @@ fn a_build_refuses_a_list_that_lacks_what_an_object_names() {
         .run(&[build.as_slice(), &locked].concat())
         .assert_exit(0);
 }
+
+#[test]
+fn a_list_in_the_profile_vouches_for_a_chart() {
+    let registry = registry(&["web"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    let values = "image: {repository: registry.invalid/a/guess, tag: 1}\n";
+    std::fs::write(project.path("web.tgz"), chart("web", "1.2.3", values)).unwrap();
+    project.add_to_profile(&format!(
+        "[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n\
+         images = [\"{host}/web:1\"]\n"
+    ));
+    lock(&project, &[]).assert_exit(0);
+    let text = std::fs::read_to_string(project.path("isoforge.lock")).unwrap();
+    assert!(text.contains("method = \"profile\""), "{text}");
+    assert!(!text.contains("registry.invalid"), "{text}");
+    lock(&project, &["--check"]).assert_exit(0);
+    let build = ["bundle", "build", "profile.toml", "--locked", "--as", "dir"];
+    project.run(&build).assert_exit(0);
+}
