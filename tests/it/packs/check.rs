@@ -220,6 +220,29 @@ fn a_guess_is_neither_there_nor_missing() {
       scan       isoforge.internal/charts/web:1.2.3: values.yaml  image
     dist/tiny-1.0.0: not proven to be complete, 0 images named
     ");
+    // Rendered, it is certain. This Helm gives one object, whatever the chart.
+    let object = format!("# Source: web/templates/pod.yaml\n{}", pod(&host, "web"));
+    project.write(
+        "helm",
+        &format!("#!/bin/sh\ncat <<'EOF'\n---\n{object}EOF\n"),
+    );
+    let program = project.path("helm");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    let helm = [
+        "content",
+        "check",
+        BUNDLE,
+        "--helm",
+        program.to_str().unwrap(),
+    ];
+    let rendered = project.run(&helm);
+    rendered.assert_exit(5);
+    assert_snapshot!(rendered.stdout, @r"
+    missing: 127.0.0.1:[PORT]/web:1
+      helm       isoforge.internal/charts/web:1.2.3: web/templates/pod.yaml  Pod web  spec.containers[0].image
+    dist/tiny-1.0.0: not complete, 1 missing, 1 images named
+    ");
     lose(&project, "/charts/web");
     let lost = check(&project, &[]);
     lost.assert_exit(5);
