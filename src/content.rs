@@ -4,7 +4,8 @@
 //! A *pack* is a folder of a component's chart, manifests and values ([`pack`]);
 //! a *chart* is Helm's ([`chart`]). [`find`] gives the images that they need,
 //! with the places where each was found and how; [`definition`] puts a
-//! cluster's packs into one document; a [`bundle`] carries it all.
+//! cluster's packs into one document; a [`bundle`] carries it all, and [`check`] tells
+//! whether it has every image that is named in it.
 //!
 //! Invariants:
 //! - What is read here is data: no template of a pack or chart is run, except by
@@ -17,6 +18,7 @@
 pub mod bundle;
 pub mod carried;
 pub mod chart;
+pub mod check;
 pub mod definition;
 mod error;
 pub mod files;

@@ -18,7 +18,8 @@ pub use bundle::{
 };
 pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
 pub use content::{
-    Content, ContentCommand, Find, Pack, PackBuild, PackCommand, PackInit, PackLint, PackPush,
+    Check, Content, ContentCommand, Find, Pack, PackBuild, PackCommand, PackInit, PackLint,
+    PackPush,
 };
 pub use lock::{Lock, LockArgs, Plan, Pull};
 

@@ -106,6 +106,9 @@ pub struct Layer {
     /// What the machines must have.
     #[serde(default, skip_serializing_if = "Requirements::is_empty")]
     pub requirements: Requirements,
+    /// Globs of images that objects name and the profile leaves out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_images: Vec<String>,
     /// Its charts, in the order in which they are installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub charts: Vec<ChartOf>,
@@ -246,6 +249,7 @@ impl Layer {
             namespace: None,
             presets: Vec::new(),
             requirements: Requirements::default(),
+            exclude_images: Vec::new(),
             charts: Vec::new(),
             manifests: Vec::new(),
         }

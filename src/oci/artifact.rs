@@ -47,8 +47,19 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Puts it into a layout.
+    /// Puts it into a layout, listed under its name.
     pub fn add_to(&self, builder: &mut Builder) {
+        let mut descriptor = self.put_into(builder);
+        if let Some(kind) = self.kind {
+            let of_it = &mut descriptor.annotations;
+            of_it.insert(KIND.to_owned(), kind.to_owned());
+            of_it.insert(IMAGE_NAME.to_owned(), self.name.clone());
+        }
+        builder.reference(&self.name, descriptor);
+    }
+
+    /// Puts it among a layout's blobs, and gives its manifest to be listed.
+    pub fn put_into(&self, builder: &mut Builder) -> Descriptor {
         let layers: Vec<_> = self.layers.iter().map(|part| add(part, builder)).collect();
         let annotations: serde_json::Map<_, _> = self
             .annotations
@@ -66,13 +77,7 @@ impl Artifact {
         let bytes = manifest.to_string().into_bytes();
         let size = bytes.len() as u64;
         let digest = builder.bytes(bytes);
-        let mut descriptor = Descriptor::new(MediaType::Manifest(Family::Oci), digest, size);
-        if let Some(kind) = self.kind {
-            let of_it = &mut descriptor.annotations;
-            of_it.insert(KIND.to_owned(), kind.to_owned());
-            of_it.insert(IMAGE_NAME.to_owned(), self.name.clone());
-        }
-        builder.reference(&self.name, descriptor);
+        Descriptor::new(MediaType::Manifest(Family::Oci), digest, size)
     }
 }
 

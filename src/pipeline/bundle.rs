@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{LockUse, Settings, convert};
+use super::content::{self as searching, Means, Searched};
+use super::{LockUse, Settings, Upgrade, convert};
 use crate::content::bundle::{self, Bundle, Combined, Composer, Form, Kind, Part, Target};
 use crate::error::{Class, Diagnose};
 use crate::lock::{self, Lock};
@@ -17,7 +18,7 @@ use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageSource, Reference};
 use crate::output::check_name;
 use crate::output::space::{self, HostFileSystems, Requirement};
-use crate::profile::{Arch, Loaded};
+use crate::profile::{Arch, FoundImages, Loaded};
 use crate::progress::Progress;
 use crate::pull::{self, Platforms};
 use crate::registry::Client;
@@ -108,13 +109,21 @@ pub(crate) enum Unbuildable {
         /// The images.
         images: Vec<String>,
     },
+    /// `--locked`, and packs, charts or manifests that are not those of the lock.
+    #[error("packs, charts and manifests are not as the lock {} has them: those of {}", lock.display(), owners.join(", "))]
+    ContentNotLocked {
+        /// The lock.
+        lock: PathBuf,
+        /// Whose they are.
+        owners: Vec<String>,
+    },
 }
 
 impl Diagnose for Unbuildable {
     fn class(&self) -> Class {
         match self {
             Self::Nameless | Self::Empty { .. } => Class::Profile,
-            Self::NotLocked { .. } => Class::LockDrift,
+            Self::NotLocked { .. } | Self::ContentNotLocked { .. } => Class::LockDrift,
         }
     }
 
@@ -125,15 +134,18 @@ impl Diagnose for Unbuildable {
                 Self::Empty { .. } => {
                     "name a profile with content, or images with --image or --provider"
                 }
-                Self::NotLocked { .. } => "bring the lock up to date with isoforge lock",
+                Self::NotLocked { .. } | Self::ContentNotLocked { .. } => {
+                    "bring the lock up to date with isoforge lock"
+                }
             }
             .to_owned(),
         )
     }
 }
 
-/// Builds what the request asks for. Images that the profile's lock has are asked for
-/// by digest.
+/// Builds what the request asks for: images, and the profile's packs, charts,
+/// manifests and cluster definition beside them. Images that the profile's lock has
+/// are asked for by digest.
 ///
 /// # Errors
 /// Of every stage; nothing of the bundle is there then.
@@ -158,8 +170,7 @@ pub fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> 
         progress.note("waiting: another isoforge removes from the store");
     })?;
     let mut composer = Composer::new(&name, &version);
-    progress.stage("Gathering images");
-    let mut roots = images(request, &store, &mut composer, progress)?;
+    let mut roots = gather(request, &store, &mut composer, progress)?;
     roots.extend(add_providers(&providers, &name, &mut composer)?);
     if roots.is_empty() {
         return Err(Unbuildable::Empty { name }.into());
@@ -209,11 +220,15 @@ fn identity(request: &BundleRequest<'_>) -> Result<(String, String)> {
 /// An image, and the architectures of the profile that want it.
 type Wanted = BTreeMap<Reference, Vec<Arch>>;
 
-fn wanted(request: &BundleRequest<'_>, progress: &Progress) -> Result<Wanted> {
+fn wanted(
+    request: &BundleRequest<'_>,
+    found: &[FoundImages],
+    progress: &Progress,
+) -> Result<Wanted> {
     let mut wanted = Wanted::new();
     if let Some((loaded, _)) = request.profile {
         for arch in &loaded.profile.appliance.arch {
-            let plan = loaded.content_plan(*arch)?;
+            let plan = loaded.content_plan_with(*arch, found)?;
             for left_out in &plan.left_out {
                 progress.note(format!(
                     "left out: {} (needed by {})",
@@ -235,15 +250,43 @@ fn wanted(request: &BundleRequest<'_>, progress: &Progress) -> Result<Wanted> {
     Ok(wanted)
 }
 
-/// Brings the images into the store and lists them.
-fn images(
+/// What the profile's packs, charts and manifests need, as `build` finds it.
+fn search(
+    request: &BundleRequest<'_>,
+    client: &Client,
+    store: &Store,
+    lock: Option<&Lock>,
+    progress: &Progress,
+) -> Result<Searched> {
+    let Some((loaded, path)) = request.profile else {
+        return Ok(Searched::default());
+    };
+    let means = Means {
+        profile: &loaded.profile,
+        client,
+        store,
+        threads: convert::threads(&request.settings),
+        accept_scan: request.lock.accept_scan,
+        progress,
+    };
+    let searched = searching::search(&means, lock, &Upgrade::None)?;
+    searching::check_complete(loaded, &searched, progress)?;
+    let owners = searched.not_in(lock);
+    if request.lock.locked && !owners.is_empty() {
+        let lock = lock::locate(path, request.lock.path.as_deref());
+        return Err(Unbuildable::ContentNotLocked { lock, owners }.into());
+    }
+    Ok(searched)
+}
+
+/// Brings the content into the store and lists it.
+fn gather(
     request: &BundleRequest<'_>,
     store: &Store,
     composer: &mut Composer,
     progress: &Progress,
 ) -> Result<Vec<String>> {
-    let wanted = wanted(request, progress)?;
-    let lock = locked(request, &wanted)?;
+    progress.stage("Gathering images");
     let registries = match request.profile {
         Some((loaded, _)) => convert::registry(loaded, &request.settings),
         None => convert::user_registries(&request.settings),
@@ -255,6 +298,10 @@ fn images(
     } else {
         client
     };
+    let lock = read_lock(request)?;
+    let searched = search(request, &client, store, lock.as_ref(), progress)?;
+    let wanted = wanted(request, &searched.found, progress)?;
+    check_locked(request, lock.as_ref(), &wanted)?;
     let context = sources::Context {
         store,
         client: &client,
@@ -285,6 +332,13 @@ fn images(
         composer.root(&name, &Kind::Image, copied.root)?;
         names.push(name);
     }
+    for artifact in &searched.artifacts {
+        composer.artifact(artifact)?;
+        names.push(artifact.name.clone());
+    }
+    // A pack may be carried for two.
+    names.sort();
+    names.dedup();
     Ok(names)
 }
 
@@ -304,15 +358,22 @@ fn platforms(request: &BundleRequest<'_>, archs: &[Arch]) -> Platforms {
 }
 
 /// The profile's lock, where there is one.
-fn locked(request: &BundleRequest<'_>, wanted: &Wanted) -> Result<Option<Lock>> {
+fn read_lock(request: &BundleRequest<'_>) -> Result<Option<Lock>> {
     let Some((_, path)) = request.profile else {
         return Ok(None);
     };
     let path = lock::locate(path, request.lock.path.as_deref());
-    let lock = lock::read_if_there(&path)?;
+    Ok(lock::read_if_there(&path)?)
+}
+
+/// Refuses images that the lock does not have, where that is asked for.
+fn check_locked(request: &BundleRequest<'_>, lock: Option<&Lock>, wanted: &Wanted) -> Result<()> {
+    let Some((_, path)) = request.profile.filter(|_| request.lock.locked) else {
+        return Ok(());
+    };
     let is_pinned = |image: &Reference, archs: &[Arch]| {
         let name = image.to_string();
-        let locked = lock.as_ref().and_then(|lock| lock.image(&name));
+        let locked = lock.and_then(|lock| lock.image(&name));
         image.digest().is_some()
             || archs
                 .iter()
@@ -323,14 +384,14 @@ fn locked(request: &BundleRequest<'_>, wanted: &Wanted) -> Result<Option<Lock>> 
         .filter(|(image, archs)| !is_pinned(image, archs))
         .map(|(image, _)| image.to_string())
         .collect();
-    if request.lock.locked && !lacking.is_empty() {
-        return Err(Unbuildable::NotLocked {
-            lock: path,
-            images: lacking,
-        }
-        .into());
+    if lacking.is_empty() {
+        return Ok(());
     }
-    Ok(lock)
+    Err(Unbuildable::NotLocked {
+        lock: lock::locate(path, request.lock.path.as_deref()),
+        images: lacking,
+    }
+    .into())
 }
 
 /// Lists the images of provider archives. One that was built for no repository is

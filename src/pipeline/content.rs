@@ -5,6 +5,7 @@
 //! found in is the same. So one lock gives one list of images, on a machine with
 //! Helm and on one without.
 
+mod complete;
 mod owner;
 
 use std::num::NonZeroUsize;
@@ -27,6 +28,8 @@ use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Profile};
 use crate::progress::Progress;
 use crate::registry::Client;
 use crate::store::Store;
+pub(crate) use complete::NotComplete;
+pub(super) use complete::check_complete;
 pub(super) use owner::check;
 use owner::{Owner, Parts, digest, given, layer, manifests, owners, pack};
 
@@ -82,6 +85,34 @@ pub(super) struct Searched {
     pub(super) definition: Option<Definition>,
     /// Packs and charts, what `[content]` carries, and the definition.
     pub(super) artifacts: Vec<Artifact>,
+    /// Of components whose images the profile lists, what their objects name.
+    listed: Vec<Listed>,
+}
+
+/// What the objects of a component name whose images the profile lists.
+#[derive(Debug)]
+struct Listed {
+    owner: String,
+    exclude: Vec<String>,
+    images: Images,
+}
+
+impl Searched {
+    /// Whose packs, charts and manifests are not as a lock has them.
+    pub(super) fn not_in(&self, lock: Option<&Lock>) -> Vec<String> {
+        let all = self.found.iter().zip(&self.digests);
+        let moved = all.filter(|(found, digest)| {
+            let mut known = lock.iter().flat_map(|lock| &lock.components);
+            !known.any(|known| {
+                known.searched == Some(**digest)
+                    && known.kind == owner::kind(found.kind)
+                    && (&known.name, &known.version) == (&found.name, &found.version)
+            })
+        });
+        moved
+            .map(|(found, _)| owner::shown(found.kind, &found.name, &found.version))
+            .collect()
+    }
 }
 
 /// Reads and searches all packs, charts and manifests of the profile. Of what
@@ -245,6 +276,7 @@ impl Searcher<'_> {
                 version,
                 sources,
                 exclude: &[],
+                listed: None,
                 kubernetes: profile
                     .kubernetes
                     .versions
@@ -260,8 +292,10 @@ impl Searcher<'_> {
     /// The images of an owner, from the lock or found.
     fn owner(&mut self, owner: &Owner<'_>, parts: &Parts) -> Result<()> {
         let digest = digest(owner, parts)?;
+        // The lock has the profile's list, not what the objects name.
         let known = self
             .old
+            .filter(|_| owner.listed.is_none())
             .and_then(|old| old.components.iter().find(|known| owner.is(known)))
             .filter(|known| known.searched == Some(digest) && !self.anew(&owner.name));
         let (method, images) = match known {
@@ -279,7 +313,7 @@ impl Searcher<'_> {
         Ok(())
     }
 
-    fn find(&self, owner: &Owner<'_>, parts: &Parts) -> Result<(ImageMethod, Vec<String>)> {
+    fn find(&mut self, owner: &Owner<'_>, parts: &Parts) -> Result<(ImageMethod, Vec<String>)> {
         let mut found = Images::default();
         for version in &owner.kubernetes {
             let options = Options {
@@ -303,17 +337,32 @@ impl Searcher<'_> {
                 found.extend(Target::Manifests(texts).images(&options)?);
             }
         }
+        if let Some(listed) = owner.listed {
+            let mut images: Vec<String> = found.images.keys().cloned().collect();
+            images.extend_from_slice(listed);
+            self.warn_of_unused(owner, &images);
+            self.out.listed.push(Listed {
+                owner: owner.shown(),
+                exclude: owner.exclude.to_vec(),
+                images: found,
+            });
+            return Ok((ImageMethod::Profile, listed.to_vec()));
+        }
         let method = self.method(owner, &found)?;
         let images: Vec<String> = found.images.into_keys().collect();
+        self.warn_of_unused(owner, &images);
+        Ok((method, images))
+    }
+
+    fn warn_of_unused(&self, owner: &Owner<'_>, images: &[String]) {
         for glob in owner.exclude {
-            if !crate::profile::matches_any(glob, &images) {
+            if !crate::profile::matches_any(glob, images) {
                 let owner = owner.shown();
                 self.with.progress.warn(format!(
                     "'{glob}' of exclude_images matches none of the images of {owner}"
                 ));
             }
         }
-        Ok((method, images))
     }
 
     /// How sure the images are; not sure enough is an error unless it was

@@ -36,7 +36,7 @@ pub(crate) use bundle::Unbuildable;
 pub use bundle::{Built, BundleRequest, apply as apply_bundle, build as build_bundle};
 pub(crate) use check::NoAdministrator;
 pub use check::check;
-pub(crate) use content::NotProven;
+pub(crate) use content::{NotComplete, NotProven};
 pub use convert::user_registries;
 pub(crate) use core_image::Error as CoreImageError;
 pub(crate) use lock::{Lacking, NotWritten, UnknownInput};

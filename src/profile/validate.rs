@@ -357,7 +357,9 @@ impl<'a> Check<'a> {
                 Err(error) => return self.catalog_error(path, "name", &error),
             }
         }
-        self.excluded(path, &component.exclude_images, &images);
+        if component.sources.is_empty() {
+            self.excluded(path, &component.exclude_images, &images);
+        }
     }
 
     /// Values and presets are of something.

@@ -34,10 +34,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("provider", &["oci", "output", "store"]),
     (
-        "content",
-        &["formats", "oci", "output", "registry", "store"],
-    ),
-    (
         "sources",
         &[
             "boot", "lock", "oci", "output", "profile", "provider", "pull", "registry", "rootfs",

@@ -2,6 +2,7 @@
 //! the public collection of packs where a copy is at hand.
 
 mod charts;
+mod check;
 mod collection;
 mod commands;
 mod profile;

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{Error, Places, write};
+use isoforge::content::carried::REGISTRY;
+
 use crate::content::names;
 use crate::content::storage::Storage;
 use crate::state::files;
@@ -37,6 +39,8 @@ pub fn hosts(repositories: &[String]) -> BTreeSet<String> {
         // A repository that was pushed by hand may have no host in front.
         .filter(|(folder, _)| folder.contains(['.', '_']) || *folder == "localhost")
         .map(|(folder, _)| names::host_of_folder(folder))
+        // Packs, charts and definitions: no containerd asks for these.
+        .filter(|host| host != REGISTRY)
         .collect()
 }
 
@@ -236,6 +240,22 @@ mod tests {
         let repositories = ["docker.io/calico/node", "r.example_5000/a", "mine/x", "x"];
         let found = hosts(&repositories.map(str::to_owned));
         assert_eq!(Vec::from_iter(found), ["docker.io", "r.example:5000"]);
+    }
+
+    #[test]
+    fn packs_and_charts_are_no_upstreams() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places::below(dir.path());
+        let folders = ["quay.io/a/b", "isoforge.internal/packs/store"];
+        for repository in folders.map(|name| places.storage().join(name)) {
+            fs_err::create_dir_all(repository.join("blobs/sha256")).unwrap();
+            fs_err::write(repository.join("oci-layout"), "{}").unwrap();
+        }
+        let hosts = prepare(&places, 30003).unwrap();
+        assert_eq!(Vec::from_iter(hosts), ["quay.io"]);
+        let hosts = places.etc.join("containerd/certs.d");
+        assert!(hosts.join("quay.io/hosts.toml").is_file());
+        assert!(!hosts.join(REGISTRY).exists());
     }
 
     #[test]

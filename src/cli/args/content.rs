@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Format, SettingArgs};
+use super::{BundleArgs, Format, SettingArgs};
 
 /// Arguments of `content`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  isoforge content find calico.yaml\n  \
-                  isoforge content find packs/piraeus --preset 'Size:large' --format json")]
+                  isoforge content find packs/piraeus --preset 'Size:large' --format json\n  \
+                  isoforge content check dist/demo-1.0.0.tar.zst")]
 pub struct Content {
     /// What of the content.
     #[command(subcommand)]
@@ -22,6 +23,36 @@ pub enum ContentCommand {
     /// List the images that packs, charts and manifests need, and where each
     /// was found
     Find(Find),
+    /// Prove that a bundle has every image that the objects in it name
+    Check(Check),
+}
+
+/// Arguments of `content check`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Searched are the cluster definition's layers with their values, then the \
+                  packs,\ncharts and manifests beside them. The exit code is 5 where an image \
+                  is missing.\nWhat only a chart's values look like, and what could not be \
+                  rendered, is not\nproven.\n\nExamples:\n  isoforge content check \
+                  dist/demo-1.0.0/demo-1.0.0.iso\n  isoforge content check \
+                  demo-1.0.0.tar.zst --strict --format json"
+)]
+pub struct Check {
+    /// Which bundle.
+    #[command(flatten)]
+    pub bundle: BundleArgs,
+    /// Also fail (exit code 5) where something is not proven
+    #[arg(long)]
+    pub strict: bool,
+    /// Render charts with this Helm [default: the installed one, if any]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_helm")]
+    pub helm: Option<PathBuf>,
+    /// Render no charts: look at their values alone
+    #[arg(long)]
+    pub no_helm: bool,
+    /// How the result is written to standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
 }
 
 /// Arguments of `content find`.

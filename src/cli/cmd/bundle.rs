@@ -143,7 +143,7 @@ fn apply(args: &BundleApply, global: &Global) -> Result<()> {
     show(args.format, &whole)
 }
 
-fn open(args: &BundleArgs) -> Result<Bundle> {
+pub(super) fn open(args: &BundleArgs) -> Result<Bundle> {
     Ok(match &args.base {
         Some(base) => Bundle::open_with_base(&args.bundle, base)?,
         None => Bundle::open(&args.bundle)?,
@@ -199,7 +199,7 @@ fn serve(args: &BundleServe, global: &Global) -> Result<()> {
     Ok(())
 }
 
-fn show(format: Format, result: &(impl Serialize + fmt::Display)) -> Result<()> {
+pub(super) fn show(format: Format, result: &(impl Serialize + fmt::Display)) -> Result<()> {
     report::data(&match format {
         Format::Text => result.to_string(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(result)?),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{BASE, Bundle, Error, KIND, Kind, NAME, Root, SCHEMA, SCHEMA_VERSION, VERSION};
+use crate::oci::artifact::Artifact;
 use crate::oci::digest::Digest;
 use crate::oci::layout::{BLOB_FOLDER, Builder, IMAGE_NAME, OciLayout, REF_NAME};
 use crate::oci::manifest::Descriptor;
@@ -65,6 +66,16 @@ impl Composer {
         }
         self.builder.reference(reference, root);
         Ok(())
+    }
+
+    /// Adds an artifact and lists it under its own name.
+    ///
+    /// # Errors
+    /// See [`root`](Self::root).
+    pub fn artifact(&mut self, artifact: &Artifact) -> Result<(), Error> {
+        let root = artifact.put_into(&mut self.builder);
+        let kind = artifact.kind.map_or(Kind::Image, Kind::parse);
+        self.root(&artifact.name, &kind, root)
     }
 
     /// Lists a manifest, which must be among the blobs, that is about another one.

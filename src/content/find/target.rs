@@ -199,7 +199,10 @@ pub fn in_pack(pack: &Pack, composed: &Composed, options: &Options) -> Result<Im
 }
 
 /// The images of a manifest, which may have templates in it.
-fn in_manifest(
+///
+/// # Errors
+/// [`Error`].
+pub(in crate::content) fn in_manifest(
     file: &str,
     text: &str,
     release: Release<'_>,
@@ -240,8 +243,11 @@ fn in_manifest(
     Ok(images)
 }
 
-/// The images of a chart.
-fn in_chart(
+/// The images of a chart; with `is_declared` a pack lists them.
+///
+/// # Errors
+/// [`Error`].
+pub(in crate::content) fn in_chart(
     chart: &Chart,
     release: Release<'_>,
     is_declared: bool,

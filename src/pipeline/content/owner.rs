@@ -13,6 +13,7 @@ use crate::content::pack::Pack;
 use crate::content::{self, values};
 use crate::lock;
 use crate::oci::digest::Digest;
+use crate::output::manifest::ComponentKind;
 use crate::profile::{ContentSources, Kind, Loaded, Profile};
 use crate::sources::kubernetes::component_kind;
 
@@ -26,25 +27,31 @@ pub(super) struct Owner<'a> {
     pub(super) version: String,
     pub(super) sources: ContentSources,
     pub(super) exclude: &'a [String],
+    /// The images, where the profile lists them itself.
+    pub(super) listed: Option<&'a [String]>,
     /// The versions of Kubernetes that it is for.
     pub(super) kubernetes: Vec<&'a str>,
 }
 
 impl Owner<'_> {
     pub(super) fn shown(&self) -> String {
-        let kind = self.kind.map_or("content", Kind::key);
-        format!("{kind} {} {}", self.name, self.version)
-            .trim_end()
-            .to_owned()
+        shown(self.kind, &self.name, &self.version)
     }
 
     pub(super) fn is(&self, known: &lock::Component) -> bool {
-        let kind = match self.kind {
-            Some(kind) => component_kind(kind),
-            None => crate::output::manifest::ComponentKind::Content,
-        };
-        known.kind == kind && known.name == self.name && known.version == self.version
+        known.kind == kind(self.kind) && known.name == self.name && known.version == self.version
     }
+}
+
+/// An owner for messages.
+pub(super) fn shown(kind: Option<Kind>, name: &str, version: &str) -> String {
+    let kind = kind.map_or("content", Kind::key);
+    format!("{kind} {name} {version}").trim_end().to_owned()
+}
+
+/// What the lock calls a kind.
+pub(super) fn kind(kind: Option<Kind>) -> ComponentKind {
+    kind.map_or(ComponentKind::Content, component_kind)
 }
 
 /// What an owner's sources are, read.
@@ -101,6 +108,8 @@ pub(super) fn owners(profile: &Profile) -> Vec<Owner<'_>> {
         version: version.clone(),
         sources: profile.kubernetes.sources.clone(),
         exclude: &profile.kubernetes.exclude_images,
+        // What is found comes beside that list.
+        listed: None,
         kubernetes: vec![version.as_str()],
     });
     let components = profile.components().map(|(kind, component)| Owner {
@@ -109,6 +118,7 @@ pub(super) fn owners(profile: &Profile) -> Vec<Owner<'_>> {
         version: component.version.clone(),
         sources: component.sources.clone(),
         exclude: &component.exclude_images,
+        listed: component.images.as_deref(),
         kubernetes: versions.iter().map(String::as_str).collect(),
     });
     let all = kubernetes.chain(components);
@@ -192,5 +202,6 @@ pub(super) fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Laye
         let name = Path::new(file).file_stem().unwrap_or_default();
         out.add_manifest(&name.to_string_lossy(), answers.fill(text), Value::Null);
     }
+    out.exclude_images = owner.exclude.to_vec();
     Ok(out)
 }

@@ -126,6 +126,7 @@ pub(super) fn prepare(build: &Build<'_>, upgrade: &Upgrade) -> Result<Prepared> 
             progress: build.progress,
         };
         let searched = content::search(&means, old.as_ref(), upgrade)?;
+        content::check_complete(build.request.loaded, &searched, build.progress)?;
         // Nobody else sets it.
         let _ = build.content.set(searched);
     }

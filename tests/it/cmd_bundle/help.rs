@@ -76,6 +76,15 @@ fn the_help_of_the_verbs() {
           --mirror <HOST=MIRROR>
               Pull what comes from HOST from MIRROR instead; may be repeated
 
+          --plain-http <HOST>
+              Talk to HOST without TLS; may be repeated
+
+          --appliance <[ARCH=]FILE>
+              The program for the machine, for one architecture or for all; several
+              with commas [default: appliance-ARCH beside isoforge]
+              
+              [env: ISOFORGE_APPLIANCE]
+
           --progress <PROGRESS>
               How progress is shown on standard error [default: auto]
 
@@ -87,17 +96,16 @@ fn the_help_of_the_verbs() {
               
               [env: ISOFORGE_PROGRESS]
 
-          --plain-http <HOST>
-              Talk to HOST without TLS; may be repeated
-
       -q, --quiet
               Only errors and warnings on standard error
 
-          --appliance <[ARCH=]FILE>
-              The program for the machine, for one architecture or for all; several
-              with commas [default: appliance-ARCH beside isoforge]
+          --with-referrers
+              Take along signatures, attestations and SBOMs of the images
+
+          --lock <FILE>
+              Lock file [default: isoforge.lock beside the profile]
               
-              [env: ISOFORGE_APPLIANCE]
+              [env: ISOFORGE_LOCK]
 
       -v, --verbose
               Also say decisions, and each piece of work when it is done
@@ -108,19 +116,15 @@ fn the_help_of_the_verbs() {
               
               [env: ISOFORGE_CONFIG]
 
-          --with-referrers
-              Take along signatures, attestations and SBOMs of the images
-
-          --lock <FILE>
-              Lock file [default: isoforge.lock beside the profile]
-              
-              [env: ISOFORGE_LOCK]
-
           --locked
               Refuse to go on where the lock would change
 
           --offline
               Open no connection: take all that the lock names from the store
+
+          --accept-scan
+              Take the images that charts' values look like, where neither Helm nor
+              a pack says which they need
 
           --format <FORMAT>
               How the result is written to standard output

@@ -349,6 +349,15 @@ fn the_help_of_verbs_that_work_on_a_profile() {
           --no-push
               Leave the provider image here, though the profile has provider.push
 
+          --format <FORMAT>
+              How the result is written to standard output
+
+              Possible values:
+              - text: For people
+              - json: For programs
+              
+              [default: text]
+
           --progress <PROGRESS>
               How progress is shown on standard error [default: auto]
 
@@ -359,15 +368,6 @@ fn the_help_of_verbs_that_work_on_a_profile() {
               - none:  Nothing
               
               [env: ISOFORGE_PROGRESS]
-
-          --format <FORMAT>
-              How the result is written to standard output
-
-              Possible values:
-              - text: For people
-              - json: For programs
-              
-              [default: text]
 
       -q, --quiet
               Only errors and warnings on standard error

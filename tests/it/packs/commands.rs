@@ -350,9 +350,10 @@ fn the_help_of_content_and_pack() {
     Usage: isoforge content [OPTIONS] <COMMAND>
 
     Commands:
-      find  List the images that packs, charts and manifests need, and where each
-            was found
-      help  Print this message or the help of the given subcommand(s)
+      find   List the images that packs, charts and manifests need, and where each
+             was found
+      check  Prove that a bundle has every image that the objects in it name
+      help   Print this message or the help of the given subcommand(s)
 
     Options:
     …
@@ -360,6 +361,7 @@ fn the_help_of_content_and_pack() {
     Examples:
       isoforge content find calico.yaml
       isoforge content find packs/piraeus --preset 'Size:large' --format json
+      isoforge content check dist/demo-1.0.0.tar.zst
     ");
     assert_snapshot!(help(&["content", "find"]), @r"
     List the images that packs, charts and manifests need, and where each was found
@@ -398,6 +400,35 @@ fn the_help_of_content_and_pack() {
       isoforge content find calico.yaml
       isoforge content find packs/piraeus --preset 'Size:large' --kubernetes 1.32.3
       isoforge content find zot-0.1.67.tgz --values mine.yaml --format json
+    ");
+    assert_snapshot!(help(&["content", "check"]), @r"
+    Prove that a bundle has every image that the objects in it name
+
+    Usage: isoforge content check [OPTIONS] <BUNDLE>
+
+    Arguments:
+      <BUNDLE>  A bundle: a folder, an archive, a part of a split one or the folder
+                with its parts, or an installer ISO
+
+    Options:
+          --base <BUNDLE>        The base, where the bundle is a delta
+          --strict               Also fail (exit code 5) where something is not
+                                 proven
+          --helm <FILE>          Render charts with this Helm [default: the
+                                 installed one, if any]
+          --no-helm              Render no charts: look at their values alone
+          --format <FORMAT>      How the result is written to standard output
+                                 [default: text] [possible values: text, json]
+    …
+
+    Searched are the cluster definition's layers with their values, then the packs,
+    charts and manifests beside them. The exit code is 5 where an image is missing.
+    What only a chart's values look like, and what could not be rendered, is not
+    proven.
+
+    Examples:
+      isoforge content check dist/demo-1.0.0/demo-1.0.0.iso
+      isoforge content check demo-1.0.0.tar.zst --strict --format json
     ");
     assert_snapshot!(help(&["pack"]), @r"
     Make, check and push packs

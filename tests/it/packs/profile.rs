@@ -13,7 +13,7 @@ use crate::support::program::Project;
 use crate::support::registry::FakeRegistry;
 
 /// A registry with an image under each of these names, tag `1`.
-fn registry(names: &[&str]) -> FakeRegistry {
+pub(super) fn registry(names: &[&str]) -> FakeRegistry {
     let registry = FakeRegistry::start();
     for name in names {
         let image = bootable::image("amd64", &format!("file {name} 0644 '{name}'"));
@@ -23,7 +23,7 @@ fn registry(names: &[&str]) -> FakeRegistry {
     registry
 }
 
-fn pod(host: &str, image: &str) -> String {
+pub(super) fn pod(host: &str, image: &str) -> String {
     format!(
         "kind: Pod\nmetadata: {{name: {image}}}\nspec: {{containers: [{{image: \"{host}/{image}:1\"}}]}}\n"
     )
@@ -31,7 +31,7 @@ fn pod(host: &str, image: &str) -> String {
 
 /// A pack that lists `listed` and has a manifest that needs `needed`, which the
 /// preset `Mode:other` replaces by `other`.
-fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
+pub(super) fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
     let images: String = listed
         .iter()
         .map(|name| format!("    - image: {host}/{name}:1\n"))
@@ -57,7 +57,7 @@ fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
 
 const LOCK: [&str; 2] = ["lock", "profile.toml"];
 
-fn lock(project: &Project, arguments: &[&str]) -> crate::support::program::Outcome {
+pub(super) fn lock(project: &Project, arguments: &[&str]) -> crate::support::program::Outcome {
     project.run(&[&LOCK, arguments].concat())
 }
 
@@ -441,4 +441,74 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
           metadata: {name: needed}
           spec: {containers: [{image: "127.0.0.1:[PORT]/needed:1"}]}
     "#);
+}
+
+#[test]
+fn a_bundle_carries_what_the_profile_has_beside_images() {
+    let registry = registry(&["listed", "needed", "net"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    write_pack(&project, "packs/store", &host, &["listed"]);
+    project.write("net.yaml", &pod(&host, "net"));
+    let web = chart("web", "1.2.3", "");
+    std::fs::write(project.path("web-1.2.3.tgz"), web).unwrap();
+    project.add_to_profile(
+        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\n\
+         [content]\npacks = [\"packs/store\"]\nmanifests = [\"net.yaml\"]\n\
+         charts = [\"web-1.2.3.tgz\"]\n",
+    );
+    let bundle = ["bundle", "build", "profile.toml", "--accept-scan"];
+    let bundle = |more: &[&str]| project.run(&[&bundle, more].concat());
+    let refused = bundle(&["--locked"]);
+    refused.assert_exit(7);
+    lock(&project, &["--accept-scan"]).assert_exit(0);
+    bundle(&["--locked"]).assert_exit(0);
+    let inspected = project.run(&["bundle", "inspect", "dist/tiny-1.0.0.tar.zst"]);
+    assert_snapshot!(inspected.all(), @r"
+    exit 0
+    --- stdout
+    tiny 1.0.0 [SIZE]  dist/tiny-1.0.0.tar.zst
+      sha256:[DIGEST]
+    127.0.0.1:[PORT]/listed:1 [SIZE]
+      sha256:[DIGEST]
+      linux/amd64 [SIZE]
+    127.0.0.1:[PORT]/needed:1 [SIZE]
+      sha256:[DIGEST]
+      linux/amd64 [SIZE]
+    127.0.0.1:[PORT]/net:1 [SIZE]
+      sha256:[DIGEST]
+      linux/amd64 [SIZE]
+    chart isoforge.internal/charts/web:1.2.3 [SIZE]
+      sha256:[DIGEST]
+    definition isoforge.internal/cluster/tiny:1.0.0 [SIZE]
+      sha256:[DIGEST]
+    manifest isoforge.internal/manifests/net.yaml:[SHORT] [SIZE]
+      sha256:[DIGEST]
+    pack isoforge.internal/packs/store:1.0.0 [SIZE]
+      sha256:[DIGEST]
+    --- stderr
+    ");
+    // Neither the registry nor anything but the lock is asked now.
+    drop(registry);
+    let again = bundle(&["--locked", "--offline", "--as", "dir"]);
+    again.assert_exit(0);
+    let arguments = ["dist/tiny-1.0.0", "dist/tiny-1.0.0.tar.zst"];
+    let diff = [
+        ["bundle", "diff", "--format", "json"].as_slice(),
+        &arguments,
+    ]
+    .concat();
+    let diff = project.run(&diff).json();
+    assert_eq!(diff["from"], diff["to"]);
+    project.write("net.yaml", &format!("{}# more\n", pod(&host, "net")));
+    let moved = bundle(&["--locked", "--force"]);
+    moved.assert_exit(7);
+    assert_snapshot!(format!("{}{}", refused.error(), moved.error()), @r"
+    exit 7
+    error: packs, charts and manifests are not as the lock isoforge.lock has them: those of csi store 1.0.0, content store 1.0.0, content web 1.2.3, content net.yaml
+    hint: bring the lock up to date with isoforge lock
+    exit 7
+    error: packs, charts and manifests are not as the lock isoforge.lock has them: those of content net.yaml
+    hint: bring the lock up to date with isoforge lock
+    ");
 }

@@ -1,0 +1,85 @@
+//! Whether every image that an object of the profile names is carried, or left out
+//! on purpose.
+//!
+//! What `exclude_images` leaves out the build tells as such. What is found in packs, charts and manifests is carried, so this can fail only
+//! where the profile lists a component's images itself.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::Searched;
+use crate::content::find::Method;
+use crate::error::{Class, Diagnose};
+use crate::profile::Loaded;
+use crate::progress::Progress;
+
+/// Objects name images that the content lacks.
+#[derive(Debug, thiserror::Error)]
+#[error("objects name images that the content lacks:{}", super::indent(.missing))]
+pub(crate) struct NotComplete {
+    missing: Vec<String>,
+}
+
+impl Diagnose for NotComplete {
+    fn class(&self) -> Class {
+        Class::Verification
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "add them to the component's 'images', or say that they are left out with \
+             'exclude_images'"
+                .to_owned(),
+        )
+    }
+}
+
+/// Checks what the objects of all components name, and tells what is left out.
+///
+/// # Errors
+/// [`NotComplete`].
+pub(in crate::pipeline) fn check_complete(
+    loaded: &Loaded,
+    searched: &Searched,
+    progress: &Progress,
+) -> Result<()> {
+    let (mut missing, mut left_out) = (BTreeSet::new(), BTreeSet::new());
+    for arch in &loaded.profile.appliance.arch {
+        let plan = loaded.content_plan_with(*arch, &searched.found)?;
+        let known: BTreeSet<String> = plan
+            .images
+            .iter()
+            // Those are told of when the content is gathered.
+            .chain(&plan.left_out)
+            .map(|image| image.reference.to_string())
+            .collect();
+        for listed in &searched.listed {
+            let owner = &listed.owner;
+            for (image, places) in &listed.images.images {
+                let one = [image.clone()];
+                let is_excluded = |glob: &String| crate::profile::matches_any(glob, &one);
+                if known.contains(image) {
+                    continue;
+                }
+                if listed.exclude.iter().any(is_excluded) {
+                    left_out.insert(format!("left out: {image} (needed by {owner})"));
+                    continue;
+                }
+                // What only looks like an image is no reason.
+                let places = places.iter().filter(|place| place.method != Method::Scan);
+                missing.extend(places.map(|place| format!("{image} ({owner}): {place}")));
+            }
+        }
+    }
+    for text in left_out {
+        progress.note(text);
+    }
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(NotComplete {
+            missing: missing.into_iter().collect(),
+        }
+        .into()),
+    }
+}
