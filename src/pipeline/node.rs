@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use super::build::Build;
 use super::program::Program;
+use super::requirements;
 use crate::boot::{loader, menu};
 use crate::node::{
     self, After, Boot, CONFIG_PATH, Config, DefaultAccount, ExtraFilesystem, ExtraPartition,
@@ -252,7 +253,8 @@ pub(super) fn layer(
     tree: &Tree,
 ) -> Result<OverlayLayer> {
     let profile = &build.request.loaded.profile;
-    let config = config(profile, arch, tree);
+    let mut config = config(profile, arch, tree);
+    requirements::add(build, &mut config.install.requirements);
     let mut layer = match profile.os.flavor {
         Flavor::Kairos => OverlayLayer::default(),
         Flavor::Appliance => overlay(build, context, epoch)?,

@@ -6,6 +6,7 @@ use super::build::Build;
 use super::system::System;
 use crate::content::requirements::missing;
 use crate::error::{Class, Diagnose};
+use crate::node;
 
 /// A system lacks what packs need.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,22 @@ impl Diagnose for Unmet {
                 .to_owned(),
         )
     }
+}
+
+/// Adds what packs ask of a machine to what its installer checks: of each kind the
+/// most that anybody asks.
+pub(super) fn add(build: &Build<'_>, to: &mut node::Requirements) {
+    let definition = build.content.get().and_then(|c| c.definition.as_ref());
+    for layer in definition.iter().flat_map(|found| &found.layers) {
+        let asked = &layer.requirements;
+        to.cpus = to.cpus.max(asked.cpus);
+        to.memory_mib = to.memory_mib.max(asked.memory_mib);
+        to.disk_mib = to.disk_mib.max(asked.disk_mib);
+        let modules = asked.kernel_modules.iter();
+        to.modules.extend(modules.map(|module| module.name.clone()));
+    }
+    to.modules.sort();
+    to.modules.dedup();
 }
 
 /// Checks the modules and commands that packs ask for.

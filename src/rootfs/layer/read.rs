@@ -244,7 +244,7 @@ impl<R: Read> Reader<'_, R> {
             return Ok(false);
         }
         self.source.skip(member.size, &member.name)?;
-        self.source.skip(padding(member.size), &member.name)?;
+        self.source.skip_padding(member.size, &member.name)?;
         let (path, kind) = match removed {
             _ if is_aufs => return Ok(true),
             _ if is_opaque => (parent.to_vec(), EntryKind::Opaque),
@@ -326,7 +326,7 @@ impl<R: Read> Reader<'_, R> {
         })?;
         let unread = data.remaining;
         self.source.skip(unread, &member.name)?;
-        self.source.skip(padding(member.size), &member.name)?;
+        self.source.skip_padding(member.size, &member.name)?;
         Ok(EntryKind::File { file, size })
     }
 

@@ -90,6 +90,18 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
+    /// What fills the last block behind `size` bytes of a member. An archive may end
+    /// right before: umoci's `insert` leaves it so, and container runtimes take that
+    /// (Go's archive/tar).
+    pub(super) fn skip_padding(&mut self, size: u64, what: &str) -> Result<(), Error> {
+        let padding = padding(size);
+        let mut first = [0; 1];
+        if padding == 0 || self.read(&mut first)? == 0 {
+            return Ok(());
+        }
+        self.skip(padding - 1, what)
+    }
+
     pub(super) fn drain(&mut self) -> Result<(), Error> {
         let mut buf = [0; DRAIN_BUFFER_BYTES];
         while self.read(&mut buf)? > 0 {}

@@ -381,16 +381,28 @@ fn truncation_is_found_wherever_it_is() {
         .end();
     let whole = entries(&tar);
     let blocks_between = [0, 1024 + 512 + 1536, tar.len() - 1024, tar.len() - 512];
+    // Between the data of a member and what fills its block.
+    let without_padding = [1024 + 512 + 1200, 3072 + 512 + 1];
     for length in 0..tar.len() {
         match read(&tar[..length], &Limits::default()) {
             Ok((entries, _)) => {
-                assert!(blocks_between.contains(&length), "{length}");
+                let all = [blocks_between.as_slice(), &without_padding].concat();
+                assert!(all.contains(&length), "{length}");
                 assert_eq!(entries, whole[..entries.len()]);
             }
             Err(Error::Truncated { .. }) => {}
             Err(other) => panic!("{length}: {other}"),
         }
     }
+}
+
+#[test]
+fn an_archive_may_end_with_the_last_byte_of_data() {
+    let tar = Archive::default().file("f", "four").0;
+    let entries = entries(&tar[..512 + 4]);
+    assert_eq!(entries[0].path, b"f");
+    let error = error(&tar[..512 + 3]);
+    assert!(matches!(error, Error::Truncated { .. }), "{error}");
 }
 
 #[test]

@@ -112,7 +112,8 @@ impl Disk {
                 command.args(["-device", &format!("pvscsi,id=pvscsi{number}")]);
                 format!("scsi-hd,bus=pvscsi{number}.0")
             }
-            Bus::Sata => "ide-hd".to_owned(),
+            // The first port has the medium; a port takes one device.
+            Bus::Sata => format!("ide-hd,bus=ide.{}", number + 1),
         };
         command.args(["-device", &format!("{device},{options},serial={serial}")]);
     }

@@ -46,7 +46,7 @@ impl Images {
             command.env("SOURCE_DATE_EPOCH", "1700000000");
             command
         };
-        sh::output(umoci(&["new", "--image", &image]).arg("--no-history"))?;
+        sh::output(&mut umoci(&["new", "--image", &image]))?;
         for (file, place) in [(program, path), (own.as_path(), "/etc/image")] {
             let mut insert = umoci(&["insert", "--rootless", "--no-history", "--image", &image]);
             sh::output(insert.arg(file).arg(place))?;
