@@ -274,6 +274,7 @@ fn validate_in_json_gives_the_whole_profile() {
           "units": [],
           "time_limit_seconds": 600
         },
+        "hardening": null,
         "provider": {
           "repository": "minimal",
           "push": false

@@ -176,8 +176,10 @@ fn kairos_layer(arch: &str) -> String {
     let efi = if arch == "amd64" { "x64" } else { "aa64" };
     let fips = "var/lib/dracut/hooks/pre-pivot/01-fips-noboot.sh";
     let initrd = bootable::initrd_line(&[bootable::LIVE_INITRD, &[fips]].concat());
+    let hmac = "5a".repeat(64);
     format!(
         "{initrd}
+         file boot/.vmlinuz-{KERNEL_RELEASE}.hmac 0644 '{hmac}  /boot/vmlinuz\\n'
          file boot/config-{KERNEL_RELEASE} 0644 'CONFIG_CRYPTO_FIPS=y\\n'
          link boot/vmlinuz vmlinuz-{KERNEL_RELEASE}
          file usr/lib/os-release 0644 'ID=ubuntu\\nVERSION_ID=\"22.04\"\\n'
