@@ -176,7 +176,8 @@ pub enum Command {
     Logout(Logout),
     /// List, check, clear, export and import the store
     Cache(Cache),
-    /// Find the images that packs, charts and manifests need
+    /// Find the images that packs, charts and manifests need, and check that
+    /// bundles have them
     Content(Content),
     /// Make, check and push packs
     Pack(Pack),

@@ -36,7 +36,8 @@ fn the_programs_help() {
       login     Check credentials with a registry and store them
       logout    Forget the credentials for a registry
       cache     List, check, clear, export and import the store
-      content   Find the images that packs, charts and manifests need
+      content   Find the images that packs, charts and manifests need, and check
+                that bundles have them
       pack      Make, check and push packs
       inspect   Say what is in an ISO, a provider image or a build's output folder
       config    Say which settings hold, and where each comes from

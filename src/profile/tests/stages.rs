@@ -216,6 +216,7 @@ fn defaults() {
         "units": [],
         "time_limit_seconds": 600
       },
+      "hardening": null,
       "provider": {
         "repository": "minimal",
         "push": false

@@ -220,6 +220,29 @@ fn a_guess_is_neither_there_nor_missing() {
       scan       isoforge.internal/charts/web:1.2.3: values.yaml  image
     dist/tiny-1.0.0: not proven to be complete, 0 images named
     ");
+    // Rendered, it is certain. This Helm gives one object, whatever the chart.
+    let object = format!("# Source: web/templates/pod.yaml\n{}", pod(&host, "web"));
+    project.write(
+        "helm",
+        &format!("#!/bin/sh\ncat <<'EOF'\n---\n{object}EOF\n"),
+    );
+    let program = project.path("helm");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    let helm = [
+        "content",
+        "check",
+        BUNDLE,
+        "--helm",
+        program.to_str().unwrap(),
+    ];
+    let rendered = project.run(&helm);
+    rendered.assert_exit(5);
+    assert_snapshot!(rendered.stdout, @r"
+    missing: 127.0.0.1:[PORT]/web:1
+      helm       isoforge.internal/charts/web:1.2.3: web/templates/pod.yaml  Pod web  spec.containers[0].image
+    dist/tiny-1.0.0: not complete, 1 missing, 1 images named
+    ");
     lose(&project, "/charts/web");
     let lost = check(&project, &[]);
     lost.assert_exit(5);
@@ -269,4 +292,24 @@ fn a_build_refuses_a_list_that_lacks_what_an_object_names() {
     project
         .run(&[build.as_slice(), &locked].concat())
         .assert_exit(0);
+}
+
+#[test]
+fn a_list_in_the_profile_vouches_for_a_chart() {
+    let registry = registry(&["web"]);
+    let host = registry.host();
+    let project = Project::bootable();
+    let values = "image: {repository: registry.invalid/a/guess, tag: 1}\n";
+    std::fs::write(project.path("web.tgz"), chart("web", "1.2.3", values)).unwrap();
+    project.add_to_profile(&format!(
+        "[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n\
+         images = [\"{host}/web:1\"]\n"
+    ));
+    lock(&project, &[]).assert_exit(0);
+    let text = std::fs::read_to_string(project.path("isoforge.lock")).unwrap();
+    assert!(text.contains("method = \"profile\""), "{text}");
+    assert!(!text.contains("registry.invalid"), "{text}");
+    lock(&project, &["--check"]).assert_exit(0);
+    let build = ["bundle", "build", "profile.toml", "--locked", "--as", "dir"];
+    project.run(&build).assert_exit(0);
 }

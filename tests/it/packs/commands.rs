@@ -345,7 +345,8 @@ fn the_help_of_content_and_pack() {
         format!("{own}…{}", &rest[rest.find("\n\n").unwrap()..])
     };
     assert_snapshot!(help(&["content"]), @r"
-    Find the images that packs, charts and manifests need
+    Find the images that packs, charts and manifests need, and check that bundles
+    have them
 
     Usage: isoforge content [OPTIONS] <COMMAND>
 
