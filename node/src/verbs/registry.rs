@@ -1,7 +1,9 @@
 //! What the registry's units run.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use isoforge::node::Registry;
@@ -18,6 +20,10 @@ use crate::upgrade::machine::Machine;
 
 /// Most that systemctl prints.
 const OUTPUT_MAX_BYTES: u64 = 65_536;
+
+/// How long the registry may take until it listens, and the pause between two looks.
+const STARTING: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Prepare the registry of this machine
 #[derive(Debug, clap::Args)]
@@ -77,6 +83,7 @@ pub fn run(args: &Args) -> Result<()> {
             }
         }
         Step::ImportPending => {
+            wait_for(registry::push_port(&of_machine));
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             let progress = output::progress();
             if pending::take(&of_machine, &places, threads, &progress)? {
@@ -87,6 +94,15 @@ pub fn run(args: &Args) -> Result<()> {
         Step::Prepare | Step::Renew | Step::Fill { .. } => {}
     }
     Ok(())
+}
+
+/// Waits until the port of this machine is listened on; the registry is slow to start.
+/// Where it stays closed, what comes next says so.
+fn wait_for(port: u16) {
+    let deadline = Instant::now() + STARTING;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() && Instant::now() < deadline {
+        std::thread::sleep(PAUSE);
+    }
 }
 
 fn fill(registry: &Registry, label: &str, folder: &Path, medium: &Path) -> Result<()> {

@@ -395,8 +395,16 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
     let root = project.path("root.squashfs");
     let extract = ["-extract", "/rootfs.squashfs", root.to_str().unwrap()];
     let medium = ["-osirrox", "on", "-indev", iso.to_str().unwrap()];
-    judge("xorriso", "xorriso", &[medium.as_slice(), &extract].concat());
-    let cat = ["-cat", root.to_str().unwrap(), "usr/lib/appliance/config.json"];
+    judge(
+        "xorriso",
+        "xorriso",
+        &[medium.as_slice(), &extract].concat(),
+    );
+    let cat = [
+        "-cat",
+        root.to_str().unwrap(),
+        "usr/lib/appliance/config.json",
+    ];
     let config = judge("squashfs-tools", "unsquashfs", &cat);
     let config = isoforge::node::Config::parse(config.as_bytes()).unwrap();
     let modules = config.install.requirements.modules;

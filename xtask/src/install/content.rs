@@ -153,7 +153,7 @@ fn run_a_container() -> String {
     format!(
         "systemctl is-active containerd && \
          ctr --namespace k8s.io images pull --hosts-dir /etc/containerd/certs.d {NODE} && \
-         ctr --namespace k8s.io run --rm --net-host {NODE} e2e-node /bin/tool --version"
+         ctr --namespace k8s.io run --rm {NODE} e2e-node /bin/tool --version"
     )
 }
 

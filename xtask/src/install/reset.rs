@@ -43,6 +43,8 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
     );
     shell.ok("systemctl reboot")?;
     guest.next_entry(MENU)?;
+    // Or the wait for recovery's would find this one.
+    guest.says(&[" login:"], MENU)?;
     let ssh = guest.reachable()?;
     ensure!(ssh.root(&format!("cat {KEPT}"))? == "kept");
     ensure!(
