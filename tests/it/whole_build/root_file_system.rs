@@ -60,7 +60,8 @@ fn the_root_file_system_is_what_the_layers_say() {
     assert_snapshot!(project.squashfs_listing(&built), @r"
     drwxr-xr-x 0/0                     127 1970-01-01 00:00
     lrwxrwxrwx 0/0                       7 1970-01-01 00:00 /bin -> usr/bin
-    drwxr-xr-x 0/0                     110 1970-01-01 00:00 /boot
+    drwxr-xr-x 0/0                     142 1970-01-01 00:00 /boot
+    -rw-r--r-- 0/0                     144 1970-01-01 00:00 /boot/.vmlinuz-6.1.0-test.hmac
     -rw-r--r-- 0/0                      21 1970-01-01 00:00 /boot/config-6.1.0-test
     -rw------- 0/0                     540 1970-01-01 00:00 /boot/initrd.img-6.1.0-test
     lrwxrwxrwx 0/0                      18 1970-01-01 00:00 /boot/vmlinuz -> vmlinuz-6.1.0-test
