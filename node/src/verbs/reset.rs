@@ -1,6 +1,7 @@
 //! Starts over, from recovery.
 
 use std::io::BufRead as _;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 
@@ -68,7 +69,11 @@ pub fn run(args: &Args) -> Result<()> {
             bail!("nothing was changed");
         }
     }
-    reset::run(&machine, &mut volume, &mut reset::format, options)?;
+    let mut format = |device: &Path, uuid: &str| {
+        reset::unmount(&machine.persistent)?;
+        reset::format(device, uuid)
+    };
+    reset::run(&machine, &mut volume, &mut format, options)?;
     output::say("Done. Reboot to start over.");
     Ok(())
 }

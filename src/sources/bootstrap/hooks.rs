@@ -17,7 +17,7 @@ printf '%s\n' 'hostonly="no"' 'add_dracutmodules+=" dmsquash-live "' \
 /// What came from the host or differs from run to run. Names and addresses are
 /// the cloud-config's business.
 const CLEAN: &str = r#"set -e
-rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
+rm -f "$1/etc/hostname" "$1/etc/resolv.conf" "$1/etc/ssh/ssh_host_"*
 rm -f "$1/var/cache/debconf/"*-old "$1/var/lib/dpkg/"*-old
 rm -f "$1/var/cache/apt/archives/lock" "$1/var/lib/apt/lists/lock"
 if [ -e "$1/etc/machine-id" ]; then : >"$1/etc/machine-id"; fi
@@ -78,4 +78,31 @@ pub(super) fn add(program: Program) -> Program {
 /// Changes with the scripts.
 pub(super) fn digest() -> Digest {
     Digest::of([DRACUT, &core_images(), HASHES, CLEAN].concat().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_package_makes_anew_in_each_run_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let ssh = root.path().join("etc/ssh");
+        fs_err::create_dir_all(&ssh).unwrap();
+        for name in ["ssh_host_rsa_key", "ssh_host_rsa_key.pub", "ssh_config"] {
+            fs_err::write(ssh.join(name), name).unwrap();
+        }
+        fs_err::write(root.path().join("etc/hostname"), "host").unwrap();
+        fs_err::write(root.path().join("etc/machine-id"), "id").unwrap();
+        let clean = Program::new("sh", "dash").args(["-c", CLEAN, "sh"]);
+        clean.arg(root.path()).output(1024).unwrap();
+        let left: Vec<_> = fs_err::read_dir(&ssh)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["ssh_config"]);
+        assert!(!root.path().join("etc/hostname").exists());
+        let id = fs_err::read(root.path().join("etc/machine-id")).unwrap();
+        assert_eq!(id, b"");
+    }
 }
