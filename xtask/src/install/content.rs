@@ -18,6 +18,7 @@ use super::status::Status;
 use super::{Guest, Lab, new_disk, unattended};
 use crate::qemu::{Bus, Disk, Firmware, Machine, Medium, Network, scratch};
 use crate::sh;
+use images::PROGRAM;
 use project::{CALICO, Edition, FURTHER, NODE, Project};
 
 /// Size of the disk: the content comes on top of the systems.
@@ -109,7 +110,8 @@ pub(super) fn kairos(lab: &Lab) -> Result<()> {
     let import = "appliance content import /run/initramfs/live";
     println!("{}", ok(&mut shell, import)?);
     println!("{}", ok(&mut shell, "appliance content list")?);
-    let said = ok(&mut shell, &run_a_container())?;
+    // The live root is an overlay, and overlayfs takes no other as its upper layer.
+    let said = ok(&mut shell, &run_a_container("native"))?;
     ensure!(said.contains("appliance "), "the container said: {said}");
     println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
     drop(guest);
@@ -143,17 +145,19 @@ fn upgraded(
 /// The container runtime pulls by the name that manifests have, and a container of
 /// the image runs.
 fn runs_a_container(ssh: &Ssh) -> Result<()> {
-    let said = ssh.root(&run_a_container())?;
+    let said = ssh.root(&run_a_container("overlayfs"))?;
     ensure!(said.contains("appliance "), "the container said: {said}");
     println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
     Ok(())
 }
 
-fn run_a_container() -> String {
+fn run_a_container(snapshotter: &str) -> String {
     format!(
         "systemctl is-active containerd && \
-         ctr --namespace k8s.io images pull --hosts-dir /etc/containerd/certs.d {NODE} && \
-         ctr --namespace k8s.io run --rm {NODE} e2e-node /bin/tool --version"
+         ctr --namespace k8s.io images pull --snapshotter {snapshotter} \
+         --hosts-dir /etc/containerd/certs.d {NODE} && \
+         ctr --namespace k8s.io run --rm --snapshotter {snapshotter} {NODE} e2e-node \
+         {PROGRAM} --version"
     )
 }
 
