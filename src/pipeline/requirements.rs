@@ -32,15 +32,16 @@ impl Diagnose for Unmet {
 /// Adds what packs ask of a machine to what its installer checks: of each kind the
 /// most that anybody asks.
 pub(super) fn add(build: &Build<'_>, to: &mut node::Requirements) {
-    let definition = build.content.get().and_then(|c| c.definition.as_ref());
-    for layer in definition.iter().flat_map(|found| &found.layers) {
-        let asked = &layer.requirements;
-        to.cpus = to.cpus.max(asked.cpus);
-        to.memory_mib = to.memory_mib.max(asked.memory_mib);
-        to.disk_mib = to.disk_mib.max(asked.disk_mib);
-        let modules = asked.kernel_modules.iter();
-        to.modules.extend(modules.map(|module| module.name.clone()));
-    }
+    let Some(definition) = build.content.get().and_then(|c| c.definition.as_ref()) else {
+        return;
+    };
+    let machine = &definition.nodes;
+    to.cpus = to.cpus.max(machine.cpus);
+    to.memory_mib = to.memory_mib.max(machine.memory_mib);
+    to.disk_mib = to.disk_mib.max(machine.disk_mib);
+    let layers = definition.layers.iter();
+    let modules = layers.flat_map(|layer| &layer.requirements.kernel_modules);
+    to.modules.extend(modules.map(|module| module.name.clone()));
     to.modules.sort();
     to.modules.dedup();
 }

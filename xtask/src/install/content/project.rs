@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::images::{Images, PROGRAM};
 use crate::demo;
 use crate::install::Lab;
-use crate::install::systems::{NAME, System};
+use crate::install::systems::{NAME, System, put};
 use crate::program;
 use crate::qemu::scratch;
 use crate::sh;
@@ -99,13 +99,6 @@ fn kairos(hash: &str) -> String {
          passwd = \"{hash}\"\ngroups = [\"admin\"]\n",
         Edition::Kairos.version()
     )
-}
-
-fn put(path: &Path, text: &str) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(path, text).with_context(|| path.display().to_string())
 }
 
 /// Profiles, and what they are made of.
