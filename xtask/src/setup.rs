@@ -60,7 +60,7 @@ const fn backport(need: Need, name: &'static str, why: &'static str) -> Package 
 
 /// Everything, with the reason for it. A test that runs a program fails where
 /// the program is missing, so each of them is here.
-const PACKAGES: [Package; 27] = {
+const PACKAGES: [Package; 28] = {
     use Need::{Build, Test};
     [
         package(
@@ -129,6 +129,11 @@ const PACKAGES: [Package; 27] = {
             Test,
             "docker-registry",
             "a real registry on loopback; its service is not needed",
+        ),
+        package(
+            Test,
+            "curl",
+            "asks an installed container runtime for an image",
         ),
         package(Test, "cpio", "makes initrds for tests"),
         package(Test, "zstd", "makes archives for tests"),

@@ -59,8 +59,8 @@ pub(crate) fn run() -> Result<()> {
         again.seconds / cold.seconds,
         MAX_REBUILD_RATIO,
     );
-    registry::run(&mut failures)?;
-    install::run(&iso, &mut failures)?;
+    let bundle = registry::run(&mut failures)?;
+    install::run(&iso, &bundle, &mut failures)?;
     ensure!(failures.is_empty(), "missed: {}", failures.join("; "));
     Ok(())
 }

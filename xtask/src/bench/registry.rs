@@ -15,8 +15,9 @@ const MAX_PULL_RATIO: f64 = 1.0;
 const MAX_PLAN_SECONDS: f64 = 0.1;
 const MAX_BUNDLE_RATIO: f64 = 1.5;
 
-/// Measures and prints; what missed its bound goes into `failures`.
-pub(super) fn run(failures: &mut Vec<String>) -> Result<()> {
+/// Measures and prints; what missed its bound goes into `failures`. Gives the folder
+/// of a bundle with the demo's system.
+pub(super) fn run(failures: &mut Vec<String>) -> Result<PathBuf> {
     let folder = std::path::absolute(scratch("bench/registry")?)?;
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
@@ -33,7 +34,8 @@ pub(super) fn run(failures: &mut Vec<String>) -> Result<()> {
     bench.push()?;
     bench.bundle(failures)?;
     bench.start_up()?;
-    bench.plan(failures)
+    bench.plan(failures)?;
+    bench.bundle_folder()
 }
 
 struct Bench {
@@ -145,17 +147,9 @@ impl Bench {
         std::fs::create_dir_all(&folder)?;
         let archive = folder.join("bench-1.tar.zst");
         let tar = folder.join("theirs.tar");
-        let build = || {
-            let mut command = Command::new(&self.program);
-            command.args(["bundle", "build", "--quiet", "--force"]);
-            command.args(["--name", "bench", "--version", "1"]);
-            command.args(["--image", &self.reference(), "--cache-dir"]);
-            command.arg(self.store()).arg("--output").arg(&folder);
-            command
-        };
-        sh::output(&mut build())?;
+        sh::output(&mut self.build_bundle(&folder))?;
         let (ours, theirs) = medians(
-            || timed(&build(), None, &archive),
+            || timed(&self.build_bundle(&folder), None, &archive),
             || {
                 let mut command = sh::command(["tar", "--create", "--file"]);
                 command.arg(&tar).arg("--directory");
@@ -177,6 +171,22 @@ impl Bench {
             MAX_BUNDLE_RATIO,
         );
         Ok(())
+    }
+
+    fn build_bundle(&self, folder: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["bundle", "build", "--quiet", "--force"]);
+        command.args(["--name", "bench", "--version", "1"]);
+        command.args(["--image", &self.reference(), "--cache-dir"]);
+        command.arg(self.store()).arg("--output").arg(folder);
+        command
+    }
+
+    fn bundle_folder(&self) -> Result<PathBuf> {
+        let folder = self.folder.join("bundle-folder");
+        std::fs::create_dir_all(&folder)?;
+        sh::output(self.build_bundle(&folder).args(["--as", "dir"]))?;
+        Ok(folder.join("bench-1"))
     }
 
     fn start_up(&self) -> Result<()> {

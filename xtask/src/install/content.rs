@@ -4,6 +4,7 @@
 //! The registry is distribution (Debian's docker-registry), or Zot where
 //! `ISOFORGE_TEST_ZOT` names its program: that is in no package registry.
 
+mod cri;
 mod images;
 mod project;
 
@@ -19,7 +20,7 @@ use super::{Guest, Lab, new_disk, unattended};
 use crate::qemu::{Bus, Disk, Firmware, Machine, Medium, Network, scratch};
 use crate::sh;
 use images::PROGRAM;
-use project::{CALICO, Edition, FURTHER, NODE, Project};
+use project::{CALICO, CNI, Edition, FURTHER, NODE, Project};
 
 /// Size of the disk: the content comes on top of the systems.
 const DISK_BYTES: u64 = 10 << 30;
@@ -148,6 +149,10 @@ fn runs_a_container(ssh: &Ssh) -> Result<()> {
     let said = ssh.root(&run_a_container("overlayfs"))?;
     ensure!(said.contains("appliance "), "the container said: {said}");
     println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
+    // By containerd's own configuration too, which the command above does not read.
+    cri::pull(ssh, CNI)?;
+    let list = format!("ctr --namespace k8s.io images list --quiet name=={CNI}");
+    ensure!(ssh.root(&list)? == CNI, "containerd does not list {CNI}");
     Ok(())
 }
 

@@ -41,6 +41,11 @@ pub(crate) fn file_disk(files: &[&Path], name: &str) -> Result<PathBuf> {
     Ok(disk)
 }
 
+/// An ext4 disk with the content of a folder.
+pub(crate) fn folder_disk(folder: &Path, name: &str) -> Result<PathBuf> {
+    ext4_disk(folder, UPGRADE, name)
+}
+
 /// An ISO with the archive itself.
 pub(crate) fn archive_iso(archive: &Path, name: &str) -> Result<PathBuf> {
     let iso = scratch(&format!("{name}.iso"))?;
@@ -106,6 +111,9 @@ mod tests {
 
         let disk = layout_disk(&archive, "test-media").unwrap();
         let mut read = sh::command(["debugfs", "-R", "cat /layout/blobs/one"]);
+        assert_eq!(sh::output(read.arg(&disk)).unwrap(), "layer");
+        let disk = folder_disk(&folder, "test-media").unwrap();
+        let mut read = sh::command(["debugfs", "-R", "cat /blobs/one"]);
         assert_eq!(sh::output(read.arg(&disk)).unwrap(), "layer");
         let iso = archive_iso(&archive, "test-media").unwrap();
         let mut list = sh::command(["isoinfo", "-R", "-f", "-i"]);

@@ -25,10 +25,13 @@ use anyhow::Result;
 pub(crate) use access::Access;
 pub(crate) use guest::{Guest, INSTALLING, copied_disk, new_disk};
 pub(crate) use interactive::{After, answer};
-pub(crate) use media::layout_disk;
+pub(crate) use media::{folder_disk, layout_disk};
+pub(crate) use shell::Shell;
 pub(crate) use systems::{System, Systems};
+pub(crate) use unattended::run as run_unattended;
 pub(crate) use upgrade::UPGRADE_COMMAND;
 
+use crate::power::{self, Recording};
 use crate::qemu::{Accel, Bus, Disk, Firmware, Machine, Medium, Network, Order};
 
 /// Size of the disks: large enough for three systems and what is kept.
@@ -68,8 +71,8 @@ pub(crate) const STEPS: &[Step] = &[
     ("reset-from-recovery", reset::check),
     ("content", content::check),
     ("content-kairos", content::kairos),
-    ("power-cuts-install", crate::power::install),
-    ("power-cuts-upgrade", crate::power::upgrade),
+    ("power-cuts-install", power::install),
+    ("power-cuts-upgrade", power::upgrade),
 ];
 
 /// What the steps share.
@@ -121,10 +124,12 @@ impl Lab {
 
     /// A machine with BIOS, a network and this disk.
     pub(crate) fn installed_machine(&self, disk: &Path) -> Result<Machine> {
-        Ok(self
-            .machine(Firmware::Bios)
-            .disk(Disk::new(disk, Bus::Virtio))
-            .network(Network::ssh("virtio-net-pci")?))
+        self.machine_of(Disk::new(disk, Bus::Virtio))
+    }
+
+    fn machine_of(&self, disk: Disk) -> Result<Machine> {
+        let machine = self.machine(Firmware::Bios).disk(disk);
+        Ok(machine.network(Network::ssh("virtio-net-pci")?))
     }
 
     /// The same with the installer's CD, which it boots where the disk does not.
@@ -147,10 +152,17 @@ fn get(cell: &OnceCell<PathBuf>, make: impl FnOnce() -> Result<PathBuf>) -> Resu
     Ok(cell.get_or_init(|| made))
 }
 
-/// What `xtask test` runs: one installation, its system, one upgrade.
+/// What `xtask test` runs: one installation, its system, one upgrade, and a power cut
+/// of each.
 pub(crate) fn shortest(lab: &Lab) -> Result<()> {
-    unattended::first(lab)?;
-    upgrade::shortest(lab)
+    let installation = Recording::installation(lab, "installed")?;
+    // What later steps want is there now; in a run of all steps this is the first.
+    let first = lab.first.get_or_init(|| installation.disk.clone());
+    unattended::look_at(first)?;
+    power::one_cut_of_installation(lab, &installation)?;
+    let upgrade = Recording::new("shortest", Some(first))?;
+    upgrade::shortest(lab, upgrade.disk())?;
+    power::one_cut_of_upgrade(lab, &upgrade)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Commands in the guest, over its console and over SSH.
 
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::access::{Access, PASSWORD, USER};
+use super::access::{Access, PASSWORD, USER, remove};
 use crate::qemu::Console;
 use crate::sh;
 
@@ -122,6 +122,17 @@ impl<'a> Shell<'a> {
     }
 }
 
+/// A forwarding that runs.
+#[derive(Debug)]
+pub(crate) struct Forward(Child);
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// SSH to a guest, by key.
 #[derive(Debug, Clone)]
 pub(crate) struct Ssh {
@@ -161,6 +172,22 @@ impl Ssh {
         let known = format!("UserKnownHostsFile={}", self.known_hosts.display());
         ssh.args(["-o", &known]).arg(format!("{USER}@127.0.0.1"));
         ssh
+    }
+
+    /// Has a socket of this machine lead to one in the guest that the account may
+    /// use, until what is given is dropped.
+    pub(crate) fn forward_socket(&self, here: &Path, there: &str) -> Result<Forward> {
+        remove(here)?;
+        let mut ssh = self.command();
+        ssh.args(["-N", "-o", "ExitOnForwardFailure=yes", "-L"]);
+        ssh.arg(format!("{}:{there}", here.display()));
+        let this = Forward(ssh.stdin(Stdio::null()).spawn()?);
+        let deadline = Instant::now() + COMMAND;
+        while !here.exists() {
+            ensure!(Instant::now() < deadline, "ssh does not forward {there}");
+            std::thread::sleep(PAUSE);
+        }
+        Ok(this)
     }
 
     /// Tries until somebody answers and lets the account in.

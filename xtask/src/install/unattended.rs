@@ -1,6 +1,6 @@
 //! Installation without questions, under BIOS.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
@@ -14,7 +14,12 @@ const PARTITIONS: [&str; 5] = ["BIOS", "ESP", "OEM", "STATE", "PERSISTENT"];
 
 /// The step: one disk, looked at from outside.
 pub(super) fn first(lab: &Lab) -> Result<()> {
-    let image = Image::new(lab.first()?);
+    look_at(lab.first()?)
+}
+
+/// Partitions and file systems of an installed disk.
+pub(super) fn look_at(disk: &Path) -> Result<()> {
+    let image = Image::new(disk);
     image.verify_table()?;
     let parts = image.partitions();
     let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
@@ -44,7 +49,7 @@ pub(super) fn install(lab: &Lab, name: &str) -> Result<PathBuf> {
 }
 
 /// Installs, and waits until the machine would reboot.
-pub(super) fn run(lab: &Lab, machine: Machine, name: &str) -> Result<()> {
+pub(crate) fn run(lab: &Lab, machine: Machine, name: &str) -> Result<()> {
     let firmware = machine.firmware;
     let mut guest = lab.start(machine, &format!("{name}-install"))?;
     let entry = guest.entry()?;

@@ -74,11 +74,10 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
 }
 
 /// Installed system, upgrade from an archive, trial.
-pub(super) fn shortest(lab: &Lab) -> Result<()> {
-    let disk = copied_disk(lab.first()?, "shortest")?;
+pub(super) fn shortest(lab: &Lab, disk: Disk) -> Result<()> {
     let archive = lab.systems.archive(System::Second)?;
     let medium = archive_iso(&archive, "shortest-second")?;
-    let mut guest = lab.start(with_disk(lab, &disk, &medium)?, "shortest")?;
+    let mut guest = lab.start(with_second(lab.machine_of(disk)?, &medium), "shortest")?;
     guest.up()?;
     guest.login()?.become_root(PASSWORD)?;
     let ssh = guest.reachable()?;
@@ -92,10 +91,12 @@ pub(super) fn shortest(lab: &Lab) -> Result<()> {
 
 /// A machine that reboots, with what the upgrade comes from as a second disk.
 pub(super) fn with_disk(lab: &Lab, disk: &Path, second: &Path) -> Result<Machine> {
-    Ok(lab
-        .installed_machine(disk)?
-        .disk(Disk::new(second, Bus::Virtio).readonly())
-        .reboots())
+    Ok(with_second(lab.installed_machine(disk)?, second))
+}
+
+fn with_second(machine: Machine, second: &Path) -> Machine {
+    let second = Disk::new(second, Bus::Virtio).readonly();
+    machine.disk(second).reboots()
 }
 
 /// Reboots into version 2, which runs on trial until it is confirmed.

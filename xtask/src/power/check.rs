@@ -307,7 +307,18 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
+/// Whether GRUB would try a system, by what it reads of STATE; false where it reads
+/// nothing.
+pub(super) fn trial(image: &Image, state: &Partition) -> Result<bool> {
+    let Some(fs) = image.ext4(state)? else {
+        return Ok(false);
+    };
+    let block = fs.file("/grubenv")?;
+    let block = block.map(|block| environment(&block)).transpose()?;
+    Ok(block.is_some_and(|(_, trial)| !trial.is_empty()))
+}
+
+pub(super) fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
     one.start < other.end && other.start < one.end
 }
 

@@ -106,6 +106,10 @@ impl Disk {
         }
         let serial = format!("E2E{number:04}");
         let device = match self.bus {
+            // `blklogwrites` puts an entry of two vectors in front of a request, and
+            // the host takes 1,024 in one: the requests of many vectors that the
+            // device merges would fail in it.
+            Bus::Virtio if self.log.is_some() => "virtio-blk-pci,request-merging=off".to_owned(),
             Bus::Virtio => "virtio-blk-pci".to_owned(),
             Bus::Nvme => "nvme".to_owned(),
             Bus::Pvscsi => {
@@ -116,5 +120,49 @@ impl Disk {
             Bus::Sata => format!("ide-hd,bus=ide.{}", number + 1),
         };
         command.args(["-device", &format!("{device},{options},serial={serial}")]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qemu::scratch;
+    use crate::sh;
+
+    fn device(disk: &Disk) -> String {
+        let mut command = Command::new("qemu-system-x86_64");
+        disk.add_to(&mut command, 0, 1);
+        let last = command.get_args().last().unwrap_or_default();
+        last.to_string_lossy().into_owned()
+    }
+
+    /// Were the driver to take them, there would be no need to forbid them.
+    #[test]
+    fn requests_of_a_logged_disk_are_not_merged_into_what_its_driver_refuses() {
+        let disk = Disk::new(Path::new("disk"), Bus::Virtio);
+        assert!(!device(&disk).contains("request-merging"));
+        let logged = disk.logged(Path::new("log"));
+        assert!(device(&logged).contains("request-merging=off"));
+
+        sh::to_workspace_root().unwrap();
+        let (disk, log) = (
+            scratch("test-merged.raw").unwrap(),
+            scratch("test-merged.log").unwrap(),
+        );
+        std::fs::write(&disk, vec![0; 1 << 20]).unwrap();
+        let write = |vectors: usize| {
+            std::fs::write(&log, []).unwrap();
+            let image = format!(
+                "driver=blklogwrites,file.driver=file,file.filename={},\
+                 log.driver=file,log.filename={}",
+                disk.display(),
+                log.display()
+            );
+            let mut qemu = sh::command(["qemu-io", "--image-opts", &image]);
+            qemu.args(["-c", &format!("writev 0{}", " 512".repeat(vectors))]);
+            sh::succeeds(&mut qemu)
+        };
+        assert!(write(1022));
+        assert!(!write(1023));
     }
 }

@@ -15,11 +15,10 @@ use crate::qemu::scratch;
 use crate::sh;
 
 /// What Calico 3.29.2 needs.
-pub(super) const CALICO: &[&str] = &[
-    "docker.io/calico/cni:v3.29.2",
-    "docker.io/calico/kube-controllers:v3.29.2",
-    "docker.io/calico/node:v3.29.2",
-];
+pub(super) const CALICO: &[&str] = &[CNI, "docker.io/calico/kube-controllers:v3.29.2", NODE];
+
+/// The one of them that is pulled as the kubelet does.
+pub(super) const CNI: &str = "docker.io/calico/cni:v3.29.2";
 
 /// The one of them that a container is made of.
 pub(super) const NODE: &str = "docker.io/calico/node:v3.29.2";
