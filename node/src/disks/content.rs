@@ -1,14 +1,16 @@
-//! What is on a disk, in words, and whether it is an installed appliance.
+//! What is on a disk, in words, and whether it is an installed appliance. One whose
+//! installation was cut off is none.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
+use isoforge::node::Firmware;
 use isoforge::util::process::Program;
 use serde::Deserialize;
 
-use super::printable;
 use super::table::{self, Entry, TYPE_ESP};
+use super::{printable, unfinished};
 use crate::paths::{self, label};
 
 /// Most bytes that a program may print about a disk.
@@ -33,9 +35,9 @@ struct Installed {
     version: String,
 }
 
-/// Looks at the disk, without writing to it.
+/// Looks at the disk, without writing to it; `firmware` is the machine's.
 #[must_use]
-pub fn look(disk: &Path, sector_bytes: u32) -> Content {
+pub fn look(disk: &Path, sector_bytes: u32, firmware: Firmware) -> Content {
     let file = match File::open(disk) {
         Ok(file) => file,
         Err(error) => {
@@ -46,6 +48,10 @@ pub fn look(disk: &Path, sector_bytes: u32) -> Content {
         }
     };
     match table::read(&file, sector_bytes) {
+        Some(entries) if unfinished::is(&file, &entries, firmware) => Content {
+            words: "an installation that was cut off".to_owned(),
+            appliance: None,
+        },
         Some(entries) => Content {
             words: partitions(&entries),
             appliance: appliance(disk, &entries),

@@ -8,6 +8,7 @@ pub mod content;
 pub mod holders;
 pub mod table;
 pub mod transport;
+pub(crate) mod unfinished;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -215,7 +216,7 @@ fn describe(sys: &Sysfs, name: &str, medium: &[String]) -> Disk {
         .and_then(|bytes| u32::try_from(bytes).ok())
         .unwrap_or(512);
     let link = transport::Link::of(&block);
-    let found = content::look(&path, sector_bytes);
+    let found = content::look(&path, sector_bytes, sys.firmware());
     let mut disk = Disk {
         bytes: sectors.saturating_mul(SYSFS_SECTOR_BYTES),
         sector_bytes,

@@ -267,6 +267,6 @@ fn a_table_of_nonsense_is_read_without_harm() {
         let file = std::fs::File::open(&path).unwrap();
         let all = table::read_all(&file, bytes.len() as u64);
         assert!(all.len() <= 4 * 256);
-        let _ = content::look(&path, 512);
+        let _ = content::look(&path, 512, Firmware::Uefi);
     }
 }

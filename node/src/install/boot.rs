@@ -11,15 +11,12 @@ use std::os::unix::fs::FileExt as _;
 
 use super::plan::{Partition, Plan, Role};
 use super::target::{CHUNK_BYTES, Error, Target};
+use crate::disks::unfinished::NEXT_DEVICE;
 
 /// Layout of an MBR (UEFI 2.10, table 5.1).
 const MBR_BYTES: usize = 512;
 const BOOT_CODE_BYTES: usize = 440;
 const RECORDS_OFFSET: usize = 446;
-
-/// Boot code of a disk that BIOS shall not start: `int 0x18` has it go on to the
-/// next device, where zeros would be run.
-const NEXT_DEVICE: [u8; 2] = [0xCD, 0x18];
 
 /// Bytes of the boot sector of a FAT file system.
 const BOOT_SECTOR_BYTES: usize = 512;

@@ -242,7 +242,7 @@ impl Installation<'_> {
             target.write_boot_code(plan, &code)?;
         }
         target.flush()?;
-        Ok(())
+        Ok(target.finish()?)
     }
 
     fn mount(

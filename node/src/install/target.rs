@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::plan::{MIB, Partition, Plan, Role};
 use crate::disks::holders;
-use crate::disks::{SYSFS_SECTOR_BYTES, Sysfs, attribute, table};
+use crate::disks::{SYSFS_SECTOR_BYTES, Sysfs, attribute, table, unfinished};
 
 /// How long the kernel, or another program, is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -195,12 +195,14 @@ impl<'a> Target<'a> {
     }
 
     /// Writes the new table, with an MBR that starts nothing, and waits until
-    /// the kernel has the partitions.
+    /// the kernel has the partitions. From before the table is there until
+    /// [`Self::finish`] the disk is marked as unfinished.
     ///
     /// # Errors
     /// [`Error`]'s variants.
     pub(super) fn partition(&mut self, plan: &Plan) -> Result<(), Error> {
         let sector = u64::from(plan.sector_bytes);
+        self.mark(true)?;
         let guid = Uuid::new_v4().to_bytes_le();
         let table = |source| Error::Table { source };
         let mut gpt = GPT::new_from(&mut self.file, sector, guid).map_err(table)?;
@@ -231,6 +233,22 @@ impl<'a> Target<'a> {
             self.wait_for(partition)?;
         }
         Ok(())
+    }
+
+    /// Says that the installation is whole; everything must be on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub(super) fn finish(&self) -> Result<(), Error> {
+        self.mark(false)
+    }
+
+    fn mark(&self, unfinished: bool) -> Result<(), Error> {
+        unfinished::mark(&self.file, unfinished).map_err(|source| Error::Write {
+            what: "the mark of an unfinished installation",
+            source,
+        })?;
+        self.flush()
     }
 
     /// Device of a partition.

@@ -1,6 +1,7 @@
 //! Installations onto loop devices, judged by foreign programs.
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 
 use fs_err as fs;
 use insta::assert_snapshot;
@@ -9,8 +10,8 @@ use isoforge::node::{ExtraFilesystem, ExtraPartition};
 use super::bench::{Bench, Ear, FILES, can_loop, noise, quiet, without_ids};
 use super::model::Event;
 use super::plan::MIB;
-use crate::disks;
 use crate::disks::fixture::shell;
+use crate::disks::{self, unfinished};
 
 #[test]
 fn a_disk_is_installed_whole() {
@@ -403,6 +404,8 @@ fn cut_off_anywhere_nothing_starts_and_a_second_run_starts_over() {
     let bench = Bench::new(512);
     bench.install(&mut quiet()).unwrap();
     let first = bench.uuid(4);
+    let appliance = || disks::find(&bench.sys, &bench.device).unwrap().appliance;
+    assert_eq!(appliance().as_deref(), Some("demo 1.0.0"));
     let cut = || panic!("cut off");
     for step in 3..=8 {
         let mut ear = Ear {
@@ -412,6 +415,7 @@ fn cut_off_anywhere_nothing_starts_and_a_second_run_starts_over() {
         let run = std::panic::catch_unwind(AssertUnwindSafe(|| bench.install(&mut ear)));
         assert!(run.is_err());
         assert_eq!(bench.starts(), [""; 0], "step {step}");
+        assert_eq!(appliance(), None, "step {step}");
         bench.is_clean();
     }
     let mut ear = Ear {
@@ -429,10 +433,38 @@ fn cut_off_anywhere_nothing_starts_and_a_second_run_starts_over() {
     bench.install(&mut quiet()).unwrap();
     bench.is_clean();
     assert_eq!(bench.starts(), ["BIOS", "UEFI"]);
+    assert_eq!(appliance().as_deref(), Some("demo 1.0.0"));
     assert_ne!(bench.uuid(4), first);
     for number in [3, 4, 5] {
         shell("e2fsck -fn $1 2>&1", &[&bench.partition(number)]);
     }
+}
+
+#[test]
+fn what_the_firmware_starts_is_installed_though_its_mark_is_still_there() {
+    let name = "what_the_firmware_starts_is_installed_though_its_mark_is_still_there";
+    if !can_loop(name) {
+        return;
+    }
+    let bench = Bench::new(512);
+    bench.install(&mut quiet()).unwrap();
+    let disk = || disks::find(&bench.sys, &bench.device).unwrap();
+    let open = || fs::File::options().write(true).open(&bench.device).unwrap();
+    let bios = || fs::remove_dir_all(bench.sys.sys.join("firmware")).unwrap();
+    let zero = |path: &Path| shell("dd if=/dev/zero of=$1 bs=512 count=1 status=none", &[path]);
+    // The power went before the mark was taken away, or before BIOS had its code.
+    unfinished::mark(open().file(), true).unwrap();
+    assert_eq!(disk().appliance.as_deref(), Some("demo 1.0.0"));
+    zero(&bench.partition(2));
+    assert_eq!(disk().appliance, None);
+    assert_eq!(disk().content, "an installation that was cut off");
+    bios();
+    assert_eq!(disk().appliance.as_deref(), Some("demo 1.0.0"));
+    std::os::unix::fs::FileExt::write_all_at(open().file(), &unfinished::NEXT_DEVICE, 0).unwrap();
+    assert_eq!(disk().appliance, None);
+    // Without the mark somebody has used it: it may be repaired.
+    unfinished::mark(open().file(), false).unwrap();
+    assert_eq!(disk().appliance.as_deref(), Some("demo 1.0.0"));
 }
 
 #[test]
