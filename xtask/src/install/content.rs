@@ -20,7 +20,7 @@ use super::{Guest, Lab, new_disk, unattended};
 use crate::qemu::{Bus, Disk, Firmware, Machine, Medium, Network, scratch};
 use crate::sh;
 use images::PROGRAM;
-use project::{CALICO, CNI, Edition, FURTHER, NODE, Project};
+use project::{CALICO, CNI, Edition, FURTHER, LARGE, NODE, Project};
 
 /// Size of the disk: the content comes on top of the systems.
 const DISK_BYTES: u64 = 10 << 30;
@@ -37,6 +37,9 @@ const BOOT: Duration = Duration::from_secs(900);
 /// How long the machine may take until GRUB's menu shows again.
 const REBOOT: Duration = Duration::from_secs(300);
 
+/// How much of the large image is there when the machine is reset.
+const CUT_MIB: u64 = 100;
+
 /// Where bundles lie in the machine.
 const MOUNT: &str = "mkdir -p /run/bundle && mount -o ro LABEL=UPGRADE /run/bundle";
 
@@ -51,7 +54,7 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
         .disk(Disk::new(&disk, Bus::Virtio));
     unattended::run(lab, install, "content")?;
 
-    let further = project.bundle(FURTHER)?;
+    let further = project.bundle(&[FURTHER, LARGE])?;
     let upgrade = project.upgrade_bundle()?;
     let media = file_disk(&[&further, &upgrade], "content-bundles")?;
     let network = Network::ssh("virtio-net-pci")?.and_port(PORT)?;
@@ -78,8 +81,13 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
         "{FURTHER} is there already"
     );
     let import = format!("appliance content import /run/bundle/{}", name(&further)?);
+    cut_off(&mut guest, &ssh, &import)?;
+    let ssh = guest.reachable()?;
+    println!("{}", ssh.root(MOUNT)?);
     println!("{}", ssh.root(&import)?);
-    served.gives(FURTHER, &project.digest(FURTHER)?)?;
+    for image in [FURTHER, LARGE] {
+        served.gives(image, &project.digest(image)?)?;
+    }
     println!(
         "{}",
         ssh.root("appliance content list && appliance content verify")?
@@ -116,6 +124,27 @@ pub(super) fn kairos(lab: &Lab) -> Result<()> {
     ensure!(said.contains("appliance "), "the container said: {said}");
     println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
     drop(guest);
+    Ok(())
+}
+
+/// Resets the machine in the middle of an import.
+fn cut_off(guest: &mut Guest, ssh: &Ssh, import: &str) -> Result<()> {
+    let mib = || -> Result<u64> {
+        let said = ssh.root("du --summarize --block-size=1M /var/lib/registry/storage")?;
+        let size = said.split_whitespace().next().context("du said nothing")?;
+        Ok(size.parse()?)
+    };
+    let before = mib()?;
+    ssh.root(&format!("systemd-run --quiet --no-block {import}"))?;
+    let deadline = Instant::now() + SERVING;
+    let mut there = before;
+    while there < before + CUT_MIB {
+        ensure!(Instant::now() < deadline, "the import does not get far");
+        there = mib()?;
+    }
+    println!("reset with {} MiB of the import there", there - before);
+    guest.monitor()?.reset()?;
+    guest.next_entry(REBOOT)?;
     Ok(())
 }
 

@@ -257,11 +257,15 @@ echo 'e2e: init hangs' >/dev/console
 while :; do sleep 1000; done
 ";
 
-/// The same bytes for every run: a linear congruence.
 fn ballast() -> Vec<u8> {
-    let mut state = 0x5eed_u64;
-    let mut bytes = Vec::with_capacity(BALLAST_BYTES);
-    while bytes.len() < BALLAST_BYTES {
+    noise(0x5eed, BALLAST_BYTES)
+}
+
+/// The same bytes for every run: a linear congruence. `length` is a multiple of 4.
+pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);

@@ -81,6 +81,13 @@ impl Monitor {
         written(&all, disk).with_context(|| format!("QMP tells nothing of {disk}: {all}"))
     }
 
+    /// Resets the machine, as its button does: what the guest has not written out is
+    /// lost.
+    pub(crate) fn reset(&mut self) -> Result<()> {
+        self.execute("system_reset", json!({}))?;
+        Ok(())
+    }
+
     /// Pulls a device out of a running machine.
     pub(crate) fn pull_out(&mut self, device: &str) -> Result<()> {
         self.execute("device_del", json!({ "id": device }))?;

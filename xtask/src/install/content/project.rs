@@ -26,6 +26,10 @@ pub(super) const NODE: &str = "docker.io/calico/node:v3.29.2";
 /// An image that comes by a bundle.
 pub(super) const FURTHER: &str = "quay.io/e2e/further:1.0";
 
+/// Another one of that bundle, which takes its time.
+pub(super) const LARGE: &str = "quay.io/e2e/large:1.0";
+const LARGE_LAYERS: u64 = 10;
+
 /// An image that comes with the upgrade.
 const NEWER: &str = "quay.io/e2e/newer:2.0";
 
@@ -121,6 +125,7 @@ impl Project {
         for image in CALICO.iter().chain(&[FURTHER, NEWER]) {
             images.push(image, &tool, PROGRAM)?;
         }
+        images.push_large(LARGE, LARGE_LAYERS)?;
         let this = Self { folder, images };
         for (edition, system) in [
             (Edition::First, System::First),
@@ -196,9 +201,10 @@ impl Project {
         self.images.digest(image)
     }
 
-    /// A bundle with one image.
-    pub(super) fn bundle(&self, image: &str) -> Result<PathBuf> {
-        self.make_bundle("further", &["--image".into(), image.into()])
+    /// A bundle with these images.
+    pub(super) fn bundle(&self, images: &[&str]) -> Result<PathBuf> {
+        let words = images.iter().flat_map(|image| ["--image", *image]);
+        self.make_bundle("further", &words.map(OsString::from).collect::<Vec<_>>())
     }
 
     /// A bundle with the second edition's system and one more image.
