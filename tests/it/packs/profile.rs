@@ -356,11 +356,16 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
     write_pack(&project, "packs/store", &host, &["listed"]);
     project.write(
         "packs/store/isoforge.toml",
-        "[requirements]\nkernel_modules = [\"drbd >= 9\", \"loop\"]\ncommands = [\"lvcreate\"]\nnodes = 3\n",
+        "[requirements]\nkernel_modules = [\"drbd >= 9\", \"loop\"]\ncommands = [\"lvcreate\"]\n\
+         sysctls = [\"vm.max_map_count >= 262144\", \"vm.swappiness\"]\nnodes = 3\n",
+    );
+    project.write(
+        "rootfs/usr/lib/sysctl.d/50-maps.conf",
+        "vm.max_map_count = 65530\n",
     );
     project.add_to_profile(
         "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\nvalues = { replicas = 2 }\n\
-         [content]\nmanifests = [\"packs/store/manifests/m.yaml\"]\n",
+         [content]\nmanifests = [\"packs/store/manifests/m.yaml\"]\n[overlays]\nrootfs = [\"rootfs\"]\n",
     );
     let build = ["build", "profile.toml", "--only", "iso"];
     let outcome = project.run(&build);
@@ -370,7 +375,8 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
     error: the system for amd64 lacks what is needed:
         store 1.0.0 needs the kernel module drbd >= 9: the kernel 6.1.0-test has none
         store 1.0.0 needs the command lvcreate
-    hint: take an image that has it, or add it with [[layers]]; --force builds nonetheless
+        store 1.0.0 needs the kernel setting vm.max_map_count >= 262144, and usr/lib/sysctl.d/50-maps.conf sets 65530
+    hint: take an image that has it, or add it with [[layers]] or an overlay; --force builds nonetheless
     ");
     assert_eq!(project.outputs(), [""; 0]);
     let forced = project.run(&[build.as_slice(), &["--force"]].concat());
@@ -407,8 +413,12 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
     ];
     let config = judge("squashfs-tools", "unsquashfs", &cat);
     let config = isoforge::node::Config::parse(config.as_bytes()).unwrap();
-    let modules = config.install.requirements.modules;
-    assert!(modules.contains(&"drbd".to_owned()), "{modules:?}");
+    let asked = config.install.requirements;
+    assert!(asked.modules.contains(&"drbd".to_owned()), "{asked:?}");
+    assert_eq!(
+        asked.sysctls,
+        ["vm.max_map_count >= 262144", "vm.swappiness"]
+    );
     let inspected = project.run(&["inspect", iso.to_str().unwrap()]);
     inspected.assert_exit(0);
     let listed: Vec<&str> = inspected
@@ -441,6 +451,9 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
         - loop
         commands:
         - lvcreate
+        sysctls:
+        - vm.max_map_count >= 262144
+        - vm.swappiness
         nodes: 3
       manifests:
       - name: m
