@@ -397,6 +397,39 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
             out.to_str().unwrap(),
         ],
     );
+    let manifest = std::fs::read(project.path("dist/tiny-1.0.0/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let carried = &manifest["architectures"]["amd64"]["content"];
+    let text = std::fs::read(project.path("packs/store/manifests/m.yaml")).unwrap();
+    assert_eq!(carried[1]["digest"], Digest::of(&text).to_string());
+    assert_snapshot!(serde_json::to_string_pretty(carried).unwrap(), @r#"
+    [
+      {
+        "kind": "definition",
+        "name": "tiny",
+        "version": "1.0.0",
+        "reference": "isoforge.internal/cluster/tiny:1.0.0",
+        "manifest": "sha256:[DIGEST]",
+        "digest": "sha256:[DIGEST]"
+      },
+      {
+        "kind": "manifest",
+        "name": "m.yaml",
+        "version": "[SHORT]",
+        "reference": "isoforge.internal/manifests/m.yaml:[SHORT]",
+        "manifest": "sha256:[DIGEST]",
+        "digest": "sha256:[DIGEST]"
+      },
+      {
+        "kind": "pack",
+        "name": "store",
+        "version": "1.0.0",
+        "reference": "isoforge.internal/packs/store:1.0.0",
+        "manifest": "sha256:[DIGEST]",
+        "digest": "sha256:[DIGEST]"
+      }
+    ]
+    "#);
     // The installer checks the machine.
     let root = project.path("root.squashfs");
     let extract = ["-extract", "/rootfs.squashfs", root.to_str().unwrap()];
