@@ -5,6 +5,7 @@ mod charts;
 mod check;
 mod collection;
 mod commands;
+mod helm;
 mod profile;
 
 use isoforge::content::tarball;

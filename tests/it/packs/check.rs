@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::chart;
-use super::profile::{lock, pod, registry, write_pack};
+use super::profile::{has_helm, lock, pod, registry, write_pack};
 use crate::support::program::{Outcome, Project};
 use crate::support::registry::FakeRegistry;
 
@@ -187,6 +187,9 @@ fn what_the_profile_leaves_out_is_told_as_such() {
 
 #[test]
 fn a_guess_is_neither_there_nor_missing() {
+    if has_helm() {
+        return;
+    }
     let registry = registry(&["web"]);
     let host = registry.host();
     let project = Project::bootable();

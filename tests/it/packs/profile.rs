@@ -194,8 +194,8 @@ fn a_build_takes_the_list_from_the_lock_and_a_changed_manifest_is_drift() {
     ");
 }
 
-/// Whether charts are rendered here: then nothing is left to accept.
-fn has_helm() -> bool {
+/// Whether builds render charts here: then nothing is left to accept.
+pub(super) fn has_helm() -> bool {
     let has = isoforge::content::find::helm::Helm::installed().is_some();
     if has {
         println!("skipped: Helm is installed, so nothing has to be accepted");
