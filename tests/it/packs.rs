@@ -7,6 +7,7 @@ mod collection;
 mod commands;
 mod helm;
 mod profile;
+mod setup;
 
 use isoforge::content::tarball;
 

@@ -11,7 +11,7 @@ use isoforge::oci::media::Family;
 use isoforge::oci::reference::Reference;
 use serde_json::{Value, json};
 
-use super::profile::{has_helm, registry};
+use super::setup::{add_web, has_helm, start};
 use crate::support::bootable;
 use crate::support::layers::index;
 use crate::support::program::{Outcome, Project};
@@ -74,10 +74,9 @@ fn chart(host: &str) -> Vec<u8> {
 fn what_a_chart_names_in_its_templates_alone_is_found() {
     let Some(helm) = helm() else { return };
     let with_helm = ["--helm", helm.as_str()];
-    let registry = registry(&["web", "hidden", "other"]);
-    let host = registry.host();
-    let project = Project::bootable();
-    std::fs::write(project.path("web.tgz"), chart(&host)).unwrap();
+    let (_registry, host, project) = start(&["web", "hidden", "other"]);
+    let listed = format!("images = [\"{host}/web:1\"]\n");
+    add_web(&project, &chart(&host), &listed);
     let find = [["content", "find", "web.tgz"].as_slice(), &with_helm].concat();
     let found = project.run(&find);
     project.write("debug.yaml", "debug: true\n");
@@ -97,10 +96,6 @@ fn what_a_chart_names_in_its_templates_alone_is_found() {
     if has_helm() {
         return;
     }
-    let listed = format!("images = [\"{host}/web:1\"]");
-    project.add_to_profile(&format!(
-        "[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n{listed}\n"
-    ));
     bundle(&project);
     let guessed = check(&project, &["--no-helm"]);
     guessed.assert_exit(0);
@@ -122,7 +117,7 @@ fn what_a_chart_names_in_its_templates_alone_is_found() {
     ");
 
     std::fs::remove_dir_all(project.path(BUNDLE)).unwrap();
-    let both = format!("images = [\"{host}/web:1\", \"{host}/hidden:1\"]");
+    let both = format!("images = [\"{host}/web:1\", \"{host}/hidden:1\"]\n");
     project.change_profile(&listed, &both);
     bundle(&project);
     let complete = check(&project, &[with_helm.as_slice(), &["--strict"]].concat());
@@ -181,14 +176,8 @@ fn what_helm_found_for_the_lock_is_built_without_it() {
     if has_helm() {
         return;
     }
-    let registry = registry(&["web", "hidden", "other"]);
-    let host = registry.host();
-    let project = Project::bootable();
-    std::fs::write(project.path("web.tgz"), chart(&host)).unwrap();
-    project.add_to_profile(
-        "[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n\
-         values = { debug = true }\n",
-    );
+    let (_registry, host, project) = start(&["web", "hidden", "other"]);
+    add_web(&project, &chart(&host), "values = { debug = true }\n");
     let Some(locked) = run_with_installed(&project, &helm, &["lock", "profile.toml"]) else {
         return;
     };

@@ -3,63 +3,11 @@
 
 use insta::assert_snapshot;
 use isoforge::oci::digest::Digest;
-use isoforge::oci::media::Family;
 
 use super::chart;
-use crate::support::bootable;
+use super::setup::{STORE, add_web, has_helm, lock, pod, start, write_pack};
 use crate::support::judge;
-use crate::support::layers::index;
 use crate::support::program::Project;
-use crate::support::registry::FakeRegistry;
-
-/// A registry with an image under each of these names, tag `1`.
-pub(super) fn registry(names: &[&str]) -> FakeRegistry {
-    let registry = FakeRegistry::start();
-    for name in names {
-        let image = bootable::image("amd64", &format!("file {name} 0644 '{name}'"));
-        registry.put_image(name, "amd64", &image);
-        registry.put_manifest(name, "1", &index(Family::Oci, &[&image]));
-    }
-    registry
-}
-
-pub(super) fn pod(host: &str, image: &str) -> String {
-    format!(
-        "kind: Pod\nmetadata: {{name: {image}}}\nspec: {{containers: [{{image: \"{host}/{image}:1\"}}]}}\n"
-    )
-}
-
-/// A pack that lists `listed` and has a manifest that needs `needed`, which the
-/// preset `Mode:other` replaces by `other`.
-pub(super) fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
-    let images: String = listed
-        .iter()
-        .map(|name| format!("    - image: {host}/{name}:1\n"))
-        .collect();
-    project.write(
-        &format!("{folder}/pack.json"),
-        "{\"name\": \"store\", \"displayName\": \"Store\", \"version\": \"1.0.0\", \"layer\": \"csi\", \
-         \"kubeManifests\": [\"manifests/m.yaml\"]}",
-    );
-    project.write(
-        &format!("{folder}/values.yaml"),
-        &format!("pack:\n  namespace: store\n  content:\n    images:\n{images}"),
-    );
-    project.write(
-        &format!("{folder}/presets.yaml"),
-        &format!(
-            "presets:\n- name: other\n  group: Mode\n  displayName: Other\n  remove: []\n  add: |\n    \
-             pack: {{content: {{images: [{{image: '{host}/other:1'}}]}}}}\n"
-        ),
-    );
-    project.write(&format!("{folder}/manifests/m.yaml"), &pod(host, "needed"));
-}
-
-const LOCK: [&str; 2] = ["lock", "profile.toml"];
-
-pub(super) fn lock(project: &Project, arguments: &[&str]) -> crate::support::program::Outcome {
-    project.run(&[&LOCK, arguments].concat())
-}
 
 /// The lock's components and charts.
 fn sections(project: &Project) -> String {
@@ -79,16 +27,13 @@ fn sections(project: &Project) -> String {
 
 #[test]
 fn the_lock_names_packs_manifests_and_how_images_were_found() {
-    let registry = registry(&["listed", "needed", "other", "net"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["listed", "needed", "other", "net"]);
     write_pack(&project, "packs/store", &host, &["listed"]);
     project.write("manifests/net.yaml", &pod(&host, "net"));
-    project.add_to_profile(
+    project.add_to_profile(&format!(
         "[cni]\nname = \"mine\"\nversion = \"1\"\nmanifests = [\"manifests\"]\n\
-         [csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\n\
-         [content]\npacks = [\"packs/store\"]\n",
-    );
+         {STORE}[content]\npacks = [\"packs/store\"]\n",
+    ));
     lock(&project, &[]).assert_exit(0);
     assert_snapshot!(sections(&project), @r#"
     [[input]]
@@ -156,9 +101,7 @@ fn the_lock_names_packs_manifests_and_how_images_were_found() {
 
 #[test]
 fn a_build_takes_the_list_from_the_lock_and_a_changed_manifest_is_drift() {
-    let registry = registry(&["net", "more"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["net", "more"]);
     project.write("net.yaml", &pod(&host, "net"));
     project.add_to_profile("[cni]\nname = \"mine\"\nversion = \"1\"\nmanifests = [\"net.yaml\"]\n");
     lock(&project, &[]).assert_exit(0);
@@ -194,31 +137,18 @@ fn a_build_takes_the_list_from_the_lock_and_a_changed_manifest_is_drift() {
     ");
 }
 
-/// Whether builds render charts here: then nothing is left to accept.
-pub(super) fn has_helm() -> bool {
-    let has = isoforge::content::find::helm::Helm::installed().is_some();
-    if has {
-        println!("skipped: Helm is installed, so nothing has to be accepted");
-    }
-    has
-}
-
 #[test]
 fn a_chart_that_nobody_vouches_for_is_taken_only_if_asked() {
     if has_helm() {
         return;
     }
-    let registry = registry(&["web"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["web"]);
     let archive = chart(
         "web",
         "1.2.3",
         &format!("image: {{repository: {host}/web, tag: 1}}\n"),
     );
-    std::fs::write(project.path("web.tgz"), &archive).unwrap();
-    project
-        .add_to_profile("[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n");
+    add_web(&project, &archive, "");
     let outcome = lock(&project, &[]);
     outcome.assert_exit(2);
     assert_snapshot!(outcome.error(), @r"
@@ -265,9 +195,7 @@ fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
     if has_helm() {
         return;
     }
-    let registry = registry(&["web"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (registry, host, project) = start(&["web"]);
     let values = format!("image: {{repository: {host}/web, tag: 1}}\n");
     let archive = chart("web", "1.2.3", &values);
     let serve = |path: &str, bytes: &[u8]| {
@@ -350,9 +278,7 @@ fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
 
 #[test]
 fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
-    let registry = registry(&["listed", "needed"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["listed", "needed"]);
     write_pack(&project, "packs/store", &host, &["listed"]);
     project.write(
         "packs/store/isoforge.toml",
@@ -363,10 +289,10 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
         "rootfs/usr/lib/sysctl.d/50-maps.conf",
         "vm.max_map_count = 65530\n",
     );
-    project.add_to_profile(
-        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\nvalues = { replicas = 2 }\n\
+    project.add_to_profile(&format!(
+        "{STORE}values = {{ replicas = 2 }}\n\
          [content]\nmanifests = [\"packs/store/manifests/m.yaml\"]\n[overlays]\nrootfs = [\"rootfs\"]\n",
-    );
+    ));
     let build = ["build", "profile.toml", "--only", "iso"];
     let outcome = project.run(&build);
     outcome.assert_exit(2);
@@ -499,18 +425,15 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
 
 #[test]
 fn a_bundle_carries_what_the_profile_has_beside_images() {
-    let registry = registry(&["listed", "needed", "net"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (registry, host, project) = start(&["listed", "needed", "net"]);
     write_pack(&project, "packs/store", &host, &["listed"]);
     project.write("net.yaml", &pod(&host, "net"));
     let web = chart("web", "1.2.3", "");
     std::fs::write(project.path("web-1.2.3.tgz"), web).unwrap();
-    project.add_to_profile(
-        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\n\
-         [content]\npacks = [\"packs/store\"]\nmanifests = [\"net.yaml\"]\n\
+    project.add_to_profile(&format!(
+        "{STORE}[content]\npacks = [\"packs/store\"]\nmanifests = [\"net.yaml\"]\n\
          charts = [\"web-1.2.3.tgz\"]\n",
-    );
+    ));
     let bundle = ["bundle", "build", "profile.toml", "--accept-scan"];
     let bundle = |more: &[&str]| project.run(&[&bundle, more].concat());
     let refused = bundle(&["--locked"]);
