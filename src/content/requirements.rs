@@ -6,7 +6,7 @@
 //! `modules.builtin` lists. A module's version is `version` of its `.modinfo`
 //! section, or of `modules.builtin.modinfo`.
 //!
-//! A setting lacks where the system's own files make it otherwise ([`sysctl`]).
+//! A setting lacks where the system's own files make it otherwise.
 //! What they leave open is the kernel's to say, as processors, memory and disk are
 //! the machine's: none of that is looked at here.
 

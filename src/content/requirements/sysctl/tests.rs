@@ -116,3 +116,93 @@ fn a_file_that_is_too_large_is_an_error() {
     let error = Settings::of(&tree, &Inline).unwrap_err().to_string();
     assert_eq!(error, "usr/lib/sysctl.d/a.conf has more than 1048576 bytes");
 }
+
+const PROGRAM: &str = "/usr/lib/systemd/systemd-sysctl";
+
+/// Runs `systemd-sysctl` on `etc`, `usr` and `proc` below a folder, in a mount
+/// namespace of its own where they are `/etc/sysctl.d`, `/usr/lib/sysctl.d` and
+/// `/proc/sys`. Says so where that can't be done.
+fn applied(folder: &std::path::Path) -> bool {
+    let script = "mount --bind etc /etc/sysctl.d && mount --bind usr /usr/lib/sysctl.d && \
+                  mount --bind proc /proc/sys && touch ran && exec \"$0\"";
+    #[allow(clippy::disallowed_methods)]
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, PROGRAM])
+        .current_dir(folder)
+        .output();
+    let can = output.is_ok() && folder.join("ran").exists();
+    if !can {
+        println!("skipped: no systemd-sysctl can be run here");
+    }
+    can
+}
+
+#[test]
+fn systemd_sets_what_is_read() {
+    let files = [
+        (
+            "usr/10-a.conf",
+            "vm.a = 1\nvm/b = 1\n# vm.c = 1\nnet.ipv4.conf.*.rp_filter = 1\n-net.ipv4.conf.all.rp_filter\n",
+        ),
+        (
+            "etc/20-b.conf",
+            "vm.b = 2\nvm.d = 2\nnet/ipv4/conf/lo/rp_filter = 0\nvm.e\n",
+        ),
+        ("usr/20-b.conf", "vm.a = 3\nvm.f = 3\n"),
+        (
+            "usr/30-c.conf",
+            "net.ipv4.conf.eth0/7.rp_filter = 3\nnet.ipv4.conf.e*.rp_filter = 4\n",
+        ),
+        ("usr/40-d.conf", "vm.g = 4\n"),
+        ("usr/45-e.conf", "vm.h = 4\n"),
+        (
+            "etc/50-f.conf",
+            "  -vm.a  =  5 6  \nvm.b = 2\nvm/../vm/c = 5\n",
+        ),
+        ("usr/60-g.txt", "vm.a = 7\n"),
+    ];
+    let links = [("etc/40-d.conf", "/dev/null"), ("etc/45-e.conf", "nowhere")];
+    let in_tree = |path: &str| match path.split_once('/') {
+        Some(("etc", name)) => format!("etc/sysctl.d/{name}"),
+        Some((_, name)) => format!("usr/lib/sysctl.d/{name}"),
+        None => unreachable!(),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    paths.extend("abcdefgh".chars().map(|name| format!("vm/{name}")));
+    for name in ["all", "lo", "eth0", "eth0.7", "wlan0"] {
+        paths.push(format!("net/ipv4/conf/{name}/rp_filter"));
+    }
+    let write = |path: &std::path::Path, text: &str| {
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    };
+    for (path, text) in files {
+        write(&dir.path().join(path), text);
+    }
+    for (path, target) in links {
+        std::os::unix::fs::symlink(target, dir.path().join(path)).unwrap();
+    }
+    for path in &paths {
+        write(&dir.path().join("proc").join(path), "open");
+    }
+    if !applied(dir.path()) {
+        return;
+    }
+    let found: Vec<_> = files.map(|(path, text)| (in_tree(path), text)).into();
+    let found: Vec<_> = found
+        .iter()
+        .map(|(path, text)| (path.as_str(), *text))
+        .collect();
+    let mut tree = of(&found);
+    for (path, target) in links {
+        link(&mut tree, &in_tree(path), target);
+    }
+    let settings = Settings::of(&tree, &Inline).unwrap();
+    for path in &paths {
+        let set = fs_err::read_to_string(dir.path().join("proc").join(path)).unwrap();
+        let read = settings.get(path).map_or("open", |set| &set.value);
+        // It writes over what is there, as to a file of the kernel.
+        assert_eq!(Some(read), set.lines().next(), "{path}");
+    }
+}
