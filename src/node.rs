@@ -265,6 +265,10 @@ pub struct Requirements {
     /// Kernel modules, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
+    /// Kernel settings, each with its range as packs write it:
+    /// `vm.max_map_count >= 262144`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sysctls: Vec<String>,
     /// Whether falling short refuses the installation; else it is a warning.
     pub enforce: bool,
 }

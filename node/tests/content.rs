@@ -8,6 +8,8 @@
     clippy::print_stderr
 )]
 
+#[path = "content/files.rs"]
+mod files;
 #[path = "content/registry.rs"]
 mod registry;
 #[path = "content/served.rs"]

@@ -23,6 +23,7 @@ mod metadata;
 mod own;
 mod presets;
 mod problem;
+pub mod setting;
 mod values;
 
 use std::collections::BTreeMap;

@@ -1,18 +1,22 @@
-//! Whether a system has what a pack asks of it: kernel modules and commands.
+//! Whether a system has what a pack asks of it: kernel modules, commands, and
+//! kernel settings.
 //!
 //! Modules are looked for as `modprobe` does it: files below
 //! `/lib/modules/RELEASE`, plain or with gzip, xz or Zstandard, and what
 //! `modules.builtin` lists. A module's version is `version` of its `.modinfo`
 //! section, or of `modules.builtin.modinfo`.
 //!
-//! Processors, memory, disk and kernel settings are the machine's, and are not
-//! looked at here.
+//! A setting lacks where the system's own files make it otherwise.
+//! What they leave open is the kernel's to say, as processors, memory and disk are
+//! the machine's: none of that is looked at here.
+
+mod sysctl;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
 
-use super::pack::{Need, Requirements};
+use super::pack::{Need, Requirements, setting};
 use crate::formats::elf;
 use crate::oci::compression::{decompress, sniff};
 use crate::tree::{FileData, InodeId, Kind, ReadFile, Tree, join};
@@ -61,6 +65,15 @@ pub enum Lack {
         /// Its name.
         command: String,
     },
+    /// The system sets a kernel setting to a value that will not do.
+    Setting {
+        /// The need.
+        need: String,
+        /// The file that sets it, in the system.
+        file: String,
+        /// What it sets.
+        value: String,
+    },
 }
 
 impl fmt::Display for Lack {
@@ -89,6 +102,9 @@ impl fmt::Display for Lack {
                 "the kernel module {need}: that of the kernel {kernel} says no version"
             ),
             Self::Command { command } => write!(f, "the command {command}"),
+            Self::Setting { need, file, value } => {
+                write!(f, "the kernel setting {need}, and {file} sets {value}")
+            }
         }
     }
 }
@@ -123,6 +139,17 @@ pub fn missing(tree: &Tree, data: &dyn ReadFile, wanted: &Requirements) -> io::R
                 command: command.clone(),
             });
         }
+    }
+    if !wanted.sysctls.is_empty() {
+        let settings = sysctl::Settings::of(tree, data)?;
+        lacks.extend(wanted.sysctls.iter().filter_map(|need| {
+            let set = settings.get(&setting::path(&need.name)?)?;
+            (!need.range.admits(&set.value)).then(|| Lack::Setting {
+                need: need.to_string(),
+                file: set.file.clone(),
+                value: set.value.clone(),
+            })
+        }));
     }
     lacks.sort();
     Ok(lacks)

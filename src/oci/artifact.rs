@@ -6,6 +6,7 @@
 
 use serde_json::json;
 
+use super::digest::Digest;
 use super::layout::{Builder, IMAGE_NAME};
 use super::manifest::Descriptor;
 use super::media::{Family, MediaType};
@@ -47,15 +48,25 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Puts it into a layout, listed under its name.
-    pub fn add_to(&self, builder: &mut Builder) {
+    /// Puts it into a layout, listed under its name, and gives the digest of its
+    /// manifest.
+    pub fn add_to(&self, builder: &mut Builder) -> Digest {
         let mut descriptor = self.put_into(builder);
+        let digest = descriptor.digest;
         if let Some(kind) = self.kind {
             let of_it = &mut descriptor.annotations;
             of_it.insert(KIND.to_owned(), kind.to_owned());
             of_it.insert(IMAGE_NAME.to_owned(), self.name.clone());
         }
         builder.reference(&self.name, descriptor);
+        digest
+    }
+
+    /// An annotation of its manifest.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        let mut annotations = self.annotations.iter();
+        annotations.find_map(|(name, value)| (name == key).then_some(value.as_str()))
     }
 
     /// Puts it among a layout's blobs, and gives its manifest to be listed.

@@ -137,6 +137,10 @@ pub struct Architecture {
     /// Images, sorted by role and reference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
+    /// Packs, charts, manifests and the cluster definition that the ISO carries,
+    /// sorted by kind and name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<Carried>,
     /// Root file system archives and single files, sorted by role and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
@@ -207,6 +211,23 @@ pub struct Image {
     /// Digests of its layers as transferred, lowest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Digest>,
+}
+
+/// A pack, chart, manifest or cluster definition among the content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Carried {
+    /// `chart`, `definition`, `manifest` or `pack`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its version; of a manifest the beginning of its digest.
+    pub version: String,
+    /// The reference that it stands under in the content's layout.
+    pub reference: String,
+    /// Digest of its manifest in the layout.
+    pub manifest: Digest,
+    /// Digest of itself: of a chart's or pack's archive, or of the file.
+    pub digest: Digest,
 }
 
 /// A file or archive that went in.
@@ -354,6 +375,8 @@ impl Manifest {
         for architecture in sorted.architectures.values_mut() {
             architecture.images.sort();
             architecture.images.dedup();
+            architecture.content.sort();
+            architecture.content.dedup();
             architecture.files.sort();
             architecture.files.dedup();
             architecture.components.sort();

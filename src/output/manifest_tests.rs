@@ -20,6 +20,14 @@ fn full() -> Manifest {
             manifest: Some(digest),
             layers: vec![digest],
         }],
+        content: vec![Carried {
+            kind: "chart".into(),
+            name: "web".into(),
+            version: "1.2.3".into(),
+            reference: "isoforge.internal/charts/web:1.2.3".into(),
+            manifest: digest,
+            digest,
+        }],
         files: vec![File {
             role: Role::Kubernetes,
             name: "https://example.org/kubelet".into(),
@@ -126,6 +134,16 @@ fn the_text_is_pinned() {
               "layers": [
                 "sha256:HEX"
               ]
+            }
+          ],
+          "content": [
+            {
+              "kind": "chart",
+              "name": "web",
+              "version": "1.2.3",
+              "reference": "isoforge.internal/charts/web:1.2.3",
+              "manifest": "sha256:HEX",
+              "digest": "sha256:HEX"
             }
           ],
           "files": [

@@ -295,6 +295,7 @@ fn gather_content(build: &Build<'_>, arch: Arch, inputs: &mut Inputs) -> Result<
     }
     if let Some(content) = content::collect(&build.context(), &plan, build.artifacts(), arch)? {
         inputs.record.images.extend(content.images);
+        inputs.record.content.extend(content.carried);
         inputs.content = Some(content.layout);
     }
     Ok(())

@@ -170,6 +170,8 @@ fn requirements(profile: &Profile) -> Requirements {
             .or(kubeadm.then_some(1700)),
         disk_mib: asked.disk.map(|bytes| bytes.div_ceil(MIB)),
         modules,
+        // Packs ask for them, profiles can't.
+        sysctls: Vec::new(),
         enforce: asked.enforce,
     }
 }

@@ -23,7 +23,7 @@ impl Diagnose for Unmet {
 
     fn hint(&self) -> Option<String> {
         Some(
-            "take an image that has it, or add it with [[layers]]; --force builds nonetheless"
+            "take an image that has it, or add it with [[layers]] or an overlay; --force builds nonetheless"
                 .to_owned(),
         )
     }
@@ -44,9 +44,15 @@ pub(super) fn add(build: &Build<'_>, to: &mut node::Requirements) {
     to.modules.extend(modules.map(|module| module.name.clone()));
     to.modules.sort();
     to.modules.dedup();
+    let layers = definition.layers.iter();
+    let settings = layers.flat_map(|layer| &layer.requirements.sysctls);
+    to.sysctls.extend(settings.map(ToString::to_string));
+    // Ranges of one setting stay beside each other: all of them must hold.
+    to.sysctls.sort();
+    to.sysctls.dedup();
 }
 
-/// Checks the modules and commands that packs ask for.
+/// Checks the modules, commands and kernel settings that packs ask for.
 ///
 /// # Errors
 /// [`Unmet`], unless the build is forced.
@@ -57,7 +63,7 @@ pub(super) fn check(build: &Build<'_>, system: &System, arch: &str) -> Result<()
     let mut lacks = Vec::new();
     for layer in &definition.layers {
         let found = missing(&system.tree, &system.slabs, &layer.requirements)
-            .context("the system's kernel modules can't be read")?;
+            .context("the system's kernel modules and settings can't be read")?;
         let by = format!("{} {} needs", layer.name, layer.version);
         lacks.extend(found.iter().map(|lack| format!("{by} {lack}")));
     }

@@ -3,7 +3,8 @@
 //! their registries have them.
 
 use super::{Context, Error};
-use crate::oci::artifact::Artifact;
+use crate::oci::artifact::{Artifact, TITLE, VERSION};
+use crate::oci::digest::Digest;
 use crate::oci::layout::{Builder, OciLayout};
 use crate::oci::manifest::Descriptor;
 use crate::oci::media::MediaType;
@@ -22,8 +23,10 @@ pub struct Content {
     /// The layout; its blobs are in the store. Images are under their full
     /// references, as `quay.io/calico/node:v3.29.2`.
     pub layout: OciLayout,
-    /// What went in.
+    /// What images went in.
     pub images: Vec<manifest::Image>,
+    /// What went in beside images.
+    pub carried: Vec<manifest::Carried>,
 }
 
 /// An image in the store, and what its registry holds about it.
@@ -80,13 +83,29 @@ pub fn collect(
         });
         builder.reference(&name, copied.root);
     }
-    for artifact in artifacts {
-        artifact.add_to(&mut builder);
-    }
+    let carried = artifacts
+        .iter()
+        .map(|artifact| carried(artifact, artifact.add_to(&mut builder)))
+        .collect();
     Ok(Some(Content {
         layout: builder.build(),
         images,
+        carried,
     }))
+}
+
+/// What the build manifest says of an artifact with the manifest `manifest`.
+fn carried(artifact: &Artifact, manifest: Digest) -> manifest::Carried {
+    let said = |key| artifact.annotation(key).unwrap_or_default().to_owned();
+    let files = artifact.layers.first().unwrap_or(&artifact.config);
+    manifest::Carried {
+        kind: artifact.kind.unwrap_or_default().to_owned(),
+        name: said(TITLE),
+        version: said(VERSION),
+        reference: artifact.name.clone(),
+        manifest,
+        digest: Digest::of(&files.bytes),
+    }
 }
 
 /// Copies `image` from `source` into the store, and what the registry holds about it

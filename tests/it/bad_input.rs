@@ -2,6 +2,7 @@
 //! code, an error that names the thing and what to do, no partial output, a
 //! sound store, and a good build after it.
 
+mod content;
 mod diff_id;
 mod disk;
 mod image;

@@ -5,7 +5,9 @@ mod charts;
 mod check;
 mod collection;
 mod commands;
+mod helm;
 mod profile;
+mod setup;
 
 use isoforge::content::tarball;
 

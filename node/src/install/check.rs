@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use fs_err as fs;
+use isoforge::content::pack::{Need, setting};
 use isoforge::node::{Config, Firmware};
 use isoforge::util::human;
 
@@ -73,8 +74,42 @@ pub fn findings_on(sys: &Sysfs, config: &Config, disk: &Disk) -> Vec<Finding> {
             message,
         })
         .collect();
+    let settings = asked.sysctls.iter();
+    findings.extend(settings.filter_map(|need| self::setting(sys, need, asked.enforce)));
     findings.extend(firmware(sys, config));
     findings
+}
+
+/// A kernel setting against its value in the running system, whose kernel and
+/// configuration are those that are installed.
+fn setting(sys: &Sysfs, need: &str, enforce: bool) -> Option<Finding> {
+    let Some((asked, path)) = need
+        .parse::<Need>()
+        .ok()
+        .and_then(|asked| setting::path(&asked.name).map(|path| (asked, path)))
+    else {
+        return Some(Finding {
+            refuses: enforce,
+            message: format!("kernel settings: '{need}' is asked for, which is none"),
+        });
+    };
+    match fs::read_to_string(sys.proc.join("sys").join(path)) {
+        Ok(value) if asked.range.admits(&value) => None,
+        Ok(value) => Some(Finding {
+            refuses: enforce,
+            message: format!(
+                "kernel settings: {asked} is asked for, {} is there",
+                value.split_whitespace().collect::<Vec<_>>().join(" ")
+            ),
+        }),
+        // A module that brings it may be loaded only later, so this is no refusal.
+        Err(_) => Some(Finding {
+            refuses: false,
+            message: format!(
+                "kernel settings: {asked} is asked for and not there; a module may bring it"
+            ),
+        }),
+    }
 }
 
 /// An installed disk has to start under the firmware that started the medium.
@@ -166,6 +201,9 @@ mod tests {
             sys/module/loop/parameters/
             proc/meminfo = MemTotal:        3900000 kB\nMemFree: 1 kB\n
             proc/sys/kernel/osrelease = 6.1-test\n
+            proc/sys/vm/max_map_count = 65530\n
+            proc/sys/net/ipv4/ip_local_port_range = 32768	60999\n
+            proc/sys/net/ipv4/tcp_congestion_control = cubic\n
             modules/6.1-test/modules.builtin = kernel/fs/ext4/ext4.ko\n
             modules/6.1-test/modules.dep = kernel/net/ip-vs.ko.zst: kernel/a.ko.zst\nkernel/drivers/block/drbd/drbd.ko.xz:\n",
         )
@@ -202,6 +240,14 @@ mod tests {
             modules: ["ext4", "ip_vs", "ip-vs", "drbd", "loop"]
                 .map(str::to_owned)
                 .to_vec(),
+            sysctls: [
+                "vm.max_map_count >= 65530",
+                "vm/max_map_count",
+                "net.ipv4.ip_local_port_range = 32768 60999",
+                "net.ipv4.tcp_congestion_control = cubic",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             enforce: true,
         };
         assert_eq!(told(asked.clone(), both.clone()), "");
@@ -209,19 +255,35 @@ mod tests {
         asked.memory_mib = Some(8192);
         asked.disk_mib = Some(100 << 10);
         asked.modules = ["xfs", "drbd", "zfs"].map(str::to_owned).to_vec();
+        asked.sysctls = [
+            "vm.max_map_count >= 262144",
+            "net.ipv4.ip_local_port_range = 1024 60999",
+            "net.ipv4.tcp_congestion_control = bbr",
+            "net.bridge.bridge-nf-call-iptables = 1",
+            "/../etc = 1",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         assert_snapshot!(told(asked.clone(), both.clone()), @r"
         true processors: 4 are asked for, 3 are there
         true memory: 8.0 GiB is asked for, 3.7 GiB is there
         true disk: 100.0 GiB is asked for, /dev/sda has 40.0 GiB
         true kernel modules: xfs, zfs are asked for and not there
+        true kernel settings: vm.max_map_count >= 262144 is asked for, 65530 is there
+        true kernel settings: net.ipv4.ip_local_port_range = 1024 60999 is asked for, 32768 60999 is there
+        true kernel settings: net.ipv4.tcp_congestion_control = bbr is asked for, cubic is there
+        false kernel settings: net.bridge.bridge-nf-call-iptables = 1 is asked for and not there; a module may bring it
+        true kernel settings: '/../etc = 1' is asked for, which is none
         ");
         asked.enforce = false;
         asked.modules.pop();
+        asked.sysctls.truncate(1);
         assert_snapshot!(told(asked, both), @r"
         false processors: 4 are asked for, 3 are there
         false memory: 8.0 GiB is asked for, 3.7 GiB is there
         false disk: 100.0 GiB is asked for, /dev/sda has 40.0 GiB
         false kernel modules: xfs is asked for and not there
+        false kernel settings: vm.max_map_count >= 262144 is asked for, 65530 is there
         ");
     }
 

@@ -12,6 +12,11 @@ use crate::content::macros::Answers;
 use crate::content::pack::{self, Composed, Pack};
 use crate::content::{self, Error, values};
 
+/// What Helm begins the reason of a failure with.
+const REASON: &str = "Error: ";
+/// What it begins its advice with.
+const ADVICE: &str = "Use --debug";
+
 /// How images are looked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -282,10 +287,51 @@ fn reason(error: &Error) -> String {
     let Error::Helm { source, .. } = error else {
         return error.to_string();
     };
-    let message = source.to_string();
-    let lines: Vec<&str> = message.lines().map(str::trim).collect();
-    // Helm says more than the reason; behind it comes advice.
-    let reason = lines.iter().find_map(|line| line.strip_prefix("Error: "));
-    let reason = reason.or_else(|| lines.last().copied()).unwrap_or_default();
-    format!("Helm can't render it: {reason}")
+    format!("Helm can't render it: {}", said(&source.to_string()))
+}
+
+/// The reason in what Helm says, without the advice behind it. A line that ends
+/// with a colon goes on in the next one: charts begin their own words on a new line.
+fn said(message: &str) -> String {
+    let lines = message.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(ADVICE));
+    let mut all: Vec<&str> = lines.collect();
+    if let Some(at) = all.iter().position(|line| line.starts_with(REASON)) {
+        all.drain(..at);
+    } else if let Some(last) = all.pop() {
+        // It is so long that only its end was kept.
+        all = vec![last];
+    }
+    let ends = |line: &&str| !line.ends_with(':');
+    let end = all.iter().position(ends).map_or(all.len(), |at| at + 1);
+    all.truncate(end);
+    let text = all.join(" ");
+    text.strip_prefix(REASON).unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[test]
+    fn a_reason_is_one_line() {
+        for (message, reason) in [
+            (
+                "'helm' failed: exit status: 1\n  level=INFO\n  Error: a is wrong\n\n  Use --debug flag",
+                "a is wrong",
+            ),
+            (
+                "'helm' failed\n  Error: at (x:1:2):\n  VALUES VALIDATION:\n  web: no password\n  See y",
+                "at (x:1:2): VALUES VALIDATION: web: no password",
+            ),
+            (
+                "failed\n  3) the end of much\n\n  Use --debug flag",
+                "3) the end of much",
+            ),
+            ("Error: nothing:\nUse --debug flag", "nothing:"),
+            ("", ""),
+        ] {
+            assert_eq!(said(message), reason);
+        }
+    }
 }

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! A need is a name, alone or with a range: `>=`, `>`, `<=`, `<` or `=` and a
-//! version, several with commas. Versions are compared number by number.
+//! version or value, several with commas. Versions are compared number by number,
+//! kernel settings as [`setting`] says.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -26,6 +27,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::setting;
 use crate::content::Error;
 use crate::content::files::Files;
 use crate::content::find::Rule;
@@ -53,7 +55,10 @@ pub struct Requirements {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
     /// Kernel settings.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "setting::deserialize"
+    )]
     pub sysctls: Vec<Need>,
     /// Processors of a machine.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,8 +143,9 @@ pub struct Need {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Range(Vec<(Comparison, String)>);
 
+/// How a version or value is compared with a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+pub(super) enum Comparison {
     AtLeast,
     MoreThan,
     AtMost,
@@ -164,7 +170,7 @@ impl Comparison {
             .map_or("", |(sign, _)| sign)
     }
 
-    fn holds(self, order: Ordering) -> bool {
+    pub(super) fn holds(self, order: Ordering) -> bool {
         match self {
             Self::AtLeast => order != Ordering::Less,
             Self::MoreThan => order == Ordering::Greater,
@@ -176,11 +182,19 @@ impl Comparison {
 }
 
 impl Range {
-    /// Whether a version or value is in the range.
+    /// Whether a version is in the range.
     #[must_use]
     pub fn contains(&self, version: &str) -> bool {
         let mut bounds = self.0.iter();
-        bounds.all(|(comparison, bound)| comparison.holds(compare(version, bound)))
+        bounds.all(|(comparison, bound)| match has_number(bound) {
+            true => comparison.holds(compare(version, bound)),
+            false => version == bound,
+        })
+    }
+
+    /// Its bounds.
+    pub(super) fn bounds(&self) -> &[(Comparison, String)] {
+        &self.0
     }
 
     /// Whether it says nothing.
@@ -188,6 +202,10 @@ impl Range {
     pub fn is_everything(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+fn has_number(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit())
 }
 
 /// Compares versions by their numbers; what stands between does not count, and
@@ -230,20 +248,30 @@ impl FromStr for Need {
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(format!("'{text}' must begin with a name"));
         }
-        let mut range = Vec::new();
-        for bound in bounds.split(',').map(str::trim) {
-            if bound.is_empty() {
-                continue;
+        let mut range: Vec<(Comparison, String)> = Vec::new();
+        for part in bounds.split(',') {
+            let bound = part.trim();
+            let signs = Comparison::SIGNS.into_iter();
+            let found = signs
+                .filter_map(|(sign, comparison)| Some((comparison, bound.strip_prefix(sign)?)))
+                .next();
+            match (found, range.last_mut()) {
+                (Some((comparison, value)), _) => {
+                    let value = value.trim();
+                    let is_text = comparison == Comparison::Exactly && !value.is_empty();
+                    if !is_text && !has_number(value) {
+                        return Err(format!("'{bound}' has no number"));
+                    }
+                    range.push((comparison, value.to_owned()));
+                }
+                // A value may have commas itself.
+                (None, Some((Comparison::Exactly, value))) => {
+                    value.push(',');
+                    value.push_str(part);
+                }
+                (None, _) if bound.is_empty() => {}
+                (None, _) => return Err(format!("'{bound}' is no bound, as in '>= 9'")),
             }
-            let (comparison, value) = Comparison::SIGNS
-                .into_iter()
-                .find_map(|(sign, comparison)| Some((comparison, bound.strip_prefix(sign)?)))
-                .ok_or_else(|| format!("'{bound}' is no bound, as in '>= 9'"))?;
-            let value = value.trim();
-            if !value.contains(|c: char| c.is_ascii_digit()) {
-                return Err(format!("'{bound}' has no number"));
-            }
-            range.push((comparison, value.to_owned()));
         }
         Ok(Self {
             name: name.to_owned(),
@@ -283,7 +311,11 @@ mod tests {
             assert_eq!(need.range.contains(version), is_in, "{version}");
         }
         assert!("dm_thin_pool".parse::<Need>().unwrap().range.contains(""));
-        for text in ["", ">= 1", "a b", "a >= x", "a ~ 1", "a >= 1, 2"] {
+        let one: Need = "drbd = none".parse().unwrap();
+        assert!(one.range.contains("none") && !one.range.contains("9"));
+        let two: Need = "ports = 1,2".parse().unwrap();
+        assert_eq!(two.to_string(), "ports = 1,2");
+        for text in ["", ">= 1", "a b", "a >= x", "a =", "a ~ 1", "a >= 1, 2"] {
             assert!(text.parse::<Need>().is_err(), "{text}");
         }
     }
@@ -301,12 +333,16 @@ mod tests {
         let errors = [
             error("[requirements]\nmemory = 1\n"),
             error("[requirements]\nkernel_modules = [\"drbd >= x\"]\n"),
+            error("[requirements]\nsysctls = [\"vm/../../x = 1\"]\n"),
+            error("[requirements]\nsysctls = [\"vm.x = y\", \"vm.z >= 1.5\"]\n"),
             error("[images]\nat = [\"spec.image\"]\n"),
             error("[requirements"),
         ];
         insta::assert_snapshot!(errors.join("\n"), @r"
         isoforge.toml:2:1: unknown field `memory`, expected one of `kernel_modules`, `commands`, `sysctls`, `cpus`, `memory_mib`, `disk_mib`, `nodes`
         isoforge.toml:2:18: '>= x' has no number
+        isoforge.toml:2:11: 'vm/../../x' is no kernel setting
+        isoforge.toml:2:11: 'vm.z >= 1.5': '1.5' is no whole number
         'spec.image' says no place of images: a colon belongs behind the kind
         isoforge.toml:1:14: unclosed table, expected `]`
         ");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::*;
 use crate::tree::{Inode, Meta};
 
-struct Inline;
+pub(super) struct Inline;
 
 impl ReadFile for Inline {
     fn open<'a>(&'a self, data: &FileData) -> io::Result<Box<dyn Read + 'a>> {
@@ -50,7 +50,7 @@ fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn tree(files: &[(&str, Vec<u8>)]) -> Tree {
+pub(super) fn tree(files: &[(&str, Vec<u8>)]) -> Tree {
     let mut tree = Tree::new();
     for (path, bytes) in files {
         let kind = Kind::File(FileData::Inline(Arc::from(bytes.as_slice())));
@@ -125,4 +125,21 @@ fn what_is_missing_is_named_for_every_kernel() {
         shown(&[], "kernel_modules = [\"drbd\"]"),
         ["the kernel module drbd: the system has no kernel"]
     );
+}
+
+#[test]
+fn a_setting_that_the_system_makes_otherwise_is_a_lack() {
+    let wanted = "sysctls = [\"vm.max_map_count >= 262144\", \"net.core.somaxconn\", \
+                  \"net.ipv4.ip_local_port_range = 1024 60999\", \"kernel.pid_max >= 1\"]";
+    let set = |text: &str| [("usr/lib/sysctl.d/50-x.conf", text.as_bytes().to_vec())];
+    let files = set("vm.max_map_count = 65530\nnet.core.somaxconn=1\n\
+                     net/ipv4/ip_local_port_range = 1024 65000\n");
+    insta::assert_snapshot!(shown(&files, wanted).join("\n"), @r"
+    the kernel setting net.ipv4.ip_local_port_range = 1024 60999, and usr/lib/sysctl.d/50-x.conf sets 1024 65000
+    the kernel setting vm.max_map_count >= 262144, and usr/lib/sysctl.d/50-x.conf sets 65530
+    ");
+    let files = set("vm.max_map_count = 1048576\nnet.ipv4.ip_local_port_range=1024\t60999\n");
+    assert_eq!(shown(&files, wanted), [""; 0]);
+    // What the image leaves open is the kernel's.
+    assert_eq!(shown(&[], wanted), [""; 0]);
 }

@@ -4,23 +4,20 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::chart;
-use super::profile::{lock, pod, registry, write_pack};
+use super::setup::{STORE, add_web, has_helm, lock, pod, start, write_pack};
 use crate::support::program::{Outcome, Project};
 use crate::support::registry::FakeRegistry;
 
 /// A profile with a pack, of which a preset is on, and a manifest that a component
 /// has and `[content]` too; `more` stands in `[csi]`.
 fn project(more: &str) -> (FakeRegistry, Project) {
-    let registry = registry(&["listed", "needed", "other", "net"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (registry, host, project) = start(&["listed", "needed", "other", "net"]);
     write_pack(&project, "packs/store", &host, &["listed"]);
     let net = pod(&host, "net").replace("{name: net}", "{name: net, namespace: edge}");
     project.write("net.yaml", &net);
     project.add_to_profile(&format!(
         "[cni]\nname = \"mine\"\nversion = \"1\"\nmanifests = [\"net.yaml\"]\n\
-         [csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\n\
-         presets = [\"other\"]\n{more}[content]\nmanifests = [\"net.yaml\"]\n"
+         {STORE}presets = [\"other\"]\n{more}[content]\nmanifests = [\"net.yaml\"]\n"
     ));
     (registry, project)
 }
@@ -187,13 +184,12 @@ fn what_the_profile_leaves_out_is_told_as_such() {
 
 #[test]
 fn a_guess_is_neither_there_nor_missing() {
-    let registry = registry(&["web"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    if has_helm() {
+        return;
+    }
+    let (_registry, host, project) = start(&["web"]);
     let values = format!("image: {{repository: {host}/web, tag: 1}}\n");
-    std::fs::write(project.path("web.tgz"), chart("web", "1.2.3", &values)).unwrap();
-    project
-        .add_to_profile("[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n");
+    add_web(&project, &chart("web", "1.2.3", &values), "");
     bundle(&project);
     let checked = check(&project, &[]);
     checked.assert_exit(0);
@@ -296,15 +292,10 @@ fn a_build_refuses_a_list_that_lacks_what_an_object_names() {
 
 #[test]
 fn a_list_in_the_profile_vouches_for_a_chart() {
-    let registry = registry(&["web"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["web"]);
     let values = "image: {repository: registry.invalid/a/guess, tag: 1}\n";
-    std::fs::write(project.path("web.tgz"), chart("web", "1.2.3", values)).unwrap();
-    project.add_to_profile(&format!(
-        "[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n\
-         images = [\"{host}/web:1\"]\n"
-    ));
+    let listed = format!("images = [\"{host}/web:1\"]\n");
+    add_web(&project, &chart("web", "1.2.3", values), &listed);
     lock(&project, &[]).assert_exit(0);
     let text = std::fs::read_to_string(project.path("isoforge.lock")).unwrap();
     assert!(text.contains("method = \"profile\""), "{text}");

@@ -3,63 +3,11 @@
 
 use insta::assert_snapshot;
 use isoforge::oci::digest::Digest;
-use isoforge::oci::media::Family;
 
 use super::chart;
-use crate::support::bootable;
+use super::setup::{STORE, add_web, has_helm, lock, pod, start, write_pack};
 use crate::support::judge;
-use crate::support::layers::index;
 use crate::support::program::Project;
-use crate::support::registry::FakeRegistry;
-
-/// A registry with an image under each of these names, tag `1`.
-pub(super) fn registry(names: &[&str]) -> FakeRegistry {
-    let registry = FakeRegistry::start();
-    for name in names {
-        let image = bootable::image("amd64", &format!("file {name} 0644 '{name}'"));
-        registry.put_image(name, "amd64", &image);
-        registry.put_manifest(name, "1", &index(Family::Oci, &[&image]));
-    }
-    registry
-}
-
-pub(super) fn pod(host: &str, image: &str) -> String {
-    format!(
-        "kind: Pod\nmetadata: {{name: {image}}}\nspec: {{containers: [{{image: \"{host}/{image}:1\"}}]}}\n"
-    )
-}
-
-/// A pack that lists `listed` and has a manifest that needs `needed`, which the
-/// preset `Mode:other` replaces by `other`.
-pub(super) fn write_pack(project: &Project, folder: &str, host: &str, listed: &[&str]) {
-    let images: String = listed
-        .iter()
-        .map(|name| format!("    - image: {host}/{name}:1\n"))
-        .collect();
-    project.write(
-        &format!("{folder}/pack.json"),
-        "{\"name\": \"store\", \"displayName\": \"Store\", \"version\": \"1.0.0\", \"layer\": \"csi\", \
-         \"kubeManifests\": [\"manifests/m.yaml\"]}",
-    );
-    project.write(
-        &format!("{folder}/values.yaml"),
-        &format!("pack:\n  namespace: store\n  content:\n    images:\n{images}"),
-    );
-    project.write(
-        &format!("{folder}/presets.yaml"),
-        &format!(
-            "presets:\n- name: other\n  group: Mode\n  displayName: Other\n  remove: []\n  add: |\n    \
-             pack: {{content: {{images: [{{image: '{host}/other:1'}}]}}}}\n"
-        ),
-    );
-    project.write(&format!("{folder}/manifests/m.yaml"), &pod(host, "needed"));
-}
-
-const LOCK: [&str; 2] = ["lock", "profile.toml"];
-
-pub(super) fn lock(project: &Project, arguments: &[&str]) -> crate::support::program::Outcome {
-    project.run(&[&LOCK, arguments].concat())
-}
 
 /// The lock's components and charts.
 fn sections(project: &Project) -> String {
@@ -79,16 +27,13 @@ fn sections(project: &Project) -> String {
 
 #[test]
 fn the_lock_names_packs_manifests_and_how_images_were_found() {
-    let registry = registry(&["listed", "needed", "other", "net"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["listed", "needed", "other", "net"]);
     write_pack(&project, "packs/store", &host, &["listed"]);
     project.write("manifests/net.yaml", &pod(&host, "net"));
-    project.add_to_profile(
+    project.add_to_profile(&format!(
         "[cni]\nname = \"mine\"\nversion = \"1\"\nmanifests = [\"manifests\"]\n\
-         [csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\n\
-         [content]\npacks = [\"packs/store\"]\n",
-    );
+         {STORE}[content]\npacks = [\"packs/store\"]\n",
+    ));
     lock(&project, &[]).assert_exit(0);
     assert_snapshot!(sections(&project), @r#"
     [[input]]
@@ -156,9 +101,7 @@ fn the_lock_names_packs_manifests_and_how_images_were_found() {
 
 #[test]
 fn a_build_takes_the_list_from_the_lock_and_a_changed_manifest_is_drift() {
-    let registry = registry(&["net", "more"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["net", "more"]);
     project.write("net.yaml", &pod(&host, "net"));
     project.add_to_profile("[cni]\nname = \"mine\"\nversion = \"1\"\nmanifests = [\"net.yaml\"]\n");
     lock(&project, &[]).assert_exit(0);
@@ -194,31 +137,18 @@ fn a_build_takes_the_list_from_the_lock_and_a_changed_manifest_is_drift() {
     ");
 }
 
-/// Whether charts are rendered here: then nothing is left to accept.
-fn has_helm() -> bool {
-    let has = isoforge::content::find::helm::Helm::installed().is_some();
-    if has {
-        println!("skipped: Helm is installed, so nothing has to be accepted");
-    }
-    has
-}
-
 #[test]
 fn a_chart_that_nobody_vouches_for_is_taken_only_if_asked() {
     if has_helm() {
         return;
     }
-    let registry = registry(&["web"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["web"]);
     let archive = chart(
         "web",
         "1.2.3",
         &format!("image: {{repository: {host}/web, tag: 1}}\n"),
     );
-    std::fs::write(project.path("web.tgz"), &archive).unwrap();
-    project
-        .add_to_profile("[[addons]]\nname = \"web\"\nversion = \"1.2.3\"\nchart = \"web.tgz\"\n");
+    add_web(&project, &archive, "");
     let outcome = lock(&project, &[]);
     outcome.assert_exit(2);
     assert_snapshot!(outcome.error(), @r"
@@ -265,9 +195,7 @@ fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
     if has_helm() {
         return;
     }
-    let registry = registry(&["web"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (registry, host, project) = start(&["web"]);
     let values = format!("image: {{repository: {host}/web, tag: 1}}\n");
     let archive = chart("web", "1.2.3", &values);
     let serve = |path: &str, bytes: &[u8]| {
@@ -350,18 +278,21 @@ fn a_chart_of_a_repository_is_pinned_and_one_that_moved_is_refused() {
 
 #[test]
 fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
-    let registry = registry(&["listed", "needed"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (_registry, host, project) = start(&["listed", "needed"]);
     write_pack(&project, "packs/store", &host, &["listed"]);
     project.write(
         "packs/store/isoforge.toml",
-        "[requirements]\nkernel_modules = [\"drbd >= 9\", \"loop\"]\ncommands = [\"lvcreate\"]\nnodes = 3\n",
+        "[requirements]\nkernel_modules = [\"drbd >= 9\", \"loop\"]\ncommands = [\"lvcreate\"]\n\
+         sysctls = [\"vm.max_map_count >= 262144\", \"vm.swappiness\"]\nnodes = 3\n",
     );
-    project.add_to_profile(
-        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\nvalues = { replicas = 2 }\n\
-         [content]\nmanifests = [\"packs/store/manifests/m.yaml\"]\n",
+    project.write(
+        "rootfs/usr/lib/sysctl.d/50-maps.conf",
+        "vm.max_map_count = 65530\n",
     );
+    project.add_to_profile(&format!(
+        "{STORE}values = {{ replicas = 2 }}\n\
+         [content]\nmanifests = [\"packs/store/manifests/m.yaml\"]\n[overlays]\nrootfs = [\"rootfs\"]\n",
+    ));
     let build = ["build", "profile.toml", "--only", "iso"];
     let outcome = project.run(&build);
     outcome.assert_exit(2);
@@ -370,7 +301,8 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
     error: the system for amd64 lacks what is needed:
         store 1.0.0 needs the kernel module drbd >= 9: the kernel 6.1.0-test has none
         store 1.0.0 needs the command lvcreate
-    hint: take an image that has it, or add it with [[layers]]; --force builds nonetheless
+        store 1.0.0 needs the kernel setting vm.max_map_count >= 262144, and usr/lib/sysctl.d/50-maps.conf sets 65530
+    hint: take an image that has it, or add it with [[layers]] or an overlay; --force builds nonetheless
     ");
     assert_eq!(project.outputs(), [""; 0]);
     let forced = project.run(&[build.as_slice(), &["--force"]].concat());
@@ -391,6 +323,39 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
             out.to_str().unwrap(),
         ],
     );
+    let manifest = std::fs::read(project.path("dist/tiny-1.0.0/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let carried = &manifest["architectures"]["amd64"]["content"];
+    let text = std::fs::read(project.path("packs/store/manifests/m.yaml")).unwrap();
+    assert_eq!(carried[1]["digest"], Digest::of(&text).to_string());
+    assert_snapshot!(serde_json::to_string_pretty(carried).unwrap(), @r#"
+    [
+      {
+        "kind": "definition",
+        "name": "tiny",
+        "version": "1.0.0",
+        "reference": "isoforge.internal/cluster/tiny:1.0.0",
+        "manifest": "sha256:[DIGEST]",
+        "digest": "sha256:[DIGEST]"
+      },
+      {
+        "kind": "manifest",
+        "name": "m.yaml",
+        "version": "[SHORT]",
+        "reference": "isoforge.internal/manifests/m.yaml:[SHORT]",
+        "manifest": "sha256:[DIGEST]",
+        "digest": "sha256:[DIGEST]"
+      },
+      {
+        "kind": "pack",
+        "name": "store",
+        "version": "1.0.0",
+        "reference": "isoforge.internal/packs/store:1.0.0",
+        "manifest": "sha256:[DIGEST]",
+        "digest": "sha256:[DIGEST]"
+      }
+    ]
+    "#);
     // The installer checks the machine.
     let root = project.path("root.squashfs");
     let extract = ["-extract", "/rootfs.squashfs", root.to_str().unwrap()];
@@ -407,8 +372,12 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
     ];
     let config = judge("squashfs-tools", "unsquashfs", &cat);
     let config = isoforge::node::Config::parse(config.as_bytes()).unwrap();
-    let modules = config.install.requirements.modules;
-    assert!(modules.contains(&"drbd".to_owned()), "{modules:?}");
+    let asked = config.install.requirements;
+    assert!(asked.modules.contains(&"drbd".to_owned()), "{asked:?}");
+    assert_eq!(
+        asked.sysctls,
+        ["vm.max_map_count >= 262144", "vm.swappiness"]
+    );
     let inspected = project.run(&["inspect", iso.to_str().unwrap()]);
     inspected.assert_exit(0);
     let listed: Vec<&str> = inspected
@@ -441,6 +410,9 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
         - loop
         commands:
         - lvcreate
+        sysctls:
+        - vm.max_map_count >= 262144
+        - vm.swappiness
         nodes: 3
       manifests:
       - name: m
@@ -453,18 +425,15 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
 
 #[test]
 fn a_bundle_carries_what_the_profile_has_beside_images() {
-    let registry = registry(&["listed", "needed", "net"]);
-    let host = registry.host();
-    let project = Project::bootable();
+    let (registry, host, project) = start(&["listed", "needed", "net"]);
     write_pack(&project, "packs/store", &host, &["listed"]);
     project.write("net.yaml", &pod(&host, "net"));
     let web = chart("web", "1.2.3", "");
     std::fs::write(project.path("web-1.2.3.tgz"), web).unwrap();
-    project.add_to_profile(
-        "[csi]\nname = \"store\"\nversion = \"1.0.0\"\npack = \"packs/store\"\n\
-         [content]\npacks = [\"packs/store\"]\nmanifests = [\"net.yaml\"]\n\
+    project.add_to_profile(&format!(
+        "{STORE}[content]\npacks = [\"packs/store\"]\nmanifests = [\"net.yaml\"]\n\
          charts = [\"web-1.2.3.tgz\"]\n",
-    );
+    ));
     let bundle = ["bundle", "build", "profile.toml", "--accept-scan"];
     let bundle = |more: &[&str]| project.run(&[&bundle, more].concat());
     let refused = bundle(&["--locked"]);
