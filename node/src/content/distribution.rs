@@ -29,12 +29,16 @@ const DEPTH_MAX: usize = 64;
 /// [`Error`] where it can't be read or is damaged.
 pub fn list(root: &Path) -> Result<Listing, Error> {
     let mut images = Vec::new();
-    let top = root.join(TOP).join("repositories");
-    look(root, &top, "", 0, &mut images)?;
+    look(root, &repositories_folder(root), "", 0, &mut images)?;
     let bytes = blobs(root)?
         .iter()
         .fold(0_u64, |sum, (_, _, size)| sum.saturating_add(*size));
     Ok(Listing { images, bytes })
+}
+
+/// Where the storage below `root` has its repositories.
+pub(super) fn repositories_folder(root: &Path) -> PathBuf {
+    root.join(TOP).join("repositories")
 }
 
 fn look(

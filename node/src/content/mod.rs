@@ -20,6 +20,7 @@
 //! | `push` | filling a registry over HTTP |
 //! | `pending` | what the installer left for a registry that is filled so |
 //! | `distribution` | what the storage of such a registry holds |
+//! | `upstreams` | from which hosts it has something |
 //! | `locate` | where a bundle is on what a person names |
 //!
 //! Invariants:
@@ -44,9 +45,9 @@ pub mod pending;
 pub mod plan;
 mod pump;
 pub mod push;
-
 pub mod source;
 pub mod storage;
+pub mod upstreams;
 pub mod verify;
 pub mod zot;
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::output::{self, Format};
 use super::registries::Registries;
+use super::registry::{prepare, say_changed};
 use crate::content::commit::{Service as _, Unit};
 use crate::content::locate::{Located, locate};
 use crate::content::source::Source;
@@ -226,7 +227,7 @@ pub(super) fn own(
     interrupt::watch(interrupted)?;
     let places = Places::this(registry);
     // Its keys and its account may be missing where it never ran.
-    crate::registry::prepare::prepare(registry, &places)?;
+    prepare(registry, &places)?;
     let outcome = match registry.name {
         RegistryKind::Zot => {
             let options = zot::Options {
@@ -254,8 +255,8 @@ pub(super) fn own(
             progress,
         )?),
     };
-    // The container runtime looks here for upstreams that are new.
-    crate::registry::prepare::prepare(registry, &places)?;
+    // Container runtimes look here for upstreams that are new.
+    say_changed(&prepare(registry, &places)?);
     Ok(outcome)
 }
 

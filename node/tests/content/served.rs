@@ -1,6 +1,7 @@
 //! The registries as the machine prepares them: who may read, who may push, and
 //! what an import over HTTP does when it is cut off.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,6 +12,7 @@ use appliance::content::into_registry::{import, registries};
 use appliance::content::push::{self, Options, Report};
 use appliance::content::source::{Annotations, Opened, Root, Source};
 use appliance::content::storage::Storage;
+use appliance::content::upstreams::upstreams;
 use appliance::content::{distribution, zot};
 use appliance::registry::prepare::prepare;
 use appliance::registry::{Places, push_port};
@@ -127,7 +129,7 @@ fn whole_bundle() -> Memory {
 #[test]
 fn distribution_is_read_by_all_and_filled_by_who_may() {
     let machine = Machine::new(RegistryKind::Distribution);
-    prepare(&machine.config, &machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
     let serving = machine.start(&debians(), "config.json", machine.config.port);
     let pushing = machine.start(&debians(), "push.json", push_port(&machine.config));
     let memory = whole_bundle();
@@ -183,7 +185,8 @@ fn distribution_is_read_by_all_and_filled_by_who_may() {
     std::fs::write(blob, "altered").unwrap();
     assert_eq!(verify().damage.len(), 1);
     // containerd asks here for what came.
-    prepare(&machine.config, &machine.places).unwrap();
+    let hosts = upstreams(&machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &hosts).unwrap();
     for host in ["docker.io", "quay.io", "registry.example:5000"] {
         let path = machine
             .places
@@ -197,7 +200,7 @@ fn distribution_is_read_by_all_and_filled_by_who_may() {
 fn zot_is_read_by_all_and_filled_by_who_may() {
     let Some(zot) = real_zot() else { return };
     let machine = Machine::new(RegistryKind::Zot);
-    prepare(&machine.config, &machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
     let memory = bundle();
     let images = expected(&memory);
     let storage = machine.places.storage();
@@ -307,7 +310,7 @@ impl Source for Counting {
 #[test]
 fn a_registry_that_is_killed_gets_the_rest_next_time() {
     let machine = Machine::new(RegistryKind::Distribution);
-    prepare(&machine.config, &machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
     let port = push_port(&machine.config);
     let mut memory = Memory::default();
     for n in 0..6_u8 {
@@ -346,7 +349,7 @@ fn a_registry_that_is_killed_gets_the_rest_next_time() {
 #[test]
 fn a_push_without_credentials_is_refused() {
     let machine = Machine::new(RegistryKind::Distribution);
-    prepare(&machine.config, &machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
     let port = push_port(&machine.config);
     let _registry = machine.start(&debians(), "push.json", port);
     let mut client = registries(&machine.config, &machine.places);
