@@ -8,6 +8,8 @@
     clippy::print_stderr
 )]
 
+#[path = "content/exported.rs"]
+mod exported;
 #[path = "content/registry.rs"]
 mod registry;
 #[path = "content/served.rs"]
@@ -23,9 +25,8 @@ use std::time::{Duration, Instant};
 use appliance::content::Error;
 use appliance::content::collect::collect;
 use appliance::content::commit::NoService;
-use appliance::content::export::export;
 use appliance::content::inspect::list;
-use appliance::content::source::{OfBundle, Source as _};
+use appliance::content::source::Source as _;
 use appliance::content::storage::Storage;
 use appliance::content::verify::verify;
 use appliance::content::zot::{Existing, Options, Report, import};
@@ -483,50 +484,6 @@ fn what_nothing_names_is_collected() {
     assert_eq!(list(&storage).unwrap().images, listing.images);
     assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
     assert_eq!(collect(&storage, &NoService, true).unwrap().blobs, 0);
-}
-
-#[test]
-fn what_is_exported_is_a_bundle() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("storage");
-    let source = bundle();
-    fill(&root, &source).unwrap();
-    let storage = Storage::open(&root).unwrap();
-    let all = dir.path().join("all");
-    let exported = export(&storage, &all, &[], &Progress::silent()).unwrap();
-    assert_eq!(exported.images.len(), 5 + 1);
-    let blobs = std::fs::read_dir(all.join("blobs/sha256")).unwrap().count();
-    assert_eq!(blobs, source.blobs.len());
-    // What was exported is imported elsewhere, whole.
-    let other = dir.path().join("other");
-    let opened = OfBundle::open(&all).unwrap();
-    import(&other, &opened, &OPTIONS, &Progress::silent()).unwrap();
-    let listing = |root: &Path| list(&Storage::open(root).unwrap()).unwrap();
-    assert_eq!(listing(&other), listing(&root));
-    let one = dir.path().join("one");
-    let wanted = ["docker.io/calico/node:v3.29.2".to_owned()];
-    let exported = export(&storage, &one, &wanted, &Progress::silent()).unwrap();
-    assert_eq!(exported.images, wanted);
-    let from = format!("oci:{}:{}", one.display(), wanted[0]);
-    let to = format!("dir:{}", dir.path().join("copy").display());
-    let output = skopeo(&["copy", "--all", &from, &to]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let unknown = ["docker.io/calico/node:v9".to_owned()];
-    let error = export(
-        &storage,
-        &dir.path().join("none"),
-        &unknown,
-        &Progress::silent(),
-    );
-    assert_snapshot!(error.unwrap_err(), @"the storage has no 'docker.io/calico/node:v9'");
-    let error = export(&storage, &one, &[], &Progress::silent()).unwrap_err();
-    assert!(error.to_string().contains("can't be written"), "{error}");
-    let names = std::fs::read_dir(dir.path()).unwrap().count();
-    assert_eq!(names, 5, "no partial output stays");
 }
 
 #[test]

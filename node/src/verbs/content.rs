@@ -17,6 +17,7 @@ use super::output::{self, Format};
 use super::registries::Registries;
 use super::registry::{prepare, say_changed};
 use crate::content::commit::{Service as _, Unit};
+use crate::content::images::Images;
 use crate::content::locate::{Located, locate};
 use crate::content::source::Source;
 use crate::content::storage::Storage;
@@ -105,20 +106,11 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.step {
         Step::Import(args) => import(args),
         Step::List { format } => {
-            let (kind, storage) = storage()?;
-            let listing = match kind {
-                RegistryKind::Zot => inspect::list(&Storage::open(&storage)?)?,
-                RegistryKind::Distribution => distribution::list(&storage)?,
-            };
+            let listing = inspect::list(images()?.as_ref())?;
             output::data(*format, &listing, &listing.text())
         }
         Step::Verify { format } => {
-            let (kind, storage) = storage()?;
-            let progress = output::progress();
-            let verified = match kind {
-                RegistryKind::Zot => verify::verify(&Storage::open(&storage)?, &progress)?,
-                RegistryKind::Distribution => distribution::verify(&storage, &progress)?,
-            };
+            let verified = verify::verify(images()?.as_ref(), &output::progress())?;
             output::data(*format, &verified, &verified.text())?;
             if !verified.damage.is_empty() {
                 bail!("the content is damaged; import its bundle again with --check");
@@ -130,13 +122,8 @@ pub fn run(args: &Args) -> Result<()> {
             image,
             format,
         } => {
-            let storage = zots_storage("export")?;
-            let exported = export::export(
-                &Storage::open(&storage)?,
-                target,
-                image,
-                &output::progress(),
-            )?;
+            let images = images()?;
+            let exported = export::export(images.as_ref(), target, image, &output::progress())?;
             let text = format!(
                 "{} images are in {}\n",
                 exported.images.len(),
@@ -153,20 +140,14 @@ fn registry() -> Result<Registry> {
     Ok(config.registry.ok_or(registry::Error::None)?)
 }
 
-fn storage() -> Result<(RegistryKind, PathBuf)> {
+/// What this machine's registry has.
+fn images() -> Result<Box<dyn Images>> {
     let registry = registry()?;
-    Ok((registry.name, Places::this(&registry).storage()))
-}
-
-fn zots_storage(what: &str) -> Result<PathBuf> {
-    match storage()? {
-        (RegistryKind::Zot, path) => Ok(path),
-        (RegistryKind::Distribution, _) => {
-            bail!(
-                "this machine's registry is distribution, which can't {what}; copy from it with a client such as skopeo"
-            )
-        }
-    }
+    let storage = Places::this(&registry).storage();
+    Ok(match registry.name {
+        RegistryKind::Zot => Box::new(Storage::open(&storage)?),
+        RegistryKind::Distribution => Box::new(distribution::Storage::new(&storage)),
+    })
 }
 
 /// What an import tells.

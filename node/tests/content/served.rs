@@ -13,6 +13,7 @@ use appliance::content::push::{self, Options, Report};
 use appliance::content::source::{Annotations, Opened, Root, Source};
 use appliance::content::storage::Storage;
 use appliance::content::upstreams::upstreams;
+use appliance::content::verify::verify;
 use appliance::content::{distribution, zot};
 use appliance::registry::prepare::prepare;
 use appliance::registry::{Places, push_port};
@@ -29,14 +30,14 @@ use crate::{OPTIONS, bundle, expected};
 const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// A machine with a registry.
-struct Machine {
+pub(crate) struct Machine {
     dir: tempfile::TempDir,
-    config: Config,
-    places: Places,
+    pub(crate) config: Config,
+    pub(crate) places: Places,
 }
 
 impl Machine {
-    fn new(name: RegistryKind) -> Self {
+    pub(crate) fn new(name: RegistryKind) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let places = Places::below(dir.path());
         std::fs::create_dir_all(&places.etc).unwrap();
@@ -54,7 +55,7 @@ impl Machine {
         }
     }
 
-    fn start(&self, program: &Path, file: &str, port: u16) -> Registry {
+    pub(crate) fn start(&self, program: &Path, file: &str, port: u16) -> Registry {
         let config = self.places.run.join(file);
         let log = self.dir.path().join(format!("{file}.log"));
         Registry::start(program, &[Path::new("serve"), &config], port, &log)
@@ -86,7 +87,7 @@ impl Machine {
         Ok(Digest::of(raw.as_bytes()).to_string())
     }
 
-    fn import(&self, source: &Arc<dyn Source>) -> Result<Report, Error> {
+    pub(crate) fn import(&self, source: &Arc<dyn Source>) -> Result<Report, Error> {
         let progress = Progress::silent();
         import(source, &self.config, &self.places, false, TWO, &progress)
     }
@@ -112,13 +113,13 @@ impl Machine {
     }
 }
 
-fn debians() -> PathBuf {
+pub(crate) fn debians() -> PathBuf {
     PathBuf::from("/usr/bin/docker-registry")
 }
 
 /// Without an index of which a platform is missing: neither Debian's version 2.8 nor
 /// Zot v2.1.2 takes one over HTTP.
-fn whole_bundle() -> Memory {
+pub(crate) fn whole_bundle() -> Memory {
     let mut memory = bundle();
     memory
         .roots
@@ -162,7 +163,8 @@ fn distribution_is_read_by_all_and_filled_by_who_may() {
             .is_err()
     );
 
-    let listing = distribution::list(&machine.places.storage()).unwrap();
+    let storage = distribution::Storage::new(&machine.places.storage());
+    let listing = list(&storage).unwrap();
     let names: Vec<&str> = listing
         .images
         .iter()
@@ -173,7 +175,7 @@ fn distribution_is_read_by_all_and_filled_by_who_may() {
         "{names:?}"
     );
     assert!(names.contains(&"r.example/x:1"), "{names:?}");
-    let verify = || distribution::verify(&machine.places.storage(), &Progress::silent()).unwrap();
+    let verify = || verify(&storage, &Progress::silent()).unwrap();
     assert_eq!(verify().damage, []);
     drop((serving, pushing));
     let layer = source.roots()[0].descriptor.digest;
@@ -342,7 +344,8 @@ fn a_registry_that_is_killed_gets_the_rest_next_time() {
         .filter(|image| image.uploaded.blobs == 0)
         .count();
     assert!((1..6).contains(&there), "{there}");
-    let verified = distribution::verify(&machine.places.storage(), &Progress::silent());
+    let storage = distribution::Storage::new(&machine.places.storage());
+    let verified = verify(&storage, &Progress::silent());
     assert_eq!(verified.unwrap().damage, []);
 }
 
@@ -371,10 +374,6 @@ fn a_push_without_credentials_is_refused() {
     127.0.0.1:PORT/docker.io/calico/node:v3.29.2 can't be pushed
     https://127.0.0.1:PORT/v2/docker.io/calico/node/manifests/v3.29.2: access denied (there are no credentials for it)
     "#);
-    assert!(
-        distribution::list(&machine.places.storage())
-            .unwrap()
-            .images
-            .is_empty()
-    );
+    let storage = distribution::Storage::new(&machine.places.storage());
+    assert_eq!(list(&storage).unwrap().images, []);
 }
