@@ -10,12 +10,15 @@ pub mod content;
 pub mod disks;
 pub mod dns;
 pub mod install;
+pub mod mount;
 pub mod paths;
 pub mod registry;
 pub mod rooted;
 pub mod run;
 pub mod slots;
 pub mod state;
+#[cfg(test)]
+mod testing;
 mod tui;
 pub mod upgrade;
 pub mod verbs;

@@ -14,7 +14,7 @@ use super::plan::MIB;
 use super::sources::{Error as SourceError, Media, Opened};
 use crate::disks::Sysfs;
 use crate::disks::fixture::shell;
-use crate::slots::testing::config;
+use crate::testing::config;
 
 /// Whether loop devices can be made; says so where not.
 pub(super) fn can_loop(test: &str) -> bool {

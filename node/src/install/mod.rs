@@ -22,7 +22,6 @@ mod engine;
 mod format;
 pub mod medium;
 pub mod model;
-mod mount;
 mod oem;
 pub mod plan;
 pub mod sources;

@@ -18,9 +18,9 @@ use rustix::mount::MountFlags;
 use serde::Deserialize;
 
 use super::medium::{self, Medium};
-use super::mount::Mounted;
 use crate::cloud::{self, Document};
 use crate::disks::Sysfs;
+use crate::mount::Mounted;
 
 /// Labels of a medium with configuration for cloud-init.
 const CIDATA: [&str; 2] = ["cidata", "CIDATA"];

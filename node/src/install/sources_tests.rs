@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::disks::fixture::Machine;
-use crate::slots::testing::config;
+use crate::testing::config;
 
 /// Media as folders below `media` of the machine, by label.
 struct Folders<'a>(&'a Machine);

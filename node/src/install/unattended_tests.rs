@@ -5,7 +5,7 @@ use super::*;
 use crate::cloud::Document;
 use crate::disks::fixture::Machine;
 use crate::install::sources::{Error, Opened};
-use crate::slots::testing::config;
+use crate::testing::config;
 
 #[derive(Default)]
 struct Ear(Vec<Event>);
