@@ -62,7 +62,7 @@ pub fn put(from: &Path, home: &Path, progress: &Progress) -> Result<(), Error> {
                 .map_err(|errno| Error::file(&to, "written out")(errno.into()))?;
         }
         let path = to.join(name);
-        crate::state::files::write(&path, &bytes, 0o600).map_err(Error::file(&path, "written"))?;
+        crate::files::write(&path, &bytes, 0o600).map_err(Error::file(&path, "written"))?;
     }
     Ok(())
 }

@@ -298,7 +298,7 @@ impl Storage {
     /// Writes a file beside its place and gives it its name. It is on the disk
     /// with the next [`sync`](Self::sync), as its old or its new self.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        crate::state::files::write(path, bytes, FILE_MODE).map_err(Error::file(path, "written"))?;
+        crate::files::write(path, bytes, FILE_MODE).map_err(Error::file(path, "written"))?;
         self.give(path)
     }
 

@@ -61,6 +61,6 @@ pub fn disks(medium: &Medium, config: &Config, sys: &Sysfs) -> Result<Vec<model:
 }
 
 #[cfg(test)]
-mod bench;
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use isoforge::node::{After, DefaultAccount};
 use super::*;
 use crate::cloud::Document;
 use crate::disks::fixture::Machine;
-use crate::install::sources::{Error, Opened};
+use crate::media::{Error, Opened};
 use crate::testing::config;
 
 #[derive(Default)]

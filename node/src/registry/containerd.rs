@@ -18,7 +18,7 @@ use fs_err as fs;
 use toml::{Table, Value};
 
 use super::{Error, MARK, Places, Upstream, is_ours, write};
-use crate::state::files;
+use crate::files;
 
 /// Where hosts are looked for where nothing else is configured.
 const HOSTS: &str = "/etc/containerd/certs.d";

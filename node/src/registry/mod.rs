@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 use isoforge::node::{Registry, RegistryKind};
 
-use crate::state::files;
+use crate::files;
 
 /// The account that the registry runs as (`sysusers.d`).
 pub const USER: &str = "appliance-registry";

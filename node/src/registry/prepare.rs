@@ -15,7 +15,7 @@ use super::{
     write, zot,
 };
 use crate::accounts::table::{Kind, Table};
-use crate::state::files;
+use crate::files;
 
 /// Where this machine's accounts are.
 const ETC: &str = "/etc";

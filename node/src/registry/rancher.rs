@@ -17,7 +17,7 @@ use fs_err as fs;
 use serde::Serialize;
 
 use super::{Error, MARK, Places, Upstream, is_ours, write};
-use crate::state::files;
+use crate::files;
 
 /// Programs, by which a system has them.
 const PROGRAMS: [&str; 2] = ["k3s", "rke2"];

@@ -8,9 +8,9 @@ use super::arguments::{Arguments, CMDLINE};
 use super::kept::{self, Store};
 use super::message::{Level, Log, say};
 use super::mounts::{self, DEADLINE};
-use super::{BootRecord, Error, Mounts, files, identity, tree, watchdog};
+use super::{BootRecord, Error, Mounts, identity, tree, watchdog};
 use crate::slots::Slot;
-use crate::{accounts, paths};
+use crate::{accounts, files, paths};
 
 /// Within PERSISTENT: where directories are filled before they have their name.
 const STAGING: &str = "appliance/staging";

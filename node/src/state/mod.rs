@@ -30,7 +30,6 @@
 pub mod arguments;
 mod early;
 mod error;
-pub mod files;
 pub mod identity;
 mod kept;
 pub mod message;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, MountPropagationFlags};
 
-use super::{Error, files};
+use super::Error;
+use crate::files;
 use crate::mount;
 
 /// How often a device is looked for.
