@@ -9,6 +9,7 @@ pub mod cloud;
 pub mod content;
 pub mod disks;
 pub mod dns;
+pub mod ext4;
 pub mod files;
 pub mod install;
 pub mod media;

@@ -8,12 +8,14 @@ mod reader;
 
 use std::path::Path;
 
-/// Usable from everywhere: paths, files, mounts and programs of the machine.
-const GROUND: &[&str] = &["files", "mount", "paths", "rooted", "run"];
+/// Usable from everywhere: paths, files, file systems, mounts and programs of the
+/// machine.
+const GROUND: &[&str] = &["ext4", "files", "mount", "paths", "rooted", "run"];
 
 /// A module, and the modules that it may name beside [`GROUND`]. Only such as
 /// stand before it: so the table has no circle.
 const ALLOWED: &reader::Table = &[
+    ("ext4", &[]),
     ("files", &[]),
     ("mount", &[]),
     ("paths", &[]),
