@@ -40,11 +40,6 @@ pub struct Storage {
     root: PathBuf,
 }
 
-/// Where the storage below `root` has its repositories.
-pub(super) fn repositories_folder(root: &Path) -> PathBuf {
-    root.join(TOP).join("repositories")
-}
-
 impl Storage {
     /// The storage below `root`; nothing was pushed yet where there is none.
     #[must_use]
@@ -54,8 +49,20 @@ impl Storage {
         }
     }
 
+    /// Whether a repository has a manifest that was not deleted.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn is_used(&self, repository: &str) -> Result<bool, Error> {
+        Ok(!self.manifests(repository)?.is_empty())
+    }
+
+    fn top(&self) -> PathBuf {
+        self.root.join(TOP).join("repositories")
+    }
+
     fn folder(&self, repository: &str) -> PathBuf {
-        repositories_folder(&self.root).join(repository)
+        self.top().join(repository)
     }
 
     fn data(&self, digest: &Digest) -> PathBuf {
@@ -163,7 +170,7 @@ impl Storage {
 impl Images for Storage {
     fn repositories(&self) -> Result<Vec<String>, Error> {
         let mut found = BTreeSet::new();
-        self.look(&repositories_folder(&self.root), "", 0, &mut found)?;
+        self.look(&self.top(), "", 0, &mut found)?;
         Ok(found.into_iter().collect())
     }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use isoforge::content::carried::REGISTRY;
 
-use super::storage::{Storage, names_in};
+use super::images::Images as _;
+use super::storage::Storage;
 use super::{Error, distribution, names, pending};
 use crate::registry::{Places, Upstream};
 
@@ -16,23 +17,25 @@ use crate::registry::{Places, Upstream};
 /// [`Error`].
 pub fn upstreams(places: &Places) -> Result<BTreeSet<Upstream>, Error> {
     let storage = places.storage();
-    // Hosts are all that is asked for.
-    let mut folders = names_in(&distribution::repositories_folder(&storage))?;
+    let mut repositories = pending::repositories(&places.home);
     if storage.is_dir() {
-        let repositories = Storage::open(&storage)?.repositories()?;
-        folders.extend(repositories.iter().filter_map(|name| folder(name)));
+        repositories.extend(Storage::open(&storage)?.repositories()?);
     }
-    let waiting = pending::repositories(&places.home);
-    folders.extend(waiting.iter().filter_map(|name| folder(name)));
-    Ok(folders.iter().filter_map(|name| upstream(name)).collect())
+    let distribution = distribution::Storage::new(&storage);
+    for repository in distribution.repositories()? {
+        // Its folder stays when all of it was deleted.
+        if distribution.is_used(&repository)? {
+            repositories.push(repository);
+        }
+    }
+    Ok(repositories
+        .iter()
+        .filter_map(|name| upstream(name))
+        .collect())
 }
 
-fn folder(repository: &str) -> Option<String> {
+fn upstream(repository: &str) -> Option<Upstream> {
     let (folder, _) = repository.split_once('/')?;
-    Some(folder.to_owned())
-}
-
-fn upstream(folder: &str) -> Option<Upstream> {
     // A repository that was pushed by hand may have no host in front.
     if !folder.contains(['.', '_']) && folder != "localhost" {
         return None;
@@ -72,8 +75,15 @@ mod tests {
         let places = Places::below(dir.path());
         let top = places.storage().join("docker/registry/v2/repositories");
         for name in ["docker.io/calico/node", "r.example_5000/a", "mine/x", "x"] {
-            fs::create_dir_all(top.join(name).join("_manifests")).unwrap();
+            let hex = isoforge::oci::digest::Digest::of(b"x").hex();
+            let manifest = format!("_manifests/revisions/sha256/{hex}");
+            let manifest = top.join(name).join(manifest);
+            fs::create_dir_all(&manifest).unwrap();
+            fs::write(manifest.join("link"), format!("sha256:{hex}")).unwrap();
         }
+        let hex = isoforge::oci::digest::Digest::of(b"y").hex();
+        let deleted = format!("deleted.example/a/_manifests/revisions/sha256/{hex}");
+        fs::create_dir_all(top.join(deleted)).unwrap();
         let found = upstreams(&places).unwrap();
         let expected = [
             Upstream::new("docker.io", "docker.io"),

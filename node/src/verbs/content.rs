@@ -281,6 +281,8 @@ fn gc(all: bool, format: Format) -> Result<()> {
         RegistryKind::Zot => {
             let storage = Storage::open_to_write(&storage)?;
             let collected = collect::collect(&storage, &Unit, all)?;
+            // Of a host nothing may be left.
+            say_changed(&prepare(&registry, &places)?);
             output::data(format, &collected, &collected.text())
         }
         RegistryKind::Distribution => {
