@@ -8,8 +8,14 @@
     clippy::print_stderr
 )]
 
+#[path = "content/by_zot.rs"]
+mod by_zot;
+#[path = "content/exported.rs"]
+mod exported;
 #[path = "content/files.rs"]
 mod files;
+#[path = "content/interrupted.rs"]
+mod interrupted;
 #[path = "content/registry.rs"]
 mod registry;
 #[path = "content/served.rs"]
@@ -17,24 +23,20 @@ mod served;
 #[path = "content/source.rs"]
 mod source;
 
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use appliance::content::Error;
 use appliance::content::collect::collect;
 use appliance::content::commit::NoService;
-use appliance::content::export::export;
 use appliance::content::inspect::list;
-use appliance::content::source::{OfBundle, Source as _};
+use appliance::content::source::Source as _;
 use appliance::content::storage::Storage;
 use appliance::content::verify::verify;
 use appliance::content::zot::{Existing, Options, Report, import};
 use insta::assert_snapshot;
-use isoforge::output::space::{FileSystems, HostFileSystems};
+use isoforge::output::space::HostFileSystems;
 use isoforge::progress::Progress;
-use registry::{Registry, digest_at, lines, skopeo};
 use source::Memory;
 
 const OPTIONS: Options<'_> = Options {
@@ -93,122 +95,6 @@ fn expected(source: &Memory) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_storage_filled_by_hand_is_served_by_zot() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("storage");
-    let source = bundle();
-    let report = fill(&root, &source).unwrap();
-    assert_eq!(report.images.len(), 5);
-    let Some(zot) = registry::zot() else { return };
-    let registry = Registry::zot(&zot, &root, dir.path(), None);
-    for (image, digest) in expected(&source) {
-        assert_eq!(digest_at(&registry.host, &image), digest, "{image}");
-        let from = format!("docker://{}/{image}", registry.host);
-        let to = format!("dir:{}", dir.path().join("copy").display());
-        let args = [
-            "copy",
-            "--src-tls-verify=false",
-            "--override-arch=amd64",
-            &from,
-            &to,
-        ];
-        let output = skopeo(&args);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{image}: {said}");
-    }
-    // All of an index whose platforms are all there.
-    let from = format!("docker://{}/docker.io/calico/node:v3.29.2", registry.host);
-    let to = format!("oci:{}:x", dir.path().join("all").display());
-    let output = skopeo(&["copy", "--all", "--src-tls-verify=false", &from, &to]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    // What is about an image is found by it.
-    let node = source.roots()[1].descriptor.digest;
-    let index: serde_json::Value = serde_json::from_slice(&source.blobs[&node]).unwrap();
-    let node = index["manifests"][0]["digest"].as_str().unwrap();
-    let answer = registry.get(&format!("/v2/docker.io/calico/node/referrers/{node}"));
-    assert!(answer.contains("application/vnd.test.about"), "{answer}");
-}
-
-/// Zot's garbage collection removes manifests without a tag, and what they alone
-/// name. It leaves what was imported, whole.
-#[test]
-fn zots_garbage_collection_leaves_what_was_imported() {
-    let Some(zot) = registry::zot() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("storage");
-    let source = bundle();
-    fill(&root, &source).unwrap();
-    let storage = Storage::open(&root).unwrap();
-    let repository = "registry.example_5000/a/b";
-    // The same image without its tag is what Zot removes.
-    let bare = root.join("bare.example/a/b");
-    std::fs::create_dir_all(bare.join("blobs/sha256")).unwrap();
-    for entry in std::fs::read_dir(storage.folder(repository).join("blobs/sha256")).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(
-            entry.path(),
-            bare.join("blobs/sha256").join(entry.file_name()),
-        )
-        .unwrap();
-    }
-    std::fs::copy(
-        root.join(repository).join("oci-layout"),
-        bare.join("oci-layout"),
-    )
-    .unwrap();
-    std::fs::create_dir(bare.join(".uploads")).unwrap();
-    let index = std::fs::read_to_string(root.join(repository).join("index.json")).unwrap();
-    let mut index: serde_json::Value = serde_json::from_str(&index).unwrap();
-    index["manifests"][0]
-        .as_object_mut()
-        .unwrap()
-        .remove("annotations");
-    std::fs::write(bare.join("index.json"), index.to_string()).unwrap();
-
-    let before = storage.blobs().unwrap();
-    std::thread::sleep(Duration::from_secs(2));
-    let registry = Registry::zot(&zot, &root, dir.path(), Some("1s"));
-    let log = dir.path().join("zot.log");
-    let of = |text: &str| {
-        lines(&log)
-            .iter()
-            .filter(|line| line.contains(text))
-            .count()
-    };
-    let start = Instant::now();
-    while of("gc successfully completed for") + of("gc unsuccessfully completed for") < 6
-        || of("removed untagged manifest") == 0
-    {
-        assert!(
-            start.elapsed() < Duration::from_secs(300),
-            "gc does not run"
-        );
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    for (image, digest) in expected(&source) {
-        assert_eq!(digest_at(&registry.host, &image), digest, "{image}");
-    }
-    drop(registry);
-    let after = storage.blobs().unwrap();
-    for (digest, repositories) in &before {
-        for repository in repositories.keys().filter(|it| !it.starts_with("bare.")) {
-            assert!(
-                after[digest].contains_key(repository),
-                "{repository} {digest}"
-            );
-        }
-    }
-    let bare = storage.index("bare.example/a/b").unwrap();
-    assert_eq!(bare.entries, [], "what has no tag is removed");
-    let verified = verify(&storage, &Progress::silent()).unwrap();
-    assert_eq!(verified.damage, []);
-}
-
-#[test]
 fn blobs_of_several_repositories_are_hard_links() {
     let dir = tempfile::tempdir().unwrap();
     let source = bundle();
@@ -258,37 +144,6 @@ fn what_is_listed_has_its_upstreams_names() {
         sha256:8eb1585858ece10e1457ee71e1be3b396e63c054365bb6b6f4ffccc4224a0a4c 2.5 KiB
     6 images, 311.3 KiB on the disk
     "#);
-}
-
-#[test]
-fn an_import_that_was_cut_off_goes_on_where_it_was() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut source = eight();
-    let mut before = 0;
-    for broken_after in [250_000, 10_000, 300_000] {
-        source.breaks_after = Some(broken_after.into());
-        let error = fill(dir.path(), &source).unwrap_err();
-        assert!(matches!(error, Error::Read { .. }), "{error}");
-        let storage = Storage::open(dir.path()).unwrap();
-        // Nothing shows, and what is there is whole.
-        assert_eq!(list(&storage).unwrap().images, []);
-        assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
-        let there = storage.blobs().unwrap().len();
-        assert!(there >= before, "{there} < {before}");
-        before = there;
-    }
-    source.breaks_after = None;
-    let report = fill(dir.path(), &source).unwrap();
-    assert!(report.filled.there > 4, "{report:?}");
-    assert_eq!(
-        report.filled.there + report.filled.copied,
-        source.blobs.len() as u64
-    );
-    let again = fill(dir.path(), &source).unwrap();
-    assert_eq!(again.filled.copied, 0);
-    let storage = Storage::open(dir.path()).unwrap();
-    assert_eq!(list(&storage).unwrap().images.len(), 8);
-    assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
 }
 
 #[test]
@@ -424,44 +279,6 @@ fn a_delta_takes_what_it_lacks_from_the_storage() {
     assert_eq!(verified.damage, []);
 }
 
-struct Small(u64);
-
-impl FileSystems for Small {
-    fn device(&self, _: &Path) -> io::Result<u64> {
-        Ok(0)
-    }
-    fn available_bytes(&self, _: &Path) -> io::Result<u64> {
-        Ok(self.0)
-    }
-}
-
-#[test]
-fn too_little_room_is_told_before_anything_is_written() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = Options {
-        room: &Small(1000),
-        ..OPTIONS
-    };
-    let error = import(dir.path(), &bundle(), &options, &Progress::silent()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::NoRoom {
-                available: 1000,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(
-        Storage::open(dir.path())
-            .unwrap()
-            .blobs()
-            .unwrap()
-            .is_empty()
-    );
-}
-
 #[test]
 fn what_nothing_names_is_collected() {
     let dir = tempfile::tempdir().unwrap();
@@ -485,50 +302,6 @@ fn what_nothing_names_is_collected() {
     assert_eq!(list(&storage).unwrap().images, listing.images);
     assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
     assert_eq!(collect(&storage, &NoService, true).unwrap().blobs, 0);
-}
-
-#[test]
-fn what_is_exported_is_a_bundle() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("storage");
-    let source = bundle();
-    fill(&root, &source).unwrap();
-    let storage = Storage::open(&root).unwrap();
-    let all = dir.path().join("all");
-    let exported = export(&storage, &all, &[], &Progress::silent()).unwrap();
-    assert_eq!(exported.images.len(), 5 + 1);
-    let blobs = std::fs::read_dir(all.join("blobs/sha256")).unwrap().count();
-    assert_eq!(blobs, source.blobs.len());
-    // What was exported is imported elsewhere, whole.
-    let other = dir.path().join("other");
-    let opened = OfBundle::open(&all).unwrap();
-    import(&other, &opened, &OPTIONS, &Progress::silent()).unwrap();
-    let listing = |root: &Path| list(&Storage::open(root).unwrap()).unwrap();
-    assert_eq!(listing(&other), listing(&root));
-    let one = dir.path().join("one");
-    let wanted = ["docker.io/calico/node:v3.29.2".to_owned()];
-    let exported = export(&storage, &one, &wanted, &Progress::silent()).unwrap();
-    assert_eq!(exported.images, wanted);
-    let from = format!("oci:{}:{}", one.display(), wanted[0]);
-    let to = format!("dir:{}", dir.path().join("copy").display());
-    let output = skopeo(&["copy", "--all", &from, &to]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let unknown = ["docker.io/calico/node:v9".to_owned()];
-    let error = export(
-        &storage,
-        &dir.path().join("none"),
-        &unknown,
-        &Progress::silent(),
-    );
-    assert_snapshot!(error.unwrap_err(), @"the storage has no 'docker.io/calico/node:v9'");
-    let error = export(&storage, &one, &[], &Progress::silent()).unwrap_err();
-    assert!(error.to_string().contains("can't be written"), "{error}");
-    let names = std::fs::read_dir(dir.path()).unwrap().count();
-    assert_eq!(names, 5, "no partial output stays");
 }
 
 #[test]
@@ -562,101 +335,4 @@ fn one_that_is_damaged_hides_no_other() {
             ),
         ]
     );
-}
-
-/// Eight images of 100 kB.
-fn eight() -> Memory {
-    let mut source = Memory::default();
-    for n in 0..8_u8 {
-        let image = source.image(&[&vec![n; 100_000]]);
-        source.root(&format!("r.example/a{n}:1"), &image);
-    }
-    source
-}
-
-/// Where this test is the process that is killed.
-const CHILD: &str = "ISOFORGE_TEST_CHILD";
-
-#[test]
-fn an_import_that_is_killed_goes_on_where_it_was() {
-    #[allow(clippy::disallowed_methods)]
-    if let Some(root) = std::env::var_os(CHILD) {
-        let mut source = eight();
-        source.slow = true;
-        fill(Path::new(&root), &source).unwrap();
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let source = eight();
-    let mut most = 0;
-    for milliseconds in [40, 90, 160, 250] {
-        let name = "an_import_that_is_killed_goes_on_where_it_was";
-        #[allow(clippy::disallowed_methods)]
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name])
-            .env(CHILD, dir.path())
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        // From when it begins to write.
-        let start = Instant::now();
-        while !dir.path().join("r.example").exists() && start.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        std::thread::sleep(Duration::from_millis(milliseconds));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let storage = Storage::open(dir.path()).unwrap();
-        assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
-        let partial = std::fs::read_dir(storage.work()).unwrap().count();
-        most = most.max(storage.blobs().unwrap().len() + partial);
-    }
-    assert!(most > 1, "something came before");
-    let report = fill(dir.path(), &source).unwrap();
-    assert_eq!(
-        report.filled.there + report.filled.copied,
-        source.blobs.len() as u64
-    );
-    assert!(report.filled.there > 2, "{report:?}");
-    let storage = Storage::open(dir.path()).unwrap();
-    assert_eq!(verify(&storage, &Progress::silent()).unwrap().damage, []);
-    assert_eq!(list(&storage).unwrap().images.len(), 8);
-    let left = std::fs::read_dir(storage.work()).unwrap().count();
-    assert_eq!(left, 2, "the lock, and which bundles came");
-}
-
-/// Runs a program; whether it went well.
-fn run(program: &str, args: &[&str]) -> bool {
-    #[allow(clippy::disallowed_methods)]
-    let status = std::process::Command::new(program).args(args).status();
-    status.is_ok_and(|status| status.success())
-}
-
-#[test]
-fn a_storage_that_fills_up_stays_sound() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().display().to_string();
-    if !run("mount", &["-t", "tmpfs", "-o", "size=600k", "tmpfs", &path]) {
-        eprintln!("SKIPPED a_storage_that_fills_up_stays_sound: it needs to mount");
-        return;
-    }
-    let source = eight();
-    let options = Options {
-        room: &Small(u64::MAX),
-        ..OPTIONS
-    };
-    let error = import(dir.path(), &source, &options, &Progress::silent());
-    let storage = Storage::open(dir.path()).unwrap();
-    let there = storage.blobs().unwrap().len();
-    let sound = verify(&storage, &Progress::silent()).unwrap().damage;
-    let images = list(&storage).unwrap().images;
-    let grown = run("mount", &["-o", "remount,size=64m", &path]);
-    let again = fill(dir.path(), &source);
-    assert!(run("umount", &[&path]) && grown);
-    let error = error.unwrap_err();
-    assert!(matches!(error, Error::Full { .. }), "{error}");
-    assert_eq!((sound, images), (vec![], vec![]));
-    assert!(there > 0);
-    let report = again.unwrap();
-    assert_eq!(report.filled.there, there as u64);
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::commit::{Service, while_stopped};
+use super::images::Images as _;
 use super::index::Index;
 use super::inspect::Parts;
 use super::storage::Storage;

@@ -1,17 +1,28 @@
 //! The storage of distribution (the CNCF's, `docs/.../storagedriver`, layout v2), for
-//! reading: `docker/registry/v2/blobs/sha256/<2 digits>/<hex>/data`, and below
-//! `repositories/<repository>/_manifests/tags/<tag>/current/link` the digest that a
-//! tag leads to. It is filled over HTTP.
+//! reading; it is filled over HTTP. Below `docker/registry/v2`:
+//!
+//! ```text
+//! blobs/sha256/<2 digits>/<hex>/data                                     a blob
+//! repositories/<repository>/_manifests/tags/<tag>/current/link           what a tag leads to
+//! repositories/<repository>/_manifests/revisions/sha256/<hex>/link       its manifests
+//! repositories/<repository>/_layers/sha256/<hex>/link                    its other blobs
+//! ```
+//!
+//! A link is a digest as text. What was deleted has none any more. Nothing but a
+//! manifest itself tells its media type.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::oci::digest::{Digest, HashingReader};
-use isoforge::progress::Progress;
+use isoforge::oci::digest::Digest;
+use isoforge::oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
+use isoforge::oci::media::{Family, MediaType};
+use isoforge::oci::referrer;
 
-use super::inspect::{Listed, Listing};
-use super::storage::names_in;
-use super::verify::{Damage, Verified};
+use super::images::Images;
+use super::index::Entry;
+use super::storage::{names_in, read};
 use super::{Error, names};
 
 /// Below the storage's root.
@@ -23,131 +34,176 @@ const LINK_MAX_BYTES: u64 = 128;
 /// How deep repositories are looked for.
 const DEPTH_MAX: usize = 64;
 
-/// The images of the storage below `root`; sizes are of manifests alone.
-///
-/// # Errors
-/// [`Error`] where it can't be read or is damaged.
-pub fn list(root: &Path) -> Result<Listing, Error> {
-    let mut images = Vec::new();
-    let top = root.join(TOP).join("repositories");
-    look(root, &top, "", 0, &mut images)?;
-    let bytes = blobs(root)?
-        .iter()
-        .fold(0_u64, |sum, (_, _, size)| sum.saturating_add(*size));
-    Ok(Listing { images, bytes })
+/// The storage.
+#[derive(Debug)]
+pub struct Storage {
+    root: PathBuf,
 }
 
-fn look(
-    root: &Path,
-    folder: &Path,
-    name: &str,
-    depth: usize,
-    images: &mut Vec<Listed>,
-) -> Result<(), Error> {
-    let tags = folder.join("_manifests/tags");
-    for tag in names_in(&tags)? {
-        let link = tags.join(&tag).join("current/link");
-        let Some(text) = super::storage::read(&link, LINK_MAX_BYTES)? else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let digest: Digest = text.trim().parse().map_err(|_| Error::Record {
-            path: link.clone(),
-            problem: format!("it names '{}'", text.trim().escape_default()),
-        })?;
-        images.push(Listed {
-            reference: names::reference(name, &tag, &digest),
-            stored: format!("{name}:{tag}"),
-            digest,
-            kind: String::new(),
-            platforms: Vec::new(),
-            bytes: fs::metadata(data(root, &digest)).map_or(0, |metadata| metadata.len()),
-        });
-    }
-    if depth >= DEPTH_MAX {
-        return Ok(());
-    }
-    for below in names_in(folder)? {
-        let path = folder.join(&below);
-        if !below.starts_with('_') && path.is_dir() {
-            let name = match name {
-                "" => below,
-                name => format!("{name}/{below}"),
-            };
-            look(root, &path, &name, depth.saturating_add(1), images)?;
+impl Storage {
+    /// The storage below `root`; nothing was pushed yet where there is none.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
         }
     }
-    Ok(())
-}
 
-fn data(root: &Path, digest: &Digest) -> PathBuf {
-    let hex = digest.hex();
-    let first = hex.get(..2).unwrap_or_default().to_owned();
-    root.join(TOP)
-        .join("blobs/sha256")
-        .join(first)
-        .join(hex)
-        .join("data")
-}
+    /// Whether a repository has a manifest that was not deleted.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn is_used(&self, repository: &str) -> Result<bool, Error> {
+        Ok(!self.manifests(repository)?.is_empty())
+    }
 
-/// All blobs: digest, file, size in bytes.
-fn blobs(root: &Path) -> Result<Vec<(Digest, PathBuf, u64)>, Error> {
-    let mut found = Vec::new();
-    let top = root.join(TOP).join("blobs/sha256");
-    for first in names_in(&top)? {
-        for hex in names_in(&top.join(&first))? {
-            let path = top.join(&first).join(&hex).join("data");
+    fn top(&self) -> PathBuf {
+        self.root.join(TOP).join("repositories")
+    }
+
+    fn folder(&self, repository: &str) -> PathBuf {
+        self.top().join(repository)
+    }
+
+    fn data(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        let first = hex.get(..2).unwrap_or_default().to_owned();
+        let blobs = self.root.join(TOP).join("blobs/sha256");
+        blobs.join(first).join(hex).join("data")
+    }
+
+    fn look(
+        &self,
+        folder: &Path,
+        name: &str,
+        depth: usize,
+        found: &mut BTreeSet<String>,
+    ) -> Result<(), Error> {
+        if folder.join("_manifests").is_dir() {
+            found.insert(name.to_owned());
+        }
+        if depth >= DEPTH_MAX {
+            return Ok(());
+        }
+        for below in names_in(folder)? {
+            let path = folder.join(&below);
+            if !below.starts_with('_') && path.is_dir() {
+                let name = match name {
+                    "" => below,
+                    name => format!("{name}/{below}"),
+                };
+                self.look(&path, &name, depth.saturating_add(1), found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The digests that have a link below `folder`.
+    fn linked(&self, folder: &Path) -> Result<Vec<Digest>, Error> {
+        let mut found = Vec::new();
+        for hex in names_in(folder)? {
             let Ok(digest) = format!("sha256:{hex}").parse() else {
                 continue;
             };
-            if let Ok(metadata) = fs::metadata(&path) {
-                found.push((digest, path, metadata.len()));
+            if folder.join(hex).join("link").is_file() {
+                found.push(digest);
             }
         }
+        Ok(found)
     }
-    Ok(found)
+
+    fn manifests(&self, repository: &str) -> Result<Vec<Digest>, Error> {
+        let folder = self.folder(repository).join("_manifests/revisions/sha256");
+        self.linked(&folder)
+    }
+
+    /// What a tag leads to; none where it was deleted.
+    fn target(&self, repository: &str, tag: &str) -> Result<Option<Digest>, Error> {
+        let folder = self.folder(repository).join("_manifests/tags").join(tag);
+        let path = folder.join("current/link");
+        let Some(text) = read(&path, LINK_MAX_BYTES)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.trim().parse().map(Some).map_err(|_| Error::Record {
+            path,
+            problem: format!("it names '{}'", text.trim().escape_default()),
+        })
+    }
+
+    /// A manifest's bytes; none where it is missing or no manifest.
+    fn raw(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        match read(&self.data(digest), MAX_MANIFEST_BYTES) {
+            Ok(bytes) => Ok(bytes.unwrap_or_default()),
+            Err(Error::Record { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What can't be read as a manifest is taken for an image's, and turns out to be
+    /// none where it is used.
+    fn entry(&self, digest: Digest, tag: Option<&str>) -> Result<Entry, Error> {
+        let media_type = Manifest::parse(self.raw(&digest)?, None)
+            .map_or(MediaType::Manifest(Family::Oci), |found| found.media_type);
+        let size = fs::metadata(self.data(&digest)).map_or(0, |metadata| metadata.len());
+        Ok(Entry::new(digest, media_type, size, tag))
+    }
+
+    /// Whether a tag is there for the registry's sake alone: it has no list of what
+    /// refers to an image, so clients keep one under a tag, and an import gives what
+    /// refers to an image a tag of its own.
+    fn is_help(&self, tag: &str, digest: &Digest, manifests: &[Digest]) -> Result<bool, Error> {
+        if manifests
+            .iter()
+            .any(|subject| referrer::tag(subject) == tag)
+        {
+            return Ok(true);
+        }
+        if tag != names::digest_tag(digest) {
+            return Ok(false);
+        }
+        let subject = referrer::subject(&self.raw(digest)?);
+        Ok(subject.is_some_and(|subject| manifests.contains(&subject)))
+    }
 }
 
-/// Hashes every blob, and sees whether each tag leads to one.
-///
-/// # Errors
-/// [`Error`] where the storage can't be read; damage is no error.
-pub fn verify(root: &Path, progress: &Progress) -> Result<Verified, Error> {
-    let blobs = blobs(root)?;
-    let listing = list(root)?;
-    let mut verified = Verified {
-        blobs: blobs.len() as u64,
-        bytes: listing.bytes,
-        ..Verified::default()
-    };
-    let task = progress.task("verifying", Some(verified.bytes));
-    for (digest, path, _) in &blobs {
-        let file = fs::File::open(path).map_err(Error::file(path, "read"))?;
-        let mut reader = HashingReader::new(task.reader(file));
-        std::io::copy(&mut reader, &mut std::io::sink()).map_err(Error::file(path, "read"))?;
-        let (found, bytes) = reader.finish();
-        if found != *digest {
-            verified.damage.push(Damage {
-                repository: "blobs".to_owned(),
-                digest: Some(*digest),
-                problem: format!("its content is {found} ({bytes} bytes)"),
-                images: Vec::new(),
-            });
-        }
+impl Images for Storage {
+    fn repositories(&self) -> Result<Vec<String>, Error> {
+        let mut found = BTreeSet::new();
+        self.look(&self.top(), "", 0, &mut found)?;
+        Ok(found.into_iter().collect())
     }
-    let mut repositories = std::collections::BTreeSet::new();
-    for image in listing.images {
-        let repository = image.stored.rsplit_once(':').map_or("", |(name, _)| name);
-        repositories.insert(repository.to_owned());
-        if !blobs.iter().any(|(digest, _, _)| *digest == image.digest) {
-            verified.damage.push(Damage {
-                repository: repository.to_owned(),
-                digest: Some(image.digest),
-                problem: "it is missing".to_owned(),
-                images: vec![image.reference],
-            });
+
+    fn entries(&self, repository: &str) -> Result<Vec<Entry>, Error> {
+        let manifests = self.manifests(repository)?;
+        let mut entries = Vec::new();
+        let mut tagged = BTreeSet::new();
+        for tag in names_in(&self.folder(repository).join("_manifests/tags"))? {
+            let Some(digest) = self.target(repository, &tag)? else {
+                continue;
+            };
+            if !self.is_help(&tag, &digest, &manifests)? {
+                tagged.insert(digest);
+                entries.push(self.entry(digest, Some(&tag))?);
+            }
         }
+        for digest in manifests.iter().filter(|it| !tagged.contains(it)) {
+            entries.push(self.entry(*digest, None)?);
+        }
+        Ok(entries)
     }
-    verified.repositories = repositories.len() as u64;
-    Ok(verified)
+
+    fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>, Error> {
+        let mut blobs = self.manifests(repository)?;
+        blobs.extend(self.linked(&self.folder(repository).join("_layers/sha256"))?);
+        let there = blobs.into_iter().filter_map(|digest| {
+            let metadata = fs::metadata(self.data(&digest)).ok()?;
+            Some((digest, metadata.len()))
+        });
+        Ok(there.collect())
+    }
+
+    fn blob_path(&self, _: &str, digest: &Digest) -> PathBuf {
+        self.data(digest)
+    }
 }

@@ -12,8 +12,8 @@ use isoforge::oci::manifest::Descriptor;
 use isoforge::progress::{Progress, Task};
 use serde::Serialize;
 
+use super::images::Images;
 use super::inspect::Parts;
-use super::storage::Storage;
 use super::{Error, names};
 
 /// What was handed out.
@@ -32,7 +32,7 @@ pub struct Exported {
 /// [`Error::Unknown`] where an image is not there, and [`Error`] where the storage
 /// can't be read or is damaged; the folder is not there then.
 pub fn export(
-    storage: &Storage,
+    storage: &dyn Images,
     target: &Path,
     wanted: &[String],
     progress: &Progress,
@@ -62,13 +62,13 @@ pub fn export(
     Ok(Exported { images, bytes })
 }
 
-fn layout(storage: &Storage, wanted: &[String]) -> Result<(OciLayout, Vec<String>), Error> {
+fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<String>), Error> {
     let mut builder = Builder::new();
     let mut images = BTreeSet::new();
     for repository in storage.repositories()? {
-        let index = storage.index(&repository)?;
+        let entries = storage.entries(&repository)?;
         let mut chosen = Parts::default();
-        for entry in &index.entries {
+        for entry in &entries {
             let Some(tag) = &entry.tag else { continue };
             let name = names::reference(&repository, tag, &entry.digest);
             let stored = format!("{repository}:{tag}");
@@ -77,6 +77,12 @@ fn layout(storage: &Storage, wanted: &[String]) -> Result<(OciLayout, Vec<String
                 continue;
             }
             chosen.add(storage, &repository, entry)?;
+            if !chosen.manifests.contains_key(&entry.digest) {
+                return Err(Error::Record {
+                    path: storage.blob_path(&repository, &entry.digest),
+                    problem: format!("it is missing, and {name} needs it"),
+                });
+            }
             let mut descriptor =
                 Descriptor::new(entry.media_type.clone(), entry.digest, entry.size);
             descriptor
@@ -88,7 +94,7 @@ fn layout(storage: &Storage, wanted: &[String]) -> Result<(OciLayout, Vec<String
         // What refers to an image that goes along goes along.
         loop {
             let before = chosen.manifests.len();
-            for entry in index.entries.iter().filter(|entry| entry.tag.is_none()) {
+            for entry in entries.iter().filter(|entry| entry.tag.is_none()) {
                 let Some(manifest) = storage.manifest(&repository, entry)? else {
                     continue;
                 };

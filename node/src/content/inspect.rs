@@ -7,11 +7,12 @@ use std::os::unix::fs::MetadataExt as _;
 use fs_err as fs;
 use isoforge::oci::digest::Digest;
 use isoforge::oci::manifest::{Descriptor, Document};
+use isoforge::oci::media::MediaType;
 use isoforge::util::human;
 use serde::Serialize;
 
+use super::images::Images;
 use super::index::Entry;
-use super::storage::Storage;
 use super::{Error, names};
 
 /// Kind of an image whose manifests can't be read.
@@ -49,12 +50,12 @@ pub struct Listed {
 ///
 /// # Errors
 /// [`Error`] where it can't be read or is damaged.
-pub fn list(storage: &Storage) -> Result<Listing, Error> {
+pub fn list(storage: &dyn Images) -> Result<Listing, Error> {
     let mut images = Vec::new();
     let mut inodes = BTreeSet::new();
     let mut bytes = 0_u64;
     for repository in storage.repositories()? {
-        for entry in &storage.index(&repository)?.entries {
+        for entry in &storage.entries(&repository)? {
             if let Some(tag) = &entry.tag {
                 images.push(listed(storage, &repository, tag, entry)?);
             }
@@ -70,7 +71,12 @@ pub fn list(storage: &Storage) -> Result<Listing, Error> {
     Ok(Listing { images, bytes })
 }
 
-fn listed(storage: &Storage, repository: &str, tag: &str, entry: &Entry) -> Result<Listed, Error> {
+fn listed(
+    storage: &dyn Images,
+    repository: &str,
+    tag: &str,
+    entry: &Entry,
+) -> Result<Listed, Error> {
     let mut parts = Parts::default();
     match parts.add(storage, repository, entry) {
         // One that is damaged must not hide the others; `verify` tells more.
@@ -105,7 +111,7 @@ impl Parts {
     /// Adds a manifest and what is there of all that it leads to.
     pub(super) fn add(
         &mut self,
-        storage: &Storage,
+        storage: &dyn Images,
         repository: &str,
         entry: &Entry,
     ) -> Result<(), Error> {
@@ -125,7 +131,11 @@ impl Parts {
                 };
                 self.kind.get_or_insert_with(kind);
                 for blob in std::iter::once(&image.config).chain(&image.layers) {
-                    self.blobs.insert(blob.digest, blob.size);
+                    // Registries need not have those.
+                    let foreign = matches!(blob.media_type, MediaType::ForeignLayer(_));
+                    if !foreign || storage.blob_path(repository, &blob.digest).exists() {
+                        self.blobs.insert(blob.digest, blob.size);
+                    }
                 }
             }
             Document::Index(children) => {
@@ -141,7 +151,7 @@ impl Parts {
 
     fn child(
         &mut self,
-        storage: &Storage,
+        storage: &dyn Images,
         repository: &str,
         child: &Descriptor,
     ) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use isoforge::oci::layout::LAYOUT_FILE;
 
 use super::source::OfBundle;
 use crate::disks::Sysfs;
-use crate::install::sources::{Attached, Opened};
+use crate::media::{Attached, Opened};
 
 /// Most names that an error lists.
 const NAMES_MAX: usize = 10;

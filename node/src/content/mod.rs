@@ -6,6 +6,8 @@
 //! | `source` | what content comes from, such as a bundle |
 //! | `names` | where a reference lies in the registry |
 //! | `storage` | the storage of Zot: a layout for each repository |
+//! | `distribution` | the storage of distribution |
+//! | `images` | what both are read through |
 //! | `plan` | what of a source goes where, known before anything is written |
 //! | `fill` | the blobs, each copied and verified once |
 //! | `pump` | a blob's bytes, hashed on their way |
@@ -19,7 +21,7 @@
 //! | `imported` | which bundles were imported |
 //! | `push` | filling a registry over HTTP |
 //! | `pending` | what the installer left for a registry that is filled so |
-//! | `distribution` | what the storage of such a registry holds |
+//! | `upstreams` | from which hosts it has something |
 //! | `locate` | where a bundle is on what a person names |
 //!
 //! Invariants:
@@ -34,6 +36,7 @@ pub mod distribution;
 mod error;
 pub mod export;
 mod fill;
+pub mod images;
 pub mod imported;
 pub mod index;
 pub mod inspect;
@@ -44,9 +47,9 @@ pub mod pending;
 pub mod plan;
 mod pump;
 pub mod push;
-
 pub mod source;
 pub mod storage;
+pub mod upstreams;
 pub mod verify;
 pub mod zot;
 

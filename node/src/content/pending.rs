@@ -12,9 +12,9 @@ use isoforge::oci::digest::{Digest, HashingReader};
 use isoforge::oci::layout::{INDEX_FILE, LAYOUT_FILE};
 use isoforge::progress::Progress;
 
-use super::source::{OfBundle, Source};
+use super::source::{Kind, OfBundle, Source};
 use super::storage::names_in;
-use super::{Error, into_registry};
+use super::{Error, into_registry, names};
 use crate::registry::Places;
 
 /// Its folder, within the registry's.
@@ -62,9 +62,26 @@ pub fn put(from: &Path, home: &Path, progress: &Progress) -> Result<(), Error> {
                 .map_err(|errno| Error::file(&to, "written out")(errno.into()))?;
         }
         let path = to.join(name);
-        crate::state::files::write(&path, &bytes, 0o600).map_err(Error::file(&path, "written"))?;
+        crate::files::write(&path, &bytes, 0o600).map_err(Error::file(&path, "written"))?;
     }
     Ok(())
+}
+
+/// The repositories that what waits gets. What can't be read is told by [`take`].
+#[must_use]
+pub fn repositories(home: &Path) -> Vec<String> {
+    let folder = home.join(FOLDER);
+    if !folder.join(LAYOUT_FILE).is_file() {
+        return Vec::new();
+    }
+    let Ok(bundle) = OfBundle::open(&folder) else {
+        return Vec::new();
+    };
+    let content = bundle.roots().iter().filter(|it| it.kind == Kind::Content);
+    content
+        .filter_map(|root| names::parse(root.reference.as_deref()?).ok())
+        .filter_map(|reference| names::repository(&reference).ok())
+        .collect()
 }
 
 /// Takes in what waits, and removes it. Nothing waiting is no error.

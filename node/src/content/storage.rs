@@ -27,11 +27,11 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use isoforge::oci::digest::Digest;
 use isoforge::oci::layout::{INDEX_FILE, LAYOUT_FILE};
-use isoforge::oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
 use rustix::fs::{Gid, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
 use serde_json::json;
 
 use super::Error;
+use super::images::Images;
 use super::index::{Entry, Index};
 
 /// Below the root: what is not finished, and what the program notes. Zot takes it
@@ -247,29 +247,6 @@ impl Storage {
         }
     }
 
-    /// A manifest of a repository; `None` where it is not there. Its digest is
-    /// checked.
-    ///
-    /// # Errors
-    /// [`Error::File`], [`Error::Record`] on damage.
-    pub fn manifest(&self, repository: &str, entry: &Entry) -> Result<Option<Manifest>, Error> {
-        let path = self.blob_path(repository, &entry.digest);
-        let Some(bytes) = read(&path, MAX_MANIFEST_BYTES)? else {
-            return Ok(None);
-        };
-        let found = Digest::of(&bytes);
-        if found != entry.digest {
-            let problem = format!("its content is {found}");
-            return Err(Error::Record { path, problem });
-        }
-        Manifest::parse(bytes, Some(&entry.media_type))
-            .map(Some)
-            .map_err(|error| Error::Record {
-                path,
-                problem: error.to_string(),
-            })
-    }
-
     /// Makes a repository's folders and its layout's mark, but no index.
     pub(super) fn prepare(&self, repository: &str) -> Result<(), Error> {
         let folder = self.folder(repository);
@@ -321,7 +298,7 @@ impl Storage {
     /// Writes a file beside its place and gives it its name. It is on the disk
     /// with the next [`sync`](Self::sync), as its old or its new self.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        crate::state::files::write(path, bytes, FILE_MODE).map_err(Error::file(path, "written"))?;
+        crate::files::write(path, bytes, FILE_MODE).map_err(Error::file(path, "written"))?;
         self.give(path)
     }
 
@@ -347,6 +324,24 @@ impl Storage {
             rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
         )
         .map_err(|errno| Error::file(path, "touched")(errno.into()))
+    }
+}
+
+impl Images for Storage {
+    fn repositories(&self) -> Result<Vec<String>, Error> {
+        self.repositories()
+    }
+
+    fn entries(&self, repository: &str) -> Result<Vec<Entry>, Error> {
+        Ok(self.index(repository)?.entries)
+    }
+
+    fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>, Error> {
+        self.blobs_of(repository)
+    }
+
+    fn blob_path(&self, repository: &str, digest: &Digest) -> PathBuf {
+        self.blob_path(repository, digest)
     }
 }
 

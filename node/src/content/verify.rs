@@ -12,8 +12,8 @@ use isoforge::progress::Progress;
 use isoforge::util::human;
 use serde::Serialize;
 
-use super::index::{Entry, Index};
-use super::storage::Storage;
+use super::images::Images;
+use super::index::Entry;
 use super::{Error, names};
 
 /// Something that is not as it should be.
@@ -46,7 +46,7 @@ pub struct Verified {
 ///
 /// # Errors
 /// [`Error`] where the storage can't be read; damage is no error.
-pub fn verify(storage: &Storage, progress: &Progress) -> Result<Verified, Error> {
+pub fn verify(storage: &dyn Images, progress: &Progress) -> Result<Verified, Error> {
     let repositories = storage.repositories()?;
     let mut verified = Verified {
         repositories: repositories.len() as u64,
@@ -64,7 +64,7 @@ pub fn verify(storage: &Storage, progress: &Progress) -> Result<Verified, Error>
 type Bad = BTreeMap<(String, Digest), String>;
 
 fn hash_all(
-    storage: &Storage,
+    storage: &dyn Images,
     repositories: &[String],
     verified: &mut Verified,
     progress: &Progress,
@@ -108,14 +108,14 @@ fn hash_all(
 }
 
 /// What is damaged in a repository.
-fn check(storage: &Storage, repository: &str, bad: &Bad) -> Result<Vec<Damage>, Error> {
-    let index = match storage.index(repository) {
-        Ok(index) => index,
-        Err(Error::Record { problem, .. }) => {
+fn check(storage: &dyn Images, repository: &str, bad: &Bad) -> Result<Vec<Damage>, Error> {
+    let entries = match storage.entries(repository) {
+        Ok(entries) => entries,
+        Err(error @ Error::Record { .. }) => {
             return Ok(vec![Damage {
                 repository: repository.to_owned(),
                 digest: None,
-                problem: format!("its index.json is damaged: {problem}"),
+                problem: error.to_string(),
                 images: Vec::new(),
             }]);
         }
@@ -125,8 +125,8 @@ fn check(storage: &Storage, repository: &str, bad: &Bad) -> Result<Vec<Damage>, 
     for ((_, digest), problem) in bad.iter().filter(|((of, _), _)| of == repository) {
         found.insert(*digest, (problem.clone(), BTreeSet::new()));
     }
-    let named = named(storage, repository, &index);
-    for entry in &index.entries {
+    let named = named(storage, repository, &entries);
+    for entry in &entries {
         let names = named.get(&entry.digest);
         for (digest, problem) in needed(storage, repository, entry, bad) {
             let (_, images) = found.entry(digest).or_insert((problem, BTreeSet::new()));
@@ -147,9 +147,13 @@ fn check(storage: &Storage, repository: &str, bad: &Bad) -> Result<Vec<Damage>, 
 
 /// Names of the images that a manifest belongs to: its own, and those of the indexes
 /// that it is in.
-fn named(storage: &Storage, repository: &str, index: &Index) -> BTreeMap<Digest, BTreeSet<String>> {
+fn named(
+    storage: &dyn Images,
+    repository: &str,
+    entries: &[Entry],
+) -> BTreeMap<Digest, BTreeSet<String>> {
     let mut named: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
-    for entry in &index.entries {
+    for entry in entries {
         let Some(tag) = &entry.tag else { continue };
         let name = names::reference(repository, tag, &entry.digest);
         named.entry(entry.digest).or_default().insert(name.clone());
@@ -166,7 +170,12 @@ fn named(storage: &Storage, repository: &str, index: &Index) -> BTreeMap<Digest,
 }
 
 /// What an entry needs that is damaged or missing.
-fn needed(storage: &Storage, repository: &str, entry: &Entry, bad: &Bad) -> Vec<(Digest, String)> {
+fn needed(
+    storage: &dyn Images,
+    repository: &str,
+    entry: &Entry,
+    bad: &Bad,
+) -> Vec<(Digest, String)> {
     let mut problems = Vec::new();
     let mut look = |digest: &Digest, size: Option<u64>| {
         let path = storage.blob_path(repository, digest);

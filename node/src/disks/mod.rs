@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use isoforge::node::Firmware;
 
-use crate::install::model::Disk;
 use crate::paths;
 
 /// Bytes of a sector in which sysfs counts, whatever the disk's own have.
@@ -31,6 +30,29 @@ const ATTRIBUTE_MAX_BYTES: u64 = 4096;
 const NO_DISKS: [&str; 10] = [
     "loop", "ram", "zram", "sr", "fd", "dm-", "md", "mtdblock", "nbd", "zd",
 ];
+
+/// A disk of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Its device, such as `/dev/sda`.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Bytes of a logical sector: 512 or 4,096.
+    pub sector_bytes: u32,
+    /// Empty where the disk does not tell.
+    pub model: String,
+    /// Empty where the disk does not tell.
+    pub serial: String,
+    /// `nvme`, `sata`, `virtio`, `usb`, …; empty where unknown.
+    pub transport: String,
+    /// What is on it, in words: `empty`, `GPT: ESP, STATE …`, `ext4`.
+    pub content: String,
+    /// Whether an installed appliance is on it, and which.
+    pub appliance: Option<String>,
+    /// Why it can't be taken; none: it can.
+    pub unusable: Option<String>,
+}
 
 /// Where the kernel tells of the machine; other roots are for tests.
 #[derive(Debug, Clone)]

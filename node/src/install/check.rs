@@ -192,7 +192,7 @@ mod tests {
 
     use super::*;
     use crate::disks::fixture::Machine;
-    use crate::slots::testing::config;
+    use crate::testing::config;
 
     fn machine() -> Machine {
         Machine::new(

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::disks::fixture::Machine;
-use crate::slots::testing::config;
+use crate::testing::config;
 
 fn disk(machine: &Machine, name: &str, gib: u64) -> Disk {
     machine.disk(name, &format!("pci0000:00/{name}"), gib, 512);

@@ -20,11 +20,11 @@ use isoforge::util::human;
 use rustix::mount::MountFlags;
 
 use super::medium::Medium;
-use super::mount::Mounted;
 use crate::content::commit::NoService;
 use crate::content::source::OfBundle;
 use crate::content::zot::{self, Existing};
 use crate::content::{pending, source::Source as _};
+use crate::mount::Mounted;
 use crate::paths;
 
 /// Room beside the content, for file systems and what the machine does first.

@@ -8,9 +8,9 @@ use isoforge::oci::layout::{Builder, LayoutFile};
 use isoforge::oci::manifest::Descriptor;
 use isoforge::oci::media::{Family, MediaType};
 
-use super::super::bench::{Bench, can_loop, noise, quiet};
 use super::super::model::Event;
 use super::super::plan::MIB;
+use super::super::testing::{Bench, can_loop, noise, quiet};
 
 /// A medium with two images that share a layer, and a registry of the profile.
 fn bench(name: RegistryKind) -> (Bench, Digest) {

@@ -15,13 +15,14 @@ use super::copy;
 use super::format::FileSystems;
 use super::medium::{self, Image, Medium};
 use super::model::{Choices, Disk, Event, Failure, Observer};
-use super::mount::Mounted;
 use super::oem;
 use super::plan::{self, Partition, Plan, Role};
-use super::sources::{Attached, Media, Site, gather_from};
+use super::sources::{Site, gather_from};
 use super::target::Target;
 use super::{check, choose};
 use crate::disks::{self, Sysfs};
+use crate::media::{Attached, Media};
+use crate::mount::Mounted;
 use crate::paths;
 use crate::slots::{self, Record, Slot, file, grubenv::Environment};
 

@@ -22,7 +22,6 @@ mod engine;
 mod format;
 pub mod medium;
 pub mod model;
-mod mount;
 mod oem;
 pub mod plan;
 pub mod sources;
@@ -62,6 +61,6 @@ pub fn disks(medium: &Medium, config: &Config, sys: &Sysfs) -> Result<Vec<model:
 }
 
 #[cfg(test)]
-mod bench;
+mod testing;
 #[cfg(test)]
 mod tests;

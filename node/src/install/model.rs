@@ -5,28 +5,7 @@ use std::path::PathBuf;
 
 use isoforge::node::After;
 
-/// A disk of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disk {
-    /// Its device, such as `/dev/sda`.
-    pub path: PathBuf,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Bytes of a logical sector: 512 or 4,096.
-    pub sector_bytes: u32,
-    /// Empty where the disk does not tell.
-    pub model: String,
-    /// Empty where the disk does not tell.
-    pub serial: String,
-    /// `nvme`, `sata`, `virtio`, `usb`, …; empty where unknown.
-    pub transport: String,
-    /// What is on it, in words: `empty`, `GPT: ESP, STATE …`, `ext4`.
-    pub content: String,
-    /// Whether an installed appliance is on it, and which.
-    pub appliance: Option<String>,
-    /// Why it can't be taken; none: it can.
-    pub unusable: Option<String>,
-}
+pub use crate::disks::Disk;
 
 /// An account that the installer makes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use isoforge::node::{After, DefaultAccount};
 use super::*;
 use crate::cloud::Document;
 use crate::install::model::StaticAddress;
-use crate::slots::testing::config;
+use crate::testing::config;
 
 fn choices() -> Choices {
     Choices {

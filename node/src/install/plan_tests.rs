@@ -4,7 +4,7 @@ use isoforge::oci::digest::Digest;
 
 use super::*;
 use crate::install::medium::{Content, Source};
-use crate::slots::testing::config;
+use crate::testing::config;
 
 /// An image whose root file system has `mib` MiB.
 pub(in crate::install) fn image(mib: u64) -> Image {

@@ -2,13 +2,14 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::disks::fixture::Machine;
-use crate::slots::testing::config;
+use crate::media::Opened;
+use crate::testing::config;
 
 /// Media as folders below `media` of the machine, by label.
 struct Folders<'a>(&'a Machine);
 
 impl Media for Folders<'_> {
-    fn open(&self, label: &str) -> Result<Option<Opened>, Error> {
+    fn open(&self, label: &str) -> Result<Option<Opened>, media::Error> {
         let folder = self.0.root().join("media").join(label);
         Ok(folder.is_dir().then_some(Opened {
             folder,

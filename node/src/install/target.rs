@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::plan::{MIB, Partition, Plan, Role};
 use crate::disks::holders;
 use crate::disks::{SYSFS_SECTOR_BYTES, Sysfs, attribute, table, unfinished};
+use crate::mount;
 
 /// How long the kernel, or another program, is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -145,7 +146,7 @@ impl<'a> Target<'a> {
         // The last one mounted goes first.
         for mount in holders::mounts_of(sys, name).into_iter().rev() {
             if mount.target.starts_with(&sys.work) {
-                super::mount::unmount(&mount.target).map_err(|source| Error::Mounted {
+                mount::unmount(&mount.target).map_err(|source| Error::Mounted {
                     target: mount.target.clone(),
                     source,
                 })?;

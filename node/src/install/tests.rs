@@ -7,9 +7,9 @@ use fs_err as fs;
 use insta::assert_snapshot;
 use isoforge::node::{ExtraFilesystem, ExtraPartition};
 
-use super::bench::{Bench, Ear, FILES, can_loop, noise, quiet, without_ids};
 use super::model::Event;
 use super::plan::MIB;
+use super::testing::{Bench, Ear, FILES, can_loop, noise, quiet, without_ids};
 use crate::disks::fixture::shell;
 use crate::disks::{self, unfinished};
 

@@ -5,9 +5,10 @@ use isoforge::node::Config;
 use super::engine::Installation;
 use super::medium::Medium;
 use super::model::{Choices, Disk, Event, Failure, Observer};
-use super::sources::{Attached, Media, Site, gather_from};
+use super::sources::{Site, gather_from};
 use super::{check, choose};
 use crate::disks::Sysfs;
+use crate::media::{Attached, Media};
 
 /// The step as it is told until the disk is chosen.
 const STEP: &str = "Looking for what to do";

@@ -4,8 +4,8 @@ use isoforge::node::{After, DefaultAccount};
 use super::*;
 use crate::cloud::Document;
 use crate::disks::fixture::Machine;
-use crate::install::sources::{Error, Opened};
-use crate::slots::testing::config;
+use crate::media::{Error, Opened};
+use crate::testing::config;
 
 #[derive(Default)]
 struct Ear(Vec<Event>);

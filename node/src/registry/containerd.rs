@@ -11,95 +11,79 @@
 //! in this boot's `/etc`.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
 use toml::{Table, Value};
 
-use super::{Error, Places, write};
-use isoforge::content::carried::REGISTRY;
-
-use crate::content::names;
-use crate::content::storage::Storage;
-use crate::state::files;
+use super::{Error, MARK, Places, Upstream, is_ours, write};
+use crate::files;
 
 /// Where hosts are looked for where nothing else is configured.
 const HOSTS: &str = "/etc/containerd/certs.d";
 
-/// Begins a `hosts.toml` of this program.
-const MARK: &str = "# Written by 'appliance registry prepare'.";
-
-/// The upstream hosts whose content a storage has, as references name them.
-///
-/// # Errors
-/// [`Error::Content`].
-pub fn hosts(repositories: &[String]) -> BTreeSet<String> {
-    repositories
-        .iter()
-        .filter_map(|repository| repository.split_once('/'))
-        // A repository that was pushed by hand may have no host in front.
-        .filter(|(folder, _)| folder.contains(['.', '_']) || *folder == "localhost")
-        .map(|(folder, _)| names::host_of_folder(folder))
-        // Packs, charts and definitions: no containerd asks for these.
-        .filter(|host| host != REGISTRY)
-        .collect()
-}
-
-/// The repositories of distribution's storage.
-fn repositories_of_distribution(storage: &Path) -> Vec<String> {
-    let top = storage.join("docker/registry/v2/repositories");
-    let Ok(entries) = fs_err::read_dir(top) else {
-        return Vec::new();
-    };
-    let names = entries
-        .flatten()
-        .filter_map(|it| it.file_name().into_string().ok());
-    // Hosts are all that is asked for.
-    names.map(|name| format!("{name}/")).collect()
-}
-
-/// Writes what containerd needs; where there is no containerd, nothing.
+/// Writes what containerd needs for `upstreams`, and removes what an earlier boot
+/// or import wrote for others.
 ///
 /// # Errors
 /// [`Error`].
-pub(super) fn prepare(places: &Places, port: u16) -> Result<BTreeSet<String>, Error> {
-    let storage = places.storage();
-    let mut repositories = repositories_of_distribution(&storage);
-    if storage.is_dir() {
-        repositories.extend(Storage::open(&storage)?.repositories()?);
-    }
-    let hosts = hosts(&repositories);
+pub(super) fn prepare(
+    places: &Places,
+    port: u16,
+    upstreams: &BTreeSet<Upstream>,
+) -> Result<(), Error> {
     let folder = configure(&places.etc)?;
     let authority = places.authority();
-    for host in &hosts {
-        let path = folder.join(host).join("hosts.toml");
+    for upstream in upstreams {
+        let path = folder.join(&upstream.host).join("hosts.toml");
         let own = files::read(&path)?;
         // What the site wrote is the site's.
-        if own.is_some_and(|text| !text.starts_with(MARK.as_bytes())) {
+        if own.is_some_and(|text| !is_ours(&text)) {
             continue;
         }
-        write(
-            &path,
-            hosts_toml(host, port, &authority)?.as_bytes(),
-            0o644,
-            None,
-        )?;
+        let text = hosts_toml(upstream, port, &authority);
+        write(&path, text.as_bytes(), 0o644, None)?;
     }
-    Ok(hosts)
+    remove_others(&folder, upstreams)
+}
+
+/// Of an upstream that is not here any more, containerd would ask in vain first.
+fn remove_others(folder: &Path, upstreams: &BTreeSet<Upstream>) -> Result<(), Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let host = entry.file_name();
+        if upstreams.iter().any(|it| *it.host == *host) || !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let path = entry.path().join("hosts.toml");
+        if files::read(&path)?.is_some_and(|text| is_ours(&text)) {
+            fs::remove_file(&path)?;
+            // Where the site put more into it, the folder stays.
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// The file for an upstream host.
-fn hosts_toml(host: &str, port: u16, authority: &Path) -> Result<String, Error> {
-    let folder = names::folder_of_host(host)?;
+fn hosts_toml(upstream: &Upstream, port: u16, authority: &Path) -> String {
+    let folder = &upstream.folder;
     // Docker Hub's references name another host than it has.
-    let server = match host {
+    let server = match upstream.host.as_str() {
         "docker.io" => "registry-1.docker.io",
         host => host,
     };
-    Ok(format!(
+    format!(
         "{MARK}\nserver = \"https://{server}\"\n\n[host.\"https://127.0.0.1:{port}/v2/{folder}\"]\n\
          capabilities = [\"pull\", \"resolve\"]\noverride_path = true\nca = \"{}\"\n",
         authority.display()
-    ))
+    )
 }
 
 /// Sees that containerd looks for hosts somewhere, and tells where.
@@ -219,7 +203,8 @@ mod tests {
     #[test]
     fn an_upstream_is_asked_for_here_first() {
         let authority = Path::new("/var/lib/registry/tls/ca.crt");
-        assert_snapshot!(hosts_toml("docker.io", 30003, authority).unwrap(), @r#"
+        let upstream = Upstream::new("docker.io", "docker.io");
+        assert_snapshot!(hosts_toml(&upstream, 30003, authority), @r#"
         # Written by 'appliance registry prepare'.
         server = "https://registry-1.docker.io"
 
@@ -228,7 +213,8 @@ mod tests {
         override_path = true
         ca = "/var/lib/registry/tls/ca.crt"
         "#);
-        assert_snapshot!(hosts_toml("r.example:5000", 30003, authority).unwrap(), @r#"
+        let upstream = Upstream::new("r.example:5000", "r.example_5000");
+        assert_snapshot!(hosts_toml(&upstream, 30003, authority), @r#"
         # Written by 'appliance registry prepare'.
         server = "https://r.example:5000"
 
@@ -237,44 +223,42 @@ mod tests {
         override_path = true
         ca = "/var/lib/registry/tls/ca.crt"
         "#);
-        let repositories = ["docker.io/calico/node", "r.example_5000/a", "mine/x", "x"];
-        let found = hosts(&repositories.map(str::to_owned));
-        assert_eq!(Vec::from_iter(found), ["docker.io", "r.example:5000"]);
-    }
-
-    #[test]
-    fn packs_and_charts_are_no_upstreams() {
-        let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
-        let folders = ["quay.io/a/b", "isoforge.internal/packs/store"];
-        for repository in folders.map(|name| places.storage().join(name)) {
-            fs_err::create_dir_all(repository.join("blobs/sha256")).unwrap();
-            fs_err::write(repository.join("oci-layout"), "{}").unwrap();
-        }
-        let hosts = prepare(&places, 30003).unwrap();
-        assert_eq!(Vec::from_iter(hosts), ["quay.io"]);
-        let hosts = places.etc.join("containerd/certs.d");
-        assert!(hosts.join("quay.io/hosts.toml").is_file());
-        assert!(!hosts.join(REGISTRY).exists());
     }
 
     #[test]
     fn what_the_site_wrote_is_the_sites() {
         let dir = tempfile::tempdir().unwrap();
         let places = Places::below(dir.path());
-        let repository = places.storage().join("quay.io/a/b");
-        fs_err::create_dir_all(repository.join("blobs/sha256")).unwrap();
-        fs_err::write(repository.join("oci-layout"), "{}").unwrap();
-        let hosts = prepare(&places, 30003).unwrap();
-        assert_eq!(Vec::from_iter(hosts), ["quay.io"]);
+        let upstreams = BTreeSet::from([Upstream::new("quay.io", "quay.io")]);
+        prepare(&places, 30003, &upstreams).unwrap();
         let path = places.etc.join("containerd/certs.d/quay.io/hosts.toml");
-        let text = fs_err::read_to_string(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("127.0.0.1:30003/v2/quay.io"), "{text}");
-        prepare(&places, 30005).unwrap();
-        let text = fs_err::read_to_string(&path).unwrap();
+        prepare(&places, 30005, &upstreams).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("127.0.0.1:30005/v2/quay.io"), "{text}");
-        fs_err::write(&path, "server = \"https://mirror.example\"\n").unwrap();
-        prepare(&places, 30003).unwrap();
-        assert!(!fs_err::read_to_string(&path).unwrap().contains("127.0.0.1"));
+        let site = "server = \"https://mirror.example\"\n";
+        fs::write(&path, site).unwrap();
+        for upstreams in [&upstreams, &BTreeSet::new()] {
+            prepare(&places, 30003, upstreams).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), site);
+        }
+    }
+
+    #[test]
+    fn an_upstream_that_is_gone_is_not_asked_for_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places::below(dir.path());
+        let [quay, docker] = ["quay.io", "docker.io"].map(|host| Upstream::new(host, host));
+        prepare(&places, 30003, &BTreeSet::from([quay.clone(), docker])).unwrap();
+        let hosts = places.etc.join("containerd/certs.d");
+        assert!(hosts.join("docker.io/hosts.toml").is_file());
+        fs::write(hosts.join("quay.io/client.cert"), "the site's").unwrap();
+        prepare(&places, 30003, &BTreeSet::from([quay])).unwrap();
+        assert!(!hosts.join("docker.io").exists());
+        assert!(hosts.join("quay.io/hosts.toml").is_file());
+        prepare(&places, 30003, &BTreeSet::new()).unwrap();
+        assert!(!hosts.join("quay.io/hosts.toml").exists());
+        assert!(hosts.join("quay.io/client.cert").is_file());
     }
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde_json::json;
 
 use super::{Error, Ids, Places, push_port, write};
-use crate::state::files;
+use crate::files;
 use isoforge::node::Registry;
 
 /// The account that pushes.

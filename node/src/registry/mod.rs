@@ -10,6 +10,7 @@
 //! /var/lib/registry/credentials/    who may push; root's alone
 //! /run/appliance/registry/          the registry's configuration, for its group
 //! /etc/containerd/                  where the container runtime looks first
+//! /etc/rancher/                     the same for those of K3s and RKE2
 //! ```
 //!
 //! Invariants:
@@ -21,6 +22,7 @@ pub mod containerd;
 pub mod credentials;
 mod distribution;
 pub mod prepare;
+mod rancher;
 pub mod tls;
 mod zot;
 
@@ -29,13 +31,16 @@ use std::path::{Path, PathBuf};
 
 use isoforge::node::{Registry, RegistryKind};
 
-use crate::state::files;
+use crate::files;
 
 /// The account that the registry runs as (`sysusers.d`).
 pub const USER: &str = "appliance-registry";
 
 /// Where the registry's configuration is, for its units.
 pub const RUN: &str = "/run/appliance/registry";
+
+/// Begins a file of this program that others could have written.
+const MARK: &str = "# Written by 'appliance registry prepare'.";
 
 /// Why the registry can't be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +75,17 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// The storage can't be read.
-    #[error(transparent)]
-    Content(#[from] crate::content::Error),
     /// A value does not fit JSON.
     #[error("the configuration can't be written")]
     Json(#[from] serde_json::Error),
+    /// A value does not fit YAML.
+    #[error("'{}' can't be written", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// What the library said.
+        source: serde_saphyr::SerializeError,
+    },
 }
 
 /// Where the registry's things are; another root in tests.
@@ -89,6 +99,28 @@ pub struct Places {
     pub etc: PathBuf,
     /// `/proc`.
     pub proc: PathBuf,
+    /// What the image's programs are below.
+    pub root: PathBuf,
+}
+
+/// A host whose content is in the registry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Upstream {
+    /// The host, as references name it.
+    pub host: String,
+    /// What repositories of the registry begin with that come from it.
+    pub folder: String,
+}
+
+impl Upstream {
+    /// The host `host`, whose repositories are in `folder`.
+    #[must_use]
+    pub fn new(host: &str, folder: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            folder: folder.to_owned(),
+        }
+    }
 }
 
 impl Places {
@@ -100,6 +132,7 @@ impl Places {
             run: RUN.into(),
             etc: "/etc".into(),
             proc: "/proc".into(),
+            root: "/".into(),
         }
     }
 
@@ -111,6 +144,7 @@ impl Places {
             run: root.join("run"),
             etc: root.join("etc"),
             proc: root.join("proc"),
+            root: root.to_owned(),
         }
     }
 
@@ -131,6 +165,11 @@ impl Places {
     pub fn credentials(&self) -> PathBuf {
         self.home.join("credentials/config.json")
     }
+}
+
+/// Whether this program wrote a file, and not the site.
+fn is_ours(text: &[u8]) -> bool {
+    text.starts_with(MARK.as_bytes())
 }
 
 /// User and group of an account.

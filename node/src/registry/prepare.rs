@@ -1,7 +1,8 @@
 //! `appliance registry prepare`.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use isoforge::node::{Registry, RegistryKind};
@@ -10,10 +11,11 @@ use serde_json::Value;
 
 use super::tls::Names;
 use super::{
-    Error, Ids, Places, USER, containerd, credentials, distribution, give, tls, write, zot,
+    Error, Ids, Places, USER, Upstream, containerd, credentials, distribution, give, rancher, tls,
+    write, zot,
 };
 use crate::accounts::table::{Kind, Table};
-use crate::state::files;
+use crate::files;
 
 /// Where this machine's accounts are.
 const ETC: &str = "/etc";
@@ -34,15 +36,23 @@ const CONFIG: u32 = 0o640;
 pub struct Prepared {
     /// Whether there is a new certificate, which a running registry does not have.
     pub renewed: bool,
-    /// Upstream hosts that containerd looks for here.
-    pub hosts: Vec<String>,
+    /// What K3s or RKE2 reads when it starts the next time.
+    pub changed: Vec<PathBuf>,
+    /// The same, written by the site, and left alone: the registry is not looked
+    /// into.
+    pub foreign: Vec<PathBuf>,
 }
 
-/// Makes all that the registry needs.
+/// Makes all that the registry needs, and has container runtimes look for
+/// `upstreams` in it.
 ///
 /// # Errors
 /// [`Error`].
-pub fn prepare(registry: &Registry, places: &Places) -> Result<Prepared, Error> {
+pub fn prepare(
+    registry: &Registry,
+    places: &Places,
+    upstreams: &BTreeSet<Upstream>,
+) -> Result<Prepared, Error> {
     let owner = match owner(&places.etc) {
         Err(Error::NoUser) if places.etc == Path::new(ETC) => {
             // systemd makes it at each boot, where it finds that `/etc` is new.
@@ -71,10 +81,12 @@ pub fn prepare(registry: &Registry, places: &Places) -> Result<Prepared, Error> 
         text.push(b'\n');
         write(&places.run.join(name), &text, CONFIG, group)?;
     }
-    let hosts = containerd::prepare(places, registry.port)?;
+    containerd::prepare(places, registry.port, upstreams)?;
+    let rancher::Files { changed, foreign } = rancher::prepare(places, registry.port, upstreams)?;
     Ok(Prepared {
         renewed,
-        hosts: hosts.into_iter().collect(),
+        changed,
+        foreign,
     })
 }
 

@@ -16,7 +16,7 @@ use rcgen::{
 };
 
 use super::{Error, Ids, Places, write};
-use crate::state::files;
+use crate::files;
 
 /// Modes: of what all may read, what root may, and what the registry may.
 const PUBLIC: u32 = 0o644;

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use isoforge::util::process::Program;
 
 use super::grubenv::Environment;
-use super::{Slot, esp_stub, file, menu, slot_menu, testing};
+use super::{Slot, esp_stub, file, menu, slot_menu};
+use crate::testing;
 
 /// First sector of the partition.
 const PARTITION_SECTOR: u32 = 2048;

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use isoforge::util::process::Program;
 
 use super::*;
-use crate::slots::testing;
+use crate::testing;
 
 /// GRUB's own judgement of a script's syntax.
 fn assert_grub_accepts(script: &str) {

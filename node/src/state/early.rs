@@ -8,9 +8,12 @@ use super::arguments::{Arguments, CMDLINE};
 use super::kept::{self, Store};
 use super::message::{Level, Log, say};
 use super::mounts::{self, DEADLINE};
-use super::{BootRecord, Error, Mounts, files, identity, tree, watchdog};
+use super::{BootRecord, Error, Mounts, identity, tree, watchdog};
 use crate::slots::Slot;
-use crate::{accounts, paths};
+use crate::{accounts, ext4, files, paths};
+
+/// The kernel's own files.
+const SYS: &str = "/sys";
 
 /// Within PERSISTENT: where directories are filled before they have their name.
 const STAGING: &str = "appliance/staging";
@@ -134,7 +137,16 @@ fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<(), Error>
     let device = mounts::wait(&places.by_uuid, uuid, name, DEADLINE)?;
     let target = places.persistent();
     fs_err::create_dir_all(&target)?;
-    mounts::ext4(&device, &target, true)
+    mounts::ext4(&device, &target, true)?;
+    // The kernel mounts it all the same, and e2fsck is not in every initrd.
+    let errors = ext4::errors(Path::new(SYS), &device);
+    if errors > 0 {
+        let text = format!(
+            "{name} is damaged: the kernel found errors on it ({errors}); 'appliance status' tells what to do"
+        );
+        say(Level::Warning, &text);
+    }
+    Ok(())
 }
 
 fn mount_oem(places: &Places, arguments: &Arguments) -> Result<(), Error> {

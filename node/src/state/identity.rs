@@ -4,7 +4,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{Error, files};
+use super::Error;
+use crate::files;
 
 /// Within identity: the machine-id.
 const MACHINE_ID: &str = "machine-id";

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::{Error, files, tree};
+use super::{Error, tree};
+use crate::files;
 
 /// Marks a directory that was filled.
 const MARK: &str = "user.appliance.kept";

@@ -25,12 +25,12 @@
 //!   cut at any point leaves what was there, and the next boot goes on.
 //! - Everything else is mounts and files in memory: a boot that fails loses
 //!   nothing, and the way back is a reset.
-//! - PERSISTENT's journal is replayed by mounting it; e2fsck does not run.
+//! - PERSISTENT's journal is replayed by mounting it; e2fsck does not run. That the
+//!   kernel found errors on it earlier is said, here and by `appliance status`.
 
 pub mod arguments;
 mod early;
 mod error;
-pub mod files;
 pub mod identity;
 mod kept;
 pub mod message;

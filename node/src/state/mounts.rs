@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, MountPropagationFlags};
 
-use super::{Error, files};
+use super::Error;
+use crate::files;
+use crate::mount;
 
 /// How often a device is looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -113,8 +115,11 @@ pub(super) fn overlay(
 
 /// Undoes the last mount at `target`.
 pub(super) fn unmount(target: &Path) -> Result<(), Error> {
-    rustix::mount::unmount(target, rustix::mount::UnmountFlags::DETACH)
-        .map_err(|errno| error("nothing any more", target, errno))
+    mount::detach(target).map_err(|source| Error::Mount {
+        what: "nothing any more".to_owned(),
+        target: target.to_owned(),
+        source,
+    })
 }
 
 fn error(what: &str, target: &Path, errno: rustix::io::Errno) -> Error {

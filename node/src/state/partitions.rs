@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Error, arguments, files, tree};
+use super::{Error, arguments, tree};
+use crate::files;
 
 /// Within PERSISTENT: the list.
 pub const MOUNTS: &str = "appliance/mounts.json";

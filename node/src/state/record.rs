@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::arguments::Arguments;
-use super::{Error, files};
+use crate::files;
 use crate::paths;
 use crate::slots::Slot;
 

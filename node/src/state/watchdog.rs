@@ -14,7 +14,8 @@ use std::path::Path;
 
 use isoforge::util::process::Program;
 
-use super::{Error, files, mounts};
+use super::{Error, mounts};
+use crate::files;
 
 /// Seconds that the slot's systemd has for taking the watchdog over.
 const TIMEOUT_SECONDS: u32 = 120;

@@ -239,50 +239,12 @@ pub(crate) fn asked(cmdline: &Path) -> Asked {
 mod tests {
     use super::*;
     use insta::assert_snapshot;
-    use isoforge::node::{
-        Boot, DefaultAccount, Device, Firmware, Flavor, Health, Install, Partitions, Requirements,
-        SCHEMA, State,
-    };
+    use isoforge::node::DefaultAccount;
 
     fn config(unattended: bool) -> Config {
-        Config {
-            schema: SCHEMA,
-            name: "demo".to_owned(),
-            version: "1.0.0".to_owned(),
-            title: "demo 1.0.0".to_owned(),
-            flavor: Flavor::Appliance,
-            firmware: vec![Firmware::Uefi],
-            install: Install {
-                unattended,
-                device: Device::Auto,
-                after: After::Reboot,
-                force: false,
-                pages: Vec::new(),
-                account: None,
-                partitions: Partitions {
-                    esp_mib: 64,
-                    oem_mib: 64,
-                    state_mib: None,
-                    persistent_min_mib: 1024,
-                    persistent_mib: None,
-                    extra: Vec::new(),
-                },
-                requirements: Requirements::default(),
-            },
-            boot: Boot {
-                cmdline: Vec::new(),
-                timeout_seconds: 5,
-                fips: false,
-                selinux: false,
-            },
-            state: State::default(),
-            health: Health {
-                checks: Vec::new(),
-                units: Vec::new(),
-                time_limit_seconds: 600,
-            },
-            registry: None,
-        }
+        let mut config = crate::testing::config();
+        config.install.unattended = unattended;
+        config
     }
 
     fn site(text: &str) -> Site {

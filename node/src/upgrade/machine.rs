@@ -50,6 +50,8 @@ pub struct Machine {
     pub config: PathBuf,
     /// Devices by the UUIDs of their file systems.
     pub by_uuid: PathBuf,
+    /// `/sys`.
+    pub sys: PathBuf,
 }
 
 /// What was booted.
@@ -82,6 +84,7 @@ impl Machine {
             uptime: "/proc/uptime".into(),
             config: Path::new("/").join(CONFIG_PATH),
             by_uuid: "/dev/disk/by-uuid".into(),
+            sys: "/sys".into(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Machine {
             uptime: root.join("uptime"),
             config: root.join("config.json"),
             by_uuid: root.join("by-uuid"),
+            sys: root.join("sys"),
         }
     }
 

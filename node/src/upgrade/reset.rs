@@ -1,13 +1,10 @@
 //! Starting over, from recovery: PERSISTENT is made anew, and slot a, where that
 //! is asked for, from what the medium brought. Site configuration stays.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use isoforge::util::process::Program;
-use rustix::io::Errno;
-use rustix::mount::UnmountFlags;
 
 use super::machine::{Booted, Machine};
 use super::state::{self, State, Volume};
@@ -80,19 +77,6 @@ pub fn run(
     Ok(())
 }
 
-/// Takes PERSISTENT off its place `folder`, where recovery has mounted it.
-///
-/// # Errors
-/// Where something uses it.
-pub fn unmount(folder: &Path) -> Result<()> {
-    match rustix::mount::unmount(folder, UnmountFlags::empty()) {
-        // Not mounted, as where recovery could not read it.
-        Ok(()) | Err(Errno::INVAL | Errno::NOENT) => Ok(()),
-        Err(errno) => Err(io::Error::from(errno))
-            .with_context(|| format!("{} can't be unmounted", folder.display())),
-    }
-}
-
 /// Makes an empty PERSISTENT that is found like the old one.
 ///
 /// # Errors
@@ -145,30 +129,4 @@ fn restore(machine: &Machine, booted: &Booted, volume: &mut dyn Volume) -> Resul
     state.set_environment(&Environment::new(Slot::A))?;
     state.end()?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use rustix::mount::MountFlags;
-
-    use super::*;
-
-    #[test]
-    fn what_recovery_has_mounted_is_taken_off_and_nothing_mounted_is_no_error() {
-        let dir = tempfile::tempdir().unwrap();
-        unmount(&dir.path().join("missing")).unwrap();
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("SKIPPED mounted: it needs root");
-            return;
-        }
-        unmount(dir.path()).unwrap();
-        rustix::mount::mount("e2e", dir.path(), "tmpfs", MountFlags::empty(), None).unwrap();
-        fs_err::write(dir.path().join("kept"), "").unwrap();
-        let used = fs_err::File::open(dir.path().join("kept")).unwrap();
-        let error = unmount(dir.path()).unwrap_err().to_string();
-        assert!(error.ends_with("can't be unmounted"), "{error}");
-        drop(used);
-        unmount(dir.path()).unwrap();
-        assert!(!dir.path().join("kept").exists());
-    }
 }

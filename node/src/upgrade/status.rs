@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::last::{Last, Stage};
-use super::machine::Machine;
+use super::machine::{Booted, Machine};
 use super::state;
+use crate::ext4;
+use crate::paths::label;
 use crate::slots::{Record, Slot};
 
 /// How things are.
@@ -28,6 +31,19 @@ pub struct Status {
     pub slots: BTreeMap<Slot, Record>,
     /// The last upgrade, where there was one.
     pub last_upgrade: Option<LastUpgrade>,
+    /// File systems on which the kernel found errors.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A file system on which the kernel found errors, and that e2fsck has not mended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Damaged {
+    /// Its label, where it is one of the machine's own.
+    pub label: Option<&'static str>,
+    /// Its device.
+    pub device: PathBuf,
+    /// How many errors.
+    pub errors: u64,
 }
 
 /// The last upgrade and how it ended.
@@ -90,6 +106,7 @@ pub fn status(machine: &Machine) -> Result<Status> {
             problems: last.problems,
         }
     });
+    let damaged = damaged(machine, &booted);
     Ok(Status {
         schema: 1,
         booted: booted.slot,
@@ -98,7 +115,58 @@ pub fn status(machine: &Machine) -> Result<Status> {
         next_once: environment.trial,
         slots,
         last_upgrade,
+        damaged,
     })
+}
+
+fn damaged(machine: &Machine, booted: &Booted) -> Vec<Damaged> {
+    let own = [
+        (label::STATE, &booted.ids.state),
+        (label::PERSISTENT, &booted.ids.persistent),
+        (label::OEM, &booted.ids.oem),
+    ]
+    .map(|(label, uuid)| (label, machine.by_uuid.join(uuid)));
+    let of = |(name, errors): (String, u64)| {
+        let mut own = own.iter();
+        let known = own.find(|(_, device)| ext4::kernel_name(device).as_ref() == Some(&name));
+        Damaged {
+            label: known.map(|(label, _)| *label),
+            // By UUID: other disks may be counted otherwise when recovery runs.
+            device: match known {
+                Some((_, device)) => device.clone(),
+                None => Path::new("/dev").join(name),
+            },
+            errors,
+        }
+    };
+    ext4::damaged(&machine.sys).into_iter().map(of).collect()
+}
+
+impl Damaged {
+    /// What is wrong, and what to do.
+    fn text(&self, booted: Slot) -> String {
+        let device = self.device.display();
+        let label = self
+            .label
+            .map_or_else(String::new, |label| format!("{label}, "));
+        let how = match (self.label, booted) {
+            // The running system, recovery too, lies on it.
+            (Some(label::STATE), _) => "Boot the install medium, and run in its shell",
+            (_, Slot::Recovery) => "Run",
+            _ => "Run 'appliance reset --boot-recovery', reboot, and run there",
+        };
+        let take_off = match self.label {
+            Some(label::STATE) => String::new(),
+            _ => format!("umount {device}; "),
+        };
+        let errors = match self.errors {
+            1 => "an error".to_owned(),
+            errors => format!("{errors} errors"),
+        };
+        format!(
+            "The kernel found {errors} on the file system {label}{device}.\n    {how}:\n    {take_off}e2fsck -f {device}\n"
+        )
+    }
 }
 
 impl Status {
@@ -155,6 +223,90 @@ impl Status {
                 let _ = writeln!(out, "    {problem}");
             }
         }
+        for damaged in &self.damaged {
+            let _ = write!(out, "\n{}", damaged.text(self.booted));
+        }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::testing;
+
+    fn machine(counts: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
+        let dir = tempfile::tempdir().unwrap();
+        let machine = Machine::below(dir.path());
+        fs_err::create_dir(&machine.by_uuid).unwrap();
+        let ids = testing::ids();
+        for (uuid, name) in [
+            (ids.state, "vda4"),
+            (ids.persistent, "vda5"),
+            (ids.oem, "vda3"),
+        ] {
+            fs_err::write(dir.path().join(name), "").unwrap();
+            symlink(dir.path().join(name), machine.by_uuid.join(uuid)).unwrap();
+        }
+        for (name, count) in counts {
+            let folder = machine.sys.join("fs/ext4").join(name);
+            fs_err::create_dir_all(&folder).unwrap();
+            fs_err::write(folder.join("errors_count"), count).unwrap();
+        }
+        (dir, machine)
+    }
+
+    fn told(machine: &Machine, slot: Slot) -> String {
+        let booted = Booted {
+            slot,
+            trial: false,
+            ids: testing::ids(),
+        };
+        let texts = damaged(machine, &booted);
+        let texts: Vec<String> = texts.iter().map(|it| it.text(slot)).collect();
+        let by_uuid = machine.by_uuid.display().to_string();
+        texts.concat().replace(&by_uuid, "/dev/disk/by-uuid")
+    }
+
+    #[test]
+    fn what_to_do_about_damage_depends_on_what_lies_there() {
+        let (_dir, machine) = machine(&[
+            ("vda3", "0\n"),
+            ("vda4", "1\n"),
+            ("vda5", "7\n"),
+            ("vda6", "2\n"),
+        ]);
+        assert_snapshot!(told(&machine, Slot::A), @r#"
+        The kernel found an error on the file system STATE, /dev/disk/by-uuid/11111111-2222-4333-8444-555555555555.
+            Boot the install medium, and run in its shell:
+            e2fsck -f /dev/disk/by-uuid/11111111-2222-4333-8444-555555555555
+        The kernel found 7 errors on the file system PERSISTENT, /dev/disk/by-uuid/22222222-2222-4333-8444-555555555555.
+            Run 'appliance reset --boot-recovery', reboot, and run there:
+            umount /dev/disk/by-uuid/22222222-2222-4333-8444-555555555555; e2fsck -f /dev/disk/by-uuid/22222222-2222-4333-8444-555555555555
+        The kernel found 2 errors on the file system /dev/vda6.
+            Run 'appliance reset --boot-recovery', reboot, and run there:
+            umount /dev/vda6; e2fsck -f /dev/vda6
+        "#);
+        assert_snapshot!(told(&machine, Slot::Recovery), @r#"
+        The kernel found an error on the file system STATE, /dev/disk/by-uuid/11111111-2222-4333-8444-555555555555.
+            Boot the install medium, and run in its shell:
+            e2fsck -f /dev/disk/by-uuid/11111111-2222-4333-8444-555555555555
+        The kernel found 7 errors on the file system PERSISTENT, /dev/disk/by-uuid/22222222-2222-4333-8444-555555555555.
+            Run:
+            umount /dev/disk/by-uuid/22222222-2222-4333-8444-555555555555; e2fsck -f /dev/disk/by-uuid/22222222-2222-4333-8444-555555555555
+        The kernel found 2 errors on the file system /dev/vda6.
+            Run:
+            umount /dev/vda6; e2fsck -f /dev/vda6
+        "#);
+    }
+
+    #[test]
+    fn without_damage_nothing_is_told() {
+        let (_dir, machine) = machine(&[("vda4", "0\n"), ("vda5", "0\n")]);
+        assert_eq!(told(&machine, Slot::A), "");
     }
 }

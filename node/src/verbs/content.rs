@@ -15,7 +15,9 @@ use serde::Serialize;
 
 use super::output::{self, Format};
 use super::registries::Registries;
+use super::registry::{prepare, say_changed};
 use crate::content::commit::{Service as _, Unit};
+use crate::content::images::Images;
 use crate::content::locate::{Located, locate};
 use crate::content::source::Source;
 use crate::content::storage::Storage;
@@ -104,20 +106,11 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.step {
         Step::Import(args) => import(args),
         Step::List { format } => {
-            let (kind, storage) = storage()?;
-            let listing = match kind {
-                RegistryKind::Zot => inspect::list(&Storage::open(&storage)?)?,
-                RegistryKind::Distribution => distribution::list(&storage)?,
-            };
+            let listing = inspect::list(images()?.as_ref())?;
             output::data(*format, &listing, &listing.text())
         }
         Step::Verify { format } => {
-            let (kind, storage) = storage()?;
-            let progress = output::progress();
-            let verified = match kind {
-                RegistryKind::Zot => verify::verify(&Storage::open(&storage)?, &progress)?,
-                RegistryKind::Distribution => distribution::verify(&storage, &progress)?,
-            };
+            let verified = verify::verify(images()?.as_ref(), &output::progress())?;
             output::data(*format, &verified, &verified.text())?;
             if !verified.damage.is_empty() {
                 bail!("the content is damaged; import its bundle again with --check");
@@ -129,13 +122,8 @@ pub fn run(args: &Args) -> Result<()> {
             image,
             format,
         } => {
-            let storage = zots_storage("export")?;
-            let exported = export::export(
-                &Storage::open(&storage)?,
-                target,
-                image,
-                &output::progress(),
-            )?;
+            let images = images()?;
+            let exported = export::export(images.as_ref(), target, image, &output::progress())?;
             let text = format!(
                 "{} images are in {}\n",
                 exported.images.len(),
@@ -152,20 +140,14 @@ fn registry() -> Result<Registry> {
     Ok(config.registry.ok_or(registry::Error::None)?)
 }
 
-fn storage() -> Result<(RegistryKind, PathBuf)> {
+/// What this machine's registry has.
+fn images() -> Result<Box<dyn Images>> {
     let registry = registry()?;
-    Ok((registry.name, Places::this(&registry).storage()))
-}
-
-fn zots_storage(what: &str) -> Result<PathBuf> {
-    match storage()? {
-        (RegistryKind::Zot, path) => Ok(path),
-        (RegistryKind::Distribution, _) => {
-            bail!(
-                "this machine's registry is distribution, which can't {what}; copy from it with a client such as skopeo"
-            )
-        }
-    }
+    let storage = Places::this(&registry).storage();
+    Ok(match registry.name {
+        RegistryKind::Zot => Box::new(Storage::open(&storage)?),
+        RegistryKind::Distribution => Box::new(distribution::Storage::new(&storage)),
+    })
 }
 
 /// What an import tells.
@@ -226,7 +208,7 @@ pub(super) fn own(
     interrupt::watch(interrupted)?;
     let places = Places::this(registry);
     // Its keys and its account may be missing where it never ran.
-    crate::registry::prepare::prepare(registry, &places)?;
+    prepare(registry, &places)?;
     let outcome = match registry.name {
         RegistryKind::Zot => {
             let options = zot::Options {
@@ -254,8 +236,8 @@ pub(super) fn own(
             progress,
         )?),
     };
-    // The container runtime looks here for upstreams that are new.
-    crate::registry::prepare::prepare(registry, &places)?;
+    // Container runtimes look here for upstreams that are new.
+    say_changed(&prepare(registry, &places)?);
     Ok(outcome)
 }
 
@@ -299,6 +281,8 @@ fn gc(all: bool, format: Format) -> Result<()> {
         RegistryKind::Zot => {
             let storage = Storage::open_to_write(&storage)?;
             let collected = collect::collect(&storage, &Unit, all)?;
+            // Of a host nothing may be left.
+            say_changed(&prepare(&registry, &places)?);
             output::data(format, &collected, &collected.text())
         }
         RegistryKind::Distribution => {

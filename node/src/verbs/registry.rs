@@ -13,8 +13,10 @@ use isoforge::util::process::Program;
 use super::output;
 use crate::content::commit::UNIT;
 use crate::content::pending;
+use crate::content::upstreams::upstreams;
 use crate::install::{self, Medium};
 use crate::paths;
+use crate::registry::prepare::Prepared;
 use crate::registry::{self, Error, Places};
 use crate::upgrade::machine::Machine;
 
@@ -71,7 +73,7 @@ pub fn run(args: &Args) -> Result<()> {
         return fill(&of_machine, label, folder, medium);
     }
     let places = Places::this(&of_machine);
-    let prepared = registry::prepare::prepare(&of_machine, &places)?;
+    let prepared = prepare(&of_machine, &places)?;
     match args.step {
         Step::Renew if prepared.renewed => {
             output::say("The machine's addresses changed; the registry gets a new certificate.");
@@ -87,13 +89,40 @@ pub fn run(args: &Args) -> Result<()> {
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             let progress = output::progress();
             if pending::take(&of_machine, &places, threads, &progress)? {
-                // The container runtime looks here for upstreams that are new.
-                registry::prepare::prepare(&of_machine, &places)?;
+                // Container runtimes look here for upstreams that are new.
+                say_changed(&prepare(&of_machine, &places)?);
             }
         }
         Step::Prepare | Step::Renew | Step::Fill { .. } => {}
     }
     Ok(())
+}
+
+/// Makes all that the registry needs, and what container runtimes need to look into
+/// it.
+///
+/// # Errors
+/// What went wrong, outermost first.
+pub(super) fn prepare(of_machine: &Registry, places: &Places) -> Result<Prepared> {
+    let upstreams = upstreams(places)?;
+    let prepared = registry::prepare::prepare(of_machine, places, &upstreams)?;
+    for path in &prepared.foreign {
+        output::say(&format!(
+            "'{}' is the site's own and stays: this machine's registry is not looked into",
+            path.display()
+        ));
+    }
+    Ok(prepared)
+}
+
+/// Says what K3s and RKE2, which run already, have not read.
+pub(super) fn say_changed(prepared: &Prepared) {
+    for path in &prepared.changed {
+        output::say(&format!(
+            "'{}' changed; it is read when the cluster's service starts the next time",
+            path.display()
+        ));
+    }
 }
 
 /// Waits until the port of this machine is listened on; the registry is slow to start.

@@ -3,9 +3,10 @@
 use std::io::BufRead as _;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::output;
+use crate::mount;
 use crate::upgrade::machine::Machine;
 use crate::upgrade::reset::{self, Options};
 use crate::upgrade::state::Mounted;
@@ -70,7 +71,10 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     let mut format = |device: &Path, uuid: &str| {
-        reset::unmount(&machine.persistent)?;
+        let folder = &machine.persistent;
+        // Recovery has it mounted, where it can be read.
+        mount::unmount(folder)
+            .with_context(|| format!("{} can't be unmounted", folder.display()))?;
         reset::format(device, uuid)
     };
     reset::run(&machine, &mut volume, &mut format, options)?;

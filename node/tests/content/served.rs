@@ -1,6 +1,7 @@
 //! The registries as the machine prepares them: who may read, who may push, and
 //! what an import over HTTP does when it is cut off.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,6 +12,8 @@ use appliance::content::into_registry::{import, registries};
 use appliance::content::push::{self, Options, Report};
 use appliance::content::source::{Annotations, Opened, Root, Source};
 use appliance::content::storage::Storage;
+use appliance::content::upstreams::upstreams;
+use appliance::content::verify::verify;
 use appliance::content::{distribution, zot};
 use appliance::registry::prepare::prepare;
 use appliance::registry::{Places, push_port};
@@ -27,14 +30,14 @@ use crate::{OPTIONS, bundle, expected};
 const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// A machine with a registry.
-struct Machine {
+pub(crate) struct Machine {
     dir: tempfile::TempDir,
-    config: Config,
-    places: Places,
+    pub(crate) config: Config,
+    pub(crate) places: Places,
 }
 
 impl Machine {
-    fn new(name: RegistryKind) -> Self {
+    pub(crate) fn new(name: RegistryKind) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let places = Places::below(dir.path());
         std::fs::create_dir_all(&places.etc).unwrap();
@@ -52,7 +55,7 @@ impl Machine {
         }
     }
 
-    fn start(&self, program: &Path, file: &str, port: u16) -> Registry {
+    pub(crate) fn start(&self, program: &Path, file: &str, port: u16) -> Registry {
         let config = self.places.run.join(file);
         let log = self.dir.path().join(format!("{file}.log"));
         Registry::start(program, &[Path::new("serve"), &config], port, &log)
@@ -84,7 +87,7 @@ impl Machine {
         Ok(Digest::of(raw.as_bytes()).to_string())
     }
 
-    fn import(&self, source: &Arc<dyn Source>) -> Result<Report, Error> {
+    pub(crate) fn import(&self, source: &Arc<dyn Source>) -> Result<Report, Error> {
         let progress = Progress::silent();
         import(source, &self.config, &self.places, false, TWO, &progress)
     }
@@ -110,13 +113,13 @@ impl Machine {
     }
 }
 
-fn debians() -> PathBuf {
+pub(crate) fn debians() -> PathBuf {
     PathBuf::from("/usr/bin/docker-registry")
 }
 
 /// Without an index of which a platform is missing: neither Debian's version 2.8 nor
 /// Zot v2.1.2 takes one over HTTP.
-fn whole_bundle() -> Memory {
+pub(crate) fn whole_bundle() -> Memory {
     let mut memory = bundle();
     memory
         .roots
@@ -127,7 +130,7 @@ fn whole_bundle() -> Memory {
 #[test]
 fn distribution_is_read_by_all_and_filled_by_who_may() {
     let machine = Machine::new(RegistryKind::Distribution);
-    prepare(&machine.config, &machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
     let serving = machine.start(&debians(), "config.json", machine.config.port);
     let pushing = machine.start(&debians(), "push.json", push_port(&machine.config));
     let memory = whole_bundle();
@@ -160,7 +163,8 @@ fn distribution_is_read_by_all_and_filled_by_who_may() {
             .is_err()
     );
 
-    let listing = distribution::list(&machine.places.storage()).unwrap();
+    let storage = distribution::Storage::new(&machine.places.storage());
+    let listing = list(&storage).unwrap();
     let names: Vec<&str> = listing
         .images
         .iter()
@@ -171,7 +175,7 @@ fn distribution_is_read_by_all_and_filled_by_who_may() {
         "{names:?}"
     );
     assert!(names.contains(&"r.example/x:1"), "{names:?}");
-    let verify = || distribution::verify(&machine.places.storage(), &Progress::silent()).unwrap();
+    let verify = || verify(&storage, &Progress::silent()).unwrap();
     assert_eq!(verify().damage, []);
     drop((serving, pushing));
     let layer = source.roots()[0].descriptor.digest;
@@ -183,7 +187,8 @@ fn distribution_is_read_by_all_and_filled_by_who_may() {
     std::fs::write(blob, "altered").unwrap();
     assert_eq!(verify().damage.len(), 1);
     // containerd asks here for what came.
-    prepare(&machine.config, &machine.places).unwrap();
+    let hosts = upstreams(&machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &hosts).unwrap();
     for host in ["docker.io", "quay.io", "registry.example:5000"] {
         let path = machine
             .places
@@ -197,7 +202,7 @@ fn distribution_is_read_by_all_and_filled_by_who_may() {
 fn zot_is_read_by_all_and_filled_by_who_may() {
     let Some(zot) = real_zot() else { return };
     let machine = Machine::new(RegistryKind::Zot);
-    prepare(&machine.config, &machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
     let memory = bundle();
     let images = expected(&memory);
     let storage = machine.places.storage();
@@ -307,7 +312,7 @@ impl Source for Counting {
 #[test]
 fn a_registry_that_is_killed_gets_the_rest_next_time() {
     let machine = Machine::new(RegistryKind::Distribution);
-    prepare(&machine.config, &machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
     let port = push_port(&machine.config);
     let mut memory = Memory::default();
     for n in 0..6_u8 {
@@ -339,14 +344,15 @@ fn a_registry_that_is_killed_gets_the_rest_next_time() {
         .filter(|image| image.uploaded.blobs == 0)
         .count();
     assert!((1..6).contains(&there), "{there}");
-    let verified = distribution::verify(&machine.places.storage(), &Progress::silent());
+    let storage = distribution::Storage::new(&machine.places.storage());
+    let verified = verify(&storage, &Progress::silent());
     assert_eq!(verified.unwrap().damage, []);
 }
 
 #[test]
 fn a_push_without_credentials_is_refused() {
     let machine = Machine::new(RegistryKind::Distribution);
-    prepare(&machine.config, &machine.places).unwrap();
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
     let port = push_port(&machine.config);
     let _registry = machine.start(&debians(), "push.json", port);
     let mut client = registries(&machine.config, &machine.places);
@@ -368,10 +374,6 @@ fn a_push_without_credentials_is_refused() {
     127.0.0.1:PORT/docker.io/calico/node:v3.29.2 can't be pushed
     https://127.0.0.1:PORT/v2/docker.io/calico/node/manifests/v3.29.2: access denied (there are no credentials for it)
     "#);
-    assert!(
-        distribution::list(&machine.places.storage())
-            .unwrap()
-            .images
-            .is_empty()
-    );
+    let storage = distribution::Storage::new(&machine.places.storage());
+    assert_eq!(list(&storage).unwrap().images, []);
 }

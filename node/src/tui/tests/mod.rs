@@ -1,7 +1,9 @@
 //! The pages driven by keys, on a machine that is written down.
 
 mod consoles;
+mod disk_page;
 mod flows;
+mod outcome_pages;
 mod pages;
 
 use std::collections::VecDeque;

@@ -11,10 +11,10 @@ use super::engine::Installation;
 use super::medium::Medium;
 use super::model::{Choices, Event, Failure, Observer};
 use super::plan::MIB;
-use super::sources::{Error as SourceError, Media, Opened};
 use crate::disks::Sysfs;
 use crate::disks::fixture::shell;
-use crate::slots::testing::config;
+use crate::media::{self, Media, Opened};
+use crate::testing::config;
 
 /// Whether loop devices can be made; says so where not.
 pub(super) fn can_loop(test: &str) -> bool {
@@ -43,7 +43,7 @@ impl Drop for Bench {
 pub(super) struct NoMedia;
 
 impl Media for NoMedia {
-    fn open(&self, _: &str) -> Result<Option<Opened>, SourceError> {
+    fn open(&self, _: &str) -> Result<Option<Opened>, media::Error> {
         Ok(None)
     }
 }

@@ -1,0 +1,159 @@
+//! Media that are attached to the machine: found by label, and mounted for reading.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use isoforge::util::process::{self, Program};
+use rustix::mount::MountFlags;
+
+use crate::disks::{self, Sysfs};
+use crate::mount::Mounted;
+
+/// Longest list of devices that blkid prints.
+const DEVICES_MAX_BYTES: u64 = 64 << 10;
+
+/// File systems of media, with what they are mounted with.
+const FILE_SYSTEMS: [(&str, &str, Option<&std::ffi::CStr>); 5] = [
+    ("iso9660", "iso9660", None),
+    ("vfat", "vfat", None),
+    // Replaying the journal would write.
+    ("ext4", "ext4", Some(c"noload")),
+    ("ext3", "ext4", Some(c"noload")),
+    ("ext2", "ext4", None),
+];
+
+/// Why a medium can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Several media have the label.
+    #[error("several media are labelled '{label}': {devices}; remove all but one")]
+    Ambiguous {
+        /// The label.
+        label: String,
+        /// Their devices.
+        devices: String,
+    },
+    /// The devices can't be looked through.
+    #[error("media labelled '{label}' can't be looked for")]
+    Look {
+        /// The label.
+        label: String,
+        /// What failed.
+        source: process::Error,
+    },
+    /// A medium can't be mounted.
+    #[error("the medium '{device}' can't be mounted: {why}")]
+    Mount {
+        /// Its device.
+        device: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Gives labelled media.
+pub trait Media {
+    /// The medium with this label, mounted; none where there is none.
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    fn open(&self, label: &str) -> Result<Option<Opened>, Error>;
+}
+
+/// A medium that is mounted as long as this is there.
+#[derive(Debug)]
+pub struct Opened {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What unmounts it.
+    pub mounted: Option<Mounted>,
+}
+
+/// The media of this machine.
+#[derive(Debug)]
+pub struct Attached<'a> {
+    /// The machine.
+    pub sys: &'a Sysfs,
+}
+
+impl Media for Attached<'_> {
+    fn open(&self, label: &str) -> Result<Option<Opened>, Error> {
+        let devices = self.labelled(label)?;
+        let Some(device) = devices.first() else {
+            return Ok(None);
+        };
+        let disks: BTreeSet<PathBuf> = devices.iter().map(|device| self.disk_of(device)).collect();
+        if disks.len() > 1 {
+            let devices: Vec<String> = devices.iter().map(|d| d.display().to_string()).collect();
+            return Err(Error::Ambiguous {
+                label: label.to_owned(),
+                devices: devices.join(", "),
+            });
+        }
+        self.mount(device).map(Some)
+    }
+}
+
+impl Attached<'_> {
+    /// Devices with this label, asked from the devices themselves.
+    fn labelled(&self, label: &str) -> Result<Vec<PathBuf>, Error> {
+        let found = Program::new("blkid", "util-linux")
+            .args(["-c", "/dev/null", "-o", "device", "-t"])
+            .arg(format!("LABEL={label}"))
+            .output(DEVICES_MAX_BYTES);
+        let bytes = match found {
+            Ok(bytes) => bytes,
+            // It says so where it finds nothing.
+            Err(process::Error::Failed { status, .. }) if status.code() == Some(2) => {
+                return Ok(Vec::new());
+            }
+            Err(source) => {
+                return Err(Error::Look {
+                    label: label.to_owned(),
+                    source,
+                });
+            }
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let mut devices: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+        devices.sort();
+        Ok(devices)
+    }
+
+    /// A hybrid image shows its label as a disk and as a partition.
+    fn disk_of(&self, device: &Path) -> PathBuf {
+        match self.sys.name_of(device) {
+            Err(disks::Error::Partition { disk, .. }) => disk,
+            _ => device.to_owned(),
+        }
+    }
+
+    /// Mounts a medium, read-only.
+    ///
+    /// # Errors
+    /// [`Error::Mount`].
+    pub fn mount(&self, device: &Path) -> Result<Opened, Error> {
+        let error = |why: String| Error::Mount {
+            device: device.display().to_string(),
+            why,
+        };
+        let kind = Program::new("blkid", "util-linux")
+            .args(["-p", "-o", "value", "-s", "TYPE"])
+            .arg(device)
+            .output(DEVICES_MAX_BYTES)
+            .map_err(|failed| error(failed.to_string()))?;
+        let kind = String::from_utf8_lossy(&kind).trim().to_owned();
+        let (_, kind, data) = FILE_SYSTEMS
+            .iter()
+            .find(|(name, _, _)| *name == kind)
+            .ok_or_else(|| error(format!("'{kind}' is none of iso9660, vfat, ext4")))?;
+        let name = device.file_name().unwrap_or(device.as_os_str());
+        let target = self.sys.work.join("media").join(name);
+        let mounted = Mounted::new(device, &target, kind, MountFlags::RDONLY, *data)
+            .map_err(|failed| error(failed.to_string()))?;
+        Ok(Opened {
+            folder: target,
+            mounted: Some(mounted),
+        })
+    }
+}
