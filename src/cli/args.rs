@@ -185,6 +185,28 @@ pub enum Command {
     Inspect(Inspect),
     /// Say which settings hold, and where each comes from
     Config(Config),
+    /// Print the JSON Schema of profiles, for editors
+    Schema(Schema),
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isoforge schema > profile.schema.json")]
+pub struct Schema {
+    /// Of which document
+    #[arg(value_enum, default_value = "profile")]
+    pub document: SchemaOf,
+}
+
+/// A document that has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The profile
+    Profile,
+    /// A catalog
+    Catalog,
+    /// The settings file
+    Settings,
 }
 
 /// Arguments of `init`.

@@ -92,5 +92,6 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Pack(args) => cmd::pack::run(args, &cli.global),
         Command::Inspect(args) => cmd::inspect::run(args, &cli.global),
         Command::Config(args) => cmd::config::run(args, &cli.global),
+        Command::Schema(args) => cmd::schema::run(args),
     }
 }

@@ -20,6 +20,8 @@ A profile is one TOML file. `isoforge validate PROFILE` checks it and reports al
   and the Kubernetes version; in image references a `+` of the version becomes `_`.
 - A secret is written as `{ env = \"NAME\" }` or `{ file = \"PATH\" }`, never as its value.
 - Keys that a later version will act on are errors that say so; they are listed at the end.
+- `isoforge schema > profile.schema.json` writes a JSON Schema; with `#:schema ./profile.schema.json`
+  as its first line, editors that know TOML complete and check the profile.
 ";
 
 const CATALOG_HEAD: &str = "

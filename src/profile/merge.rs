@@ -18,7 +18,7 @@ const MAX_CHAIN: usize = 16;
 /// Largest profile or catalog; real ones have a few kilobytes.
 pub(crate) const MAX_FILE_BYTES: usize = 1 << 20;
 /// A key with this in front appends to the base's list.
-const APPEND: char = '+';
+pub(crate) const APPEND: char = '+';
 
 /// Reads files and remembers them.
 pub(crate) struct Loader<'a> {

@@ -9,6 +9,7 @@
 mod catalog;
 mod context;
 mod doc;
+mod json_schema;
 mod keys;
 mod leaf;
 mod machine;
@@ -42,6 +43,7 @@ use source::{Place, Sources};
 
 pub use catalog::{Catalog, CatalogError, Entry, Kind, Resolution, Wanted};
 pub use doc::reference;
+pub use json_schema::{Document, json_schema};
 pub use machine::{
     Account, AfterInstall, Device, DiskRule, ExtraPartition, Health, Install, InstallMode, Page,
     Partitions, Require, State,

@@ -12,6 +12,7 @@ mod bad_input;
 mod catalog;
 mod examples;
 mod forms;
+mod json_schema;
 mod machine;
 mod merging;
 mod mutation;

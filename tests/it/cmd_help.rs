@@ -41,6 +41,7 @@ fn the_programs_help() {
       pack      Make, check and push packs
       inspect   Say what is in an ISO, a provider image or a build's output folder
       config    Say which settings hold, and where each comes from
+      schema    Print the JSON Schema of profiles, for editors
       help      Print this message or the help of the given subcommand(s)
 
     Options:

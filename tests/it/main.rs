@@ -23,6 +23,7 @@ mod cmd_init;
 mod cmd_inspect;
 mod cmd_lock;
 mod cmd_plan;
+mod cmd_schema;
 mod environment;
 mod faults_random;
 mod killed;

@@ -12,6 +12,7 @@ pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod pack;
 pub(super) mod push;
+pub(super) mod schema;
 pub(super) mod validate;
 
 use std::path::Path;

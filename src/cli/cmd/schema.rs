@@ -1,0 +1,17 @@
+//! `isoforge schema`.
+
+use anyhow::Result;
+
+use crate::cli::args::{Schema, SchemaOf};
+use crate::cli::report;
+use crate::profile::{Document, json_schema};
+
+pub(in crate::cli) fn run(args: &Schema) -> Result<()> {
+    let schema = json_schema(match args.document {
+        SchemaOf::Profile => Document::Profile,
+        SchemaOf::Catalog => Document::Catalog,
+        SchemaOf::Settings => Document::Settings,
+    });
+    report::data(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
+    Ok(())
+}
