@@ -45,8 +45,9 @@ pub struct Cli {
     pub global: Global,
 }
 
-/// Options that every command takes.
+/// Options that every command takes, behind its own ones.
 #[derive(Debug, Clone, Args)]
+#[command(next_display_order = 900)]
 pub struct Global {
     /// How progress is shown on standard error [default: auto]
     #[arg(

@@ -85,20 +85,6 @@ fn the_help_of_the_verbs() {
               
               [env: ISOFORGE_APPLIANCE]
 
-          --progress <PROGRESS>
-              How progress is shown on standard error [default: auto]
-
-              Possible values:
-              - auto:  Bars on a terminal, plain lines elsewhere
-              - plain: A line now and then, for logs
-              - json:  One JSON object a line
-              - none:  Nothing
-              
-              [env: ISOFORGE_PROGRESS]
-
-      -q, --quiet
-              Only errors and warnings on standard error
-
           --with-referrers
               Take along signatures, attestations and SBOMs of the images
 
@@ -106,15 +92,6 @@ fn the_help_of_the_verbs() {
               Lock file [default: isoforge.lock beside the profile]
               
               [env: ISOFORGE_LOCK]
-
-      -v, --verbose
-              Also say decisions, and each piece of work when it is done
-
-          --config <FILE>
-              Settings file [default: isoforge/isoforge.toml in the user's
-              configuration folder]
-              
-              [env: ISOFORGE_CONFIG]
 
           --locked
               Refuse to go on where the lock would change
@@ -134,6 +111,29 @@ fn the_help_of_the_verbs() {
               - json: For programs
               
               [default: text]
+
+          --progress <PROGRESS>
+              How progress is shown on standard error [default: auto]
+
+              Possible values:
+              - auto:  Bars on a terminal, plain lines elsewhere
+              - plain: A line now and then, for logs
+              - json:  One JSON object a line
+              - none:  Nothing
+              
+              [env: ISOFORGE_PROGRESS]
+
+      -q, --quiet
+              Only errors and warnings on standard error
+
+      -v, --verbose
+              Also say decisions, and each piece of work when it is done
+
+          --config <FILE>
+              Settings file [default: isoforge/isoforge.toml in the user's
+              configuration folder]
+              
+              [env: ISOFORGE_CONFIG]
 
       -h, --help
               Print help (see a summary with '-h')
