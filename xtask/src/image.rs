@@ -185,6 +185,15 @@ pub(crate) struct Ext4 {
     pub(crate) recovery: bool,
 }
 
+/// Where a file lies in its file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// All that debugfs says of its inode.
+    inode: String,
+    /// Its parts, from the beginning of the file system.
+    pub(crate) bytes: Vec<Range<u64>>,
+}
+
 impl Ext4 {
     fn device(&self) -> String {
         format!("{}?offset={}", self.image.display(), self.start)
@@ -265,18 +274,39 @@ impl Ext4 {
         Ok(found)
     }
 
+    fn block_bytes(&self) -> Result<u64> {
+        let stats = self.debugfs("-c", "stats -h")?;
+        let size = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("Block size:"));
+        Ok(size.context("no block size")?.trim().parse()?)
+    }
+
     /// First sector (of 512 bytes) of a file on the disk.
     pub(crate) fn first_sector(&self, file: &str) -> Result<u64> {
         let blocks = self.debugfs("-c", &format!("blocks {file}"))?;
         let first = blocks.split_whitespace().next();
         let first = first.with_context(|| format!("{file} has no block"))?;
         let block: u64 = first.parse()?;
-        let stats = self.debugfs("-c", "stats -h")?;
-        let size = stats
-            .lines()
-            .find_map(|line| line.strip_prefix("Block size:"));
-        let size: u64 = size.context("no block size")?.trim().parse()?;
-        Ok((self.start + block * size) / SECTOR)
+        Ok((self.start + block * self.block_bytes()?) / SECTOR)
+    }
+
+    /// Where a file lies; nothing where there is none.
+    pub(crate) fn place(&self, file: &str) -> Result<Option<Place>> {
+        let inode = self.debugfs("-c", &format!("stat {file}"))?;
+        if !inode.starts_with("Inode:") {
+            return Ok(None);
+        }
+        let block = self.block_bytes()?;
+        let extents = inode.split("EXTENTS:").nth(1).unwrap_or_default();
+        let extents = extents.split([',', '\n']).filter_map(|extent| {
+            let (_, blocks) = extent.trim().split_once("):")?;
+            let (first, last) = blocks.split_once('-').unwrap_or((blocks, blocks));
+            let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+            Some(first * block..(last + 1) * block)
+        });
+        let bytes = extents.collect();
+        Ok(Some(Place { inode, bytes }))
     }
 
     /// Puts a file in the place of another one, or only takes the other one
@@ -369,6 +399,10 @@ mod tests {
         assert_eq!(image.fat_bytes(&parts[0]).unwrap(), 7);
         assert_eq!(ext4.file("/grubenv").unwrap().unwrap(), b"good=a\n");
         assert_eq!(ext4.file("/slots/b/kernel").unwrap(), None);
+        let place = ext4.place("/slots/a/kernel").unwrap().unwrap();
+        let lengths = place.bytes.iter().map(|part| part.end - part.start);
+        assert_eq!(lengths.sum::<u64>(), 300_032);
+        assert!(ext4.place("/slots/b/kernel").unwrap().is_none());
         let sector = ext4.first_sector("/grubenv").unwrap();
         let bytes = image.read(sector * 512..sector * 512 + 6).unwrap();
         assert_eq!(bytes, b"good=a");

@@ -1,6 +1,8 @@
 //! The repositories' indexes, once all blobs are there: only now an import shows.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
 
 use isoforge::oci::digest::Digest;
 use isoforge::oci::layout::INDEX_FILE;
@@ -15,6 +17,10 @@ use super::storage::Storage;
 
 /// The unit of the registry.
 pub const UNIT: &str = "appliance-registry.service";
+
+/// How long the registry may take until it answers: it reads its storage before.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Most that systemctl prints.
 const OUTPUT_MAX_BYTES: u64 = 65_536;
@@ -62,9 +68,29 @@ impl Service for NoService {
 
 /// The registry of this machine.
 #[derive(Debug, Clone, Copy)]
-pub struct Unit;
+pub struct Unit {
+    /// The port that it listens on.
+    pub port: u16,
+}
 
 impl Unit {
+    /// Waits until somebody answers on the port. Its unit counts as started before
+    /// the registry listens, and whoever is told that images are there may ask for
+    /// them.
+    fn wait(self, time: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + time;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            if Instant::now() >= deadline {
+                return Err(Error::Silent {
+                    port: self.port,
+                    seconds: time.as_secs(),
+                });
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
     fn systemctl(verb: &str) -> Result<(), process::Error> {
         let program = Program::new("systemctl", "systemd").args([verb, UNIT]);
         program.output(OUTPUT_MAX_BYTES).map(drop)
@@ -88,7 +114,8 @@ impl Service for Unit {
         Self::systemctl("start").map_err(|source| Error::Service {
             action: "started",
             source: Box::new(source),
-        })
+        })?;
+        self.wait(ANSWERS_WITHIN)
     }
 }
 
@@ -162,4 +189,28 @@ fn merged(mut index: Index, listed: &Listed, repository: &str, moved: &mut Vec<M
         }
     }
     index
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_registry_is_waited_for_until_it_answers() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let unit = Unit {
+            port: free.local_addr().unwrap().port(),
+        };
+        drop(free);
+        let error = unit.wait(Duration::ZERO).unwrap_err();
+        assert!(matches!(error, Error::Silent { port, seconds: 0 } if port == unit.port));
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(4 * PAUSE);
+            TcpListener::bind((Ipv4Addr::LOCALHOST, unit.port)).unwrap()
+        });
+        unit.wait(ANSWERS_WITHIN).unwrap();
+        drop(late.join().unwrap());
+    }
 }

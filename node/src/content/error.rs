@@ -192,6 +192,14 @@ pub enum Error {
         /// What failed.
         source: Box<isoforge::util::process::Error>,
     },
+    /// It was started, and does not answer.
+    #[error("the registry does not answer on port {port} within {seconds} s; what was done to its content stays (journalctl --unit {UNIT})", UNIT = super::commit::UNIT)]
+    Silent {
+        /// Its port.
+        port: u16,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A registry did not take it.
     #[error(transparent)]
     Push(#[from] Box<isoforge::push::Error>),

@@ -150,6 +150,12 @@ fn images() -> Result<Box<dyn Images>> {
     })
 }
 
+fn unit(registry: &Registry) -> Unit {
+    Unit {
+        port: registry.port,
+    }
+}
+
 /// What an import tells.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -217,7 +223,7 @@ pub(super) fn own(
                     false => Existing::Trust,
                 },
                 replace: how.replace,
-                service: &Unit,
+                service: &unit(registry),
                 room: &HostFileSystems,
             };
             Outcome::Stored(zot::import(
@@ -280,7 +286,7 @@ fn gc(all: bool, format: Format) -> Result<()> {
     match registry.name {
         RegistryKind::Zot => {
             let storage = Storage::open_to_write(&storage)?;
-            let collected = collect::collect(&storage, &Unit, all)?;
+            let collected = collect::collect(&storage, &unit(&registry), all)?;
             // Of a host nothing may be left.
             say_changed(&prepare(&registry, &places)?);
             output::data(format, &collected, &collected.text())
@@ -293,10 +299,11 @@ fn gc(all: bool, format: Format) -> Result<()> {
             let program = Program::new(&program.to_string_lossy(), "the registry")
                 .arg("garbage-collect")
                 .arg(places.run.join("push.json"));
-            let ran = Unit.stop()?;
+            let unit = unit(&registry);
+            let ran = unit.stop()?;
             let said = program.output(OUTPUT_MAX_BYTES);
             if ran {
-                Unit.start()?;
+                unit.start()?;
             }
             output::data(format, &(), &String::from_utf8_lossy(&said?))
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::digests::{Digests, Files};
 use super::replay::copy_range;
 use crate::image::{Ext4, Image, Partition};
 use crate::qemu::scratch;
@@ -40,9 +41,6 @@ const ESP_FILES: [&str; 7] = [
     "/EFI/ubuntu/grub.cfg",
     "/boot/grub/grub.cfg",
 ];
-
-/// Digests of files by name.
-type Files = BTreeMap<String, String>;
 
 /// What a disk is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +131,7 @@ impl Reference {
         let menu = state.digest("/grub/grub.cfg")?;
         self.menus.push(menu.context("no menu on STATE")?);
         for slot in ["a", "b", "recovery"] {
-            let files = slot_files(&state, slot)?;
+            let files = slot_files(&state, slot, &mut Digests::default())?;
             if files.contains_key("slot.cfg") {
                 self.slots.push((slot.to_owned(), files));
             }
@@ -142,8 +140,8 @@ impl Reference {
     }
 
     /// Whether a slot holds exactly what a finished disk has there.
-    fn check_slot(&self, state: &Ext4, slot: &str) -> Result<()> {
-        let found = slot_files(state, slot)?;
+    fn check_slot(&self, state: &Ext4, slot: &str, digests: &mut Digests) -> Result<()> {
+        let found = slot_files(state, slot, digests)?;
         let mut wanted = self.slots.iter().filter(|(name, _)| name == slot);
         ensure!(
             wanted.any(|(_, files)| *files == found),
@@ -182,11 +180,11 @@ fn esp_files(image: &Image, esp: &Partition) -> Result<Files> {
 }
 
 /// A slot's files, without what is being written beside them.
-fn slot_files(state: &Ext4, slot: &str) -> Result<Files> {
+fn slot_files(state: &Ext4, slot: &str, digests: &mut Digests) -> Result<Files> {
     let folder = format!("/slots/{slot}");
     let mut files = Files::new();
     for name in state.names(&folder)? {
-        if let Some(digest) = state.digest(&format!("{folder}/{name}"))? {
+        if let Some(digest) = digests.of(state, &format!("{folder}/{name}"))? {
             files.insert(name, digest);
         }
     }
@@ -198,6 +196,8 @@ pub(crate) struct Checker<'a> {
     reference: &'a Reference,
     /// What was found out about partitions that have not changed since.
     known: BTreeMap<u64, Option<State>>,
+    /// Those of the files of STATE.
+    digests: Digests,
 }
 
 impl<'a> Checker<'a> {
@@ -205,7 +205,13 @@ impl<'a> Checker<'a> {
         Self {
             reference,
             known: BTreeMap::new(),
+            digests: Digests::default(),
         }
+    }
+
+    fn forget(&mut self) {
+        self.known.clear();
+        self.digests = Digests::default();
     }
 
     /// What the disk is, of which this was changed since the last time; an error
@@ -214,12 +220,12 @@ impl<'a> Checker<'a> {
         let image = Image::new(disk);
         let looks = looks(&image, Some(&self.reference.code))?;
         if !looks.bios && !looks.uefi {
-            self.known.clear();
+            self.forget();
             return Ok(State::NotBootable);
         }
         image.verify_table()?;
         if changes.iter().any(|change| overlap(change, &TABLES)) {
-            self.known.clear();
+            self.forget();
         }
         if looks.bios {
             ensure!(
@@ -232,6 +238,9 @@ impl<'a> Checker<'a> {
             let changed = changes.iter().any(|change| overlap(change, &part.bytes));
             if changed {
                 self.known.remove(&part.bytes.start);
+            }
+            if part.name == "STATE" {
+                self.digests.forget(changes, &part.bytes);
             }
             let found = match self.known.get(&part.bytes.start) {
                 Some(known) => known.clone(),
@@ -247,7 +256,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What STATE says, nothing for other partitions.
-    fn partition(&self, image: &Image, part: &Partition) -> Result<Option<State>> {
+    fn partition(&mut self, image: &Image, part: &Partition) -> Result<Option<State>> {
         if part.name == "ESP" {
             let files = esp_files(image, part)?;
             ensure!(
@@ -291,16 +300,17 @@ impl<'a> Checker<'a> {
         Ok(state)
     }
 
-    fn state(&self, fs: &Ext4) -> Result<State> {
+    fn state(&mut self, fs: &Ext4) -> Result<State> {
         let block = fs.file("/grubenv")?.context("no grubenv")?;
         let (good, trial) = environment(&block)?;
         let menu = fs.digest("/grub/grub.cfg")?.context("no menu")?;
         ensure!(self.reference.menus.contains(&menu), "another menu");
-        self.reference.check_slot(fs, "recovery")?;
-        self.reference.check_slot(fs, &good)?;
+        let digests = &mut self.digests;
+        self.reference.check_slot(fs, "recovery", digests)?;
+        self.reference.check_slot(fs, &good, digests)?;
         if !trial.is_empty() {
             self.reference
-                .check_slot(fs, &trial)
+                .check_slot(fs, &trial, digests)
                 .context("it is to be tried")?;
         }
         Ok(State::Bootable { good, trial })

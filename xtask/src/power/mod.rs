@@ -4,6 +4,7 @@
 //! the installer starts anew.
 
 mod check;
+mod digests;
 mod log;
 mod replay;
 

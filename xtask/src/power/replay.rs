@@ -1,17 +1,15 @@
 //! Brings a disk to the states that a power cut could have left.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
 
 use super::log::{Action, Log};
 use crate::sh;
-
-/// Bytes that are copied at once.
-const CHUNK: u64 = 1 << 20;
 
 /// A disk on its way through a log.
 pub(crate) struct Replay {
@@ -106,32 +104,31 @@ impl Replay {
 
 fn copy(from: &mut File, to: &mut File, length: u64) -> Result<()> {
     let copied = std::io::copy(&mut from.take(length), to)?;
-    anyhow::ensure!(copied == length, "the log ends within its data");
+    ensure!(copied == length, "the file ends within its data");
     Ok(())
 }
 
-/// Copies part of a file; what is zero becomes a hole.
+/// Copies part of a file; its holes stay holes, and are not read: of a disk of
+/// gigabytes little is written.
 pub(crate) fn copy_range(from: &Path, range: Range<u64>, to: &Path) -> Result<()> {
     let mut source = File::open(from).with_context(|| from.display().to_string())?;
     let mut out = File::create(to).with_context(|| to.display().to_string())?;
-    out.set_len(range.end - range.start)?;
-    source.seek(SeekFrom::Start(range.start))?;
-    let mut buffer = Vec::new();
+    let end = range.end.min(source.metadata()?.len());
     let mut at = range.start;
-    while at < range.end {
-        let length = CHUNK.min(range.end - at);
-        buffer.clear();
-        let read = (&mut source).take(length).read_to_end(&mut buffer)? as u64;
-        if read == 0 {
-            break;
-        }
-        if buffer.iter().any(|byte| *byte != 0) {
-            out.seek(SeekFrom::Start(at - range.start))?;
-            out.write_all(&buffer)?;
-        }
-        at += read;
+    while at < end {
+        let data = match rustix::fs::seek(&source, rustix::fs::SeekFrom::Data(at)) {
+            Ok(data) if data < end => data,
+            // Only a hole follows.
+            Ok(_) | Err(Errno::NXIO) => break,
+            Err(error) => return Err(error).with_context(|| from.display().to_string()),
+        };
+        let hole = rustix::fs::seek(&source, rustix::fs::SeekFrom::Hole(data))?.min(end);
+        source.seek(SeekFrom::Start(data))?;
+        out.seek(SeekFrom::Start(data - range.start))?;
+        copy(&mut source, &mut out, hole - data)?;
+        at = hole;
     }
-    Ok(())
+    Ok(out.set_len(range.end - range.start)?)
 }
 
 #[cfg(test)]
