@@ -20,7 +20,7 @@ use super::{Guest, Lab, new_disk, unattended};
 use crate::qemu::{Bus, Disk, Firmware, Machine, Medium, Network, scratch};
 use crate::sh;
 use images::PROGRAM;
-use project::{CALICO, CNI, Edition, FURTHER, LARGE, NODE, Project};
+use project::{CALICO, CNI, Edition, FURTHER, LARGE, NODE, PACK, PACK_TAG, Project};
 
 /// Size of the disk: the content comes on top of the systems.
 const DISK_BYTES: u64 = 10 << 30;
@@ -93,8 +93,19 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
         ssh.root("appliance content list && appliance content verify")?
     );
 
-    upgraded(&project, &mut guest, &ssh, &served, &upgrade)?;
+    served.takes(&ssh, &project)?;
+    lists_the_pack(&ssh)?;
+    let ssh = upgraded(&project, &mut guest, &ssh, &served, &upgrade)?;
+    lists_the_pack(&ssh)?;
     guest.power_off()
+}
+
+/// What somebody pushed is listed, and an upgrade leaves it alone.
+fn lists_the_pack(ssh: &Ssh) -> Result<()> {
+    let list = ssh.root("appliance content list")?;
+    let pack = format!("packs/{PACK}:{PACK_TAG}");
+    ensure!(list.contains(&pack), "{pack} is not listed:\n{list}");
+    Ok(())
 }
 
 /// The step: what runs on a machine does so on an image of flavor `kairos` too. Its
@@ -156,7 +167,7 @@ fn upgraded(
     ssh: &Ssh,
     served: &Served,
     bundle: &Path,
-) -> Result<()> {
+) -> Result<Ssh> {
     let upgrade = format!("appliance upgrade --bundle /run/bundle/{}", name(bundle)?);
     println!("{}", ssh.root(&upgrade)?);
     ssh.end("reboot")?;
@@ -169,7 +180,7 @@ fn upgraded(
     for image in [CALICO, &[FURTHER, NODE]].concat() {
         served.gives(image, &project.digest(image)?)?;
     }
-    Ok(())
+    Ok(ssh)
 }
 
 /// The container runtime pulls by the name that manifests have, and a container of
@@ -272,6 +283,21 @@ impl Served {
             }
         }
         println!("all is served after {} s", start.elapsed().as_secs());
+        Ok(())
+    }
+
+    /// Takes a pack that skopeo pushes with the machine's password.
+    fn takes(&self, ssh: &Ssh, project: &Project) -> Result<()> {
+        let password = ssh.root("cat /var/lib/registry/credentials/password")?;
+        let (port, forward) = ssh.forward_port(project.push_port)?;
+        let mut copy = sh::command(["skopeo", "copy", "--quiet", "--src-tls-verify=false"]);
+        copy.arg("--dest-cert-dir").arg(&self.authority);
+        copy.arg(format!("--dest-creds=pusher:{password}"));
+        copy.arg(format!("docker://{}", project.pack()?));
+        copy.arg(format!("docker://localhost:{port}/packs/{PACK}:{PACK_TAG}"));
+        sh::output(&mut copy)?;
+        drop(forward);
+        println!("the pack {PACK} was pushed");
         Ok(())
     }
 

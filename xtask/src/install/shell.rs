@@ -1,6 +1,7 @@
 //! Commands in the guest, over its console and over SSH.
 
 use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -178,13 +179,28 @@ impl Ssh {
     /// use, until what is given is dropped.
     pub(crate) fn forward_socket(&self, here: &Path, there: &str) -> Result<Forward> {
         remove(here)?;
+        self.forward(&format!("{}:{there}", here.display()), || here.exists())
+    }
+
+    /// Has a port of loopback lead to one of the guest's own, until what is given is
+    /// dropped.
+    pub(crate) fn forward_port(&self, there: u16) -> Result<(u16, Forward)> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let here = free.local_addr()?.port();
+        drop(free);
+        let forward = self.forward(&format!("127.0.0.1:{here}:127.0.0.1:{there}"), || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, here)).is_ok()
+        })?;
+        Ok((here, forward))
+    }
+
+    fn forward(&self, what: &str, works: impl Fn() -> bool) -> Result<Forward> {
         let mut ssh = self.command();
-        ssh.args(["-N", "-o", "ExitOnForwardFailure=yes", "-L"]);
-        ssh.arg(format!("{}:{there}", here.display()));
+        ssh.args(["-N", "-o", "ExitOnForwardFailure=yes", "-L", what]);
         let this = Forward(ssh.stdin(Stdio::null()).spawn()?);
         let deadline = Instant::now() + COMMAND;
-        while !here.exists() {
-            ensure!(Instant::now() < deadline, "ssh does not forward {there}");
+        while !works() {
+            ensure!(Instant::now() < deadline, "ssh does not forward {what}");
             std::thread::sleep(PAUSE);
         }
         Ok(this)

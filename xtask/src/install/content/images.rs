@@ -33,6 +33,11 @@ impl Images {
         Ok(this)
     }
 
+    /// The registry's address.
+    pub(super) fn address(&self) -> String {
+        format!("localhost:{}", self.registry.port)
+    }
+
     /// The mirror of an upstream host, for a profile.
     pub(super) fn mirror(&self, host: &str) -> String {
         format!("localhost:{}/{host}", self.registry.port)

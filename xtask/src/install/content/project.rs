@@ -30,6 +30,10 @@ pub(super) const FURTHER: &str = "quay.io/e2e/further:1.0";
 pub(super) const LARGE: &str = "quay.io/e2e/large:1.0";
 const LARGE_LAYERS: u64 = 10;
 
+/// A pack that somebody pushes.
+pub(super) const PACK: &str = "e2e-pack";
+pub(super) const PACK_TAG: &str = "pushed";
+
 /// An image that comes with the upgrade.
 const NEWER: &str = "quay.io/e2e/newer:2.0";
 
@@ -62,6 +66,7 @@ struct Program {
     image: &'static str,
     path: &'static str,
     file: PathBuf,
+    push_port: u16,
 }
 
 impl Program {
@@ -73,6 +78,7 @@ impl Program {
                 image: "ghcr.io/project-zot/zot-linux-amd64:v2.1.2",
                 path: "/usr/local/bin/zot-linux-amd64",
                 file: path.into(),
+                push_port: 30003,
             },
             None => {
                 println!("{ZOT} names no Zot: the registry is distribution, filled over HTTP");
@@ -82,6 +88,7 @@ impl Program {
                     image: "docker.io/library/registry:2.8.3",
                     path: "/bin/registry",
                     file: "/usr/bin/docker-registry".into(),
+                    push_port: 30004,
                 }
             }
         }
@@ -108,6 +115,8 @@ fn kairos(hash: &str) -> String {
 pub(super) struct Project {
     folder: PathBuf,
     images: Images,
+    /// The port of the machine that takes pushes.
+    pub(super) push_port: u16,
 }
 
 impl Project {
@@ -126,7 +135,11 @@ impl Project {
             images.push(image, &tool, PROGRAM)?;
         }
         images.push_large(LARGE, LARGE_LAYERS)?;
-        let this = Self { folder, images };
+        let this = Self {
+            folder,
+            images,
+            push_port: registry.push_port,
+        };
         for (edition, system) in [
             (Edition::First, System::First),
             (Edition::Second, System::Second),
@@ -220,6 +233,18 @@ impl Project {
             provider.into(),
         ];
         self.make_bundle("upgrade", &words)
+    }
+
+    /// The reference of a pack in the registry that the images are in.
+    pub(super) fn pack(&self) -> Result<String> {
+        let folder = self.folder.join(PACK);
+        let mut init = sh::command([sh::isoforge()]);
+        sh::output(init.args(["pack", "init", "--quiet"]).arg(&folder))?;
+        let to = format!("{}/packs/{PACK}", self.images.address());
+        let mut push = sh::command([sh::isoforge()]);
+        push.args(["pack", "push", "--quiet"]).arg(&folder);
+        sh::output(push.arg(format!("{to}:{PACK_TAG}")))?;
+        Ok(format!("{to}:{PACK_TAG}"))
     }
 
     fn make_bundle(&self, name: &str, words: &[OsString]) -> Result<PathBuf> {
