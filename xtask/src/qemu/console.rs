@@ -108,20 +108,32 @@ impl Console {
     /// Waits until the console has said one of several texts, and tells which:
     /// the one that came first.
     pub(crate) fn wait(&mut self, wait: Wait<'_>) -> Result<usize> {
+        let mut from = self.used;
         loop {
             let found = wait
                 .texts
                 .iter()
                 .enumerate()
-                .filter_map(|(which, text)| Some((self.find(text)?, which)))
+                .filter_map(|(which, text)| Some((self.find(text, from)?, which)))
                 .min();
             if let Some((at, which)) = found {
                 let length = wait.texts.get(which).map_or(0, |text| text.len());
-                self.used += at + length;
+                self.used = at + length;
                 return Ok(which);
             }
+            self.check_fatal(wait, from)?;
+            from = self.not_seen_yet(wait);
             self.receive(wait)?;
         }
+    }
+
+    /// From where on a text of `wait` may be that was not there before. A console
+    /// says a few bytes at a time: whoever looked at all of it each time would take
+    /// the machine's processors from QEMU.
+    fn not_seen_yet(&self, wait: Wait<'_>) -> usize {
+        let texts = wait.texts.iter().chain(wait.fatal);
+        let longest = texts.map(|text| text.len()).max().unwrap_or_default();
+        self.seen.len().saturating_sub(longest).max(self.used)
     }
 
     /// Waits until the console has said `text`, and gives what it said before.
@@ -140,11 +152,14 @@ impl Console {
     /// Waits until the screen shows one of several texts, whatever the order
     /// in which it was drawn, and tells which.
     pub(crate) fn wait_for_screen(&mut self, wait: Wait<'_>) -> Result<usize> {
+        let mut from = self.used;
         loop {
             let shown = self.screen();
             if let Some(which) = wait.texts.iter().position(|text| shown.contains(text)) {
                 return Ok(which);
             }
+            self.check_fatal(wait, from)?;
+            from = self.not_seen_yet(wait);
             self.receive(wait)?;
         }
     }
@@ -156,9 +171,11 @@ impl Console {
             fatal: FATAL,
             deadline,
         };
+        let mut from = self.used;
         while let Some(chunk) = self.next(wait)? {
             self.keep(&chunk)?;
-            self.check_fatal(wait)?;
+            self.check_fatal(wait, from)?;
+            from = self.not_seen_yet(wait);
         }
         Ok(self.child.wait()?)
     }
@@ -182,16 +199,21 @@ impl Console {
         }
     }
 
+    /// Waits for bytes, and takes all that are there.
     fn receive(&mut self, wait: Wait<'_>) -> Result<()> {
-        self.check_fatal(wait)?;
         match self.next(wait)? {
-            Some(chunk) => self.keep(&chunk),
-            None => Err(self.failure(wait.texts, "QEMU ended")),
+            Some(chunk) => self.keep(&chunk)?,
+            None => return Err(self.failure(wait.texts, "QEMU ended")),
         }
+        while let Ok(chunk) = self.chunks.try_recv() {
+            self.keep(&chunk)?;
+        }
+        Ok(())
     }
 
-    fn check_fatal(&self, wait: Wait<'_>) -> Result<()> {
-        match wait.fatal.iter().find(|fatal| self.find(fatal).is_some()) {
+    fn check_fatal(&self, wait: Wait<'_>, from: usize) -> Result<()> {
+        let said = |fatal: &&&str| self.find(fatal, from).is_some();
+        match wait.fatal.iter().find(said) {
             Some(fatal) => Err(self.failure(wait.texts, &format!("the console said '{fatal}'"))),
             None => Ok(()),
         }
@@ -256,10 +278,12 @@ impl Console {
         &self.log_path
     }
 
-    fn find(&self, text: &str) -> Option<usize> {
-        let rest = self.seen.get(self.used..)?;
-        rest.windows(text.len())
-            .position(|window| window == text.as_bytes())
+    /// Where the text is, at `from` or later.
+    fn find(&self, text: &str, from: usize) -> Option<usize> {
+        let rest = self.seen.get(from..)?;
+        let mut windows = rest.windows(text.len());
+        let at = windows.position(|window| window == text.as_bytes())?;
+        Some(from + at)
     }
 
     fn failure(&self, texts: &[&str], why: &str) -> anyhow::Error {
