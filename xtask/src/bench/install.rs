@@ -104,8 +104,13 @@ pub(super) fn run(iso: &Path, bundle: &Path, failures: &mut Vec<String>) -> Resu
 /// A bundle into Zot's storage, beside a copy of its blobs.
 fn fill(shell: &mut Shell<'_>, failures: &mut Vec<String>) -> Result<()> {
     let blobs = shell.ok(PREPARE_FILL)?;
-    let bytes = blobs.split_whitespace().next().context("du said nothing")?;
-    let bytes = bytes.parse().with_context(|| blobs.clone())?;
+    // What the others said comes before it.
+    let said = blobs
+        .lines()
+        .last()
+        .and_then(|line| line.split_whitespace().next());
+    let bytes = said.context("du said nothing")?.parse();
+    let bytes = bytes.with_context(|| blobs.clone())?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         shell.ok(BEFORE_FILL)?;

@@ -147,9 +147,14 @@ impl Bench {
         std::fs::create_dir_all(&folder)?;
         let archive = folder.join("bench-1.tar.zst");
         let tar = folder.join("theirs.tar");
-        sh::output(&mut self.build_bundle(&folder))?;
+        let build = || {
+            let mut build = self.build_bundle(&folder);
+            build.arg("--force");
+            build
+        };
+        sh::output(&mut build())?;
         let (ours, theirs) = medians(
-            || timed(&self.build_bundle(&folder), None, &archive),
+            || timed(&build(), None, &archive),
             || {
                 let mut command = sh::command(["tar", "--create", "--file"]);
                 command.arg(&tar).arg("--directory");
@@ -175,7 +180,7 @@ impl Bench {
 
     fn build_bundle(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["bundle", "build", "--quiet", "--force"]);
+        command.args(["bundle", "build", "--quiet"]);
         command.args(["--name", "bench", "--version", "1"]);
         command.args(["--image", &self.reference(), "--cache-dir"]);
         command.arg(self.store()).arg("--output").arg(folder);
