@@ -1,12 +1,12 @@
 //! A real registry on loopback.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::qemu::free_port;
 use crate::sh;
 
 /// Debian's docker-registry on a free port of loopback.
@@ -18,9 +18,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// Starts it with its data in `folder`, which must be there.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = free.local_addr()?.port();
-        drop(free);
+        let port = free_port()?;
         let config = folder.join("registry.yml");
         std::fs::write(
             &config,

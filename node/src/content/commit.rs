@@ -66,6 +66,20 @@ impl Service for NoService {
     }
 }
 
+/// Waits until a port of this machine is listened on; false where it stays closed for
+/// so long.
+#[must_use]
+pub fn listens_within(port: u16, time: Duration) -> bool {
+    let deadline = Instant::now() + time;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    true
+}
+
 /// The registry of this machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit {
@@ -78,17 +92,13 @@ impl Unit {
     /// the registry listens, and whoever is told that images are there may ask for
     /// them.
     fn wait(self, time: Duration) -> Result<(), Error> {
-        let deadline = Instant::now() + time;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            if Instant::now() >= deadline {
-                return Err(Error::Silent {
-                    port: self.port,
-                    seconds: time.as_secs(),
-                });
-            }
-            std::thread::sleep(PAUSE);
+        if listens_within(self.port, time) {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::Silent {
+            port: self.port,
+            seconds: time.as_secs(),
+        })
     }
 
     fn systemctl(verb: &str) -> Result<(), process::Error> {

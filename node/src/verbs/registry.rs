@@ -1,9 +1,8 @@
 //! What the registry's units run.
 
-use std::net::{Ipv4Addr, TcpStream};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use isoforge::node::Registry;
@@ -11,7 +10,7 @@ use isoforge::util::human;
 use isoforge::util::process::Program;
 
 use super::output;
-use crate::content::commit::UNIT;
+use crate::content::commit::{UNIT, listens_within};
 use crate::content::pending;
 use crate::content::upstreams::upstreams;
 use crate::install::{self, Medium};
@@ -23,9 +22,8 @@ use crate::upgrade::machine::Machine;
 /// Most that systemctl prints.
 const OUTPUT_MAX_BYTES: u64 = 65_536;
 
-/// How long the registry may take until it listens, and the pause between two looks.
+/// How long the registry may take until it listens, when the machine starts.
 const STARTING: Duration = Duration::from_secs(300);
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Prepare the registry of this machine
 #[derive(Debug, clap::Args)]
@@ -85,7 +83,8 @@ pub fn run(args: &Args) -> Result<()> {
             }
         }
         Step::ImportPending => {
-            wait_for(registry::push_port(&of_machine));
+            // Where it stays closed, what comes next says so.
+            let _ = listens_within(registry::push_port(&of_machine), STARTING);
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             let progress = output::progress();
             if pending::take(&of_machine, &places, threads, &progress)? {
@@ -122,15 +121,6 @@ pub(super) fn say_changed(prepared: &Prepared) {
             "'{}' changed; it is read when the cluster's service starts the next time",
             path.display()
         ));
-    }
-}
-
-/// Waits until the port of this machine is listened on; the registry is slow to start.
-/// Where it stays closed, what comes next says so.
-fn wait_for(port: u16) {
-    let deadline = Instant::now() + STARTING;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() && Instant::now() < deadline {
-        std::thread::sleep(PAUSE);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Commands in the guest, over its console and over SSH.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::access::{Access, PASSWORD, USER, remove};
-use crate::qemu::Console;
+use crate::qemu::{Console, free_port};
 use crate::sh;
 
 /// How long a command may take, where nothing else is said.
@@ -185,9 +185,7 @@ impl Ssh {
     /// Has a port of loopback lead to one of the guest's own, until what is given is
     /// dropped.
     pub(crate) fn forward_port(&self, there: u16) -> Result<(u16, Forward)> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let here = free.local_addr()?.port();
-        drop(free);
+        let here = free_port()?;
         let forward = self.forward(&format!("127.0.0.1:{here}:127.0.0.1:{there}"), || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, here)).is_ok()
         })?;

@@ -130,7 +130,8 @@ impl Network {
     }
 }
 
-fn free_port() -> Result<u16> {
+/// A port of loopback that nobody listens on.
+pub(crate) fn free_port() -> Result<u16> {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(free.local_addr()?.port())
 }

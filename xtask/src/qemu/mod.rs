@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 pub(crate) use console::{Console, FATAL, Wait};
 pub(crate) use disk::{Bus, Disk, Fault};
-pub(crate) use machine::{Firmware, MEDIUM_ID, Machine, Medium, Network, Order, bare};
+pub(crate) use machine::{Firmware, MEDIUM_ID, Machine, Medium, Network, Order, bare, free_port};
 pub(crate) use menu::choose;
 pub(crate) use monitor::Monitor;
 
