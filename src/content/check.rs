@@ -28,6 +28,7 @@ use crate::error::{Class, Diagnose};
 use crate::oci::digest::Digest;
 use crate::oci::media::MediaType;
 use crate::oci::reference::Reference;
+use crate::util::human;
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;
@@ -269,6 +270,7 @@ impl fmt::Display for Report {
             (missing, _) => format!("not complete, {missing} missing"),
         };
         let path = self.path.display();
-        writeln!(f, "{path}: {verdict}, {} images named", self.images)
+        let images = human::count(self.images, "image");
+        writeln!(f, "{path}: {verdict}, {images} named")
     }
 }

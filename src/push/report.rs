@@ -121,8 +121,8 @@ impl ImageReport {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noun = if self.blobs == 1 { "blob" } else { "blobs" };
-        write!(f, "{} {noun} ({})", self.blobs, human::size(self.bytes))
+        let blobs = human::count(self.blobs, "blob");
+        write!(f, "{blobs} ({})", human::size(self.bytes))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Numbers as people read them: powers of 1,024 with one digit behind the point,
 //! rounded down, so that nothing looks more than it is.
 
+use std::fmt;
 use std::time::Duration;
 
 const UNITS: [&str; 6] = ["", "K", "M", "G", "T", "P"];
@@ -33,6 +34,18 @@ pub fn short_size(bytes: u64) -> String {
         (whole, _, "") => format!("{whole}B"),
         (whole, tenths, letter) if whole < 10 => format!("{whole}.{tenths}{letter}"),
         (whole, _, letter) => format!("{whole}{letter}"),
+    }
+}
+
+/// `1 file`, `2 files`, `0 repositories`.
+#[must_use]
+pub fn count<N: PartialEq + From<u8> + fmt::Display>(number: N, noun: &str) -> String {
+    if number == N::from(1) {
+        return format!("{number} {noun}");
+    }
+    match noun.strip_suffix('y') {
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {noun}s"),
     }
 }
 
@@ -78,6 +91,13 @@ mod tests {
             assert_eq!(size(bytes), long);
             assert_eq!(short_size(bytes), short);
         }
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(count(0_u64, "file"), "0 files");
+        assert_eq!(count(1_usize, "repository"), "1 repository");
+        assert_eq!(count(2_u32, "repository"), "2 repositories");
     }
 
     #[test]

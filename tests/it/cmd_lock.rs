@@ -94,10 +94,10 @@ fn the_lock_names_every_input() {
         "[[layers]]\narchive = \"agent.tar.zst\"\n[[layers]]\nimage = \"oci:local:1\"\n",
     );
     let outcome = project.run(&["lock", "profile.toml", "--set", "appliance.version=2.0.0"]);
-    assert_snapshot!(outcome.all(), @"
+    assert_snapshot!(outcome.all(), @r"
     exit 0
     --- stdout
-    isoforge.lock is new: 4 images, 1 files, 0 packages
+    isoforge.lock is new: 4 images, 1 file, 0 packages
     --- stderr
     Finding out the inputs
       wrote the lock isoforge.lock
@@ -213,7 +213,7 @@ fn the_lock_names_every_input() {
     let again = project.run(&["lock", "profile.toml", "--set", "appliance.version=2.0.0"]);
     assert_eq!(
         again.stdout,
-        "isoforge.lock is up to date: 4 images, 1 files, 0 packages\n"
+        "isoforge.lock is up to date: 4 images, 1 file, 0 packages\n"
     );
     assert_eq!(read(&project, "isoforge.lock"), before);
     assert!(!project.path("dist").exists());

@@ -14,6 +14,7 @@ use isoforge::oci::digest::Digest;
 use isoforge::oci::layout::INDEX_FILE;
 use isoforge::oci::manifest::Document;
 use isoforge::oci::referrer;
+use isoforge::util::human;
 use serde::Serialize;
 
 use super::Error;
@@ -194,10 +195,10 @@ impl Collected {
     #[must_use]
     pub fn text(&self) -> String {
         format!(
-            "{} blobs and {} repositories removed, {} free\n",
-            self.blobs,
-            self.repositories,
-            isoforge::util::human::size(self.bytes)
+            "{} and {} removed, {} free\n",
+            human::count(self.blobs, "blob"),
+            human::count(self.repositories, "repository"),
+            human::size(self.bytes)
         )
     }
 }

@@ -206,8 +206,8 @@ impl Listing {
         }
         let _ = writeln!(
             text,
-            "{} images, {} on the disk",
-            self.images.len(),
+            "{}, {} on the disk",
+            human::count(self.images.len(), "image"),
             human::size(self.bytes)
         );
         text

@@ -228,9 +228,9 @@ impl Verified {
         }
         let _ = writeln!(
             text,
-            "{} blobs of {} repositories ({}): {}",
-            self.blobs,
-            self.repositories,
+            "{} of {} ({}): {}",
+            human::count(self.blobs, "blob"),
+            human::count(self.repositories, "repository"),
             human::size(self.bytes),
             match self.damage.len() {
                 0 => "sound".to_owned(),

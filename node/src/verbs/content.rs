@@ -9,8 +9,8 @@ use isoforge::error::Class;
 use isoforge::node::{REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
 use isoforge::output::space::HostFileSystems;
 use isoforge::progress::Progress;
-use isoforge::util::interrupt;
 use isoforge::util::process::Program;
+use isoforge::util::{human, interrupt};
 use serde::Serialize;
 
 use super::output::{self, Format};
@@ -125,8 +125,8 @@ pub fn run(args: &Args) -> Result<()> {
             let images = images()?;
             let exported = export::export(images.as_ref(), target, image, &output::progress())?;
             let text = format!(
-                "{} images are in {}\n",
-                exported.images.len(),
+                "{} exported to {}\n",
+                human::count(exported.images.len(), "image"),
                 target.display()
             );
             output::data(*format, &exported, &text)
@@ -259,9 +259,9 @@ pub(super) fn text(outcome: &Outcome) -> String {
         Outcome::Stored(report) => {
             let filled = &report.filled;
             let mut more = format!(
-                "{} blobs copied ({}), {} were there\n",
-                filled.copied,
-                isoforge::util::human::size(filled.copied_bytes),
+                "{} copied ({}), {} there before\n",
+                human::count(filled.copied, "blob"),
+                human::size(filled.copied_bytes),
                 filled.there
             );
             for moved in &report.moved {
@@ -271,7 +271,8 @@ pub(super) fn text(outcome: &Outcome) -> String {
         }
         Outcome::Pushed(report) => (report.images.len(), &report.providers, String::new()),
     };
-    let mut text = format!("{images} images are in the registry\n{more}");
+    let images = human::count(images, "image");
+    let mut text = format!("{images} in the registry\n{more}");
     for provider in providers {
         text.push_str(&format!("{provider} is a system, which no registry gets\n"));
     }

@@ -10,6 +10,7 @@ use crate::cli::{env, report};
 use crate::pipeline::{self, Artifacts, LockUse, Report, Request, Upgrade};
 use crate::profile::Loaded;
 use crate::progress::Progress;
+use crate::util::human;
 
 impl LockArgs {
     /// What the pipeline needs of it.
@@ -107,11 +108,11 @@ fn print(found: &Report, verb: &str, format: Format) -> Result<()> {
     report::data(&match format {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(found)?),
         Format::Text => format!(
-            "{} {verb}: {} images, {} files, {} packages\n",
+            "{} {verb}: {}, {}, {}\n",
             found.path.display(),
-            found.images,
-            found.files,
-            found.packages
+            human::count(found.images, "image"),
+            human::count(found.files, "file"),
+            human::count(found.packages, "package")
         ),
     })?;
     Ok(())

@@ -16,6 +16,7 @@ use crate::content::pack::{self, Problem, Severity};
 use crate::error::{Class, Diagnose};
 use crate::output;
 use crate::pipeline::{self, PackPushRequest};
+use crate::util::human::count;
 
 /// Version of the JSON.
 const SCHEMA: u32 = 1;
@@ -27,11 +28,6 @@ pub(in crate::cli) struct Faulty {
     errors: usize,
     faulty: usize,
     packs: usize,
-}
-
-fn count(number: usize, what: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{ending}")
 }
 
 impl Diagnose for Faulty {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Bundle, Error};
 use crate::oci::digest::Digest;
-use crate::util::human::size;
+use crate::util::human::{count, size};
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;
@@ -167,7 +167,8 @@ impl fmt::Display for Difference {
             ("gone", self.gone),
             ("shared", self.shared),
         ] {
-            writeln!(f, "{what}: {} blobs, {}", amount.blobs, size(amount.bytes))?;
+            let blobs = count(amount.blobs, "blob");
+            writeln!(f, "{what}: {blobs}, {}", size(amount.bytes))?;
         }
         Ok(())
     }

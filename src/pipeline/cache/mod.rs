@@ -49,15 +49,6 @@ fn entry_name(entry: &crate::store::Entry) -> String {
     }
 }
 
-/// `1 file`, `2 files`.
-fn files(count: u64) -> String {
-    if count == 1 {
-        "1 file".to_owned()
-    } else {
-        format!("{count} files")
-    }
-}
-
 /// A day in UTC, as `2026-11-21`.
 fn day(seconds: u64) -> String {
     i64::try_from(seconds)

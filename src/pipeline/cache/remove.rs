@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use super::known::Knowledge;
 use super::list::described;
-use super::{SCHEMA, day, entry_name, files, kind_name};
+use super::{SCHEMA, day, entry_name, kind_name};
 use crate::lock;
 use crate::oci::digest::Digest;
 use crate::progress::Progress;
 use crate::rootfs::slab;
 use crate::store::{Collector, Entry, EntryKind, Store};
-use crate::util::human::size;
+use crate::util::human::{count, size};
 
 /// What goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -278,9 +278,9 @@ impl fmt::Display for Removal {
         writeln!(
             f,
             "{verb} {}, {}; left: {}, {}",
-            files(self.removed.len() as u64),
+            count(self.removed.len(), "file"),
             size(self.removed_bytes),
-            files(self.kept),
+            count(self.kept, "file"),
             size(self.kept_bytes)
         )
     }

@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use super::known::Knowledge;
 use super::list::described;
-use super::{SCHEMA, entry_name, files, kind_name, parallel};
+use super::{SCHEMA, entry_name, kind_name, parallel};
 use crate::error::{Class, Diagnose};
 use crate::progress::{Progress, Task};
 use crate::pull;
 use crate::rootfs::slab::Slab;
 use crate::store::{Collector, Entry, EntryKind, Store};
-use crate::util::human::size;
+use crate::util::human::{count, size};
 
 /// Bytes hashed at once.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -55,7 +55,7 @@ pub struct Damage {
 
 /// The store has damaged files; the report names them.
 #[derive(Debug, thiserror::Error)]
-#[error("damaged in the store: {damaged} of {}{}", files(*checked), if *repaired { "; removed" } else { "" })]
+#[error("damaged in the store: {damaged} of {}{}", count(*checked, "file"), if *repaired { "; removed" } else { "" })]
 pub(crate) struct Damaged {
     damaged: u64,
     checked: u64,
@@ -221,7 +221,7 @@ impl fmt::Display for Verification {
             f,
             "{}  {}, {}",
             self.folder.display(),
-            files(self.checked),
+            count(self.checked, "file"),
             size(self.bytes)
         )?;
         for damage in &self.damaged {

@@ -237,7 +237,7 @@ fn a_guess_is_neither_there_nor_missing() {
     assert_snapshot!(rendered.stdout, @r"
     missing: 127.0.0.1:[PORT]/web:1
       helm       isoforge.internal/charts/web:1.2.3: web/templates/pod.yaml  Pod web  spec.containers[0].image
-    dist/tiny-1.0.0: not complete, 1 missing, 1 images named
+    dist/tiny-1.0.0: not complete, 1 missing, 1 image named
     ");
     lose(&project, "/charts/web");
     let lost = check(&project, &[]);
