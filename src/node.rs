@@ -269,6 +269,10 @@ pub struct Requirements {
     /// `vm.max_map_count >= 262144`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sysctls: Vec<String>,
+    /// Machines of the cluster, where that many are asked for and nobody said how
+    /// many there will be. One machine can only tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
     /// Whether falling short refuses the installation; else it is a warning.
     pub enforce: bool,
 }

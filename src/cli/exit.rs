@@ -64,6 +64,7 @@ fn known(error: &anyhow::Error) -> Option<&dyn Diagnose> {
             crate::pipeline::ProgramError,
             crate::pipeline::Unbootable,
             crate::pipeline::Unbuildable,
+            crate::pipeline::TooFewNodes,
             crate::pipeline::Unmet,
             crate::pipeline::Unpushable,
             crate::pipeline::UnknownInput,

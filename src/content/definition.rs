@@ -6,13 +6,15 @@
 //! must have. It is YAML, and the same packs give the same bytes.
 //!
 //! Non-goals: images, which the lock has; anything that is known only on the
-//! machine. Macros without an answer stay as text.
+//! machine. Macros without an answer stay as text, and are listed.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::chart::Chart;
-use super::macros::Answers;
+use super::macros::{self, Answers};
 use super::pack::{self, Composed, Pack, Requirements};
 use super::{Error, yaml};
 use crate::oci::digest::Digest;
@@ -37,6 +39,13 @@ pub struct Definition {
     /// The smallest cluster that meets what all layers ask.
     #[serde(default, skip_serializing_if = "Nodes::is_empty")]
     pub nodes: Nodes,
+    /// What macros were filled with, by path, beside the version of Kubernetes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub macros: BTreeMap<String, String>,
+    /// The paths of macros that stand in layers and must be answered where the
+    /// cluster is made.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unanswered: BTreeSet<String>,
     /// The layers, lowest first.
     #[serde(default)]
     pub layers: Vec<Layer>,
@@ -161,13 +170,24 @@ impl Definition {
             version: version.to_owned(),
             kubernetes,
             nodes: Nodes::default(),
+            macros: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
             layers: Vec::new(),
         }
+    }
+
+    /// What macros are filled with, as it was when the definition was written.
+    #[must_use]
+    pub fn answers(&self) -> Answers {
+        let mut answers = Answers::for_kubernetes(&self.kubernetes.version);
+        answers.extend(self.macros.clone());
+        answers
     }
 
     /// Adds a layer above those of its kind and below those of higher kinds.
     pub fn add(&mut self, layer: Layer) {
         self.nodes.widen(&layer.requirements);
+        self.unanswered.extend(layer.unanswered());
         let rank = rank(&layer.layer);
         let at = self
             .layers
@@ -253,6 +273,18 @@ impl Layer {
             charts: Vec::new(),
             manifests: Vec::new(),
         }
+    }
+
+    /// The paths of macros that nobody answered.
+    fn unanswered(&self) -> BTreeSet<String> {
+        let charts = self.charts.iter();
+        let charts = charts.flat_map(|chart| macros::paths_in(&chart.values));
+        let manifests = self.manifests.iter().flat_map(|manifest| {
+            let mut found = macros::paths(&manifest.content);
+            found.extend(macros::paths_in(&manifest.values));
+            found
+        });
+        charts.chain(manifests).collect()
     }
 
     /// Adds a chart.

@@ -160,7 +160,11 @@ impl Images {
                 return;
             }
             Err(_) if macros::has_macro(text) => {
-                "a macro stands in it that isoforge has no answer for".to_owned()
+                let paths: Vec<String> = macros::paths(text).into_iter().collect();
+                format!(
+                    "a macro stands in it without an answer: {}",
+                    paths.join(", ")
+                )
             }
             Err(_) if text.contains("{{") => "a template stands in it".to_owned(),
             Err(_) if text.contains("$(") || text.contains("${") => {

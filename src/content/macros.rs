@@ -4,127 +4,20 @@
 //! Palette fills them in the text of values and manifests before it is read as
 //! YAML; so does [`Answers::fill`], where it has the answer. A macro without one
 //! stays as text. Templates of anything else (`{{ .Values… }}`) are left alone.
-//!
-//! Functions: `substr FROM TO`, `trimPrefix X`, `trimSuffix X`, `replace A B`,
-//! `default X`, `quote`, `squote`, `trim`, `lower`, `upper`, with the meaning
-//! that Helm's templates give them.
 
-use std::collections::BTreeMap;
+mod answers;
+
+use std::collections::BTreeSet;
+
+pub use answers::{Answers, KUBERNETES_VERSION, PACK_ROOT};
 
 use super::yaml::{self, Node, SyntaxError};
 
 /// What marks a macro of Palette.
 const ROOT: &str = ".spectro.";
-/// The version of Kubernetes.
-const KUBERNETES_VERSION: &str = "spectro.system.kubernetes.version";
 /// Private-use characters that stand around the number of a macro while the
 /// text around it is read as YAML.
 const SHIELD: (char, char) = ('\u{e000}', '\u{e001}');
-
-/// The answers that are known, by path without the leading dot.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answers(BTreeMap<String, String>);
-
-impl Answers {
-    /// With the version of Kubernetes, `1.32.3`.
-    #[must_use]
-    pub fn for_kubernetes(version: &str) -> Self {
-        let mut answers = Self::default();
-        answers.set(KUBERNETES_VERSION, version);
-        answers
-    }
-
-    /// Adds an answer; `path` is without the leading dot.
-    pub fn set(&mut self, path: &str, value: &str) {
-        self.0.insert(path.to_owned(), value.to_owned());
-    }
-
-    /// The text with every macro filled that there is an answer for.
-    #[must_use]
-    pub fn fill(&self, text: &str) -> String {
-        replace(text, |body| self.answer(body))
-    }
-
-    /// What a macro gives, without its braces.
-    fn answer(&self, body: &str) -> Option<String> {
-        let body = body.trim_start_matches('-').trim_end_matches('-');
-        let mut stages = split_outside_quotes(body, '|').into_iter();
-        let path = stages.next()?.trim().strip_prefix('.')?.to_owned();
-        let mut value = self.0.get(&path).cloned();
-        for stage in stages {
-            let words = words(&stage)?;
-            value = apply(&words, value)?;
-        }
-        value
-    }
-}
-
-/// Applies one function of a macro. `Some(None)` is a value that is still
-/// missing, `None` a function that is not known.
-fn apply(words: &[String], value: Option<String>) -> Option<Option<String>> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    if let ["default", other] = words.as_slice() {
-        let value = value.filter(|value| !value.is_empty());
-        return Some(Some(value.unwrap_or_else(|| (*other).to_owned())));
-    }
-    let Some(value) = value else {
-        return Some(None);
-    };
-    Some(Some(match words.as_slice() {
-        ["quote"] => format!("{value:?}"),
-        ["squote"] => format!("'{value}'"),
-        ["trim"] => value.trim().to_owned(),
-        ["lower"] => value.to_lowercase(),
-        ["upper"] => value.to_uppercase(),
-        ["toString"] => value,
-        ["trimPrefix", prefix] => value.strip_prefix(prefix).unwrap_or(&value).to_owned(),
-        ["trimSuffix", suffix] => value.strip_suffix(suffix).unwrap_or(&value).to_owned(),
-        ["replace", from, to] => value.replace(from, to),
-        ["substr", from, to] => {
-            let from: usize = from.parse().ok()?;
-            let to: i64 = to.parse().ok()?;
-            let all = value.chars().count();
-            let to = usize::try_from(to).unwrap_or(all).min(all);
-            value.chars().take(to).skip(from).collect()
-        }
-        _ => return None,
-    }))
-}
-
-/// The words of a function's call; quotes around one are taken off.
-fn words(stage: &str) -> Option<Vec<String>> {
-    let mut found = Vec::new();
-    for word in split_outside_quotes(stage.trim(), ' ') {
-        let word = word.trim();
-        if word.is_empty() {
-            continue;
-        }
-        let quoted = ['"', '\'', '`'].iter().find_map(|quote| {
-            word.strip_prefix(*quote)
-                .and_then(|rest| rest.strip_suffix(*quote))
-        });
-        found.push(quoted.unwrap_or(word).to_owned());
-    }
-    (!found.is_empty()).then_some(found)
-}
-
-fn split_outside_quotes(text: &str, separator: char) -> Vec<String> {
-    let (mut parts, mut part, mut quote) = (Vec::new(), String::new(), None);
-    for c in text.chars() {
-        match quote {
-            Some(open) if c == open => quote = None,
-            None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
-            None if c == separator => {
-                parts.push(std::mem::take(&mut part));
-                continue;
-            }
-            _ => {}
-        }
-        part.push(c);
-    }
-    parts.push(part);
-    parts
-}
 
 /// The text with each macro replaced for which `with` gives something; it gets
 /// what stands between the braces.
@@ -166,6 +59,41 @@ pub fn has_macro(text: &str) -> bool {
         None
     });
     found
+}
+
+/// Whether a text has braces of templates beside those of macros.
+#[must_use]
+pub fn has_template(text: &str) -> bool {
+    replace(text, |_| Some(String::new())).contains("{{")
+}
+
+/// The paths, without their leading dots, that the macros of a text name.
+#[must_use]
+pub fn paths(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    replace(text, |body| {
+        let starts = body.match_indices(ROOT).map(|(at, _)| at + 1);
+        found.extend(starts.filter_map(|at| {
+            let path = body.get(at..)?;
+            let end = path.find(|c: char| !(c.is_alphanumeric() || "._-".contains(c)));
+            let path = path.get(..end.unwrap_or(path.len()))?;
+            Some(path.trim_end_matches(['.', '-']).to_owned())
+        }));
+        None
+    });
+    found
+}
+
+/// The paths that the macros in all texts of a value name.
+#[must_use]
+pub fn paths_in(value: &serde_json::Value) -> BTreeSet<String> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => paths(text),
+        Value::Array(items) => items.iter().flat_map(paths_in).collect(),
+        Value::Object(map) => map.values().flat_map(paths_in).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => BTreeSet::new(),
+    }
 }
 
 /// Reads the first YAML document of a text in which macros may stand anywhere,
@@ -251,44 +179,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_is_filled_and_the_rest_stays() {
-        let answers = Answers::for_kubernetes("1.32.3");
-        for (text, filled) in [
-            (
-                "v{{ .spectro.system.kubernetes.version | substr 0 4 }}!",
-                "v1.32!",
-            ),
-            ("{{.spectro.system.kubernetes.version}}", "1.32.3"),
-            ("{{- .spectro.system.kubernetes.version -}}", "1.32.3"),
-            (
-                "{{ .spectro.system.kubernetes.version | replace \".\" \"|\" | quote }}",
-                "\"1|32|3\"",
-            ),
-            ("{{ .spectro.var.X | default \"none\" | upper }}", "NONE"),
-            (
-                "{{ .spectro.system.kubernetes.version | trimPrefix `1.` | substr 0 -1 }}",
-                "32.3",
-            ),
-            (
-                "{{ .spectro.var.X | quote }}",
-                "{{ .spectro.var.X | quote }}",
-            ),
-            (
-                "{{ .spectro.system.kubernetes.version | sha256sum }}",
-                "{{ .spectro.system.kubernetes.version | sha256sum }}",
-            ),
-            ("{{ .Values.x }} {{", "{{ .Values.x }} {{"),
-            (
-                "{{`{{`}} {{.spectro.system.kubernetes.version}}",
-                "{{`{{`}} 1.32.3",
-            ),
-        ] {
-            assert_eq!(answers.fill(text), filled, "{text}");
-        }
-        assert!(has_macro("a {{ .spectro.x }}") && !has_macro("{{ .Values.spectro }}"));
-    }
-
-    #[test]
     fn a_macro_survives_wherever_it_stands_in_yaml() {
         let text = "a: {{ .spectro.a }}\nb: \"x {{ .spectro.b | default \"y\" }}\"\n\
                     c: |\n  {{ .spectro.c }}\n{{ .spectro.d }}: 1\ne: '{{ .Values.e }}'\n";
@@ -303,5 +193,27 @@ mod tests {
                 "e": "{{ .Values.e }}",
             })
         );
+    }
+
+    #[test]
+    fn the_paths_of_macros_are_told() {
+        let text = "{{.spectro.var.a | default \"x\"}} {{- .spectro.pack.a-b.c -}} {{ .Values.x }}\n\
+                    {{ if eq .spectro.system.b .spectro.var.c }}x{{ end }} {{ .spectro.d. }}";
+        let found: Vec<String> = paths(text).into_iter().collect();
+        assert_eq!(
+            found,
+            [
+                "spectro.d",
+                "spectro.pack.a-b.c",
+                "spectro.system.b",
+                "spectro.var.a",
+                "spectro.var.c",
+            ]
+        );
+        assert!(has_template(text) && !has_template("a {{ .spectro.x }} }}"));
+        let values =
+            serde_json::json!({"a": [1, "{{ .spectro.x }}"], "b": {"c": "{{.spectro.y}}"}});
+        let found: Vec<String> = paths_in(&values).into_iter().collect();
+        assert_eq!(found, ["spectro.x", "spectro.y"]);
     }
 }

@@ -15,6 +15,7 @@
 //!
 //! Non-goals: `schema.yaml`, which is for forms; Ansible roles; readiness checks.
 
+pub mod answers;
 mod artifact;
 mod build;
 mod init;
@@ -201,6 +202,12 @@ impl Pack {
         &self.broken
     }
 
+    /// The presets that are on where `asked` switches some on or off.
+    fn selected(&self, asked: &[String]) -> Result<Vec<&Preset>, Error> {
+        let enabled = presets::enabled(&self.values_text);
+        self.presets.select(&self.meta.name, &enabled, asked)
+    }
+
     /// Puts its values together: with the presets that `asked` switches on
     /// (`Group:name`) or off (`-Group:name`), with `given` over all, and with the
     /// macros filled that there are answers for.
@@ -217,8 +224,7 @@ impl Pack {
         let text = answers.fill(&self.values_text);
         let node = macros::document(&text).map_err(|error| error.of(&file))?;
         let mut composed = merging::object(Some(&node.to_json()));
-        let enabled = presets::enabled(&self.values_text);
-        let on = self.presets.select(&self.meta.name, &enabled, asked)?;
+        let on = self.selected(asked)?;
         for preset in &on {
             for path in &preset.remove {
                 merging::remove(&mut composed, path);
@@ -238,7 +244,7 @@ impl Pack {
                 merging::merge(&mut composed, &added.to_json());
             }
         }
-        merging::merge(&mut composed, given);
+        merging::merge(&mut composed, &answers.fill_values(given));
         let on = on.iter().map(|preset| preset.full_name()).collect();
         Ok(Composed::new(composed, on))
     }

@@ -18,8 +18,7 @@ use crate::content::chart::{self, Chart, Source};
 use crate::content::definition::{Definition, Kubernetes};
 use crate::content::find::helm::Helm;
 use crate::content::find::{Images, Method, Options, Target};
-use crate::content::macros::Answers;
-use crate::content::{self, carried};
+use crate::content::{self, carried, macros};
 use crate::error::{Class, Diagnose};
 use crate::lock::{self, InputKind, Lock};
 use crate::oci::artifact::Artifact;
@@ -31,7 +30,7 @@ use crate::store::Store;
 pub(crate) use complete::NotComplete;
 pub(super) use complete::check_complete;
 pub(super) use owner::check;
-use owner::{Owner, Parts, digest, given, layer, manifests, owners, pack};
+use owner::{Known, Owner, Parts, digest, given, layer, manifests, named, owners, pack};
 
 /// Nobody can say for certain which images are needed.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +38,8 @@ use owner::{Owner, Parts, digest, given, layer, manifests, owners, pack};
 pub(crate) struct NotProven {
     owner: String,
     reasons: Vec<String>,
+    /// Whether a macro without an answer is among them.
+    has_macro: bool,
 }
 
 fn indent(reasons: &[String]) -> String {
@@ -51,6 +52,11 @@ impl Diagnose for NotProven {
     }
 
     fn hint(&self) -> Option<String> {
+        if self.has_macro {
+            let hint = "answer the macro under [cluster.macros], list the images in the pack or \
+                        with 'images' in the profile, or take what was found with --accept-scan";
+            return Some(hint.to_owned());
+        }
         Some(
             "install Helm, list the images in the pack or with 'images' in the profile, or take \
              what was found with --accept-scan"
@@ -137,24 +143,45 @@ pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) ->
             version: profile.iso_version().to_owned(),
         },
     );
+    let mut read = Vec::new();
     for owner in owners(profile) {
+        let parts = searcher.read(&owner.name, &owner.sources)?;
+        read.push((owner, parts));
+    }
+    let known = Known::of(profile, &read)?;
+    let answers = known.to(profile.iso_version());
+    definition.macros.clone_from(&profile.cluster.macros);
+    for (owner, parts) in &read {
         with.progress
             .detail(format!("searching {} for images", owner.shown()));
-        let parts = searcher.read(&owner.name, &owner.sources)?;
         if let Some(kind) = owner.kind
             && (kind != Kind::Kubernetes || owner.version == profile.iso_version())
         {
-            definition.add(layer(kind, &owner, &parts)?);
+            definition.add(layer(kind, owner, parts, answers)?);
+            definition.macros.extend(answers.to(&named(owner, parts)?));
         }
-        searcher.owner(&owner, &parts)?;
+        searcher.owner(owner, parts, &known)?;
     }
-    searcher.carried(&profile.content.sources)?;
+    searcher.carried(&profile.content.sources, &known)?;
     let mut out = searcher.out;
-    if !definition.layers.is_empty() {
+    if !definition.layers.is_empty() || !definition.macros.is_empty() {
+        told(&definition, with.progress);
         out.artifacts.push(carried::of_definition(&definition)?);
         out.definition = Some(definition);
     }
     Ok(out)
+}
+
+/// Tells which macros are left.
+fn told(definition: &Definition, progress: &Progress) {
+    if definition.unanswered.is_empty() {
+        return;
+    }
+    let unanswered: Vec<&str> = definition.unanswered.iter().map(String::as_str).collect();
+    progress.note(format!(
+        "left to be answered where the cluster is made: {}",
+        unanswered.join(", ")
+    ));
 }
 
 struct Searcher<'a> {
@@ -238,7 +265,7 @@ impl Searcher<'_> {
     }
 
     /// What `[content]` carries, each on its own.
-    fn carried(&mut self, sources: &ContentSources) -> Result<()> {
+    fn carried(&mut self, sources: &ContentSources, known: &Known) -> Result<()> {
         let profile = self.with.profile;
         let empty = ContentSources::default;
         let packs = sources.packs.iter().map(|path| ContentSources {
@@ -284,23 +311,23 @@ impl Searcher<'_> {
                     .map(String::as_str)
                     .collect(),
             };
-            self.owner(&owner, &parts)?;
+            self.owner(&owner, &parts, known)?;
         }
         Ok(())
     }
 
     /// The images of an owner, from the lock or found.
-    fn owner(&mut self, owner: &Owner<'_>, parts: &Parts) -> Result<()> {
-        let digest = digest(owner, parts)?;
+    fn owner(&mut self, owner: &Owner<'_>, parts: &Parts, known: &Known) -> Result<()> {
+        let digest = digest(owner, parts, known)?;
         // The lock has the profile's list, not what the objects name.
-        let known = self
+        let locked = self
             .old
             .filter(|_| owner.listed.is_none())
-            .and_then(|old| old.components.iter().find(|known| owner.is(known)))
-            .filter(|known| known.searched == Some(digest) && !self.anew(&owner.name));
-        let (method, images) = match known {
-            Some(known) => (of_lock(known.method), known.images.clone()),
-            None => self.find(owner, parts)?,
+            .and_then(|old| old.components.iter().find(|locked| owner.is(locked)))
+            .filter(|locked| locked.searched == Some(digest) && !self.anew(&owner.name));
+        let (method, images) = match locked {
+            Some(locked) => (of_lock(locked.method), locked.images.clone()),
+            None => self.find(owner, parts, known)?,
         };
         self.out.digests.push(digest);
         self.out.found.push(FoundImages {
@@ -313,21 +340,24 @@ impl Searcher<'_> {
         Ok(())
     }
 
-    fn find(&mut self, owner: &Owner<'_>, parts: &Parts) -> Result<(ImageMethod, Vec<String>)> {
+    fn find(
+        &mut self,
+        owner: &Owner<'_>,
+        parts: &Parts,
+        known: &Known,
+    ) -> Result<(ImageMethod, Vec<String>)> {
         let mut found = Images::default();
         for version in &owner.kubernetes {
             let options = Options {
                 values: vec![given(&owner.sources)],
                 presets: owner.sources.presets.clone(),
                 rules: Vec::new(),
-                answers: Answers::for_kubernetes(version),
+                answers: known.to(version).clone(),
                 kubernetes: Some((*version).to_owned()),
                 helm: Helm::installed(),
             };
             for pack in &parts.packs {
-                let answers = &options.answers;
-                let composed = pack.compose(&options.presets, &given(&owner.sources), answers)?;
-                found.extend(content::find::target::in_pack(pack, &composed, &options)?);
+                found.extend(content::find::target::in_pack_alone(pack, &options)?);
             }
             for chart in &parts.charts {
                 found.extend(content::find::target::in_plain_chart(chart, &options)?);
@@ -387,9 +417,11 @@ impl Searcher<'_> {
                 .iter()
                 .map(|text| format!("{}: '{}': {}", text.place, text.text, text.problem)),
         );
+        let mut unresolved = found.unresolved.iter();
         let not_proven = NotProven {
             owner: owner.shown(),
             reasons,
+            has_macro: unresolved.any(|text| macros::has_macro(&text.text)),
         };
         if self.with.accept_scan {
             self.with.progress.warn(not_proven.to_string());

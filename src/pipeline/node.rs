@@ -172,6 +172,7 @@ fn requirements(profile: &Profile) -> Requirements {
         modules,
         // Packs ask for them, profiles can't.
         sysctls: Vec::new(),
+        nodes: None,
         enforce: asked.enforce,
     }
 }

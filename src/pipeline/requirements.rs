@@ -7,6 +7,7 @@ use super::system::System;
 use crate::content::requirements::missing;
 use crate::error::{Class, Diagnose};
 use crate::node;
+use crate::util::human;
 
 /// A system lacks what packs need.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,68 @@ impl Diagnose for Unmet {
     }
 }
 
+/// The cluster has fewer machines than packs need.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster has {}, which is not enough:{}", human::count(*.nodes, "machine"), lacks.iter().map(|lack| format!("\n    {lack}")).collect::<String>())]
+pub(crate) struct TooFewNodes {
+    nodes: u32,
+    lacks: Vec<String>,
+}
+
+impl Diagnose for TooFewNodes {
+    fn class(&self) -> Class {
+        Class::Profile
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "correct 'nodes' under [cluster], or take a pack or preset for fewer machines; \
+             --force builds nonetheless"
+                .to_owned(),
+        )
+    }
+}
+
+/// Checks the number of machines that packs need against the profile's.
+///
+/// # Errors
+/// [`TooFewNodes`], unless the build is forced.
+pub(super) fn check_nodes(build: &Build<'_>) -> Result<()> {
+    let Some(definition) = build.content.get().and_then(|c| c.definition.as_ref()) else {
+        return Ok(());
+    };
+    let nodes = build.request.loaded.profile.cluster.nodes;
+    let there = nodes.unwrap_or(1);
+    let layers = definition.layers.iter();
+    let lacks: Vec<String> = layers
+        .filter_map(|layer| {
+            let needed = layer.requirements.nodes.filter(|needed| *needed > there)?;
+            let (name, version) = (&layer.name, &layer.version);
+            Some(format!(
+                "{name} {version} needs {}",
+                human::count(needed, "machine")
+            ))
+        })
+        .collect();
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let Some(nodes) = nodes else {
+        for lack in lacks {
+            build.progress.warn(format!(
+                "{lack}: say how many the cluster has with 'nodes' under [cluster]"
+            ));
+        }
+        return Ok(());
+    };
+    let error = TooFewNodes { nodes, lacks };
+    if build.request.settings.force {
+        build.progress.warn(error.to_string());
+        return Ok(());
+    }
+    Err(error.into())
+}
+
 /// Adds what packs ask of a machine to what its installer checks: of each kind the
 /// most that anybody asks.
 pub(super) fn add(build: &Build<'_>, to: &mut node::Requirements) {
@@ -39,6 +102,9 @@ pub(super) fn add(build: &Build<'_>, to: &mut node::Requirements) {
     to.cpus = to.cpus.max(machine.cpus);
     to.memory_mib = to.memory_mib.max(machine.memory_mib);
     to.disk_mib = to.disk_mib.max(machine.disk_mib);
+    if build.request.loaded.profile.cluster.nodes.is_none() {
+        to.nodes = machine.count.filter(|count| *count > 1);
+    }
     let layers = definition.layers.iter();
     let modules = layers.flat_map(|layer| &layer.requirements.kernel_modules);
     to.modules.extend(modules.map(|module| module.name.clone()));

@@ -16,6 +16,7 @@ mod machine;
 mod merge;
 mod model;
 mod parse;
+mod parse_cluster;
 mod parse_machine;
 mod placeholder;
 mod plan;
@@ -49,11 +50,12 @@ pub use machine::{
     Partitions, Require, State,
 };
 pub use model::{
-    Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content, ContentImage,
-    ContentSources, FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec,
-    Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider, Registration, RegistryHost,
-    Var,
+    Appliance, Arch, Boot, Bootstrap, CloudConfig, Cluster, Component, Compression, Content,
+    ContentImage, ContentSources, FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource,
+    LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider, Registration,
+    RegistryHost, Var,
 };
+pub(crate) use parse_cluster::macro_answer;
 pub use placeholder::{ImageTemplate, PathTemplate, Target};
 pub use plan::{
     ComponentImages, ContentPlan, FoundImages, ImageMethod, KubernetesPlan, PlanError, matches_any,

@@ -36,6 +36,9 @@ pub struct Profile {
     pub registry: Option<Component>,
     /// Further components.
     pub addons: Vec<Component>,
+    /// What is known of the cluster.
+    #[serde(skip_serializing_if = "Cluster::is_empty")]
+    pub cluster: Cluster,
     /// Values for templates.
     pub vars: BTreeMap<String, Var>,
     /// The machine's configuration.
@@ -310,6 +313,23 @@ impl ContentSources {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.packs.is_empty() && self.charts.is_empty() && self.manifests.is_empty()
+    }
+}
+
+/// `[cluster]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// How many machines it has, where that is known.
+    pub nodes: Option<u32>,
+    /// Answers to macros of packs, by path without the leading dot.
+    pub macros: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

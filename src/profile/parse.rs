@@ -12,13 +12,13 @@ use super::model::{
     FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os,
     OsSource, Output, Overlays, Profile, Provider, Registration, RegistryHost, Var,
 };
-use super::parse_machine;
 use super::placeholder::{self, PathTemplate, Target};
 use super::problem::Bad;
 use super::reader::Reader;
 use super::schema::secret_in;
 use super::secret::SecretRef;
 use super::value::{Node, Value, to_json};
+use super::{parse_cluster, parse_machine};
 use crate::oci::digest::Digest;
 
 /// Block size of the SquashFS where none is given.
@@ -59,6 +59,7 @@ pub(crate) fn profile(root: &Reader<'_>) -> Profile {
             .iter()
             .map(|r| component(r, &targets))
             .collect(),
+        cluster: parse_cluster::cluster(&root.table("cluster")),
         vars: vars(root),
         cloud_config: cloud_config(&root.table("cloud_config")),
         overlays: Overlays {

@@ -10,6 +10,7 @@ use super::*;
 
 mod bad_input;
 mod catalog;
+mod cluster;
 mod examples;
 mod forms;
 mod json_schema;

@@ -6,6 +6,7 @@ mod check;
 mod collection;
 mod commands;
 mod helm;
+mod macros;
 mod profile;
 mod setup;
 

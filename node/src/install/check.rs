@@ -76,6 +76,11 @@ pub fn findings_on(sys: &Sysfs, config: &Config, disk: &Disk) -> Vec<Finding> {
         .collect();
     let settings = asked.sysctls.iter();
     findings.extend(settings.filter_map(|need| self::setting(sys, need, asked.enforce)));
+    findings.extend(asked.nodes.map(|nodes| Finding {
+        // The others can't be seen from here.
+        refuses: false,
+        message: format!("machines: the cluster needs {nodes} of them, this is one"),
+    }));
     findings.extend(firmware(sys, config));
     findings
 }
@@ -248,6 +253,7 @@ mod tests {
             ]
             .map(str::to_owned)
             .to_vec(),
+            nodes: None,
             enforce: true,
         };
         assert_eq!(told(asked.clone(), both.clone()), "");
@@ -276,6 +282,7 @@ mod tests {
         true kernel settings: '/../etc = 1' is asked for, which is none
         ");
         asked.enforce = false;
+        asked.nodes = Some(3);
         asked.modules.pop();
         asked.sysctls.truncate(1);
         assert_snapshot!(told(asked, both), @r"
@@ -284,6 +291,7 @@ mod tests {
         false disk: 100.0 GiB is asked for, /dev/sda has 40.0 GiB
         false kernel modules: xfs is asked for and not there
         false kernel settings: vm.max_map_count >= 262144 is asked for, 65530 is there
+        false machines: the cluster needs 3 of them, this is one
         ");
     }
 

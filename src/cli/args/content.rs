@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{BundleArgs, Format, SettingArgs};
+use crate::profile;
 
 /// Arguments of `content`.
 #[derive(Debug, Args)]
@@ -85,6 +86,9 @@ pub struct Find {
     /// Version of Kubernetes, for macros and charts
     #[arg(long, value_name = "VERSION")]
     pub kubernetes: Option<String>,
+    /// Fill a macro of packs, such as spectro.var.site=lab; may be repeated
+    #[arg(long = "macro", value_name = "PATH=TEXT", value_parser = macro_answer)]
+    pub macros: Vec<(String, String)>,
     /// Render charts with this Helm [default: the installed one, if any]
     #[arg(long, value_name = "FILE", conflicts_with = "no_helm")]
     pub helm: Option<PathBuf>,
@@ -94,6 +98,15 @@ pub struct Find {
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+/// `spectro.var.site=lab`.
+fn macro_answer(text: &str) -> Result<(String, String), String> {
+    let (path, answer) = text.split_once('=').ok_or("it has no '='")?;
+    match profile::macro_answer(path, answer) {
+        Ok(()) => Ok((path.to_owned(), answer.to_owned())),
+        Err(bad) => Err(format!("{}; expected {}", bad.message, bad.expected)),
+    }
 }
 
 /// Arguments of `pack`.

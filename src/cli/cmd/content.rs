@@ -111,16 +111,22 @@ fn find(args: &Find, global: &Global) -> Result<()> {
     if let Some(version) = &args.kubernetes {
         options.answers = Answers::for_kubernetes(version);
     }
+    options.answers.extend(args.macros.iter().cloned());
     for path in &args.values {
         options.values.push(values::read(path)?);
     }
     for rule in &args.at {
         options.rules.push(rule.parse()?);
     }
+    let targets: Vec<(&PathBuf, Target)> = args
+        .paths
+        .iter()
+        .map(|path| Ok((path, Target::open(path)?)))
+        .collect::<Result<_>>()?;
+    Target::answer_each_other(targets.iter().map(|(_, target)| target), &mut options)?;
     let mut found = Images::default();
-    for path in &args.paths {
+    for (path, target) in &targets {
         progress.stage(&format!("Searching {}", path.display()));
-        let target = Target::open(path)?;
         found.extend(target.images(&options)?);
     }
     report::data(&match args.format {

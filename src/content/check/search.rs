@@ -43,9 +43,8 @@ pub(super) fn search(bundle: &Bundle, helm: Option<Helm>) -> Result<Vec<Named>, 
         found: Vec::new(),
     };
     for (name, definition) in &parts.definitions {
-        let version = definition.kubernetes.version.as_str();
-        searcher.options.answers = Answers::for_kubernetes(version);
-        searcher.options.kubernetes = Some(version.to_owned());
+        searcher.options.answers = definition.answers();
+        searcher.options.kubernetes = Some(definition.kubernetes.version.clone());
         for layer in &definition.layers {
             searcher.layer(name, layer)?;
         }
@@ -212,10 +211,9 @@ impl Searcher<'_> {
             if self.used_packs.contains(&number) {
                 continue;
             }
-            let none = values::object(None);
-            let composed = pack.compose(&[], &none, &self.options.answers)?;
-            let images = target::in_pack(pack, &composed, &self.options)?;
-            named.images.extend(images);
+            named
+                .images
+                .extend(target::in_pack_alone(pack, &self.options)?);
         }
         for (digest, chart) in &self.parts.charts {
             if !self.used_charts.contains(digest) {

@@ -152,9 +152,9 @@ fn what_is_written_reads_the_same_and_anything_else_is_refused() {
     ];
     assert_snapshot!(errors.join("\n"), @r"
     d.yaml:1:9: unclosed bracket '['
-    d.yaml:1:1: no cluster definition: unknown field `a`, expected one of `schema`, `name`, `version`, `kubernetes`, `nodes`, `layers`
+    d.yaml:1:1: no cluster definition: unknown field `a`, expected one of `schema`, `name`, `version`, `kubernetes`, `nodes`, `macros`, `unanswered`, `layers`
     d.yaml:1:1: it is of schema 2, not 1
-    d.yaml:1:1: no cluster definition: unknown field `machines`, expected one of `schema`, `name`, `version`, `kubernetes`, `nodes`, `layers`
+    d.yaml:1:1: no cluster definition: unknown field `machines`, expected one of `schema`, `name`, `version`, `kubernetes`, `nodes`, `macros`, `unanswered`, `layers`
     ");
 }
 

@@ -8,7 +8,8 @@ use super::helm::{Helm, Release};
 use super::{Images, Method, Place, Rule, Unproven, manifests, scan, standard_rules};
 use crate::content::chart::{self, Chart};
 use crate::content::files::Files;
-use crate::content::macros::Answers;
+use crate::content::macros::{self, Answers};
+use crate::content::pack::answers::{self, Use};
 use crate::content::pack::{self, Composed, Pack};
 use crate::content::{self, Error, values};
 
@@ -116,17 +117,35 @@ impl Target {
         }
     }
 
+    /// Adds to the answers of `options` what the values of packs answer each
+    /// other.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn answer_each_other<'a>(
+        targets: impl Iterator<Item = &'a Self>,
+        options: &mut Options,
+    ) -> Result<(), Error> {
+        let values = options.merged_values();
+        let packs = targets.filter_map(|target| match target {
+            Self::Pack(pack) => Some(Use {
+                pack,
+                presets: &options.presets,
+                values: &values,
+            }),
+            Self::Chart(_) | Self::Manifests(_) => None,
+        });
+        let packs: Vec<_> = packs.collect();
+        answers::answer(&mut options.answers, &packs)
+    }
+
     /// The images that it needs.
     ///
     /// # Errors
     /// [`Error`].
     pub fn images(&self, options: &Options) -> Result<Images, Error> {
         match self {
-            Self::Pack(pack) => {
-                let given = options.merged_values();
-                let composed = pack.compose(&options.presets, &given, &options.answers)?;
-                in_pack(pack, &composed, options)
-            }
+            Self::Pack(pack) => in_pack_alone(pack, options),
             Self::Chart(chart) => in_plain_chart(chart, options),
             Self::Manifests(texts) => {
                 let mut out = Images::default();
@@ -150,7 +169,7 @@ fn looks_like_archive(name: &str) -> bool {
 /// # Errors
 /// [`Error`].
 pub fn in_plain_chart(chart: &Chart, options: &Options) -> Result<Images, Error> {
-    let values = options.merged_values();
+    let values = options.answers.fill_values(&options.merged_values());
     let release = Release {
         name: &chart.meta.name,
         namespace: None,
@@ -158,6 +177,24 @@ pub fn in_plain_chart(chart: &Chart, options: &Options) -> Result<Images, Error>
         kubernetes: options.kubernetes.as_deref(),
     };
     in_chart(chart, release, false, options)
+}
+
+/// The images of a pack with the presets and values of `options`; macros that go
+/// to its own values are filled.
+///
+/// # Errors
+/// [`Error`].
+pub fn in_pack_alone(pack: &Pack, options: &Options) -> Result<Images, Error> {
+    let values = options.merged_values();
+    let mut options = options.clone();
+    let alone = Use {
+        pack,
+        presets: &options.presets,
+        values: &values,
+    };
+    answers::answer(&mut options.answers, &[alone])?;
+    let composed = pack.compose(&options.presets, &values, &options.answers)?;
+    in_pack(pack, &composed, &options)
 }
 
 /// The images of a pack whose values are `composed`.
@@ -219,14 +256,14 @@ pub(in crate::content) fn in_manifest(
     if !text.contains("{{") {
         return plain;
     }
-    // Braces may stand in a text alone, as they do in descriptions.
-    if let Ok(images) = plain
-        && !images
-            .unresolved
-            .iter()
-            .any(|text| text.text.contains("{{"))
-    {
-        return Ok(images);
+    if let Ok(images) = plain {
+        let mut unresolved = images.unresolved.iter();
+        // Braces may stand in a text alone, as they do in descriptions; and a macro
+        // without an answer is nothing that Helm has.
+        let is_plain = !unresolved.any(|text| text.text.contains("{{"));
+        if is_plain || (!is_declared && !macros::has_template(text)) {
+            return Ok(images);
+        }
     }
     let why = if let Some(helm) = &options.helm {
         let rendered = helm.manifest(file, text, release);

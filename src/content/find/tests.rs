@@ -113,7 +113,7 @@ fn what_names_no_image_is_said_and_not_lost() {
       manifests  x.yaml:29  Pod p  spec.containers[0].image
     not resolved: 'quay.io/UPPER:1': repository names are lower-case, 'UPPER' is not
       manifests  x.yaml:23  Pod p  spec.containers[0].image
-    not resolved: 'quay.io/x:{{ .spectro.var.tag }}': a macro stands in it that isoforge has no answer for
+    not resolved: 'quay.io/x:{{ .spectro.var.tag }}': a macro stands in it without an answer: spectro.var.tag
       manifests  x.yaml:11  Pod p  spec.containers[0].image
     not resolved: '{{ .Values.image }}': a template stands in it
       manifests  x.yaml:5  Pod p  spec.containers[0].image
@@ -244,7 +244,7 @@ fn a_pack_declares_and_its_manifests_are_searched() {
       manifests  manifests/m.yaml:3  Pod m  spec.containers[0].image
     quay.io/x/web:v9
       pack       values.yaml:4  pack.content.images[0].image
-    not resolved: 'quay.io/x/k:{{ .spectro.system.kubernetes.version | substr 0 4 }}': a macro stands in it that isoforge has no answer for
+    not resolved: 'quay.io/x/k:{{ .spectro.system.kubernetes.version | substr 0 4 }}': a macro stands in it without an answer: spectro.system.kubernetes.version
       pack       values.yaml:5  pack.content.images[1].image
     ");
     let options = Options {

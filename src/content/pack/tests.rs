@@ -174,7 +174,7 @@ fn every_problem_of_values_is_told_with_its_place() {
     values.yaml:6:16: error: 'quay.io/X:1' is not an image reference: repository names are lower-case, 'X' is not
     values.yaml:7:16: warning: 'quay.io/x/web' has no tag: 'latest' moves
     values.yaml:9:16: warning: 'quay.io/x/b:1' is listed twice
-    values.yaml:10:16: warning: isoforge has no answer for the macro in 'quay.io/x/c:{{ .spectro.var.x }}'
+    values.yaml:10:16: warning: only a profile can answer the macro in 'quay.io/x/c:{{ .spectro.var.x }}'
     values.yaml:11:14: error: an image is a text, not nothing
     values.yaml:12:15: warning: 'namespaces' is no key of 'pack'; did you mean 'namespace'?
     values.yaml:13:30: warning: the pack has no chart 'wbe' to rename

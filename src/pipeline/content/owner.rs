@@ -1,6 +1,8 @@
 //! Whose packs, charts and manifests they are, and what lies in them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -8,8 +10,9 @@ use serde_json::{Value, json};
 use crate::content::chart::{Chart, Source};
 use crate::content::definition::Layer;
 use crate::content::find::Target;
-use crate::content::macros::Answers;
-use crate::content::pack::Pack;
+use crate::content::macros::{self, Answers};
+use crate::content::pack::answers::Use;
+use crate::content::pack::{self, Pack};
 use crate::content::{self, values};
 use crate::lock;
 use crate::oci::digest::Digest;
@@ -45,7 +48,7 @@ impl Owner<'_> {
 
 /// An owner for messages.
 pub(super) fn shown(kind: Option<Kind>, name: &str, version: &str) -> String {
-    let kind = kind.map_or("content", Kind::key);
+    let kind = self::kind(kind);
     format!("{kind} {name} {version}").trim_end().to_owned()
 }
 
@@ -69,15 +72,24 @@ pub(super) struct Parts {
 /// Of the sources.
 pub(in crate::pipeline) fn check(loaded: &Loaded) -> Result<()> {
     let profile = &loaded.profile;
+    let mut read = Vec::new();
     for owner in owners(profile) {
-        for path in &owner.sources.packs {
-            let pack = pack(path)?;
-            for version in &owner.kubernetes {
-                let answers = Answers::for_kubernetes(version);
-                pack.compose(&owner.sources.presets, &given(&owner.sources), &answers)?;
+        let packs = owner.sources.packs.iter().map(|path| pack(path));
+        let parts = Parts {
+            packs: packs.collect::<Result<_>>()?,
+            ..Parts::default()
+        };
+        check_others(&owner.sources)?;
+        read.push((owner, parts));
+    }
+    let answers = Known::of(profile, &read)?;
+    for (owner, parts) in &read {
+        for version in &owner.kubernetes {
+            for pack in &parts.packs {
+                let given = given(&owner.sources);
+                pack.compose(&owner.sources.presets, &given, answers.to(version))?;
             }
         }
-        check_others(&owner.sources)?;
     }
     for path in &profile.content.sources.packs {
         pack(path)?;
@@ -140,13 +152,74 @@ pub(super) fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
     }
 }
 
+/// What macros are filled with, by version of Kubernetes.
+pub(super) struct Known(BTreeMap<String, Answers>);
+
+impl Known {
+    /// What the profile answers, and what the packs of its components answer each
+    /// other.
+    ///
+    /// # Errors
+    /// Of the packs.
+    pub(super) fn of(profile: &Profile, read: &[(Owner<'_>, Parts)]) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        for version in &profile.kubernetes.versions {
+            let mut answers = Answers::for_kubernetes(version);
+            answers.extend(profile.cluster.macros.clone());
+            let read = read.iter();
+            let of_version = read.filter(|(owner, _)| owner.kubernetes.contains(&version.as_str()));
+            let of_version: Vec<_> = of_version
+                .map(|(owner, parts)| (owner, parts, given(&owner.sources)))
+                .collect();
+            let uses = of_version
+                .iter()
+                .flat_map(|(owner, parts, values)| uses(owner, parts, values));
+            pack::answers::answer(&mut answers, &uses.collect::<Vec<_>>())?;
+            all.insert(version.clone(), answers);
+        }
+        Ok(Self(all))
+    }
+
+    /// Those for a version of Kubernetes of the profile.
+    pub(super) fn to(&self, version: &str) -> &Answers {
+        static NONE: LazyLock<Answers> = LazyLock::new(Answers::default);
+        self.0.get(version).unwrap_or(&NONE)
+    }
+}
+
+/// The packs of an owner as it uses them.
+fn uses<'a>(
+    owner: &'a Owner<'_>,
+    parts: &'a Parts,
+    values: &'a Value,
+) -> impl Iterator<Item = Use<'a>> {
+    parts.packs.iter().map(move |pack| Use {
+        pack,
+        presets: &owner.sources.presets,
+        values,
+    })
+}
+
+/// The paths of macros in all that is an owner's.
+pub(super) fn named(owner: &Owner<'_>, parts: &Parts) -> Result<BTreeSet<String>> {
+    let values = given(&owner.sources);
+    let mut named = macros::paths_in(&values);
+    for pack in uses(owner, parts, &values) {
+        named.extend(pack.named()?);
+    }
+    for (_, text) in &parts.manifests {
+        named.extend(macros::paths(text));
+    }
+    Ok(named)
+}
+
 /// The values that the profile gives.
 pub(super) fn given(sources: &ContentSources) -> Value {
     values::object(Some(&sources.values))
 }
 
 /// The digest over all that decides an owner's images.
-pub(super) fn digest(owner: &Owner<'_>, parts: &Parts) -> Result<Digest> {
+pub(super) fn digest(owner: &Owner<'_>, parts: &Parts, known: &Known) -> Result<Digest> {
     let packs: Vec<Digest> = parts
         .packs
         .iter()
@@ -161,7 +234,7 @@ pub(super) fn digest(owner: &Owner<'_>, parts: &Parts) -> Result<Digest> {
     let manifests: Vec<Digest> = manifests
         .map(|(_, text)| Digest::of(text.as_bytes()))
         .collect();
-    let all = json!({
+    let mut all = json!({
         "version": SEARCH_VERSION,
         "packs": packs,
         "charts": charts,
@@ -171,11 +244,25 @@ pub(super) fn digest(owner: &Owner<'_>, parts: &Parts) -> Result<Digest> {
         "exclude": owner.exclude,
         "kubernetes": owner.kubernetes,
     });
+    let named = named(owner, parts)?;
+    let versions = owner.kubernetes.iter();
+    let answers: BTreeMap<_, _> = versions
+        .map(|version| (*version, known.to(version).to(&named)))
+        .filter(|(_, answers)| !answers.is_empty())
+        .collect();
+    if let Some(all) = all.as_object_mut().filter(|_| !answers.is_empty()) {
+        all.insert("macros".to_owned(), json!(answers));
+    }
     Ok(Digest::of(&serde_json::to_vec(&all)?))
 }
 
 /// An owner's layer of the cluster definition, for the ISO's Kubernetes.
-pub(super) fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Layer> {
+pub(super) fn layer(
+    kind: Kind,
+    owner: &Owner<'_>,
+    parts: &Parts,
+    answers: &Answers,
+) -> Result<Layer> {
     let name = match kind {
         Kind::Kubernetes => "k8s",
         Kind::Cni => "cni",
@@ -183,11 +270,10 @@ pub(super) fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Laye
         Kind::Registry | Kind::Addon => "addon",
     };
     let mut out = Layer::empty(name, &owner.name, &owner.version);
-    let version = owner.kubernetes.first().copied().unwrap_or_default();
-    let answers = Answers::for_kubernetes(version);
+    let given = given(&owner.sources);
     for pack in &parts.packs {
-        let composed = pack.compose(&owner.sources.presets, &given(&owner.sources), &answers)?;
-        let of_pack = Layer::of_pack(pack, &composed, &answers)?;
+        let composed = pack.compose(&owner.sources.presets, &given, answers)?;
+        let of_pack = Layer::of_pack(pack, &composed, answers)?;
         out = Layer {
             layer: out.layer,
             name: out.name,
@@ -196,7 +282,7 @@ pub(super) fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Laye
         };
     }
     for chart in &parts.charts {
-        out.add_chart(chart, &chart.meta.name, given(&owner.sources))?;
+        out.add_chart(chart, &chart.meta.name, answers.fill_values(&given))?;
     }
     for (file, text) in &parts.manifests {
         let name = Path::new(file).file_stem().unwrap_or_default();
@@ -204,4 +290,15 @@ pub(super) fn layer(kind: Kind, owner: &Owner<'_>, parts: &Parts) -> Result<Laye
     }
     out.exclude_images = owner.exclude.to_vec();
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_leaves_the_version_of_kubernetes_to_itself() {
+        let answered = crate::profile::macro_answer(macros::KUBERNETES_VERSION, "1.0.0");
+        assert!(answered.is_err());
+    }
 }

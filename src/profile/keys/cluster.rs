@@ -176,6 +176,30 @@ pub(super) static FILE: Fields = plain(&[
     ONLY_ARCH,
 ]);
 
+/// Nodes of the largest cluster that Kubernetes is made for
+/// (<https://kubernetes.io/docs/setup/best-practices/cluster-large/>).
+const MAX_NODES: i64 = 5_000;
+
+pub(super) static CLUSTER: Fields = plain(&[
+    key(
+        "nodes",
+        Integer {
+            min: 1,
+            max: MAX_NODES,
+        },
+        Default("not known"),
+        "How many machines the cluster has. Packs that need more end the build.",
+    ),
+    key(
+        "macros",
+        Free,
+        Default("nothing"),
+        "Answers to macros of packs, by their paths without the leading dot, such as \
+         `spectro.var.site`: text, an integer, or true or false. They go into the cluster \
+         definition as they are, so no secrets. See [packs](packs.md#macros).",
+    ),
+]);
+
 const PACK: Key = key(
     "pack",
     Text,

@@ -9,7 +9,7 @@ mod system;
 use super::schema::Need::{Default, Later, Refused, Required};
 use super::schema::Shape::{Free, Integer, Named, OneOrMore, Table, Tables, Text};
 use super::schema::{Fields, Key, Need, Shape};
-use cluster::{COMPONENT, CONTENT_KEYS, KUBERNETES, LAYER};
+use cluster::{CLUSTER, COMPONENT, CONTENT_KEYS, KUBERNETES, LAYER};
 use machine::{HARDENING, HEALTH, INSTALL, STATE};
 use system::{
     APPLIANCE, BOOT, CLOUD_CONFIG, LIMITS, OS, OUTPUT, OVERLAYS, PROVIDER, REGISTRATION,
@@ -109,6 +109,12 @@ pub(crate) static PROFILE: Fields = plain(&[
         Tables(&COMPONENT),
         Default(""),
         "Further components.",
+    ),
+    key(
+        "cluster",
+        Table(&CLUSTER),
+        Default(""),
+        "What is known of the cluster that the machines become.",
     ),
     key(
         "vars",

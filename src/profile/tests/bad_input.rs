@@ -27,7 +27,7 @@ fn key_of_another_table() {
       |
     4 | fips = true
       | ^^^^
-      = expected 'schema', 'extends', 'catalog', 'appliance', 'registration', 'os', 'kubernetes', 'layers', 'cni', 'csi', 'registry', 'addons', 'vars', 'cloud_config', 'overlays', 'boot', 'install', 'state', 'health', 'hardening', 'provider', 'content', 'registries', 'output' or 'limits'
+      = expected 'schema', 'extends', 'catalog', 'appliance', 'registration', 'os', 'kubernetes', 'layers', 'cni', 'csi', 'registry', 'addons', 'cluster', 'vars', 'cloud_config', 'overlays', 'boot', 'install', 'state', 'health', 'hardening', 'provider', 'content', 'registries', 'output' or 'limits'
       = help: 'fips' is a key of [os]
 
     1 problem in the profile

@@ -61,7 +61,7 @@ fn two_problems_at_once() {
        |
     22 | [providers]
        |  ^^^^^^^^^
-       = expected 'schema', 'extends', 'catalog', 'appliance', 'registration', 'os', 'kubernetes', 'layers', 'cni', 'csi', 'registry', 'addons', 'vars', 'cloud_config', 'overlays', 'boot', 'install', 'state', 'health', 'hardening', 'provider', 'content', 'registries', 'output' or 'limits'
+       = expected 'schema', 'extends', 'catalog', 'appliance', 'registration', 'os', 'kubernetes', 'layers', 'cni', 'csi', 'registry', 'addons', 'cluster', 'vars', 'cloud_config', 'overlays', 'boot', 'install', 'state', 'health', 'hardening', 'provider', 'content', 'registries', 'output' or 'limits'
        = help: did you mean 'provider'?
 
     2 problems in the profile

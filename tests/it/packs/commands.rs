@@ -380,6 +380,8 @@ fn the_help_of_content_and_pack() {
                                   front; may be repeated
           --at <RULE>             Look for images there too; may be repeated
           --kubernetes <VERSION>  Version of Kubernetes, for macros and charts
+          --macro <PATH=TEXT>     Fill a macro of packs, such as
+                                  spectro.var.site=lab; may be repeated
           --helm <FILE>           Render charts with this Helm [default: the
                                   installed one, if any]
           --no-helm               Render no charts: look at their values alone

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use isoforge::oci::digest::Digest;
 
 use super::chart;
-use super::setup::{STORE, add_web, has_helm, lock, pod, start, write_pack};
+use super::setup::{STORE, add_web, has_helm, installer_config, lock, pod, start, write_pack};
 use crate::support::judge;
 use crate::support::program::Project;
 
@@ -153,7 +153,7 @@ fn a_chart_that_nobody_vouches_for_is_taken_only_if_asked() {
     outcome.assert_exit(2);
     assert_snapshot!(outcome.error(), @r"
     exit 2
-    error: the images of addons web 1.2.3 are not certain:
+    error: the images of addon web 1.2.3 are not certain:
         web.tgz: it was not rendered by Helm, only its values were looked at
     hint: install Helm, list the images in the pack or with 'images' in the profile, or take what was found with --accept-scan
     ");
@@ -357,21 +357,7 @@ fn a_build_checks_what_a_pack_needs_and_writes_the_cluster_definition() {
     ]
     "#);
     // The installer checks the machine.
-    let root = project.path("root.squashfs");
-    let extract = ["-extract", "/rootfs.squashfs", root.to_str().unwrap()];
-    let medium = ["-osirrox", "on", "-indev", iso.to_str().unwrap()];
-    judge(
-        "xorriso",
-        "xorriso",
-        &[medium.as_slice(), &extract].concat(),
-    );
-    let cat = [
-        "-cat",
-        root.to_str().unwrap(),
-        "usr/lib/appliance/config.json",
-    ];
-    let config = judge("squashfs-tools", "unsquashfs", &cat);
-    let config = isoforge::node::Config::parse(config.as_bytes()).unwrap();
+    let config = installer_config(&project);
     let asked = config.install.requirements;
     assert!(asked.modules.contains(&"drbd".to_owned()), "{asked:?}");
     assert_eq!(

@@ -1,9 +1,10 @@
 //! What tests of packs and charts start from.
 
-use crate::support::bootable;
 use crate::support::layers::index;
 use crate::support::program::{Outcome, Project};
 use crate::support::registry::FakeRegistry;
+use crate::support::{bootable, judge};
+use isoforge::node::Config;
 use isoforge::oci::media::Family;
 
 /// The component that the pack of [`write_pack`] in `packs/store` is.
@@ -73,6 +74,33 @@ pub(super) fn start(names: &[&str]) -> (FakeRegistry, String, Project) {
     let registry = registry(names);
     let host = registry.host();
     (registry, host, Project::bootable())
+}
+
+/// What the ISO's installer checks and installs.
+pub(super) fn installer_config(project: &Project) -> Config {
+    let iso = project.path("dist/tiny-1.0.0/tiny-1.0.0.iso");
+    let root = project.path("root.squashfs");
+    let extract = ["-extract", "/rootfs.squashfs", root.to_str().unwrap()];
+    let medium = [
+        "-osirrox",
+        "on",
+        "-overwrite",
+        "on",
+        "-indev",
+        iso.to_str().unwrap(),
+    ];
+    judge(
+        "xorriso",
+        "xorriso",
+        &[medium.as_slice(), &extract].concat(),
+    );
+    let cat = [
+        "-cat",
+        root.to_str().unwrap(),
+        "usr/lib/appliance/config.json",
+    ];
+    let config = judge("squashfs-tools", "unsquashfs", &cat);
+    Config::parse(config.as_bytes()).unwrap()
 }
 
 /// Gives the project the chart `web` in a file, as an addon of which `more` is said.

@@ -69,7 +69,7 @@ pub(super) fn images(list: &Node, problems: &mut Problems) -> BTreeSet<String> {
         if macros::has_macro(&filled) {
             problems.warning(
                 image,
-                format!("isoforge has no answer for the macro in '{text}'"),
+                format!("only a profile can answer the macro in '{text}'"),
             );
             continue;
         }
