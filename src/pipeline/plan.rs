@@ -192,7 +192,8 @@ impl<'a> Planner<'a> {
     }
 
     fn image(&mut self, wanted: &WantedImage) -> Result<()> {
-        let found = lock::look(self.build, wanted, &self.pins)?;
+        let found = lock::look(self.build, wanted, &self.pins);
+        let found = found.map_err(|error| wanted.failed(error))?;
         let (index, manifest) = found.digests();
         for lock in [&mut self.now, &mut self.pins] {
             lock::record(lock, wanted, index, manifest);

@@ -57,6 +57,15 @@ impl Kind {
             Self::Addon => "addons",
         }
     }
+
+    /// What one of them is called.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Addon => "addon",
+            other => other.key(),
+        }
+    }
 }
 
 /// One entry of a catalog. Its texts may hold `{version}` and `{arch}`.
@@ -144,7 +153,7 @@ impl Resolution {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// No entry of that name.
-    #[error("the catalog has no {kind} named '{name}'", kind = .kind.key())]
+    #[error("the catalog has no {kind} named '{name}'", kind = .kind.noun())]
     UnknownName {
         /// The kind.
         kind: Kind,

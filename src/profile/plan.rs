@@ -345,7 +345,7 @@ impl Loaded {
         }
         for (kind, component) in profile.components() {
             let images = component_images(profile, &self.catalog, kind, component, arch, found)?;
-            let by = format!("{} {} {}", kind.key(), component.name, component.version);
+            let by = format!("{} {} {}", kind.noun(), component.name, component.version);
             plan.add(&images, &component.exclude_images, &by)?;
         }
         let target = profile.iso_target(arch);

@@ -46,7 +46,7 @@ pub struct Copied {
 /// beside them; none where there are neither.
 ///
 /// # Errors
-/// [`Error::Pull`].
+/// [`Error::Content`].
 pub fn collect(
     context: &Context<'_>,
     plan: &ContentPlan,
@@ -63,7 +63,8 @@ pub fn collect(
         let name = image.reference.to_string();
         let source = ImageSource::Registry(image.reference.clone());
         let source = context.pinned(source, &name, arch);
-        let copied = copy(context, &image.reference, &source, &platforms)?;
+        let copied = copy(context, &image.reference, &source, &platforms)
+            .map_err(|error| error.of_content(&image.needed_by))?;
         for blob in &copied.blobs {
             builder.blob(blob.digest, blob.size);
         }

@@ -139,6 +139,14 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// An image of the content can't be had.
+    #[error("an image of {needed_by} can't be had")]
+    Content {
+        /// Such as `cni calico 3.29.2`, or `content` for the profile's own list.
+        needed_by: String,
+        /// What happened.
+        source: Box<Self>,
+    },
 }
 
 // Boxed, so that results stay small.
@@ -169,6 +177,16 @@ impl Error {
             Self::Filter(error) => error,
             Self::Files(error) => error.as_ref(),
             Self::Store(error) => error,
+            Self::Content { source, .. } => source.cause(),
+        }
+    }
+
+    /// The same, said to be of an image that `needed_by` needs.
+    #[must_use]
+    pub fn of_content(self, needed_by: &str) -> Self {
+        Self::Content {
+            needed_by: needed_by.to_owned(),
+            source: Box::new(self),
         }
     }
 }

@@ -19,8 +19,16 @@ use crate::rootfs::layer::Limits;
 use crate::sources::{self, content};
 use crate::store::Store;
 
-/// An image, and the architectures of the profile that want it.
-type Wanted = BTreeMap<Reference, Vec<Arch>>;
+/// Who wants an image.
+#[derive(Debug, Default)]
+struct Use {
+    /// Architectures of the profile.
+    archs: Vec<Arch>,
+    /// Of the profile's content, whom it is for.
+    needed_by: Option<String>,
+}
+
+type Wanted = BTreeMap<Reference, Use>;
 
 fn wanted(
     request: &BundleRequest<'_>,
@@ -38,12 +46,14 @@ fn wanted(
                 ));
             }
             for image in plan.images {
-                wanted.entry(image.reference).or_default().push(*arch);
+                let of = wanted.entry(image.reference).or_default();
+                of.archs.push(*arch);
+                of.needed_by.get_or_insert(image.needed_by);
             }
         }
         for image in request.images {
-            let archs = loaded.profile.appliance.arch.clone();
-            wanted.insert(image.clone(), archs);
+            let of = wanted.entry(image.clone()).or_default();
+            of.archs.clone_from(&loaded.profile.appliance.arch);
         }
     }
     for image in request.images {
@@ -115,13 +125,17 @@ pub(super) fn gather(
         progress,
     };
     let mut names = Vec::with_capacity(wanted.len());
-    for (image, archs) in &wanted {
+    for (image, Use { archs, needed_by }) in &wanted {
         let name = image.to_string();
         let mut source = ImageSource::Registry(image.clone());
         if let Some(arch) = archs.first() {
             source = context.pinned(source, &name, *arch);
         }
-        let copied = content::copy(&context, image, &source, &platforms(request, archs))?;
+        let copied = content::copy(&context, image, &source, &platforms(request, archs));
+        let copied = copied.map_err(|error| match needed_by {
+            Some(needed_by) => error.of_content(needed_by),
+            None => error,
+        })?;
         for blob in &copied.blobs {
             composer.blob(blob.digest, blob.size);
         }
@@ -183,7 +197,7 @@ fn check_locked(request: &BundleRequest<'_>, lock: Option<&Lock>, wanted: &Wante
     };
     let lacking: Vec<String> = wanted
         .iter()
-        .filter(|(image, archs)| !is_pinned(image, archs))
+        .filter(|(image, of)| !is_pinned(image, &of.archs))
         .map(|(image, _)| image.to_string())
         .collect();
     if lacking.is_empty() {

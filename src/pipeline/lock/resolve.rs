@@ -103,7 +103,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn image(&mut self, wanted: &WantedImage) -> Result<()> {
-        let found = look(self.build, wanted, &self.pins)?;
+        let found = look(self.build, wanted, &self.pins).map_err(|error| wanted.failed(error))?;
         if let Found::System(found) = &found {
             let created = found.image.created;
             self.times.extend(created.map(|seconds| InputTime {

@@ -13,8 +13,9 @@ use crate::pipeline::gather;
 use crate::profile::{
     Arch, FileSpec, ImageTemplate, LayerSource, LayerSpec, OsSource, PathTemplate, Target,
 };
+use crate::pull;
 use crate::sources::filter::Filter;
-use crate::sources::{as_written, bootstrap, image};
+use crate::sources::{self, as_written, bootstrap, image};
 
 /// Every input of a profile for all its architectures, in its order.
 #[derive(Debug, Default)]
@@ -35,12 +36,23 @@ pub(in crate::pipeline) struct WantedImage {
     pub(in crate::pipeline) role: Role,
     /// What is taken of it.
     pub(in crate::pipeline) filter: Filter,
+    /// Whom it is for, if it is content.
+    pub(in crate::pipeline) needed_by: Option<String>,
 }
 
 impl WantedImage {
     /// Whether it comes from a registry.
     pub(in crate::pipeline) fn is_remote(&self) -> bool {
         self.source.as_reference().is_some()
+    }
+
+    /// What went wrong with it, with whom it is for.
+    pub(in crate::pipeline) fn failed(&self, error: pull::Error) -> sources::Error {
+        let error = sources::Error::from(error);
+        match &self.needed_by {
+            Some(needed_by) => error.of_content(needed_by),
+            None => error,
+        }
     }
 
     /// Whether all of it is copied as it is, and no layer looked into.
@@ -115,6 +127,7 @@ impl Wanted {
                 arch,
                 role: Role::Content,
                 filter: Filter::new(&[], &[])?,
+                needed_by: Some(image.needed_by),
             });
         }
         Ok(())
@@ -145,6 +158,7 @@ impl Wanted {
             arch: target.arch,
             role,
             filter,
+            needed_by: None,
         });
         Ok(())
     }

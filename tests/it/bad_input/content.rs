@@ -47,7 +47,8 @@ fn an_image_of_a_manifest_that_its_registry_does_not_have() {
     assert_eq!(failed(&project, &[]), outcome.error());
     assert_snapshot!(outcome.error(), @r"
     exit 4
-    error: 127.0.0.1:[PORT]/net:2 can't be pulled
+    error: an image of cni mine 1 can't be had
+      caused by: 127.0.0.1:[PORT]/net:2 can't be pulled
       caused by: http://127.0.0.1:[PORT]/v2/net/manifests/2: not found, the registry says MANIFEST_UNKNOWN: as told
     hint: check the image's name and tag
     ");
@@ -88,7 +89,8 @@ fn an_image_whose_tag_moved_since_the_lock() {
     registry.fault(&gone, ALWAYS, Fault::Status(404, ""));
     assert_snapshot!(failed(&project, &["--locked"]), @r"
     exit 4
-    error: 127.0.0.1:[PORT]/net:1@sha256:[DIGEST] can't be pulled
+    error: an image of cni mine 1 can't be had
+      caused by: 127.0.0.1:[PORT]/net:1@sha256:[DIGEST] can't be pulled
       caused by: http://127.0.0.1:[PORT]/v2/net/manifests/sha256:[DIGEST]: not found, the registry says TOLD_TO: as told
     hint: check the image's name and tag
     ");
