@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Number};
 use serde_saphyr::options::DuplicateKeyPolicy;
-use serde_saphyr::{Location, Options, Spanned};
+use serde_saphyr::{Location, Spanned};
 
 use super::Error;
+use crate::util::yaml as util;
 use raw::Raw;
 
 /// Most documents of one text.
@@ -76,6 +77,16 @@ pub struct SyntaxError {
     pub column: u64,
     /// What is wrong.
     pub problem: String,
+}
+
+impl From<util::Refused> for SyntaxError {
+    fn from(refused: util::Refused) -> Self {
+        Self {
+            line: refused.line,
+            column: refused.column,
+            problem: refused.problem,
+        }
+    }
 }
 
 impl SyntaxError {
@@ -294,26 +305,8 @@ fn parse_text(text: &str, duplicates: DuplicateKeyPolicy) -> Result<Vec<Node>, S
             max_depth: MAX_DEPTH,
         },
     };
-    let parsed: Vec<Spanned<Raw>> = read(text, options)?;
+    let parsed: Vec<Spanned<Raw>> = util::read(text, options)?;
     parsed.into_iter().map(|raw| node(raw, text)).collect()
-}
-
-fn read(text: &str, options: Options) -> Result<Vec<Spanned<Raw>>, SyntaxError> {
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let place = error.location();
-        SyntaxError {
-            line: place.map_or(1, |place| place.line()),
-            column: place.map_or(1, |place| place.column()),
-            problem: message(&error),
-        }
-    })
-}
-
-/// The parser's message without the place, which stands before it already.
-fn message(error: &serde_saphyr::Error) -> String {
-    let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-    let end = text.rfind(" at line ").unwrap_or(text.len());
-    text.get(..end).unwrap_or_default().to_owned()
 }
 
 fn node(raw: Spanned<Raw>, text: &str) -> Result<Node, SyntaxError> {

@@ -6,3 +6,4 @@ pub mod parallel;
 pub mod process;
 pub mod read_at;
 pub(crate) mod section;
+pub mod yaml;

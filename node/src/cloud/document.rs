@@ -94,7 +94,7 @@ impl Document {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let parsed = match yaml::parse(text) {
             Ok(parsed) => parsed,
-            Err(error) => return nothing(error.line, error.column, error.message),
+            Err(error) => return nothing(error.line, error.column, error.problem),
         };
         let mut reader = Reader::new(name);
         if parsed.documents > 1 {

@@ -1,9 +1,7 @@
 //! YAML as items with places. Scalars keep their text as it stands in the
 //! file: `0644` is no number that could be written back.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use isoforge::util::yaml::{self, Numeral, Refused};
 use serde_saphyr::{Location, Options, Spanned};
 
 /// A value.
@@ -55,29 +53,13 @@ pub(super) struct Parsed {
     pub(super) documents: usize,
 }
 
-/// A text that is no YAML, or has a key twice.
-#[derive(Debug)]
-pub(super) struct SyntaxError {
-    pub(super) line: u64,
-    pub(super) column: u64,
-    pub(super) message: String,
-}
-
 /// Parses all documents; aliases are followed, within the parser's limits on
 /// depth and expansion.
-pub(super) fn parse(text: &str) -> Result<Parsed, SyntaxError> {
+pub(super) fn parse(text: &str) -> Result<Parsed, Refused> {
     let mut options = Options::default();
     options.with_snippet = false;
     options.non_finite_float_policy = serde_saphyr::NonFiniteFloatPolicy::AsString;
-    let documents: Vec<Spanned<Raw>> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| {
-            let place = error.location();
-            SyntaxError {
-                line: place.map_or(1, |place| place.line()),
-                column: place.map_or(1, |place| place.column()),
-                message: message(&error),
-            }
-        })?;
+    let documents: Vec<Spanned<Raw>> = yaml::read(text, options)?;
     let count = documents.len();
     let first = documents.into_iter().next();
     let first =
@@ -88,18 +70,11 @@ pub(super) fn parse(text: &str) -> Result<Parsed, SyntaxError> {
     })
 }
 
-/// The parser's message without the place, which stands before it already.
-fn message(error: &serde_saphyr::Error) -> String {
-    let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-    let end = text.rfind(" at line ").unwrap_or(text.len());
-    text.get(..end).unwrap_or_default().to_owned()
-}
-
 fn item(raw: Spanned<Raw>, text: &str) -> Item {
     let value = match raw.value {
         Raw::Null => Value::Null,
         Raw::Bool(is) => Value::Bool(is, written(raw.defined, text, &is.to_string())),
-        Raw::Number(number) => Value::Number(written(raw.defined, text, &number)),
+        Raw::Number(Written(number)) => Value::Number(written(raw.defined, text, &number)),
         Raw::Text(text) => Value::Text(text),
         Raw::List(items) => Value::List(items.into_iter().map(|raw| item(raw, text)).collect()),
         Raw::Map(entries) => Value::Map(
@@ -127,89 +102,23 @@ fn written(place: Location, text: &str, otherwise: &str) -> String {
     found.unwrap_or(otherwise).to_owned()
 }
 
+/// A number, where its place is not known.
 #[derive(Debug)]
-enum Raw {
-    Null,
-    Bool(bool),
-    Number(String),
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
-}
+struct Written(String);
 
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
+type Raw = yaml::Raw<Written>;
 
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any YAML")
+impl Numeral for Written {
+    fn signed(number: i128) -> Raw {
+        Raw::Number(Self(number.to_string()))
     }
 
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
+    fn unsigned(number: u128) -> Raw {
+        Raw::Number(Self(number.to_string()))
     }
 
-    fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-        Raw::deserialize(deserializer)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool(value))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.to_string()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.to_string()))
-    }
-
-    fn visit_i128<E>(self, number: i128) -> Result<Raw, E> {
-        Ok(Raw::Number(number.to_string()))
-    }
-
-    fn visit_u128<E>(self, number: u128) -> Result<Raw, E> {
-        Ok(Raw::Number(number.to_string()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.to_string()))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Raw, E> {
-        Ok(Raw::Text(String::from_utf8_lossy(bytes).into_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Raw::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
+    fn float(number: f64) -> Raw {
+        Raw::Number(Self(number.to_string()))
     }
 }
 
