@@ -22,7 +22,7 @@ use isoforge::oci::referrer;
 
 use super::images::Images;
 use super::index::Entry;
-use super::storage::{names_in, read};
+use super::storage::{names_in, read, repositories};
 use super::{Error, names};
 
 /// Below the storage's root.
@@ -30,9 +30,6 @@ const TOP: &str = "docker/registry/v2";
 
 /// Longest link.
 const LINK_MAX_BYTES: u64 = 128;
-
-/// How deep repositories are looked for.
-const DEPTH_MAX: usize = 64;
 
 /// The storage.
 #[derive(Debug)]
@@ -70,32 +67,6 @@ impl Storage {
         let first = hex.get(..2).unwrap_or_default().to_owned();
         let blobs = self.root.join(TOP).join("blobs/sha256");
         blobs.join(first).join(hex).join("data")
-    }
-
-    fn look(
-        &self,
-        folder: &Path,
-        name: &str,
-        depth: usize,
-        found: &mut BTreeSet<String>,
-    ) -> Result<(), Error> {
-        if folder.join("_manifests").is_dir() {
-            found.insert(name.to_owned());
-        }
-        if depth >= DEPTH_MAX {
-            return Ok(());
-        }
-        for below in names_in(folder)? {
-            let path = folder.join(&below);
-            if !below.starts_with('_') && path.is_dir() {
-                let name = match name {
-                    "" => below,
-                    name => format!("{name}/{below}"),
-                };
-                self.look(&path, &name, depth.saturating_add(1), found)?;
-            }
-        }
-        Ok(())
     }
 
     /// The digests that have a link below `folder`.
@@ -169,9 +140,10 @@ impl Storage {
 
 impl Images for Storage {
     fn repositories(&self) -> Result<Vec<String>, Error> {
-        let mut found = BTreeSet::new();
-        self.look(&self.top(), "", 0, &mut found)?;
-        Ok(found.into_iter().collect())
+        let is_repository = |folder: &Path| folder.join("_manifests").is_dir();
+        repositories(&self.top(), is_repository, |below, _| {
+            below.starts_with('_')
+        })
     }
 
     fn entries(&self, repository: &str) -> Result<Vec<Entry>, Error> {

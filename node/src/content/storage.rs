@@ -166,37 +166,11 @@ impl Storage {
     /// # Errors
     /// [`Error::File`].
     pub fn repositories(&self) -> Result<Vec<String>, Error> {
-        let mut found = BTreeSet::new();
-        self.look(&self.root, "", 0, &mut found)?;
-        Ok(found.into_iter().collect())
-    }
-
-    fn look(
-        &self,
-        folder: &Path,
-        name: &str,
-        depth: usize,
-        found: &mut BTreeSet<String>,
-    ) -> Result<(), Error> {
-        if !name.is_empty() && folder.join(LAYOUT_FILE).is_file() {
-            found.insert(name.to_owned());
-        }
-        if depth >= DEPTH_MAX {
-            return Ok(());
-        }
-        for below in names_in(folder)? {
-            let path = folder.join(&below);
-            let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-            let is_blobs = below == "blobs" && found.contains(name);
-            if is_folder && !below.starts_with('.') && !is_blobs {
-                let name = match name {
-                    "" => below,
-                    name => format!("{name}/{below}"),
-                };
-                self.look(&path, &name, depth.saturating_add(1), found)?;
-            }
-        }
-        Ok(())
+        let is_repository = |folder: &Path| folder.join(LAYOUT_FILE).is_file();
+        let is_part = |below: &str, of_repository: bool| {
+            below.starts_with('.') || (of_repository && below == "blobs")
+        };
+        repositories(&self.root, is_repository, is_part)
     }
 
     /// Where all blobs are. Repositories without an index are looked through too:
@@ -343,6 +317,41 @@ impl Images for Storage {
     fn blob_path(&self, repository: &str, digest: &Digest) -> PathBuf {
         self.blob_path(repository, digest)
     }
+}
+
+/// The repositories below `root`, sorted. `is_part` says of a name, and whether it is
+/// in a repository's folder, that nothing below it is a repository.
+///
+/// # Errors
+/// [`Error::File`].
+pub(super) fn repositories(
+    root: &Path,
+    is_repository: impl Fn(&Path) -> bool,
+    is_part: impl Fn(&str, bool) -> bool,
+) -> Result<Vec<String>, Error> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![(root.to_owned(), String::new(), 0_usize)];
+    while let Some((folder, name, depth)) = left.pop() {
+        let is_one = !name.is_empty() && is_repository(&folder);
+        if is_one {
+            found.insert(name.clone());
+        }
+        if depth >= DEPTH_MAX {
+            continue;
+        }
+        for below in names_in(&folder)? {
+            let path = folder.join(&below);
+            let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+            if is_folder && !is_part(&below, is_one) {
+                let name = match name.as_str() {
+                    "" => below,
+                    name => format!("{name}/{below}"),
+                };
+                left.push((path, name, depth + 1));
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// Names in a folder, sorted; none where there is no folder. A name that is no
