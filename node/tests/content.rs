@@ -16,6 +16,8 @@ mod exported;
 mod files;
 #[path = "content/interrupted.rs"]
 mod interrupted;
+#[path = "content/oras.rs"]
+mod oras;
 #[path = "content/registry.rs"]
 mod registry;
 #[path = "content/served.rs"]

@@ -10,10 +10,10 @@ use insta::assert_snapshot;
 use isoforge::oci::media::Family;
 
 use crate::support::docker_registry::DockerRegistry;
-use crate::support::judge;
 use crate::support::layers::{Image, index, write_layout};
 use crate::support::program::{Outcome, Project};
 use crate::support::registry::FakeRegistry;
+use crate::support::{has_crane, judge};
 use isoforge::oci::digest::Digest;
 use isoforge::oci::layer::LayerCompression;
 
@@ -478,6 +478,13 @@ fn what_a_real_registry_has_comes_back_out_of_a_bundle_with_its_digest() {
             &back,
         ],
     );
+    if has_crane() {
+        let served = served.trim_start_matches("docker://");
+        let said = judge("crane", "crane", &["validate", "--remote", served]);
+        assert!(said.contains("PASS"), "{said}");
+        let digest = judge("crane", "crane", &["digest", served]);
+        assert_eq!(digest.trim(), both.digest().to_string());
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     let manifest = std::fs::read(out.join("manifest.json")).unwrap();

@@ -31,7 +31,7 @@ const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// A machine with a registry.
 pub(crate) struct Machine {
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     pub(crate) config: Config,
     pub(crate) places: Places,
 }
@@ -107,7 +107,7 @@ impl Machine {
         }
     }
 
-    fn password(&self) -> String {
+    pub(crate) fn password(&self) -> String {
         let path = self.places.home.join("credentials/password");
         std::fs::read_to_string(path).unwrap().trim().to_owned()
     }

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::chart;
 use crate::support::docker_registry::{DockerRegistry, PASSWORD, USER};
-use crate::support::judge;
 use crate::support::program::Project;
+use crate::support::{has_client, judge};
 
 const MANIFEST: &str = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: node, namespace: kube-system}\n\
     spec:\n  template:\n    spec:\n      containers:\n      - name: node\n        image: calico/node:v3\n        \
@@ -287,6 +287,33 @@ fn a_pushed_pack_is_read_by_another_client() {
     assert_eq!(manifest["layers"][0]["digest"], digest.to_string());
     let again = project.run(&[push.as_slice(), &["--format", "json"]].concat());
     assert_eq!(again.json()["images"][0]["state"], "already-there");
+}
+
+#[test]
+fn oras_pulls_a_pack_under_its_files_name() {
+    if !has_client("oras", "oras.land/oras/cmd/oras") {
+        return;
+    }
+    let project = project();
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start(folder.path(), false);
+    let to = format!("{}/packs/shop", registry.host);
+    project
+        .run(&["pack", "push", "packs/shop", &to])
+        .assert_exit(0);
+    let from = format!("{to}:0.1.0");
+    let pulled = project.path("pulled");
+    let arguments = ["pull", "--plain-http", &from, "--output"];
+    judge(
+        "oras",
+        "oras",
+        &[&arguments, &[pulled.to_str().unwrap()][..]].concat(),
+    );
+    project.run(&["pack", "build", "packs/shop"]).assert_exit(0);
+    assert_eq!(
+        std::fs::read(pulled.join("shop-0.1.0.tar.gz")).unwrap(),
+        std::fs::read(project.path("shop-0.1.0.tar.gz")).unwrap()
+    );
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::Command;
 
 use isoforge::error::{Class, Diagnose};
 use isoforge::oci::layer::LayerCompression::{Gzip, Zstd};
@@ -15,8 +14,8 @@ use isoforge::store::Store;
 
 use super::{Pusher, amount, built_upon, image};
 use crate::support::docker_registry::{DockerRegistry, PASSWORD, USER};
-use crate::support::judge;
 use crate::support::layers::{Blob, Image, index, write_layout};
+use crate::support::{has_crane, judge};
 
 /// An image for two platforms: its layout as a folder and as an archive.
 fn layout(pusher: &Pusher) -> (Blob, Vec<Image>) {
@@ -99,11 +98,7 @@ fn other_clients_read_what_was_pushed_from_an_archive() {
 
 #[test]
 fn crane_validates_what_was_pushed() {
-    let found = Command::new("crane").arg("version").output();
-    if found.is_err() {
-        eprintln!(
-            "skipped: crane is not installed (go install github.com/google/go-containerregistry/cmd/crane@latest)"
-        );
+    if !has_crane() {
         return;
     }
     let pusher = Pusher::new();
