@@ -18,6 +18,7 @@
 pub mod answers;
 mod artifact;
 mod build;
+pub mod dependencies;
 mod init;
 mod lint;
 mod metadata;

@@ -149,7 +149,7 @@ pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
     let build = Build::new(request, progress)?;
     progress.stage("Gathering inputs");
     let mut settled = lock::settle(&build, &Upgrade::None)?;
-    requirements::check_nodes(&build)?;
+    requirements::check_cluster(&build)?;
     if !request.lock.locked {
         settled.write(progress)?;
     }

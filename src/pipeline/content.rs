@@ -30,7 +30,7 @@ use crate::store::Store;
 pub(crate) use complete::NotComplete;
 pub(super) use complete::check_complete;
 pub(super) use owner::check;
-use owner::{Known, Owner, Parts, digest, given, layer, manifests, named, owners, pack};
+use owner::{Known, Owner, Parts, digest, given, layer, manifests, named, owners, pack, unmet};
 
 /// Nobody can say for certain which images are needed.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,8 @@ pub(super) struct Searched {
     pub(super) definition: Option<Definition>,
     /// Packs and charts, what `[content]` carries, and the definition.
     pub(super) artifacts: Vec<Artifact>,
+    /// What packs miss of each other, each a sentence.
+    pub(super) unmet: Vec<String>,
     /// Of components whose images the profile lists, what their objects name.
     listed: Vec<Listed>,
 }
@@ -148,6 +150,7 @@ pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) ->
         let parts = searcher.read(&owner.name, &owner.sources)?;
         read.push((owner, parts));
     }
+    searcher.out.unmet = unmet(profile, &read);
     let known = Known::of(profile, &read)?;
     let answers = known.to(profile.iso_version());
     definition.macros.clone_from(&profile.cluster.macros);

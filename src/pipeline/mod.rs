@@ -48,7 +48,7 @@ pub use program::{NamedProgram, ProgramPlaces};
 pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
 pub(crate) use registry::Missing as NoRegistryProgram;
-pub(crate) use requirements::{TooFewNodes, Unmet};
+pub(crate) use requirements::{Unmet, UnmetInCluster};
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;

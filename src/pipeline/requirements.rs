@@ -30,61 +30,57 @@ impl Diagnose for Unmet {
     }
 }
 
-/// The cluster has fewer machines than packs need.
+/// The cluster lacks what packs need: machines, or other packs.
 #[derive(Debug, thiserror::Error)]
-#[error("the cluster has {}, which is not enough:{}", human::count(*.nodes, "machine"), lacks.iter().map(|lack| format!("\n    {lack}")).collect::<String>())]
-pub(crate) struct TooFewNodes {
-    nodes: u32,
+#[error("the cluster lacks what packs need:{}", lacks.iter().map(|lack| format!("\n    {lack}")).collect::<String>())]
+pub(crate) struct UnmetInCluster {
     lacks: Vec<String>,
 }
 
-impl Diagnose for TooFewNodes {
+impl Diagnose for UnmetInCluster {
     fn class(&self) -> Class {
         Class::Profile
     }
 
     fn hint(&self) -> Option<String> {
         Some(
-            "correct 'nodes' under [cluster], or take a pack or preset for fewer machines; \
-             --force builds nonetheless"
+            "add what is missing or take other versions, and say with 'nodes' under [cluster] how \
+             many machines there are; --force builds nonetheless"
                 .to_owned(),
         )
     }
 }
 
-/// Checks the number of machines that packs need against the profile's.
+/// Checks what packs need of each other, and how many machines against the profile's
+/// number.
 ///
 /// # Errors
-/// [`TooFewNodes`], unless the build is forced.
-pub(super) fn check_nodes(build: &Build<'_>) -> Result<()> {
-    let Some(definition) = build.content.get().and_then(|c| c.definition.as_ref()) else {
+/// [`UnmetInCluster`], unless the build is forced.
+pub(super) fn check_cluster(build: &Build<'_>) -> Result<()> {
+    let Some(content) = build.content.get() else {
         return Ok(());
     };
     let nodes = build.request.loaded.profile.cluster.nodes;
-    let there = nodes.unwrap_or(1);
-    let layers = definition.layers.iter();
-    let lacks: Vec<String> = layers
-        .filter_map(|layer| {
-            let needed = layer.requirements.nodes.filter(|needed| *needed > there)?;
-            let (name, version) = (&layer.name, &layer.version);
-            Some(format!(
-                "{name} {version} needs {}",
-                human::count(needed, "machine")
-            ))
-        })
-        .collect();
+    let layers = content.definition.iter().flat_map(|it| &it.layers);
+    let short = layers.filter_map(|layer| {
+        let needed = layer.requirements.nodes;
+        let needed = needed.filter(|needed| *needed > nodes.unwrap_or(1))?;
+        let machines = human::count(needed, "machine");
+        Some(format!("{} {} needs {machines}", layer.name, layer.version))
+    });
+    let mut lacks = content.unmet.clone();
+    for short in short {
+        match nodes {
+            Some(nodes) => lacks.push(format!("{short}, and it has {nodes}")),
+            None => build.progress.warn(format!(
+                "{short}: say how many the cluster has with 'nodes' under [cluster]"
+            )),
+        }
+    }
     if lacks.is_empty() {
         return Ok(());
     }
-    let Some(nodes) = nodes else {
-        for lack in lacks {
-            build.progress.warn(format!(
-                "{lack}: say how many the cluster has with 'nodes' under [cluster]"
-            ));
-        }
-        return Ok(());
-    };
-    let error = TooFewNodes { nodes, lacks };
+    let error = UnmetInCluster { lacks };
     if build.request.settings.force {
         build.progress.warn(error.to_string());
         return Ok(());

@@ -3,10 +3,10 @@
 
 mod charts;
 mod check;
+mod cluster;
 mod collection;
 mod commands;
 mod helm;
-mod macros;
 mod profile;
 mod setup;
 

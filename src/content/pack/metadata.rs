@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::dependencies::Dependency;
 use super::problem::{Problems, nearest};
 use crate::content::yaml::{self, Node, SyntaxError, Value};
 
@@ -112,6 +113,8 @@ pub struct Metadata {
     pub charts: Vec<String>,
     /// Paths of its manifests.
     pub manifests: Vec<String>,
+    /// What it says of other packs.
+    pub dependencies: Vec<Dependency>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
 }
@@ -171,7 +174,7 @@ impl Metadata {
             _ => None,
         };
         cloud_types(node, problems);
-        constraints(node, problems);
+        let dependencies = Dependency::read(node, problems);
         texts(node, "ansibleRoles", problems);
         let (charts, manifests) = (
             texts(node, "charts", problems),
@@ -185,6 +188,7 @@ impl Metadata {
             layer: layer.unwrap_or(Layer::Addon),
             charts,
             manifests,
+            dependencies,
             annotations,
         })
     }
@@ -271,31 +275,4 @@ fn annotations(node: &Node, problems: &mut Problems) -> BTreeMap<String, String>
         }
     }
     found
-}
-
-/// Dependencies on other packs.
-fn constraints(node: &Node, problems: &mut Problems) {
-    const TYPES: [&str; 4] = ["notSupported", "optional", "required", "upgrade"];
-    const KEYS: [&str; 5] = ["layer", "maxVersion", "minVersion", "packName", "type"];
-    let list = node
-        .get("constraints")
-        .and_then(|constraints| constraints.get("dependencies"));
-    for item in list.map(Node::items).unwrap_or_default() {
-        for key in ["packName", "layer", "type"] {
-            if item.text_at(key).is_none_or(str::is_empty) {
-                problems.error(item, format!("a dependency must have '{key}'"));
-            }
-        }
-        for (key, value) in item.entries() {
-            if !KEYS.contains(&key.as_str()) {
-                let near = nearest(key, &KEYS);
-                problems.warning(value, format!("'{key}' is no key of a dependency{near}"));
-            }
-        }
-        let of = item.get("type").and_then(|at| Some((at, at.text()?)));
-        if let Some((at, text)) = of.filter(|(_, text)| !TYPES.contains(text)) {
-            let near = nearest(text, &TYPES);
-            problems.error(at, format!("'{text}' is no type of a dependency{near}"));
-        }
-    }
 }

@@ -211,18 +211,24 @@ fn has_number(text: &str) -> bool {
 /// Compares versions by their numbers; what stands between does not count, and
 /// a number that is missing is 0.
 fn compare(one: &str, other: &str) -> Ordering {
-    let numbers = |text: &str| -> Vec<u64> {
-        let parts = text.split(|c: char| !c.is_ascii_digit());
-        parts
-            .filter(|part| !part.is_empty())
-            .map(|part| part.parse().unwrap_or(u64::MAX))
-            .collect()
-    };
     let (one, other) = (numbers(one), numbers(other));
-    let length = one.len().max(other.len());
+    order(&one, &other, one.len().max(other.len()))
+}
+
+/// The numbers of a version, in their order.
+pub(super) fn numbers(text: &str) -> Vec<u64> {
+    let parts = text.split(|c: char| !c.is_ascii_digit());
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| part.parse().unwrap_or(u64::MAX))
+        .collect()
+}
+
+/// Compares the first `length` numbers; one that is missing is 0.
+pub(super) fn order(one: &[u64], other: &[u64], length: usize) -> Ordering {
     let at = |numbers: &[u64], at: usize| numbers.get(at).copied().unwrap_or(0);
     (0..length)
-        .map(|number| at(&one, number).cmp(&at(&other, number)))
+        .map(|number| at(one, number).cmp(&at(other, number)))
         .find(|order| order.is_ne())
         .unwrap_or(Ordering::Equal)
 }

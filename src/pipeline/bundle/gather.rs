@@ -83,6 +83,9 @@ fn search(
     };
     let searched = searching::search(&means, lock, &Upgrade::None)?;
     searching::check_complete(loaded, &searched, progress)?;
+    for unmet in &searched.unmet {
+        progress.warn(unmet);
+    }
     let owners = searched.not_in(lock);
     if request.lock.locked && !owners.is_empty() {
         let lock = lock::locate(path, request.lock.path.as_deref());

@@ -12,6 +12,7 @@ use crate::content::definition::Layer;
 use crate::content::find::Target;
 use crate::content::macros::{self, Answers};
 use crate::content::pack::answers::Use;
+use crate::content::pack::dependencies::KUBERNETES;
 use crate::content::pack::{self, Pack};
 use crate::content::{self, values};
 use crate::lock;
@@ -150,6 +151,27 @@ pub(super) fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
         }
         .into()),
     }
+}
+
+/// What packs of the profile's components miss of each other.
+pub(super) fn unmet(profile: &Profile, read: &[(Owner<'_>, Parts)]) -> Vec<String> {
+    let packs = read.iter().flat_map(|(_, parts)| &parts.packs);
+    let mut there: Vec<(&str, &str)> = packs
+        .map(|pack| (pack.meta.name.as_str(), pack.meta.version.as_str()))
+        .collect();
+    let components = profile.components();
+    there.extend(components.map(|(_, it)| (it.name.as_str(), it.version.as_str())));
+    let mut unmet = BTreeSet::new();
+    for version in &profile.kubernetes.versions {
+        let kubernetes = [(KUBERNETES, version.as_str())];
+        let there: Vec<_> = kubernetes.iter().chain(&there).copied().collect();
+        for pack in read.iter().flat_map(|(_, parts)| &parts.packs) {
+            let meta = &pack.meta;
+            let unmet_here = meta.dependencies.iter().filter_map(|one| one.unmet(&there));
+            unmet.extend(unmet_here.map(|why| format!("{} {} {why}", meta.name, meta.version)));
+        }
+    }
+    unmet.into_iter().collect()
 }
 
 /// What macros are filled with, by version of Kubernetes.

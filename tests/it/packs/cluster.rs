@@ -1,5 +1,6 @@
-//! Macros of packs: what the profile answers, what packs answer each other, and
-//! what is left to whoever makes the cluster. And how many machines it needs.
+//! Packs and the cluster: what the profile and other packs answer to macros, and
+//! what is left to whoever makes the cluster; what packs need of each other, and how
+//! many machines.
 
 use insta::assert_snapshot;
 
@@ -219,7 +220,7 @@ fn a_cluster_with_too_few_machines_ends_the_build() {
     let refused = build(&["--force"]);
     refused.assert_exit(0);
     assert!(
-        refused.stderr.contains("which is not enough"),
+        refused.stderr.contains("needs 3 machines, and it has 2"),
         "{}",
         refused.stderr
     );
@@ -227,13 +228,57 @@ fn a_cluster_with_too_few_machines_ends_the_build() {
     refused.assert_exit(2);
     assert_snapshot!(refused.error(), @r"
     exit 2
-    error: the cluster has 2 machines, which is not enough:
-        shop 1.0.0 needs 3 machines
-    hint: correct 'nodes' under [cluster], or take a pack or preset for fewer machines; --force builds nonetheless
+    error: the cluster lacks what packs need:
+        shop 1.0.0 needs 3 machines, and it has 2
+    hint: add what is missing or take other versions, and say with 'nodes' under [cluster] how many machines there are; --force builds nonetheless
     ");
     project.change_profile("nodes = 2", "nodes = 3");
     let enough = build(&[]);
     enough.assert_exit(0);
     assert!(!enough.stderr.contains("machines"), "{}", enough.stderr);
     assert_eq!(installer_config(&project).install.requirements.nodes, None);
+}
+
+/// Gives a pack of [`write_pack`] these dependencies.
+fn add_dependencies(project: &Project, name: &str, dependencies: &str) {
+    let path = project.path(&format!("packs/{name}/pack.json"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let constraints = format!("\"constraints\": {{\"dependencies\": [{dependencies}]}}, \"layer\"");
+    std::fs::write(path, text.replace("\"layer\"", &constraints)).unwrap();
+}
+
+#[test]
+fn packs_that_miss_each_other_end_the_build() {
+    let (_registry, host, project) = start(&["needed"]);
+    write_pack(&project, "shop", "", &pod(&host, "needed"));
+    add_dependencies(
+        &project,
+        "shop",
+        r#"{"packName": "base", "layer": "addon", "minVersion": "2.0", "maxVersion": "", "type": "required"},
+           {"packName": "kubernetes", "layer": "k8s", "minVersion": "1.20", "maxVersion": "1.31", "type": "optional"},
+           {"packName": "other", "layer": "addon", "maxVersion": "1", "type": "optional"}"#,
+    );
+    let build = |more: &[&str]| project.run(&[&["build", "profile.toml"], more].concat());
+    let refused = build(&[]);
+    refused.assert_exit(2);
+    assert_snapshot!(refused.error(), @r"
+    exit 2
+    error: the cluster lacks what packs need:
+        shop 1.0.0 needs Kubernetes >= 1.20, <= 1.31, and 1.32.3 is there
+        shop 1.0.0 needs the pack base >= 2.0, which is not there
+    hint: add what is missing or take other versions, and say with 'nodes' under [cluster] how many machines there are; --force builds nonetheless
+    ");
+    assert_eq!(project.outputs(), [""; 0]);
+    let bundle = project.run(&BUNDLE);
+    bundle.assert_exit(0);
+    assert!(
+        bundle.stderr.contains("which is not there"),
+        "{}",
+        bundle.stderr
+    );
+    write_pack(&project, "base", "", "kind: ConfigMap\n");
+    let older = build(&["--force"]);
+    older.assert_exit(0);
+    let warned = "shop 1.0.0 needs the pack base >= 2.0, and 1.0.0 is there";
+    assert!(older.stderr.contains(warned), "{}", older.stderr);
 }
