@@ -160,7 +160,7 @@ pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) ->
         if let Some(kind) = owner.kind
             && (kind != Kind::Kubernetes || owner.version == profile.iso_version())
         {
-            definition.add(layer(kind, owner, parts, answers)?);
+            definition.add(layer(kind, owner, parts, &answers)?);
             definition.macros.extend(answers.to(&named(owner, parts)?));
         }
         searcher.owner(owner, parts, &known)?;
@@ -355,7 +355,7 @@ impl Searcher<'_> {
                 values: vec![given(&owner.sources)],
                 presets: owner.sources.presets.clone(),
                 rules: Vec::new(),
-                answers: known.to(version).clone(),
+                answers: known.to(version),
                 kubernetes: Some((*version).to_owned()),
                 helm: Helm::installed(),
             };

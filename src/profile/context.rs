@@ -64,6 +64,7 @@ impl Profile {
                 "rule": matches!(self.install.device, Device::Rule(_)),
                 "mode": self.install.mode,
                 "after": self.install.after,
+                "cmdline": self.installed_cmdline(),
             },
             "provider": {
                 "repository": self.provider.repository,

@@ -101,6 +101,19 @@ impl Profile {
         arguments
     }
 
+    /// Kernel arguments of an installed system: those of the profile, for FIPS mode,
+    /// and those that hardening adds.
+    #[must_use]
+    pub fn installed_cmdline(&self) -> Vec<String> {
+        let mut arguments = self.cmdline();
+        for added in self.kernel_cmdline_extra() {
+            if !arguments.contains(&added) {
+                arguments.push(added);
+            }
+        }
+        arguments
+    }
+
     /// The Kubernetes version that the ISO installs.
     #[must_use]
     pub fn iso_version(&self) -> &str {

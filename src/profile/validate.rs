@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, CatalogError, Kind};
-use super::model::{Arch, CloudConfig, Component, ContentSources, FileSpec, Mode, Profile};
+use super::model::{Arch, CloudConfig, Component, ContentSources, FileSpec, Flavor, Mode, Profile};
 use super::placeholder::Target;
 use super::plan::{self, PlanError};
 use super::problem::{Draft, Report};
@@ -216,6 +216,16 @@ impl<'a> Check<'a> {
             let written = tree::has(self.table, "install", key);
             (format!("install.{key}"), written)
         });
+        let is_kairos = self.profile.os.flavor == Flavor::Kairos;
+        let arguments = is_kairos && !self.profile.installed_cmdline().is_empty();
+        if arguments {
+            self.notes.push(
+                "kernel arguments reach the ISO alone, not the system that Kairos installs: the \
+                 file that [cloud_config] names is taken unchanged, and they belong in its \
+                 install.grub_options.extra_cmdline"
+                    .to_owned(),
+            );
+        }
         for (name, _) in tables
             .into_iter()
             .chain(keys)

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::LazyLock;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -88,7 +87,7 @@ pub(in crate::pipeline) fn check(loaded: &Loaded) -> Result<()> {
         for version in &owner.kubernetes {
             for pack in &parts.packs {
                 let given = given(&owner.sources);
-                pack.compose(&owner.sources.presets, &given, answers.to(version))?;
+                pack.compose(&owner.sources.presets, &given, &answers.to(version))?;
             }
         }
     }
@@ -203,9 +202,8 @@ impl Known {
     }
 
     /// Those for a version of Kubernetes of the profile.
-    pub(super) fn to(&self, version: &str) -> &Answers {
-        static NONE: LazyLock<Answers> = LazyLock::new(Answers::default);
-        self.0.get(version).unwrap_or(&NONE)
+    pub(super) fn to(&self, version: &str) -> Answers {
+        self.0.get(version).cloned().unwrap_or_default()
     }
 }
 

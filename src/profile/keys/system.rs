@@ -195,7 +195,8 @@ pub(super) static BOOT: Fields = plain(&[
         "cmdline",
         Texts,
         Default(""),
-        "Arguments added to the end of the kernel command line, each an element of its own.",
+        "Arguments added to the end of the kernel command line, of the ISO and of the \
+         installed system, each an element of its own.",
     ),
     key(
         "timeout",

@@ -181,3 +181,25 @@ fn hosts_have_mirrors_certificates_and_a_proxy() {
     1 problem in the profile
     "#);
 }
+
+#[test]
+fn what_a_finished_cloud_config_does_not_get_is_told() {
+    let sets = [
+        "cloud_config.file=user-data",
+        "install.device=/dev/sda",
+        "boot.cmdline=[\"quiet\"]",
+        "hardening.profile=stig",
+        "os.fips=true",
+    ];
+    let loaded = minimal_with(&sets);
+    assert_snapshot!(loaded.notes.join("\n"), @r"
+    kernel arguments reach the ISO alone, not the system that Kairos installs: the file that [cloud_config] names is taken unchanged, and they belong in its install.grub_options.extra_cmdline
+    'install.device' does not reach the cloud-config: the file that [cloud_config] names is taken unchanged
+    ");
+    assert_eq!(
+        loaded.profile.installed_cmdline(),
+        ["quiet", "audit=1", "fips=1"]
+    );
+    let appliance = [&sets[..3], &["os.flavor=appliance"]].concat();
+    assert_snapshot!(minimal_with(&appliance).notes.join("\n"), @"'install.device' does not reach the cloud-config: the file that [cloud_config] names is taken unchanged");
+}

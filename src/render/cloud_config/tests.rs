@@ -285,7 +285,11 @@ fn sections_that_the_profile_does_not_have_may_be_null() {
 fn everything() -> Value {
     json!({
         "appliance": {"name": "edge", "version": "1.0.0", "mode": "central"},
-        "install": {"device": "/dev/vda", "mode": "unattended", "after": "poweroff"},
+        "os": {"flavor": "kairos"},
+        "install": {
+            "device": "/dev/vda", "mode": "unattended", "after": "poweroff",
+            "cmdline": ["console=ttyS0", "audit=1"],
+        },
         "registration": {"endpoint": "api.example.com", "token": "t0ken-value"},
         "vars": {
             "hostname": "edge-{{ trunc 4 .MachineID }}",
@@ -332,6 +336,8 @@ fn the_default_template_covers_what_a_site_needs() {
       auto: true
       reboot: false
       poweroff: true
+      grub_options:
+        extra_cmdline: "console=ttyS0 audit=1"
     stylus:
       managementMode: "central"
       site:

@@ -6,6 +6,7 @@
 
 mod cri;
 mod images;
+pub(super) mod kairos;
 mod project;
 
 use std::path::Path;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::media::file_disk;
-use super::shell::{Shell, Ssh};
+use super::shell::Ssh;
 use super::status::Status;
 use super::{Guest, Lab, new_disk, unattended};
 use crate::qemu::{Bus, Disk, Firmware, Machine, Medium, Network, scratch};
@@ -105,36 +106,6 @@ fn lists_the_pack(ssh: &Ssh) -> Result<()> {
     let list = ssh.root("appliance content list")?;
     let pack = format!("packs/{PACK}:{PACK_TAG}");
     ensure!(list.contains(&pack), "{pack} is not listed:\n{list}");
-    Ok(())
-}
-
-/// The step: what runs on a machine does so on an image of flavor `kairos` too. Its
-/// live system takes in what its own medium carries.
-pub(super) fn kairos(lab: &Lab) -> Result<()> {
-    let project = Project::prepare(lab)?;
-    let iso = project.iso(Edition::Kairos)?;
-    let machine = lab.machine(Firmware::Bios).medium(Medium::Cd, &iso);
-    let mut guest = lab.start(machine, "content-kairos")?;
-    guest.entry()?;
-    guest.says(&["root@"], BOOT)?;
-    let mut shell = guest.root_shell()?;
-    let ok = |shell: &mut Shell<'_>, command: &str| -> Result<String> {
-        let said = shell.run(command, SERVING)?;
-        ensure!(said.code == 0, "'{command}' said: {}", said.text);
-        Ok(said.text)
-    };
-    ok(
-        &mut shell,
-        "systemctl is-system-running --wait; systemctl is-active appliance-registry",
-    )?;
-    let import = "appliance content import /run/initramfs/live";
-    println!("{}", ok(&mut shell, import)?);
-    println!("{}", ok(&mut shell, "appliance content list")?);
-    // The live root is an overlay, and overlayfs takes no other as its upper layer.
-    let said = ok(&mut shell, &run_a_container("native"))?;
-    ensure!(said.contains("appliance "), "the container said: {said}");
-    println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
-    drop(guest);
     Ok(())
 }
 

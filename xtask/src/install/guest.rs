@@ -196,8 +196,13 @@ impl Guest {
     }
 
     /// Waits until the machine has powered off, or would reboot.
-    pub(crate) fn ended(mut self) -> Result<()> {
-        let status = self.console.wait_for_end(Instant::now() + ENDING)?;
+    pub(crate) fn ended(self) -> Result<()> {
+        self.ends_within(ENDING)
+    }
+
+    /// The same, in this time.
+    pub(crate) fn ends_within(mut self, time: Duration) -> Result<()> {
+        let status = self.console.wait_for_end(Instant::now() + time)?;
         ensure!(status.success(), "QEMU ended with {status}");
         Ok(())
     }

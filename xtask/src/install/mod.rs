@@ -70,7 +70,8 @@ pub(crate) const STEPS: &[Step] = &[
     ("bad-two-disks-with-the-same-labels", bad::same_labels),
     ("reset-from-recovery", reset::check),
     ("content", content::check),
-    ("content-kairos", content::kairos),
+    ("content-kairos", content::kairos::live),
+    ("install-by-kairos", content::kairos::installed),
     ("power-cuts-install", power::install),
     ("power-cuts-upgrade", power::upgrade),
 ];

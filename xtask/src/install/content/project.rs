@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::images::{Images, PROGRAM};
 use crate::demo;
 use crate::install::Lab;
+use crate::install::access::{Access, USER};
 use crate::install::systems::{NAME, System, put};
 use crate::program;
 use crate::qemu::scratch;
@@ -45,8 +46,10 @@ const ZOT: &str = "ISOFORGE_TEST_ZOT";
 pub(super) enum Edition {
     First,
     Second,
-    /// Another appliance, of flavor `kairos`.
-    Kairos,
+    /// Another appliance, of flavor `kairos` but without Kairos.
+    KairosLive,
+    /// Kairos itself.
+    KairosInstalled,
 }
 
 impl Edition {
@@ -54,7 +57,8 @@ impl Edition {
         match self {
             Self::First => "1.0.0",
             Self::Second => "2.0.0",
-            Self::Kairos => "3.0.0",
+            Self::KairosLive => "3.0.0",
+            Self::KairosInstalled => "4.0.0",
         }
     }
 }
@@ -107,7 +111,24 @@ fn kairos(hash: &str) -> String {
         "\n[appliance]\nname = \"{NAME}\"\nversion = \"{}\"\n\n[os]\nflavor = \"kairos\"\n\n\
          [overlays]\nrootfs = [\"overlay\"]\n\n[[vars.users]]\nname = \"kairos\"\n\
          passwd = \"{hash}\"\ngroups = [\"admin\"]\n",
-        Edition::Kairos.version()
+        Edition::KairosLive.version()
+    )
+}
+
+/// A profile on the root file system `archive`, which has Kairos in it.
+fn on_kairos(archive: &Path, access: &Access, argument: &str) -> String {
+    format!(
+        "schema = 1\n\n[appliance]\nname = \"{NAME}\"\nversion = \"{}\"\n\n[os]\n\
+         flavor = \"kairos\"\ndistribution = \"debian\"\nversion = \"13\"\n\
+         rootfs = {archive:?}\n\n[kubernetes]\ndistribution = \"e2e\"\n\
+         version = \"1.32.3\"\nlayers = [{{ folder = \"kubernetes\" }}]\n\n\
+         [[vars.users]]\nname = \"{USER}\"\npasswd = \"{}\"\ngroups = [\"admin\"]\n\
+         ssh_keys = [\"{}\"]\n\n[boot]\n\
+         cmdline = [\"console=ttyS0,115200n8\", \"{argument}\"]\n\n[install]\n\
+         mode = \"unattended\"\nafter = \"poweroff\"\n",
+        Edition::KairosInstalled.version(),
+        access.hash,
+        access.public
     )
 }
 
@@ -149,10 +170,20 @@ impl Project {
         }
         let demo = std::path::absolute(demo::PROFILE)?;
         let text = this.profile(&demo, &registry) + &kairos(&lab.access.hash);
-        let folder = this.of(Edition::Kairos);
+        let folder = this.of(Edition::KairosLive);
         put(&folder.join("profile.toml"), &text)?;
         put(&folder.join("overlay").join(AUTOLOGIN_PATH), AUTOLOGIN)?;
         Ok(this)
+    }
+
+    /// Adds the profile on a root file system with Kairos.
+    pub(super) fn add_kairos(&self, lab: &Lab, archive: &Path, argument: &str) -> Result<()> {
+        let folder = self.of(Edition::KairosInstalled);
+        let base = folder.join("base.toml");
+        put(&base, &on_kairos(archive, &lab.access, argument))?;
+        put(&folder.join("kubernetes/usr/bin/kubelet"), "#!/bin/sh\n")?;
+        let text = self.profile(&base, &Program::find());
+        put(&folder.join("profile.toml"), &text)
     }
 
     fn of(&self, edition: Edition) -> PathBuf {
