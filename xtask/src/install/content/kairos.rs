@@ -101,7 +101,7 @@ pub(in crate::install) fn installed(lab: &Lab) -> Result<()> {
     let said = ssh.root(&run_a_container("overlayfs"))?;
     println!("containerd pulled {NODE} and ran it: {}", last_line(&said));
     println!("{}", ssh.root("appliance content list")?);
-    let failed = ssh.root("systemctl --failed --no-legend --plain")?;
-    ensure!(failed.is_empty(), "units failed: {failed}");
+    // Says otherwise where a unit failed.
+    ssh.root("systemctl is-system-running --wait")?;
     guest.power_off().context("Kairos does not power off")
 }
