@@ -333,7 +333,7 @@ impl Layout {
 fn damaged_and_missing_blobs_are_told() {
     let layout = provider_image();
     let (dir, _) = layout.write();
-    let manifest = layout.image.manifests[&PlatformName::linux("arm64")];
+    let manifest = layout.image.platforms[&PlatformName::linux("arm64")].manifest;
     let Report::Image(report) = look(&dir) else {
         panic!("no image");
     };

@@ -23,6 +23,8 @@ pub const IMAGE_NAME: &str = "io.containerd.image.name";
 pub const LAYOUT_FILE: &str = "oci-layout";
 /// Name of the file that lists the layout's images.
 pub const INDEX_FILE: &str = "index.json";
+/// Name of the file by which `docker save` lists images.
+pub const DOCKER_FILE: &str = "manifest.json";
 /// The folder of the blobs.
 pub const BLOB_FOLDER: &str = "blobs/sha256";
 /// Value of `imageLayoutVersion`.
@@ -53,8 +55,8 @@ impl LayoutFile {
 /// An image layout, made by [`Builder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OciLayout {
-    /// Path within the layout and content: `oci-layout`, `index.json`, then the
-    /// blobs by digest.
+    /// Path within the layout and content: `oci-layout`, `index.json`, `manifest.json`
+    /// where images are listed for Docker too, then the blobs by digest.
     pub files: Vec<(String, LayoutFile)>,
 }
 
@@ -103,6 +105,8 @@ pub struct Builder {
     unnamed: BTreeMap<Digest, Descriptor>,
     /// Of `index.json` itself.
     annotations: BTreeMap<String, String>,
+    /// Images as `docker save` lists them.
+    docker: Vec<Value>,
 }
 
 impl Builder {
@@ -154,6 +158,19 @@ impl Builder {
         self.unnamed.insert(descriptor.digest, descriptor);
     }
 
+    /// Lists an image, whose blobs are among those of the layout, as `docker save` does
+    /// too (Docker Image Specification v1.2, "Combined Image JSON + Filesystem
+    /// Changeset Format"): programs that know no layouts read that file, and do not
+    /// look for others. `layers` are in order, lowest first.
+    pub fn docker_image(&mut self, name: Option<&str>, config: &Digest, layers: &[Digest]) {
+        let layers: Vec<String> = layers.iter().map(blob_path).collect();
+        self.docker.push(json!({
+            "Config": blob_path(config),
+            "RepoTags": name.into_iter().collect::<Vec<_>>(),
+            "Layers": layers,
+        }));
+    }
+
     /// The layout.
     #[must_use]
     pub fn build(self) -> OciLayout {
@@ -181,6 +198,11 @@ impl Builder {
                 LayoutFile::Bytes(index.to_string().into_bytes()),
             ),
         ];
+        if !self.docker.is_empty() {
+            let list = Value::from(self.docker).to_string();
+            let file = LayoutFile::Bytes(list.into_bytes());
+            files.push((DOCKER_FILE.to_owned(), file));
+        }
         files.extend(
             self.blobs
                 .into_iter()

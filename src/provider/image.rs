@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::config::{self, ConfigInput, ConfigLayer};
-use super::{Error, Image, Platform, Spec, compress_layer, labels};
+use super::{Error, Image, Platform, PlatformImage, Spec, compress_layer, labels};
 use crate::oci::digest::Digest;
 use crate::oci::layer::Layer;
 use crate::oci::layout::descriptor_json;
@@ -38,14 +38,15 @@ pub(super) fn build(store: &Store, spec: &Spec, progress: &Progress) -> Result<I
         created,
     };
     let mut blobs = Blobs::new();
-    let mut manifests = BTreeMap::new();
+    let mut images = BTreeMap::new();
     let mut descriptors = Vec::new();
     let mut platforms: Vec<&Platform> = spec.platforms.iter().collect();
     platforms.sort_by_key(|platform| &platform.platform);
     for platform in platforms {
-        let mut descriptor = build_platform(store, &common, platform, &mut blobs, progress)?;
+        let (mut descriptor, image) =
+            build_platform(store, &common, platform, &mut blobs, progress)?;
         descriptor.platform = Some(platform.platform.clone());
-        manifests.insert(platform.platform.clone(), descriptor.digest);
+        images.insert(platform.platform.clone(), image);
         descriptors.push(descriptor_json(&descriptor));
     }
     let index = json!({
@@ -57,7 +58,7 @@ pub(super) fn build(store: &Store, spec: &Spec, progress: &Progress) -> Result<I
     Ok(Image {
         tag,
         index: put_document(store, INDEX, &index, &mut blobs)?,
-        manifests,
+        platforms: images,
         blobs,
     })
 }
@@ -68,7 +69,7 @@ fn build_platform(
     platform: &Platform,
     blobs: &mut Blobs,
     progress: &Progress,
-) -> Result<Descriptor, Error> {
+) -> Result<(Descriptor, PlatformImage), Error> {
     let labels = labels::platform(&common.labels, platform.base.as_ref(), &platform.squashfs);
     let base_layers = platform.base.as_ref().map_or(&[][..], |base| &base.layers);
     let mut layers: Vec<Layer> = base_layers.to_vec();
@@ -85,6 +86,7 @@ fn build_platform(
     let config_digest = store.put_blob(&config)?;
     let config_size = config.len() as u64;
     blobs.insert(config_digest, config_size);
+    let digests = layers.iter().map(|layer| layer.digest).collect();
     let layers: Vec<Value> = layers
         .iter()
         .map(|layer| {
@@ -99,7 +101,13 @@ fn build_platform(
         "layers": layers,
         "annotations": labels,
     });
-    put_document(store, MANIFEST, &manifest, blobs)
+    let descriptor = put_document(store, MANIFEST, &manifest, blobs)?;
+    let image = PlatformImage {
+        manifest: descriptor.digest,
+        config: config_digest,
+        layers: digests,
+    };
+    Ok((descriptor, image))
 }
 
 fn merge_config(

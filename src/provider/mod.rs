@@ -193,6 +193,17 @@ pub struct Spec {
     pub platforms: Vec<Platform>,
 }
 
+/// A provider image for one platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformImage {
+    /// Digest of its manifest.
+    pub manifest: Digest,
+    /// Digest of its configuration.
+    pub config: Digest,
+    /// Digests of its layers, lowest first.
+    pub layers: Vec<Digest>,
+}
+
 /// A provider image, all of it in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -200,8 +211,8 @@ pub struct Image {
     pub tag: String,
     /// Its index.
     pub index: Descriptor,
-    /// Digest of the manifest for each platform.
-    pub manifests: BTreeMap<PlatformName, Digest>,
+    /// What it is for each platform.
+    pub platforms: BTreeMap<PlatformName, PlatformImage>,
     /// Every blob that it consists of, the index included, and its size in
     /// bytes.
     pub blobs: BTreeMap<Digest, u64>,
@@ -209,7 +220,8 @@ pub struct Image {
 
 /// Puts images together in one layout, each under its tag, and with its full
 /// name where it is known for which `repository` they are. Blobs that they share
-/// are in it once.
+/// are in it once. One image for one platform is listed as `docker save` does too:
+/// Kairos takes a file without that list for the system itself.
 #[must_use]
 pub fn layout(images: &[Image], repository: Option<&str>) -> OciLayout {
     let mut builder = Builder::new();
@@ -223,6 +235,13 @@ pub fn layout(images: &[Image], repository: Option<&str>) -> OciLayout {
             index.annotations.insert(IMAGE_NAME.to_owned(), name);
         }
         builder.reference(&image.tag, index);
+    }
+    if let [image] = images
+        && let Some(only) = image.platforms.values().next()
+        && image.platforms.len() == 1
+    {
+        let name = repository.map(|repository| format!("{repository}:{}", image.tag));
+        builder.docker_image(name.as_deref(), &only.config, &only.layers);
     }
     builder.build()
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
@@ -181,7 +181,7 @@ fn base_layers_keep_their_digests_and_ours_are_compressed() {
     let fixture = fixture();
     let platform = fixture.platform("amd64", true);
     let image = fixture.build(&fixture.spec(vec![platform.clone()]));
-    let manifest = fixture.json(&image.manifests[&platform.platform]);
+    let manifest = fixture.json(&image.platforms[&platform.platform].manifest);
     let layers: Vec<(String, String)> = manifest["layers"]
         .as_array()
         .unwrap()
@@ -238,7 +238,7 @@ fn zstandard_is_used_where_asked_for() {
         format: LayerFormat::Zstd,
         ..fixture.spec(vec![platform.clone()])
     };
-    let manifest = fixture.json(&fixture.build(&spec).manifests[&platform.platform]);
+    let manifest = fixture.json(&fixture.build(&spec).platforms[&platform.platform].manifest);
     for layer in manifest["layers"].as_array().unwrap() {
         assert_eq!(
             layer["mediaType"],
@@ -375,7 +375,7 @@ fn images_have_their_full_name_where_it_is_known_for_which_repository_they_are()
     let image = Image {
         tag: "v1".to_owned(),
         index: Descriptor::new(MediaType::Index(Family::Oci), Digest::of(b""), 0),
-        manifests: BTreeMap::new(),
+        platforms: BTreeMap::new(),
         blobs: BTreeMap::new(),
     };
     let named = |name| match &layout(std::slice::from_ref(&image), name).files[1] {
@@ -384,4 +384,44 @@ fn images_have_their_full_name_where_it_is_known_for_which_repository_they_are()
     };
     assert!(named(Some("r.io/a")).contains(r#""io.containerd.image.name":"r.io/a:v1""#));
     assert!(!named(None).contains("image.name"));
+}
+
+#[test]
+fn one_image_for_one_platform_is_listed_as_docker_lists_it() {
+    let only = PlatformImage {
+        manifest: Digest::of(b"manifest"),
+        config: Digest::of(b"config"),
+        layers: vec![Digest::of(b"one"), Digest::of(b"two")],
+    };
+    let image = |platforms: &[&str]| Image {
+        tag: "v1".to_owned(),
+        index: Descriptor::new(MediaType::Index(Family::Oci), Digest::of(b""), 0),
+        platforms: platforms
+            .iter()
+            .map(|arch| (PlatformName::linux(arch), only.clone()))
+            .collect(),
+        blobs: BTreeMap::new(),
+    };
+    let list = |images: &[Image], name| {
+        let files = layout(images, name).files;
+        let list = files
+            .into_iter()
+            .find(|(path, _)| path == "manifest.json")?;
+        match list.1 {
+            LayoutFile::Bytes(bytes) => serde_json::from_slice::<Value>(&bytes).ok(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let blob = |text: &[u8]| format!("blobs/sha256/{}", Digest::of(text).hex());
+    let mut listed = json!([{
+        "Config": blob(b"config"),
+        "RepoTags": ["r.io/a:v1"],
+        "Layers": [blob(b"one"), blob(b"two")],
+    }]);
+    let one = image(&["amd64"]);
+    assert_eq!(list(&[one.clone()], Some("r.io/a")).as_ref(), Some(&listed));
+    listed[0]["RepoTags"] = json!([]);
+    assert_eq!(list(&[one.clone()], None), Some(listed));
+    assert_eq!(list(&[image(&["amd64", "arm64"])], None), None);
+    assert_eq!(list(&[one.clone(), one], None), None);
 }

@@ -18,12 +18,13 @@ use super::{Expected, Part, Registry, checked_manifest};
 use crate::oci::compression::sniff;
 use crate::oci::digest::{Digest, HashingReader};
 use crate::oci::layer::LayerCompression;
+use crate::oci::layout;
 use crate::oci::manifest::{
     Descriptor, ImageConfig, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Manifest,
 };
 use crate::oci::media::{Family, MediaType};
 
-const LIST_FILE: &str = "manifest.json";
+const LIST_FILE: &str = layout::DOCKER_FILE;
 const MAGIC_BYTES: u64 = 8;
 
 #[derive(Deserialize)]

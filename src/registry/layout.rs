@@ -12,7 +12,8 @@ use super::files::{Files, Opened};
 use super::{Expected, Part, Registry, checked_manifest};
 use crate::oci::digest::Digest;
 use crate::oci::layout::{
-    BLOB_FOLDER, IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path,
+    BLOB_FOLDER, DOCKER_FILE, IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME,
+    blob_path,
 };
 use crate::oci::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::oci::media::{Family, MediaType};
@@ -37,7 +38,7 @@ impl LayoutRegistry {
             image_layout_version: String,
         }
         let Some(marker) = files.read(LAYOUT_FILE, MAX_MARKER_BYTES)? else {
-            let problem = if files.open("manifest.json")?.is_some() {
+            let problem = if files.open(DOCKER_FILE)?.is_some() {
                 "is what docker save writes; write docker-archive:FILE"
             } else {
                 "is no OCI image layout (oci-layout is missing)"

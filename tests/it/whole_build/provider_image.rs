@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{Built, Project, SMALL, json_of, text};
 use crate::support::bootable;
-use crate::support::judge;
 use crate::support::layers::Image;
+use crate::support::{has_crane, judge};
 
 const TAG: &str = "text-1.32.3-1.0.0";
 const SQUASHFS: &str = "io.isoforge.squashfs.digest";
@@ -67,6 +67,24 @@ fn it_tells_of_the_root_file_system_on_the_iso_with_or_without_the_iso() {
     let name = "small-1.0.0.iso";
     assert_eq!(iso.digests()[name], both.digests()[name]);
     assert!(iso.names().iter().all(|name| !name.contains("provider")));
+}
+
+/// Kairos's agent reads it so, and takes what it can't read for the system itself.
+#[test]
+fn a_client_that_knows_no_layouts_reads_the_archive_too() {
+    let project = Project::small();
+    let built = project.build("profile.toml", &["--only", "provider"]);
+    let config = |kind: &str| {
+        let image = format!("{kind}:{}", archive(&built));
+        let said = judge("skopeo", "skopeo", &["inspect", "--config", &image]);
+        serde_json::from_str::<Value>(&said).unwrap()
+    };
+    assert_eq!(config("docker-archive"), config("oci-archive"));
+    if has_crane() {
+        let arguments = ["validate", "--tarball", &archive(&built)];
+        let said = judge("crane", "crane", &arguments);
+        assert!(said.contains("PASS"), "{said}");
+    }
 }
 
 #[test]
