@@ -7,10 +7,11 @@
 use anyhow::{Context as _, Result, ensure};
 
 use super::project::{CALICO, Edition, NODE, Project};
-use super::{BOOT, PORT, SERVING, Served, last_line, run_a_container};
+use super::{BOOT, MOUNT, PORT, REBOOT, SERVING, Served, last_line, name, run_a_container};
 use crate::install::guest::INSTALLATION;
-use crate::install::shell::Shell;
-use crate::install::{Lab, new_disk};
+use crate::install::media::file_disk;
+use crate::install::shell::{Shell, Ssh};
+use crate::install::{Guest, Lab, new_disk};
 use crate::qemu::{Bus, Disk, Firmware, Medium, Network};
 
 /// Names the archive.
@@ -78,13 +79,18 @@ pub(in crate::install) fn installed(lab: &Lab) -> Result<()> {
     );
     guest.ends_within(INSTALLATION)?;
 
+    let archive = project.provider(Edition::KairosUpgrade)?;
+    let media = file_disk(&[&archive], "kairos-upgrade")?;
     let network = Network::ssh("virtio-net-pci")?.and_port(PORT)?;
     let port = network.further_port()?;
     let machine = lab
         .machine(Firmware::Bios)
         .disk(Disk::new(&disk, Bus::Virtio))
-        .network(network);
-    let guest = lab.start(machine, "kairos")?;
+        .disk(Disk::new(&media, Bus::Virtio).readonly())
+        .network(network)
+        .reboots();
+    let mut guest = lab.start(machine, "kairos")?;
+    guest.says(&[" login:"], BOOT)?;
     let ssh = guest.reachable()?;
     let booted = ssh.root("kairos-agent state get boot")?;
     ensure!(booted.contains("active_boot"), "Kairos says '{booted}'");
@@ -103,5 +109,25 @@ pub(in crate::install) fn installed(lab: &Lab) -> Result<()> {
     println!("{}", ssh.root("appliance content list")?);
     // Says otherwise where a unit failed.
     ssh.root("systemctl is-system-running --wait")?;
+    let ssh = upgraded(&mut guest, &ssh, name(&archive)?.as_str())?;
+    served.wait(&ssh, CALICO)?;
     guest.power_off().context("Kairos does not power off")
+}
+
+/// Kairos upgrades itself with the archive of the provider image.
+fn upgraded(guest: &mut Guest, ssh: &Ssh, archive: &str) -> Result<Ssh> {
+    ssh.root(MOUNT)?;
+    let upgrade = format!("kairos-agent upgrade --source ocifile:/run/bundle/{archive}");
+    println!("{}", last_line(&ssh.root(&upgrade)?));
+    ssh.end("reboot")?;
+    guest.says(&[" login:"], REBOOT)?;
+    let ssh = guest.reachable()?;
+    let booted = ssh.root("kairos-agent state get boot; cat /etc/issue")?;
+    let version = Edition::KairosUpgrade.version();
+    ensure!(
+        booted.contains("active_boot") && booted.contains(version),
+        "not version {version} was booted: {booted}"
+    );
+    println!("upgraded by Kairos to version {version}");
+    Ok(ssh)
 }

@@ -50,6 +50,8 @@ pub(super) enum Edition {
     KairosLive,
     /// Kairos itself.
     KairosInstalled,
+    /// Its next version.
+    KairosUpgrade,
 }
 
 impl Edition {
@@ -59,6 +61,7 @@ impl Edition {
             Self::Second => "2.0.0",
             Self::KairosLive => "3.0.0",
             Self::KairosInstalled => "4.0.0",
+            Self::KairosUpgrade => "5.0.0",
         }
     }
 }
@@ -116,7 +119,7 @@ fn kairos(hash: &str) -> String {
 }
 
 /// A profile on the root file system `archive`, which has Kairos in it.
-fn on_kairos(archive: &Path, access: &Access, argument: &str) -> String {
+fn on_kairos(edition: Edition, archive: &Path, access: &Access, argument: &str) -> String {
     format!(
         "schema = 1\n\n[appliance]\nname = \"{NAME}\"\nversion = \"{}\"\n\n[os]\n\
          flavor = \"kairos\"\ndistribution = \"debian\"\nversion = \"13\"\n\
@@ -126,7 +129,7 @@ fn on_kairos(archive: &Path, access: &Access, argument: &str) -> String {
          ssh_keys = [\"{}\"]\n\n[boot]\n\
          cmdline = [\"console=ttyS0,115200n8\", \"{argument}\"]\n\n[install]\n\
          mode = \"unattended\"\nafter = \"poweroff\"\n",
-        Edition::KairosInstalled.version(),
+        edition.version(),
         access.hash,
         access.public
     )
@@ -176,14 +179,20 @@ impl Project {
         Ok(this)
     }
 
-    /// Adds the profile on a root file system with Kairos.
+    /// Adds the profiles on a root file system with Kairos.
     pub(super) fn add_kairos(&self, lab: &Lab, archive: &Path, argument: &str) -> Result<()> {
-        let folder = self.of(Edition::KairosInstalled);
-        let base = folder.join("base.toml");
-        put(&base, &on_kairos(archive, &lab.access, argument))?;
-        put(&folder.join("kubernetes/usr/bin/kubelet"), "#!/bin/sh\n")?;
-        let text = self.profile(&base, &Program::find());
-        put(&folder.join("profile.toml"), &text)
+        let registry = Program::find();
+        for edition in [Edition::KairosInstalled, Edition::KairosUpgrade] {
+            let folder = self.of(edition);
+            let base = folder.join("base.toml");
+            put(&base, &on_kairos(edition, archive, &lab.access, argument))?;
+            put(&folder.join("kubernetes/usr/bin/kubelet"), "#!/bin/sh\n")?;
+            put(
+                &folder.join("profile.toml"),
+                &self.profile(&base, &registry),
+            )?;
+        }
+        Ok(())
     }
 
     fn of(&self, edition: Edition) -> PathBuf {
@@ -251,12 +260,17 @@ impl Project {
         self.make_bundle("further", &words.map(OsString::from).collect::<Vec<_>>())
     }
 
-    /// A bundle with the second edition's system and one more image.
-    pub(super) fn upgrade_bundle(&self) -> Result<PathBuf> {
-        let provider = demo::files_in(&self.build(Edition::Second, "provider")?)?
+    /// The archive of an edition's provider image.
+    pub(super) fn provider(&self, edition: Edition) -> Result<PathBuf> {
+        demo::files_in(&self.build(edition, "provider")?)?
             .into_iter()
             .find(|path| path.to_string_lossy().ends_with(".oci.tar"))
-            .context("no provider image")?;
+            .context("no provider image")
+    }
+
+    /// A bundle with the second edition's system and one more image.
+    pub(super) fn upgrade_bundle(&self) -> Result<PathBuf> {
+        let provider = self.provider(Edition::Second)?;
         let words = [
             "--image".into(),
             NEWER.into(),
