@@ -419,9 +419,12 @@ fn one_image_for_one_platform_is_listed_as_docker_lists_it() {
         "Layers": [blob(b"one"), blob(b"two")],
     }]);
     let one = image(&["amd64"]);
-    assert_eq!(list(&[one.clone()], Some("r.io/a")).as_ref(), Some(&listed));
+    assert_eq!(
+        list(std::slice::from_ref(&one), Some("r.io/a")).as_ref(),
+        Some(&listed)
+    );
     listed[0]["RepoTags"] = json!([]);
-    assert_eq!(list(&[one.clone()], None), Some(listed));
+    assert_eq!(list(std::slice::from_ref(&one), None), Some(listed));
     assert_eq!(list(&[image(&["amd64", "arm64"])], None), None);
     assert_eq!(list(&[one.clone(), one], None), None);
 }
