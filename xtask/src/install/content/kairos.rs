@@ -122,7 +122,7 @@ fn upgraded(guest: &mut Guest, ssh: &Ssh, archive: &str) -> Result<Ssh> {
     ssh.end("reboot")?;
     guest.says(&[" login:"], REBOOT)?;
     let ssh = guest.reachable()?;
-    let booted = ssh.root("kairos-agent state get boot; cat /etc/issue")?;
+    let booted = ssh.root("kairos-agent state get boot; cat /etc/issue.d/10-appliance.issue")?;
     let version = Edition::KairosUpgrade.version();
     ensure!(
         booted.contains("active_boot") && booted.contains(version),
