@@ -33,6 +33,9 @@ pub(super) struct Auth {
     scopes: Vec<String>,
     helper_timeout: Duration,
     state: Mutex<State>,
+    /// What the registry took last. Apart from the state, which is locked while a
+    /// token is fetched: this is asked by who holds an answer.
+    taken: Mutex<Option<Arc<Secret>>>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +56,7 @@ impl Auth {
             helper_timeout: config.helper_timeout,
             scopes: Vec::new(),
             state: Mutex::default(),
+            taken: Mutex::default(),
         }
     }
 
@@ -66,6 +70,20 @@ impl Auth {
     /// What to send with the next request.
     pub(super) fn header(&self) -> Option<Arc<Secret>> {
         self.lock().header.clone()
+    }
+
+    /// Notes that the registry took `used`.
+    pub(super) fn was_taken(&self, used: Option<&Arc<Secret>>) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.as_ref() != used {
+            *taken = used.cloned();
+        }
+    }
+
+    /// Whether what the registry took last is `used`.
+    pub(super) fn has_taken(&self, used: Option<&Arc<Secret>>) -> bool {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        used.is_some() && taken.as_ref() == used
     }
 
     /// The error for a request that was refused.
