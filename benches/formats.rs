@@ -23,13 +23,13 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use isoforge::formats::squashfs::Settings;
-use isoforge::formats::squashfs::write::ImagePlan;
 use isoforge::installer_iso::{self, Bios, EfiProgram, IsoInputs, Payload, Squashfs};
-use isoforge::progress::Progress;
-use isoforge::rootfs::layer::{Limits, apply, read_tar};
-use isoforge::rootfs::slab::{self, Slab, SlabSet};
-use isoforge::tree::{LayerId, Tree};
+use isoforge_base::progress::Progress;
+use isoforge_base::tree::{LayerId, Tree};
+use isoforge_formats::squashfs::Settings;
+use isoforge_formats::squashfs::write::ImagePlan;
+use isoforge_system::layer::{Limits, apply, read_tar};
+use isoforge_system::slab::{self, Slab, SlabSet};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

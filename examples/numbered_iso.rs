@@ -13,11 +13,11 @@ use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
 
 use anyhow::Context as _;
-use isoforge::formats::iso9660::BLOCK_BYTES;
-use isoforge::formats::iso9660::layout::{Boot, Layout, Options};
-use isoforge::formats::iso9660::tree::IsoTree;
-use isoforge::formats::iso9660::write::{DataWriter, HEAD_OFFSET, head};
-use isoforge::oci::digest::Sha256;
+use isoforge_base::digest::Sha256;
+use isoforge_formats::iso9660::BLOCK_BYTES;
+use isoforge_formats::iso9660::layout::{Boot, Layout, Options};
+use isoforge_formats::iso9660::tree::IsoTree;
+use isoforge_formats::iso9660::write::{DataWriter, HEAD_OFFSET, head};
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let text = match name.as_str() {
         "profile" => isoforge::profile::reference(),
         "cli" => isoforge::cli::reference(),
-        "hardening" => isoforge::hardening::reference(),
+        "hardening" => isoforge_system::hardening::reference(),
         "settings" => isoforge::cli::settings_reference(),
         _ => return ExitCode::FAILURE,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use isoforge::util::process::{self, Program};
+use isoforge_base::process::{self, Program};
 use rustix::mount::MountFlags;
 
 use crate::disks::{self, Sysfs};

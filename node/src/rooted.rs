@@ -499,7 +499,7 @@ mod tests {
     #[test]
     fn what_is_no_file_is_not_read() {
         let (dir, root) = root();
-        let status = isoforge::util::process::Program::new("mkfifo", "coreutils")
+        let status = isoforge_base::process::Program::new("mkfifo", "coreutils")
             .arg(dir.path().join("fifo"))
             .output(0);
         assert!(status.is_ok());

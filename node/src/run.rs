@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use isoforge::util::process::{PATH, find};
+use isoforge_base::process::{PATH, find};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How often a running program is looked at.

@@ -1,6 +1,6 @@
 //! An appliance, as tests of several modules have it.
 
-use isoforge::node::{
+use isoforge_contract::machine::{
     After, Boot, Config, Device, Firmware, Flavor, Health, Install, Partitions, Requirements,
     SCHEMA, State,
 };

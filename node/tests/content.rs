@@ -37,8 +37,8 @@ use appliance::content::storage::Storage;
 use appliance::content::verify::verify;
 use appliance::content::zot::{Existing, Options, Report, import};
 use insta::assert_snapshot;
-use isoforge::output::space::HostFileSystems;
-use isoforge::progress::Progress;
+use isoforge_base::output::space::HostFileSystems;
+use isoforge_base::progress::Progress;
 use source::Memory;
 
 const OPTIONS: Options<'_> = Options {

@@ -14,8 +14,8 @@ use appliance::upgrade::state::{Operation, environment, record};
 use appliance::upgrade::{confirm, last, reset, rollback, status};
 use image::{Built, Variant};
 use insta::assert_snapshot;
-use isoforge::node::Health;
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
+use isoforge_contract::machine::Health;
 use machine::{Folder, Room};
 
 fn name(operation: &Operation) -> String {

@@ -18,7 +18,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Cli, Command, ConfigCommand, Given};
-use crate::error::Class;
+use isoforge_base::error::Class;
 
 /// Runs the program: parses the arguments, does what they say, reports.
 #[must_use]

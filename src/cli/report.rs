@@ -28,8 +28,8 @@ use screen::Screen;
 
 use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
-use crate::error::Class;
-use crate::progress::{Progress, Reporter};
+use isoforge_base::error::Class;
+use isoforge_base::progress::{Progress, Reporter};
 
 /// Columns and rows of a terminal that does not say how many it has.
 const USUAL_SIZE: (usize, usize) = (80, 24);

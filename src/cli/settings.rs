@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::{Global, ProgressMode, SettingArgs};
 use crate::cli::env;
-use crate::error::{Class, Diagnose};
 use crate::pipeline::{self, NamedProgram, ProgramPlaces};
 use crate::profile::{Arch, Problems};
-use crate::registry::RegistryConfig;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_oci::registry::RegistryConfig;
 
 pub use explain::{Effective, Origin};
 use file::Found;

@@ -8,10 +8,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Error, hash};
-use crate::oci::digest::Digest;
-use crate::output::manifest::{self, Manifest};
-use crate::output::{CHECKSUM_SUFFIX, check_name};
-use crate::progress::Progress;
+use isoforge_base::digest::Digest;
+use isoforge_base::output::CHECKSUM_SUFFIX;
+use isoforge_base::output::check_name;
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest::{self, Manifest};
 
 /// What is in an output directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

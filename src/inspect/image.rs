@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
 use super::{Error, hash};
-use crate::oci::digest::Digest;
-use crate::oci::layout::{INDEX_FILE, REF_NAME, blob_path};
-use crate::oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
-use crate::progress::Progress;
+use isoforge_base::digest::Digest;
+use isoforge_base::progress::Progress;
+use isoforge_oci::layout::{INDEX_FILE, REF_NAME, blob_path};
+use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
 
 /// What is in an OCI layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,7 +69,7 @@ pub struct LayerReport {
     pub size: u64,
 }
 
-/// The parts of documents that [`crate::oci::manifest`] does not keep.
+/// The parts of documents that [`isoforge_oci::manifest`] does not keep.
 #[derive(Default, Deserialize)]
 struct Annotated {
     #[serde(default)]

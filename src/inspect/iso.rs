@@ -7,14 +7,14 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Error, MAX_DOCUMENT_BYTES, hash, system};
-use crate::formats::iso9660::read::{self, Entry, EntryKind, Image, Limits, Namespace};
-use crate::oci::digest::Digest;
-use crate::oci::layout::{INDEX_FILE, REF_NAME, blob_path};
-use crate::oci::manifest::{Document, Manifest as OciManifest};
-use crate::oci::referrer;
-use crate::output::manifest::{Component, Manifest};
-use crate::progress::Progress;
-use crate::tree;
+use isoforge_base::digest::Digest;
+use isoforge_base::progress::Progress;
+use isoforge_base::tree;
+use isoforge_contract::manifest::{Component, Manifest};
+use isoforge_formats::iso9660::read::{self, Entry, EntryKind, Image, Limits, Namespace};
+use isoforge_oci::layout::{INDEX_FILE, REF_NAME, blob_path};
+use isoforge_oci::manifest::{Document, Manifest as OciManifest};
+use isoforge_oci::referrer;
 
 const MANIFEST: &str = "isoforge/manifest.json";
 const MARKERS: &str = "isoforge/id";

@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{Error, MAX_DOCUMENT_BYTES};
-use crate::oci::digest::Digest;
-use crate::oci::layout::{LAYOUT_FILE, blob_path};
-use crate::util::section::Section;
+use isoforge_base::digest::Digest;
+use isoforge_base::section::Section;
+use isoforge_oci::layout::{LAYOUT_FILE, blob_path};
 
 /// How many members of an archive are looked at.
 const MAX_MEMBERS: usize = 1_000_000;

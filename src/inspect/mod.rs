@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::error::{Class, Diagnose};
-use crate::formats::iso9660;
-use crate::oci::digest::{Digest, HashingReader};
-use crate::progress::Progress;
+use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_formats::iso9660;
 
 mod dist;
 mod image;
@@ -142,11 +142,11 @@ pub fn inspect(path: &Path, progress: &Progress) -> Result<Report, Error> {
         path: path.to_path_buf(),
     };
     if fs_err::metadata(path).map_err(io_error)?.is_dir() {
-        if path.join(crate::oci::layout::LAYOUT_FILE).is_file() {
+        if path.join(isoforge_oci::layout::LAYOUT_FILE).is_file() {
             let layout = layout::Layout::open_directory(path)?;
             return Ok(Report::Image(image::inspect(&layout, progress)?));
         }
-        if path.join(crate::output::manifest::FILE_NAME).is_file() {
+        if path.join(isoforge_contract::manifest::FILE_NAME).is_file() {
             return Ok(Report::Dist(Box::new(dist::inspect(path, progress)?)));
         }
         return Err(unknown());

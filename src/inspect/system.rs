@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Seek};
 
-use crate::formats::squashfs::read::{Error, Image, Inode as SquashfsInode, InodeKind};
-use crate::output::manifest::{Component, ComponentKind};
 use crate::sources::components;
-use crate::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree};
+use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree};
+use isoforge_contract::manifest::{Component, ComponentKind};
+use isoforge_formats::squashfs::read::{Error, Image, Inode as SquashfsInode, InodeKind};
 
 /// Debian packages by which Kubernetes and what runs it are commonly installed.
 const KUBERNETES_PACKAGES: [&str; 12] = [

@@ -7,16 +7,16 @@ use insta::assert_snapshot;
 use tempfile::TempDir;
 
 use super::*;
-use crate::oci::layer::{Layer, LayerCompression};
-use crate::oci::layout::{Builder, blob_path};
-use crate::oci::platform::Platform as PlatformName;
-use crate::output::OutputDir;
-use crate::output::manifest::{
+use isoforge_base::output::OutputDir;
+use isoforge_contract::manifest::{
     Appliance, Architecture, Component, ComponentKind, Epoch, EpochSource, Manifest, SCHEMA,
     Squashfs, Tool,
 };
-use crate::provider;
-use crate::store::Store;
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::layout::{Builder, blob_path};
+use isoforge_oci::platform::Platform as PlatformName;
+use isoforge_oci::store::Store;
+use isoforge_system::provider;
 
 const EPOCH: u32 = 1_700_000_000;
 
@@ -196,7 +196,7 @@ fn provider_image() -> Layout {
     let platform = |architecture: &str| provider::Platform {
         platform: PlatformName::linux(architecture),
         base: None,
-        layers: vec![provider::OwnLayer {
+        layers: vec![isoforge_system::merged::OwnLayer {
             layer: layer.clone(),
             purpose: "os".into(),
         }],
@@ -376,9 +376,9 @@ fn iso(base: &Path, files: &[(&str, &[u8])]) -> PathBuf {
 
 /// Files of a content layout, below `isoforge/content`.
 fn content() -> Vec<(String, Vec<u8>)> {
-    use crate::oci::layout::LayoutFile;
-    use crate::oci::manifest::Descriptor;
-    use crate::oci::media::{Family, MediaType};
+    use isoforge_oci::layout::LayoutFile;
+    use isoforge_oci::manifest::Descriptor;
+    use isoforge_oci::media::{Family, MediaType};
     let mut builder = Builder::new();
     let digest = builder.bytes(b"{}".to_vec());
     let descriptor = Descriptor::new(MediaType::Manifest(Family::Oci), digest, 2);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{DistReport, ImageReport, IsoReport, Report};
-use crate::output::manifest::{Component, Hardening, Manifest};
-use crate::util::human;
+use isoforge_base::human;
+use isoforge_contract::manifest::{Component, Hardening, Manifest};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

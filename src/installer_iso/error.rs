@@ -3,8 +3,10 @@
 use std::io;
 
 use super::SourceError;
-use crate::error::{Class, Diagnose};
-use crate::formats::{fat, gpt, iso9660};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_formats::fat;
+use isoforge_formats::gpt;
+use isoforge_formats::iso9660;
 
 /// Largest EFI program that is accepted; they are held in memory.
 pub(super) const MAX_EFI_PROGRAM_BYTES: u64 = 256 << 20;

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use crate::oci::digest::{Digest, Sha256};
+use isoforge_base::digest::{Digest, Sha256};
 
 /// Bytes hashed at a time.
 const CHUNK_BYTES: u64 = 1 << 20;

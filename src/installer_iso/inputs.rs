@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use super::Payload;
-use crate::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 /// What a callback of the caller may fail with.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;

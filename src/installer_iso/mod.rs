@@ -26,15 +26,16 @@ pub use inputs::{
 pub use payload::Payload;
 pub use plan::{CONFIG_ROOM_BYTES, EFI_DIRECTORY, INITRD, KERNEL};
 
-use crate::formats::iso9660::BLOCK_BYTES;
-use crate::formats::iso9660::layout::Layout;
-use crate::formats::iso9660::tree::FileId;
-use crate::formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
-use crate::formats::{fat, gpt};
-use crate::oci::digest::{Digest, SHA256_BYTES};
-use crate::progress::{Progress, Task};
 use error::MAX_EFI_PROGRAM_BYTES;
 use follow::{Watermark, hash_behind};
+use isoforge_base::digest::{Digest, SHA256_BYTES};
+use isoforge_base::progress::{Progress, Task};
+use isoforge_formats::fat;
+use isoforge_formats::gpt;
+use isoforge_formats::iso9660::BLOCK_BYTES;
+use isoforge_formats::iso9660::layout::Layout;
+use isoforge_formats::iso9660::tree::FileId;
+use isoforge_formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
 use plan::{CORE_IMAGE, Plan};
 
 /// Label of the EFI system partition's file system.

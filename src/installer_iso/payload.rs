@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::tree::{FileData, ReadFile};
+use isoforge_base::tree::{FileData, ReadFile};
 
 /// Bytes for a file on the ISO, wherever they are.
 #[derive(Clone)]

@@ -3,10 +3,11 @@
 
 use super::payload::Payload;
 use super::{Error, ExtraKind, IsoInputs};
-use crate::formats::iso9660::layout::{Boot, Layout, Options};
-use crate::formats::iso9660::tree::{FileId, IsoTree};
-use crate::formats::{fat, gpt};
-use crate::oci::digest::{Digest, SHA256_BYTES};
+use isoforge_base::digest::{Digest, SHA256_BYTES};
+use isoforge_formats::fat;
+use isoforge_formats::gpt;
+use isoforge_formats::iso9660::layout::{Boot, Layout, Options};
+use isoforge_formats::iso9660::tree::{FileId, IsoTree};
 
 pub(super) const ROOTFS: &str = "rootfs.squashfs";
 /// The kernel on the ISO.
@@ -136,7 +137,7 @@ impl<'a> Plan<'a> {
     /// Positions of everything, now or after [`Self::set_manifest`].
     pub(super) fn layout(&self, inputs: &IsoInputs<'_>) -> Result<Layout, Error> {
         let tail_bytes = gpt::TAIL_SECTORS * gpt::SECTOR_BYTES;
-        let block = crate::formats::iso9660::BLOCK_BYTES;
+        let block = isoforge_formats::iso9660::BLOCK_BYTES;
         Ok(Layout::new(
             &self.tree,
             &Options {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::*;
-use crate::error::{Class, Diagnose as _};
-use crate::formats::iso9660::judges::{run, scratch};
-use crate::formats::iso9660::read::{Image, Limits};
+use isoforge_base::error::{Class, Diagnose as _};
+use isoforge_formats::iso9660::read::{Image, Limits};
+use isoforge_judges::{run, scratch};
 
 const SQUASHFS_BYTES: usize = 3_000_001;
 

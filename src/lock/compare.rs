@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Lock;
 use super::model::{Archive, Bootstrap, CoreImage, Image};
-use crate::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 /// One input that is not as it was.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

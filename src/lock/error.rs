@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{Drift, MAX_LOCK_BYTES, REVISION, VERSION};
-use crate::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose};
 
 /// Why a lock can't be used.
 #[derive(Debug, thiserror::Error)]

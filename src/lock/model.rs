@@ -7,9 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::oci::digest::{Digest, ParseDigestError};
-use crate::oci::layer::{Layer, LayerCompression};
-use crate::output::manifest::{ComponentKind, Epoch, EpochSource, Role};
+use isoforge_base::digest::{Digest, ParseDigestError};
+use isoforge_contract::manifest::{ComponentKind, Epoch, EpochSource, Role};
+use isoforge_oci::layer::{Layer, LayerCompression};
 
 /// Every input of one profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

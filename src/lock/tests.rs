@@ -3,8 +3,8 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use super::*;
-use crate::error::{Class, Diagnose};
-use crate::oci::digest::Digest;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
 
 /// A lock as the first version of the format had it. It stays as it is.
 const VERSION_1: &str = include_str!("../../tests/fixtures/lock/version-1.lock");
@@ -202,7 +202,7 @@ fn what_no_single_entry_explains_is_drift_all_the_same() {
     let mut roles = old.clone();
     roles.archives[0]
         .roles
-        .push(crate::output::manifest::Role::Content);
+        .push(isoforge_contract::manifest::Role::Content);
     let changed = [index, layer, file, merged, edited, spec, key, roles];
     let text: Vec<String> = changed.iter().map(|new| lines(&old, new)).collect();
     assert_snapshot!(text.join("\n"), @"

@@ -7,21 +7,21 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Settings;
 use super::core_image::{self, KeptCoreImage};
-use crate::boot::core_image::{Recipe, Target};
-use crate::boot::files::BootFile;
-use crate::boot::kernel::Kernel;
-use crate::boot::loader::{self, Core};
-use crate::boot::{self, Finding, Severity, initrd, kernel};
-use crate::error::{Class, Diagnose};
 use crate::installer_iso::{self, Bios, EfiProgram, Extra, ExtraKind, Payload};
-use crate::node;
-use crate::oci::digest::HashingReader;
-use crate::output::manifest::{Content, GrubMkimage};
 use crate::profile::{self, Firmware, Flavor, Profile};
-use crate::progress::Progress;
-use crate::rootfs::slab::SlabSet;
-use crate::store::Store;
-use crate::tree::{ReadFile, Tree};
+use isoforge_base::digest::HashingReader;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_base::tree::{ReadFile, Tree};
+use isoforge_contract::machine;
+use isoforge_contract::manifest::{Content, GrubMkimage};
+use isoforge_oci::store::Store;
+use isoforge_system::boot::core_image::{Recipe, Target};
+use isoforge_system::boot::files::BootFile;
+use isoforge_system::boot::kernel::Kernel;
+use isoforge_system::boot::loader::{self, Core};
+use isoforge_system::boot::{self, Finding, Severity, initrd, kernel};
+use isoforge_system::slab::SlabSet;
 
 /// Largest GRUB core image or MBR boot code that is taken from an image, in
 /// bytes; BIOS loads them below the 640 KiB mark.
@@ -259,8 +259,8 @@ impl BootFiles {
             },
         };
         vec![
-            file(node::BIOS_CORE_PATH, &disk.core_image),
-            file(node::BIOS_MBR_PATH, &disk.mbr),
+            file(machine::BIOS_CORE_PATH, &disk.core_image),
+            file(machine::BIOS_MBR_PATH, &disk.mbr),
         ]
     }
 

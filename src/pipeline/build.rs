@@ -12,27 +12,30 @@ use super::content::Searched;
 use super::gather::{self, Gathered, Inputs};
 use super::program::Program;
 use super::provider::Variant;
-use super::slabs::SlabMaker;
 use super::summary::{self, OutputFile, Run, Summary};
-use super::system::{self, OwnFiles, System};
+use super::system::{self, OwnFiles};
 use super::{
     Request, Upgrade, convert, hardening, iso, lock, node, provider, registry, requirements,
 };
-use crate::formats::squashfs;
-use crate::formats::squashfs::write::ImagePlan;
 use crate::lock::{CoreImage, Lock};
-use crate::oci::artifact::Artifact;
-use crate::output::manifest::{self, Epoch, EpochSource, Manifest, Squashfs, Tool};
-use crate::output::space::{self, HostFileSystems, Requirement};
-use crate::output::{Finished, OutputDir};
 use crate::profile::{Arch, FoundImages};
-use crate::progress::Progress;
-use crate::provider::Image;
-use crate::pull;
-use crate::registry::Client;
-use crate::rootfs::layer::Limits;
 use crate::sources;
-use crate::store::Store;
+use isoforge_base::output::Finished;
+use isoforge_base::output::OutputDir;
+use isoforge_base::output::space::{self, HostFileSystems, Requirement};
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest::{self, Epoch, EpochSource, Manifest, Squashfs, Tool};
+use isoforge_formats::squashfs;
+use isoforge_formats::squashfs::write::ImagePlan;
+use isoforge_oci::artifact::Artifact;
+use isoforge_oci::pull;
+use isoforge_oci::registry::Client;
+use isoforge_oci::store::Store;
+use isoforge_system::layer::Limits;
+use isoforge_system::merged::System;
+use isoforge_system::provider::Image;
+use isoforge_system::replay;
+use isoforge_system::slab_maker::SlabMaker;
 use medium::write_iso;
 
 /// What the provider image's archive adds to the appliance's name and version.
@@ -124,7 +127,7 @@ impl<'a> Build<'a> {
             store: &self.store,
             squashfs: &self.squashfs,
             limits: &self.limits,
-            settings: &self.request.settings,
+            jobs: self.request.settings.jobs,
             progress: self.progress,
         }
     }
@@ -303,13 +306,13 @@ fn assemble(
     let program = build.programs.get(&arch);
     let program = program.with_context(|| format!("no program for {arch}"))?;
     let layer = node::layer(build, arch, program, &context, epoch.seconds, &system.tree)?;
-    system.add_overlay(&layer, node::PURPOSE, &maker)?;
+    system::add_overlay(&mut system, &layer, node::PURPOSE, &maker)?;
     if let Some(layer) = registry::layer(build, arch, &context, epoch.seconds, &system.tree)? {
-        system.add_overlay(&layer, registry::PURPOSE, &maker)?;
+        system::add_overlay(&mut system, &layer, registry::PURPOSE, &maker)?;
     }
     if let Some(hardening) = &build.request.loaded.profile.hardening {
         let layer = hardening::layer(hardening, epoch.seconds)?;
-        system.add_overlay(&layer, hardening::PURPOSE, &maker)?;
+        system::add_overlay(&mut system, &layer, hardening::PURPOSE, &maker)?;
     }
     let own = OwnFiles {
         project: &build.renderer.project,
@@ -323,7 +326,7 @@ fn assemble(
     Ok(system)
 }
 
-fn diff_ids(system: &System) -> Vec<crate::oci::digest::Digest> {
+fn diff_ids(system: &System) -> Vec<isoforge_base::digest::Digest> {
     system.layers.iter().map(|own| own.layer.diff_id).collect()
 }
 
@@ -336,7 +339,7 @@ fn squashfs_of(
 ) -> Result<Squashfs> {
     let plan = ImagePlan::new(&system.tree, &system.slabs, &build.squashfs, epoch.seconds)?;
     let name = format!("the root file system with Kubernetes {version}");
-    let digest = iso::digest_of(&plan, &name, build.progress)?;
+    let digest = replay::digest_of(&plan, &name, build.progress)?;
     Ok(iso::squashfs_record(
         &build.request.loaded.profile,
         plan.size(),
@@ -416,7 +419,7 @@ fn write_archive(
 ) -> Result<Finished> {
     let profile = &build.request.loaded.profile;
     let name = format!("{}{PROVIDER_SUFFIX}", profile.base_name());
-    let layout = crate::provider::layout(images, profile.full_repository());
+    let layout = isoforge_system::provider::layout(images, profile.full_repository());
     let task = build.progress.task(&format!("write {name}"), None);
     let mut pending = output.create(&name)?;
     layout.write_tar(&build.store, pending.file(), u64::from(epoch.seconds))?;

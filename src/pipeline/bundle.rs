@@ -9,19 +9,19 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{LockUse, Settings};
-use crate::content::bundle::{self, Bundle, Combined, Composer, Form, Kind, Part, Target};
-use crate::error::{Class, Diagnose};
-use crate::oci::digest::Digest;
-use crate::oci::layout::{INDEX_FILE, LayoutFile, OciLayout};
-use crate::oci::platform::Platform;
-use crate::oci::reference::Reference;
-use crate::output::check_name;
-use crate::output::space::{self, HostFileSystems, Requirement};
 use crate::profile::Loaded;
-use crate::progress::Progress;
-use crate::store::Store;
-use crate::util::human::size;
 use gather::gather;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::human::size;
+use isoforge_base::output::check_name;
+use isoforge_base::output::space::{self, HostFileSystems, Requirement};
+use isoforge_base::progress::Progress;
+use isoforge_content::bundle::{self, Bundle, Combined, Composer, Form, Kind, Part, Target};
+use isoforge_oci::layout::{INDEX_FILE, LayoutFile, OciLayout};
+use isoforge_oci::platform::Platform;
+use isoforge_oci::reference::Reference;
+use isoforge_oci::store::Store;
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;

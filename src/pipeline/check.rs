@@ -9,15 +9,15 @@ use super::node::NODE_OVERLAY;
 use super::registry::{self, REGISTRY_OVERLAY};
 use super::system::{BASE_OVERLAY, in_project, shown};
 use super::{ReadEnv, content};
-use crate::boot::cmdline;
-use crate::error::{Class, Diagnose};
-use crate::oci::digest::Digest;
-use crate::output::manifest::{self, Role};
+use crate::overlay::{self, OverlayLayer, system};
 use crate::profile::{CloudConfig, Flavor, Loaded, Profile, SecretReader};
 use crate::render::{
     Context, Engine, Project, Secret, Secrets, cloud_config, node_files, registry_files,
 };
-use crate::rootfs::overlay::{self, OverlayLayer, system};
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_contract::manifest::{self, Role};
+use isoforge_system::boot::cmdline;
 
 /// The template that is used where the profile names none.
 pub(super) const CLOUD_CONFIG: &str = "templates/cloud-config.yaml.tera";

@@ -3,12 +3,12 @@
 use std::num::NonZeroUsize;
 
 use super::{HostSettings, Settings};
-use crate::boot;
-use crate::formats::squashfs::{self, Compressor};
 use crate::profile::{self, Loaded, Profile};
-use crate::provider::LayerFormat;
-use crate::registry::{HostConfig, RegistryConfig, Secret};
-use crate::rootfs::layer::Limits;
+use isoforge_formats::squashfs::{self, Compressor};
+use isoforge_oci::registry::{HostConfig, RegistryConfig, Secret};
+use isoforge_system::boot;
+use isoforge_system::layer::Limits;
+use isoforge_system::provider::LayerFormat;
 
 /// Settings of the SquashFS.
 pub(super) fn squashfs(profile: &Profile) -> squashfs::Settings {

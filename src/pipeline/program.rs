@@ -10,11 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Class, Diagnose};
-use crate::formats::elf::{self, Machine};
-use crate::oci::digest::Digest;
-use crate::output::manifest::Content;
 use crate::profile::Arch;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_contract::manifest::Content;
+use isoforge_formats::elf::{self, Machine};
 
 /// Largest program that is taken, in bytes; the real one has less than 15 MiB.
 const MAX_BYTES: u64 = 64 << 20;

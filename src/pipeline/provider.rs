@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::convert;
-use crate::oci::platform::Platform;
-use crate::output::manifest::Squashfs;
 use crate::profile::{Arch, Profile};
-use crate::progress::Progress;
-use crate::provider::{self, Base, Description, Image, OwnLayer, Spec};
-use crate::store::Store;
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest::Squashfs;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::store::Store;
+use isoforge_system::merged::OwnLayer;
+use isoforge_system::provider;
+use isoforge_system::provider::Base;
+use isoforge_system::provider::Description;
+use isoforge_system::provider::Image;
+use isoforge_system::provider::Spec;
 
 /// One architecture of one version.
 #[derive(Debug, Clone)]

@@ -6,15 +6,15 @@ use anyhow::Result;
 
 use super::build::PROVIDER_SUFFIX;
 use super::{Request, Settings, Summary, convert};
-use crate::error::{Class, Diagnose};
-use crate::oci::layout::LAYOUT_FILE;
-use crate::output::check_name;
-use crate::output::manifest::{self, Manifest};
-use crate::progress::Progress;
-use crate::push::{self, Destination, Report};
-use crate::registry::push::{ImageLayout, Pieces};
-use crate::registry::{Client, RegistryConfig};
-use crate::store::Store;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::output::check_name;
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest::{self, Manifest};
+use isoforge_oci::layout::LAYOUT_FILE;
+use isoforge_oci::push::{self, Destination, Report};
+use isoforge_oci::registry::push::{ImageLayout, Pieces};
+use isoforge_oci::registry::{Client, RegistryConfig};
+use isoforge_oci::store::Store;
 
 /// A push that is asked for.
 #[derive(Debug, Clone)]

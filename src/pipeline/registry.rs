@@ -6,14 +6,17 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::build::Build;
-use crate::error::{Class, Diagnose};
-use crate::node::{REGISTRY_FOLDER, REGISTRY_PORT, REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
-use crate::oci::reference::ImageSource;
+use crate::overlay::{self, OverlayLayer};
 use crate::profile::{Arch, Component, Flavor, Kind, Profile};
 use crate::render::{Context, registry_files};
-use crate::rootfs::overlay::{self, OverlayLayer};
-use crate::sources::{Wanted, image};
-use crate::tree::Tree;
+use crate::sources::Wanted;
+use crate::sources::image;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::tree::Tree;
+use isoforge_contract::machine::{
+    REGISTRY_FOLDER, REGISTRY_PORT, REGISTRY_PROGRAM_PATH, Registry, RegistryKind,
+};
+use isoforge_oci::reference::ImageSource;
 
 /// The overlay with the registry's units.
 pub(super) const REGISTRY_OVERLAY: &str = "overlays/registry";

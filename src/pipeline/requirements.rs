@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result};
 
 use super::build::Build;
-use super::system::System;
-use crate::content::requirements::missing;
-use crate::error::{Class, Diagnose};
-use crate::node;
-use crate::util::human;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::human;
+use isoforge_content::requirements::missing;
+use isoforge_contract::machine;
+use isoforge_system::merged::System;
 
 /// A system lacks what packs need.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ pub(super) fn check_cluster(build: &Build<'_>) -> Result<()> {
 
 /// Adds what packs ask of a machine to what its installer checks: of each kind the
 /// most that anybody asks.
-pub(super) fn add(build: &Build<'_>, to: &mut node::Requirements) {
+pub(super) fn add(build: &Build<'_>, to: &mut machine::Requirements) {
     let Some(definition) = build.content.get().and_then(|c| c.definition.as_ref()) else {
         return;
     };

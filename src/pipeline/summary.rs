@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::oci::digest::Digest;
-use crate::output::manifest::{Component, Epoch};
-use crate::progress::{Counted, Figures, Tally};
-use crate::push;
-use crate::util::human;
+use isoforge_base::digest::Digest;
+use isoforge_base::human;
+use isoforge_base::progress::{Counted, Figures, Tally};
+use isoforge_contract::manifest::{Component, Epoch};
+use isoforge_oci::push;
 
 /// The result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -6,71 +6,30 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::slabs::SlabMaker;
-use crate::oci::layer::{Layer, LayerCompression};
-use crate::output::manifest::{self, Component, Role};
-use crate::progress::Progress;
-use crate::provider::OwnLayer;
+use crate::overlay::{self, OverlayLayer, system};
 use crate::render::{Context, Engine, Project};
-use crate::rootfs::layer::apply;
-use crate::rootfs::overlay::{self, OverlayLayer, system};
-use crate::rootfs::slab::SlabSet;
-use crate::store::Store;
-use crate::tree::Tree;
+use isoforge_base::progress::Progress;
+use isoforge_base::tree::Tree;
+use isoforge_contract::manifest::{self, Role};
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::store::Store;
+use isoforge_system::merged::System;
+use isoforge_system::slab_maker::SlabMaker;
 
 /// The overlay that every system gets: what no two machines may share is taken
 /// out, the mount points of a read-only root are made.
 pub(super) const BASE_OVERLAY: &str = "overlays/base";
 
-/// A merged system.
-#[derive(Debug, Default)]
-pub(super) struct System {
-    /// All layers, lowest first, with what they are.
-    pub(super) layers: Vec<OwnLayer>,
-    /// Their slabs, in the same order.
-    pub(super) slabs: SlabSet,
-    /// All layers merged.
-    pub(super) tree: Tree,
-    /// What is in it, with versions.
-    pub(super) components: Vec<Component>,
-    /// The overlays among the layers.
-    pub(super) overlays: Vec<manifest::File>,
-}
-
-impl System {
-    /// Lays one layer over the system.
-    pub(super) fn add(
-        &mut self,
-        layer: &Layer,
-        purpose: &str,
-        maker: &SlabMaker<'_>,
-    ) -> Result<()> {
-        let slab = maker.get(layer, purpose)?;
-        let id = self
-            .slabs
-            .push(slab)
-            .context("the system has more layers than can be numbered")?;
-        let entries = self.slabs.get(id).map(|slab| slab.entries());
-        apply(&mut self.tree, id, entries.unwrap_or_default())
-            .map_err(|error| error.in_layer(format!("{purpose} ({})", layer.digest.short())))?;
-        self.layers.push(OwnLayer {
-            layer: layer.clone(),
-            purpose: purpose.to_owned(),
-        });
-        Ok(())
-    }
-
-    /// Lays an overlay over the system, as a layer of its own in the store.
-    pub(super) fn add_overlay(
-        &mut self,
-        overlay: &OverlayLayer,
-        purpose: &str,
-        maker: &SlabMaker<'_>,
-    ) -> Result<Layer> {
-        let layer = overlay_layer(maker.store, overlay, &self.tree, purpose)?;
-        self.add(&layer, purpose, maker)?;
-        Ok(layer)
-    }
+/// Lays an overlay over the system, as a layer of its own in the store.
+pub(super) fn add_overlay(
+    system: &mut System,
+    overlay: &OverlayLayer,
+    purpose: &str,
+    maker: &SlabMaker<'_>,
+) -> Result<Layer> {
+    let layer = overlay_layer(maker.store, overlay, &system.tree, purpose)?;
+    system.add(&layer, purpose, maker)?;
+    Ok(layer)
 }
 
 /// Writes an overlay over `below` into the store, as a layer of its own.
@@ -121,7 +80,7 @@ pub(super) fn finish(system: &mut System, own: &OwnFiles<'_>, maker: &SlabMaker<
         &components,
         i64::from(own.epoch),
     )?;
-    system.add_overlay(&files, "system files", maker)?;
+    add_overlay(system, &files, "system files", maker)?;
     let base = std::iter::once(BASE_OVERLAY).filter(|base| own.overlays.iter().all(|o| o != base));
     for dir in base.chain(own.overlays.iter().map(String::as_str)) {
         let layer = overlay::load(
@@ -132,7 +91,7 @@ pub(super) fn finish(system: &mut System, own: &OwnFiles<'_>, maker: &SlabMaker<
             i64::from(own.epoch),
         )?;
         let name = shown(dir);
-        let layer = system.add_overlay(&layer, &format!("overlay {name}"), maker)?;
+        let layer = add_overlay(system, &layer, &format!("overlay {name}"), maker)?;
         system.overlays.push(manifest::File {
             role: Role::Overlay,
             name: name.to_owned(),
@@ -167,7 +126,7 @@ pub(super) fn shown(path: &str) -> &str {
 
 /// Warns of what a SquashFS can't hold.
 pub(super) fn warn_of_losses(
-    report: &crate::formats::squashfs::write::Report,
+    report: &isoforge_formats::squashfs::write::Report,
     name: &str,
     progress: &Progress,
 ) {

@@ -16,7 +16,7 @@ use super::reader::Reader;
 use super::schema;
 use super::source::{Place, Sources};
 use super::value::{self, Table};
-use crate::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose};
 
 const BUILTIN: &str = include_str!("../../profiles/catalog.toml");
 const BUILTIN_NAME: &str = "profiles/catalog.toml (built in)";

@@ -6,9 +6,9 @@ use super::machine::Device;
 use super::model::{Arch, Compression};
 use super::placeholder;
 use super::problem::{Bad, did_you_mean};
-use crate::error::Diagnose;
-use crate::oci::digest::Digest;
-use crate::oci::reference::{ParseReferenceError, Reference};
+use isoforge_base::digest::Digest;
+use isoforge_base::error::Diagnose;
+use isoforge_oci::reference::{ParseReferenceError, Reference};
 
 /// Longest name of an appliance; with version, architecture and suffix it has
 /// to fit a file name of 255 bytes.

@@ -11,7 +11,7 @@ use super::schema::{Fields, Shape, secret_in};
 use super::source::{Place, Sources};
 use super::value::{self, Entry, Node, Table, Value};
 use super::{FileRead, SetOverride};
-use crate::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 /// Longest chain of `extends`.
 const MAX_CHAIN: usize = 16;

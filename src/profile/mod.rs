@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 use problem::Report;
 use source::{Place, Sources};
 

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::machine::{Health, Install, State};
 use super::placeholder::{ImageTemplate, PathTemplate};
 use super::secret::SecretRef;
-use crate::hardening::Hardening;
-use crate::oci::digest::Digest;
-use crate::oci::reference::Reference;
+use isoforge_base::digest::Digest;
+use isoforge_oci::reference::Reference;
+use isoforge_system::hardening::Hardening;
 
 /// A profile that holds what the format's reference says.
 #[derive(Debug, Clone, PartialEq, Serialize)]

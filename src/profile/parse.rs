@@ -19,7 +19,7 @@ use super::schema::secret_in;
 use super::secret::SecretRef;
 use super::value::{Node, Value, to_json};
 use super::{parse_cluster, parse_machine};
-use crate::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 /// Block size of the SquashFS where none is given.
 const BLOCK_SIZE: u32 = 256 << 10;

@@ -8,7 +8,7 @@ use super::machine::{
 };
 use super::problem::{Bad, nearest};
 use super::reader::Reader;
-use crate::hardening::{Hardening, Standard};
+use isoforge_system::hardening::{Hardening, Standard};
 
 const MIB: u64 = 1 << 20;
 /// Size of the EFI system partition where none is given: shim and GRUB have

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::model::Arch;
 use super::problem::{Bad, alternatives, did_you_mean};
-use crate::oci::reference::{ImageSource, ParseReferenceError, Reference};
+use isoforge_oci::reference::{ImageSource, ParseReferenceError, Reference};
 
 /// What a text with placeholders is filled in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use super::model::{
     Arch, Component, ContentImage, ContentSources, FileSpec, Firmware, LayerSpec, Profile,
 };
 use super::placeholder::Target;
-use crate::error::{Class, Diagnose};
-use crate::hardening::Hardening;
-use crate::oci::reference::{ParseReferenceError, Reference, names_registry};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_oci::reference::{ParseReferenceError, Reference, names_registry};
+use isoforge_system::hardening::Hardening;
 
 /// The kernel's switch for FIPS mode.
 const FIPS_ARGUMENT: &str = "fips=1";

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::source::{Place, Sources};
-use crate::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose};
 
 /// Longest message, expectation or help that is shown; what is longer repeats a
 /// value of the user's.

@@ -10,10 +10,10 @@ use super::problem::{Draft, Report};
 use super::source::Place;
 use super::tree;
 use super::value::Table;
-use crate::error::Diagnose;
+use isoforge_base::error::Diagnose;
 
 /// Longest tag of an image (OCI Distribution Specification v1.1).
-const MAX_TAG_BYTES: usize = crate::oci::reference::MAX_TAG_BYTES;
+const MAX_TAG_BYTES: usize = isoforge_oci::reference::MAX_TAG_BYTES;
 
 /// Reports what is wrong, and returns what should be known though it is not.
 pub(super) fn validate(

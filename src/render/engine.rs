@@ -77,7 +77,7 @@ fn describe(name: &str, error: &tera::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Class, Diagnose};
+    use isoforge_base::error::{Class, Diagnose};
 
     fn render(text: &str) -> Result<String, Error> {
         let dir = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose};
 
 /// Why something can't be rendered, or its result not be used.
 #[derive(Debug, thiserror::Error)]

@@ -194,7 +194,7 @@ fn defaults_below(dir: &str) -> BTreeMap<&'static str, &'static EmbeddedFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Class, Diagnose};
+    use isoforge_base::error::{Class, Diagnose};
 
     const CLOUD_CONFIG: &str = "templates/cloud-config.yaml.tera";
 

@@ -17,14 +17,14 @@ use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 use serde::{Deserialize, Serialize};
 
-use super::spool::NoData;
-use crate::error::{Class, Diagnose};
-use crate::oci::compression::sniff;
-use crate::oci::digest::{Digest, HashingReader};
-use crate::oci::layer::{Layer, LayerCompression};
-use crate::progress::Progress;
-use crate::rootfs::layer::{self, EntryKind, InLayer, Limits, decompress, read_tar};
-use crate::store::{self, BlobWriter, Store};
+use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_oci::compression::sniff;
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::store::{self, BlobWriter, Store};
+use isoforge_system::layer::{self, EntryKind, InLayer, Limits, decompress, read_tar};
+use isoforge_system::spool::NoData;
 
 /// Kind of the store's facts on archives.
 const FACT: &str = "archive";

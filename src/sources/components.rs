@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use crate::output::manifest::{Component, ComponentKind};
-use crate::tree::{FileData, ReadFile, Tree};
+use isoforge_base::tree::{FileData, ReadFile, Tree};
+use isoforge_contract::manifest::{Component, ComponentKind};
 
 /// Largest file of a tree that is read for versions; dpkg's status of a full
 /// desktop is a tenth of it.
@@ -192,7 +192,7 @@ pub(super) fn dpkg_status(text: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Inode, Kind, Meta};
+    use isoforge_base::tree::{Inode, Kind, Meta};
     use std::sync::Arc;
 
     struct InlineOnly;
@@ -291,7 +291,7 @@ mod tests {
     fn a_file_that_is_too_large_is_an_error_that_names_it() {
         let mut tree = Tree::new();
         let kind = Kind::File(FileData::Layer {
-            layer: crate::tree::LayerId(0),
+            layer: isoforge_base::tree::LayerId(0),
             file: 0,
             size: MAX_FILE_BYTES + 1,
         });

@@ -3,16 +3,16 @@
 //! their registries have them.
 
 use super::{Context, Error};
-use crate::oci::artifact::{Artifact, TITLE, VERSION};
-use crate::oci::digest::Digest;
-use crate::oci::layout::{Builder, OciLayout};
-use crate::oci::manifest::Descriptor;
-use crate::oci::media::MediaType;
-use crate::oci::platform::Platform;
-use crate::oci::reference::{ImageSource, Reference};
-use crate::output::manifest::{self, Role};
 use crate::profile::{Arch, ContentPlan};
-use crate::pull::{Platforms, mirror_image, mirror_referrers};
+use isoforge_base::digest::Digest;
+use isoforge_contract::manifest::{self, Role};
+use isoforge_oci::artifact::{Artifact, TITLE, VERSION};
+use isoforge_oci::layout::{Builder, OciLayout};
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::media::MediaType;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::pull::{Platforms, mirror_image, mirror_referrers};
+use isoforge_oci::reference::{ImageSource, Reference};
 
 /// Where the layout is on the ISO.
 pub const ISO_PATH: &str = "isoforge/content";

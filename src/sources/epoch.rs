@@ -4,7 +4,7 @@
 //! themselves tell of. Never the clock, and never the time stamp of a local
 //! file, which copying or cloning changes.
 
-use crate::output::manifest::{Epoch, EpochSource};
+use isoforge_contract::manifest::{Epoch, EpochSource};
 
 /// A time that an input tells of, in seconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

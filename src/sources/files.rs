@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::atomic::AtomicBool;
 
-use crate::error::{Class, Diagnose};
-use crate::oci::digest::Digest;
-use crate::oci::layer::{Layer, LayerCompression};
-use crate::output::manifest;
 use crate::profile::FileSpec;
-use crate::progress::{Counted, Progress};
-use crate::pull::{Download, Failure};
-use crate::registry::{self, Client, ShownUrl};
-use crate::rootfs::tar_out;
-use crate::store::{self, Store};
-use crate::tree::{self, FileData, Inode, Kind, LayerId, MODE_MASK, Meta, ReadFile, Tree};
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::{Counted, Progress};
+use isoforge_base::tree::{self, FileData, Inode, Kind, LayerId, MODE_MASK, Meta, ReadFile, Tree};
+use isoforge_contract::manifest;
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::pull::{Download, Failure};
+use isoforge_oci::registry::{self, Client, ShownUrl};
+use isoforge_oci::store::{self, Store};
+use isoforge_system::tar_out;
 
 /// Kind of the store's facts on layers of files.
 const FACT: &str = "file-layer";

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::registry::{RegistryConfig, RetryPolicy};
+use isoforge_oci::registry::{RegistryConfig, RetryPolicy};
 use tempfile::TempDir;
 
 /// Answers each connection with the next of `answers` and remembers what was

@@ -3,16 +3,16 @@
 use std::io::{self, Read as _};
 
 use super::epoch::InputTime;
-use super::filter::{self, Filter, filter_layers};
 use super::{Context, Error, Sourced, Wanted, as_written};
-use crate::oci::layer::Layer;
-use crate::oci::platform::Platform;
-use crate::oci::reference::ImageSource;
-use crate::output::manifest::{self, EpochSource, Role};
 use crate::profile::{Arch, ImageTemplate, Target};
-use crate::provider::Base;
-use crate::pull::{PulledImage, pull_image};
-use crate::tree::Kind;
+use isoforge_base::tree::Kind;
+use isoforge_contract::manifest::{self, EpochSource, Role};
+use isoforge_oci::layer::Layer;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::pull::{PulledImage, pull_image};
+use isoforge_oci::reference::ImageSource;
+use isoforge_system::filtered::{self, Filter, filter_layers};
+use isoforge_system::provider::Base;
 
 /// Takes the operating system from an image. The provider image is built upon
 /// it.
@@ -82,7 +82,7 @@ pub fn file(
         context.threads,
         context.progress,
     )?;
-    let tree = filter::merge(
+    let tree = filtered::merge(
         context.store,
         &pulled.layers,
         name,
@@ -94,7 +94,7 @@ pub fn file(
         matches!(inode, Some(Kind::File(_)))
     };
     let path = wanted.paths.iter().find(is_there).ok_or_else(|| {
-        Error::Filter(filter::Error::NoMatch {
+        Error::Filter(filtered::Error::NoMatch {
             pattern: wanted.paths.join("' or '"),
             from: name.to_owned(),
         })

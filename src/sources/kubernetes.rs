@@ -5,8 +5,8 @@
 //! ([`super::packages`] makes a layer of their own of them).
 
 use super::{Context, Error, Sourced, files};
-use crate::output::manifest::{Component, ComponentKind, Role};
 use crate::profile::{Kind, KubernetesPlan, Loaded};
+use isoforge_contract::manifest::{Component, ComponentKind, Role};
 
 /// Downloads the files that `plan` names and lays them as one layer, over the
 /// layers; none where there are no files. `mtime` is the build's time.

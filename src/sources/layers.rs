@@ -2,11 +2,11 @@
 
 use super::archive::{self, Archive};
 use super::epoch::InputTime;
-use super::filter::{Filter, filter_layers};
 use super::{Context, Error, Sourced, as_written};
-use crate::oci::layer::Layer;
-use crate::output::manifest::{self, EpochSource, Role};
 use crate::profile::{PathTemplate, Target};
+use isoforge_contract::manifest::{self, EpochSource, Role};
+use isoforge_oci::layer::Layer;
+use isoforge_system::filtered::{Filter, filter_layers};
 
 /// Takes an archive of the local disk: the operating system, or a layer.
 ///

@@ -4,17 +4,17 @@
 
 use std::num::NonZeroUsize;
 
-use crate::error::{Class, Diagnose};
 use crate::lock::Lock;
-use crate::oci::layer::Layer;
-use crate::oci::reference::{ImageSource, ParseReferenceError, Reference};
-use crate::output::manifest;
 use crate::profile::{Arch, Target};
-use crate::progress::Progress;
-use crate::pull;
-use crate::registry::Client;
-use crate::rootfs::layer::Limits;
-use crate::store::{self, Store};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest;
+use isoforge_oci::layer::Layer;
+use isoforge_oci::pull;
+use isoforge_oci::reference::{ImageSource, ParseReferenceError, Reference};
+use isoforge_oci::registry::Client;
+use isoforge_oci::store::{self, Store};
+use isoforge_system::layer::Limits;
 
 pub mod archive;
 pub mod bootstrap;
@@ -22,12 +22,10 @@ pub mod components;
 pub mod content;
 pub mod epoch;
 pub mod files;
-pub mod filter;
 pub mod image;
 pub mod kubernetes;
 pub mod layers;
 pub mod packages;
-mod spool;
 
 use epoch::InputTime;
 
@@ -132,7 +130,7 @@ pub enum Error {
     Archive(#[from] archive::Error),
     /// Paths can't be taken out of layers.
     #[error(transparent)]
-    Filter(#[from] filter::Error),
+    Filter(#[from] isoforge_system::filtered::Error),
     /// Files can't be downloaded or laid.
     #[error(transparent)]
     Files(Box<files::Error>),

@@ -14,15 +14,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
-use super::spool::{FileId, NoData, Spool, SpoolWriter};
-use crate::error::{Class, Diagnose};
-use crate::oci::digest::Digest;
-use crate::oci::layer::{Layer, LayerCompression};
-use crate::progress::Progress;
-use crate::rootfs::layer::{Entry, FileSink, InLayer, Limits, apply, decompress, read_tar};
-use crate::rootfs::tar_out;
-use crate::store::{self, Store};
-use crate::tree::{self, FileData, Inode, InodeId, Kind, LayerId, ReadFile, Tree};
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_base::tree::{self, FileData, Inode, InodeId, Kind, LayerId, ReadFile, Tree};
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::store::{self, Store};
+use isoforge_system::layer::{Entry, FileSink, InLayer, Limits, apply, decompress, read_tar};
+use isoforge_system::spool::{FileId, NoData, Spool, SpoolWriter};
+use isoforge_system::tar_out;
 
 /// Kind of the store's facts on parted layers.
 const FACT: &str = "package-layers";
@@ -177,7 +177,7 @@ fn read(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<(Tree, Spool), Error> {
-    let in_layer = |e: crate::rootfs::layer::Error| e.in_layer(layer.digest.to_string());
+    let in_layer = |e: isoforge_system::layer::Error| e.in_layer(layer.digest.to_string());
     let read = |label: &str, sink: &mut dyn FileSink| -> Result<Vec<Entry>, Error> {
         let task = progress.task(label, Some(layer.size));
         let blob = task.reader(store.open_blob(&layer.digest)?);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rootfs::layer::EntryKind;
+use isoforge_system::layer::EntryKind;
 use tempfile::TempDir;
 
 struct Fixture {

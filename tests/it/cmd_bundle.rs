@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use insta::assert_snapshot;
-use isoforge::oci::media::Family;
+use isoforge_oci::media::Family;
 
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::layers::{Image, index, write_layout};
 use crate::support::program::{Outcome, Project};
 use crate::support::registry::FakeRegistry;
 use crate::support::{has_crane, judge};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression;
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression;
 
 /// Hex digits of hashes, which compress to half at best.
 fn noise(n: u32) -> String {

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
-use isoforge::store::Store;
+use isoforge_oci::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::bootable;

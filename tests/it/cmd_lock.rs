@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use insta::assert_snapshot;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression;
-use isoforge::oci::media::Family;
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression;
+use isoforge_oci::media::Family;
 
 use crate::support::bootable;
 use crate::support::docker_registry::DockerRegistry;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use isoforge::oci::media::Family;
+use isoforge_oci::media::Family;
 
 use crate::support::bootable;
 use crate::support::layers::index;

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression::{Gzip, Plain, Zstd};
-use isoforge::oci::media::Family;
-use isoforge::progress::Progress;
-use isoforge::pull::{self, Limits, Platforms, mirror_image, pull_image};
-use isoforge::registry::{Client, RegistryConfig, RetryPolicy};
-use isoforge::store::Store;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_oci::layer::LayerCompression::{Gzip, Plain, Zstd};
+use isoforge_oci::media::Family;
+use isoforge_oci::pull::{self, Limits, Platforms, mirror_image, pull_image};
+use isoforge_oci::registry::{Client, RegistryConfig, RetryPolicy};
+use isoforge_oci::store::Store;
 
 use crate::support::layers::{Blob, Image, index};
 use crate::support::registry::{Access, FakeRegistry, Fault};

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use crate::support::bootable::{self, kubernetes_layer, os_layer};
 use crate::support::layers::Image;
@@ -155,7 +155,7 @@ fn killed_while_a_layer_comes_the_next_build_goes_on_from_there() {
         let again = asked
             .iter()
             .find(|request| request.target.contains(&target));
-        let worth_it = bytes as u64 >= isoforge::registry::config::RESUME_BYTES;
+        let worth_it = bytes as u64 >= isoforge_oci::registry::config::RESUME_BYTES;
         assert_eq!(
             again.unwrap().offset(),
             worth_it.then_some(bytes),

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use insta::assert_snapshot;
-use isoforge::node::Config;
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
+use isoforge_contract::machine::Config;
 use serde_json::Value;
 
 use crate::support::layers::Image;
@@ -226,7 +226,10 @@ fn the_registrys_program_comes_out_of_its_image() {
     let config = Config::parse(config.as_bytes()).unwrap();
     let registry = config.registry.unwrap();
     assert_eq!(registry.port, 5443);
-    assert_eq!(registry.name, isoforge::node::RegistryKind::Distribution);
+    assert_eq!(
+        registry.name,
+        isoforge_contract::machine::RegistryKind::Distribution
+    );
     assert!(config.state.directories.contains(&registry.folder));
     let listing = listing(&squashfs).join("\n");
     for path in [
@@ -369,7 +372,10 @@ fn without_grubs_modules_a_disk_boots_under_uefi_alone() {
     let squashfs = root_file_system(&project);
     let config = content(&squashfs, "usr/lib/appliance/config.json");
     let config = Config::parse(config.as_bytes()).unwrap();
-    assert_eq!(config.firmware, [isoforge::node::Firmware::Uefi]);
+    assert_eq!(
+        config.firmware,
+        [isoforge_contract::machine::Firmware::Uefi]
+    );
 }
 
 #[test]

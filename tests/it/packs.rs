@@ -10,7 +10,7 @@ mod helm;
 mod profile;
 mod setup;
 
-use isoforge::content::tarball;
+use isoforge_content::tarball;
 
 /// A chart's archive.
 fn chart(name: &str, version: &str, values: &str) -> Vec<u8> {

@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression::Gzip;
-use isoforge::oci::manifest::Descriptor;
-use isoforge::oci::media::{Family, MediaType};
-use isoforge::oci::reference::Reference;
-use isoforge::progress::Progress;
-use isoforge::push::{self, Amount, Options, Report, Selection, State};
-use isoforge::registry::push::{Blobs, ImageLayout, Pieces};
-use isoforge::registry::{Client, RegistryConfig, RetryPolicy};
+use isoforge_base::digest::Digest;
+use isoforge_base::progress::Progress;
+use isoforge_oci::layer::LayerCompression::Gzip;
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::media::{Family, MediaType};
+use isoforge_oci::push::{self, Amount, Options, Report, Selection, State};
+use isoforge_oci::reference::Reference;
+use isoforge_oci::registry::push::{Blobs, ImageLayout, Pieces};
+use isoforge_oci::registry::{Client, RegistryConfig, RetryPolicy};
 use serde_json::json;
 
 use crate::support::layers::{Blob, Image, index, write_layout};

@@ -18,11 +18,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::progress::Progress;
-use isoforge::pull::{self, Limits, PulledImage};
-use isoforge::registry::{Client, RegistryConfig, RetryPolicy};
-use isoforge::store::Store;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_oci::pull::{self, Limits, PulledImage};
+use isoforge_oci::registry::{Client, RegistryConfig, RetryPolicy};
+use isoforge_oci::store::Store;
 
 /// A store and a client that does not really wait: its clock moves by what it
 /// would have waited.

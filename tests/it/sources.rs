@@ -4,19 +4,27 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::oci::layer::LayerCompression::{Gzip, Plain, Zstd};
-use isoforge::oci::layout::LayoutFile;
-use isoforge::oci::media::Family;
-use isoforge::oci::platform::Platform as PlatformName;
-use isoforge::output::manifest::{Role, Squashfs};
 use isoforge::profile::{Arch, LayerSource, Loaded, OsSource, Target, load};
-use isoforge::progress::Progress;
-use isoforge::provider::{self, Base};
-use isoforge::registry::{Client, RegistryConfig};
-use isoforge::sources::filter::Filter;
-use isoforge::sources::{Context, Error, Sourced, content, epoch, image, kubernetes, layers};
-use isoforge::store::Store;
+use isoforge::sources::Context;
+use isoforge::sources::Error;
+use isoforge::sources::Sourced;
+use isoforge::sources::content;
+use isoforge::sources::epoch;
+use isoforge::sources::image;
+use isoforge::sources::kubernetes;
+use isoforge::sources::layers;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest::{Role, Squashfs};
+use isoforge_oci::layer::LayerCompression::{Gzip, Plain, Zstd};
+use isoforge_oci::layout::LayoutFile;
+use isoforge_oci::media::Family;
+use isoforge_oci::platform::Platform as PlatformName;
+use isoforge_oci::registry::{Client, RegistryConfig};
+use isoforge_oci::store::Store;
+use isoforge_system::filtered::Filter;
+use isoforge_system::provider;
+use isoforge_system::provider::Base;
 
 use crate::support::judge;
 use crate::support::layers::{Image, compress, index, tar_layer, write_layout};
@@ -50,8 +58,8 @@ impl Bench {
             store: &self.store,
             client: &self.client,
             lock: None,
-            limits: isoforge::rootfs::layer::Limits::DEFAULT,
-            pull_limits: isoforge::pull::Limits::DEFAULT,
+            limits: isoforge_system::layer::Limits::DEFAULT,
+            pull_limits: isoforge_oci::pull::Limits::DEFAULT,
             threads: NonZeroUsize::new(2).unwrap(),
             referrers: self.referrers,
             progress: &self.silent,

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression;
-use isoforge::oci::media::Family;
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression;
+use isoforge_oci::media::Family;
 use serde_json::Value;
 
 use crate::support::bootable::{self, KERNEL_RELEASE};

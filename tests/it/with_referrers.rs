@@ -1,7 +1,7 @@
 //! `build --with-referrers`: signatures travel on the ISO beside the images that
 //! they are about.
 
-use isoforge::oci::media::Family;
+use isoforge_oci::media::Family;
 use serde_json::json;
 
 use crate::support::layers::{Blob, Image};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use isoforge::node::{Flavor, INSTALL_ARGUMENT, SLOT_ARGUMENT};
+use isoforge_contract::machine::{Flavor, INSTALL_ARGUMENT, SLOT_ARGUMENT};
 
 use super::Document;
 use crate::paths;

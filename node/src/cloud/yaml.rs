@@ -1,7 +1,7 @@
 //! YAML as items with places. Scalars keep their text as it stands in the
 //! file: `0644` is no number that could be written back.
 
-use isoforge::util::yaml::{self, Numeral, Refused};
+use isoforge_base::yaml::{self, Numeral, Refused};
 use serde_saphyr::{Location, Options, Spanned};
 
 /// A value.

@@ -10,11 +10,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layout::INDEX_FILE;
-use isoforge::oci::manifest::Document;
-use isoforge::oci::referrer;
-use isoforge::util::human;
+use isoforge_base::digest::Digest;
+use isoforge_base::human;
+use isoforge_oci::layout::INDEX_FILE;
+use isoforge_oci::manifest::Document;
+use isoforge_oci::referrer;
 use serde::Serialize;
 
 use super::Error;
@@ -162,7 +162,7 @@ impl Collector<'_> {
     /// Removes the repository's layout; others may lie in its folder.
     fn remove_repository(&self) -> Result<(), Error> {
         let folder = self.storage.folder(self.repository);
-        for name in [INDEX_FILE, isoforge::oci::layout::LAYOUT_FILE] {
+        for name in [INDEX_FILE, isoforge_oci::layout::LAYOUT_FILE] {
             let path = folder.join(name);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

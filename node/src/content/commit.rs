@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layout::INDEX_FILE;
-use isoforge::util::interrupt;
-use isoforge::util::process::{self, Program};
+use isoforge_base::digest::Digest;
+use isoforge_base::interrupt;
+use isoforge_base::process::{self, Program};
+use isoforge_oci::layout::INDEX_FILE;
 use serde::Serialize;
 
 use super::Error;

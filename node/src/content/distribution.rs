@@ -15,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
-use isoforge::oci::media::{Family, MediaType};
-use isoforge::oci::referrer;
+use isoforge_base::digest::Digest;
+use isoforge_oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
+use isoforge_oci::media::{Family, MediaType};
+use isoforge_oci::referrer;
 
 use super::images::Images;
 use super::index::Entry;

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest;
+use isoforge_base::digest::Digest;
+use isoforge_oci::manifest;
 
 /// Why content can't be imported, checked or handed out.
 #[derive(Debug, thiserror::Error)]
@@ -190,7 +190,7 @@ pub enum Error {
         /// What was tried, as it follows "can't be".
         action: &'static str,
         /// What failed.
-        source: Box<isoforge::util::process::Error>,
+        source: Box<isoforge_base::process::Error>,
     },
     /// It was started, and does not answer.
     #[error("the registry does not answer on port {port} within {seconds} s; what was done to its content stays (journalctl --unit {UNIT})", UNIT = super::commit::UNIT)]
@@ -202,10 +202,10 @@ pub enum Error {
     },
     /// A registry did not take it.
     #[error(transparent)]
-    Push(#[from] Box<isoforge::push::Error>),
+    Push(#[from] Box<isoforge_oci::push::Error>),
     /// A registry can't be talked to.
     #[error(transparent)]
-    Registry(#[from] Box<isoforge::registry::Error>),
+    Registry(#[from] Box<isoforge_oci::registry::Error>),
 }
 
 impl Error {

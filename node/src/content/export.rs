@@ -6,10 +6,10 @@ use std::io;
 use std::path::Path;
 
 use fs_err as fs;
-use isoforge::oci::digest::HashingReader;
-use isoforge::oci::layout::{Builder, IMAGE_NAME, LayoutFile, OciLayout};
-use isoforge::oci::manifest::Descriptor;
-use isoforge::progress::{Progress, Task};
+use isoforge_base::digest::HashingReader;
+use isoforge_base::progress::{Progress, Task};
+use isoforge_oci::layout::{Builder, IMAGE_NAME, LayoutFile, OciLayout};
+use isoforge_oci::manifest::Descriptor;
 use serde::Serialize;
 
 use super::images::Images;
@@ -98,7 +98,7 @@ fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<Str
                 let Some(manifest) = storage.manifest(&repository, entry)? else {
                     continue;
                 };
-                let subject = isoforge::oci::referrer::subject(&manifest.raw);
+                let subject = isoforge_oci::referrer::subject(&manifest.raw);
                 if subject.is_some_and(|subject| chosen.manifests.contains_key(&subject))
                     && !chosen.manifests.contains_key(&entry.digest)
                 {

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
-use isoforge::oci::digest::{Digest, HashingReader};
-use isoforge::output::space::FileSystems;
-use isoforge::progress::{Progress, Task};
+use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::output::space::FileSystems;
+use isoforge_base::progress::{Progress, Task};
 use serde::Serialize;
 
 use super::Error;

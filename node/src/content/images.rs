@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
+use isoforge_base::digest::Digest;
+use isoforge_oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
 
 use super::Error;
 use super::index::Entry;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::Error;

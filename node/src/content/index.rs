@@ -1,9 +1,9 @@
 //! The `index.json` of a repository in Zot's storage: an OCI image index whose
 //! entries are manifests, with their tags as annotations.
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layout::REF_NAME;
-use isoforge::oci::media::MediaType;
+use isoforge_base::digest::Digest;
+use isoforge_oci::layout::REF_NAME;
+use isoforge_oci::media::MediaType;
 use serde_json::{Map, Value, json};
 
 /// A repository's `index.json`. What is not understood stays as it is.
@@ -33,7 +33,7 @@ impl Default for Index {
     fn default() -> Self {
         let mut document = Map::new();
         document.insert("schemaVersion".to_owned(), json!(2));
-        let media_type = MediaType::Index(isoforge::oci::media::Family::Oci);
+        let media_type = MediaType::Index(isoforge_oci::media::Family::Oci);
         document.insert("mediaType".to_owned(), json!(media_type.as_str()));
         document.insert("manifests".to_owned(), json!([]));
         Self {
@@ -113,7 +113,7 @@ impl Entry {
         Ok(Self {
             digest: digest
                 .parse()
-                .map_err(|error: isoforge::oci::digest::ParseDigestError| error.to_string())?,
+                .map_err(|error: isoforge_base::digest::ParseDigestError| error.to_string())?,
             media_type: MediaType::parse(text("mediaType")),
             size: value
                 .get("size")

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use fs_err as fs;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::{Descriptor, Document};
-use isoforge::oci::media::MediaType;
-use isoforge::util::human;
+use isoforge_base::digest::Digest;
+use isoforge_base::human;
+use isoforge_oci::manifest::{Descriptor, Document};
+use isoforge_oci::media::MediaType;
 use serde::Serialize;
 
 use super::images::Images;

@@ -4,9 +4,9 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use isoforge::node::Registry;
-use isoforge::progress::Progress;
-use isoforge::registry::RegistryConfig;
+use isoforge_base::progress::Progress;
+use isoforge_contract::machine::Registry;
+use isoforge_oci::registry::RegistryConfig;
 
 use super::Error;
 use super::imported::Imported;
@@ -50,9 +50,9 @@ pub fn registries(registry: &Registry, places: &Places) -> RegistryConfig {
         ..RegistryConfig::default()
     };
     // On loopback TLS must be asked for.
-    let host = isoforge::registry::HostConfig {
+    let host = isoforge_oci::registry::HostConfig {
         plain_http: Some(false),
-        ..isoforge::registry::HostConfig::default()
+        ..isoforge_oci::registry::HostConfig::default()
     };
     let own = format!("127.0.0.1:{}", push_port(registry));
     config.hosts.insert(own, host);

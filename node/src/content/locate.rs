@@ -5,8 +5,8 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use isoforge::content::bundle::{self, Bundle};
-use isoforge::oci::layout::LAYOUT_FILE;
+use isoforge_content::bundle::{self, Bundle};
+use isoforge_oci::layout::LAYOUT_FILE;
 
 use super::source::OfBundle;
 use crate::disks::Sysfs;

@@ -9,8 +9,8 @@
 //! what refers to an image, for registries that can't be asked ("Referrers Tag
 //! Schema"), and with `.sig` and the like behind it cosign's.
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::reference::Reference;
+use isoforge_base::digest::Digest;
+use isoforge_oci::reference::Reference;
 
 use super::Error;
 
@@ -88,7 +88,7 @@ pub fn parse(text: &str) -> Result<Reference, Error> {
         ));
     }
     text.parse()
-        .map_err(|failed: isoforge::oci::reference::ParseReferenceError| {
+        .map_err(|failed: isoforge_oci::reference::ParseReferenceError| {
             error(failed.problem.to_string())
         })
 }

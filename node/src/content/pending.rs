@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
-use isoforge::node::Registry;
-use isoforge::oci::digest::{Digest, HashingReader};
-use isoforge::oci::layout::{INDEX_FILE, LAYOUT_FILE};
-use isoforge::progress::Progress;
+use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::progress::Progress;
+use isoforge_contract::machine::Registry;
+use isoforge_oci::layout::{INDEX_FILE, LAYOUT_FILE};
 
 use super::source::{Kind, OfBundle, Source};
 use super::storage::names_in;

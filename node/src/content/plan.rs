@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::{
-    Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest,
-};
-use isoforge::oci::media::MediaType;
-use isoforge::oci::referrer;
+use isoforge_base::digest::Digest;
+use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest};
+use isoforge_oci::media::MediaType;
+use isoforge_oci::referrer;
 
 use super::index::Entry;
 use super::source::{Kind, Root, Source};

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use isoforge::oci::digest::{Digest, Sha256};
+use isoforge_base::digest::{Digest, Sha256};
 
 /// Bytes that are read and written at a time.
 const CHUNK_BYTES: usize = 1 << 20;

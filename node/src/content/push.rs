@@ -10,14 +10,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::Descriptor;
-use isoforge::oci::reference::Reference;
-use isoforge::oci::referrer;
-use isoforge::progress::Progress;
-use isoforge::push::{self, ImageReport, Selection};
-use isoforge::registry::push::{Blobs, ImageLayout, Pieces};
-use isoforge::registry::{Client, RegistryConfig};
+use isoforge_base::digest::Digest;
+use isoforge_base::progress::Progress;
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::push::{self, ImageReport, Selection};
+use isoforge_oci::reference::Reference;
+use isoforge_oci::referrer;
+use isoforge_oci::registry::push::{Blobs, ImageLayout, Pieces};
+use isoforge_oci::registry::{Client, RegistryConfig};
 use serde::Serialize;
 
 use super::plan::read_manifest;
@@ -73,7 +73,7 @@ pub fn push(
         let reference: Reference =
             text.parse()
                 .map_err(
-                    |error: isoforge::oci::reference::ParseReferenceError| Error::Name {
+                    |error: isoforge_oci::reference::ParseReferenceError| Error::Name {
                         reference: text.clone(),
                         problem: error.problem.to_string(),
                     },

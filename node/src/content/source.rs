@@ -4,10 +4,10 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-pub use isoforge::content::bundle::Annotations;
-use isoforge::content::bundle::{self, Bundle};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::Descriptor;
+use isoforge_base::digest::Digest;
+pub use isoforge_content::bundle::Annotations;
+use isoforge_content::bundle::{self, Bundle};
+use isoforge_oci::manifest::Descriptor;
 
 use super::Error;
 

@@ -25,8 +25,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layout::{INDEX_FILE, LAYOUT_FILE};
+use isoforge_base::digest::Digest;
+use isoforge_oci::layout::{INDEX_FILE, LAYOUT_FILE};
 use rustix::fs::{Gid, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
 use serde_json::json;
 
@@ -228,7 +228,7 @@ impl Storage {
         self.make_folder(&folder.join(UPLOADS))?;
         let mark = folder.join(LAYOUT_FILE);
         if !mark.exists() {
-            let text = json!({ "imageLayoutVersion": isoforge::oci::layout::LAYOUT_VERSION });
+            let text = json!({ "imageLayoutVersion": isoforge_oci::layout::LAYOUT_VERSION });
             self.write(&mark, text.to_string().as_bytes())?;
         }
         Ok(())

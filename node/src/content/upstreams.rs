@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use isoforge::content::carried::REGISTRY;
+use isoforge_content::carried::REGISTRY;
 
 use super::images::Images as _;
 use super::storage::Storage;
@@ -75,13 +75,13 @@ mod tests {
         let places = Places::below(dir.path());
         let top = places.storage().join("docker/registry/v2/repositories");
         for name in ["docker.io/calico/node", "r.example_5000/a", "mine/x", "x"] {
-            let hex = isoforge::oci::digest::Digest::of(b"x").hex();
+            let hex = isoforge_base::digest::Digest::of(b"x").hex();
             let manifest = format!("_manifests/revisions/sha256/{hex}");
             let manifest = top.join(name).join(manifest);
             fs::create_dir_all(&manifest).unwrap();
             fs::write(manifest.join("link"), format!("sha256:{hex}")).unwrap();
         }
-        let hex = isoforge::oci::digest::Digest::of(b"y").hex();
+        let hex = isoforge_base::digest::Digest::of(b"y").hex();
         let deleted = format!("deleted.example/a/_manifests/revisions/sha256/{hex}");
         fs::create_dir_all(top.join(deleted)).unwrap();
         let found = upstreams(&places).unwrap();
@@ -101,7 +101,7 @@ mod tests {
         let entry = |name: &str, kind: &str| {
             serde_json::json!({
                 "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                "digest": isoforge::oci::digest::Digest::of(b"x"),
+                "digest": isoforge_base::digest::Digest::of(b"x"),
                 "size": 1,
                 "annotations": {
                     "org.opencontainers.image.ref.name": name,

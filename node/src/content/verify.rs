@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use fs_err as fs;
-use isoforge::oci::digest::{Digest, HashingReader};
-use isoforge::oci::manifest::{Document, Manifest};
-use isoforge::oci::media::MediaType;
-use isoforge::progress::Progress;
-use isoforge::util::human;
+use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::human;
+use isoforge_base::progress::Progress;
+use isoforge_oci::manifest::{Document, Manifest};
+use isoforge_oci::media::MediaType;
 use serde::Serialize;
 
 use super::images::Images;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use isoforge::output::space::FileSystems;
-use isoforge::progress::Progress;
+use isoforge_base::output::space::FileSystems;
+use isoforge_base::progress::Progress;
 use serde::Serialize;
 
 use super::Error;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use isoforge::node::Firmware;
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
+use isoforge_contract::machine::Firmware;
 use serde::Deserialize;
 
 use super::table::{self, Entry, TYPE_ESP};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fs_err as fs;
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 use tempfile::TempDir;
 
 use super::Sysfs;

@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::node::Firmware;
+use isoforge_contract::machine::Firmware;
 
 use crate::paths;
 

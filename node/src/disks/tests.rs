@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use insta::assert_snapshot;
-use isoforge::node::Firmware;
+use isoforge_contract::machine::Firmware;
 
 use super::fixture::{Machine, shell};
 use super::*;
@@ -15,7 +15,7 @@ fn told(machine: &Machine) -> String {
             format!(
                 "{} {} {} [{}] [{}] {} | {} | {} | {}\n",
                 disk.path.display(),
-                isoforge::util::human::size(disk.bytes),
+                isoforge_base::human::size(disk.bytes),
                 disk.sector_bytes,
                 disk.model,
                 disk.serial,

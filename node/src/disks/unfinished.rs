@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-use isoforge::node::Firmware;
+use isoforge_contract::machine::Firmware;
 
 use super::table::{Entry, TYPE_ESP};
 

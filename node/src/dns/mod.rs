@@ -13,7 +13,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use isoforge::registry::Resolve;
+use isoforge_oci::registry::Resolve;
 use simple_dns::TYPE;
 
 use files::Settings;

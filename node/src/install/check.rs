@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use fs_err as fs;
-use isoforge::content::pack::{Need, setting};
-use isoforge::node::{Config, Firmware};
-use isoforge::util::human;
+use isoforge_base::human;
+use isoforge_content::pack::{Need, setting};
+use isoforge_contract::machine::{Config, Firmware};
 
 use super::model::{Disk, Finding};
 use crate::disks::{Sysfs, attribute};
@@ -193,7 +193,7 @@ fn canonical(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
-    use isoforge::node::Requirements;
+    use isoforge_contract::machine::Requirements;
 
     use super::*;
     use crate::disks::fixture::Machine;

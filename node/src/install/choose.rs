@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
-use isoforge::node::{Config, Device, Rule};
-use isoforge::util::human;
+use isoforge_base::human;
+use isoforge_contract::machine::{Config, Device, Rule};
 
 use super::medium::Image;
 use super::model::Disk;

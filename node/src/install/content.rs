@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use isoforge::content::bundle::ISO_PATH;
-use isoforge::node::{REGISTRY_STORAGE, Registry, RegistryKind};
-use isoforge::oci::layout::LAYOUT_FILE;
-use isoforge::output::space::HostFileSystems;
-use isoforge::progress::{Progress, Reporter, TaskId};
-use isoforge::util::human;
+use isoforge_base::human;
+use isoforge_base::output::space::HostFileSystems;
+use isoforge_base::progress::{Progress, Reporter, TaskId};
+use isoforge_content::bundle::ISO_PATH;
+use isoforge_contract::machine::{REGISTRY_STORAGE, Registry, RegistryKind};
+use isoforge_oci::layout::LAYOUT_FILE;
 use rustix::mount::MountFlags;
 
 use super::medium::Medium;

@@ -2,11 +2,11 @@
 
 use fs_err as fs;
 use insta::assert_snapshot;
-use isoforge::node::{REGISTRY_FOLDER, Registry, RegistryKind};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layout::{Builder, LayoutFile};
-use isoforge::oci::manifest::Descriptor;
-use isoforge::oci::media::{Family, MediaType};
+use isoforge_base::digest::Digest;
+use isoforge_contract::machine::{REGISTRY_FOLDER, Registry, RegistryKind};
+use isoforge_oci::layout::{Builder, LayoutFile};
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::media::{Family, MediaType};
 
 use super::super::model::Event;
 use super::super::plan::MIB;

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 
 use fs_err as fs;
-use isoforge::oci::digest::Sha256;
+use isoforge_base::digest::Sha256;
 use rustix::fs::FallocateFlags;
 
 use super::medium::{self, Medium, Source};

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use isoforge::formats::fat::{self, FatFile, SectorSize};
-use isoforge::node::Config;
-use isoforge::util::human;
+use isoforge_base::human;
+use isoforge_contract::machine::Config;
+use isoforge_formats::fat::{self, FatFile, SectorSize};
 use rustix::mount::MountFlags;
 
 use super::content::Content;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use isoforge::node::ExtraFilesystem;
-use isoforge::util::process::{self, Program};
+use isoforge_base::process::{self, Program};
+use isoforge_contract::machine::ExtraFilesystem;
 use uuid::Uuid;
 
 use super::plan::{MIB, Partition, Plan, Role};

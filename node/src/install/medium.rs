@@ -5,8 +5,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::node::{BIOS_CORE_PATH, BIOS_MBR_PATH, Firmware};
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
+use isoforge_contract::machine::{BIOS_CORE_PATH, BIOS_MBR_PATH, Firmware};
 use serde::Deserialize;
 
 use crate::paths;

@@ -33,7 +33,7 @@ pub use engine::run;
 pub use medium::Medium;
 pub use unattended::unattended;
 
-use isoforge::node::Config;
+use isoforge_contract::machine::Config;
 
 use crate::disks::{self, Sysfs};
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use isoforge::node::After;
+use isoforge_contract::machine::After;
 
 pub use crate::disks::Disk;
 

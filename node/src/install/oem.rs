@@ -1,7 +1,7 @@
 //! What the installer writes into OEM: the site's configuration as it was found,
 //! and what was chosen.
 
-use isoforge::node::Config;
+use isoforge_contract::machine::Config;
 use serde::Serialize;
 
 use super::model::{Account, Choices, Network};

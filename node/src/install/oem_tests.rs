@@ -1,5 +1,5 @@
 use insta::assert_snapshot;
-use isoforge::node::{After, DefaultAccount};
+use isoforge_contract::machine::{After, DefaultAccount};
 
 use super::*;
 use crate::cloud::Document;

@@ -3,9 +3,9 @@
 //! Partitions begin and end at multiples of 1 MiB, which suits every size of
 //! sectors and erase blocks.
 
-use isoforge::formats::fat;
-use isoforge::node::{Config, ExtraFilesystem, Firmware};
-use isoforge::util::human;
+use isoforge_base::human;
+use isoforge_contract::machine::{Config, ExtraFilesystem, Firmware};
+use isoforge_formats::fat;
 
 use super::medium::Image;
 use crate::paths::label;

@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
-use isoforge::node::ExtraPartition;
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
+use isoforge_contract::machine::ExtraPartition;
 
 use super::*;
 use crate::install::medium::{Content, Source};

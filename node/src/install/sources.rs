@@ -12,7 +12,7 @@ use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::node::{After, CONFIG_ARGUMENT, Config};
+use isoforge_contract::machine::{After, CONFIG_ARGUMENT, Config};
 use serde::Deserialize;
 
 use super::medium::{self, Medium};

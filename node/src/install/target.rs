@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use gptman::{GPT, GPTPartitionEntry};
-use isoforge::node::ExtraFilesystem;
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
+use isoforge_contract::machine::ExtraFilesystem;
 use rustix::fs::FlockOperation;
 use uuid::Uuid;
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::node::{After, Config};
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
+use isoforge_contract::machine::{After, Config};
 use tempfile::TempDir;
 
 use super::engine::Installation;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fs_err as fs;
 use insta::assert_snapshot;
-use isoforge::node::{ExtraFilesystem, ExtraPartition};
+use isoforge_contract::machine::{ExtraFilesystem, ExtraPartition};
 
 use super::model::Event;
 use super::plan::MIB;

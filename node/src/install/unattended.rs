@@ -1,6 +1,6 @@
 //! An installation that asks nobody.
 
-use isoforge::node::Config;
+use isoforge_contract::machine::Config;
 
 use super::engine::Installation;
 use super::medium::Medium;

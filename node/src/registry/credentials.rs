@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Error, Ids, Places, push_port, write};
 use crate::files;
-use isoforge::node::Registry;
+use isoforge_contract::machine::Registry;
 
 /// The account that pushes.
 pub const PUSHER: &str = "pusher";

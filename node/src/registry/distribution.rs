@@ -7,7 +7,7 @@
 //!
 //! JSON is YAML, which it reads.
 
-use isoforge::node::Registry;
+use isoforge_contract::machine::Registry;
 use serde_json::{Value, json};
 
 use super::{Places, push_port};

@@ -29,7 +29,7 @@ mod zot;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use isoforge::node::{Registry, RegistryKind};
+use isoforge_contract::machine::{Registry, RegistryKind};
 
 use crate::files;
 
@@ -151,7 +151,7 @@ impl Places {
     /// The content.
     #[must_use]
     pub fn storage(&self) -> PathBuf {
-        self.home.join(isoforge::node::REGISTRY_STORAGE)
+        self.home.join(isoforge_contract::machine::REGISTRY_STORAGE)
     }
 
     /// The certificate of the machine's authority, which clients trust.

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use isoforge::node::{Registry, RegistryKind};
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
+use isoforge_contract::machine::{Registry, RegistryKind};
 use serde_json::Value;
 
 use super::tls::Names;

@@ -4,7 +4,7 @@
 //! collection waits a day: what an import brought that has not ended is younger.
 //! There is no policy of retention, so manifests without a tag stay.
 
-use isoforge::node::Registry;
+use isoforge_contract::machine::Registry;
 use serde_json::{Value, json};
 
 use super::Places;

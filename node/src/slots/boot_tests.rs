@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 use super::grubenv::Environment;
 use super::{Slot, esp_stub, file, menu, slot_menu};

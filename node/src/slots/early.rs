@@ -75,7 +75,7 @@ fn entry(archive: &mut Vec<u8>, number: usize, name: &str, mode: u32, data: &[u8
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
-    use isoforge::util::process::Program;
+    use isoforge_base::process::Program;
 
     use super::*;
 

@@ -136,7 +136,7 @@ fn slot(value: &[u8]) -> Option<Slot> {
 
 #[cfg(test)]
 mod tests {
-    use isoforge::util::process::Program;
+    use isoforge_base::process::Program;
 
     use super::*;
 

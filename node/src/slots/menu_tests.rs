@@ -1,5 +1,5 @@
 use insta::assert_snapshot;
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 use super::*;
 use crate::testing;

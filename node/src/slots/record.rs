@@ -1,7 +1,7 @@
 //! What is in a slot: `slot.json`, for people and for `appliance status`. GRUB
 //! does not read it.
 
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The `schema` that this version writes. Newer ones may add members, which are

@@ -1,6 +1,8 @@
 //! What the boot menu says on the kernel command line.
 
-use isoforge::node::{OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT};
+use isoforge_contract::machine::{
+    OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
+};
 
 use super::Error;
 use crate::slots::Slot;

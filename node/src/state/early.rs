@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use isoforge::node::{CONFIG_PATH, Config};
+use isoforge_contract::machine::{CONFIG_PATH, Config};
 
 use super::arguments::{Arguments, CMDLINE};
 use super::kept::{self, Store};

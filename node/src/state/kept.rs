@@ -37,7 +37,7 @@ const XATTR_MAX_BYTES: usize = 65_536;
 ///
 /// # Errors
 /// [`Error::KeptPath`].
-pub(super) fn paths(config: &isoforge::node::State) -> Result<Vec<String>, Error> {
+pub(super) fn paths(config: &isoforge_contract::machine::State) -> Result<Vec<String>, Error> {
     let mut paths: Vec<String> = ALWAYS.map(str::to_owned).to_vec();
     for path in config.directories.iter().chain(&config.etc) {
         if !tree::is_plain(path) {

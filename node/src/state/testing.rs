@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 /// What such a test is started with in its own namespace; to the test harness it
 /// is a name that fits no test.

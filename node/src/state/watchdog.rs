@@ -12,7 +12,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 use super::{Error, mounts};
 use crate::files;

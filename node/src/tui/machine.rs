@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use isoforge::node::{After, Page};
+use isoforge_contract::machine::{After, Page};
 
 use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
 

@@ -33,7 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use isoforge::node::{CONFIG_PATH, Config, Flavor};
+use isoforge_contract::machine::{CONFIG_PATH, Config, Flavor};
 
 use crate::paths;
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use isoforge::node::{self, After};
+use isoforge_contract::machine::{self, After};
 
 use super::form::{Field, Form};
 use super::key::Key;
@@ -308,10 +308,10 @@ impl Model {
             if survey.account.is_none() {
                 pages.push(Page::Account);
             }
-            if survey.pages.contains(&node::Page::Hostname) {
+            if survey.pages.contains(&machine::Page::Hostname) {
                 pages.push(Page::Hostname);
             }
-            if survey.pages.contains(&node::Page::Network) {
+            if survey.pages.contains(&machine::Page::Network) {
                 pages.push(Page::Network);
             }
         }

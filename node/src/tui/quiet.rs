@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 /// The kernel's log levels; the first one is that of the consoles.
 pub(crate) const PRINTK: &str = "/proc/sys/kernel/printk";

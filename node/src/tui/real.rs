@@ -4,8 +4,8 @@
 use std::error::Error;
 use std::path::Path;
 
-use isoforge::node::{After, Config};
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
+use isoforge_contract::machine::{After, Config};
 
 use super::machine::{Machine, Request, Survey};
 use super::{check, interfaces, shell};
@@ -38,7 +38,7 @@ impl Asked {
     pub(crate) fn of(cmdline: &str) -> Self {
         let mut values = cmdline.split_ascii_whitespace().filter_map(|word| {
             let (name, value) = word.split_once('=')?;
-            (name == isoforge::node::INSTALL_ARGUMENT).then_some(value)
+            (name == isoforge_contract::machine::INSTALL_ARGUMENT).then_some(value)
         });
         match values.next_back() {
             Some("unattended") => Self::Unattended,
@@ -239,7 +239,7 @@ pub(crate) fn asked(cmdline: &Path) -> Asked {
 mod tests {
     use super::*;
     use insta::assert_snapshot;
-    use isoforge::node::DefaultAccount;
+    use isoforge_contract::machine::DefaultAccount;
 
     fn config(unattended: bool) -> Config {
         let mut config = crate::testing::config();

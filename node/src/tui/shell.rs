@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use isoforge::util::process::{Error, Program};
+use isoforge_base::process::{Error, Program};
 
 /// What is run interactively: the better one where it is there.
 pub(crate) const INTERACTIVE: &str = "echo 'Type exit to get back to the installer.'; [ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l";

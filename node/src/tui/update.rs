@@ -5,7 +5,7 @@ mod pages;
 
 pub(crate) use pages::{AFTERS, hostname_of, network_of};
 
-use isoforge::node::After;
+use isoforge_contract::machine::After;
 
 use super::form::{Field, Form};
 use super::key::Key;

@@ -4,7 +4,7 @@
 mod ask;
 mod end;
 
-use isoforge::node::After;
+use isoforge_contract::machine::After;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};

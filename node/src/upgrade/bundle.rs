@@ -7,12 +7,12 @@
 use std::io;
 
 use anyhow::{Context as _, Result, bail};
-use isoforge::oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
-use isoforge::oci::reference::{ImageSource, Reference};
-use isoforge::progress::Progress;
-use isoforge::pull::{self, Limits};
-use isoforge::registry::Client;
-use isoforge::store::Store;
+use isoforge_base::progress::Progress;
+use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
+use isoforge_oci::pull::{self, Limits};
+use isoforge_oci::reference::{ImageSource, Reference};
+use isoforge_oci::registry::Client;
+use isoforge_oci::store::Store;
 
 use super::labels::Labels;
 use super::source::{Found, Wanted, choose};
@@ -102,7 +102,7 @@ fn take_manifests(
         bail!("{}: indexes are nested too deep", source.name());
     }
     take(source, store, descriptor)?;
-    let limit = isoforge::oci::manifest::MAX_MANIFEST_BYTES;
+    let limit = isoforge_oci::manifest::MAX_MANIFEST_BYTES;
     let raw = store.read_blob(&descriptor.digest, limit)?;
     match Manifest::parse(raw, Some(&descriptor.media_type))?.document {
         Document::Image(image) => take(source, store, &image.config),

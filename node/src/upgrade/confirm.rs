@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use isoforge::node::Health;
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
+use isoforge_contract::machine::Health;
 
 use super::last::{Last, Stage};
 use super::machine::Machine;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use isoforge::formats::squashfs::{Compressor, Settings};
-use isoforge::oci::digest::Digest;
-use isoforge::provider::labels::{
+use isoforge_base::digest::Digest;
+use isoforge_contract::labels::{
     SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE,
 };
+use isoforge_formats::squashfs::{Compressor, Settings};
 use serde::Deserialize;
 
 const TITLE: &str = "org.opencontainers.image.title";

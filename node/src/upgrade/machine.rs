@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use isoforge::node::{
+use isoforge_contract::machine::{
     CONFIG_PATH, Config, OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
 };
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub enum Error {
     TooLarge(PathBuf),
     /// The program's configuration is not usable.
     #[error(transparent)]
-    Config(#[from] isoforge::node::Error),
+    Config(#[from] isoforge_contract::machine::Error),
 }
 
 /// Where things are; another root in tests.

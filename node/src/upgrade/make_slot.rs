@@ -8,15 +8,15 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use isoforge::boot::{Arch, files::BootFile, kernel};
-use isoforge::formats::squashfs::Settings;
-use isoforge::formats::squashfs::write::ImagePlan;
-use isoforge::node::{CONFIG_PATH, Config, Flavor};
-use isoforge::oci::digest::{Digest, Sha256};
-use isoforge::pipeline::replay::{self, Replay};
-use isoforge::progress::Progress;
-use isoforge::store::Store;
-use isoforge::tree::ReadFile;
+use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::progress::Progress;
+use isoforge_base::tree::ReadFile;
+use isoforge_contract::machine::{CONFIG_PATH, Config, Flavor};
+use isoforge_formats::squashfs::Settings;
+use isoforge_formats::squashfs::write::ImagePlan;
+use isoforge_oci::store::Store;
+use isoforge_system::boot::{Arch, files::BootFile, kernel};
+use isoforge_system::replay::{self, Replay};
 
 use super::request::{Made, Request, SCHEMA};
 use crate::slots::{self, Ids, Image, Record, file};
@@ -68,7 +68,7 @@ pub fn run(request: &Request, progress: &Progress) -> Result<Made> {
         small.cpio.len() as u64,
     ];
     let digest = match &request.target {
-        None => replay::digest_of(&plan, progress)?,
+        None => replay::digest_of(&plan, "the root file system", progress)?,
         Some(target) => {
             let files = system.files();
             let digest = write_image(&plan, &target.join(file::ROOTFS), progress)?;

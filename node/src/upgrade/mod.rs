@@ -31,12 +31,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use isoforge::oci::platform::Platform;
-use isoforge::output::space::{self, FileSystems, Requirement};
-use isoforge::progress::Progress;
-use isoforge::pull::{self, Limits};
-use isoforge::registry::{Client, RegistryConfig};
-use isoforge::store::Store;
+use isoforge_base::output::space::{self, FileSystems, Requirement};
+use isoforge_base::progress::Progress;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::pull::{self, Limits};
+use isoforge_oci::registry::{Client, RegistryConfig};
+use isoforge_oci::store::Store;
 use serde::Serialize;
 
 use crate::content::source::Source;
@@ -81,9 +81,9 @@ pub enum Refusal {
     )]
     Digest {
         /// As it is made here.
-        found: isoforge::oci::digest::Digest,
+        found: isoforge_base::digest::Digest,
         /// As the build recorded it.
-        expected: isoforge::oci::digest::Digest,
+        expected: isoforge_base::digest::Digest,
     },
     /// STATE has too little room.
     #[error(
@@ -129,7 +129,7 @@ pub struct Outcome {
     /// Its Kubernetes.
     pub kubernetes: Option<String>,
     /// Its root file system.
-    pub squashfs: isoforge::oci::digest::Digest,
+    pub squashfs: isoforge_base::digest::Digest,
 }
 
 /// Where an upgrade happens.
@@ -396,7 +396,7 @@ fn check_slot(folder: &Path, labels: &Labels) -> Result<()> {
     Ok(())
 }
 
-fn check_digest(found: isoforge::oci::digest::Digest, labels: &Labels) -> Result<(), Refusal> {
+fn check_digest(found: isoforge_base::digest::Digest, labels: &Labels) -> Result<(), Refusal> {
     if found == labels.digest {
         return Ok(());
     }

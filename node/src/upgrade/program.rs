@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use isoforge::node::PROGRAM_PATH;
-use isoforge::oci::layer::Layer;
-use isoforge::progress::Progress;
-use isoforge::rootfs::layer::{FileSink, Limits, read_tar};
-use isoforge::sources::filter::{self, Filter};
-use isoforge::store::Store;
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
+use isoforge_base::progress::Progress;
+use isoforge_contract::machine::PROGRAM_PATH;
+use isoforge_oci::layer::Layer;
+use isoforge_oci::store::Store;
+use isoforge_system::filtered::{self, Filter};
+use isoforge_system::layer::{FileSink, Limits, read_tar};
 
 use super::request::{Made, Request};
 
@@ -35,8 +35,8 @@ pub(super) fn extract(
 ) -> Result<PathBuf> {
     let only = Filter::new(&[PROGRAM_PATH.to_owned()], &[])?;
     let limits = Limits::DEFAULT;
-    let layer = match filter::filter_layers(store, layers, &only, image, &limits, progress) {
-        Err(filter::Error::NoMatch { .. }) => {
+    let layer = match filtered::filter_layers(store, layers, &only, image, &limits, progress) {
+        Err(filtered::Error::NoMatch { .. }) => {
             anyhow::bail!("{image} has no /{PROGRAM_PATH}: it is no image of an appliance")
         }
         other => other?,

@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::Layer;
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::Layer;
 use serde::{Deserialize, Serialize};
 
 use crate::slots::Slot;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 use super::machine::{Booted, Machine};
 use super::state::{self, State, Volume};

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use isoforge::oci::layout::REF_NAME;
-use isoforge::oci::platform::Platform;
-use isoforge::oci::reference::ImageSource;
-use isoforge::progress::Progress;
-use isoforge::pull::{self, Limits, ResolvedImage};
-use isoforge::registry::{Client, WholeLayout};
-use isoforge::store::Store;
+use isoforge_base::progress::Progress;
+use isoforge_oci::layout::REF_NAME;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::pull::{self, Limits, ResolvedImage};
+use isoforge_oci::reference::ImageSource;
+use isoforge_oci::registry::{Client, WholeLayout};
+use isoforge_oci::store::Store;
 
 use super::labels::Labels;
 

@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use isoforge::util::process::{self, Program};
+use isoforge_base::process::{self, Program};
 use rustix::mount::{MountFlags, mount_remount};
 
 use crate::paths;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use isoforge::node::{CONFIG_PATH, Config};
+use isoforge_contract::machine::{CONFIG_PATH, Config};
 
 use crate::cloud::sources::{self, Boot};
 use crate::cloud::{self, Host, Stage, System, Telling};

@@ -1,7 +1,7 @@
 //! Marks the running system as good.
 
 use anyhow::{Result, bail};
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 use super::output;
 use crate::upgrade::confirm::{self, Checks as _, Live, Verdict};

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use isoforge::error::Class;
-use isoforge::node::{REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
-use isoforge::output::space::HostFileSystems;
-use isoforge::progress::Progress;
-use isoforge::util::process::Program;
-use isoforge::util::{human, interrupt};
+use isoforge_base::error::Class;
+use isoforge_base::human;
+use isoforge_base::interrupt;
+use isoforge_base::output::space::HostFileSystems;
+use isoforge_base::process::Program;
+use isoforge_base::progress::Progress;
+use isoforge_contract::machine::{REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
 use serde::Serialize;
 
 use super::output::{self, Format};

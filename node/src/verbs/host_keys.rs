@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 use crate::paths;
 use crate::slots::Slot;

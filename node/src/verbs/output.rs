@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::Result;
-use isoforge::progress::{Progress, Reporter, TaskId};
+use isoforge_base::progress::{Progress, Reporter, TaskId};
 use serde::Serialize;
 
 /// How data is written.

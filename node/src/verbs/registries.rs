@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use isoforge::registry::{HostConfig, RegistryConfig};
+use isoforge_oci::registry::{HostConfig, RegistryConfig};
 
 use crate::dns::Dns;
 

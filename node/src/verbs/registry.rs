@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use isoforge::node::Registry;
-use isoforge::util::human;
-use isoforge::util::process::Program;
+use isoforge_base::human;
+use isoforge_base::process::Program;
+use isoforge_contract::machine::Registry;
 
 use super::output;
 use crate::content::commit::{UNIT, listens_within};

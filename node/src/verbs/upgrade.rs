@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use isoforge::oci::platform::Platform;
-use isoforge::output::space::HostFileSystems;
-use isoforge::util::process::Program;
+use isoforge_base::output::space::HostFileSystems;
+use isoforge_base::process::Program;
+use isoforge_oci::platform::Platform;
 
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use appliance::content::source::Source as _;
 use appliance::content::storage::Storage;
 use appliance::content::verify::verify;
-use isoforge::progress::Progress;
+use isoforge_base::progress::Progress;
 
 use crate::registry::{Registry, digest_at, lines, skopeo};
 use crate::{bundle, expected, fill, registry};

@@ -15,8 +15,8 @@ use appliance::content::zot::import;
 use appliance::registry::prepare::prepare;
 use appliance::registry::push_port;
 use insta::assert_snapshot;
-use isoforge::node::RegistryKind;
-use isoforge::progress::Progress;
+use isoforge_base::progress::Progress;
+use isoforge_contract::machine::RegistryKind;
 
 use crate::registry::skopeo;
 use crate::served::{Machine, debians, whole_bundle};

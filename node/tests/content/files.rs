@@ -8,10 +8,10 @@ use appliance::content::source::OfBundle;
 use appliance::content::storage::Storage;
 use appliance::content::zot::{Report, import};
 use insta::assert_snapshot;
-use isoforge::content::bundle::{self, Blobs, Bundle, Composer, Form, Kind, Target, write};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layout::OciLayout;
-use isoforge::progress::Progress;
+use isoforge_base::digest::Digest;
+use isoforge_base::progress::Progress;
+use isoforge_content::bundle::{self, Blobs, Bundle, Composer, Form, Kind, Target, write};
+use isoforge_oci::layout::OciLayout;
 
 use crate::OPTIONS;
 use crate::source::Memory;

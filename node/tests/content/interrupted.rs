@@ -9,8 +9,8 @@ use appliance::content::inspect::list;
 use appliance::content::storage::Storage;
 use appliance::content::verify::verify;
 use appliance::content::zot::{Options, import};
-use isoforge::output::space::FileSystems;
-use isoforge::progress::Progress;
+use isoforge_base::output::space::FileSystems;
+use isoforge_base::progress::Progress;
 
 use crate::source::Memory;
 use crate::{OPTIONS, bundle, fill};

@@ -11,8 +11,8 @@ use appliance::content::storage::Storage;
 use appliance::content::verify::verify;
 use appliance::registry::prepare::prepare;
 use appliance::registry::push_port;
-use isoforge::node::RegistryKind;
-use isoforge::progress::Progress;
+use isoforge_base::progress::Progress;
+use isoforge_contract::machine::RegistryKind;
 
 use crate::registry::zot;
 use crate::served::{Machine, debians};

@@ -135,7 +135,7 @@ pub(crate) fn digest_at(host: &str, image: &str) -> String {
     let output = skopeo(&["inspect", "--raw", "--tls-verify=false", &from]);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{image}: {text}");
-    isoforge::oci::digest::Digest::of(&output.stdout).to_string()
+    isoforge_base::digest::Digest::of(&output.stdout).to_string()
 }
 
 /// Lines of a file.

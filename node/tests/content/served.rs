@@ -18,10 +18,10 @@ use appliance::content::{distribution, zot};
 use appliance::registry::prepare::prepare;
 use appliance::registry::{Places, push_port};
 use insta::assert_snapshot;
-use isoforge::node::{Registry as Config, RegistryKind};
-use isoforge::oci::digest::Digest;
-use isoforge::progress::Progress;
-use isoforge::registry::{RegistryConfig, RetryPolicy};
+use isoforge_base::digest::Digest;
+use isoforge_base::progress::Progress;
+use isoforge_contract::machine::{Registry as Config, RegistryKind};
+use isoforge_oci::registry::{RegistryConfig, RetryPolicy};
 
 use crate::registry::{Registry, free_port, skopeo, zot as real_zot};
 use crate::source::Memory;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use appliance::content::Error;
 use appliance::content::source::{Annotations, Kind, Opened, Root, Source};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::Descriptor;
-use isoforge::oci::media::MediaType;
+use isoforge_base::digest::Digest;
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::media::MediaType;
 use serde_json::{Value, json};
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

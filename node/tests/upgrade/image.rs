@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use isoforge::formats::squashfs::Settings;
-use isoforge::node::{CONFIG_PATH, PROGRAM_PATH};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::{Layer, LayerCompression};
-use isoforge::oci::platform::Platform as PlatformName;
-use isoforge::output::manifest::Squashfs;
-use isoforge::pipeline::replay::{Replay, digest_of};
-use isoforge::progress::Progress;
-use isoforge::provider::{self, Description, Image, LayerFormat, OwnLayer, Platform, Spec};
-use isoforge::store::Store;
-use isoforge::util::process::Program;
+use isoforge_base::digest::Digest;
+use isoforge_base::process::Program;
+use isoforge_base::progress::Progress;
+use isoforge_contract::machine::{CONFIG_PATH, PROGRAM_PATH};
+use isoforge_contract::manifest::Squashfs;
+use isoforge_formats::squashfs::Settings;
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::platform::Platform as PlatformName;
+use isoforge_oci::store::Store;
+use isoforge_system::merged::OwnLayer;
+use isoforge_system::provider;
+use isoforge_system::provider::Description;
+use isoforge_system::provider::Image;
+use isoforge_system::provider::LayerFormat;
+use isoforge_system::provider::Platform;
+use isoforge_system::provider::Spec;
+use isoforge_system::replay::{Replay, digest_of};
 
 pub(crate) const KERNEL: &[u8] = b"a kernel";
 pub(crate) const INITRD: &[u8] = b"an initrd";
@@ -206,7 +212,10 @@ fn squashfs(store: &Store, layers: &[Layer], compression: &str) -> (Digest, u64)
     let progress = Progress::silent();
     let replay = Replay::new(store, layers, settings, NonZeroUsize::MIN, &progress).unwrap();
     let plan = replay.plan(EPOCH).unwrap();
-    (digest_of(&plan, &progress).unwrap(), plan.size())
+    (
+        digest_of(&plan, "the root file system", &progress).unwrap(),
+        plan.size(),
+    )
 }
 
 fn image(store: &Store, kubernetes: &str, layers: Vec<Layer>, squashfs: Squashfs) -> Image {

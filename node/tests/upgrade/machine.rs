@@ -12,11 +12,11 @@ use appliance::slots::{Image, Record, Slot, file};
 use appliance::upgrade::machine::Machine;
 use appliance::upgrade::state::{Error, Operation, Volume, environment};
 use appliance::upgrade::{Options, Outcome, Site, run};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::platform::Platform;
-use isoforge::output::space::FileSystems;
-use isoforge::progress::Progress;
-use isoforge::registry::RegistryConfig;
+use isoforge_base::digest::Digest;
+use isoforge_base::output::space::FileSystems;
+use isoforge_base::progress::Progress;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::registry::RegistryConfig;
 
 pub(crate) struct Folder {
     _dir: tempfile::TempDir,

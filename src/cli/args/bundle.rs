@@ -7,8 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::cache::size;
 use super::{Format, LockArgs, SettingArgs};
-use crate::oci::platform::Platform;
-use crate::oci::reference::Reference;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::reference::Reference;
 
 /// Arguments of `bundle`.
 #[derive(Debug, Args)]

@@ -9,11 +9,12 @@ use anyhow::{Context as _, Result};
 use crate::cli::args::{Build, Format, Global, Only, ProgressMode};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
-use crate::error::Class;
-use crate::output::manifest;
 use crate::pipeline::{self, Artifacts, Request, Summary};
-use crate::progress::Progress;
-use crate::util::{human, interrupt};
+use isoforge_base::error::Class;
+use isoforge_base::human;
+use isoforge_base::interrupt;
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest;
 
 pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
     let written = Arc::new(AtomicBool::new(false));

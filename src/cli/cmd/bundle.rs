@@ -13,9 +13,9 @@ use crate::cli::args::{
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use crate::content::bundle::{self, Bundle, DEFAULT_PART_BYTES, Form, Server, Verification};
-use crate::error::{Class, Diagnose};
 use crate::pipeline::{self, BundleRequest};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_content::bundle::{self, Bundle, DEFAULT_PART_BYTES, Form, Server, Verification};
 
 /// A bundle is not whole; the report tells all of it.
 #[derive(Debug, thiserror::Error)]

@@ -12,10 +12,10 @@ use crate::cli::args::{
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use crate::error::Class;
 use crate::lock;
 use crate::pipeline::cache::{self, RemovalRules};
-use crate::util::interrupt;
+use isoforge_base::error::Class;
+use isoforge_base::interrupt;
 
 pub(in crate::cli) fn run(args: &Cache, global: &Global) -> Result<()> {
     interrupt::watch(|| {

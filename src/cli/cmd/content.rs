@@ -8,12 +8,12 @@ use serde::Serialize;
 use super::bundle::{open, show};
 use crate::cli::args::{Check, Content, ContentCommand, Find, Format, Global};
 use crate::cli::report;
-use crate::content::check::{self, Report};
-use crate::content::find::helm::Helm;
-use crate::content::find::{Images, Options, Target};
-use crate::content::macros::Answers;
-use crate::content::values;
-use crate::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_content::check::{self, Report};
+use isoforge_content::find::helm::Helm;
+use isoforge_content::find::{Images, Options, Target};
+use isoforge_content::macros::Answers;
+use isoforge_content::values;
 
 /// Version of the JSON.
 const SCHEMA: u32 = 1;

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 
 use crate::cli::args::{Global, Init};
 use crate::cli::report;
-use crate::error::{Class, Diagnose};
 use crate::render::embedded_files;
+use isoforge_base::error::{Class, Diagnose};
 
 /// The example profiles, compiled in.
 const PROFILES: &[(&str, &str)] = &[

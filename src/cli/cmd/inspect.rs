@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::cli::args::{Format, Global, Inspect};
 use crate::cli::report;
-use crate::error::{Class, Diagnose};
 use crate::inspect;
+use isoforge_base::error::{Class, Diagnose};
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;

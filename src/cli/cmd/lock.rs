@@ -9,8 +9,8 @@ use crate::cli::settings::Settings;
 use crate::cli::{env, report};
 use crate::pipeline::{self, Artifacts, LockUse, Report, Request, Upgrade};
 use crate::profile::Loaded;
-use crate::progress::Progress;
-use crate::util::human;
+use isoforge_base::human;
+use isoforge_base::progress::Progress;
 
 impl LockArgs {
     /// What the pipeline needs of it.

@@ -9,10 +9,10 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use crate::cli::args::{Global, Login};
 use crate::cli::{env, report, settings};
-use crate::error::{Class, Diagnose};
-use crate::output;
-use crate::registry::login::{self, Verdict};
-use crate::registry::{Client, Secret};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::output;
+use isoforge_oci::registry::login::{self, Verdict};
+use isoforge_oci::registry::{Client, Secret};
 
 /// Longest password read, in bytes: tokens of some clouds have some thousands.
 const MAX_PASSWORD_BYTES: u64 = 64 * 1024;

@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use crate::cli::args::{Global, Logout};
 use crate::cli::{report, settings};
-use crate::output;
-use crate::registry::Client;
-use crate::registry::login;
+use isoforge_base::output;
+use isoforge_oci::registry::Client;
+use isoforge_oci::registry::login;
 
 pub(in crate::cli) fn run(args: &Logout, global: &Global) -> Result<()> {
     let progress = report::progress(global);

@@ -21,9 +21,9 @@ use anyhow::Result;
 
 use super::args::ProfileArgs;
 use super::report;
-use crate::error::Class;
 use crate::profile::{self, Loaded, SetOverride};
-use crate::util::interrupt;
+use isoforge_base::error::Class;
+use isoforge_base::interrupt;
 
 /// From now on an interrupt ends the process after what is partial was removed.
 fn stop_on_interrupt(message: &'static str) -> Result<()> {

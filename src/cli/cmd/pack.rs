@@ -12,11 +12,11 @@ use crate::cli::args::{
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use crate::content::pack::{self, Problem, Severity};
-use crate::error::{Class, Diagnose};
-use crate::output;
 use crate::pipeline::{self, PackPushRequest};
-use crate::util::human::count;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::human::count;
+use isoforge_base::output;
+use isoforge_content::pack::{self, Problem, Severity};
 
 /// Version of the JSON.
 const SCHEMA: u32 = 1;

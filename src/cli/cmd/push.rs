@@ -5,10 +5,10 @@ use anyhow::Result;
 use crate::cli::args::{Format, Global, Push};
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use crate::error::Class;
 use crate::pipeline::{self, PushRequest};
-use crate::push::Destination;
-use crate::util::interrupt;
+use isoforge_base::error::Class;
+use isoforge_base::interrupt;
+use isoforge_oci::push::Destination;
 
 pub(in crate::cli) fn run(args: &Push, global: &Global) -> Result<()> {
     interrupt::watch(|| {

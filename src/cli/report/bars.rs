@@ -7,7 +7,7 @@ use super::layout;
 use super::tasks::{Running, Tasks};
 use super::ticker::Ticker;
 use super::{Verbosity, line, lock, show};
-use crate::progress::{Reporter, TaskId};
+use isoforge_base::progress::{Reporter, TaskId};
 
 /// How often the lines are drawn. A task that is shorter may never be seen.
 const FRAME: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::tasks::{Running, Tasks};
 use super::{lock, raw};
-use crate::progress::{Reporter, TaskId};
+use isoforge_base::progress::{Reporter, TaskId};
 
 /// Version of the events; a reader should refuse another one.
 pub const PROGRESS_SCHEMA: u32 = 1;

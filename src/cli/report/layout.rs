@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::tasks::{Running, Tasks};
-use crate::util::human;
+use isoforge_base::human;
 
 /// Most lines for tasks, however high the terminal is.
 const MAX_TASK_LINES: usize = 8;
@@ -246,8 +246,8 @@ fn numbered_end(text: &str) -> usize {
 mod tests {
     use super::*;
     use crate::cli::report::screen::tests::drawn;
-    use crate::progress::TaskId;
     use insta::assert_snapshot;
+    use isoforge_base::progress::TaskId;
 
     fn tasks(start: Instant, count: u64) -> Tasks {
         let mut tasks = Tasks::default();

@@ -9,7 +9,7 @@ use super::layout;
 use super::tasks::{Running, Tasks};
 use super::ticker::Ticker;
 use super::{Verbosity, line, lock};
-use crate::progress::{Reporter, TaskId};
+use isoforge_base::progress::{Reporter, TaskId};
 
 /// How often a run says how far it is.
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::progress::TaskId;
+use isoforge_base::progress::TaskId;
 
 /// Over how long the rate is an average: shorter it would tremble, longer it
 /// would hide that a line went dead.

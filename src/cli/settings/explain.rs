@@ -12,7 +12,7 @@ use super::{CREDENTIALS, PROXIES, REGISTRIES, RegistrySettings, Setting};
 use crate::cli::args::SettingArgs;
 use crate::cli::env;
 use crate::profile::REDACTED;
-use crate::registry::ShownUrl;
+use isoforge_oci::registry::ShownUrl;
 
 /// Who said what holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -11,7 +11,7 @@ use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
 use crate::pipeline;
 use crate::profile;
-use crate::registry::Secret;
+use isoforge_oci::registry::Secret;
 
 /// What the file says. Its keys are checked by `profile`'s table before this.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

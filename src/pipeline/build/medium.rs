@@ -6,21 +6,23 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Build;
-use crate::boot::menu;
-use crate::content::definition;
-use crate::formats::squashfs::write::ImagePlan;
 use crate::installer_iso::{Extra, ExtraKind, Payload};
 use crate::lock::CoreImage;
-use crate::output::manifest::{self, Epoch, Manifest, Squashfs};
-use crate::output::space::{self, HostFileSystems, Requirement};
-use crate::output::{Finished, OutputDir};
+use crate::overlay::OverlayLayer;
 use crate::pipeline::boot_files::{self, BootFiles};
 use crate::pipeline::gather::{self, Inputs};
-use crate::pipeline::system::{self, System};
+use crate::pipeline::system;
 use crate::pipeline::{iso, lock};
 use crate::profile::Arch;
-use crate::rootfs::overlay::OverlayLayer;
-use crate::tree::{Kind, Tree};
+use isoforge_base::output::Finished;
+use isoforge_base::output::OutputDir;
+use isoforge_base::output::space::{self, HostFileSystems, Requirement};
+use isoforge_base::tree::{Kind, Tree};
+use isoforge_content::definition;
+use isoforge_contract::manifest::{self, Epoch, Manifest, Squashfs};
+use isoforge_formats::squashfs::write::ImagePlan;
+use isoforge_system::boot::menu;
+use isoforge_system::merged::System;
 
 /// What isoforge has of its own on the ISO.
 const ISO_FOLDER: &str = "isoforge";
@@ -184,7 +186,7 @@ fn iso_overlay_files(overlays: &[OverlayLayer]) -> Vec<Extra<'_>> {
                 },
                 _ => continue,
             };
-            let text = crate::tree::display(&path);
+            let text = isoforge_base::tree::display(&path);
             found.insert(path, Extra { path: text, kind });
         }
     }

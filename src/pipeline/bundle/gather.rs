@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::{BundleRequest, Unbuildable};
-use crate::content::bundle::{Composer, Kind};
 use crate::lock::{self, Lock};
-use crate::oci::platform::Platform;
-use crate::oci::reference::{ImageSource, Reference};
 use crate::pipeline::content::{self as searching, Means, Searched};
 use crate::pipeline::{Upgrade, convert};
 use crate::profile::{Arch, FoundImages};
-use crate::progress::Progress;
-use crate::pull::{self, Platforms};
-use crate::registry::Client;
-use crate::rootfs::layer::Limits;
-use crate::sources::{self, content};
-use crate::store::Store;
+use crate::sources;
+use crate::sources::content;
+use isoforge_base::progress::Progress;
+use isoforge_content::bundle::{Composer, Kind};
+use isoforge_oci::platform::Platform;
+use isoforge_oci::pull::{self, Platforms};
+use isoforge_oci::reference::{ImageSource, Reference};
+use isoforge_oci::registry::Client;
+use isoforge_oci::store::Store;
+use isoforge_system::layer::Limits;
 
 /// Who wants an image.
 #[derive(Debug, Default)]

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::oci::digest::Digest;
-use crate::oci::layout::{Builder, descriptor_json};
-use crate::oci::manifest::Descriptor;
-use crate::oci::media::{Family, MediaType};
+use isoforge_base::digest::Digest;
+use isoforge_oci::layout::{Builder, descriptor_json};
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::media::{Family, MediaType};
 
 /// The lock and the parts of its input that are no images.
 pub(super) const INPUT_TYPE: &str = "application/vnd.isoforge.input.v1";

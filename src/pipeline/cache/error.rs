@@ -3,10 +3,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::error::{Class, Diagnose};
-use crate::oci::digest::Digest;
-use crate::oci::manifest;
-use crate::{lock, output, registry, store};
+use crate::lock;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::output;
+use isoforge_oci::manifest;
+use isoforge_oci::registry;
+use isoforge_oci::store;
 
 /// A blob that a lock names and that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

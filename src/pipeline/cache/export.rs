@@ -15,18 +15,18 @@ use super::artifact::{SLAB_TYPE, SLABS_NAME, SLABS_TYPE};
 use super::error::Error;
 use super::inputs::{self, Inputs, Part, PartKind};
 use super::{SCHEMA, parallel};
-use crate::content::chart;
 use crate::lock::{self, Lock};
-use crate::oci::digest::{Digest, HashingReader, Sha256};
-use crate::oci::layer::LayerCompression;
-use crate::oci::layout::{Builder, OciLayout};
-use crate::oci::manifest::Descriptor;
-use crate::oci::media::{Family, MediaType};
-use crate::output;
-use crate::progress::{Progress, Task};
-use crate::rootfs::slab::{self, Slab};
-use crate::store::{EntryKind, Store};
-use crate::util::human::size;
+use isoforge_base::digest::{Digest, HashingReader, Sha256};
+use isoforge_base::human::size;
+use isoforge_base::output;
+use isoforge_base::progress::{Progress, Task};
+use isoforge_content::chart;
+use isoforge_oci::layer::LayerCompression;
+use isoforge_oci::layout::{Builder, OciLayout};
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::media::{Family, MediaType};
+use isoforge_oci::store::{EntryKind, Store};
+use isoforge_system::slab::{self, Slab};
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -22,14 +22,14 @@ use super::artifact::{self, INPUT_TYPE, LOCK_TYPE, NAME, SLABS_TYPE};
 use super::error::Error;
 use super::{SCHEMA, inputs, parallel};
 use crate::lock::{self, Lock, MAX_LOCK_BYTES};
-use crate::oci::digest::{Digest, HashingReader};
-use crate::oci::manifest::{self, Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
-use crate::output;
-use crate::progress::{Progress, Task};
-use crate::registry::WholeLayout;
-use crate::rootfs::slab::{self, Slab};
-use crate::store::{self, Store};
-use crate::util::human::size;
+use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::human::size;
+use isoforge_base::output;
+use isoforge_base::progress::{Progress, Task};
+use isoforge_oci::manifest::{self, Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
+use isoforge_oci::registry::WholeLayout;
+use isoforge_oci::store::{self, Store};
+use isoforge_system::slab::{self, Slab};
 
 /// Most manifests and indexes of an export.
 const MAX_DOCUMENTS: usize = 10_000;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{Error, MissingBlob};
 use crate::lock::{Image, Lock};
-use crate::oci::digest::Digest;
-use crate::oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest};
-use crate::oci::media::MediaType;
-use crate::store::{self, Store};
+use isoforge_base::digest::Digest;
+use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest};
+use isoforge_oci::media::MediaType;
+use isoforge_oci::store::{self, Store};
 
 /// The input of a lock.
 #[derive(Debug, Default)]
@@ -235,7 +235,7 @@ impl PartKind {
 
 /// The diffIDs of the layers that a lock names, as far as the store tells.
 pub(super) fn diff_ids(store: &Store, lock: &Lock) -> Result<BTreeSet<Digest>, Error> {
-    use crate::oci::manifest::{ImageConfig, MAX_CONFIG_BYTES};
+    use isoforge_oci::manifest::{ImageConfig, MAX_CONFIG_BYTES};
     let mut found: BTreeSet<Digest> = lock
         .archives
         .iter()

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::oci::digest::Digest;
-use crate::oci::manifest::{Descriptor, Document, ImageConfig, MAX_MANIFEST_BYTES, Manifest};
-use crate::oci::media::MediaType;
-use crate::store::{Entry, EntryKind, ORIGIN_FACT, Store};
+use isoforge_base::digest::Digest;
+use isoforge_oci::manifest::{Descriptor, Document, ImageConfig, MAX_MANIFEST_BYTES, Manifest};
+use isoforge_oci::media::MediaType;
+use isoforge_oci::store::{Entry, EntryKind, ORIGIN_FACT, Store};
 
 /// How deep what others name is followed: an index, its manifests, their blobs,
 /// with room for indexes in indexes.

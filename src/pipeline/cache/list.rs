@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::known::Knowledge;
 use super::{SCHEMA, day, entry_name, kind_name};
-use crate::store::{Entry, EntryKind, Store};
-use crate::util::human::size;
+use isoforge_base::human::size;
+use isoforge_oci::store::{Entry, EntryKind, Store};
 
 /// What a blob is of which nothing is known.
 const UNKNOWN: &str = "other";

@@ -23,7 +23,7 @@ pub use verify::{Damage, Verification, verify};
 pub(crate) use error::Error;
 pub(crate) use verify::Damaged;
 
-use crate::store::EntryKind;
+use isoforge_oci::store::EntryKind;
 
 /// Version of the reports' JSON.
 const SCHEMA: u32 = 1;
@@ -40,7 +40,7 @@ fn kind_name(kind: &EntryKind) -> &'static str {
 }
 
 /// The name of a file in reports: digest or key.
-fn entry_name(entry: &crate::store::Entry) -> String {
+fn entry_name(entry: &isoforge_oci::store::Entry) -> String {
     match &entry.kind {
         EntryKind::Blob(digest) | EntryKind::Partial(digest) => digest.to_string(),
         EntryKind::Slab(key) => key.clone(),

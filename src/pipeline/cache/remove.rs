@@ -12,11 +12,11 @@ use super::known::Knowledge;
 use super::list::described;
 use super::{SCHEMA, day, entry_name, kind_name};
 use crate::lock;
-use crate::oci::digest::Digest;
-use crate::progress::Progress;
-use crate::rootfs::slab;
-use crate::store::{Collector, Entry, EntryKind, Store};
-use crate::util::human::{count, size};
+use isoforge_base::digest::Digest;
+use isoforge_base::human::{count, size};
+use isoforge_base::progress::Progress;
+use isoforge_oci::store::{Collector, Entry, EntryKind, Store};
+use isoforge_system::slab;
 
 /// What goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

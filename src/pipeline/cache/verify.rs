@@ -11,12 +11,12 @@ use serde::Serialize;
 use super::known::Knowledge;
 use super::list::described;
 use super::{SCHEMA, entry_name, kind_name, parallel};
-use crate::error::{Class, Diagnose};
-use crate::progress::{Progress, Task};
-use crate::pull;
-use crate::rootfs::slab::Slab;
-use crate::store::{Collector, Entry, EntryKind, Store};
-use crate::util::human::{count, size};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::human::{count, size};
+use isoforge_base::progress::{Progress, Task};
+use isoforge_oci::pull;
+use isoforge_oci::store::{Collector, Entry, EntryKind, Store};
+use isoforge_system::slab::Slab;
 
 /// Bytes hashed at once.
 const CHUNK_BYTES: usize = 1 << 20;

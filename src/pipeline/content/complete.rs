@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use super::Searched;
-use crate::content::find::Method;
-use crate::error::{Class, Diagnose};
 use crate::profile::Loaded;
-use crate::progress::Progress;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_content::find::Method;
 
 /// Objects name images that the content lacks.
 #[derive(Debug, thiserror::Error)]

@@ -6,19 +6,20 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::content::chart::{Chart, Source};
-use crate::content::definition::Layer;
-use crate::content::find::Target;
-use crate::content::macros::{self, Answers};
-use crate::content::pack::answers::Use;
-use crate::content::pack::dependencies::KUBERNETES;
-use crate::content::pack::{self, Pack};
-use crate::content::{self, values};
 use crate::lock;
-use crate::oci::digest::Digest;
-use crate::output::manifest::ComponentKind;
 use crate::profile::{ContentSources, Kind, Loaded, Profile};
 use crate::sources::kubernetes::component_kind;
+use isoforge_base::digest::Digest;
+use isoforge_content as content;
+use isoforge_content::chart::{Chart, Source};
+use isoforge_content::definition::Layer;
+use isoforge_content::find::Target;
+use isoforge_content::macros::{self, Answers};
+use isoforge_content::pack::answers::Use;
+use isoforge_content::pack::dependencies::KUBERNETES;
+use isoforge_content::pack::{self, Pack};
+use isoforge_content::values;
+use isoforge_contract::manifest::ComponentKind;
 
 /// Counts up when the same sources may give other images.
 const SEARCH_VERSION: u32 = 1;

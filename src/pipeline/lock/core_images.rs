@@ -9,17 +9,17 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::boot::core_image::{Recipe, Target};
-use crate::boot::loader::{self, Core};
 use crate::lock::{CoreImage, CoreTarget, Error, Lock, compare, locate};
-use crate::oci::layer::Layer;
 use crate::pipeline::boot_files::BootFiles;
 use crate::pipeline::build::Build;
 use crate::pipeline::core_image::{self, KeptCoreImage};
-use crate::pipeline::system::System;
 use crate::pipeline::{convert, gather};
 use crate::profile::{Arch, Firmware, Flavor};
-use crate::sources::filter::{Filter, filter_layers, merge};
+use isoforge_oci::layer::Layer;
+use isoforge_system::boot::core_image::{Recipe, Target};
+use isoforge_system::boot::loader::{self, Core};
+use isoforge_system::filtered::{Filter, filter_layers, merge};
+use isoforge_system::merged::System;
 
 /// The core images for all architectures, made where the store has none.
 pub(super) fn find(build: &Build<'_>, lock: &Lock) -> Result<Vec<CoreImage>> {

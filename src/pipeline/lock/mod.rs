@@ -24,10 +24,10 @@ pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
 
 use super::build::Build;
 use super::{Request, content, convert, gather};
-use crate::error::{Class, Diagnose};
 use crate::lock::{self, Drift, Lock, compare};
-use crate::output;
-use crate::progress::Progress;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::output;
+use isoforge_base::progress::Progress;
 use resolve::Resolver;
 
 /// How a command uses the lock.
@@ -244,9 +244,11 @@ fn unpin(pins: &mut Lock, sketch: &Lock, name: &str) -> Result<(), UnknownInput>
     let of_component = sketch.components.iter().filter(|c| c.name == name);
     let of_component: Vec<&String> = of_component.flat_map(|c| &c.images).collect();
     let is_meant = |reference: &String| {
-        let parsed = reference.parse::<crate::oci::reference::Reference>().ok();
-        let repository = parsed.as_ref().map(crate::oci::reference::Reference::name);
-        let in_full = name.parse::<crate::oci::reference::Reference>().ok();
+        let parsed = reference.parse::<isoforge_oci::reference::Reference>().ok();
+        let repository = parsed
+            .as_ref()
+            .map(isoforge_oci::reference::Reference::name);
+        let in_full = name.parse::<isoforge_oci::reference::Reference>().ok();
         reference == name
             || repository.as_deref() == Some(name)
             || (in_full.is_some() && in_full == parsed)

@@ -4,12 +4,12 @@ use anyhow::Result;
 
 use super::resolve::look;
 use super::wanted::Wanted;
-use crate::error::{Class, Diagnose};
 use crate::lock::Lock;
 use crate::pipeline::build::Build;
-use crate::pull;
-use crate::registry;
-use crate::util::process;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::process;
+use isoforge_oci::pull;
+use isoforge_oci::registry;
 
 /// The store does not have all that the lock names.
 #[derive(Debug, thiserror::Error)]

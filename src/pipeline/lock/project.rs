@@ -6,10 +6,9 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::boot::menu;
 use crate::lock::{Flags, Input, InputKind, Lock, REVISION, Time, VERSION};
-use crate::oci::digest::Digest;
-use crate::output::manifest::{ComponentKind, EpochSource};
+use crate::overlay;
+use crate::overlay::system::ISSUE_TEMPLATE;
 use crate::pipeline::build::Build;
 use crate::pipeline::check::CLOUD_CONFIG;
 use crate::pipeline::node::NODE_OVERLAY;
@@ -17,9 +16,10 @@ use crate::pipeline::registry::{self, REGISTRY_OVERLAY};
 use crate::pipeline::system::{BASE_OVERLAY, in_project};
 use crate::profile::{CloudConfig, FileRead, ImageMethod, LayerSource, OsSource, Target};
 use crate::render::{Project, node_files, registry_files};
-use crate::rootfs::overlay;
-use crate::rootfs::overlay::system::ISSUE_TEMPLATE;
 use crate::sources::kubernetes::component_kind;
+use isoforge_base::digest::Digest;
+use isoforge_contract::manifest::{ComponentKind, EpochSource};
+use isoforge_system::boot::menu;
 
 /// What stands before the path of a file that is part of the program.
 const BUILT_IN: &str = "built-in ";

@@ -7,16 +7,16 @@ use anyhow::Result;
 
 use super::wanted::{Wanted, WantedArchive, WantedBootstrap, WantedImage};
 use crate::lock::{Bootstrap, Image, Lock, Package};
-use crate::oci::digest::Digest;
-use crate::oci::manifest::Descriptor;
-use crate::oci::platform::Platform;
-use crate::output::manifest::EpochSource;
 use crate::pipeline::build::Build;
-use crate::pull::{self, Platforms, resolve_image, resolve_mirror};
 use crate::sources::archive;
 use crate::sources::bootstrap::{self, Bootstrapped};
 use crate::sources::epoch::{self, InputTime};
-use crate::store::{self, Store};
+use isoforge_base::digest::Digest;
+use isoforge_contract::manifest::EpochSource;
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::pull::{self, Platforms, resolve_image, resolve_mirror};
+use isoforge_oci::store::{self, Store};
 
 /// Fills a sketch.
 pub(super) struct Resolver<'a> {

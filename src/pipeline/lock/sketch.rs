@@ -4,11 +4,11 @@
 
 use super::wanted::Wanted;
 use crate::lock::{Archive, Bootstrap, CoreTarget, File, Image, Lock};
-use crate::oci::digest::Digest;
-use crate::oci::layer::{Layer, LayerCompression};
-use crate::output::manifest::Role;
 use crate::profile::{Firmware, Flavor, Profile};
-use crate::registry::ShownUrl;
+use isoforge_base::digest::Digest;
+use isoforge_contract::manifest::Role;
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::registry::ShownUrl;
 
 /// Stands for a digest that is not known yet. It never gets into a lock file:
 /// every entry is resolved before one is written.

@@ -5,17 +5,20 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::oci::digest::Digest;
-use crate::oci::reference::ImageSource;
-use crate::output::manifest::Role;
 use crate::pipeline::build::Build;
 use crate::pipeline::gather;
 use crate::profile::{
     Arch, FileSpec, ImageTemplate, LayerSource, LayerSpec, OsSource, PathTemplate, Target,
 };
-use crate::pull;
-use crate::sources::filter::Filter;
-use crate::sources::{self, as_written, bootstrap, image};
+use crate::sources;
+use crate::sources::as_written;
+use crate::sources::bootstrap;
+use crate::sources::image;
+use isoforge_base::digest::Digest;
+use isoforge_contract::manifest::Role;
+use isoforge_oci::pull;
+use isoforge_oci::reference::ImageSource;
+use isoforge_system::filtered::Filter;
 
 /// Every input of a profile for all its architectures, in its order.
 #[derive(Debug, Default)]

@@ -45,7 +45,7 @@ fn what_has_no_public_source_says_what_to_supply() {
 
 #[test]
 fn errors_know_what_is_near() {
-    use crate::error::Diagnose as _;
+    use isoforge_base::error::Diagnose as _;
     let error = resolve(Kind::Cni, "calicoo", "3.29.2").unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean 'calico'?");
     let error = resolve(Kind::Cni, "calico", "3.29.0").unwrap_err();

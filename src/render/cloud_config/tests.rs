@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::error::{Class, Diagnose};
 use crate::render::Secret;
+use isoforge_base::error::{Class, Diagnose};
 
 const TEMPLATE: &str = "templates/cloud-config.yaml.tera";
 

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use crate::error::{Class, Diagnose};
-use crate::store;
-use crate::util::process;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::process;
+use isoforge_oci::store;
 
 /// Why there is no root file system.
 #[derive(Debug, thiserror::Error)]

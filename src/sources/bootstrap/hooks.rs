@@ -1,10 +1,10 @@
 //! What happens inside the new root beside the installation of packages:
 //! scripts for mmdebstrap's hooks. `$1` is the new root.
 
-use crate::boot::core_image::{self, Target};
-use crate::boot::loader;
-use crate::oci::digest::Digest;
-use crate::util::process::Program;
+use isoforge_base::digest::Digest;
+use isoforge_base::process::Program;
+use isoforge_system::boot::core_image::{self, Target};
+use isoforge_system::boot::loader;
 
 /// Before the kernel comes, and with it the initrd: dracut makes one that
 /// starts any machine and a live medium, the same in each run.

@@ -27,11 +27,11 @@ use serde::{Deserialize, Serialize};
 pub use crate::lock::Release;
 pub use error::Error;
 
-use crate::oci::digest::Digest;
-use crate::oci::layer::{Layer, LayerCompression};
-use crate::progress::Progress;
-use crate::store::Store;
-use crate::util::process::Program;
+use isoforge_base::digest::Digest;
+use isoforge_base::process::Program;
+use isoforge_base::progress::Progress;
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::store::Store;
 
 /// Kind of the store's facts on results.
 const FACT: &str = "bootstrap";

@@ -13,8 +13,8 @@ use jiff::civil::DateTime;
 
 use super::{Error, Host, with_proxies};
 use crate::lock::Release;
-use crate::oci::digest::Digest;
-use crate::util::process::Program;
+use isoforge_base::digest::Digest;
+use isoforge_base::process::Program;
 
 /// apt's program that fetches one file.
 const APT_HELPER: &str = "/usr/lib/apt/apt-helper";

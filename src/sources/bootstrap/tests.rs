@@ -8,8 +8,8 @@ use fs_err as fs;
 use insta::assert_snapshot;
 
 use super::*;
-use crate::error::{Class, Diagnose};
-use crate::progress::{Reporter, TaskId};
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::{Reporter, TaskId};
 
 fn spec() -> Spec {
     Spec {

@@ -1,8 +1,8 @@
 //! Content that a profile asks for and that its registry has no more, or otherwise.
 
 use insta::assert_snapshot;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::media::Family;
+use isoforge_base::digest::Digest;
+use isoforge_oci::media::Family;
 
 use super::{builds_again, failed};
 use crate::support::bootable;

@@ -2,9 +2,9 @@
 //! made of such a layer, nor may it pass for the other one.
 
 use insta::{allow_duplicates, assert_snapshot};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression::{self, Gzip, Plain, Zstd};
-use isoforge::oci::media::{Family, MediaType};
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression::{self, Gzip, Plain, Zstd};
+use isoforge_oci::media::{Family, MediaType};
 
 use super::{builds_again, failed};
 use crate::support::bootable::{self, kubernetes_layer};

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use insta::assert_snapshot;
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use super::{builds_again, failed};
 use crate::support::bootable::{self, os_layer};

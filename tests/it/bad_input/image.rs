@@ -5,9 +5,9 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use insta::assert_snapshot;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression;
-use isoforge::oci::media::{Family, MediaType};
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression;
+use isoforge_oci::media::{Family, MediaType};
 
 use super::{builds_again, failed};
 use crate::support::bootable::{

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use crate::support::bootable::{self, os_layer};
 use crate::support::program::{Outcome, Project, files_below};

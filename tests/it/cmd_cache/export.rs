@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use insta::assert_snapshot;
 use isoforge::lock::{self, Lock};
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use super::{built, files, flip_a_byte, layer_of, text};
 use crate::support::bootable;

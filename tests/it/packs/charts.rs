@@ -3,12 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use isoforge::content::chart::{FetchError, Fetched, Source, fetch};
-use isoforge::error::{Class, Diagnose};
-use isoforge::oci::digest::Digest;
-use isoforge::progress::Progress;
-use isoforge::registry::{Client, RegistryConfig, RetryPolicy};
-use isoforge::store::Store;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_content::chart::{FetchError, Fetched, Source, fetch};
+use isoforge_oci::registry::{Client, RegistryConfig, RetryPolicy};
+use isoforge_oci::store::Store;
 use serde_json::json;
 
 use super::chart;

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use isoforge::content::find::{Method, Options, Target};
-use isoforge::content::macros::Answers;
-use isoforge::content::pack;
-use isoforge::oci::reference::Reference;
+use isoforge_content::find::{Method, Options, Target};
+use isoforge_content::macros::Answers;
+use isoforge_content::pack;
+use isoforge_oci::reference::Reference;
 
 /// Its packs; says so where they are not at hand.
 fn packs() -> Vec<PathBuf> {

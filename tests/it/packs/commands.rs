@@ -283,7 +283,7 @@ fn a_pushed_pack_is_read_by_another_client() {
     assert_eq!(manifest["artifactType"], "application/vnd.isoforge.pack.v1");
     project.run(&["pack", "build", "packs/shop"]).assert_exit(0);
     let archive = std::fs::read(project.path("shop-0.1.0.tar.gz")).unwrap();
-    let digest = isoforge::oci::digest::Digest::of(&archive);
+    let digest = isoforge_base::digest::Digest::of(&archive);
     assert_eq!(manifest["layers"][0]["digest"], digest.to_string());
     let again = project.run(&[push.as_slice(), &["--format", "json"]].concat());
     assert_eq!(again.json()["images"][0]["state"], "already-there");

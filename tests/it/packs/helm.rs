@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use insta::assert_snapshot;
-use isoforge::content::find::{Options, Target};
-use isoforge::content::macros::Answers;
-use isoforge::content::tarball;
-use isoforge::oci::media::Family;
-use isoforge::oci::reference::Reference;
+use isoforge_content::find::{Options, Target};
+use isoforge_content::macros::Answers;
+use isoforge_content::tarball;
+use isoforge_oci::media::Family;
+use isoforge_oci::reference::Reference;
 use serde_json::{Value, json};
 
 use super::setup::{add_web, has_helm, start};

@@ -2,7 +2,7 @@
 //! build takes it from there.
 
 use insta::assert_snapshot;
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use super::chart;
 use super::setup::{STORE, add_web, has_helm, installer_config, lock, pod, start, write_pack};

@@ -4,8 +4,8 @@ use crate::support::layers::index;
 use crate::support::program::{Outcome, Project};
 use crate::support::registry::FakeRegistry;
 use crate::support::{bootable, judge};
-use isoforge::node::Config;
-use isoforge::oci::media::Family;
+use isoforge_contract::machine::Config;
+use isoforge_oci::media::Family;
 
 /// The component that the pack of [`write_pack`] in `packs/store` is.
 pub(super) const STORE: &str =
@@ -62,7 +62,7 @@ pub(super) fn lock(project: &Project, arguments: &[&str]) -> Outcome {
 
 /// Whether builds render charts here: then nothing is left to accept.
 pub(super) fn has_helm() -> bool {
-    let has = isoforge::content::find::helm::Helm::installed().is_some();
+    let has = isoforge_content::find::helm::Helm::installed().is_some();
     if has {
         println!("skipped: Helm is installed, so nothing has to be accepted");
     }

@@ -50,7 +50,7 @@ fn a_build_pushes_and_its_folder_can_be_pushed_again() {
         "skopeo",
         &["inspect", "--raw", "--tls-verify=false", &remote],
     );
-    let digest = isoforge::oci::digest::Digest::of(raw.as_bytes());
+    let digest = isoforge_base::digest::Digest::of(raw.as_bytes());
     assert_eq!(image["digest"], digest.to_string());
 
     let folder = built["folder"].as_str().unwrap();

@@ -1,8 +1,8 @@
 //! Registries that break off, refuse, forget and lie.
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::push::Amount;
-use isoforge::registry::push::Pieces;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_oci::push::Amount;
+use isoforge_oci::registry::push::Pieces;
 
 use super::{Pusher, amount, assert_there, built_upon, image};
 use crate::support::layers::Image;

@@ -3,14 +3,14 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::oci::layer::LayerCompression::{Gzip, Zstd};
-use isoforge::oci::media::Family;
-use isoforge::progress::Progress;
-use isoforge::pull::{Limits, pull_image};
-use isoforge::push::State;
-use isoforge::registry::push::Pieces;
-use isoforge::store::Store;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_oci::layer::LayerCompression::{Gzip, Zstd};
+use isoforge_oci::media::Family;
+use isoforge_oci::pull::{Limits, pull_image};
+use isoforge_oci::push::State;
+use isoforge_oci::registry::push::Pieces;
+use isoforge_oci::store::Store;
 
 use super::{Pusher, amount, built_upon, image};
 use crate::support::docker_registry::{DockerRegistry, PASSWORD, USER};

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine as _;
-use isoforge::error::{Class, Diagnose};
-use isoforge::registry::RegistryConfig;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_oci::registry::RegistryConfig;
 use serde_json::json;
 
 use super::{Puller, chain, without_port};

@@ -6,14 +6,14 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use isoforge::error::Class;
+use isoforge_base::error::Class;
 
 use super::{Puller, without_port};
 use crate::support::judge;
 use crate::support::layers::Image;
 use crate::support::registry::{FakeRegistry, Fault};
 
-const ATTEMPTS: usize = isoforge::registry::config::ATTEMPTS as usize;
+const ATTEMPTS: usize = isoforge_oci::registry::config::ATTEMPTS as usize;
 
 /// A registry with one image `a:1`, and the target of its layer.
 fn registry() -> (FakeRegistry, Image, String) {
@@ -277,7 +277,10 @@ fn redirects_are_followed_without_credentials_and_not_forever() {
     storage.fault(&layer, usize::MAX, Fault::Redirect(storage.url()));
     let said = Puller::new().fails(&source(&registry), Class::Network);
     assert!(said.contains("redirect"), "{said}");
-    assert_eq!(storage.count(&layer), 1 + isoforge::registry::MAX_REDIRECTS);
+    assert_eq!(
+        storage.count(&layer),
+        1 + isoforge_oci::registry::MAX_REDIRECTS
+    );
     let (registry, _, layer) = self::registry();
     registry.fault(
         &layer,

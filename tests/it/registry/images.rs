@@ -1,15 +1,15 @@
 //! Kinds of images, in a registry and in layouts and archives.
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::oci::compression::Bounds;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression::{Gzip, Plain, Zstd};
-use isoforge::oci::media::Family;
-use isoforge::oci::platform::Platform;
-use isoforge::oci::reference::ImageSource;
-use isoforge::progress::Progress;
-use isoforge::pull::{self, Limits, PulledImage, diff_id};
-use isoforge::rootfs::layer;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_oci::compression::Bounds;
+use isoforge_oci::layer::LayerCompression::{Gzip, Plain, Zstd};
+use isoforge_oci::media::Family;
+use isoforge_oci::platform::Platform;
+use isoforge_oci::pull::{self, Limits, PulledImage, diff_id};
+use isoforge_oci::reference::ImageSource;
+use isoforge_system::layer;
 use serde_json::json;
 
 use super::{Puller, without_port};

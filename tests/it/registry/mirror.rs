@@ -2,13 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression::{Gzip, Zstd};
-use isoforge::oci::layout::Builder;
-use isoforge::oci::media::Family;
-use isoforge::progress::Progress;
-use isoforge::pull::{self, Limits, MirroredImage, Platforms, mirror_image};
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_oci::layer::LayerCompression::{Gzip, Zstd};
+use isoforge_oci::layout::Builder;
+use isoforge_oci::media::Family;
+use isoforge_oci::pull::{self, Limits, MirroredImage, Platforms, mirror_image};
 use serde_json::json;
 
 use super::Puller;

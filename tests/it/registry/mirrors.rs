@@ -1,14 +1,14 @@
 //! Several places that have an image: who is asked in which order, and what is
 //! said of it.
 
-use isoforge::error::Class;
-use isoforge::registry::RegistryConfig;
+use isoforge_base::error::Class;
+use isoforge_oci::registry::RegistryConfig;
 
 use super::Puller;
 use crate::support::layers::Image;
 use crate::support::registry::{Access, FakeRegistry, Fault};
 
-const ATTEMPTS: usize = isoforge::registry::config::ATTEMPTS as usize;
+const ATTEMPTS: usize = isoforge_oci::registry::config::ATTEMPTS as usize;
 const SOURCE: &str = "quay.invalid/a:1";
 
 struct Mirrors {

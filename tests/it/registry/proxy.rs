@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use isoforge::error::Class;
-use isoforge::registry::{RegistryConfig, Secret};
+use isoforge_base::error::Class;
+use isoforge_oci::registry::{RegistryConfig, Secret};
 
 use super::Puller;
 use crate::support::certificates::Certificates;

@@ -1,8 +1,8 @@
 //! A real registry: Debian's docker-registry on loopback, filled by skopeo.
 
-use isoforge::error::Class;
-use isoforge::oci::layer::LayerCompression::{Gzip, Zstd};
-use isoforge::oci::media::Family;
+use isoforge_base::error::Class;
+use isoforge_oci::layer::LayerCompression::{Gzip, Zstd};
+use isoforge_oci::media::Family;
 
 use super::Puller;
 use crate::support::docker_registry::{DockerRegistry, PASSWORD, USER};

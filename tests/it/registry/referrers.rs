@@ -3,12 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layout::Builder;
-use isoforge::oci::media::Family;
-use isoforge::progress::Progress;
-use isoforge::pull::{
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_oci::layout::Builder;
+use isoforge_oci::media::Family;
+use isoforge_oci::pull::{
     self, Limits, MAX_REFERRER_DEPTH, MAX_REFERRERS, MirroredReferrers, Platforms, mirror_image,
     mirror_referrers,
 };

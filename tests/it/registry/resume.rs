@@ -3,14 +3,14 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use isoforge::error::Class;
-use isoforge::oci::digest::Digest;
-use isoforge::oci::manifest::Descriptor;
-use isoforge::oci::media::MediaType;
-use isoforge::output::manifest::Role;
 use isoforge::profile::FileSpec;
-use isoforge::progress::Progress;
 use isoforge::sources::files;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::Class;
+use isoforge_base::progress::Progress;
+use isoforge_contract::manifest::Role;
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::media::MediaType;
 
 use super::Puller;
 use crate::support::docker_registry::DockerRegistry;
@@ -172,7 +172,7 @@ fn a_long_transfer_over_a_line_that_breaks_now_and_then_ends() {
     let fixture = fixture();
     let size = fixture.image.layers[0].bytes.len();
     let pieces = size / RESUME_BYTES as usize;
-    assert!(pieces > 2 * isoforge::registry::config::ATTEMPTS as usize);
+    assert!(pieces > 2 * isoforge_oci::registry::config::ATTEMPTS as usize);
     fixture.fault(usize::MAX, Fault::Truncate(RESUME_BYTES as usize));
     fixture.assert_pulls(&puller());
     // One that hardly gets on is given up.
@@ -367,7 +367,7 @@ fn a_real_registry_gives_the_rest_of_a_blob() {
             let mut part = registry.blob(&descriptor, 2000)?;
             let mut rest = Vec::new();
             part.reader.read_to_end(&mut rest).unwrap();
-            Ok::<_, isoforge::registry::Error>((part.start, rest))
+            Ok::<_, isoforge_oci::registry::Error>((part.start, rest))
         })
         .unwrap();
     assert_eq!((start, rest.as_slice()), (2000, &layer.bytes[2000..]));

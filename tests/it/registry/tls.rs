@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use isoforge::error::{Class, Diagnose};
-use isoforge::registry::RegistryConfig;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_oci::registry::RegistryConfig;
 
 use super::{Puller, chain, without_port};
 use crate::support::certificates::Certificates;

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use isoforge::oci::layer::LayerCompression;
-use isoforge::oci::media::Family;
+use isoforge_oci::layer::LayerCompression;
+use isoforge_oci::media::Family;
 
 use super::layers::{Image, index, write_layout};
 

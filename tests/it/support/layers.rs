@@ -18,10 +18,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression;
-use isoforge::oci::media::{Family, MediaType};
-use isoforge::oci::platform::Platform;
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression;
+use isoforge_oci::media::{Family, MediaType};
+use isoforge_oci::platform::Platform;
 use serde_json::{Value, json};
 
 /// The tar archive that `text` describes.

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use super::{bootable, elf};
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use base64::Engine as _;
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use super::layers::{Blob, Image};
 use super::uploads::{self, Uploads};

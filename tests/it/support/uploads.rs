@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use super::layers::Blob;
 use super::registry::{FakeRegistry, Request, Response, State};

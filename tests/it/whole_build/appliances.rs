@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression::{Gzip, Zstd};
-use isoforge::oci::media::Family;
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression::{Gzip, Zstd};
+use isoforge_oci::media::Family;
 use serde_json::json;
 
 use super::{Built, Project, json_of, on_iso, os, text};

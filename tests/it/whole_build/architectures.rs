@@ -1,7 +1,7 @@
 //! Two architectures from one multi-platform image.
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::media::Family;
+use isoforge_base::digest::Digest;
+use isoforge_oci::media::Family;
 use serde_json::Value;
 
 use super::{Project, SMALL, os, text};

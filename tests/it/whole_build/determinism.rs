@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use isoforge::oci::digest::Digest;
-use isoforge::oci::layer::LayerCompression::{Gzip, Zstd};
+use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression::{Gzip, Zstd};
 use serde_json::json;
 
 use super::{Built, IMAGE_TIME, Project, on_iso, text};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use isoforge::oci::digest::Digest;
+use isoforge_base::digest::Digest;
 
 use super::{Built, Project, names};
 use crate::support::judge;

@@ -1,8 +1,8 @@
 //! The provider image of whole builds: what it says of the root file system,
 //! what is in it, and who can read it.
 
-use isoforge::oci::layer::LayerCompression::{Gzip, Plain};
-use isoforge::oci::media::Family;
+use isoforge_oci::layer::LayerCompression::{Gzip, Plain};
+use isoforge_oci::media::Family;
 use serde_json::Value;
 
 use super::{Built, Project, SMALL, json_of, text};

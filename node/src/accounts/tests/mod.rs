@@ -10,7 +10,7 @@ use super::edit::{Account, NewAccount};
 use super::table::{Kind, Table};
 use super::*;
 use crate::rooted::Root;
-use isoforge::util::process::Program;
+use isoforge_base::process::Program;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin

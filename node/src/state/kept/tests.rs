@@ -51,7 +51,7 @@ fn text(path: &Path) -> String {
 
 #[test]
 fn the_list_has_no_path_below_another() {
-    let config = isoforge::node::State {
+    let config = isoforge_contract::machine::State {
         directories: ["/var/lib/a/b", "/var/lib/a", "/var/lib/a-b", "/home/x/"]
             .map(str::to_owned)
             .to_vec(),
@@ -68,7 +68,7 @@ fn the_list_has_no_path_below_another() {
             "/var/log"
         ]
     );
-    let config = isoforge::node::State {
+    let config = isoforge_contract::machine::State {
         directories: vec!["/var/../etc".to_owned()],
         etc: Vec::new(),
     };

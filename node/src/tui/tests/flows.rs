@@ -1,6 +1,6 @@
 //! Whole ways through the pages.
 
-use isoforge::node::{After, Page as Wanted};
+use isoforge_contract::machine::{After, Page as Wanted};
 
 use super::*;
 use crate::install::model::{Account, Network, StaticAddress};

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use isoforge::node::{After, Page as Wanted};
+use isoforge_contract::machine::{After, Page as Wanted};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 

@@ -1,7 +1,7 @@
 //! What the pages look like from the summary on.
 
 use insta::assert_snapshot;
-use isoforge::node::{After, Page as Wanted};
+use isoforge_contract::machine::{After, Page as Wanted};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! What the pages look like that ask for the rest, and what all pages share.
 
 use insta::assert_snapshot;
-use isoforge::node::Page as Wanted;
+use isoforge_contract::machine::Page as Wanted;
 
 use super::*;
 

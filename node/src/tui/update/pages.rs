@@ -1,6 +1,6 @@
 //! Keys on each page.
 
-use isoforge::node::After;
+use isoforge_contract::machine::After;
 
 use super::{act, end, go, settle_network, start};
 use crate::install::model::{Account, Choices, Network};

@@ -1,7 +1,7 @@
 //! Pages that ask.
 
-use isoforge::node::After;
-use isoforge::util::human;
+use isoforge_base::human;
+use isoforge_contract::machine::After;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span, Text};

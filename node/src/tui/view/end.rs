@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use isoforge::node::After;
-use isoforge::util::human;
+use isoforge_base::human;
+use isoforge_contract::machine::After;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;

@@ -1,0 +1,15 @@
+//! What every other crate stands on: error classes and hints, progress, digests,
+//! the file tree as a value, running programs, and finished files on disk.
+
+pub mod digest;
+pub mod error;
+pub mod human;
+pub mod interrupt;
+pub mod output;
+pub mod parallel;
+pub mod process;
+pub mod progress;
+pub mod read_at;
+pub mod section;
+pub mod tree;
+pub mod yaml;

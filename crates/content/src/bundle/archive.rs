@@ -1,0 +1,331 @@
+//! The archive of a bundle.
+//!
+//! It is the layout as POSIX ustar with every field fixed, in Zstandard's seekable
+//! format. A member's header is a frame of its own, so that who opens the archive
+//! unpacks headers alone; its content is cut in frames of [`FRAME_BYTES`], the padding
+//! with the last of them. What is compressed already, as its first bytes tell, is
+//! stored.
+
+use std::io::{self, Read, Write as _};
+use std::path::Path;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::parts::{Part, Parts, part_name};
+use super::write::Blobs;
+use super::{Error, MAX_PARTS};
+use isoforge_base::digest::{HashingReader, Sha256};
+use isoforge_base::output;
+use isoforge_base::progress::Task;
+use isoforge_formats::zstd_seekable::{Effort, Encoder};
+use isoforge_oci::layout::{LayoutFile, OciLayout};
+
+/// Bytes of a member's content in one frame.
+const FRAME_BYTES: usize = 1024 * 1024;
+const BLOCK_BYTES: usize = 512;
+/// 1980-01-01, the first time that every file system and archiver can hold. Equal
+/// content gives equal bytes whenever it was put together.
+const TIME: u64 = 315_532_800;
+/// Pieces of the archive that wait for being written.
+const QUEUE: usize = 4;
+/// Bytes after which what was written is brought to the disk, so that neither memory
+/// nor the end of the work holds all of it.
+const SYNC_BYTES: u64 = 64 * 1024 * 1024;
+/// First bytes of what is compressed: gzip, Zstandard, xz, bzip2.
+const COMPRESSED: [&[u8]; 4] = [
+    &[0x1f, 0x8b],
+    &[0x28, 0xb5, 0x2f, 0xfd],
+    &[0xfd, b'7', b'z', b'X', b'Z', 0],
+    b"BZh",
+];
+
+/// Writes the archive into `folder`. Compressing and writing are two threads: each has
+/// a hash of its own to compute. A third one brings to the disk what was written.
+pub(super) fn archive(
+    layout: &OciLayout,
+    blobs: &dyn Blobs,
+    folder: &Path,
+    name: &str,
+    part_bytes: Option<u64>,
+    task: &Task,
+) -> Result<Parts, Error> {
+    let (send, receive) = crossbeam_channel::bounded::<Vec<u8>>(QUEUE);
+    let (give_back, used) = crossbeam_channel::bounded::<Vec<u8>>(QUEUE);
+    // While one is being synced, another may wait: then writing waits too.
+    let (sync, to_sync) = crossbeam_channel::bounded::<std::fs::File>(1);
+    std::thread::scope(|scope| {
+        // A failure is told once, so this one must not be lost.
+        let syncer = scope.spawn(move || to_sync.iter().try_for_each(|file| file.sync_data()));
+        let writer = scope.spawn(move || -> Result<Parts, Error> {
+            let mut out = PartsWriter::new(folder, name, part_bytes, sync);
+            for piece in receive {
+                out.write(&piece)?;
+                // Where nobody waits for it, it is not needed.
+                let _ = give_back.try_send(piece);
+            }
+            out.finish()
+        });
+        let queue = Queue {
+            piece: Vec::new(),
+            send,
+            used,
+        };
+        let compressed = compress(layout, blobs, queue, task);
+        // Where writing failed, that is why compressing did.
+        let written = joined(writer)?;
+        joined(syncer).map_err(output::Error::from)?;
+        compressed.map(|()| written)
+    })
+}
+
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// The archive's bytes on their way to the thread that writes.
+struct Queue {
+    piece: Vec<u8>,
+    send: Sender<Vec<u8>>,
+    /// Buffers that were written, to be filled again.
+    used: Receiver<Vec<u8>>,
+}
+
+impl Queue {
+    /// Hands the piece on once it is large.
+    fn pass(&mut self, least: usize) -> io::Result<()> {
+        if self.piece.len() < least {
+            return Ok(());
+        }
+        let mut next = self.used.try_recv().unwrap_or_default();
+        next.clear();
+        let piece = std::mem::replace(&mut self.piece, next);
+        let sent = self.send.send(piece);
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+fn compress(
+    layout: &OciLayout,
+    blobs: &dyn Blobs,
+    mut out: Queue,
+    task: &Task,
+) -> Result<(), Error> {
+    let io = |error| Error::from(output::Error::from(error));
+    let mut encoder = Encoder::new().map_err(io)?;
+    let mut chunk = Vec::new();
+    for (path, file) in &layout.files {
+        let size = file.size();
+        let header = header(path, size).map_err(io)?;
+        encoder
+            .frame(header.as_bytes(), Effort::Normal, &mut out.piece)
+            .map_err(io)?;
+        let mut effort = None;
+        let mut left = size;
+        each_chunk(blobs, file, &mut chunk, |chunk| {
+            let effort = *effort.get_or_insert_with(|| effort_for(chunk));
+            left = left.saturating_sub(chunk.len() as u64);
+            task.advance(chunk.len() as u64);
+            if left == 0 {
+                chunk.resize(chunk.len().next_multiple_of(BLOCK_BYTES), 0);
+            }
+            // So that a large frame has a piece of its own, and is copied no more.
+            if chunk.len() > FRAME_BYTES / 2 {
+                out.pass(1)?;
+            }
+            encoder.frame(chunk, effort, &mut out.piece)?;
+            out.pass(FRAME_BYTES / 2)
+        })?;
+    }
+    // Two empty blocks end an archive.
+    encoder
+        .frame(&[0; 2 * BLOCK_BYTES], Effort::Normal, &mut out.piece)
+        .map_err(io)?;
+    out.piece.extend(encoder.table().map_err(io)?);
+    out.pass(1).map_err(io)
+}
+
+fn effort_for(first: &[u8]) -> Effort {
+    if COMPRESSED.iter().any(|magic| first.starts_with(magic)) {
+        Effort::Stored
+    } else {
+        Effort::Normal
+    }
+}
+
+fn header(path: &str, size: u64) -> io::Result<tar::Header> {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_path(path)?;
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(TIME);
+    header.set_size(size);
+    header.set_cksum();
+    Ok(header)
+}
+
+/// Gives a file's bytes in pieces of [`FRAME_BYTES`], the last one shorter, and checks
+/// afterwards that they were the right ones. The pieces may be changed.
+pub(super) fn each_chunk(
+    blobs: &dyn Blobs,
+    file: &LayoutFile,
+    chunk: &mut Vec<u8>,
+    mut take: impl FnMut(&mut Vec<u8>) -> io::Result<()>,
+) -> Result<(), Error> {
+    let (reader, expected): (Box<dyn Read + Send>, _) = match file {
+        LayoutFile::Bytes(bytes) => (Box::new(io::Cursor::new(bytes.clone())), None),
+        LayoutFile::Blob(digest, size) => (blobs.open(digest, *size)?, Some(digest)),
+        LayoutFile::File(path, digest, _) => {
+            let file = fs_err::File::open(path).map_err(|source| Error::Io {
+                path: path.clone(),
+                source,
+            })?;
+            (Box::new(file.into_file()), Some(digest))
+        }
+    };
+    let size = file.size();
+    // Never more than the archive's header has said.
+    let mut reader = HashingReader::new(reader.take(size));
+    loop {
+        fill(&mut reader, chunk).map_err(|source| match expected {
+            Some(digest) => Error::Blob {
+                digest: *digest,
+                source,
+            },
+            None => output::Error::from(source).into(),
+        })?;
+        if chunk.is_empty() {
+            break;
+        }
+        take(chunk).map_err(output::Error::from)?;
+    }
+    let (found, bytes) = reader.finish();
+    match expected {
+        Some(digest) if found != *digest || bytes != size => Err(Error::Damaged {
+            digest: *digest,
+            found,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the next [`FRAME_BYTES`], fewer at the end.
+fn fill(reader: &mut impl Read, chunk: &mut Vec<u8>) -> io::Result<()> {
+    chunk.resize(FRAME_BYTES, 0);
+    let mut filled = 0;
+    while let Some(rest) = chunk.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    chunk.truncate(filled);
+    Ok(())
+}
+
+/// Writes one file, or several where there is a limit.
+struct PartsWriter<'a> {
+    folder: &'a Path,
+    name: &'a str,
+    part_bytes: Option<u64>,
+    current: Option<(fs_err::File, Sha256, u64)>,
+    sync: Sender<std::fs::File>,
+    /// Bytes that were written since then.
+    unsynced: u64,
+    done: Vec<Part>,
+    /// Of all of it, where there may be several.
+    whole: Sha256,
+    size: u64,
+}
+
+impl<'a> PartsWriter<'a> {
+    fn new(
+        folder: &'a Path,
+        name: &'a str,
+        part_bytes: Option<u64>,
+        sync: Sender<std::fs::File>,
+    ) -> Self {
+        Self {
+            folder,
+            name,
+            part_bytes,
+            current: None,
+            sync,
+            unsynced: 0,
+            done: Vec::new(),
+            whole: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        self.size = self.size.saturating_add(bytes.len() as u64);
+        if self.part_bytes.is_some() {
+            self.whole.update(bytes);
+        }
+        while !bytes.is_empty() {
+            let limit = self.part_bytes.unwrap_or(u64::MAX).max(1);
+            if self.current.as_ref().is_some_and(|(_, _, n)| *n >= limit) {
+                self.end_part()?;
+            }
+            let (file, hasher, written) = match &mut self.current {
+                Some(current) => current,
+                None => {
+                    let path = self.folder.join(part_name(self.name, self.done.len() + 1));
+                    let file = fs_err::File::create(path).map_err(output::Error::from)?;
+                    self.current.insert((file, Sha256::new(), 0))
+                }
+            };
+            let room = usize::try_from(limit - *written).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            file.write_all(now).map_err(output::Error::from)?;
+            hasher.update(now);
+            *written += now.len() as u64;
+            self.unsynced += now.len() as u64;
+            if self.unsynced >= SYNC_BYTES
+                && let Ok(file) = file.file().try_clone()
+            {
+                // After a failure there is nobody to take it, which is found in the end.
+                let _ = self.sync.send(file);
+                self.unsynced = 0;
+            }
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn end_part(&mut self) -> Result<(), Error> {
+        if let Some((_, hasher, size)) = self.current.take() {
+            if self.done.len() >= MAX_PARTS {
+                return Err(Error::TooManyParts);
+            }
+            self.done.push(Part {
+                name: part_name(self.name, self.done.len() + 1),
+                size,
+                digest: hasher.finish(),
+            });
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Parts, Error> {
+        self.end_part()?;
+        let whole = self.whole.finish();
+        Ok(Parts {
+            schema: 1,
+            name: self.name.to_owned(),
+            size: self.size,
+            digest: match self.done.as_slice() {
+                [one] => one.digest,
+                _ => whole,
+            },
+            parts: self.done,
+        })
+    }
+}

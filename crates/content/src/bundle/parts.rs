@@ -1,0 +1,171 @@
+//! A bundle in several files, for media whose file system limits their size.
+//!
+//! `name.001`, `name.002` and so on are the bytes of `name`, one behind the other.
+//! `name.parts.json` lists them with sizes and digests, so that a part that is missing
+//! or cut short is named. [`Parts`] has its shape. Sizes are checked when the bundle is
+//! opened, digests when it is verified.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use isoforge_base::digest::Digest;
+use isoforge_base::output;
+use isoforge_base::read_at::{FileAt, Joined, ReadAt as _};
+
+/// What the list's name adds to the bundle's.
+pub const PARTS_SUFFIX: &str = ".parts.json";
+/// Largest list accepted, in bytes.
+const MAX_LIST_BYTES: u64 = 4 * 1024 * 1024;
+/// Digits at the end of a part's name.
+const DIGITS: usize = 3;
+/// Most parts: what their names can count.
+pub const MAX_PARTS: usize = 999;
+
+/// The list of a split file's parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parts {
+    /// Version of this format: 1.
+    pub schema: u32,
+    /// Name of the file that the parts are.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub digest: Digest,
+    /// The parts in their order.
+    pub parts: Vec<Part>,
+}
+
+/// A part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Its file name, beside the list.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// Name of the part with this number, from 1 on.
+#[must_use]
+pub fn part_name(name: &str, number: usize) -> String {
+    format!("{name}.{number:0DIGITS$}")
+}
+
+/// The list that `path` stands for: itself, beside the part that it is, beside the
+/// file that it would be, or the only one in the folder that it is.
+pub(super) fn list_of(path: &Path) -> Result<Option<PathBuf>, Error> {
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if path.is_dir() {
+        let mut found = Vec::new();
+        for entry in fs_err::read_dir(path).map_err(io)? {
+            let name = entry.map_err(io)?.file_name();
+            if name.to_string_lossy().ends_with(PARTS_SUFFIX) {
+                found.push(path.join(name));
+            }
+        }
+        return match found.len() {
+            0 | 1 => Ok(found.pop()),
+            n => Err(Error::Format {
+                path: path.to_owned(),
+                problem: format!("it has {n} lists of parts (*{PARTS_SUFFIX}): name one of them"),
+            }),
+        };
+    }
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Ok(None);
+    };
+    if name.ends_with(PARTS_SUFFIX) {
+        return Ok(Some(path.to_owned()));
+    }
+    let whole = name.rsplit_once('.').filter(|(_, digits)| {
+        digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let list = match whole {
+        Some((whole, _)) => path.with_file_name(format!("{whole}{PARTS_SUFFIX}")),
+        None if !path.exists() => path.with_file_name(format!("{name}{PARTS_SUFFIX}")),
+        None => return Ok(None),
+    };
+    Ok(Some(list).filter(|list| list.exists()))
+}
+
+impl Parts {
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where it is malformed, [`Error::Io`].
+    pub fn read(list: &Path) -> Result<Self, Error> {
+        let wrong = |problem: String| Error::Format {
+            path: list.to_owned(),
+            problem,
+        };
+        let io = |source| Error::Io {
+            path: list.to_owned(),
+            source,
+        };
+        let size = fs_err::metadata(list).map_err(io)?.len();
+        if size > MAX_LIST_BYTES {
+            return Err(wrong(format!("it has more than {MAX_LIST_BYTES} bytes")));
+        }
+        let text = fs_err::read(list).map_err(io)?;
+        let parts: Self = serde_json::from_slice(&text)
+            .map_err(|error| wrong(format!("the list of its parts is malformed: {error}")))?;
+        if parts.schema != 1 {
+            return Err(Error::Schema {
+                path: list.to_owned(),
+                found: parts.schema,
+            });
+        }
+        let mut sum = 0_u64;
+        for part in &parts.parts {
+            output::check_name(&part.name)
+                .map_err(|_| wrong(format!("'{}' is no name of a part", part.name)))?;
+            sum = sum.saturating_add(part.size);
+        }
+        if parts.parts.is_empty() || parts.parts.len() > MAX_PARTS || sum != parts.size {
+            return Err(wrong("the list of its parts contradicts itself".to_owned()));
+        }
+        Ok(parts)
+    }
+
+    /// Joins the parts, which lie beside their list. None is read.
+    ///
+    /// # Errors
+    /// [`Error::Part`] on one that is missing or of another size.
+    pub(super) fn join(&self, list: &Path) -> Result<Joined, Error> {
+        let mut files = Vec::with_capacity(self.parts.len());
+        for (at, part) in self.parts.iter().enumerate() {
+            let path = list.with_file_name(&part.name);
+            let wrong = |problem| Error::Part {
+                path: path.clone(),
+                number: at + 1,
+                count: self.parts.len(),
+                problem,
+            };
+            let file = FileAt::open(&path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => wrong("it is missing".to_owned()),
+                _ => wrong(format!("it can't be read: {error}")),
+            })?;
+            if file.size() != part.size {
+                return Err(wrong(format!(
+                    "it has {} bytes, not {}",
+                    file.size(),
+                    part.size
+                )));
+            }
+            files.push(file);
+        }
+        Joined::new(files).map_err(|source| Error::Io {
+            path: list.to_owned(),
+            source,
+        })
+    }
+}

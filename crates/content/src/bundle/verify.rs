@@ -1,0 +1,264 @@
+//! Whether a bundle is whole: every part and blob hashed, everything that a manifest
+//! names there, as far as the bundle promises it.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::parts::Parts;
+use super::walk::walk_on;
+use super::{Bundle, Error, open};
+use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::human::size;
+use isoforge_base::parallel;
+use isoforge_base::progress::{Progress, Task};
+use isoforge_oci::layout::BLOB_FOLDER;
+
+/// Version of the report's JSON.
+const SCHEMA: u32 = 1;
+
+/// The report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Version of this format.
+    pub schema: u32,
+    /// The bundle.
+    pub path: PathBuf,
+    /// Digest of its `index.json`; none where the bundle can't be opened.
+    pub digest: Option<Digest>,
+    /// Of a delta that was checked without its base, the digest of that: what it has
+    /// was not looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<Digest>,
+    /// How many roots it lists.
+    pub roots: u64,
+    /// How many blobs were hashed.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+}
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Fault {
+    /// Where.
+    pub place: String,
+    /// The blob's digest, as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Checks the bundle at `path` with up to `threads` threads, a delta with its base
+/// where that is given.
+///
+/// # Errors
+/// Where the bundle can't be opened, or the system fails.
+pub fn verify(
+    path: &Path,
+    base: Option<&Path>,
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<Verification, Error> {
+    let mut faults = part_faults(path, progress)?;
+    if !faults.is_empty() {
+        return Ok(Verification {
+            schema: SCHEMA,
+            path: path.to_owned(),
+            digest: None,
+            base: None,
+            roots: 0,
+            blobs: 0,
+            bytes: 0,
+            faults,
+        });
+    }
+    let bundle = match base {
+        Some(base) => Bundle::open_with_base(path, base)?,
+        None => Bundle::open(path)?,
+    };
+    let files = bundle.layout.blob_files()?;
+    let bytes = files.iter().map(|(_, size)| size).sum();
+    let task = progress.task("check blobs", Some(bytes));
+    let found = Mutex::new(Vec::new());
+    parallel::for_each(
+        &files,
+        threads,
+        |_| false,
+        |(name, _), _| {
+            if let Some(fault) = blob_fault(&bundle, name, &task)? {
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.push(fault);
+            }
+            Ok::<_, Error>(())
+        },
+    )?;
+    faults.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+    faults.sort();
+    for root in bundle.roots() {
+        walk_on(&bundle, root, &mut |error| {
+            let fault = walk_fault(&bundle, error)?;
+            // Of a blob that was hashed that is known.
+            let known = faults
+                .iter()
+                .any(|known| known.place == fault.place || known == &fault);
+            if !known {
+                faults.push(fault);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(Verification {
+        schema: SCHEMA,
+        path: path.to_owned(),
+        digest: Some(bundle.digest()),
+        base: bundle.annotations().base.filter(|_| bundle.lacks_base()),
+        roots: bundle.roots().len() as u64,
+        blobs: files.len() as u64,
+        bytes,
+        faults,
+    })
+}
+
+/// Parts of a split bundle that are missing, cut short or altered.
+fn part_faults(path: &Path, progress: &Progress) -> Result<Vec<Fault>, Error> {
+    let Some(list) = open::parts_list(path)? else {
+        return Ok(Vec::new());
+    };
+    let parts = Parts::read(&list)?;
+    let task = progress.task("check parts", Some(parts.size));
+    let mut faults = Vec::new();
+    for part in &parts.parts {
+        let place = list.with_file_name(&part.name);
+        let mut fault = |problem: String| {
+            faults.push(Fault {
+                place: place.display().to_string(),
+                digest: Some(part.digest),
+                problem,
+            });
+        };
+        let file = match fs_err::File::open(&place) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fault("it is missing".to_owned());
+                continue;
+            }
+            Err(source) => {
+                return Err(Error::Io {
+                    path: place,
+                    source,
+                });
+            }
+        };
+        let (found, bytes) = hash(task.reader(file)).map_err(|source| Error::Io {
+            path: place.clone(),
+            source,
+        })?;
+        if bytes != part.size {
+            fault(format!("it has {bytes} bytes, not {}", part.size));
+        } else if found != part.digest {
+            fault(format!("it is altered: its digest is {found}"));
+        }
+    }
+    Ok(faults)
+}
+
+fn hash(reader: impl io::Read) -> io::Result<(Digest, u64)> {
+    let mut reader = HashingReader::new(reader);
+    io::copy(
+        &mut io::BufReader::with_capacity(1 << 20, &mut reader),
+        &mut io::sink(),
+    )?;
+    Ok(reader.finish())
+}
+
+fn blob_fault(bundle: &Bundle, name: &str, task: &Task) -> Result<Option<Fault>, Error> {
+    let Ok(digest) = format!("sha256:{name}").parse::<Digest>() else {
+        return Ok(Some(Fault {
+            place: format!("{}/{BLOB_FOLDER}/{name}", bundle.path().display()),
+            digest: None,
+            problem: "its name is no digest".to_owned(),
+        }));
+    };
+    let fault = |problem| {
+        Ok(Some(Fault {
+            place: bundle.place(&digest),
+            digest: Some(digest),
+            problem,
+        }))
+    };
+    let Some(opened) = bundle.layout.open_blob(&digest)? else {
+        return fault("it can't be opened".to_owned());
+    };
+    match hash(task.reader(opened.reader)) {
+        Ok((found, _)) if found == digest => Ok(None),
+        Ok((found, _)) => fault(format!("it is altered: its digest is {found}")),
+        Err(error) => fault(format!("it can't be read: {error}")),
+    }
+}
+
+/// What a walk found; the system's failures end it.
+fn walk_fault(bundle: &Bundle, error: Error) -> Result<Fault, Error> {
+    use isoforge_base::error::{Class, Diagnose as _};
+    let (place, digest) = match &error {
+        Error::Missing { place, digest, .. } => (place.clone(), Some(*digest)),
+        error if error.class() == Class::Verification => {
+            (bundle.path().display().to_string(), None)
+        }
+        _ => return Err(error),
+    };
+    let problem = match &error {
+        Error::Missing { named_by, .. } => format!("it is missing; {named_by} names it"),
+        error => error.to_string(),
+    };
+    // A manifest's error names its place, which the blob's fault has.
+    match problem.split_once(": ") {
+        Some((place, problem)) if digest.is_none() && place.contains(BLOB_FOLDER) => Ok(Fault {
+            place: place.to_owned(),
+            digest,
+            problem: problem.to_owned(),
+        }),
+        _ => Ok(Fault {
+            place,
+            digest,
+            problem,
+        }),
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fault in &self.faults {
+            writeln!(f, "{fault}")?;
+        }
+        let roots = self.roots;
+        let blobs = self.blobs;
+        match (self.faults.len(), &self.digest) {
+            (0, Some(digest)) => writeln!(
+                f,
+                "{}: whole, {roots} roots, {blobs} blobs, {}\n  {digest}",
+                self.path.display(),
+                size(self.bytes)
+            )?,
+            (1, _) => writeln!(f, "{}: not whole, 1 fault", self.path.display())?,
+            (faults, _) => writeln!(f, "{}: not whole, {faults} faults", self.path.display())?,
+        }
+        match &self.base {
+            Some(base) => writeln!(f, "  a delta; what its base has was not looked for: {base}"),
+            None => Ok(()),
+        }
+    }
+}

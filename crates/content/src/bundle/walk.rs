@@ -1,0 +1,118 @@
+//! What a root leads to.
+
+use std::collections::BTreeSet;
+
+use super::{Bundle, Error, Root};
+use isoforge_base::digest::Digest;
+use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH};
+use isoforge_oci::media::MediaType;
+use isoforge_oci::registry;
+
+/// See [`Bundle::walk`].
+pub(super) fn walk(bundle: &Bundle, root: &Root) -> Result<Vec<Descriptor>, Error> {
+    walk_on(bundle, root, &mut Err)
+}
+
+/// The same, each failure given to `failed`, which says whether that ends the walk.
+pub(super) fn walk_on(
+    bundle: &Bundle,
+    root: &Root,
+    failed: &mut dyn FnMut(Error) -> Result<(), Error>,
+) -> Result<Vec<Descriptor>, Error> {
+    let mut walker = Walker {
+        bundle,
+        root,
+        seen: BTreeSet::new(),
+        found: Vec::new(),
+        failed,
+    };
+    let is_there = walker.manifest(&root.descriptor, 0)?;
+    if !is_there && !bundle.lacks_base() {
+        let missing = walker.missing(&root.descriptor.digest, root.reference.clone());
+        (walker.failed)(missing)?;
+    }
+    Ok(walker.found)
+}
+
+struct Walker<'a> {
+    bundle: &'a Bundle,
+    root: &'a Root,
+    seen: BTreeSet<Digest>,
+    found: Vec<Descriptor>,
+    failed: &'a mut dyn FnMut(Error) -> Result<(), Error>,
+}
+
+impl Walker<'_> {
+    /// Takes in a manifest and what it names; whether it is there.
+    fn manifest(&mut self, descriptor: &Descriptor, depth: usize) -> Result<bool, Error> {
+        if depth > MAX_INDEX_DEPTH {
+            (self.failed)(Error::TooDeep {
+                reference: self.root.reference.clone(),
+            })?;
+            return Ok(true);
+        }
+        if self.seen.contains(&descriptor.digest) {
+            return Ok(true);
+        }
+        let manifest = match self.bundle.manifest(descriptor) {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                (self.failed)(error)?;
+                return Ok(true);
+            }
+        };
+        match &manifest.document {
+            Document::Index(entries) => {
+                for entry in entries {
+                    self.manifest(entry, depth + 1)?;
+                }
+            }
+            Document::Image(image) => {
+                for blob in std::iter::once(&image.config).chain(&image.layers) {
+                    self.blob(blob, descriptor)?;
+                }
+            }
+        }
+        if self.seen.insert(descriptor.digest) {
+            self.found.push(descriptor.clone());
+        }
+        Ok(true)
+    }
+
+    fn blob(&mut self, blob: &Descriptor, named_by: &Descriptor) -> Result<(), Error> {
+        if self.seen.contains(&blob.digest) {
+            return Ok(());
+        }
+        if let Some((size, _)) = self.bundle.open_blob(&blob.digest)? {
+            self.seen.insert(blob.digest);
+            if size != blob.size {
+                let length = registry::Error::Length {
+                    place: self.bundle.place(&blob.digest),
+                    expected: blob.size,
+                    found: size,
+                };
+                return (self.failed)(length.into());
+            }
+            self.found.push(blob.clone());
+            return Ok(());
+        }
+        // Registries need not have those.
+        let is_foreign = matches!(blob.media_type, MediaType::ForeignLayer(_));
+        if is_foreign || self.bundle.lacks_base() {
+            return Ok(());
+        }
+        let manifest = format!("manifest {} of {}", named_by.digest, self.root.reference);
+        self.seen.insert(blob.digest);
+        let missing = self.missing(&blob.digest, manifest);
+        (self.failed)(missing)
+    }
+
+    fn missing(&self, digest: &Digest, named_by: String) -> Error {
+        Error::Missing {
+            place: self.bundle.place(digest),
+            digest: *digest,
+            named_by,
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! The files of a pack or chart, whether it is a folder or an archive.
+//!
+//! Archives are tar (POSIX.1-2017 ustar and pax, GNU), plain or compressed with
+//! gzip (RFC 1952) or Zstandard (RFC 8878). All is read into memory, within
+//! limits that the largest packs stay far below.
+//!
+//! Invariants: paths are relative, with `/`, without `.` and `..`; files stand
+//! in their order. What is neither file nor folder is left out and said so.
+//!
+//! Non-goals: modes, owners, times: nothing in a pack or chart is executed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+use super::Error;
+use isoforge_base::digest::Digest;
+use isoforge_oci::compression::{Bounds, decompress_within, sniff};
+
+/// Most files of a pack or chart.
+pub const MAX_FILES: u64 = 20_000;
+/// Most bytes of all files of a pack or chart together.
+pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
+/// Bytes that come out of an archive for each that went in.
+const MAX_RATIO: u64 = 400;
+/// Bytes below which that ratio is not looked at.
+const RATIO_FLOOR_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Files by path.
+#[derive(Clone)]
+pub struct Files {
+    /// The folder or archive, as messages name it.
+    place: String,
+    entries: BTreeMap<String, Arc<[u8]>>,
+    skipped: Vec<Skipped>,
+    archive: Option<(Digest, Arc<[u8]>)>,
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Files")
+            .field("place", &self.place)
+            .field("paths", &self.entries.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Path within.
+    pub path: String,
+    /// What it is: `a symbolic link`.
+    pub what: &'static str,
+}
+
+/// Counts what is read against the limits.
+struct Budget<'a> {
+    place: &'a str,
+    files: u64,
+    bytes: u64,
+}
+
+impl Budget<'_> {
+    fn file(&mut self) -> Result<(), Error> {
+        self.files += 1;
+        if self.files > MAX_FILES {
+            return Err(self.exceeded(MAX_FILES, "files"));
+        }
+        Ok(())
+    }
+
+    /// Reads what is left of the room for bytes.
+    fn read(&mut self, from: impl Read) -> Result<Result<Vec<u8>, io::Error>, Error> {
+        let room = MAX_BYTES.saturating_sub(self.bytes);
+        let mut bytes = Vec::new();
+        if let Err(error) = from.take(room + 1).read_to_end(&mut bytes) {
+            return Ok(Err(error));
+        }
+        self.bytes += bytes.len() as u64;
+        if self.bytes > MAX_BYTES {
+            return Err(self.exceeded(MAX_BYTES, "bytes"));
+        }
+        Ok(Ok(bytes))
+    }
+
+    fn exceeded(&self, limit: u64, unit: &'static str) -> Error {
+        Error::TooLarge {
+            place: self.place.to_owned(),
+            limit,
+            unit,
+        }
+    }
+}
+
+impl Files {
+    /// Reads a folder or an archive.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Read`], and those of archives.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let read_error = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => Error::Missing {
+                path: path.to_owned(),
+            },
+            _ => Error::Read {
+                path: path.to_owned(),
+                source,
+            },
+        };
+        let meta = std::fs::metadata(path).map_err(read_error)?;
+        if meta.is_dir() {
+            return Self::folder(path);
+        }
+        let place = path.display().to_string();
+        let file = std::fs::File::open(path).map_err(read_error)?;
+        let mut budget = Budget {
+            place: &place,
+            files: 0,
+            bytes: 0,
+        };
+        let bytes = budget.read(file)?.map_err(read_error)?;
+        Self::archive(&place, &bytes)
+    }
+
+    /// Reads a folder. Links are not followed.
+    fn folder(root: &Path) -> Result<Self, Error> {
+        let place = root.display().to_string();
+        let mut budget = Budget {
+            place: &place,
+            files: 0,
+            bytes: 0,
+        };
+        let (mut entries, mut skipped) = (BTreeMap::new(), Vec::new());
+        let walk = walkdir::WalkDir::new(root).sort_by_file_name();
+        for entry in walk
+            .into_iter()
+            .filter_entry(|entry| !is_leftover(entry.path()))
+        {
+            let entry = entry.map_err(|error| Error::Read {
+                path: error.path().unwrap_or(root).to_owned(),
+                source: error.into(),
+            })?;
+            let Some(path) = relative(root, entry.path()) else {
+                continue;
+            };
+            let kind = entry.file_type();
+            if kind.is_dir() {
+                continue;
+            }
+            budget.file()?;
+            if !kind.is_file() {
+                let what = match kind.is_symlink() {
+                    true => "a symbolic link",
+                    false => "no regular file",
+                };
+                skipped.push(Skipped { path, what });
+                continue;
+            }
+            let read_error = |source| Error::Read {
+                path: entry.path().to_owned(),
+                source,
+            };
+            let file = std::fs::File::open(entry.path()).map_err(read_error)?;
+            let bytes = budget.read(file)?.map_err(read_error)?;
+            entries.insert(path, bytes.into());
+        }
+        Ok(Self {
+            place,
+            entries,
+            skipped,
+            archive: None,
+        })
+    }
+
+    /// Reads the bytes of an archive; `place` is what messages call it.
+    ///
+    /// # Errors
+    /// [`Error::Archive`], [`Error::Escapes`], [`Error::TooLarge`].
+    pub fn archive(place: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let damaged = |problem: String| Error::Archive {
+            place: place.to_owned(),
+            problem,
+        };
+        let bounds = Bounds {
+            // Headers and padding beside the files.
+            bytes: MAX_BYTES + MAX_FILES * 2048,
+            ratio: MAX_RATIO,
+            ratio_floor_bytes: RATIO_FLOOR_BYTES,
+        };
+        let stream = decompress_within(bytes, sniff(bytes), bounds)
+            .map_err(|error| damaged(error.to_string()))?;
+        let mut budget = Budget {
+            place,
+            files: 0,
+            bytes: 0,
+        };
+        let (mut entries, mut skipped) = (BTreeMap::new(), Vec::new());
+        let mut archive = tar::Archive::new(stream);
+        let members = archive.entries().map_err(|e| damaged(innermost(&e)))?;
+        for member in members {
+            let member = member.map_err(|error| damaged(innermost(&error)))?;
+            let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
+            let kind = member.header().entry_type();
+            if kind.is_dir() || kind.is_pax_global_extensions() {
+                continue;
+            }
+            let path = normal(&name).ok_or_else(|| Error::Escapes {
+                place: place.to_owned(),
+                path: name.clone(),
+            })?;
+            if is_leftover(Path::new(&path)) {
+                continue;
+            }
+            budget.file()?;
+            if kind.is_symlink() || kind.is_hard_link() {
+                let what = "a link";
+                skipped.push(Skipped { path, what });
+            } else if kind.is_file() || kind.is_contiguous() {
+                let bytes = budget.read(member)?;
+                let bytes = bytes.map_err(|error| damaged(innermost(&error)))?;
+                entries.insert(path, bytes.into());
+            } else {
+                let what = "no regular file";
+                skipped.push(Skipped { path, what });
+            }
+        }
+        if entries.is_empty() {
+            return Err(damaged("it holds no file".to_owned()));
+        }
+        Ok(Self {
+            place: place.to_owned(),
+            entries,
+            skipped,
+            archive: Some((Digest::of(bytes), bytes.into())),
+        })
+    }
+
+    /// Digest over paths and contents: the same for a folder and for any archive
+    /// of it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut all = String::new();
+        for (path, bytes) in self.iter() {
+            all.push_str(&Digest::of(bytes).hex());
+            all.push(' ');
+            all.push_str(path);
+            all.push('\0');
+        }
+        Digest::of(all.as_bytes())
+    }
+
+    /// The folder or archive, as messages name it.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Digest of the archive's bytes; none of a folder.
+    #[must_use]
+    pub fn archive_digest(&self) -> Option<Digest> {
+        self.archive.as_ref().map(|(digest, _)| *digest)
+    }
+
+    /// The archive's bytes; none of a folder.
+    #[must_use]
+    pub fn archive_bytes(&self) -> Option<&[u8]> {
+        self.archive.as_ref().map(|(_, bytes)| &**bytes)
+    }
+
+    /// What was left out.
+    #[must_use]
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Paths and bytes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let entries = self.entries.iter();
+        entries.map(|(path, bytes)| (path.as_str(), &**bytes))
+    }
+
+    /// The bytes of a file.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&[u8]> {
+        self.entries.get(path).map(|bytes| &**bytes)
+    }
+
+    /// The name of a file for messages.
+    #[must_use]
+    pub fn name(&self, path: &str) -> String {
+        format!("{}/{path}", self.place.trim_end_matches('/'))
+    }
+
+    /// The text of a file; `None` where it is not there.
+    ///
+    /// # Errors
+    /// [`Error::NotText`].
+    pub fn text(&self, path: &str) -> Result<Option<&str>, Error> {
+        let Some(bytes) = self.get(path) else {
+            return Ok(None);
+        };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(text))),
+            Err(_) => Err(Error::NotText {
+                file: self.name(path),
+            }),
+        }
+    }
+
+    /// Whether there are files below the folder `path`.
+    #[must_use]
+    pub fn has_folder(&self, path: &str) -> bool {
+        let prefix = format!("{}/", path.trim_end_matches('/'));
+        self.iter().any(|(name, _)| name.starts_with(&prefix))
+    }
+
+    /// The files below the folder `path`, as files of their own.
+    #[must_use]
+    pub fn below(&self, path: &str) -> Self {
+        let path = path.trim_end_matches('/');
+        let prefix = format!("{path}/");
+        let inside = |name: &str| name.strip_prefix(&prefix).map(str::to_owned);
+        Self {
+            place: self.name(path),
+            entries: self
+                .entries
+                .iter()
+                .filter_map(|(name, bytes)| Some((inside(name)?, Arc::clone(bytes))))
+                .collect(),
+            skipped: self
+                .skipped
+                .iter()
+                .filter_map(|skipped| {
+                    Some(Skipped {
+                        path: inside(&skipped.path)?,
+                        what: skipped.what,
+                    })
+                })
+                .collect(),
+            archive: None,
+        }
+    }
+
+    /// The same without the one folder that all files of an archive lie in, where
+    /// `marker` is in that folder and not at the top; archives of packs and charts
+    /// have one. A folder stays as it is: it may hold several.
+    #[must_use]
+    pub fn rooted_at(self, marker: &str) -> Self {
+        if self.archive.is_none() || self.entries.contains_key(marker) {
+            return self;
+        }
+        let suffix = format!("/{marker}");
+        let folder = self.entries.keys().find_map(|path| {
+            let folder = path.strip_suffix(&suffix)?;
+            (!folder.contains('/')).then(|| folder.to_owned())
+        });
+        match folder {
+            Some(folder) => Self {
+                place: self.place.clone(),
+                archive: self.archive.clone(),
+                ..self.below(&folder)
+            },
+            None => self,
+        }
+    }
+}
+
+/// What an archive's reader says at its core.
+fn innermost(error: &io::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// What version control, desktops and editors leave, no part of a pack.
+fn is_leftover(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    matches!(name, ".git" | ".hg" | ".svn" | ".DS_Store" | "__MACOSX")
+        || name.starts_with("._")
+        || name.ends_with('~')
+        || name.ends_with(".swp")
+}
+
+/// The path below `root`, with slashes.
+fn relative(root: &Path, path: &Path) -> Option<String> {
+    let below = path.strip_prefix(root).ok()?;
+    normal(&below.to_string_lossy()).filter(|path| !path.is_empty())
+}
+
+/// A path without `.`; none where it leads out.
+fn normal(path: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in Path::new(path).components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_string_lossy()),
+            Component::CurDir => {}
+            Component::RootDir | Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests;

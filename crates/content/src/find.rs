@@ -1,0 +1,230 @@
+//! Which images a cluster's content needs, where each was found, and how.
+//!
+//! | method | found in |
+//! |---|---|
+//! | `pack` | the list of a pack (`pack.content.images`) |
+//! | `manifests` | objects of manifests: containers of pods, and what [`Rule`]s say |
+//! | `helm` | objects that Helm rendered from a chart |
+//! | `scan` | values of a chart, which only look like images |
+//!
+//! Only `scan` is a guess. A chart that was scanned and whose pack lists no
+//! images is [`Unproven`]; so is a text that is no reference, since it may become
+//! one on the cluster.
+
+pub mod helm;
+pub mod manifests;
+mod objects;
+mod path;
+mod places;
+pub mod scan;
+pub mod target;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+pub use path::{Rule, standard_rules};
+pub use target::{Options, Target};
+
+use super::macros;
+use isoforge_oci::reference::Reference;
+
+/// How an image was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The pack lists it.
+    Pack,
+    /// A manifest's object names it.
+    Manifests,
+    /// An object that Helm rendered names it.
+    Helm,
+    /// A chart's values look like it.
+    Scan,
+}
+
+impl Method {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pack => "pack",
+            Self::Manifests => "manifests",
+            Self::Helm => "helm",
+            Self::Scan => "scan",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// An object of Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Object {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace, where it says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Its name; `?` where it has none.
+    pub name: String,
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
+            None => write!(f, "{} {}", self.kind, self.name),
+        }
+    }
+}
+
+/// Where an image was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    /// How.
+    pub method: Method,
+    /// The file, within its archive where it lies in one.
+    pub file: String,
+    /// Its line, where the file itself was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The object, where the file holds such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<Object>,
+    /// The path in the object or values.
+    pub path: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if let Some(object) = &self.object {
+            write!(f, "  {object}")?;
+        }
+        write!(f, "  {}", self.path)
+    }
+}
+
+/// A text where an image belongs, which names none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unresolved {
+    /// The text.
+    pub text: String,
+    /// Why it names none.
+    pub problem: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A chart or templated manifest of which nobody said for certain which images
+/// it needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unproven {
+    /// The chart or manifest.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Images with the places where each was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Images {
+    /// By reference in full.
+    pub images: BTreeMap<String, BTreeSet<Place>>,
+    /// Texts that name no image.
+    pub unresolved: BTreeSet<Unresolved>,
+    /// What was not searched for certain.
+    pub unproven: BTreeSet<Unproven>,
+}
+
+impl Images {
+    /// Adds what a place says. A text that is no reference is unresolved.
+    pub fn add(&mut self, text: &str, place: Place) {
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        let problem = match text.parse::<Reference>() {
+            Ok(reference) => {
+                let places = self.images.entry(reference.to_string()).or_default();
+                places.insert(place);
+                return;
+            }
+            Err(_) if macros::has_macro(text) => {
+                let paths: Vec<String> = macros::paths(text).into_iter().collect();
+                format!(
+                    "a macro stands in it without an answer: {}",
+                    paths.join(", ")
+                )
+            }
+            Err(_) if text.contains("{{") => "a template stands in it".to_owned(),
+            Err(_) if text.contains("$(") || text.contains("${") => {
+                "a variable stands in it".to_owned()
+            }
+            Err(error) => error.problem.to_string(),
+        };
+        self.add_unresolved(text, problem, place);
+    }
+
+    /// Adds a text that names no image.
+    pub(super) fn add_unresolved(&mut self, text: &str, problem: String, place: Place) {
+        self.unresolved.insert(Unresolved {
+            text: text.to_owned(),
+            problem,
+            place,
+        });
+    }
+
+    /// Adds all that `other` has.
+    pub fn extend(&mut self, other: Self) {
+        for (image, places) in other.images {
+            self.images.entry(image).or_default().extend(places);
+        }
+        self.unresolved.extend(other.unresolved);
+        self.unproven.extend(other.unproven);
+    }
+
+    /// The methods by which images were found.
+    #[must_use]
+    pub fn methods(&self) -> BTreeSet<Method> {
+        let places = self.images.values().flatten();
+        places.map(|place| place.method).collect()
+    }
+
+    /// Whether every image is certain.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.unresolved.is_empty() && self.unproven.is_empty()
+    }
+}
+
+impl fmt::Display for Images {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (image, places) in &self.images {
+            writeln!(f, "{image}")?;
+            for place in places {
+                writeln!(f, "  {:<9}  {place}", place.method)?;
+            }
+        }
+        for text in &self.unresolved {
+            writeln!(f, "not resolved: '{}': {}", text.text, text.problem)?;
+            writeln!(f, "  {:<9}  {}", text.place.method, text.place)?;
+        }
+        for unproven in &self.unproven {
+            writeln!(f, "not proven: {}: {}", unproven.what, unproven.why)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

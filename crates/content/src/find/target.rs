@@ -1,0 +1,376 @@
+//! What a path names, and the images that it needs.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::helm::{Helm, Release};
+use super::{Images, Method, Place, Rule, Unproven, manifests, scan, standard_rules};
+use crate as content;
+use crate::Error;
+use crate::chart::{self, Chart};
+use crate::files::Files;
+use crate::macros::{self, Answers};
+use crate::pack::answers::{self, Use};
+use crate::pack::{self, Composed, Pack};
+use crate::values;
+
+/// What Helm begins the reason of a failure with.
+const REASON: &str = "Error: ";
+/// What it begins its advice with.
+const ADVICE: &str = "Use --debug";
+
+/// How images are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Laid over a pack's or chart's values, in this order.
+    pub values: Vec<Value>,
+    /// Presets of packs that are on or, with a `-` in front, off.
+    pub presets: Vec<String>,
+    /// Where images are beside containers, added to the standard rules.
+    pub rules: Vec<Rule>,
+    /// What macros in packs and manifests are filled with.
+    pub answers: Answers,
+    /// The version of Kubernetes that charts are rendered for.
+    pub kubernetes: Option<String>,
+    /// What charts are rendered by, where that is wanted.
+    pub helm: Option<Helm>,
+}
+
+impl Options {
+    /// All rules that hold.
+    fn all_rules(&self) -> Vec<Rule> {
+        let mut rules = standard_rules();
+        rules.extend(self.rules.iter().cloned());
+        rules
+    }
+
+    fn merged_values(&self) -> Value {
+        let mut merged = values::object(None);
+        for over in &self.values {
+            values::merge(&mut merged, over);
+        }
+        merged
+    }
+}
+
+/// Something that images can be found in.
+#[derive(Debug)]
+pub enum Target {
+    /// A pack.
+    Pack(Box<Pack>),
+    /// A chart.
+    Chart(Box<Chart>),
+    /// Manifests: name and text.
+    Manifests(Vec<(String, String)>),
+}
+
+impl Target {
+    /// Finds out what lies at `path` and reads it.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::Unknown`] where it is nothing of the three.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let is_file = path.is_file();
+        if is_file && manifests::is_manifest(&name) {
+            return Ok(Self::Manifests(vec![(
+                name.clone(),
+                content::read_text(path)?,
+            )]));
+        }
+        let files = match Files::open(path) {
+            Err(Error::Archive { .. }) if is_file && !looks_like_archive(&name) => {
+                let path = path.to_owned();
+                return Err(Error::Unknown { path });
+            }
+            files => files?,
+        };
+        let files = files.rooted_at(pack::FILE).rooted_at(chart::FILE);
+        if files.get(pack::FILE).is_some() {
+            return Ok(Self::Pack(Box::new(Pack::read(files)?)));
+        }
+        if files.get(chart::FILE).is_some() {
+            return Ok(Self::Chart(Box::new(Chart::read(files)?)));
+        }
+        let inside = files.iter().find_map(|(path, _)| {
+            let (folder, file) = path.rsplit_once('/')?;
+            [pack::FILE, chart::FILE].contains(&file).then_some(folder)
+        });
+        if let Some(inside) = inside {
+            return Err(Error::Several {
+                path: path.to_owned(),
+                inside: inside.to_owned(),
+            });
+        }
+        let paths = files.iter().map(|(path, _)| path);
+        let found = paths.filter(|path| manifests::is_manifest(path));
+        let texts: Result<Vec<_>, Error> = found
+            .map(|path| {
+                let text = files.text(path)?.unwrap_or_default().to_owned();
+                Ok((files.name(path), text))
+            })
+            .collect();
+        match texts? {
+            texts if texts.is_empty() => Err(Error::Unknown {
+                path: path.to_owned(),
+            }),
+            texts => Ok(Self::Manifests(texts)),
+        }
+    }
+
+    /// Adds to the answers of `options` what the values of packs answer each
+    /// other.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn answer_each_other<'a>(
+        targets: impl Iterator<Item = &'a Self>,
+        options: &mut Options,
+    ) -> Result<(), Error> {
+        let values = options.merged_values();
+        let packs = targets.filter_map(|target| match target {
+            Self::Pack(pack) => Some(Use {
+                pack,
+                presets: &options.presets,
+                values: &values,
+            }),
+            Self::Chart(_) | Self::Manifests(_) => None,
+        });
+        let packs: Vec<_> = packs.collect();
+        answers::answer(&mut options.answers, &packs)
+    }
+
+    /// The images that it needs.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn images(&self, options: &Options) -> Result<Images, Error> {
+        match self {
+            Self::Pack(pack) => in_pack_alone(pack, options),
+            Self::Chart(chart) => in_plain_chart(chart, options),
+            Self::Manifests(texts) => {
+                let mut out = Images::default();
+                for (file, text) in texts {
+                    let text = options.answers.fill(text);
+                    out.extend(manifests::images(file, &text, &options.all_rules())?);
+                }
+                Ok(out)
+            }
+        }
+    }
+}
+
+fn looks_like_archive(name: &str) -> bool {
+    let endings = [".tgz", ".tar", ".tar.gz", ".tar.zst"];
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The images of a chart of no pack.
+///
+/// # Errors
+/// [`Error`].
+pub fn in_plain_chart(chart: &Chart, options: &Options) -> Result<Images, Error> {
+    let values = options.answers.fill_values(&options.merged_values());
+    let release = Release {
+        name: &chart.meta.name,
+        namespace: None,
+        values: &values,
+        kubernetes: options.kubernetes.as_deref(),
+    };
+    in_chart(chart, release, false, options)
+}
+
+/// The images of a pack with the presets and values of `options`; macros that go
+/// to its own values are filled.
+///
+/// # Errors
+/// [`Error`].
+pub fn in_pack_alone(pack: &Pack, options: &Options) -> Result<Images, Error> {
+    let values = options.merged_values();
+    let mut options = options.clone();
+    let alone = Use {
+        pack,
+        presets: &options.presets,
+        values: &values,
+    };
+    answers::answer(&mut options.answers, &[alone])?;
+    let composed = pack.compose(&options.presets, &values, &options.answers)?;
+    in_pack(pack, &composed, &options)
+}
+
+/// The images of a pack whose values are `composed`.
+///
+/// # Errors
+/// [`Error`].
+pub fn in_pack(pack: &Pack, composed: &Composed, options: &Options) -> Result<Images, Error> {
+    let mut out = Images::default();
+    let declared = composed.declared();
+    let is_declared = !declared.is_empty();
+    for (number, image) in declared.iter().enumerate() {
+        let place = Place {
+            method: Method::Pack,
+            file: pack.files().name(pack::VALUES_FILE),
+            line: pack.line_of_image(number, image),
+            object: None,
+            path: format!("pack.content.images[{number}].image"),
+        };
+        out.add(image, place);
+    }
+    let mut options = options.clone();
+    options.rules.extend(pack.own().rules.iter().cloned());
+    for manifest in pack.manifests() {
+        let text = options.answers.fill(&manifest.text);
+        let release = Release {
+            name: &manifest.name,
+            namespace: composed.namespace(),
+            values: &composed.manifest_values(&manifest.name),
+            kubernetes: options.kubernetes.as_deref(),
+        };
+        let file = pack.files().name(&manifest.path);
+        out.extend(in_manifest(&file, &text, release, is_declared, &options)?);
+    }
+    for (name, chart) in pack.charts() {
+        let release = Release {
+            name: composed.release_name(name),
+            namespace: composed.namespace(),
+            values: &composed.chart_values(name),
+            kubernetes: options.kubernetes.as_deref(),
+        };
+        out.extend(in_chart(chart, release, is_declared, &options)?);
+    }
+    Ok(out)
+}
+
+/// The images of a manifest, which may have templates in it.
+///
+/// # Errors
+/// [`Error`].
+pub(crate) fn in_manifest(
+    file: &str,
+    text: &str,
+    release: Release<'_>,
+    is_declared: bool,
+    options: &Options,
+) -> Result<Images, Error> {
+    let rules = options.all_rules();
+    let plain = manifests::images(file, text, &rules);
+    if !text.contains("{{") {
+        return plain;
+    }
+    if let Ok(images) = plain {
+        let mut unresolved = images.unresolved.iter();
+        // Braces may stand in a text alone, as they do in descriptions; and a macro
+        // without an answer is nothing that Helm has.
+        let is_plain = !unresolved.any(|text| text.text.contains("{{"));
+        if is_plain || (!is_declared && !macros::has_template(text)) {
+            return Ok(images);
+        }
+    }
+    let why = if let Some(helm) = &options.helm {
+        let rendered = helm.manifest(file, text, release);
+        match rendered.and_then(|text| manifests::rendered(file, &text, &rules)) {
+            Ok(images) => return Ok(images),
+            Err(error) => format!("it has templates, and {}", reason(&error)),
+        }
+    } else {
+        "it has templates, and was not rendered by Helm".to_owned()
+    };
+    if is_declared {
+        return Ok(Images::default());
+    }
+    let mut images = scan::manifest(file, text, release.values);
+    images.unproven.insert(Unproven {
+        what: file.to_owned(),
+        why,
+    });
+    Ok(images)
+}
+
+/// The images of a chart; with `is_declared` a pack lists them.
+///
+/// # Errors
+/// [`Error`].
+pub(crate) fn in_chart(
+    chart: &Chart,
+    release: Release<'_>,
+    is_declared: bool,
+    options: &Options,
+) -> Result<Images, Error> {
+    if chart.meta.is_library {
+        return Ok(Images::default());
+    }
+    let why = if let Some(helm) = &options.helm {
+        let rules = options.all_rules();
+        let rendered = helm.template(chart, release);
+        match rendered.and_then(|text| manifests::rendered(chart.place(), &text, &rules)) {
+            Ok(images) => return Ok(images),
+            Err(error) => reason(&error),
+        }
+    } else {
+        "it was not rendered by Helm, only its values were looked at".to_owned()
+    };
+    if is_declared {
+        return Ok(Images::default());
+    }
+    let mut images = scan::chart(chart, release.values);
+    images.unproven.insert(Unproven {
+        what: chart.place().to_owned(),
+        why,
+    });
+    Ok(images)
+}
+
+/// Why rendering gave nothing, in one line.
+fn reason(error: &Error) -> String {
+    let Error::Helm { source, .. } = error else {
+        return error.to_string();
+    };
+    format!("Helm can't render it: {}", said(&source.to_string()))
+}
+
+/// The reason in what Helm says, without the advice behind it. A line that ends
+/// with a colon goes on in the next one: charts begin their own words on a new line.
+fn said(message: &str) -> String {
+    let lines = message.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(ADVICE));
+    let mut all: Vec<&str> = lines.collect();
+    if let Some(at) = all.iter().position(|line| line.starts_with(REASON)) {
+        all.drain(..at);
+    } else if let Some(last) = all.pop() {
+        // It is so long that only its end was kept.
+        all = vec![last];
+    }
+    let ends = |line: &&str| !line.ends_with(':');
+    let end = all.iter().position(ends).map_or(all.len(), |at| at + 1);
+    all.truncate(end);
+    let text = all.join(" ");
+    text.strip_prefix(REASON).unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[test]
+    fn a_reason_is_one_line() {
+        for (message, reason) in [
+            (
+                "'helm' failed: exit status: 1\n  level=INFO\n  Error: a is wrong\n\n  Use --debug flag",
+                "a is wrong",
+            ),
+            (
+                "'helm' failed\n  Error: at (x:1:2):\n  VALUES VALIDATION:\n  web: no password\n  See y",
+                "at (x:1:2): VALUES VALIDATION: web: no password",
+            ),
+            (
+                "failed\n  3) the end of much\n\n  Use --debug flag",
+                "3) the end of much",
+            ),
+            ("Error: nothing:\nUse --debug flag", "nothing:"),
+            ("", ""),
+        ] {
+            assert_eq!(said(message), reason);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+use std::path::{Path, PathBuf};
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::*;
+use crate::Error;
+use crate::tarball;
+use isoforge_base::error::{Class, Diagnose as _};
+
+/// Every kind of workload, in one way each.
+const WORKLOADS: &str = include_str!("tests/workloads.yaml");
+
+fn images(text: &str, rules: &[&str]) -> Images {
+    let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    manifests::images("x.yaml", text, &rules).unwrap()
+}
+
+#[test]
+fn every_container_of_every_workload_is_found_with_its_place() {
+    assert_snapshot!(images(WORKLOADS, &[]), @r"
+    docker.io/library/controller:1
+      manifests  x.yaml:54  ReplicationController controller  spec.template.spec.containers[0].image
+    docker.io/library/cronjob:1
+      manifests  x.yaml:49  CronJob cronjob  spec.jobTemplate.spec.template.spec.containers[0].image
+    docker.io/library/daemonset:1
+      manifests  x.yaml:39  DaemonSet kube-system/daemonset  spec.template.spec.initContainers[0].image
+    docker.io/library/deployment:1
+      manifests  x.yaml:24  Deployment deployment  spec.template.spec.containers[0].image
+    docker.io/library/job:1
+      manifests  x.yaml:44  Job job-  spec.template.spec.containers[0].image
+    docker.io/library/nested:1
+      manifests  x.yaml:66  Widget widget  spec.workers.gpu.podTemplate.spec.containers[0].image
+    docker.io/library/replicaset:1
+      manifests  x.yaml:29  ReplicaSet replicaset  spec.template.spec.containers[0].image
+    docker.io/library/statefulset:1
+      manifests  x.yaml:34  StatefulSet statefulset  spec.template.spec.containers[0].image
+    docker.io/library/template:1
+      manifests  x.yaml:59  PodTemplate template  template.spec.containers[0].image
+    quay.io/x/debug:1
+      manifests  x.yaml:16  Pod one/pod  spec.ephemeralContainers[0].image
+    quay.io/x/init:1
+      manifests  x.yaml:7  Pod one/pod  spec.initContainers[0].image
+    quay.io/x/main:1
+      manifests  x.yaml:10  Pod one/pod  spec.containers[0].image
+    quay.io/x/model:1
+      manifests  x.yaml:19  Pod one/pod  spec.volumes[0].image.reference
+    ");
+}
+
+#[test]
+fn fields_and_variables_are_found_by_rules() {
+    let rules = [
+        "env: *_IMAGE",
+        "Widget.example.com: spec.engine",
+        "Widget: spec.sidecars",
+        "ConfigMap: data.proxy",
+    ];
+    let found = images(WORKLOADS, &rules);
+    let without = images(WORKLOADS, &[]);
+    let mut shown = String::new();
+    for (image, places) in &found.images {
+        let new = without
+            .images
+            .get(image)
+            .is_none_or(|known| known != places);
+        for place in places.iter().filter(|_| new) {
+            shown.push_str(&format!("{image}  {place}\n"));
+        }
+    }
+    assert_snapshot!(shown, @r"
+    quay.io/x/engine:v2  x.yaml:67  Widget widget  spec.engine
+    quay.io/x/one:1  x.yaml:68  Widget widget  spec.sidecars[0]
+    quay.io/x/proxy:1  x.yaml:74  ConfigMap settings  data.proxy
+    quay.io/x/sidecar:1  x.yaml:12  Pod one/pod  spec.containers[0].env[0].value
+    quay.io/x/two:2  x.yaml:68  Widget widget  spec.sidecars[1]
+    ");
+}
+
+#[test]
+fn json_and_lists_of_objects_are_read_alike() {
+    let text = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"image": "one"}]}},
+        {"kind": "PodList", "items": [
+            {"kind": "Pod", "metadata": {"name": "b"}, "spec": {"containers": [{"image": "two:1"}]}}]}
+    ]}"#;
+    assert_snapshot!(images(text, &[]), @r"
+    docker.io/library/one:latest
+      manifests  x.yaml:2  Pod a  spec.containers[0].image
+    docker.io/library/two:1
+      manifests  x.yaml:4  Pod b  spec.containers[0].image
+    ");
+}
+
+#[test]
+fn what_names_no_image_is_said_and_not_lost() {
+    let pod = |image: &str| {
+        format!("kind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n  - image: {image}\n")
+    };
+    let texts = [
+        "\"{{ .Values.image }}\"",
+        "quay.io/x:{{ .spectro.var.tag }}",
+        "$(IMAGE)",
+        "quay.io/UPPER:1",
+        "17",
+        "\"\"",
+        "null",
+    ];
+    let text: Vec<String> = texts.iter().map(|image| pod(image)).collect();
+    assert_snapshot!(images(&text.join("---\n"), &[]), @r"
+    not resolved: '$(IMAGE)': a variable stands in it
+      manifests  x.yaml:17  Pod p  spec.containers[0].image
+    not resolved: '17': it is a number, not a text
+      manifests  x.yaml:29  Pod p  spec.containers[0].image
+    not resolved: 'quay.io/UPPER:1': repository names are lower-case, 'UPPER' is not
+      manifests  x.yaml:23  Pod p  spec.containers[0].image
+    not resolved: 'quay.io/x:{{ .spectro.var.tag }}': a macro stands in it without an answer: spectro.var.tag
+      manifests  x.yaml:11  Pod p  spec.containers[0].image
+    not resolved: '{{ .Values.image }}': a template stands in it
+      manifests  x.yaml:5  Pod p  spec.containers[0].image
+    ");
+}
+
+#[test]
+fn a_definition_of_resources_holds_no_pods() {
+    let text = "kind: CustomResourceDefinition\nspec:\n  containers:\n  - image: {type: string}\n  \
+                - image: not-one\n";
+    assert!(images(text, &[]).images.is_empty());
+}
+
+#[test]
+fn what_is_no_manifest_is_an_error_with_its_place() {
+    let error = |text: &str| {
+        let error = manifests::images("x.yaml", text, &[]).unwrap_err();
+        assert_eq!(error.class(), Class::Profile);
+        error.to_string()
+    };
+    let errors = [
+        error("kind: Pod\nspec:\n  containers: [\n"),
+        error("kind: Pod\n---\nkind: [Pod\n"),
+        error("kind: Pod\n---\njust words\n"),
+        error("a: b: c\n"),
+    ];
+    assert_snapshot!(errors.join("\n"), @r"
+    x.yaml:3:15: unclosed bracket '['
+    x.yaml:3:7: unclosed bracket '['
+    x.yaml:3:1: a text is no object of Kubernetes
+    x.yaml:1:5: mapping values are not allowed in this context
+    ");
+}
+
+#[test]
+fn rendered_objects_name_their_templates() {
+    let text = "---\n# Source: x/templates/a.yaml\nkind: Pod\nmetadata: {name: a}\nspec: \
+                {containers: [{image: \"a:1\"}]}\n---\n# Source: x/templates/b.yaml\nkind: Pod\n\
+                metadata: {name: b}\nspec: {containers: [{image: \"a:1\"}]}\n";
+    let found = manifests::rendered("x-1.0.0.tgz", text, &[]).unwrap();
+    assert_snapshot!(found, @r"
+    docker.io/library/a:1
+      helm       x-1.0.0.tgz: x/templates/a.yaml  Pod a  spec.containers[0].image
+      helm       x-1.0.0.tgz: x/templates/b.yaml  Pod b  spec.containers[0].image
+    ");
+}
+
+/// The folder of the shared test data; says so where it is not there.
+fn test_data() -> Option<PathBuf> {
+    #[allow(clippy::disallowed_methods)] // tests are told by it alone
+    let named = std::env::var_os("ISOFORGE_TEST_DATA").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let found = named.unwrap_or(beside);
+    if found.is_dir() {
+        return Some(found);
+    }
+    println!("skipped: no test data; name its folder with ISOFORGE_TEST_DATA");
+    None
+}
+
+#[test]
+fn calicos_own_manifest_needs_three_images() {
+    let Some(data) = test_data() else { return };
+    let target = Target::open(&data.join("manifests/calico-v3.29.2.yaml")).unwrap();
+    let found = target.images(&Options::default()).unwrap();
+    let names: Vec<&String> = found.images.keys().collect();
+    assert_eq!(
+        names,
+        [
+            "docker.io/calico/cni:v3.29.2",
+            "docker.io/calico/kube-controllers:v3.29.2",
+            "docker.io/calico/node:v3.29.2"
+        ]
+    );
+    assert!(found.is_proven());
+}
+
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = folder.join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+}
+
+const CHART: &str = "apiVersion: v2\nname: web\nversion: 1.2.3\nappVersion: v9\n";
+const CHART_VALUES: &str = "image: {repository: quay.io/x/web, tag: ''}\nreplicas: 1\n";
+
+/// Paths of the temporary folder do not belong into snapshots.
+fn shown(found: &Images, folder: &Path) -> String {
+    found
+        .to_string()
+        .replace(&format!("{}/", folder.display()), "")
+}
+
+#[test]
+fn a_pack_declares_and_its_manifests_are_searched() {
+    let dir = tempfile::tempdir().unwrap();
+    let chart = tarball::gzip([
+        ("web/Chart.yaml", CHART.as_bytes()),
+        ("web/values.yaml", CHART_VALUES.as_bytes()),
+    ]);
+    write(
+        dir.path(),
+        &[
+            (
+                "pack.json",
+                r#"{"name": "p", "displayName": "P", "version": "1.0", "layer": "addon",
+                    "charts": ["charts/web.tgz"], "kubeManifests": ["manifests/m.yaml"]}"#,
+            ),
+            (
+                "values.yaml",
+                "pack:\n  content:\n    images:\n      - image: quay.io/x/web:v9\n      - image: \
+                 'quay.io/x/k:{{ .spectro.system.kubernetes.version | substr 0 4 }}'\n",
+            ),
+            (
+                "manifests/m.yaml",
+                "kind: Pod\nmetadata: {name: m}\nspec: {containers: [{image: m:1}]}\n",
+            ),
+        ],
+    );
+    fs_err::create_dir(dir.path().join("charts")).unwrap();
+    fs_err::write(dir.path().join("charts/web.tgz"), chart.unwrap()).unwrap();
+    let target = Target::open(dir.path()).unwrap();
+    let found = target.images(&Options::default()).unwrap();
+    assert_snapshot!(shown(&found, dir.path()), @r"
+    docker.io/library/m:1
+      manifests  manifests/m.yaml:3  Pod m  spec.containers[0].image
+    quay.io/x/web:v9
+      pack       values.yaml:4  pack.content.images[0].image
+    not resolved: 'quay.io/x/k:{{ .spectro.system.kubernetes.version | substr 0 4 }}': a macro stands in it without an answer: spectro.system.kubernetes.version
+      pack       values.yaml:5  pack.content.images[1].image
+    ");
+    let options = Options {
+        answers: crate::macros::Answers::for_kubernetes("1.32.3"),
+        ..Options::default()
+    };
+    let found = target.images(&options).unwrap();
+    assert!(found.images.contains_key("quay.io/x/k:1.32") && found.is_proven());
+}
+
+#[test]
+fn a_chart_that_nobody_rendered_is_not_proven() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        &[("Chart.yaml", CHART), ("values.yaml", CHART_VALUES)],
+    );
+    let target = Target::open(dir.path()).unwrap();
+    let options = Options {
+        values: vec![json!({"image": {"tag": "v10"}})],
+        ..Options::default()
+    };
+    let found = target.images(&options).unwrap();
+    let name = dir.path().display().to_string();
+    assert_snapshot!(found.to_string().replace(&name, "CHART"), @r"
+    quay.io/x/web:v10
+      scan       CHART: values.yaml  image
+    not proven: CHART: it was not rendered by Helm, only its values were looked at
+    ");
+    assert!(!found.is_proven());
+}
+
+#[test]
+fn what_is_none_of_the_three_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[("readme.txt", "text")]);
+    for path in [dir.path().to_owned(), dir.path().join("readme.txt")] {
+        let error = Target::open(&path).unwrap_err();
+        assert!(matches!(error, Error::Unknown { .. }), "{error}");
+        assert!(error.hint().is_some());
+    }
+    write(
+        dir.path(),
+        &[("packs/a/pack.json", "{}"), ("packs/b/pack.json", "{}")],
+    );
+    let error = Target::open(&dir.path().join("packs")).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("packs' holds packs or charts (a); name each")
+    );
+    let damaged = dir.path().join("x.tgz");
+    fs_err::write(&damaged, b"\x1f\x8bdamaged").unwrap();
+    let error = Target::open(&damaged).unwrap_err();
+    assert_eq!(error.class(), Class::Verification, "{error}");
+}

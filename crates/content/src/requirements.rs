@@ -1,0 +1,314 @@
+//! Whether a system has what a pack asks of it: kernel modules, commands, and
+//! kernel settings.
+//!
+//! Modules are looked for as `modprobe` does it: files below
+//! `/lib/modules/RELEASE`, plain or with gzip, xz or Zstandard, and what
+//! `modules.builtin` lists. A module's version is `version` of its `.modinfo`
+//! section, or of `modules.builtin.modinfo`.
+//!
+//! A setting lacks where the system's own files make it otherwise.
+//! What they leave open is the kernel's to say, as processors, memory and disk are
+//! the machine's: none of that is looked at here.
+
+mod sysctl;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read};
+
+use super::pack::{Need, Requirements, setting};
+use isoforge_base::tree::{FileData, InodeId, Kind, ReadFile, Tree, join};
+use isoforge_formats::elf;
+use isoforge_oci::compression::{decompress, sniff};
+
+/// Where kernels' folders are; one leads to the other on merged systems.
+const MODULES: [&[u8]; 2] = [b"lib/modules", b"usr/lib/modules"];
+/// Where commands are looked for.
+const COMMAND_FOLDERS: [&str; 6] = [
+    "usr/local/sbin",
+    "usr/local/bin",
+    "usr/sbin",
+    "usr/bin",
+    "sbin",
+    "bin",
+];
+/// Largest module and list of modules, unpacked, in bytes.
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+const XZ_MAGIC: &[u8] = b"\xfd7zXZ\0";
+
+/// Something that a system does not have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lack {
+    /// No kernel at all, and a module is needed.
+    Kernel {
+        /// The module.
+        module: String,
+    },
+    /// A kernel has no such module.
+    Module {
+        /// The need.
+        need: String,
+        /// The kernel's release.
+        kernel: String,
+    },
+    /// A kernel has the module in another version.
+    Version {
+        /// The need.
+        need: String,
+        /// The kernel's release.
+        kernel: String,
+        /// The module's version; none where it does not say one.
+        found: Option<String>,
+    },
+    /// There is no such command.
+    Command {
+        /// Its name.
+        command: String,
+    },
+    /// The system sets a kernel setting to a value that will not do.
+    Setting {
+        /// The need.
+        need: String,
+        /// The file that sets it, in the system.
+        file: String,
+        /// What it sets.
+        value: String,
+    },
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel { module } => {
+                write!(f, "the kernel module {module}: the system has no kernel")
+            }
+            Self::Module { need, kernel } => {
+                write!(f, "the kernel module {need}: the kernel {kernel} has none")
+            }
+            Self::Version {
+                need,
+                kernel,
+                found: Some(found),
+            } => write!(
+                f,
+                "the kernel module {need}: the kernel {kernel} has version {found}"
+            ),
+            Self::Version {
+                need,
+                kernel,
+                found: None,
+            } => write!(
+                f,
+                "the kernel module {need}: that of the kernel {kernel} says no version"
+            ),
+            Self::Command { command } => write!(f, "the command {command}"),
+            Self::Setting { need, file, value } => {
+                write!(f, "the kernel setting {need}, and {file} sets {value}")
+            }
+        }
+    }
+}
+
+/// What `tree` does not have of `wanted`, in every kernel that is in it.
+///
+/// # Errors
+/// Where a file of the tree can't be read.
+pub fn missing(tree: &Tree, data: &dyn ReadFile, wanted: &Requirements) -> io::Result<Vec<Lack>> {
+    let mut lacks = Vec::new();
+    if !wanted.kernel_modules.is_empty() {
+        let kernels = kernels(tree);
+        if kernels.is_empty() {
+            lacks.extend(wanted.kernel_modules.iter().map(|need| Lack::Kernel {
+                module: need.to_string(),
+            }));
+        }
+        for (release, folder) in kernels {
+            let modules = Modules::of(tree, data, folder)?;
+            for need in &wanted.kernel_modules {
+                lacks.extend(modules.lack(data, need, &release)?);
+            }
+        }
+    }
+    for command in &wanted.commands {
+        let is_there = COMMAND_FOLDERS.iter().any(|folder| {
+            let path = format!("{folder}/{command}");
+            tree.file(path.as_bytes()).is_some()
+        });
+        if !is_there {
+            lacks.push(Lack::Command {
+                command: command.clone(),
+            });
+        }
+    }
+    if !wanted.sysctls.is_empty() {
+        let settings = sysctl::Settings::of(tree, data)?;
+        lacks.extend(wanted.sysctls.iter().filter_map(|need| {
+            let set = settings.get(&setting::path(&need.name)?)?;
+            (!need.range.admits(&set.value)).then(|| Lack::Setting {
+                need: need.to_string(),
+                file: set.file.clone(),
+                value: set.value.clone(),
+            })
+        }));
+    }
+    lacks.sort();
+    Ok(lacks)
+}
+
+/// The kernels by release, with their folders of modules.
+fn kernels(tree: &Tree) -> Vec<(String, InodeId)> {
+    let place = MODULES.iter().find_map(|path| tree.lookup(path));
+    let folders = place.and_then(|id| tree.children(id));
+    let folders = folders.into_iter().flatten();
+    folders
+        .filter(|&(_, &id)| {
+            tree.children(id).is_some_and(|children| {
+                ["kernel", "modules.dep", "modules.builtin"]
+                    .iter()
+                    .any(|name| children.contains_key(name.as_bytes()))
+            })
+        })
+        .map(|(name, &id)| (String::from_utf8_lossy(name).into_owned(), id))
+        .collect()
+}
+
+/// The modules of a kernel.
+struct Modules<'a> {
+    /// Files by module; nothing for what is built in.
+    files: BTreeMap<String, Option<&'a FileData>>,
+    /// Versions of built-in ones.
+    builtin_versions: BTreeMap<String, String>,
+}
+
+impl<'a> Modules<'a> {
+    fn of(tree: &'a Tree, data: &dyn ReadFile, folder: InodeId) -> io::Result<Self> {
+        let mut modules = Self {
+            files: BTreeMap::new(),
+            builtin_versions: BTreeMap::new(),
+        };
+        let children = tree.children(folder).cloned().unwrap_or_default();
+        let list = |name: &str| {
+            let id = children.get(name.as_bytes())?;
+            match &tree.inode(*id).kind {
+                Kind::File(file) => Some(file),
+                _ => None,
+            }
+        };
+        if let Some(file) = list("modules.builtin") {
+            let bytes = unpacked(data, file)?;
+            for line in String::from_utf8_lossy(&bytes).lines() {
+                let file = line.rsplit('/').next().unwrap_or(line);
+                modules
+                    .files
+                    .extend(module_name(file).map(|name| (name, None)));
+            }
+        }
+        if let Some(file) = list("modules.builtin.modinfo") {
+            let bytes = unpacked(data, file)?;
+            for entry in bytes.split(|&byte| byte == 0) {
+                let entry = String::from_utf8_lossy(entry);
+                if let Some((key, version)) = entry.split_once('=')
+                    && let Some(name) = key.strip_suffix(".version")
+                {
+                    let name = name.replace('-', "_");
+                    modules.builtin_versions.insert(name, version.to_owned());
+                }
+            }
+        }
+        modules.files_below(tree, folder);
+        Ok(modules)
+    }
+
+    /// Takes in the files below a folder. Updates, which lie beside `kernel/`,
+    /// come before it in `modprobe`'s order.
+    fn files_below(&mut self, tree: &'a Tree, folder: InodeId) {
+        let mut pending = vec![(folder, Vec::new())];
+        let mut found: Vec<(bool, String, &FileData)> = Vec::new();
+        while let Some((id, path)) = pending.pop() {
+            for (name, &child) in tree.children(id).into_iter().flatten() {
+                let path = join(&path, name);
+                match &tree.inode(child).kind {
+                    Kind::Directory(_) => pending.push((child, path)),
+                    Kind::File(file) => {
+                        if let Some(module) = module_name(&String::from_utf8_lossy(name)) {
+                            found.push((path.starts_with(b"kernel/"), module, file));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        found.sort_by_key(|(in_kernel, ..)| std::cmp::Reverse(*in_kernel));
+        let files = found.into_iter();
+        self.files
+            .extend(files.map(|(_, module, file)| (module, Some(file))));
+    }
+
+    fn lack(&self, data: &dyn ReadFile, need: &Need, kernel: &str) -> io::Result<Option<Lack>> {
+        let name = need.name.replace('-', "_");
+        let Some(file) = self.files.get(&name) else {
+            return Ok(Some(Lack::Module {
+                need: need.to_string(),
+                kernel: kernel.to_owned(),
+            }));
+        };
+        if need.range.is_everything() {
+            return Ok(None);
+        }
+        let found = match file {
+            Some(file) => version(&unpacked(data, file)?),
+            None => self.builtin_versions.get(&name).cloned(),
+        };
+        if found
+            .as_ref()
+            .is_some_and(|found| need.range.contains(found))
+        {
+            return Ok(None);
+        }
+        Ok(Some(Lack::Version {
+            need: need.to_string(),
+            kernel: kernel.to_owned(),
+            found,
+        }))
+    }
+}
+
+/// The version that a module says.
+fn version(module: &[u8]) -> Option<String> {
+    let info = elf::section(module, ".modinfo")?;
+    let mut entries = info.split(|&byte| byte == 0);
+    let version = entries.find_map(|entry| entry.strip_prefix(b"version="))?;
+    Some(String::from_utf8_lossy(version).into_owned())
+}
+
+/// The module in a file's name: `usb-storage.ko.xz` is `usb_storage`.
+fn module_name(file: &str) -> Option<String> {
+    let (name, suffix) = file.split_once(".ko")?;
+    matches!(suffix, "" | ".xz" | ".zst" | ".gz").then(|| name.replace('-', "_"))
+}
+
+/// The bytes of a file, decompressed where it is compressed.
+fn unpacked(data: &dyn ReadFile, file: &FileData) -> io::Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    data.open(file)?
+        .take(MAX_FILE_BYTES)
+        .read_to_end(&mut packed)?;
+    let mut bytes = Vec::new();
+    let mut plain: Box<dyn Read> = match packed.starts_with(XZ_MAGIC) {
+        true => Box::new(liblzma::read::XzDecoder::new(packed.as_slice())),
+        false => decompress(packed.as_slice(), sniff(&packed))?,
+    };
+    (&mut plain)
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("a file of modules has more than {MAX_FILE_BYTES} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,387 @@
+//! Walks an image: descriptors, directories, boot catalog.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Seek, SeekFrom};
+
+use super::record::{BootEntry, Entry, EntryKind, RawRecord, le16, le32, text};
+use super::{BLOCK, DESCRIPTOR_START, Error, FileReader, Limits, Namespace, Volume, rock};
+
+/// An opened image.
+#[derive(Debug)]
+pub struct Image<R> {
+    reader: R,
+    bytes: u64,
+    limits: Limits,
+    volume: Volume,
+    root: RawRecord,
+    joliet_root: Option<RawRecord>,
+    /// Bytes to skip at the start of each system use area (SUSP `SP`).
+    skip: usize,
+}
+
+impl<R: Read + Seek> Image<R> {
+    /// Reads the volume descriptors.
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    pub fn open(mut reader: R, limits: Limits) -> Result<Self, Error> {
+        let bytes = reader.seek(SeekFrom::End(0))?;
+        let mut primary = None;
+        let mut joliet_root = None;
+        let mut catalog_block = None;
+        for number in 0..limits.descriptors {
+            let block = DESCRIPTOR_START + number;
+            if (block + 1) * BLOCK as u64 > bytes {
+                break;
+            }
+            let descriptor = read_at(&mut reader, bytes, block * BLOCK as u64, BLOCK)?;
+            if descriptor.get(1..6) != Some(b"CD001") {
+                break;
+            }
+            match descriptor.first() {
+                Some(0) if descriptor.get(7..30) == Some(b"EL TORITO SPECIFICATION") => {
+                    catalog_block = le32(&descriptor, 71);
+                }
+                Some(1) if primary.is_none() => primary = Some((descriptor, block)),
+                Some(2) if is_joliet(&descriptor) => {
+                    let record = descriptor.get(156..190).unwrap_or_default();
+                    joliet_root = RawRecord::parse(record, block * BLOCK as u64 + 156);
+                }
+                Some(255) => break,
+                _ => {}
+            }
+        }
+        let (descriptor, block) = primary.ok_or(Error::NotIso)?;
+        let damaged = |at: u64, what| Error::Damaged {
+            offset: block * BLOCK as u64 + at,
+            what,
+        };
+        if le16(&descriptor, 128) != Some(BLOCK as u16) {
+            return Err(damaged(128, "logical blocks are not 2,048 bytes"));
+        }
+        let record = descriptor.get(156..190).unwrap_or_default();
+        let root = RawRecord::parse(record, block * BLOCK as u64 + 156)
+            .ok_or_else(|| damaged(156, "no root directory record"))?;
+        let mut image = Self {
+            reader,
+            bytes,
+            limits,
+            volume: Volume {
+                id: text(&descriptor, 40, 32),
+                application: text(&descriptor, 574, 128),
+                blocks: le32(&descriptor, 80).unwrap_or_default(),
+                created: text(&descriptor, 813, 16),
+                joliet: joliet_root.is_some(),
+                rock_ridge: false,
+                catalog_block,
+            },
+            root,
+            joliet_root,
+            skip: 0,
+        };
+        image.find_rock_ridge()?;
+        Ok(image)
+    }
+
+    /// What the volume descriptors say.
+    pub fn volume(&self) -> &Volume {
+        &self.volume
+    }
+
+    /// Size of the image in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// All entries of a tree except the root, parents before children, each
+    /// directory in the order of its records. Where there is no Joliet tree its
+    /// list is empty.
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    pub fn entries(&mut self, namespace: Namespace) -> Result<Vec<Entry>, Error> {
+        let root = match namespace {
+            Namespace::Primary => Some(self.root.clone()),
+            Namespace::Joliet => self.joliet_root.clone(),
+        };
+        let mut out = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut pending: Vec<(Vec<u8>, RawRecord, usize)> =
+            root.into_iter().map(|root| (Vec::new(), root, 1)).collect();
+        while let Some((path, directory, depth)) = pending.pop() {
+            limit("directory levels", depth, self.limits.depth)?;
+            if !seen.insert(directory.block) {
+                return Err(Error::Damaged {
+                    offset: directory.offset,
+                    what: "a directory is in the tree twice",
+                });
+            }
+            let children = self.directory(&path, &directory, namespace)?;
+            let mut below = Vec::new();
+            for (entry, record) in children {
+                if entry.kind == EntryKind::Directory {
+                    below.push((entry.path.clone(), record, depth + 1));
+                }
+                out.push(entry);
+                limit("entries", out.len(), self.limits.entries)?;
+            }
+            pending.extend(below.into_iter().rev());
+        }
+        Ok(out)
+    }
+
+    /// The entry of the primary tree at `path` (no leading slash).
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    pub fn find(&mut self, path: &[u8]) -> Result<Option<Entry>, Error> {
+        let mut directory = self.root.clone();
+        let mut at = Vec::new();
+        let mut names = path.split(|&byte| byte == b'/').peekable();
+        while let Some(name) = names.next() {
+            let wanted = isoforge_base::tree::join(&at, name);
+            let children = self.directory(&at, &directory, Namespace::Primary)?;
+            let found = children.into_iter().find(|(entry, _)| entry.path == wanted);
+            match found {
+                Some((entry, _)) if names.peek().is_none() => return Ok(Some(entry)),
+                Some((entry, record)) if entry.kind == EntryKind::Directory => {
+                    directory = record;
+                    at = wanted;
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// A reader over a file's data.
+    pub fn open_file<'a>(&'a mut self, entry: &Entry) -> FileReader<'a, R> {
+        FileReader::new(&mut self.reader, entry)
+    }
+
+    /// A file's data, where it has at most `max_bytes`.
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    pub fn read_file(&mut self, entry: &Entry, max_bytes: u64) -> Result<Vec<u8>, Error> {
+        if entry.size > max_bytes {
+            return Err(Error::Limit {
+                what: "bytes in a file",
+                limit: max_bytes,
+            });
+        }
+        let mut out = Vec::new();
+        self.open_file(entry).read_to_end(&mut out)?;
+        Ok(out)
+    }
+
+    /// The boot catalog's entries; none where there is no catalog.
+    ///
+    /// # Errors
+    /// [`Error`]'s variants.
+    pub fn boot_entries(&mut self) -> Result<Vec<BootEntry>, Error> {
+        let Some(block) = self.volume.catalog_block else {
+            return Ok(Vec::new());
+        };
+        let offset = u64::from(block) * BLOCK as u64;
+        let catalog = self.read_at(offset, BLOCK)?;
+        let sum = catalog
+            .get(..32)
+            .unwrap_or_default()
+            .chunks_exact(2)
+            .fold(0_u16, |sum, word| {
+                sum.wrapping_add(le16(word, 0).unwrap_or_default())
+            });
+        if catalog.first() != Some(&1) || catalog.get(30..32) != Some(&[0x55, 0xAA]) || sum != 0 {
+            return Err(Error::Damaged {
+                offset,
+                what: "the boot catalog has no valid validation entry",
+            });
+        }
+        let mut platform = catalog.get(1).copied().unwrap_or_default();
+        let mut out = Vec::new();
+        for (number, entry) in catalog.chunks_exact(32).enumerate().skip(1) {
+            match entry.first() {
+                Some(0x90 | 0x91) => platform = entry.get(1).copied().unwrap_or_default(),
+                Some(0x44) => {}
+                Some(&indicator @ (0x88 | 0)) if number == 1 || indicator == 0x88 => {
+                    out.extend(BootEntry::parse(entry, platform));
+                    limit("boot entries", out.len(), self.limits.boot_entries)?;
+                }
+                _ => break,
+            }
+        }
+        Ok(out)
+    }
+
+    /// `length` bytes at `offset`, both within the image.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where that leads outside, [`Error::Io`].
+    pub fn read_at(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
+        read_at(&mut self.reader, self.bytes, offset, length)
+    }
+
+    /// The records of one directory, the parts of a file joined, with the
+    /// entries they describe.
+    fn directory(
+        &mut self,
+        path: &[u8],
+        directory: &RawRecord,
+        namespace: Namespace,
+    ) -> Result<Vec<(Entry, RawRecord)>, Error> {
+        let length = u64::from(directory.bytes);
+        if length > self.limits.directory_bytes {
+            return Err(Error::Limit {
+                what: "bytes in a directory",
+                limit: self.limits.directory_bytes,
+            });
+        }
+        let start = u64::from(directory.block) * BLOCK as u64;
+        let bytes = self.read_at(start, length as usize)?;
+        let mut out: Vec<(Entry, RawRecord)> = Vec::new();
+        let mut goes_on = false;
+        for (offset, record) in records(&bytes, start) {
+            let record = record.ok_or(Error::Damaged {
+                offset,
+                what: "a directory record is cut off",
+            })?;
+            if record.is_self_or_parent() {
+                continue;
+            }
+            let more = record.has_more();
+            match out.last_mut() {
+                Some((entry, _)) if goes_on => {
+                    limit(
+                        "extents in a file",
+                        entry.sections.len(),
+                        self.limits.sections,
+                    )?;
+                    entry.add_section(&record);
+                }
+                _ => {
+                    let entry = self.entry(path, &record, namespace)?;
+                    out.push((entry, record));
+                    limit("entries", out.len(), self.limits.entries)?;
+                }
+            }
+            goes_on = more;
+        }
+        Ok(out)
+    }
+
+    fn entry(
+        &mut self,
+        path: &[u8],
+        record: &RawRecord,
+        namespace: Namespace,
+    ) -> Result<Entry, Error> {
+        let mut entry = Entry::plain(path, record, namespace == Namespace::Joliet);
+        if namespace == Namespace::Primary && self.volume.rock_ridge {
+            let area = self.system_use(record)?;
+            rock::apply(&mut entry, path, &area);
+        }
+        Ok(entry)
+    }
+
+    /// The entries of a record's system use area and its continuations.
+    fn system_use(&mut self, record: &RawRecord) -> Result<Vec<rock::Field>, Error> {
+        let own = record.system_use.get(self.skip..).unwrap_or_default();
+        let mut fields = Vec::new();
+        let mut next = rock::split(own, &mut fields);
+        for _ in 0..self.limits.continuations {
+            let Some((block, offset, length)) = next else {
+                return Ok(fields);
+            };
+            let at = u64::from(block) * BLOCK as u64 + u64::from(offset);
+            if length as usize > BLOCK {
+                return Err(Error::Damaged {
+                    offset: at,
+                    what: "a continuation area is longer than a block",
+                });
+            }
+            let area = self.read_at(at, length as usize)?;
+            next = rock::split(&area, &mut fields);
+        }
+        Err(Error::Limit {
+            what: "continuation areas in a directory record",
+            limit: self.limits.continuations as u64,
+        })
+    }
+
+    /// Looks for the `SP` entry in the root's own record.
+    fn find_rock_ridge(&mut self) -> Result<(), Error> {
+        let start = u64::from(self.root.block) * BLOCK as u64;
+        let Ok(bytes) = self.read_at(start, BLOCK) else {
+            return Ok(());
+        };
+        if let Some((_, Some(record))) = records(&bytes, start).next()
+            && let Some(&[b'S', b'P', 7, 1, 0xBE, 0xEF, skip]) = record.system_use.get(..7)
+        {
+            self.skip = usize::from(skip);
+            self.volume.rock_ridge = true;
+        }
+        Ok(())
+    }
+}
+
+/// The records of a directory, `None` for one that is cut off, each with its
+/// offset in the image.
+fn records(bytes: &[u8], start: u64) -> impl Iterator<Item = (u64, Option<RawRecord>)> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            match bytes.get(at) {
+                None => return None,
+                // The rest of the block is empty.
+                Some(0) => at = (at / BLOCK + 1) * BLOCK,
+                Some(&length) => {
+                    let offset = start + at as u64;
+                    let end = at + usize::from(length);
+                    let record = bytes
+                        .get(at..end)
+                        .filter(|_| at / BLOCK == (end - 1) / BLOCK)
+                        .and_then(|record| RawRecord::parse(record, offset));
+                    at = if record.is_some() { end } else { bytes.len() };
+                    return Some((offset, record));
+                }
+            }
+        }
+    })
+}
+
+/// Whether a supplementary descriptor has one of Joliet's escape sequences.
+fn is_joliet(descriptor: &[u8]) -> bool {
+    matches!(descriptor.get(88..91), Some(b"%/@" | b"%/C" | b"%/E"))
+}
+
+fn limit(what: &'static str, value: usize, limit: usize) -> Result<(), Error> {
+    if value > limit {
+        return Err(Error::Limit {
+            what,
+            limit: limit as u64,
+        });
+    }
+    Ok(())
+}
+
+fn read_at<R: Read + Seek>(
+    reader: &mut R,
+    size: u64,
+    offset: u64,
+    length: usize,
+) -> Result<Vec<u8>, Error> {
+    if offset
+        .checked_add(length as u64)
+        .is_none_or(|end| end > size)
+    {
+        return Err(Error::Damaged {
+            offset: offset.min(size),
+            what: "a position outside the image",
+        });
+    }
+    reader.seek(SeekFrom::Start(offset))?;
+    let mut out = vec![0_u8; length];
+    reader.read_exact(&mut out)?;
+    Ok(out)
+}

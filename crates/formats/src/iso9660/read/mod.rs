@@ -1,0 +1,129 @@
+//! Reads ISO 9660 images that anybody made: volume descriptors, either tree,
+//! file data, the El Torito boot catalog.
+//!
+//! It shares no code with the writer, so each can judge the other. Input is not
+//! trusted: everything has a limit ([`Limits`]), positions are checked against
+//! the image's size, and nothing panics.
+//!
+//! Non-goals: interleaved files, extended attribute records (skipped),
+//! relocated directories (shown where they were put).
+
+mod file;
+mod image;
+mod record;
+mod rock;
+
+use std::io;
+
+pub use file::FileReader;
+pub use image::Image;
+pub use record::{BootEntry, Entry, EntryKind, Section};
+
+use isoforge_base::error::{Class, Diagnose};
+
+const BLOCK: usize = 2048;
+const DESCRIPTOR_START: u64 = 16;
+
+/// How much of an image is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Volume descriptors.
+    pub descriptors: u64,
+    /// Entries of a tree.
+    pub entries: usize,
+    /// Bytes in one directory.
+    pub directory_bytes: u64,
+    /// Directory levels.
+    pub depth: usize,
+    /// Extents of one file.
+    pub sections: usize,
+    /// Continuation areas of one directory record.
+    pub continuations: usize,
+    /// Entries of the boot catalog.
+    pub boot_entries: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            descriptors: 64,
+            entries: 1_000_000,
+            directory_bytes: 64 << 20,
+            depth: 256,
+            sections: 4096,
+            continuations: 64,
+            boot_entries: 64,
+        }
+    }
+}
+
+/// Why an image can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No volume descriptor where one must be.
+    #[error("this is no ISO 9660 image: no primary volume descriptor")]
+    NotIso,
+    /// A structure contradicts the specification or the image's size.
+    #[error("the ISO image is damaged at byte {offset}: {what}")]
+    Damaged {
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// More of something than [`Limits`] allow.
+    #[error("the ISO image has more than {limit} {what}")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// Reading failed.
+    #[error("reading the ISO image")]
+    Io {
+        /// What the system said.
+        #[from]
+        source: io::Error,
+    },
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::NotIso | Self::Damaged { .. } | Self::Limit { .. } => Class::Verification,
+            Self::Io { source } if source.kind() == io::ErrorKind::UnexpectedEof => {
+                Class::Verification
+            }
+            Self::Io { .. } => Class::Io,
+        }
+    }
+}
+
+/// Which of an image's trees to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Namespace {
+    /// The primary tree with Rock Ridge names and attributes where they are.
+    Primary,
+    /// The Joliet tree.
+    Joliet,
+}
+
+/// What the volume descriptors say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Volume id, without trailing spaces.
+    pub id: String,
+    /// Application id, without trailing spaces.
+    pub application: String,
+    /// Size of the volume in blocks.
+    pub blocks: u32,
+    /// Creation time as 16 digits, `YYYYMMDDHHMMSScc`.
+    pub created: String,
+    /// Whether there is a Joliet tree.
+    pub joliet: bool,
+    /// Whether the primary tree has Rock Ridge entries.
+    pub rock_ridge: bool,
+    /// Block of the El Torito boot catalog.
+    pub catalog_block: Option<u32>,
+}

@@ -1,0 +1,98 @@
+//! The reader against images that are not what they should be.
+
+use super::*;
+use crate::iso9660::read;
+
+#[test]
+fn damage_never_panics_the_reader() {
+    let mut sample = Sample::new();
+    for n in 0..30 {
+        sample.file(
+            &format!("dir{}/{}", n % 3, "x".repeat(n * 8 + 1)),
+            &[n as u8; 100],
+        );
+    }
+    sample.tree.symlink(b"dir1/link", &[b'y'; 600]).unwrap();
+    let core = sample.file("core", &[0; 3000]);
+    let dir = scratch();
+    let (path, _) = image_path(&dir);
+    let layout = sample.write(
+        &path,
+        Boot {
+            bios: Some(core),
+            uefi: None,
+        },
+    );
+    let good = fs_err::read(&path).unwrap();
+    let metadata = HEAD_OFFSET as usize..layout.data_block() as usize * BLOCK_BYTES as usize;
+    let mut random = Random(0x1234_5678_9ABC_DEF1);
+    let limits = Limits {
+        entries: 10_000,
+        ..Limits::default()
+    };
+    let mut failures = 0;
+    for _ in 0..4000 {
+        let mut bad = good.clone();
+        for _ in 0..=random.below(6) {
+            let at = metadata.start + random.below(metadata.len());
+            bad[at] = match random.below(4) {
+                0 => 0,
+                1 => 0xFF,
+                2 => bad[at] ^ (1 << random.below(8)),
+                _ => random.below(256) as u8,
+            };
+        }
+        if random.below(10) == 0 {
+            bad.truncate(random.below(bad.len()));
+        }
+        failures += usize::from(walk(bad, limits).is_err());
+    }
+    assert!(walk(good, limits).is_ok());
+    assert!(
+        failures > 100,
+        "only {failures} of the damaged images were refused"
+    );
+}
+
+fn walk(bytes: Vec<u8>, limits: Limits) -> Result<(), read::Error> {
+    let mut image = Image::open(std::io::Cursor::new(bytes), limits)?;
+    image.boot_entries()?;
+    for namespace in [Namespace::Primary, Namespace::Joliet] {
+        for entry in image.entries(namespace)? {
+            image.read_file(&entry, 1 << 20)?;
+        }
+    }
+    Ok(())
+}
+
+/// xorshift64, so that the same images are tried every time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit.max(1) as u64) as usize
+    }
+}
+
+#[test]
+fn a_directory_within_itself_is_refused() {
+    let mut sample = Sample::new();
+    sample.file("a/b", b"x");
+    let dir = scratch();
+    let (path, _) = image_path(&dir);
+    sample.write(&path, Boot::default());
+    let mut image = open(&path);
+    let entry = image.find(b"a").unwrap().unwrap();
+    let mut bytes = fs_err::read(&path).unwrap();
+    // Points /a at the root directory.
+    let root = u32::from_le_bytes(bytes[0x8000 + 158..][..4].try_into().unwrap());
+    let record = entry.records[0] as usize;
+    bytes[record + 2..record + 6].copy_from_slice(&root.to_le_bytes());
+    assert!(matches!(
+        walk(bytes, Limits::default()),
+        Err(read::Error::Damaged { .. })
+    ));
+}

@@ -1,0 +1,334 @@
+//! What an image shall hold: names, modes and sizes, without the bytes.
+
+use std::collections::BTreeMap;
+
+use super::{BLOCK_BYTES, Error, MAX_DEPTH, MAX_NAME_BYTES, MAX_TARGET_BYTES};
+use isoforge_base::tree::{display, normalize, split};
+
+/// Mode of directories that are made on the way to a file.
+pub const DIRECTORY_MODE: u16 = 0o755;
+
+/// Names a file's data within its [`IsoTree`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileId(pub(super) u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NodeId(pub(super) u32);
+
+/// A run of blocks that holds one file's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileSpec {
+    /// For messages.
+    pub(super) label: String,
+    pub(super) size: u64,
+    /// Bytes kept free for the file, at least its size.
+    pub(super) room: u64,
+    /// The first block's number is a multiple of this.
+    pub(super) align_blocks: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    Directory {
+        mode: u16,
+        children: BTreeMap<Vec<u8>, NodeId>,
+    },
+    File {
+        mode: u16,
+        file: FileId,
+    },
+    Symlink {
+        target: Vec<u8>,
+    },
+}
+
+/// The file tree of an image. Everything belongs to root; times come from the
+/// layout's epoch. File data is laid out in the order of the calls that add
+/// files.
+#[derive(Debug, Clone)]
+pub struct IsoTree {
+    pub(super) nodes: Vec<Node>,
+    pub(super) files: Vec<FileSpec>,
+}
+
+impl Default for IsoTree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl IsoTree {
+    /// An empty root directory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            nodes: vec![empty_directory(DIRECTORY_MODE)],
+            files: Vec::new(),
+        }
+    }
+
+    /// Adds a directory, or sets the mode of one that is there.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::Exists`] where something else is there,
+    /// [`Error::TooLarge`].
+    pub fn directory(&mut self, path: &[u8], mode: u16) -> Result<(), Error> {
+        let path = normal(path)?;
+        let id = self.make_directories(&path)?;
+        if let Some(Node::Directory { mode: old, .. }) = self.nodes.get_mut(id.0 as usize) {
+            *old = mode;
+        }
+        Ok(())
+    }
+
+    /// Adds a file of `size` bytes; missing parents are made.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::Exists`], [`Error::TooLarge`].
+    pub fn file(&mut self, path: &[u8], mode: u16, size: u64) -> Result<FileId, Error> {
+        self.file_with_room(path, mode, size, size)
+    }
+
+    /// Adds a file with `room` bytes kept for it, so that [`Self::set_size`]
+    /// can change its size without moving anything.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::Exists`], [`Error::TooLarge`],
+    /// [`Error::Length`] where the size is over the room.
+    pub fn file_with_room(
+        &mut self,
+        path: &[u8],
+        mode: u16,
+        size: u64,
+        room: u64,
+    ) -> Result<FileId, Error> {
+        let path = normal(path)?;
+        let file = self.next_file()?;
+        self.insert(&path, Node::File { mode, file })?;
+        self.push(display(&path), size, room, 1, file)
+    }
+
+    /// Keeps a run of blocks that no directory names, such as the EFI system
+    /// partition; it starts at a multiple of `align_blocks`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn hidden(&mut self, label: &str, size: u64, align_blocks: u32) -> Result<FileId, Error> {
+        let file = self.next_file()?;
+        self.push(label.to_owned(), size, size, align_blocks.max(1), file)
+    }
+
+    /// Adds a symbolic link. The Joliet tree leaves it out.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::Exists`], [`Error::TooLarge`].
+    pub fn symlink(&mut self, path: &[u8], target: &[u8]) -> Result<(), Error> {
+        let path = normal(path)?;
+        limit(&path, "target bytes", target.len(), MAX_TARGET_BYTES)?;
+        self.insert(
+            &path,
+            Node::Symlink {
+                target: target.to_vec(),
+            },
+        )
+    }
+
+    /// Whether something is at `path` (normalized).
+    #[must_use]
+    pub fn contains(&self, path: &[u8]) -> bool {
+        self.find(path).is_some()
+    }
+
+    /// Changes a file's size within its room.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where the room is too small.
+    pub fn set_size(&mut self, file: FileId, size: u64) -> Result<(), Error> {
+        let spec = self
+            .files
+            .get_mut(file.0 as usize)
+            .ok_or(Error::UnknownFile { file: file.0 })?;
+        if size > spec.room {
+            return Err(Error::Length {
+                path: spec.label.clone(),
+                expected: spec.room,
+                actual: size,
+            });
+        }
+        spec.size = size;
+        Ok(())
+    }
+
+    /// Gives what is at `path` another last name.
+    ///
+    /// # Errors
+    /// [`Error::Path`] where nothing is there, [`Error::Exists`],
+    /// [`Error::TooLarge`].
+    pub fn rename(&mut self, path: &[u8], new_name: &[u8]) -> Result<(), Error> {
+        let path = normal(path)?;
+        let missing = || Error::Path {
+            path: display(&path),
+            source: isoforge_base::tree::Error::NotFound {
+                path: display(&path),
+            },
+        };
+        let (parent, name) = split(&path).ok_or_else(missing)?;
+        let renamed = normal(&isoforge_base::tree::join(parent, new_name))?;
+        let dir = self.find(parent).ok_or_else(missing)?;
+        let children = self.children_mut(dir).ok_or_else(missing)?;
+        let id = children.remove(name).ok_or_else(missing)?;
+        self.link(&renamed, id)
+    }
+
+    /// How many files have data of their own, hidden ones included.
+    #[must_use]
+    pub fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    fn next_file(&self) -> Result<FileId, Error> {
+        u32::try_from(self.files.len())
+            .map(FileId)
+            .map_err(|_| Error::TooLarge {
+                path: String::new(),
+                what: "a number of files",
+                value: self.files.len() as u64,
+                limit: u64::from(u32::MAX),
+            })
+    }
+
+    fn push(
+        &mut self,
+        label: String,
+        size: u64,
+        room: u64,
+        align_blocks: u32,
+        file: FileId,
+    ) -> Result<FileId, Error> {
+        let limit = u64::from(u32::MAX) * BLOCK_BYTES;
+        if room > limit {
+            return Err(Error::TooLarge {
+                path: label,
+                what: "a size in bytes",
+                value: room,
+                limit,
+            });
+        }
+        self.files.push(FileSpec {
+            label,
+            size: 0,
+            room,
+            align_blocks,
+        });
+        self.set_size(file, size)?;
+        Ok(file)
+    }
+
+    fn insert(&mut self, path: &[u8], node: Node) -> Result<(), Error> {
+        let id = NodeId(
+            u32::try_from(self.nodes.len()).map_err(|_| Error::TooLarge {
+                path: display(path),
+                what: "a number of entries",
+                value: self.nodes.len() as u64,
+                limit: u64::from(u32::MAX),
+            })?,
+        );
+        self.nodes.push(node);
+        self.link(path, id)
+    }
+
+    fn link(&mut self, path: &[u8], id: NodeId) -> Result<(), Error> {
+        let exists = || Error::Exists {
+            path: display(path),
+        };
+        let (parent, name) = split(path).ok_or_else(exists)?;
+        limit(path, "name bytes", name.len(), MAX_NAME_BYTES)?;
+        let depth = 1 + parent.split(|&byte| byte == b'/').count();
+        limit(path, "directory levels", depth, MAX_DEPTH)?;
+        let dir = self.make_directories(parent)?;
+        let children = self.children_mut(dir).ok_or_else(exists)?;
+        if children.contains_key(name) {
+            return Err(exists());
+        }
+        children.insert(name.to_vec(), id);
+        Ok(())
+    }
+
+    /// The directory at `path`, made with all its parents where it is missing.
+    fn make_directories(&mut self, path: &[u8]) -> Result<NodeId, Error> {
+        if path.is_empty() {
+            return Ok(NodeId(0));
+        }
+        match self.find(path) {
+            Some(id) if self.children_mut(id).is_some() => Ok(id),
+            Some(_) => Err(Error::Path {
+                path: display(path),
+                source: isoforge_base::tree::Error::NotADirectory {
+                    path: display(path),
+                },
+            }),
+            None => {
+                self.insert(path, empty_directory(DIRECTORY_MODE))?;
+                self.find(path).ok_or_else(|| Error::Exists {
+                    path: display(path),
+                })
+            }
+        }
+    }
+
+    fn find(&self, path: &[u8]) -> Option<NodeId> {
+        let mut at = NodeId(0);
+        for name in path.split(|&byte| byte == b'/') {
+            if name.is_empty() {
+                continue;
+            }
+            match self.nodes.get(at.0 as usize)? {
+                Node::Directory { children, .. } => at = *children.get(name)?,
+                _ => return None,
+            }
+        }
+        Some(at)
+    }
+
+    fn children_mut(&mut self, id: NodeId) -> Option<&mut BTreeMap<Vec<u8>, NodeId>> {
+        match self.nodes.get_mut(id.0 as usize)? {
+            Node::Directory { children, .. } => Some(children),
+            _ => None,
+        }
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.0 as usize)
+    }
+
+    /// The size of a file; 0 for an id of another tree.
+    pub(super) fn size(&self, file: FileId) -> u64 {
+        self.files.get(file.0 as usize).map_or(0, |spec| spec.size)
+    }
+}
+
+fn empty_directory(mode: u16) -> Node {
+    Node::Directory {
+        mode,
+        children: BTreeMap::new(),
+    }
+}
+
+fn normal(path: &[u8]) -> Result<Vec<u8>, Error> {
+    normalize(path).map_err(|source| Error::Path {
+        path: display(path),
+        source,
+    })
+}
+
+fn limit(path: &[u8], what: &'static str, value: usize, limit: usize) -> Result<(), Error> {
+    if value > limit {
+        return Err(Error::TooLarge {
+            path: display(path),
+            what,
+            value: value as u64,
+            limit: limit as u64,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! OCI types: digests, references, manifests, media types. Pure: no file, no
+//! network.
+
+pub mod artifact;
+pub mod compression;
+pub mod layer;
+pub mod layout;
+pub mod manifest;
+pub mod media;
+pub mod platform;
+pub mod pull;
+pub mod push;
+pub mod reference;
+pub mod referrer;
+pub mod registry;
+pub mod store;

@@ -1,0 +1,232 @@
+//! Whether a layer's uncompressed bytes are those that the configuration claims:
+//! its diffID (OCI Image Specification v1.1, "OCI Image Configuration",
+//! `rootfs.diff_ids`).
+//!
+//! To find that out costs as much as to decompress the layer. So it is not done
+//! when a blob comes, but by whoever decompresses it anyway, through [`Checking`];
+//! and by [`check`] before something is used that was made of a layer earlier.
+//!
+//! Invariants:
+//! - What a blob decompresses to is recorded, and each claim is compared with it: a
+//!   blob may be said to be a layer whose results are in the store already.
+//! - It is recorded only where the claim held. A blob that was damaged in the store
+//!   must not be remembered for what it decompressed to then.
+
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::compression::{Bound, Bounds, Exceeded, decompress_within};
+use crate::layer::{Layer, LayerCompression};
+use crate::store::Store;
+use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::progress::Progress;
+
+/// Kind under which the store keeps a blob's diffID.
+const FACT: &str = "diff-id";
+
+/// Bytes decompressed at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// What is known of a blob that was decompressed once.
+#[derive(Serialize, Deserialize)]
+struct DiffIdFact {
+    compression: LayerCompression,
+    diff_id: Digest,
+}
+
+/// Checks the diffID of a layer in the store. Its blob is decompressed once, to no
+/// more than `bounds`; later calls look that up. `name` is what errors and progress
+/// call the image, or what the layer is for.
+///
+/// # Errors
+/// [`Error::DiffId`], [`Error::Compression`], [`Error::Limit`],
+/// [`Error::Unreadable`], [`Error::Store`].
+pub fn check(
+    store: &Store,
+    layer: &Layer,
+    name: &str,
+    bounds: Bounds,
+    progress: &Progress,
+) -> Result<(), Error> {
+    if is_known(store, layer, name)? {
+        return Ok(());
+    }
+    let label = format!("check {name} ({})", layer.digest.short());
+    let task = progress.task(&label, Some(layer.size));
+    let blob = store
+        .open_blob(&layer.digest)
+        .map_err(|source| Error::Unreadable {
+            image: name.to_owned(),
+            layer: layer.digest,
+            source: Box::new(source),
+        })?;
+    let tar = decompress_within(task.reader(blob), layer.compression, bounds)
+        .map_err(|error| failed(name, layer, error))?;
+    Checking {
+        store,
+        layer,
+        name,
+        inner: tar,
+        hasher: Some(Sha256::new()),
+    }
+    .finish()
+}
+
+/// A layer's uncompressed bytes, checked while they are read. Nothing made of them
+/// may be used before [`finish`](Self::finish) said that they are the right ones.
+#[derive(Debug)]
+pub struct Checking<'a, R> {
+    store: &'a Store,
+    layer: &'a Layer,
+    name: &'a str,
+    inner: R,
+    /// None where the diffID is known to hold.
+    hasher: Option<Sha256>,
+}
+
+impl<'a, R: Read> Checking<'a, R> {
+    /// Checks `tar`, what the blob of `layer` decompresses to; bounding it is left
+    /// to who decompresses. `name` as for [`check`].
+    ///
+    /// # Errors
+    /// [`Error::DiffId`] where something else is known of the blob, and
+    /// [`Error::Store`].
+    pub fn new(store: &'a Store, layer: &'a Layer, name: &'a str, tar: R) -> Result<Self, Error> {
+        let known = is_known(store, layer, name)?;
+        Ok(Self {
+            store,
+            layer,
+            name,
+            inner: tar,
+            hasher: (!known).then(Sha256::new),
+        })
+    }
+
+    /// Reads what is left and says whether all bytes together have the diffID.
+    ///
+    /// # Errors
+    /// [`Error::DiffId`], [`Error::Unreadable`] where the fault is the store's,
+    /// [`Error::Compression`] and [`Error::Limit`] where the rest can't be read.
+    pub fn finish(mut self) -> Result<(), Error> {
+        if self.hasher.is_none() {
+            return Ok(());
+        }
+        let (layer, name) = (self.layer, self.name);
+        self.drain()
+            .map_err(|error| self.or_damaged(failed(name, layer, error)))?;
+        let Some(hasher) = self.hasher.take() else {
+            return Ok(());
+        };
+        let found = hasher.finish();
+        if found != layer.diff_id {
+            return Err(self.or_damaged(wrong(name, layer, found)));
+        }
+        let fact = DiffIdFact {
+            compression: layer.compression,
+            diff_id: found,
+        };
+        self.store
+            .put_fact(FACT, &layer.digest.hex(), &fact)
+            .map_err(|source| Error::Store {
+                image: name.to_owned(),
+                source: Box::new(source),
+            })
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match self.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// `error` where the image is to blame, and not what became of the blob in the
+    /// store.
+    fn or_damaged(&self, error: Error) -> Error {
+        match self.store.verify(&self.layer.digest) {
+            Ok(()) => error,
+            Err(source) => Error::Unreadable {
+                image: self.name.to_owned(),
+                layer: self.layer.digest,
+                source: Box::new(source),
+            },
+        }
+    }
+}
+
+impl<R: Read> Read for Checking<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(buf.get(..n).unwrap_or_default());
+        }
+        Ok(n)
+    }
+}
+
+/// Whether the diffID is known to hold; an error where it is known not to.
+fn is_known(store: &Store, layer: &Layer, name: &str) -> Result<bool, Error> {
+    let found = match layer.compression {
+        LayerCompression::Plain => layer.digest,
+        _ => {
+            let fact: Option<DiffIdFact> =
+                store
+                    .fact(FACT, &layer.digest.hex())
+                    .map_err(|source| Error::Store {
+                        image: name.to_owned(),
+                        source: Box::new(source),
+                    })?;
+            match fact.filter(|fact| fact.compression == layer.compression) {
+                Some(fact) => fact.diff_id,
+                None => return Ok(false),
+            }
+        }
+    };
+    if found == layer.diff_id {
+        Ok(true)
+    } else {
+        Err(wrong(name, layer, found))
+    }
+}
+
+fn wrong(name: &str, layer: &Layer, found: Digest) -> Error {
+    Error::DiffId {
+        image: name.to_owned(),
+        layer: layer.digest,
+        expected: layer.diff_id,
+        found,
+    }
+}
+
+/// The error for a layer that does not decompress.
+fn failed(name: &str, layer: &Layer, error: io::Error) -> Error {
+    match error.downcast::<Exceeded>() {
+        Ok(exceeded) => Error::Limit {
+            image: name.to_owned(),
+            what: format!("layer {} ({} bytes)", layer.digest, layer.size),
+            found: exceeded.given,
+            unit: "uncompressed bytes or more",
+            limit: match exceeded.bound {
+                Bound::Bytes => "layer_bytes",
+                Bound::Ratio => "ratio",
+            },
+            allowed: exceeded.allowed,
+        },
+        Err(source) => Error::Compression {
+            image: name.to_owned(),
+            layer: layer.digest,
+            source,
+        },
+    }
+}
+
+#[cfg(test)]
+#[path = "diff_id_tests.rs"]
+mod tests;

@@ -1,0 +1,328 @@
+//! Files by path in a folder or in a tar archive: what OCI layouts and docker
+//! archives lie in.
+//!
+//! An archive is read once for the positions of its members; their bytes are
+//! then read in place, by several threads at once. So is one in Zstandard's
+//! seekable format; another compressed archive is decompressed to an unnamed
+//! temporary file first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Part;
+use super::error::Error;
+use super::tar_index::{self, Member};
+use crate::compression::{decompress, sniff};
+use crate::layer::LayerCompression;
+use crate::reference::{ImageSource, Reference};
+use isoforge_base::read_at::{FileAt, ReadAt, Window};
+use isoforge_formats::zstd_seekable;
+
+/// Most bytes that a compressed archive may unpack to.
+pub const MAX_UNPACKED_BYTES: u64 = 256 * 1024 * 1024 * 1024;
+/// Longest chain of symbolic links within an archive.
+const MAX_LINKS: usize = 8;
+const MAGIC_BYTES: usize = 8;
+
+/// A folder or archive.
+#[derive(Debug)]
+pub struct Files(Place);
+
+#[derive(Debug)]
+enum Place {
+    Folder(PathBuf),
+    Archive(Archive),
+}
+
+/// A tar archive, or a file that holds others in another way, and where they are.
+#[derive(Debug)]
+struct Archive {
+    path: PathBuf,
+    source: Arc<dyn ReadAt>,
+    members: BTreeMap<String, Member>,
+}
+
+/// An open file and its size in bytes.
+pub struct Opened {
+    /// Its bytes.
+    pub reader: Box<dyn ReadSeek>,
+    /// How many there are.
+    pub size: u64,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can be read from any place on.
+pub trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+impl Opened {
+    /// What is left from the byte `offset` on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn from(mut self, offset: u64) -> Result<Part<'static>, Error> {
+        let start = self.reader.seek(SeekFrom::Start(offset.min(self.size)))?;
+        Ok(Part {
+            start,
+            reader: self.reader,
+        })
+    }
+}
+
+impl Files {
+    /// Opens the folder of an `oci:` source.
+    pub(super) fn folder(path: &Path, source: &ImageSource) -> Result<Self, Error> {
+        exists(path, source)?;
+        if !path.is_dir() {
+            let problem = "is no folder; for an archive write oci-archive:FILE";
+            return Err(wrong(path, problem.to_owned()));
+        }
+        Ok(Self::in_folder(path))
+    }
+
+    /// The files of a folder.
+    #[must_use]
+    pub fn in_folder(path: &Path) -> Self {
+        Self(Place::Folder(path.to_owned()))
+    }
+
+    /// The members of a tar archive, which `path` is the name of.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where it is none or damaged.
+    pub fn in_tar(path: &Path, source: Arc<dyn ReadAt>) -> Result<Self, Error> {
+        let members =
+            tar_index::scan(&*source).map_err(|problem| wrong(path, problem.to_string()))?;
+        Ok(Self(Place::Archive(Archive {
+            path: path.to_owned(),
+            source,
+            members,
+        })))
+    }
+
+    /// Files that are ranges of `source`, which `path` is the name of: by path, the
+    /// first byte and the size of each.
+    #[must_use]
+    pub fn in_ranges(
+        path: &Path,
+        source: Arc<dyn ReadAt>,
+        ranges: BTreeMap<String, (u64, u64)>,
+    ) -> Self {
+        let file = |(name, (start, size))| (name, Member::File { start, size });
+        Self(Place::Archive(Archive {
+            path: path.to_owned(),
+            source,
+            members: ranges.into_iter().map(file).collect(),
+        }))
+    }
+
+    /// Opens an archive; `scratch` is where a compressed one is unpacked.
+    pub(super) fn archive(
+        path: &Path,
+        source: &ImageSource,
+        scratch: &Path,
+    ) -> Result<Self, Error> {
+        exists(path, source)?;
+        if path.is_dir() {
+            let problem = "is a folder; for an OCI layout in a folder write oci:DIR";
+            return Err(wrong(path, problem.to_owned()));
+        }
+        Self::in_tar(path, seekable(path, scratch)?)
+    }
+
+    /// The folder or archive.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match &self.0 {
+            Place::Folder(path) => path,
+            Place::Archive(archive) => &archive.path,
+        }
+    }
+
+    /// Where a file is, for messages.
+    #[must_use]
+    pub fn place(&self, name: &str) -> String {
+        format!("{}/{name}", self.path().display())
+    }
+
+    /// Opens a file by its path within; `None` where it is not there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(&self, name: &str) -> Result<Option<Opened>, Error> {
+        match &self.0 {
+            Place::Folder(folder) => {
+                let file = match fs_err::File::open(folder.join(name)) {
+                    Ok(file) => file,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    Err(error) => return Err(error.into()),
+                };
+                let size = file.metadata()?.len();
+                let reader = Box::new(file);
+                Ok(Some(Opened { reader, size }))
+            }
+            Place::Archive(archive) => Ok(archive.open(name)),
+        }
+    }
+
+    /// Names and sizes in bytes of the files that are directly in a folder, sorted.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, Error> {
+        let mut found = Vec::new();
+        match &self.0 {
+            Place::Folder(path) => {
+                let entries = match fs_err::read_dir(path.join(folder)) {
+                    Ok(entries) => entries,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+                    Err(error) => return Err(error.into()),
+                };
+                for entry in entries {
+                    let entry = entry?;
+                    // Of what a link leads to.
+                    let metadata = fs_err::metadata(entry.path())?;
+                    if metadata.is_file() {
+                        let name = entry.file_name().to_string_lossy().into_owned();
+                        found.push((name, metadata.len()));
+                    }
+                }
+                found.sort();
+            }
+            Place::Archive(archive) => {
+                for path in archive.members.keys() {
+                    let within = path.strip_prefix(folder).and_then(|p| p.strip_prefix('/'));
+                    let Some(name) = within.filter(|name| !name.contains('/')) else {
+                        continue;
+                    };
+                    if let Some(opened) = archive.open(path) {
+                        found.push((name.to_owned(), opened.size));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// All bytes of a small file; `None` where it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where it has more than `limit`, and what the system says.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let Some(opened) = self.open(name)? else {
+            return Ok(None);
+        };
+        if opened.size > limit {
+            return Err(self.wrong(format!("{name} has more than {limit} bytes")));
+        }
+        let mut bytes = Vec::new();
+        let read = opened.reader.take(limit).read_to_end(&mut bytes);
+        read.map_err(|error| named(&self.path().join(name), &error))?;
+        Ok(Some(bytes))
+    }
+
+    /// Like [`read`](Self::read) for a file that must be there.
+    pub(super) fn require(&self, name: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        self.read(name, limit)?
+            .ok_or_else(|| self.wrong(format!("{name} is missing")))
+    }
+
+    pub(super) fn wrong(&self, problem: String) -> Error {
+        wrong(self.path(), problem)
+    }
+}
+
+fn wrong(path: &Path, problem: String) -> Error {
+    Error::Format {
+        path: path.to_owned(),
+        problem,
+    }
+}
+
+fn exists(path: &Path, source: &ImageSource) -> Result<(), Error> {
+    if path.try_exists().map_err(|error| named(path, &error))? {
+        return Ok(());
+    }
+    Err(Error::NoSource {
+        path: path.to_owned(),
+        instead: registry_name(source),
+    })
+}
+
+/// The image that `oci:quay.io/kairos/ubuntu:22.04` names for other tools: what
+/// begins with a part that looks like a host.
+fn registry_name(source: &ImageSource) -> Option<String> {
+    let text = source.to_string();
+    let (_, mut rest) = text.split_once(':')?;
+    loop {
+        let (first, after) = rest.split_once('/')?;
+        let is_host = first.contains('.') && first.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if is_host && rest.parse::<Reference>().is_ok() {
+            return Some(rest.to_owned());
+        }
+        rest = after;
+    }
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// The archive as it is where it can be read at random, else its decompressed bytes.
+fn seekable(path: &Path, scratch: &Path) -> Result<Arc<dyn ReadAt>, Error> {
+    let file = FileAt::open(path)?;
+    let mut magic = Vec::new();
+    let file: Arc<dyn ReadAt> = Arc::new(file);
+    Window::whole(Arc::clone(&file))
+        .take(MAGIC_BYTES as u64)
+        .read_to_end(&mut magic)?;
+    let compression = sniff(&magic);
+    if compression == LayerCompression::Plain {
+        return Ok(file);
+    }
+    if compression == LayerCompression::Zstd
+        && let Some(frames) = zstd_seekable::Reader::open(Arc::clone(&file))
+            .map_err(|error| wrong(path, error.to_string()))?
+    {
+        return Ok(Arc::new(frames));
+    }
+    let mut out = tempfile::tempfile_in(scratch).map_err(|error| named(scratch, &error))?;
+    let unpacked = decompress(Window::whole(file), compression)?.take(MAX_UNPACKED_BYTES + 1);
+    let bytes = io::copy(&mut io::BufReader::new(unpacked), &mut out)
+        .map_err(|error| wrong(path, format!("can't be decompressed: {error}")))?;
+    if bytes > MAX_UNPACKED_BYTES {
+        return Err(wrong(
+            path,
+            format!("unpacks to more than {MAX_UNPACKED_BYTES} bytes"),
+        ));
+    }
+    Ok(Arc::new(FileAt::new(out)?))
+}
+
+impl Archive {
+    fn open(&self, name: &str) -> Option<Opened> {
+        let mut name = name;
+        for _ in 0..MAX_LINKS {
+            match self.members.get(name)? {
+                Member::Link(target) => name = target,
+                &Member::File { start, size } => {
+                    let window = Window::new(Arc::clone(&self.source), start, size);
+                    let reader = Box::new(window);
+                    return Some(Opened { reader, size });
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,231 @@
+//! The kernel's command line on the medium.
+//!
+//! The root file system is `/rootfs.squashfs` on the ISO; dracut's
+//! dmsquash-live mounts it and lays a writable overlay in memory over it
+//! (dracut.cmdline(7), "Booting live images").
+
+use super::menu::{Action, Flavor};
+use isoforge_base::error::{Class, Diagnose};
+
+/// ISO 9660 volume id by which dracut finds the medium. Kairos's initrd and
+/// installer expect this one.
+pub const VOLUME_ID: &str = "COS_LIVE";
+
+/// What systemd starts instead of its default, for the installer.
+const INSTALL_UNIT: &str = "systemd.unit=appliance-install.target";
+
+/// What decides the arguments beside the menu entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// The system's flavor.
+    pub flavor: Flavor,
+    /// Puts the kernel in FIPS mode.
+    pub fips: bool,
+    /// The root file system has SELinux's configuration. Its files carry no
+    /// labels, so SELinux has to stay off.
+    pub selinux: bool,
+    /// The profile's `[boot] cmdline`; checked with [`check`].
+    pub extra: &'a [String],
+}
+
+/// Arguments of one entry, around the consoles that the menu chooses by
+/// firmware. The profile's come last, so that they win.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Args {
+    /// Before the consoles.
+    pub before: Vec<String>,
+    /// After them.
+    pub after: Vec<String>,
+}
+
+/// Consoles by firmware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Consoles {
+    /// Under BIOS.
+    pub bios: &'static str,
+    /// Under UEFI.
+    pub uefi: &'static str,
+}
+
+/// An argument that the way from GRUB to the kernel would change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("[boot] cmdline: '{argument}' can't be a kernel argument: it {why}")]
+pub struct Error {
+    /// The argument.
+    pub argument: String,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        Class::Profile
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("write each argument as an element of its own: [\"quiet\", \"splash\"]".to_owned())
+    }
+}
+
+/// Checks the profile's arguments: each is one word that GRUB and the kernel
+/// take as it is.
+///
+/// # Errors
+/// [`Error`] for the first that is not.
+pub fn check(extra: &[String]) -> Result<(), Error> {
+    for argument in extra {
+        let why = if argument.is_empty() {
+            "is empty"
+        } else if argument.contains(char::is_whitespace) {
+            "contains white space"
+        } else if argument.contains(char::is_control) {
+            "contains a control character"
+        } else if argument.contains(['"', '\'', '\\']) {
+            "contains a quote or backslash"
+        } else {
+            continue;
+        };
+        return Err(Error {
+            argument: argument.escape_debug().to_string(),
+            why,
+        });
+    }
+    Ok(())
+}
+
+/// Which consoles the kernel uses: screen and first serial port. The last is
+/// also `/dev/console`; under UEFI that is the screen, under BIOS the serial
+/// port, as Kairos and its relatives have it.
+#[must_use]
+pub fn consoles(flavor: Flavor) -> Consoles {
+    Consoles {
+        uefi: "console=ttyS0,115200n8 console=tty0",
+        bios: match flavor {
+            Flavor::Appliance => "console=tty0 console=ttyS0,115200n8",
+            Flavor::Kairos => "console=tty1 console=ttyS0,115200n8 vga=795 nomodeset",
+        },
+    }
+}
+
+/// The arguments for a menu entry that starts the kernel.
+#[must_use]
+pub fn args(action: Action, options: &Options<'_>) -> Args {
+    let mut before: Vec<&str> = Vec::new();
+    let root = "root=live:CDLABEL=COS_LIVE";
+    let image = ["rd.live.dir=/", "rd.live.squashimg=rootfs.squashfs"];
+    match options.flavor {
+        Flavor::Kairos => {
+            before.extend(["cdroot", root]);
+            before.extend(image);
+            before.extend(["net.ifnames=1", "rd.cos.disable", "selinux=0"]);
+            before.push("rd.live.overlay.overlayfs");
+        }
+        Flavor::Appliance => {
+            before.push(root);
+            before.extend(image);
+            before.push("rd.live.overlay.overlayfs=1");
+            if options.selinux {
+                before.push("selinux=0");
+            }
+        }
+    }
+    if options.fips {
+        before.push("fips=1");
+    }
+    let mut after: Vec<String> = options.extra.to_vec();
+    after.extend(
+        action_args(action, options.flavor)
+            .iter()
+            .map(|&arg| arg.to_owned()),
+    );
+    Args {
+        before: before.into_iter().map(str::to_owned).collect(),
+        after,
+    }
+}
+
+/// What makes the started system do what the entry says.
+fn action_args(action: Action, flavor: Flavor) -> &'static [&'static str] {
+    match (action, flavor) {
+        // Both names: which one counts depends on the agent's version.
+        (Action::InstallInteractive, Flavor::Kairos) => {
+            &["interactive-install", "install-mode-interactive"]
+        }
+        (Action::InstallUnattended, Flavor::Kairos) => &["install-mode"],
+        (Action::InstallInteractive, Flavor::Appliance) => {
+            &["appliance.install=interactive", INSTALL_UNIT]
+        }
+        (Action::InstallUnattended, Flavor::Appliance) => {
+            &["appliance.install=unattended", INSTALL_UNIT]
+        }
+        // Who starts the medium owns the machine, and the image's root account
+        // may be locked: the shell asks for no password.
+        (Action::Rescue, _) => &[
+            "systemd.unit=rescue.target",
+            "systemd.setenv=SYSTEMD_SULOGIN_FORCE=1",
+        ],
+        (Action::Live | Action::Disk, _) => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+
+    fn line(action: Action, options: &Options<'_>) -> String {
+        let args = args(action, options);
+        [args.before, vec!["…".to_owned()], args.after]
+            .concat()
+            .join(" ")
+    }
+
+    #[test]
+    fn the_volume_id_is_the_one_asked_for() {
+        let options = Options {
+            flavor: Flavor::Appliance,
+            fips: false,
+            selinux: false,
+            extra: &[],
+        };
+        let label = format!("root=live:CDLABEL={VOLUME_ID}");
+        assert!(args(Action::Live, &options).before.contains(&label));
+    }
+
+    #[test]
+    fn lines_of_both_flavors() {
+        let extra = ["console=ttyS0,115200n8".to_owned()];
+        let appliance = Options {
+            flavor: Flavor::Appliance,
+            fips: true,
+            selinux: true,
+            extra: &extra,
+        };
+        assert_snapshot!(line(Action::InstallUnattended, &appliance), @"root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 … console=ttyS0,115200n8 appliance.install=unattended systemd.unit=appliance-install.target");
+        assert_snapshot!(line(Action::Rescue, &appliance), @"root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 … console=ttyS0,115200n8 systemd.unit=rescue.target systemd.setenv=SYSTEMD_SULOGIN_FORCE=1");
+        let kairos = Options {
+            flavor: Flavor::Kairos,
+            fips: false,
+            selinux: false,
+            extra: &[],
+        };
+        assert_snapshot!(line(Action::InstallInteractive, &kairos), @"cdroot root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs net.ifnames=1 rd.cos.disable selinux=0 rd.live.overlay.overlayfs … interactive-install install-mode-interactive");
+        assert_snapshot!(line(Action::Live, &kairos), @"cdroot root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs net.ifnames=1 rd.cos.disable selinux=0 rd.live.overlay.overlayfs …");
+    }
+
+    #[test]
+    fn an_argument_is_one_plain_word() {
+        for (argument, why) in [
+            ("quiet splash", "contains white space"),
+            ("", "is empty"),
+            ("a=\"b\"", "contains a quote or backslash"),
+            ("a\u{7}", "contains a control character"),
+        ] {
+            let error = check(&[argument.to_owned()]).unwrap_err();
+            assert_eq!(error.why, why);
+            assert_eq!(error.class(), Class::Profile);
+        }
+        let good = ["console=ttyS0,115200n8", "a=$HOME;b&{c}", "x#y"];
+        check(&good.map(str::to_owned)).unwrap();
+    }
+}

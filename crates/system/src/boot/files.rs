@@ -1,0 +1,183 @@
+//! Looking for files in a tree by lists of patterns, remembering where was
+//! looked, so that an error can tell all of it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use isoforge_base::tree::{self, FileData, Kind, ReadFile, Tree};
+
+/// A file of the tree that takes part in booting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFile {
+    /// Where it is, symbolic links resolved, with a leading slash.
+    pub path: String,
+    /// Its bytes.
+    pub data: FileData,
+}
+
+/// The regular file at `path`, symbolic links followed.
+pub(crate) fn at(tree: &Tree, path: &str) -> Option<BootFile> {
+    let real = tree.resolve(path.as_bytes()).ok()?;
+    let id = tree.get(&real)?;
+    match &tree.inode(id).kind {
+        Kind::File(data) => Some(BootFile {
+            path: format!("/{}", tree::display(&real)),
+            data: data.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// The names of `dir`'s entries, symbolic links followed, in byte order; names
+/// that are not UTF-8 are left out.
+pub(crate) fn names<'t>(tree: &'t Tree, dir: &str) -> impl Iterator<Item = &'t str> {
+    let entries: Option<&BTreeMap<_, _>> =
+        tree.lookup(dir.as_bytes()).and_then(|id| tree.children(id));
+    entries
+        .into_iter()
+        .flat_map(BTreeMap::keys)
+        .filter_map(|name| std::str::from_utf8(name).ok())
+}
+
+/// The first regular file that one of `patterns` names, in their order; where a
+/// pattern has `*` (within one component), in byte order.
+pub(crate) fn first(tree: &Tree, patterns: &[String]) -> Option<BootFile> {
+    patterns
+        .iter()
+        .find_map(|pattern| expand(tree, pattern).iter().find_map(|path| at(tree, path)))
+}
+
+/// The paths that a pattern names. Only directories are looked at, links
+/// followed; the last component need not be a file.
+fn expand(tree: &Tree, pattern: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    for component in pattern.split('/') {
+        let mut next = Vec::new();
+        for dir in &found {
+            match matcher(component) {
+                None => next.push(join(dir, component)),
+                Some(matcher) => next.extend(
+                    names(tree, dir)
+                        .filter(|name| matcher.is_match(name))
+                        .map(|name| join(dir, name)),
+                ),
+            }
+        }
+        found = next;
+    }
+    found
+}
+
+fn matcher(component: &str) -> Option<GlobMatcher> {
+    if !component.contains('*') {
+        return None;
+    }
+    let glob = GlobBuilder::new(component).literal_separator(true).build();
+    glob.ok().map(|glob| glob.compile_matcher())
+}
+
+fn join(dir: &str, name: &str) -> String {
+    if dir.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{dir}/{name}")
+    }
+}
+
+/// Reads a small file whole.
+///
+/// # Errors
+/// What reading gave; a file of more than `limit` bytes is refused.
+pub(crate) fn read(data: &dyn ReadFile, file: &BootFile, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    data.open(&file.data)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{} has more than {limit} bytes", file.path),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// For an error: one path per line.
+pub(crate) fn list(paths: &[String]) -> String {
+    paths.iter().map(|path| format!("\n    /{path}")).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Trees from one line per file.
+
+    use std::io::{self, Read};
+
+    use isoforge_base::tree::{FileData, Inode, Kind, Meta, ReadFile, Tree};
+
+    /// Makes a tree: `path` is a file with its path as content, `path = text`
+    /// a file with that text, `path -> target` a symbolic link, `path/` a
+    /// directory.
+    pub(crate) fn tree(text: &str) -> Tree {
+        let mut tree = Tree::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (path, kind) = if let Some((path, target)) = line.split_once(" -> ") {
+                (path, Kind::Symlink(target.into()))
+            } else if let Some((path, text)) = line.split_once(" = ") {
+                (path, file(text.as_bytes()))
+            } else if let Some(path) = line.strip_suffix('/') {
+                (path, Kind::Directory(Default::default()))
+            } else {
+                (line, file(line.as_bytes()))
+            };
+            let meta = Meta::with_mode(0o755);
+            tree.insert(path.as_bytes(), Inode { meta, kind }).unwrap();
+        }
+        tree
+    }
+
+    pub(crate) fn file(bytes: &[u8]) -> Kind {
+        Kind::File(FileData::Inline(bytes.into()))
+    }
+
+    /// Reads files that are held in memory.
+    pub(crate) struct InMemory;
+
+    impl ReadFile for InMemory {
+        fn open<'a>(&'a self, data: &FileData) -> io::Result<Box<dyn Read + 'a>> {
+            match data {
+                FileData::Inline(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+                FileData::Layer { .. } => Err(io::Error::other("no layers here")),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_go_in_their_order_and_follow_links() {
+        let tree = testing::tree(
+            "usr/lib/efi/b/x.efi
+             usr/lib/efi/a/x.efi
+             usr/lib/efi/c/y.efi
+             lib -> usr/lib
+             usr/lib/signed -> /etc/alternatives/signed
+             etc/alternatives/signed -> /usr/lib/efi/c/y.efi",
+        );
+        let find = |patterns: &[&str]| {
+            let patterns: Vec<_> = patterns.iter().map(|p| (*p).to_owned()).collect();
+            first(&tree, &patterns).map(|file| file.path)
+        };
+        assert_eq!(find(&["lib/efi/*/x.efi"]).unwrap(), "/usr/lib/efi/a/x.efi");
+        assert_eq!(
+            find(&["none", "lib/signed"]).unwrap(),
+            "/usr/lib/efi/c/y.efi"
+        );
+        assert_eq!(find(&["lib/efi/*", "usr/*/z"]), None);
+    }
+}

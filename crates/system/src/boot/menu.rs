@@ -1,0 +1,476 @@
+//! GRUB's menu and the stubs that lead to it.
+//!
+//! An entry exists only where the tree can serve it: the two installers only
+//! with an installer in the tree, rescue only with systemd's rescue target.
+//! Text of the user's is quoted for GRUB's shell by the filter `grub`.
+
+use serde::Serialize;
+use tera::{Context, Kwargs, State, Tera};
+
+use super::cmdline::{self, Args, Options};
+use super::files;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::tree::Tree;
+
+/// Where a project's own template of the menu is, and what messages call it.
+pub const MENU_TEMPLATE: &str = "templates/grub/menu.cfg.tera";
+const STUB: &str = include_str!("../../../../templates/grub/stub.cfg.tera");
+
+/// Where the menu is on the ISO, without leading slash.
+pub const MENU_PATH: &str = "boot/grub2/grub.cfg";
+
+/// The program that installs and runs an appliance, in its tree.
+const APPLIANCE: [&str; 2] = ["usr/bin/appliance", "usr/sbin/appliance"];
+
+/// Kairos's installer: the agent, or the one program that newer images have.
+const KAIROS_AGENT: [&str; 2] = ["usr/bin/kairos-agent", "usr/bin/kairos"];
+
+/// What systemd starts for the rescue entry.
+const RESCUE: &str = "usr/lib/systemd/system/rescue.target";
+
+/// SELinux's configuration.
+const SELINUX: &str = "etc/selinux/config";
+
+/// UEFI loaders of installed systems: first those of distributions, which know
+/// their disk, then the removable medium's path.
+const EFI_LOADERS: [&str; 11] = [
+    "/EFI/debian/shimx64.efi",
+    "/EFI/ubuntu/shimx64.efi",
+    "/EFI/fedora/shimx64.efi",
+    "/EFI/redhat/shimx64.efi",
+    "/EFI/rocky/shimx64.efi",
+    "/EFI/almalinux/shimx64.efi",
+    "/EFI/opensuse/shim.efi",
+    "/EFI/sles/shim.efi",
+    "/EFI/Microsoft/Boot/bootmgfw.efi",
+    "/EFI/BOOT/bootx64.efi",
+    "/EFI/BOOT/bootaa64.efi",
+];
+
+/// Who installs and upgrades the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavor {
+    /// Kairos's agent, which the image brings.
+    Kairos,
+    /// isoforge's own `appliance` program.
+    Appliance,
+}
+
+/// `[install] mode`: which entry is the default where an installer exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstallMode {
+    /// The installer asks.
+    Interactive,
+    /// The installer goes by the configuration.
+    Unattended,
+}
+
+/// What a menu entry does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Installs, asking.
+    InstallInteractive,
+    /// Installs by the configuration.
+    InstallUnattended,
+    /// Runs from the medium.
+    Live,
+    /// Starts what is installed on a disk.
+    Disk,
+    /// A root shell on the medium's system.
+    Rescue,
+}
+
+impl Action {
+    /// Name of the entry in the menu file (`--id`).
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::InstallInteractive => "install",
+            Self::InstallUnattended => "unattended",
+            Self::Live => "live",
+            Self::Disk => "disk",
+            Self::Rescue => "rescue",
+        }
+    }
+
+    fn title(self, appliance: &str) -> String {
+        match self {
+            Self::InstallInteractive => format!("{appliance}: Interactive Installer"),
+            Self::InstallUnattended => format!("{appliance}: Unattended Installer"),
+            Self::Live => format!("{appliance}: live system, nothing is installed"),
+            Self::Disk => "Boot from disk".to_owned(),
+            Self::Rescue => format!("{appliance}: rescue shell"),
+        }
+    }
+}
+
+/// What the profile says about the menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Name of the appliance, and its version.
+    pub title: String,
+    /// The system's flavor.
+    pub flavor: Flavor,
+    /// Default entry where the tree has an installer.
+    pub install_mode: InstallMode,
+    /// How long the menu waits before it starts the default.
+    pub timeout_seconds: u32,
+    /// Puts the kernel in FIPS mode.
+    pub fips: bool,
+    /// `[boot] cmdline`.
+    pub cmdline: Vec<String>,
+}
+
+/// Why there is no menu.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An argument of the profile can't be used.
+    #[error(transparent)]
+    Cmdline(#[from] cmdline::Error),
+    /// A template is wrong.
+    #[error("the boot menu's template '{name}' can't be rendered")]
+    Template {
+        /// Its name.
+        name: &'static str,
+        /// What and where.
+        source: Box<tera::Error>,
+    },
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Cmdline(error) => error.class(),
+            Self::Template { .. } => Class::Profile,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cmdline(error) => error.hint(),
+            Self::Template { .. } => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Entry {
+    id: &'static str,
+    title: String,
+    /// None for the disk, which has loaders of its own.
+    args: Option<Args>,
+}
+
+/// The entries that `tree` can serve, in the menu's order, and the default.
+#[must_use]
+pub fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action) {
+    let has = |paths: &[&str]| paths.iter().any(|path| files::at(tree, path).is_some());
+    let installer = match settings.flavor {
+        Flavor::Appliance => has(&APPLIANCE),
+        Flavor::Kairos => has(&KAIROS_AGENT),
+    };
+    let mut actions = Vec::new();
+    if installer {
+        actions.extend([Action::InstallInteractive, Action::InstallUnattended]);
+    }
+    actions.extend([Action::Live, Action::Disk]);
+    if has(&[RESCUE]) {
+        actions.push(Action::Rescue);
+    }
+    let default = match (installer, settings.install_mode) {
+        (false, _) => Action::Live,
+        (true, InstallMode::Interactive) => Action::InstallInteractive,
+        (true, InstallMode::Unattended) => Action::InstallUnattended,
+    };
+    (actions, default)
+}
+
+/// Whether `tree` has SELinux's configuration; its files carry no labels.
+#[must_use]
+pub fn has_selinux(tree: &Tree) -> bool {
+    files::at(tree, SELINUX).is_some()
+}
+
+/// The menu file for the system in `tree`, from the text of
+/// [`MENU_TEMPLATE`].
+///
+/// # Errors
+/// [`Error`], where the profile's kernel arguments can't be used.
+pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String, Error> {
+    cmdline::check(&settings.cmdline)?;
+    let options = Options {
+        flavor: settings.flavor,
+        fips: settings.fips,
+        selinux: has_selinux(tree),
+        extra: &settings.cmdline,
+    };
+    let (actions, default) = actions(tree, settings);
+    let entries: Vec<Entry> = actions
+        .into_iter()
+        .map(|action| Entry {
+            id: action.id(),
+            title: action.title(&settings.title),
+            args: (action != Action::Disk).then(|| cmdline::args(action, &options)),
+        })
+        .collect();
+    let mut context = Context::new();
+    context.insert("title", &settings.title);
+    context.insert("default", default.id());
+    context.insert("timeout_seconds", &settings.timeout_seconds);
+    context.insert("consoles", &cmdline::consoles(settings.flavor));
+    context.insert("entries", &entries);
+    context.insert("efi_loaders", &EFI_LOADERS);
+    render(MENU_TEMPLATE, template, &context)
+}
+
+/// Path on the ISO (absolute) of the file that only the build with this
+/// `digest` (hexadecimal) has.
+#[must_use]
+pub fn marker_path(digest: &str) -> String {
+    format!("/isoforge/id/{digest}")
+}
+
+/// The stub: finds the medium that has `marker`, an absolute path, and opens
+/// the menu there. Its length depends on that of `marker` alone.
+///
+/// # Errors
+/// [`Error::Template`] where the template is wrong.
+pub fn stub(marker: &str) -> Result<String, Error> {
+    let mut context = Context::new();
+    context.insert("marker", marker);
+    render("templates/grub/stub.cfg.tera", STUB, &context)
+}
+
+fn render(name: &'static str, template: &str, context: &Context) -> Result<String, Error> {
+    let mut tera = Tera::default();
+    tera.register_filter("grub", |text: &str, _: Kwargs, _: &State| quote(text));
+    tera.register_filter("comment", |text: &str, _: Kwargs, _: &State| one_line(text));
+    tera.render_str(template, context, false)
+        .map_err(|source| Error::Template {
+            name,
+            source: Box::new(source),
+        })
+}
+
+/// Quotes a word for GRUB's shell, in which double quotes leave `"`, `$` and
+/// the backslash with a meaning (GRUB manual, section "Quoting"). Words of
+/// plain characters stay as they are.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let text = one_line(text);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/=+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '$' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Control characters, line ends among them, become blanks.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const MENU: &str = include_str!("../../../../templates/grub/menu.cfg.tera");
+    use crate::boot::files::testing::tree;
+    use insta::assert_snapshot;
+
+    fn settings(flavor: Flavor) -> Settings {
+        Settings {
+            title: "demo 1.0.0".to_owned(),
+            flavor,
+            install_mode: InstallMode::Interactive,
+            timeout_seconds: 5,
+            fips: false,
+            cmdline: vec!["console=ttyS0,115200n8".to_owned()],
+        }
+    }
+
+    /// GRUB's own judgement of a script's syntax.
+    fn assert_grub_accepts(script: &str) {
+        #[allow(clippy::disallowed_methods)]
+        let mut child = Command::new("grub-script-check")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("grub-script-check is needed (Debian package grub-common)");
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(script.as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}\n{script}");
+    }
+
+    #[test]
+    fn without_an_installer_the_live_system_is_the_default() {
+        let menu = menu(
+            &tree("usr/bin/kairos-agent"),
+            &settings(Flavor::Appliance),
+            MENU,
+        )
+        .unwrap();
+        assert_grub_accepts(&menu);
+        assert_snapshot!(menu, @r#"
+        # The boot menu of demo 1.0.0
+        set default=live
+        set timeout=5
+        set timeout_style=menu
+
+        # UEFI's own console reaches screen and serial line alike; BIOS's only the
+        # screen, so there GRUB drives the first serial port itself.
+        if [ "$grub_platform" = efi ]; then
+        	set consoles="console=ttyS0,115200n8 console=tty0"
+        else
+        	set consoles="console=tty0 console=ttyS0,115200n8"
+        	if serial --unit=0 --speed=115200; then
+        		terminal_input --append serial
+        		terminal_output --append serial
+        	fi
+        fi
+
+        menuentry "demo 1.0.0: live system, nothing is installed" --id live {
+        	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles console=ttyS0,115200n8
+        	initrd ($root)/boot/initrd
+        }
+
+        menuentry "Boot from disk" --id disk {
+        	# Every disk but the one that this menu came from.
+        	regexp --set=1:medium '^([^,]+)' "$root"
+        	if [ "$grub_platform" = efi ]; then
+        		for device in (*); do
+        			regexp --set=1:disk '^\(([^,)]+)' "$device"
+        			if [ "$disk" != "$medium" ]; then
+        				for loader in /EFI/debian/shimx64.efi /EFI/ubuntu/shimx64.efi /EFI/fedora/shimx64.efi /EFI/redhat/shimx64.efi /EFI/rocky/shimx64.efi /EFI/almalinux/shimx64.efi /EFI/opensuse/shim.efi /EFI/sles/shim.efi /EFI/Microsoft/Boot/bootmgfw.efi /EFI/BOOT/bootx64.efi /EFI/BOOT/bootaa64.efi; do
+        					if [ -f "$device$loader" ]; then
+        						set root="$device"
+        						if chainloader "$device$loader"; then
+        							boot
+        						fi
+        					fi
+        				done
+        			fi
+        		done
+        	else
+        		for disk in hd0 hd1 hd2 hd3 hd4 hd5 hd6 hd7; do
+        			if [ "$disk" != "$medium" ]; then
+        				set root="$disk"
+        				if chainloader ($disk)+1; then
+        					boot
+        				fi
+        			fi
+        		done
+        	fi
+        	echo "No other disk has a boot loader; the firmware goes on."
+        	sleep 3
+        	exit
+        }
+        "#);
+    }
+
+    #[test]
+    fn the_installer_in_the_tree_gives_its_entries_and_mode_the_default() {
+        let kairos = tree("usr/bin/kairos-agent\nusr/lib/systemd/system/rescue.target");
+        let appliance = tree("usr/bin/appliance");
+        let mut settings = settings(Flavor::Kairos);
+        assert_eq!(
+            actions(&kairos, &settings),
+            (
+                vec![
+                    Action::InstallInteractive,
+                    Action::InstallUnattended,
+                    Action::Live,
+                    Action::Disk,
+                    Action::Rescue
+                ],
+                Action::InstallInteractive
+            )
+        );
+        settings.install_mode = InstallMode::Unattended;
+        assert_eq!(actions(&kairos, &settings).1, Action::InstallUnattended);
+        // The appliance's program in a Kairos image is not what installs it.
+        assert_eq!(actions(&appliance, &settings).1, Action::Live);
+        settings.flavor = Flavor::Appliance;
+        assert_eq!(actions(&kairos, &settings).1, Action::Live);
+        assert_eq!(actions(&appliance, &settings).1, Action::InstallUnattended);
+        let text = menu(
+            &kairos,
+            &Settings {
+                flavor: Flavor::Kairos,
+                ..settings
+            },
+            MENU,
+        )
+        .unwrap();
+        assert_grub_accepts(&text);
+        let entries: Vec<_> = text
+            .lines()
+            .filter(|l| l.starts_with("menuentry"))
+            .collect();
+        assert_snapshot!(entries.join("\n"), @r#"
+        menuentry "demo 1.0.0: Interactive Installer" --id install {
+        menuentry "demo 1.0.0: Unattended Installer" --id unattended {
+        menuentry "demo 1.0.0: live system, nothing is installed" --id live {
+        menuentry "Boot from disk" --id disk {
+        menuentry "demo 1.0.0: rescue shell" --id rescue {
+        "#);
+    }
+
+    #[test]
+    fn text_of_the_user_is_only_ever_text() {
+        let mut settings = settings(Flavor::Appliance);
+        settings.title = "A \"B\" $root 'C' \\ {x}; reboot # é\nhalt".to_owned();
+        settings.cmdline = vec!["a=$HOME;b&{c}|<d>".to_owned()];
+        let menu = menu(&tree("usr/bin/appliance"), &settings, MENU).unwrap();
+        assert_grub_accepts(&menu);
+        let lines: Vec<_> = menu
+            .lines()
+            .filter(|line| line.contains("reboot") || line.contains("HOME"))
+            .collect();
+        assert_snapshot!(lines.join("\n"), @r#"
+        # The boot menu of A "B" $root 'C' \ {x}; reboot # é halt
+        menuentry "A \"B\" \$root 'C' \\ {x}; reboot # é halt: Interactive Installer" --id install {
+        	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles "a=\$HOME;b&{c}|<d>" appliance.install=interactive systemd.unit=appliance-install.target
+        menuentry "A \"B\" \$root 'C' \\ {x}; reboot # é halt: Unattended Installer" --id unattended {
+        	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles "a=\$HOME;b&{c}|<d>" appliance.install=unattended systemd.unit=appliance-install.target
+        menuentry "A \"B\" \$root 'C' \\ {x}; reboot # é halt: live system, nothing is installed" --id live {
+        	linux ($root)/boot/kernel root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 $consoles "a=\$HOME;b&{c}|<d>"
+        "#);
+    }
+
+    #[test]
+    fn an_argument_that_is_none_is_refused() {
+        let mut settings = settings(Flavor::Appliance);
+        settings.cmdline = vec!["quiet splash".to_owned()];
+        let error = menu(&Tree::new(), &settings, MENU).unwrap_err();
+        assert_eq!(error.class(), Class::Profile);
+        assert_snapshot!(error, @"[boot] cmdline: 'quiet splash' can't be a kernel argument: it contains white space");
+    }
+
+    #[test]
+    fn the_stub_looks_for_its_own_medium() {
+        let stub = stub(&marker_path(&"ab".repeat(32))).unwrap();
+        assert_grub_accepts(&stub);
+        assert_snapshot!(stub, @r"
+        # Finds the medium of this very build, wherever GRUB was started from.
+        search --no-floppy --file --set=root /isoforge/id/abababababababababababababababababababababababababababababababab
+        set prefix=($root)/boot/grub2
+        configfile ($root)/boot/grub2/grub.cfg
+        ");
+    }
+}

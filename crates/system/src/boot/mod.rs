@@ -1,0 +1,106 @@
+//! What makes a file tree boot: kernel, initrd and boot loaders found in the
+//! tree, the kernel's command line, and GRUB's menu.
+//!
+//! Everything here but [`core_image`] is a function over values: a
+//! [`Tree`](isoforge_base::tree::Tree), the bytes of its files, and what the profile
+//! says. [`core_image`] may run the host's grub-mkimage, for images that bring
+//! GRUB's BIOS modules but no core image made of them.
+//!
+//! How the pieces start each other:
+//!
+//! - *UEFI*: firmware → shim → signed GRUB → a stub `grub.cfg` → the menu.
+//! - *BIOS*: firmware (El Torito from a CD, the MBR from a disk) → GRUB's core
+//!   image → a stub `grub.cfg` → the menu.
+//!
+//! A **stub** finds the medium by a file that only this build has
+//! ([`menu::marker_path`]), because signed GRUB starts from the ESP and other
+//! media with the same volume id may be attached. The **core image** can't know
+//! that file, since `bootstrap` makes it long before an ISO exists. It needs
+//! not: BIOS tells it the device that it was started from, where its prefix
+//! ([`core_image::Target`]) leads to the stub.
+
+pub mod cmdline;
+pub mod core_image;
+pub mod files;
+pub mod initrd;
+pub mod kernel;
+pub mod loader;
+pub mod menu;
+pub mod version;
+
+/// Processor architectures that an ISO can boot on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arch {
+    /// x86-64: UEFI and BIOS.
+    Amd64,
+    /// 64-bit Arm: UEFI only.
+    Arm64,
+}
+
+impl Arch {
+    /// The architecture that OCI (and Go, and Debian) call `name`.
+    #[must_use]
+    pub fn from_oci(name: &str) -> Option<Self> {
+        match name {
+            "amd64" => Some(Self::Amd64),
+            "arm64" => Some(Self::Arm64),
+            _ => None,
+        }
+    }
+
+    /// The name in OCI and in Debian.
+    #[must_use]
+    pub fn oci(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// What UEFI's file names call it (UEFI 2.10, section 3.5.1.1).
+    #[must_use]
+    pub fn efi(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x64",
+            Self::Arm64 => "aa64",
+        }
+    }
+}
+
+/// How much a [`Finding`] matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Works, with a limit that the user should know.
+    Warning,
+    /// Can't work; only `--force` goes on.
+    Error,
+}
+
+/// Something that a check of the image found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What is wrong, naming the file.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Finding {
+    fn error(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+
+    fn warning(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+}

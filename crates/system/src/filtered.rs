@@ -1,0 +1,267 @@
+//! Taking some paths out of layers: where only binaries are wanted of an image
+//! or an archive.
+//!
+//! The layers are merged into a tree without their data; what the filter keeps
+//! of it is then read from the layers, put aside in one temporary file, and
+//! written as a new, plain, deterministic layer. The result is remembered under
+//! the layers' diffIDs and the patterns; so these are checked before anything made
+//! of the layers is used.
+//!
+//! The patterns and what they keep are those of [`crate::filter`]; here
+//! each pattern to include must match something.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::spool::{FileId, NoData, Spool, SpoolWriter};
+use crate::filter::{self, PatternError, Patterns};
+use crate::layer::{InLayer, Limits, apply, decompress, read_tar};
+use crate::tar_out;
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::progress::Progress;
+use isoforge_base::tree::{self, FileData, Kind, LayerId, Tree};
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::pull::{self, diff_id};
+use isoforge_oci::store::{self, Store};
+
+/// Kind of the store's facts on filtered layers.
+const FACT: &str = "filtered-layer";
+
+/// Counts up when equal input no longer gives equal bytes.
+const VERSION: u32 = 1;
+
+/// Why paths can't be taken out of layers.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A pattern is malformed.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A pattern of `include` matches no path.
+    #[error("'{pattern}' matches no path in {from}")]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// What the layers are of.
+        from: String,
+    },
+    /// A layer is damaged, unsafe or too large.
+    #[error(transparent)]
+    Layer(#[from] InLayer),
+    /// A layer is not the one that its image claims.
+    #[error(transparent)]
+    DiffId(Box<pull::Error>),
+    /// The kept tree can't be put together.
+    #[error("the filtered tree can't be made")]
+    Tree(#[from] tree::Error),
+    /// The new layer can't be written.
+    #[error("the filtered layer can't be written")]
+    Write(#[from] tar_out::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Reading or writing failed.
+    #[error("the filtered files can't be put aside")]
+    Io(#[from] io::Error),
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Pattern(error) => error.class(),
+            Self::NoMatch { .. } => Class::Profile,
+            Self::Layer(error) => error.class(),
+            Self::DiffId(error) => error.class(),
+            Self::Tree(_) => Class::Bug,
+            Self::Write(error) => error.class(),
+            Self::Store(error) => error.class(),
+            Self::Io(_) => Class::Io,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoMatch { .. } => Some(
+                "patterns are over real paths without a leading slash, as in 'usr/bin/kubelet' or 'opt/cni/**'"
+                    .into(),
+            ),
+            Self::Pattern(error) => error.hint(),
+            Self::Layer(error) => error.hint(),
+            Self::DiffId(error) => error.hint(),
+            Self::Write(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+// Boxed, so that results stay small.
+impl From<pull::Error> for Error {
+    fn from(error: pull::Error) -> Self {
+        Self::DiffId(Box::new(error))
+    }
+}
+
+/// Which paths are kept.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    include: Vec<String>,
+    exclude: Vec<String>,
+    included: Patterns,
+    excluded: Patterns,
+}
+
+impl Filter {
+    /// Keeps what `include` matches, everything where it is empty, without what
+    /// `exclude` matches.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`].
+    pub fn new(include: &[String], exclude: &[String]) -> Result<Self, Error> {
+        Ok(Self {
+            include: include.to_vec(),
+            exclude: exclude.to_vec(),
+            included: Patterns::new(include)?,
+            excluded: Patterns::new(exclude)?,
+        })
+    }
+
+    /// Whether nothing is left out.
+    #[must_use]
+    pub fn keeps_everything(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+
+    fn key(&self, layers: &[Layer]) -> Result<String, Error> {
+        let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
+        let text = serde_json::to_vec(&(VERSION, diff_ids, &self.include, &self.exclude))
+            .map_err(io::Error::from)?;
+        Ok(Digest::of(&text).hex())
+    }
+
+    /// The kept part of `tree`.
+    fn apply(&self, tree: &Tree, from: &str) -> Result<Tree, Error> {
+        for pattern in &self.include {
+            let alone = Patterns::new(&[pattern])?;
+            if !tree.walk().any(|(path, _)| alone.matches(&path)) {
+                return Err(Error::NoMatch {
+                    pattern: pattern.clone(),
+                    from: from.to_owned(),
+                });
+            }
+        }
+        Ok(filter::filter(tree, &self.included, &self.excluded)?)
+    }
+}
+
+/// What [`filter_layers`] gave for the same layers before, where the store still
+/// has it. The layers' diffIDs are taken as claimed: this is for saying what a build
+/// would do.
+///
+/// # Errors
+/// [`Error::Store`].
+pub fn known(store: &Store, layers: &[Layer], filter: &Filter) -> Result<Option<Layer>, Error> {
+    let known = store.fact::<Layer>(FACT, &filter.key(layers)?)?;
+    Ok(known.filter(|known| store.has_blob(&known.digest)))
+}
+
+/// The kept part of what `layers`, lowest first, make together, as one plain
+/// layer in the store. `from` names them in errors.
+///
+/// # Errors
+/// [`Error`].
+pub fn filter_layers(
+    store: &Store,
+    layers: &[Layer],
+    filter: &Filter,
+    from: &str,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Layer, Error> {
+    if let Some(known) = known(store, layers, filter)? {
+        for layer in layers {
+            diff_id::check(store, layer, from, limits.bounds(), progress)?;
+        }
+        return Ok(known);
+    }
+    let key = filter.key(layers)?;
+    let kept = filter.apply(&merge(store, layers, from, limits, progress)?, from)?;
+    let spool = put_aside(store, layers, &kept, limits, progress)?;
+    let mut blob = store.blob_writer()?;
+    tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, &mut blob)?;
+    let (digest, size) = blob.commit(None)?;
+    let layer = Layer {
+        digest,
+        size,
+        compression: LayerCompression::Plain,
+        diff_id: digest,
+    };
+    store.put_fact(FACT, &key, &layer)?;
+    Ok(layer)
+}
+
+fn layer_id(at: usize) -> LayerId {
+    LayerId(u32::try_from(at).unwrap_or(u32::MAX))
+}
+
+/// The layers' merged tree, their diffIDs checked; their data is read past. `from`
+/// names them in errors.
+///
+/// # Errors
+/// [`Error::DiffId`], [`Error::Layer`], [`Error::Store`].
+pub fn merge(
+    store: &Store,
+    layers: &[Layer],
+    from: &str,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Tree, Error> {
+    let mut tree = Tree::new();
+    for (at, layer) in layers.iter().enumerate() {
+        let in_layer = |e: crate::layer::Error| e.in_layer(layer.digest.to_string());
+        let label = format!("read layer {}", layer.digest.short());
+        let task = progress.task(&label, Some(layer.size));
+        let blob = task.reader(store.open_blob(&layer.digest)?);
+        let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
+        let mut tar = diff_id::Checking::new(store, layer, from, tar)?;
+        let entries = read_tar(&mut tar, limits, &mut NoData).map_err(in_layer)?;
+        tar.finish()?;
+        apply(&mut tree, layer_id(at), &entries).map_err(in_layer)?;
+    }
+    Ok(tree)
+}
+
+/// Copies the data of all files in `kept` out of the layers.
+fn put_aside(
+    store: &Store,
+    layers: &[Layer],
+    kept: &Tree,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Spool, Error> {
+    let wanted: BTreeSet<FileId> = kept
+        .walk()
+        .filter_map(|(_, id)| match &kept.inode(id).kind {
+            Kind::File(FileData::Layer { layer, file, .. }) => Some((*layer, *file)),
+            _ => None,
+        })
+        .collect();
+    let mut spool = SpoolWriter::new(tempfile::tempfile_in(store.temp_dir())?);
+    for (at, layer) in layers.iter().enumerate() {
+        let id = layer_id(at);
+        if wanted.range((id, 0)..=(id, u32::MAX)).next().is_none() {
+            continue;
+        }
+        let in_layer = |e: crate::layer::Error| e.in_layer(layer.digest.to_string());
+        let label = format!("take files out of layer {}", layer.digest.short());
+        let task = progress.task(&label, Some(layer.size));
+        let blob = task.reader(store.open_blob(&layer.digest)?);
+        let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
+        read_tar(tar, limits, &mut spool.layer(id, &wanted)).map_err(in_layer)?;
+    }
+    Ok(spool.finish()?)
+}
+
+#[cfg(test)]
+#[path = "filtered_tests.rs"]
+mod tests;

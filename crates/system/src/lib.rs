@@ -1,0 +1,16 @@
+//! From layers to a system: layers read and merged into one tree, their data in
+//! slabs, boot files found, the kernel's command line and menus.
+
+pub mod boot;
+pub mod entry;
+pub mod filter;
+pub mod filtered;
+pub mod hardening;
+pub mod layer;
+pub mod merged;
+pub mod provider;
+pub mod replay;
+pub mod slab;
+pub mod slab_maker;
+pub mod spool;
+pub mod tar_out;

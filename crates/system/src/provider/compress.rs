@@ -1,0 +1,123 @@
+//! Layers of our own as they are transferred: compressed once, always to the
+//! same bytes.
+
+use std::io::{self, Read, Write};
+
+use flate2::{Compression, GzBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::progress::Progress;
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::store::Store;
+
+/// Counts up when equal input no longer gives equal bytes, so that results
+/// remembered by an older isoforge are made anew.
+const VERSION: u32 = 1;
+
+/// Kind of the store's facts that remember results.
+const FACT: &str = "provider-layer";
+
+/// gzip's own default.
+const GZIP_LEVEL: u32 = 6;
+
+/// Zstandard's own default.
+const ZSTD_LEVEL: i32 = 3;
+
+const COPY_BUFFER_BYTES: usize = 1 << 18;
+
+/// How layers of our own are compressed in a provider image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerFormat {
+    /// gzip: every reader takes it.
+    #[default]
+    Gzip,
+    /// Zstandard: smaller and faster; some readers refuse it.
+    Zstd,
+}
+
+/// The compressed form of a plain layer, from the store where it was made
+/// before; a layer that is compressed already as it is.
+///
+/// # Errors
+/// [`Error::DiffId`] where the blob is not the layer, or what the store says.
+pub fn compress_layer(
+    store: &Store,
+    layer: &Layer,
+    format: LayerFormat,
+    progress: &Progress,
+) -> Result<Layer, Error> {
+    if layer.compression != LayerCompression::Plain {
+        return Ok(layer.clone());
+    }
+    let (name, compression) = match format {
+        LayerFormat::Gzip => (
+            format!("gzip-{GZIP_LEVEL}-v{VERSION}"),
+            LayerCompression::Gzip,
+        ),
+        LayerFormat::Zstd => (
+            format!("zstd-{ZSTD_LEVEL}-v{VERSION}"),
+            LayerCompression::Zstd,
+        ),
+    };
+    let key = format!("{}-{name}", layer.diff_id.hex());
+    if let Some(known) = store.fact::<Layer>(FACT, &key)?
+        && store.has_blob(&known.digest)
+    {
+        return Ok(known);
+    }
+    let task = progress.task(
+        &format!("compress layer {}", layer.diff_id.short()),
+        Some(layer.size),
+    );
+    let mut blob = task.reader(store.open_blob(&layer.digest)?);
+    let mut out = store.blob_writer()?;
+    let found = match format {
+        LayerFormat::Gzip => {
+            let mut encoder = GzBuilder::new()
+                .mtime(0)
+                .write(&mut out, Compression::new(GZIP_LEVEL));
+            let found = copy_hashed(&mut blob, &mut encoder)?;
+            encoder.finish()?;
+            found
+        }
+        LayerFormat::Zstd => {
+            let mut encoder = zstd::stream::Encoder::new(&mut out, ZSTD_LEVEL)?;
+            let found = copy_hashed(&mut blob, &mut encoder)?;
+            encoder.finish()?;
+            found
+        }
+    };
+    if found != layer.diff_id {
+        return Err(Error::DiffId {
+            digest: layer.digest,
+            expected: layer.diff_id,
+            found,
+        });
+    }
+    let (digest, size) = out.commit(None)?;
+    let compressed = Layer {
+        digest,
+        size,
+        compression,
+        diff_id: layer.diff_id,
+    };
+    store.put_fact(FACT, &key, &compressed)?;
+    Ok(compressed)
+}
+
+fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; COPY_BUFFER_BYTES];
+    loop {
+        let n = from.read(&mut buffer)?;
+        let bytes = buffer.get(..n).unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(hasher.finish());
+        }
+        hasher.update(bytes);
+        to.write_all(bytes)?;
+    }
+}

@@ -1,0 +1,76 @@
+//! The labels that a provider image gets.
+
+use std::collections::BTreeMap;
+
+use isoforge_base::digest::Digest;
+use isoforge_contract::labels::{
+    SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE,
+};
+use isoforge_contract::manifest::Squashfs;
+use isoforge_oci::manifest::BASE_NAME;
+
+use super::{Base, Description};
+
+/// What is true of all platforms of an image.
+pub(super) fn common(description: &Description, created: &str) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let mut put = |name: &str, value: &str| {
+        if !value.is_empty() {
+            labels.insert(name.to_owned(), value.to_owned());
+        }
+    };
+    put("org.opencontainers.image.title", &description.name);
+    put("org.opencontainers.image.version", &description.version);
+    put("org.opencontainers.image.created", created);
+    put(
+        "org.opencontainers.image.description",
+        &format!(
+            "{} {} with {} {}",
+            description.os_distribution,
+            description.os_version,
+            description.kubernetes_distribution,
+            description.kubernetes_version
+        ),
+    );
+    put("io.isoforge.version", env!("CARGO_PKG_VERSION"));
+    put("io.isoforge.os.distribution", &description.os_distribution);
+    put("io.isoforge.os.version", &description.os_version);
+    put(
+        "io.isoforge.kubernetes.distribution",
+        &description.kubernetes_distribution,
+    );
+    put(
+        "io.isoforge.kubernetes.version",
+        &description.kubernetes_version,
+    );
+    labels
+}
+
+/// What is true of one platform: [`common`] and its base and SquashFS.
+pub(super) fn platform(
+    common: &BTreeMap<String, String>,
+    base: Option<&Base>,
+    squashfs: &Squashfs,
+) -> BTreeMap<String, String> {
+    let mut labels = common.clone();
+    if let Some(base) = base {
+        if let Some(name) = &base.name {
+            labels.insert(BASE_NAME.into(), name.clone());
+        }
+        let digest: &Digest = &base.manifest;
+        labels.insert(
+            "org.opencontainers.image.base.digest".into(),
+            digest.to_string(),
+        );
+    }
+    for (name, value) in [
+        (SQUASHFS_DIGEST, squashfs.digest.to_string()),
+        (SQUASHFS_SIZE, squashfs.size.to_string()),
+        (SQUASHFS_COMPRESSION, squashfs.compression.clone()),
+        (SQUASHFS_BLOCK_SIZE, squashfs.block_size.to_string()),
+        (SQUASHFS_EPOCH, squashfs.epoch.to_string()),
+    ] {
+        labels.insert(name.to_owned(), value);
+    }
+    labels
+}

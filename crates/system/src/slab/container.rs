@@ -1,0 +1,322 @@
+//! Writing and opening one slab.
+
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err::File;
+use fs_err::os::unix::fs::FileExt;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Entry, FileSink};
+use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_formats::squashfs::pack::{self, ContentReader, Packed, PackedData, Packer};
+use isoforge_formats::squashfs::{self, Settings, compress};
+
+/// Changes with the file's layout and with how data is packed.
+const FORMAT_VERSION: u32 = 1;
+const MAGIC: [u8; 8] = *b"isoslab\n";
+const HEADER_BYTES: u64 = 16;
+const CHECKSUM_BYTES: usize = blake3::OUT_LEN;
+const TRAILER_BYTES: usize = 8 + CHECKSUM_BYTES + MAGIC.len();
+/// Largest index that is read: some millions of files.
+const INDEX_BYTES_MAX: u64 = 1 << 30;
+
+/// Why a slab can't be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data could not be packed.
+    #[error(transparent)]
+    Pack(#[from] squashfs::Error),
+    /// Writing header, index or trailer failed.
+    #[error("writing a slab failed")]
+    Write {
+        /// What writing gave.
+        source: io::Error,
+    },
+    /// The index can't be turned into bytes.
+    #[error("a slab's index can't be written")]
+    Encode {
+        /// Why not.
+        source: postcard::Error,
+    },
+    /// Reading failed.
+    #[error("reading the slab '{}' failed", path.display())]
+    Read {
+        /// The slab.
+        path: PathBuf,
+        /// What reading gave.
+        source: io::Error,
+    },
+    /// It is no whole slab of this version.
+    #[error("'{}' is no whole slab: {reason}", path.display())]
+    Damaged {
+        /// The slab.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+impl Error {
+    /// Whether the slab is there but can't be used, so that making it anew
+    /// helps.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
+impl Diagnose for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Pack(error) => error.class(),
+            Self::Write { .. } | Self::Read { .. } => Class::Io,
+            Self::Encode { .. } => Class::Bug,
+            Self::Damaged { .. } => Class::Verification,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Pack(error) => error.hint(),
+            Self::Damaged { path, .. } => Some(format!(
+                "remove '{}' and build again: it is made anew",
+                path.display()
+            )),
+            Self::Write { source } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("free some disk space and build again".to_owned())
+            }
+            Self::Write { .. } | Self::Read { .. } | Self::Encode { .. } => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
+
+/// Names the slab of a layer within a store. Other settings, another version
+/// of the format, of this program or of its compressor give another name, since
+/// each may give other bytes.
+#[must_use]
+pub fn key(diff_id: &Digest, settings: &Settings) -> String {
+    format!(
+        "{}-{}-{}-{FORMAT_VERSION}-{}-{}",
+        diff_id.hex(),
+        settings.compressor.to_string().replace(':', "-"),
+        settings.block_size,
+        env!("CARGO_PKG_VERSION"),
+        compress::library_version(settings.compressor),
+    )
+}
+
+#[derive(Serialize, Deserialize)]
+struct Index {
+    settings: Settings,
+    entries: Vec<Entry>,
+    packed: Packed,
+}
+
+/// Makes a slab in `out`, an empty file open for reading and writing. `feed`
+/// hands all files of the layer to the sink, in the archive's order, and gives
+/// the layer's entries. `threads` threads compress; the bytes do not depend on
+/// their number.
+///
+/// # Errors
+/// What `feed` gave, or an [`Error`] where packing or writing failed.
+pub fn build<W, E>(
+    out: &mut W,
+    settings: &Settings,
+    threads: usize,
+    feed: impl FnOnce(&mut dyn FileSink) -> Result<Vec<Entry>, E>,
+) -> Result<(), E>
+where
+    W: Read + Write + Seek + Send,
+    E: From<Error>,
+{
+    let header = header();
+    out.write_all(&header)
+        .map_err(|source| Error::Write { source })?;
+    let packed = pack::pack(&mut *out, settings, threads, |packer| {
+        feed(&mut Sink(packer)).map_err(Failure::Feed)
+    });
+    let (packed, entries) = packed.map_err(|failure| match failure {
+        Failure::Pack(error) => E::from(Error::Pack(error)),
+        Failure::Feed(error) => error,
+    })?;
+    let index = Index {
+        settings: *settings,
+        entries,
+        packed,
+    };
+    write_index(out, &header, &index)?;
+    Ok(())
+}
+
+fn write_index(out: &mut impl Write, header: &[u8], index: &Index) -> Result<(), Error> {
+    let index = postcard::to_allocvec(index).map_err(|source| Error::Encode { source })?;
+    let length = (index.len() as u64).to_le_bytes();
+    let checksum = checksum(header, &index, length);
+    let write = |out: &mut dyn Write| {
+        out.write_all(&index)?;
+        out.write_all(&length)?;
+        out.write_all(&checksum)?;
+        out.write_all(&MAGIC)?;
+        out.flush()
+    };
+    write(out).map_err(|source| Error::Write { source })
+}
+
+enum Failure<E> {
+    Pack(squashfs::Error),
+    Feed(E),
+}
+
+impl<E> From<squashfs::Error> for Failure<E> {
+    fn from(error: squashfs::Error) -> Self {
+        Self::Pack(error)
+    }
+}
+
+struct Sink<'a>(&'a mut Packer);
+
+impl FileSink for Sink<'_> {
+    fn file(&mut self, size: u64, data: &mut dyn Read) -> io::Result<()> {
+        self.0.file(size, data)
+    }
+}
+
+fn header() -> Vec<u8> {
+    let mut header = MAGIC.to_vec();
+    header.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    header.resize(HEADER_BYTES as usize, 0);
+    header
+}
+
+fn checksum(header: &[u8], index: &[u8], length: [u8; 8]) -> [u8; CHECKSUM_BYTES] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(header).update(index).update(&length);
+    *hasher.finalize().as_bytes()
+}
+
+/// An open slab.
+#[derive(Debug)]
+pub struct Slab {
+    file: File,
+    settings: Settings,
+    entries: Vec<Entry>,
+    packed: Packed,
+}
+
+impl Slab {
+    /// Opens a slab and checks all of it but the stored blocks, which are
+    /// checked when they are read.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where the file is no whole slab of this version,
+    /// [`Error::Read`] where it can't be read.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let read = |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let damaged = |reason| Error::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        let file = File::open(path).map_err(read)?;
+        let file_bytes = file.metadata().map_err(read)?.len();
+        let body_bytes = file_bytes
+            .checked_sub(HEADER_BYTES + TRAILER_BYTES as u64)
+            .ok_or_else(|| damaged("it is too short"))?;
+
+        let mut found_header = [0; HEADER_BYTES as usize];
+        file.read_exact_at(&mut found_header, 0).map_err(read)?;
+        if found_header[..] != header()[..] {
+            return Err(damaged("it does not begin like a slab of this version"));
+        }
+        let mut trailer = [0; TRAILER_BYTES];
+        file.read_exact_at(&mut trailer, HEADER_BYTES + body_bytes)
+            .map_err(read)?;
+        let (length, found_checksum) =
+            parse_trailer(&trailer).ok_or_else(|| damaged("its end is missing"))?;
+        let index_bytes = u64::from_le_bytes(length);
+        if index_bytes > body_bytes.min(INDEX_BYTES_MAX) {
+            return Err(damaged("its index is longer than it may be"));
+        }
+        let data_bytes = body_bytes - index_bytes;
+        let mut bytes = vec![
+            0;
+            usize::try_from(index_bytes)
+                .map_err(|_| damaged("its index is longer than it may be"))?
+        ];
+        file.read_exact_at(&mut bytes, HEADER_BYTES + data_bytes)
+            .map_err(read)?;
+        if checksum(&found_header, &bytes, length)[..] != *found_checksum {
+            return Err(damaged("its checksum does not match"));
+        }
+        let index: Index =
+            postcard::from_bytes(&bytes).map_err(|_| damaged("its index can't be read"))?;
+        if index.packed.stored_bytes != data_bytes {
+            return Err(damaged("its data is not as long as the index says"));
+        }
+        Ok(Self {
+            file,
+            settings: index.settings,
+            entries: index.entries,
+            packed: index.packed,
+        })
+    }
+
+    /// The layer's entries, in the archive's order.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// A reader over the data of file number `file` of the layer. Every block
+    /// is checked against its hash.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] where there is no such file; reading gives
+    /// [`io::ErrorKind::InvalidData`] where a block is damaged.
+    pub fn read_file(&self, file: u32) -> io::Result<ContentReader<'_>> {
+        let content = self.packed.content(file).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("{} has no file number {file}", self.name()),
+            )
+        })?;
+        ContentReader::new(self, content)
+    }
+}
+
+fn parse_trailer(trailer: &[u8; TRAILER_BYTES]) -> Option<([u8; 8], &[u8])> {
+    let (length, rest) = trailer.split_first_chunk()?;
+    let (checksum, magic) = rest.split_at_checked(CHECKSUM_BYTES)?;
+    (magic == MAGIC).then_some((*length, checksum))
+}
+
+impl PackedData for Slab {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn packed(&self) -> &Packed {
+        &self.packed
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let offset = offset
+            .checked_add(HEADER_BYTES)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        self.file.read_exact_at(buf, offset)
+    }
+
+    fn name(&self) -> String {
+        format!("'{}'", self.file.path().display())
+    }
+}

@@ -1,0 +1,185 @@
+//! Files that a project lays over the root file system or the ISO.
+//!
+//! An overlay is a directory (`overlays/base`) and, beside it, an optional
+//! manifest of the same name (`overlays/base.toml`, see [`manifest`] and
+//! `docs/overlays.md`). It is the only place where files of the host enter a
+//! tree, so nothing else of the host may come along: owners are root, modes
+//! 0644 or 0755 (the executable bit is kept), the time is the build's, whatever
+//! the host's user, umask and clock. Files ending in `.tera` are rendered.
+//! Symbolic links are taken as they are and never followed; devices, pipes and
+//! sockets are refused.
+//!
+//! As a layer ([`OverlayLayer::to_tar`]) it leaves out directories that are
+//! only on the way to something: see
+//! [`write_over`](super::tar_out::write_over).
+
+mod digest;
+mod error;
+mod load;
+pub mod manifest;
+pub mod system;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use digest::{digest, digest_of};
+pub use error::Error;
+pub use load::{load, load_files};
+
+use crate::render::{Secrets, Warning};
+use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree, display};
+use isoforge_system::filter::Patterns;
+use isoforge_system::tar_out;
+
+/// The layer number of data that is still on the host's disk; only the
+/// [`OverlayLayer`] itself can open it.
+const HOST_DATA: LayerId = LayerId(u32::MAX);
+
+/// An overlay, ready to become a layer or part of the ISO.
+#[derive(Debug, Clone, Default)]
+pub struct OverlayLayer {
+    /// What it adds. Its files are opened through this value's [`ReadFile`].
+    pub tree: Tree,
+    /// What it removes from below.
+    deletes: Patterns,
+    /// Directories that the manifest speaks of, to be written even where they
+    /// are like any other.
+    keep: BTreeSet<Vec<u8>>,
+    /// Files on the host's disk, by their number in the tree.
+    host_files: Vec<PathBuf>,
+}
+
+impl OverlayLayer {
+    /// Adds a file of the owner root.
+    ///
+    /// # Errors
+    /// [`Error::Tree`] where the path can't be one, or leads through a file.
+    pub fn add_file(&mut self, path: &str, mode: u16, bytes: Arc<[u8]>) -> Result<(), Error> {
+        self.add(path, mode, Kind::File(FileData::Inline(bytes)))
+    }
+
+    /// Adds a symbolic link of the owner root.
+    ///
+    /// # Errors
+    /// As [`add_file`](Self::add_file).
+    pub fn add_link(&mut self, path: &str, target: &str) -> Result<(), Error> {
+        self.add(path, 0o777, Kind::Symlink(target.as_bytes().to_vec()))
+    }
+
+    /// Adds a directory of the owner root and mode 0755, to be written even
+    /// where it is like any other.
+    ///
+    /// # Errors
+    /// As [`add_file`](Self::add_file).
+    pub fn add_directory(&mut self, path: &str) -> Result<(), Error> {
+        if self.tree.get(path.as_bytes()).is_none() {
+            self.add(path, 0o755, Kind::Directory(BTreeMap::new()))?;
+        }
+        self.keep.insert(path.as_bytes().to_vec());
+        Ok(())
+    }
+
+    fn add(&mut self, path: &str, mode: u16, kind: Kind) -> Result<(), Error> {
+        let meta = Meta::with_mode(mode);
+        self.tree
+            .insert(path.as_bytes(), Inode { meta, kind })
+            .map(drop)
+            .map_err(|source| Error::Tree {
+                overlay: path.to_owned(),
+                source,
+            })
+    }
+
+    /// Gives everything in it the time `mtime` (seconds since 1970).
+    pub fn set_mtime(&mut self, mtime: i64) {
+        let walk: Vec<_> = self.tree.walk().map(|(_, id)| id).collect();
+        for id in walk {
+            self.tree.meta_mut(id).mtime = mtime;
+        }
+    }
+
+    /// What of `below` the overlay removes: each path that matches and stands
+    /// below no other that does, except those it replaces by a file.
+    #[must_use]
+    pub fn whiteouts(&self, below: &Tree) -> BTreeSet<Vec<u8>> {
+        let mut found: BTreeSet<Vec<u8>> = BTreeSet::new();
+        if self.deletes.is_empty() {
+            return found;
+        }
+        let mut last: Option<Vec<u8>> = None;
+        for (path, _) in below.walk().skip(1) {
+            let is_inside = last.as_ref().is_some_and(|dir| {
+                path.strip_prefix(dir.as_slice())
+                    .is_some_and(|rest| rest.starts_with(b"/"))
+            });
+            if is_inside || !self.deletes.matches(&path) {
+                continue;
+            }
+            let replaced = self
+                .tree
+                .get(&path)
+                .is_some_and(|id| self.tree.children(id).is_none());
+            if !replaced {
+                found.insert(path.clone());
+            }
+            last = Some(path);
+        }
+        found
+    }
+
+    /// A warning for each secret that can be read in a file that was rendered;
+    /// `place` says in words where the overlay goes.
+    #[must_use]
+    pub fn secrets_in_plain_text(&self, secrets: &Secrets, place: &str) -> Vec<Warning> {
+        let mut found = Vec::new();
+        for (path, id) in self.tree.walk() {
+            if let Kind::File(FileData::Inline(bytes)) = &self.tree.inode(id).kind {
+                let place = format!("/{} of {place}", display(&path));
+                found.extend(secrets.in_plain_text(&String::from_utf8_lossy(bytes), &place));
+            }
+        }
+        found
+    }
+
+    /// Writes the overlay as a layer's tar stream; `below` is the tree that it
+    /// is laid over, in which the manifest's `delete` patterns are looked up.
+    ///
+    /// # Errors
+    /// See [`tar_out::Error`].
+    pub fn to_tar(&self, below: &Tree, out: impl Write) -> Result<(), tar_out::Error> {
+        tar_out::write_over(&self.tree, &self.whiteouts(below), &self.keep, self, out)
+    }
+}
+
+impl ReadFile for OverlayLayer {
+    fn open<'a>(&'a self, data: &FileData) -> io::Result<Box<dyn Read + 'a>> {
+        match data {
+            FileData::Inline(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+            FileData::Layer {
+                layer: HOST_DATA,
+                file,
+                ..
+            } => {
+                let path = usize::try_from(*file)
+                    .ok()
+                    .and_then(|at| self.host_files.get(at))
+                    .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+                Ok(Box::new(load::open_no_follow(path)?))
+            }
+            FileData::Layer { layer, .. } => Err(io::Error::other(format!(
+                "layer {} is not part of this overlay",
+                layer.0
+            ))),
+        }
+    }
+}
+
+/// Whether an inode of the tree is a regular file.
+fn is_file(tree: &Tree, path: &[u8]) -> bool {
+    tree.get(path)
+        .is_some_and(|id| matches!(tree.inode(id).kind, Kind::File(_)))
+}
+
+// mod tests;

@@ -1,0 +1,157 @@
+//! What an overlay's files can't say by themselves.
+//!
+//! ```toml
+//! delete = ["etc/ssh/ssh_host_*"]        # patterns, looked up in the layers below
+//!
+//! [[attributes]]                         # later ones win
+//! paths = ["etc/sudoers.d/*"]            # patterns, matched against the overlay
+//! owner = "0:0"                          # uid:gid
+//! mode = "0440"
+//! xattrs = { "user.note" = "text", "security.capability" = { base64 = "…" } }
+//!
+//! [[directories]]
+//! path = "var/lib/thing"
+//! mode = "0700"
+//! owner = "100:100"
+//!
+//! [[links]]
+//! path = "etc/localtime"
+//! target = "/usr/share/zoneinfo/UTC"
+//! ```
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::error::Error;
+
+/// A manifest as it is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Patterns of what is removed from the layers below.
+    #[serde(default)]
+    pub delete: Vec<String>,
+    /// Owners, modes and extended attributes.
+    #[serde(default)]
+    pub attributes: Vec<Attributes>,
+    /// Directories to be made.
+    #[serde(default)]
+    pub directories: Vec<Directory>,
+    /// Symbolic links to be made.
+    #[serde(default)]
+    pub links: Vec<Link>,
+}
+
+/// What is set on all that matches.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attributes {
+    /// Patterns, matched against the overlay's paths.
+    pub paths: Vec<String>,
+    /// `uid:gid`.
+    pub owner: Option<String>,
+    /// Octal digits.
+    pub mode: Option<String>,
+    /// Extended attributes by full name.
+    #[serde(default)]
+    pub xattrs: BTreeMap<String, XattrValue>,
+}
+
+/// A text, or bytes in base64.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum XattrValue {
+    /// The value itself.
+    Text(String),
+    /// The value in base64.
+    Base64 {
+        /// RFC 4648 base64.
+        base64: String,
+    },
+}
+
+/// A directory to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Directory {
+    /// Where.
+    pub path: String,
+    /// Octal digits; 0755 if not given.
+    pub mode: Option<String>,
+    /// `uid:gid`; root's if not given.
+    pub owner: Option<String>,
+}
+
+/// A symbolic link to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Where.
+    pub path: String,
+    /// Where it leads, as written.
+    pub target: String,
+}
+
+/// Parses a manifest; `name` is its path in messages.
+///
+/// # Errors
+/// [`Error::Manifest`] with line and column.
+pub fn parse(name: &str, text: &str) -> Result<Manifest, Error> {
+    toml::from_str(text).map_err(|e| {
+        let before = e
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Error::Manifest {
+            manifest: name.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.chars().count()
+                - before.get(..line_start).unwrap_or_default().chars().count()
+                + 1,
+            message: e.message().to_owned(),
+        }
+    })
+}
+
+/// Parses `uid:gid`.
+pub(super) fn owner(manifest: &str, text: &str) -> Result<(u32, u32), Error> {
+    text.split_once(':')
+        .and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)))
+        .ok_or_else(|| Error::Value {
+            manifest: manifest.to_owned(),
+            key: "owner",
+            value: text.to_owned(),
+            expected: "two numbers, uid:gid (names mean nothing before there is a system)",
+        })
+}
+
+/// Parses a mode.
+pub(super) fn mode(manifest: &str, text: &str) -> Result<u16, Error> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    u16::from_str_radix(digits, 8)
+        .ok()
+        .filter(|&mode| mode <= isoforge_base::tree::MODE_MASK && !digits.starts_with('+'))
+        .ok_or_else(|| Error::Value {
+            manifest: manifest.to_owned(),
+            key: "mode",
+            value: text.to_owned(),
+            expected: "an octal mode such as \"0644\"",
+        })
+}
+
+/// The bytes of an extended attribute.
+pub(super) fn xattr(manifest: &str, value: &XattrValue) -> Result<Vec<u8>, Error> {
+    match value {
+        XattrValue::Text(text) => Ok(text.as_bytes().to_vec()),
+        XattrValue::Base64 { base64 } => STANDARD.decode(base64).map_err(|_| Error::Value {
+            manifest: manifest.to_owned(),
+            key: "base64",
+            value: base64.clone(),
+            expected: "base64",
+        }),
+    }
+}
