@@ -2,12 +2,13 @@
 //! a provider image. The modules stand in the order of the flow;
 //! `ARCHITECTURE.md` tells how they hang together.
 
+pub mod build;
 pub mod cli;
 pub mod inspect;
 pub mod installer_iso;
 pub mod lock;
 pub mod overlay;
-pub mod pipeline;
+
 pub mod profile;
 pub mod render;
 pub mod sources;

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
+use crate::build::{self, NamedProgram, ProgramPlaces};
 use crate::cli::args::{Global, ProgressMode, SettingArgs};
 use crate::cli::env;
-use crate::pipeline::{self, NamedProgram, ProgramPlaces};
 use crate::profile::{Arch, Problems};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_oci::registry::RegistryConfig;
@@ -221,8 +221,8 @@ pub struct Settings {
 impl Settings {
     /// What the build's stages need of it.
     #[must_use]
-    pub fn into_pipeline(self, force: bool) -> pipeline::Settings {
-        pipeline::Settings {
+    pub fn build_settings(self, force: bool) -> build::Settings {
+        build::Settings {
             cache_dir: self.cache_dir,
             jobs: self.jobs,
             registries: self
@@ -433,13 +433,13 @@ fn epoch(value: Option<String>) -> Result<Option<u32>, Error> {
 pub fn registry_config(global: &Global) -> Result<RegistryConfig, Error> {
     let found = file::read(global.config.as_deref())?;
     let hosts = found.file.registries.into_iter();
-    Ok(pipeline::user_registries(&pipeline::Settings {
+    Ok(build::user_registries(&build::Settings {
         registries: hosts.map(|(host, said)| (host, said.into())).collect(),
         credential_files: env::credential_files(),
         proxies: env::proxies(),
         extra_cert_file: env::extra_cert_file(),
         extra_cert_dirs: env::extra_cert_dirs(),
-        ..pipeline::Settings::default()
+        ..build::Settings::default()
     }))
 }
 

@@ -6,7 +6,7 @@
 //! same bytes for the same inputs, with a line feed at its end.
 //!
 //! This module is the model, its text, the comparison of two locks and the place
-//! of the file. What a profile's inputs are is found out by `pipeline`.
+//! of the file. What a profile's inputs are is found out by `build`.
 //!
 //! Invariants:
 //! - A reference to an image stands here as the profile writes it, never with

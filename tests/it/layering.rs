@@ -47,7 +47,7 @@ const ALLOWED: &reader::Table = &[
     ("installer_iso", &["formats", "oci"]),
     ("inspect", &["formats", "oci", "output", "sources"]),
     (
-        "pipeline",
+        "build",
         &[
             "boot",
             "content",
@@ -81,7 +81,7 @@ const ALLOWED: &reader::Table = &[
             "node",
             "oci",
             "output",
-            "pipeline",
+            "build",
             "profile",
             "provider",
             "pull",

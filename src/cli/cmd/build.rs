@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::build::{self, Artifacts, Request, Summary};
 use crate::cli::args::{Build, Format, Global, Only, ProgressMode};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
-use crate::pipeline::{self, Artifacts, Request, Summary};
 use isoforge_base::error::Class;
 use isoforge_base::human;
 use isoforge_base::interrupt;
@@ -46,18 +46,18 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
         },
         output: &settings.output.clone(),
         lock: args.lock.how(&args.profile),
-        settings: pipeline::Settings {
+        settings: build::Settings {
             with_referrers: args.with_referrers,
-            ..settings.into_pipeline(args.force)
+            ..settings.build_settings(args.force)
         },
         env: &|name| env::get(name),
     };
-    let mut summary = pipeline::build(&request, &progress)?;
+    let mut summary = build::build(&request, &progress)?;
     written.store(true, Ordering::Relaxed);
     let pushed = if args.no_push {
         Ok(None)
     } else {
-        pipeline::push_built(&request, &summary, &progress)
+        build::push_built(&request, &summary, &progress)
     };
     // What was built is told in any case.
     if let Ok(report) = &pushed {

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::build::{self, BundleRequest};
 use crate::cli::args::{
     As, Bundle as Args, BundleApply, BundleArgs, BundleBuild, BundleCommand, BundleDiff,
     BundleInspect, BundleServe, BundleVerify, FormArgs, Format, Global, ProfileArgs, SettingArgs,
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use crate::pipeline::{self, BundleRequest};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_content::bundle::{self, Bundle, DEFAULT_PART_BYTES, Form, Server, Verification};
 
@@ -122,17 +122,17 @@ fn build(args: &BundleBuild, global: &Global) -> Result<()> {
         form: args.form.form()?,
         replace: args.form.force,
         lock,
-        settings: pipeline::Settings {
+        settings: build::Settings {
             with_referrers: args.with_referrers,
-            ..settings.into_pipeline(false)
+            ..settings.build_settings(false)
         },
     };
-    show(args.format, &pipeline::build_bundle(&request, &progress)?)
+    show(args.format, &build::build_bundle(&request, &progress)?)
 }
 
 fn apply(args: &BundleApply, global: &Global) -> Result<()> {
     let settings = Settings::load(global, &SettingArgs::default(), args.form.output.as_deref())?;
-    let whole = pipeline::apply_bundle(
+    let whole = build::apply_bundle(
         &args.base,
         &args.delta,
         &settings.output,

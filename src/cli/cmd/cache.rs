@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::build::cache::{self, RemovalRules};
 use crate::cli::args::{
     Cache, CacheCommand, Clear, Export, Format, Global, Import, List, SettingArgs, StoreArgs,
     Verify,
@@ -13,7 +14,6 @@ use crate::cli::args::{
 use crate::cli::report;
 use crate::cli::settings::Settings;
 use crate::lock;
-use crate::pipeline::cache::{self, RemovalRules};
 use isoforge_base::error::Class;
 use isoforge_base::interrupt;
 

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::build::{self, Artifacts, LockUse, Report, Request, Upgrade};
 use crate::cli::args::{Format, Global, Lock, LockArgs, Plan, ProfileArgs, Pull, SettingArgs};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
-use crate::pipeline::{self, Artifacts, LockUse, Report, Request, Upgrade};
 use crate::profile::Loaded;
 use isoforge_base::human;
 use isoforge_base::progress::Progress;
 
 impl LockArgs {
-    /// What the pipeline needs of it.
+    /// What the build needs of it.
     pub(in crate::cli) fn how(&self, profile: &ProfileArgs) -> LockUse {
         LockUse {
             path: self.lock.clone(),
@@ -41,7 +41,7 @@ pub(in crate::cli) fn run(args: &Lock, global: &Global) -> Result<()> {
         &lock,
         &args.settings,
         global,
-        |request, progress| pipeline::lock(request, &upgrade, args.check, progress),
+        |request, progress| build::lock(request, &upgrade, args.check, progress),
     )?;
     let verb = match (args.check, found.new, found.changes.is_empty()) {
         (true, ..) | (_, false, true) => "is up to date",
@@ -58,7 +58,7 @@ pub(in crate::cli) fn pull(args: &Pull, global: &Global) -> Result<()> {
         offline: false,
         accept_scan: false,
     };
-    let found = with_request(&args.profile, &lock, &args.settings, global, pipeline::pull)?;
+    let found = with_request(&args.profile, &lock, &args.settings, global, build::pull)?;
     print(&found, "is in the store", args.format)
 }
 
@@ -69,7 +69,7 @@ pub(in crate::cli) fn plan(args: &Plan, global: &Global) -> Result<()> {
         offline: args.offline,
         accept_scan: false,
     };
-    let plan = with_request(&args.profile, &lock, &args.settings, global, pipeline::plan)?;
+    let plan = with_request(&args.profile, &lock, &args.settings, global, build::plan)?;
     report::data(&match args.format {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&plan)?),
         Format::Text => plan.to_string(),
@@ -98,7 +98,7 @@ pub(super) fn with_request<T>(
         artifacts: Artifacts::Both,
         output: Path::new("dist"),
         lock: lock.how(profile),
-        settings: settings.into_pipeline(false),
+        settings: settings.build_settings(false),
         env: &|name| env::get(name),
     };
     work(&request, &progress)

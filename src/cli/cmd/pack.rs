@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::build::{self, PackPushRequest};
 use crate::cli::args::{
     Format, Global, Pack, PackBuild, PackCommand, PackInit, PackLint, PackPush,
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use crate::pipeline::{self, PackPushRequest};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::human::count;
 use isoforge_base::output;
@@ -147,9 +147,9 @@ fn push(args: &PackPush, global: &Global) -> Result<()> {
         built: &built,
         to: &args.to.parse()?,
         dry_run: args.dry_run,
-        settings: Settings::load(global, &args.settings(), None)?.into_pipeline(false),
+        settings: Settings::load(global, &args.settings(), None)?.build_settings(false),
     };
-    let pushed = pipeline::push_pack(&request, &progress)?;
+    let pushed = build::push_pack(&request, &progress)?;
     report::data(&match args.format {
         Format::Text => pushed.to_string(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&pushed)?),

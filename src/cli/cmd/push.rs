@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
+use crate::build::{self, PushRequest};
 use crate::cli::args::{Format, Global, Push};
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use crate::pipeline::{self, PushRequest};
 use isoforge_base::error::Class;
 use isoforge_base::interrupt;
 use isoforge_oci::push::Destination;
@@ -25,9 +25,9 @@ pub(in crate::cli) fn run(args: &Push, global: &Global) -> Result<()> {
         to: to.as_ref(),
         tags: &args.tag,
         dry_run: args.dry_run,
-        settings: Settings::load(global, &args.settings(), None)?.into_pipeline(false),
+        settings: Settings::load(global, &args.settings(), None)?.build_settings(false),
     };
-    let pushed = pipeline::push(&request, &progress)?;
+    let pushed = build::push(&request, &progress)?;
     report::data(&match args.format {
         Format::Text => pushed.to_string(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&pushed)?),

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use serde_json::json;
 
+use crate::build;
 use crate::cli::args::{Format, Global, Validate};
 use crate::cli::{env, report};
-use crate::pipeline;
 
 pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
     let progress = report::progress(global);
@@ -13,7 +13,7 @@ pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
     for note in &loaded.notes {
         progress.note(note);
     }
-    let warnings = pipeline::check(&loaded, &args.profile.profile, &|name| env::get(name))?;
+    let warnings = build::check(&loaded, &args.profile.profile, &|name| env::get(name))?;
     for warning in &warnings {
         progress.warn(warning);
     }

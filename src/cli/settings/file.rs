@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{CONFIG, Error, Origin};
+use crate::build;
 use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
-use crate::pipeline;
 use crate::profile;
 use isoforge_oci::registry::Secret;
 
@@ -67,7 +67,7 @@ impl RegistrySettings {
     }
 }
 
-impl From<RegistrySettings> for pipeline::HostSettings {
+impl From<RegistrySettings> for build::HostSettings {
     fn from(said: RegistrySettings) -> Self {
         Self {
             mirrors: said.mirrors,

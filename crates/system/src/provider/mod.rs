@@ -7,7 +7,7 @@
 //! schema 2 bases get OCI media types over the same blobs. Layers of our own
 //! lie in the store as plain tar streams and are compressed here, once.
 //!
-//! Not here: deciding which layers belong in (that is the pipeline's), reading
+//! Not here: deciding which layers belong in (that is the build's), reading
 //! or pushing images (that is `registry`'s).
 //!
 //! Invariants:

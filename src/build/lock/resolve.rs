@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::wanted::{Wanted, WantedArchive, WantedBootstrap, WantedImage};
+use crate::build::stages::Build;
 use crate::lock::{Bootstrap, Image, Lock, Package};
-use crate::pipeline::build::Build;
 use crate::sources::archive;
 use crate::sources::bootstrap::{self, Bootstrapped};
 use crate::sources::epoch::{self, InputTime};
@@ -31,7 +31,7 @@ pub(super) struct Resolver<'a> {
 }
 
 /// What an image turned out to be.
-pub(in crate::pipeline) enum Found {
+pub(in crate::build) enum Found {
     /// Its layers become part of a system.
     System(Box<pull::ResolvedImage>),
     /// It is copied as it is.
@@ -148,7 +148,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// Says in `lock` what an image is.
-pub(in crate::pipeline) fn record(
+pub(in crate::build) fn record(
     lock: &mut Lock,
     wanted: &WantedImage,
     index: Option<Digest>,
@@ -173,7 +173,7 @@ pub(in crate::pipeline) fn record(
 
 impl Found {
     /// Digests of the index, where there is one, and of the manifest.
-    pub(in crate::pipeline) fn digests(&self) -> (Option<Digest>, Digest) {
+    pub(in crate::build) fn digests(&self) -> (Option<Digest>, Digest) {
         match self {
             Self::System(found) => (found.image.index_digest, found.image.manifest.digest),
             Self::Content(found) => {
@@ -184,10 +184,7 @@ impl Found {
     }
 
     /// What of it the store lacks.
-    pub(in crate::pipeline) fn missing(
-        &self,
-        store: &Store,
-    ) -> Result<Vec<Descriptor>, store::Error> {
+    pub(in crate::build) fn missing(&self, store: &Store) -> Result<Vec<Descriptor>, store::Error> {
         match self {
             Self::System(found) => found.missing(store),
             Self::Content(found) => found.missing(store),
@@ -196,7 +193,7 @@ impl Found {
 }
 
 /// Finds out what an image is, as `pins` say or as it is now.
-pub(in crate::pipeline) fn look(
+pub(in crate::build) fn look(
     build: &Build<'_>,
     wanted: &WantedImage,
     pins: &Lock,
@@ -231,7 +228,7 @@ pub(in crate::pipeline) fn look(
 }
 
 /// What the lock says of a bootstrap, in the words of who makes one.
-pub(in crate::pipeline) fn made_of(locked: &Bootstrap) -> Bootstrapped {
+pub(in crate::build) fn made_of(locked: &Bootstrap) -> Bootstrapped {
     let packages = locked.packages.iter();
     Bootstrapped {
         layer: locked.layer(),

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::build::Build;
 use super::program::Program;
 use super::requirements;
+use super::stages::Build;
 use crate::overlay::{self, OverlayLayer};
 use crate::profile::{
     AfterInstall, Arch, Device, Firmware, Flavor, InstallMode, Kind, Page, Profile,

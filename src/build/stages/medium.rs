@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Build;
+use crate::build::boot_files::{self, BootFiles};
+use crate::build::gather::{self, Inputs};
+use crate::build::system;
+use crate::build::{iso, lock};
 use crate::installer_iso::{Extra, ExtraKind, Payload};
 use crate::lock::CoreImage;
 use crate::overlay::OverlayLayer;
-use crate::pipeline::boot_files::{self, BootFiles};
-use crate::pipeline::gather::{self, Inputs};
-use crate::pipeline::system;
-use crate::pipeline::{iso, lock};
 use crate::profile::Arch;
 use isoforge_base::output::Finished;
 use isoforge_base::output::OutputDir;

@@ -6,14 +6,14 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::build::check::CLOUD_CONFIG;
+use crate::build::node::NODE_OVERLAY;
+use crate::build::registry::{self, REGISTRY_OVERLAY};
+use crate::build::stages::Build;
+use crate::build::system::{BASE_OVERLAY, in_project};
 use crate::lock::{Flags, Input, InputKind, Lock, REVISION, Time, VERSION};
 use crate::overlay;
 use crate::overlay::system::ISSUE_TEMPLATE;
-use crate::pipeline::build::Build;
-use crate::pipeline::check::CLOUD_CONFIG;
-use crate::pipeline::node::NODE_OVERLAY;
-use crate::pipeline::registry::{self, REGISTRY_OVERLAY};
-use crate::pipeline::system::{BASE_OVERLAY, in_project};
 use crate::profile::{CloudConfig, FileRead, ImageMethod, LayerSource, OsSource, Target};
 use crate::render::{Project, node_files, registry_files};
 use crate::sources::kubernetes::component_kind;

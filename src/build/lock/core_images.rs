@@ -9,11 +9,11 @@
 
 use anyhow::{Context as _, Result};
 
+use crate::build::boot_files::BootFiles;
+use crate::build::core_image::{self, KeptCoreImage};
+use crate::build::stages::Build;
+use crate::build::{convert, gather};
 use crate::lock::{CoreImage, CoreTarget, Error, Lock, compare, locate};
-use crate::pipeline::boot_files::BootFiles;
-use crate::pipeline::build::Build;
-use crate::pipeline::core_image::{self, KeptCoreImage};
-use crate::pipeline::{convert, gather};
 use crate::profile::{Arch, Firmware, Flavor};
 use isoforge_oci::layer::Layer;
 use isoforge_system::boot::core_image::{Recipe, Target};
@@ -100,13 +100,13 @@ fn pinned(lock: &Lock, arch: Arch) -> Vec<KeptCoreImage> {
 }
 
 /// The core images that the build's lock has for `arch`.
-pub(in crate::pipeline) fn core_images(build: &Build<'_>, arch: Arch) -> Vec<KeptCoreImage> {
+pub(in crate::build) fn core_images(build: &Build<'_>, arch: Arch) -> Vec<KeptCoreImage> {
     let lock = build.lock.as_ref();
     lock.map_or_else(Vec::new, |lock| pinned(lock, arch))
 }
 
 /// The core images that were made for an ISO, as the lock has them.
-pub(in crate::pipeline) fn core_image_entries(arch: Arch, boot: &BootFiles) -> Vec<CoreImage> {
+pub(in crate::build) fn core_image_entries(arch: Arch, boot: &BootFiles) -> Vec<CoreImage> {
     let medium = boot
         .core_image
         .iter()
@@ -122,7 +122,7 @@ pub(in crate::pipeline) fn core_image_entries(arch: Arch, boot: &BootFiles) -> V
 }
 
 /// Where the lock may not change, core images that were made must be in it.
-pub(in crate::pipeline) fn check_core_images(
+pub(in crate::build) fn check_core_images(
     build: &Build<'_>,
     arch: Arch,
     boot: &BootFiles,

@@ -2,7 +2,6 @@
 //! all.
 
 mod boot_files;
-mod build;
 mod bundle;
 pub mod cache;
 mod check;
@@ -21,6 +20,7 @@ mod provider;
 mod push;
 mod registry;
 mod requirements;
+mod stages;
 mod summary;
 mod system;
 
@@ -29,7 +29,6 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 pub(crate) use boot_files::Unbootable;
-pub use build::build;
 pub(crate) use bundle::Unbuildable;
 pub use bundle::{Built, BundleRequest, apply as apply_bundle, build as build_bundle};
 pub(crate) use check::NoAdministrator;
@@ -47,6 +46,7 @@ pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
 pub(crate) use registry::Missing as NoRegistryProgram;
 pub(crate) use requirements::{Unmet, UnmetInCluster};
+pub use stages::build;
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::build::Build;
+use super::stages::Build;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::human;
 use isoforge_content::requirements::missing;

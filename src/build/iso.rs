@@ -1,7 +1,7 @@
 //! Tree, boot files, configuration and content become one ISO.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 
 use anyhow::{Context as _, Result};
 
@@ -10,7 +10,7 @@ use super::convert;
 use crate::installer_iso::{self, Extra, IsoInputs, IsoReport, Payload, Squashfs};
 use crate::profile::Profile;
 use crate::sources::content::ISO_PATH;
-use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::Tree;
 use isoforge_contract::manifest::{self, Manifest};

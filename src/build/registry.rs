@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::build::Build;
+use super::stages::Build;
 use crate::overlay::{self, OverlayLayer};
 use crate::profile::{Arch, Component, Flavor, Kind, Profile};
 use crate::render::{Context, registry_files};

@@ -71,7 +71,7 @@ pub(super) struct Parts {
 ///
 /// # Errors
 /// Of the sources.
-pub(in crate::pipeline) fn check(loaded: &Loaded) -> Result<()> {
+pub(in crate::build) fn check(loaded: &Loaded) -> Result<()> {
     let profile = &loaded.profile;
     let mut read = Vec::new();
     for owner in owners(profile) {

@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use super::resolve::look;
 use super::wanted::Wanted;
+use crate::build::stages::Build;
 use crate::lock::Lock;
-use crate::pipeline::build::Build;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::process;
 use isoforge_oci::pull;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::build::PROVIDER_SUFFIX;
+use super::stages::PROVIDER_SUFFIX;
 use super::{Request, Settings, Summary, convert};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::output::check_name;

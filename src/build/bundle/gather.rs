@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::{BundleRequest, Unbuildable};
+use crate::build::content::{self as searching, Means, Searched};
+use crate::build::{Upgrade, convert};
 use crate::lock::{self, Lock};
-use crate::pipeline::content::{self as searching, Means, Searched};
-use crate::pipeline::{Upgrade, convert};
 use crate::profile::{Arch, FoundImages};
 use crate::sources;
 use crate::sources::content;

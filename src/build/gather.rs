@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::build::Build;
+use super::stages::Build;
 use super::system::{in_project, overlay_layer, shown};
 use crate::overlay;
 use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Target};

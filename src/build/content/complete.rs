@@ -39,7 +39,7 @@ impl Diagnose for NotComplete {
 ///
 /// # Errors
 /// [`NotComplete`].
-pub(in crate::pipeline) fn check_complete(
+pub(in crate::build) fn check_complete(
     loaded: &Loaded,
     searched: &Searched,
     progress: &Progress,

@@ -22,7 +22,7 @@ pub(crate) use offline::Lacking;
 pub(super) use resolve::{Found, look, made_of, record};
 pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
 
-use super::build::Build;
+use super::stages::Build;
 use super::{Request, content, convert, gather};
 use crate::lock::{self, Drift, Lock, compare};
 use isoforge_base::error::{Class, Diagnose};

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::build::Build;
 use super::lock::{self, Found, Prepared, WantedArchive, WantedImage};
+use super::stages::Build;
 use super::{Request, gather};
 use crate::lock::{Drift, Lock, compare};
 use crate::sources::packages;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::pipeline::build::Build;
-use crate::pipeline::gather;
+use crate::build::gather;
+use crate::build::stages::Build;
 use crate::profile::{
     Arch, FileSpec, ImageTemplate, LayerSource, LayerSpec, OsSource, PathTemplate, Target,
 };
@@ -22,35 +22,35 @@ use isoforge_system::filtered::Filter;
 
 /// Every input of a profile for all its architectures, in its order.
 #[derive(Debug, Default)]
-pub(in crate::pipeline) struct Wanted {
-    pub(in crate::pipeline) images: Vec<WantedImage>,
-    pub(in crate::pipeline) archives: Vec<WantedArchive>,
-    pub(in crate::pipeline) files: Vec<FileSpec>,
-    pub(in crate::pipeline) bootstraps: Vec<WantedBootstrap>,
+pub(in crate::build) struct Wanted {
+    pub(in crate::build) images: Vec<WantedImage>,
+    pub(in crate::build) archives: Vec<WantedArchive>,
+    pub(in crate::build) files: Vec<FileSpec>,
+    pub(in crate::build) bootstraps: Vec<WantedBootstrap>,
 }
 
 /// An image for one architecture.
 #[derive(Debug, Clone)]
-pub(in crate::pipeline) struct WantedImage {
+pub(in crate::build) struct WantedImage {
     /// As in the lock.
-    pub(in crate::pipeline) name: String,
-    pub(in crate::pipeline) source: ImageSource,
-    pub(in crate::pipeline) arch: Arch,
-    pub(in crate::pipeline) role: Role,
+    pub(in crate::build) name: String,
+    pub(in crate::build) source: ImageSource,
+    pub(in crate::build) arch: Arch,
+    pub(in crate::build) role: Role,
     /// What is taken of it.
-    pub(in crate::pipeline) filter: Filter,
+    pub(in crate::build) filter: Filter,
     /// Whom it is for, if it is content.
-    pub(in crate::pipeline) needed_by: Option<String>,
+    pub(in crate::build) needed_by: Option<String>,
 }
 
 impl WantedImage {
     /// Whether it comes from a registry.
-    pub(in crate::pipeline) fn is_remote(&self) -> bool {
+    pub(in crate::build) fn is_remote(&self) -> bool {
         self.source.as_reference().is_some()
     }
 
     /// What went wrong with it, with whom it is for.
-    pub(in crate::pipeline) fn failed(&self, error: pull::Error) -> sources::Error {
+    pub(in crate::build) fn failed(&self, error: pull::Error) -> sources::Error {
         let error = sources::Error::from(error);
         match &self.needed_by {
             Some(needed_by) => error.of_content(needed_by),
@@ -59,34 +59,34 @@ impl WantedImage {
     }
 
     /// Whether all of it is copied as it is, and no layer looked into.
-    pub(in crate::pipeline) fn is_content(&self) -> bool {
+    pub(in crate::build) fn is_content(&self) -> bool {
         self.role == Role::Content
     }
 }
 
 /// An archive of the local disk.
 #[derive(Debug, Clone)]
-pub(in crate::pipeline) struct WantedArchive {
+pub(in crate::build) struct WantedArchive {
     /// As in the lock.
-    pub(in crate::pipeline) name: String,
-    pub(in crate::pipeline) path: PathBuf,
-    pub(in crate::pipeline) role: Role,
+    pub(in crate::build) name: String,
+    pub(in crate::build) path: PathBuf,
+    pub(in crate::build) role: Role,
     /// What is taken of it.
-    pub(in crate::pipeline) filter: Filter,
+    pub(in crate::build) filter: Filter,
 }
 
 /// A root file system to be made from packages.
 #[derive(Debug, Clone)]
-pub(in crate::pipeline) struct WantedBootstrap {
-    pub(in crate::pipeline) arch: Arch,
-    pub(in crate::pipeline) spec: bootstrap::Spec,
+pub(in crate::build) struct WantedBootstrap {
+    pub(in crate::build) arch: Arch,
+    pub(in crate::build) spec: bootstrap::Spec,
     /// [`bootstrap::Spec::digest`].
-    pub(in crate::pipeline) digest: Digest,
+    pub(in crate::build) digest: Digest,
 }
 
 impl Wanted {
     /// All that the profile of `build` names.
-    pub(in crate::pipeline) fn of(build: &Build<'_>) -> Result<Self> {
+    pub(in crate::build) fn of(build: &Build<'_>) -> Result<Self> {
         let mut wanted = Self::default();
         for arch in &build.request.loaded.profile.appliance.arch {
             wanted.add(build, *arch)?;
