@@ -10,7 +10,8 @@ use isoforge_oci::media::{Family, MediaType};
 
 use super::super::model::Event;
 use super::super::plan::MIB;
-use super::super::testing::{Bench, can_loop, noise, quiet};
+use super::super::testing::{Bench, noise, quiet};
+use isoforge_judges::can_loop;
 
 /// A medium with two images that share a layer, and a registry of the profile.
 fn bench(name: RegistryKind) -> (Bench, Digest) {
@@ -62,7 +63,7 @@ fn bench(name: RegistryKind) -> (Bench, Digest) {
 
 #[test]
 fn the_content_is_in_zots_storage_before_the_disk_starts() {
-    if !can_loop("the_content_is_in_zots_storage_before_the_disk_starts") {
+    if !can_loop() {
         return;
     }
     let (bench, _) = bench(RegistryKind::Zot);
@@ -105,7 +106,7 @@ fn the_content_is_in_zots_storage_before_the_disk_starts() {
 
 #[test]
 fn for_distribution_the_content_waits() {
-    if !can_loop("for_distribution_the_content_waits") {
+    if !can_loop() {
         return;
     }
     let (bench, layer) = bench(RegistryKind::Distribution);
@@ -120,7 +121,7 @@ fn for_distribution_the_content_waits() {
 
 #[test]
 fn damaged_content_leaves_a_disk_that_starts_nothing() {
-    if !can_loop("damaged_content_leaves_a_disk_that_starts_nothing") {
+    if !can_loop() {
         return;
     }
     for name in [RegistryKind::Zot, RegistryKind::Distribution] {
@@ -144,7 +145,7 @@ fn damaged_content_leaves_a_disk_that_starts_nothing() {
 
 #[test]
 fn content_that_does_not_fit_is_told_before_the_disk_is_touched() {
-    if !can_loop("content_that_does_not_fit_is_told_before_the_disk_is_touched") {
+    if !can_loop() {
         return;
     }
     let (bench, layer) = bench(RegistryKind::Zot);

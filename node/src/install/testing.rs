@@ -16,15 +16,6 @@ use crate::disks::fixture::shell;
 use crate::media::{self, Media, Opened};
 use crate::testing::config;
 
-/// Whether loop devices can be made; says so where not.
-pub(super) fn can_loop(test: &str) -> bool {
-    let can = rustix::process::geteuid().is_root() && Path::new("/dev/loop-control").exists();
-    if !can {
-        eprintln!("SKIPPED {test}: it needs root and loop devices");
-    }
-    can
-}
-
 /// A machine with one disk, and a medium.
 pub(super) struct Bench {
     pub(super) dir: TempDir,

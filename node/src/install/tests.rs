@@ -9,13 +9,14 @@ use isoforge_contract::machine::{ExtraFilesystem, ExtraPartition};
 
 use super::model::Event;
 use super::plan::MIB;
-use super::testing::{Bench, Ear, FILES, can_loop, noise, quiet, without_ids};
+use super::testing::{Bench, Ear, FILES, noise, quiet, without_ids};
 use crate::disks::fixture::shell;
 use crate::disks::{self, unfinished};
+use isoforge_judges::can_loop;
 
 #[test]
 fn a_disk_is_installed_whole() {
-    if !can_loop("a_disk_is_installed_whole") {
+    if !can_loop() {
         return;
     }
     let bench = Bench::new(512);
@@ -230,7 +231,7 @@ fn a_disk_is_installed_whole() {
 
 #[test]
 fn sectors_of_4096_bytes_and_further_partitions() {
-    if !can_loop("sectors_of_4096_bytes_and_further_partitions") {
+    if !can_loop() {
         return;
     }
     let mut bench = Bench::new(4096);
@@ -319,7 +320,7 @@ fn sectors_of_4096_bytes_and_further_partitions() {
 
 #[test]
 fn a_damaged_medium_names_the_file_and_leaves_nothing_that_starts() {
-    if !can_loop("a_damaged_medium_names_the_file_and_leaves_nothing_that_starts") {
+    if !can_loop() {
         return;
     }
     let bench = Bench::new(512);
@@ -398,7 +399,7 @@ fn a_damaged_medium_names_the_file_and_leaves_nothing_that_starts() {
 
 #[test]
 fn cut_off_anywhere_nothing_starts_and_a_second_run_starts_over() {
-    if !can_loop("cut_off_anywhere_nothing_starts_and_a_second_run_starts_over") {
+    if !can_loop() {
         return;
     }
     let bench = Bench::new(512);
@@ -442,8 +443,7 @@ fn cut_off_anywhere_nothing_starts_and_a_second_run_starts_over() {
 
 #[test]
 fn what_the_firmware_starts_is_installed_though_its_mark_is_still_there() {
-    let name = "what_the_firmware_starts_is_installed_though_its_mark_is_still_there";
-    if !can_loop(name) {
+    if !can_loop() {
         return;
     }
     let bench = Bench::new(512);
@@ -469,7 +469,7 @@ fn what_the_firmware_starts_is_installed_though_its_mark_is_still_there() {
 
 #[test]
 fn what_must_not_be_overwritten_is_not() {
-    if !can_loop("what_must_not_be_overwritten_is_not") {
+    if !can_loop() {
         return;
     }
     let mut bench = Bench::new(512);

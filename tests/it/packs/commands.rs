@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::chart;
 use crate::support::docker_registry::{DockerRegistry, PASSWORD, USER};
+use crate::support::judge;
 use crate::support::program::Project;
-use crate::support::{has_client, judge};
+use isoforge_judges::has_client;
 
 const MANIFEST: &str = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: node, namespace: kube-system}\n\
     spec:\n  template:\n    spec:\n      containers:\n      - name: node\n        image: calico/node:v3\n        \

@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use isoforge_content::find::{Options, Target};
 use isoforge_content::macros::Answers;
 use isoforge_content::tarball;
+use isoforge_judges::{named_by, skip};
 use isoforge_oci::media::Family;
 use isoforge_oci::reference::Reference;
 use serde_json::{Value, json};
@@ -17,22 +18,16 @@ use crate::support::layers::index;
 use crate::support::program::{Outcome, Project};
 use crate::support::registry::FakeRegistry;
 
-/// The Helm that tests may run; says so where there is none.
+/// The Helm that tests may run; without one the test is skipped.
 fn helm() -> Option<String> {
-    let found = std::env::var("ISOFORGE_TEST_HELM").ok();
-    if found.is_none() {
-        println!("skipped: no Helm; name its program with ISOFORGE_TEST_HELM");
-    }
-    found
+    let found = named_by("ISOFORGE_TEST_HELM", "program of Helm")?;
+    Some(found.display().to_string())
 }
 
 /// A pack of the public collection.
 fn public(name: &str) -> Option<PathBuf> {
-    let Some(folder) = std::env::var_os("ISOFORGE_TEST_PACKS") else {
-        println!("skipped: no packs; name the folder of many with ISOFORGE_TEST_PACKS");
-        return None;
-    };
-    Some(Path::new(&folder).join(name))
+    let folder = named_by("ISOFORGE_TEST_PACKS", "folder of packs")?;
+    Some(folder.join(name))
 }
 
 const BUNDLE: &str = "dist/tiny-1.0.0";
@@ -152,7 +147,7 @@ fn a_chart_that_helm_refuses_is_told_with_the_reason() {
 }
 
 /// Runs the program where this Helm is installed: in a mount namespace of its own, in
-/// which the Helm's folder is `/usr/local/bin`. Says so where nobody may do that.
+/// which the Helm's folder is `/usr/local/bin`. Skipped where nobody may do that.
 fn run_with_installed(project: &Project, helm: &str, arguments: &[&str]) -> Option<Outcome> {
     let script = "mount --bind \"$0\" /usr/local/bin || exit 99; exec \"$@\"";
     let mut command = std::process::Command::new("unshare");
@@ -164,7 +159,10 @@ fn run_with_installed(project: &Project, helm: &str, arguments: &[&str]) -> Opti
     project.prepare(&mut command);
     let outcome = Outcome::of(command.output().unwrap());
     if outcome.code == Some(99) || outcome.stderr.starts_with("unshare: ") {
-        println!("skipped: Helm can't be installed here: {}", outcome.stderr);
+        skip(format_args!(
+            "Helm can't be installed here: {}",
+            outcome.stderr
+        ));
         return None;
     }
     Some(outcome)

@@ -64,7 +64,7 @@ pub(super) fn lock(project: &Project, arguments: &[&str]) -> Outcome {
 pub(super) fn has_helm() -> bool {
     let has = isoforge_content::find::helm::Helm::installed().is_some();
     if has {
-        println!("skipped: Helm is installed, so nothing has to be accepted");
+        isoforge_judges::skip("Helm is installed, so nothing has to be accepted");
     }
     has
 }

@@ -26,19 +26,9 @@ pub(crate) fn judge(package: &str, program: &str, arguments: &[&str]) -> String 
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Whether a client that Debian does not have is installed; where it is not, its
-/// tests say so and end.
-pub(crate) fn has_client(program: &str, package: &str) -> bool {
-    let has = Command::new(program).arg("version").output().is_ok();
-    if !has {
-        eprintln!("skipped: {program} is not installed (go install {package}@latest)");
-    }
-    has
-}
-
-/// Whether crane is installed.
+/// Whether crane is installed; else the test is skipped.
 pub(crate) fn has_crane() -> bool {
-    has_client("crane", "github.com/google/go-containerregistry/cmd/crane")
+    isoforge_judges::has_client("crane", "github.com/google/go-containerregistry/cmd/crane")
 }
 
 fn run(package: &str, command: &mut Command) -> Output {

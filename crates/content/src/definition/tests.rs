@@ -161,12 +161,9 @@ fn what_is_written_reads_the_same_and_anything_else_is_refused() {
 /// With a real Helm the rendered object itself, with the preset and without.
 #[test]
 fn a_preset_changes_what_helm_renders() {
-    #[allow(clippy::disallowed_methods)] // tests are told by it alone
-    let Some(path) = std::env::var_os("ISOFORGE_TEST_HELM") else {
-        println!("skipped: no Helm; name its program with ISOFORGE_TEST_HELM");
+    let Some(helm) = crate::find::helm::tests::helm() else {
         return;
     };
-    let helm = crate::find::helm::Helm::at(path.as_ref());
     let pack = pack();
     let images = |presets: &[String]| {
         let composed = pack.compose(presets, &json!({}), &Answers::default());

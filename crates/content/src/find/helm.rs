@@ -149,4 +149,4 @@ fn in_folder(program: Program, folder: &Path) -> Program {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -162,22 +162,11 @@ fn rendered_objects_name_their_templates() {
     ");
 }
 
-/// The folder of the shared test data; says so where it is not there.
-fn test_data() -> Option<PathBuf> {
-    #[allow(clippy::disallowed_methods)] // tests are told by it alone
-    let named = std::env::var_os("ISOFORGE_TEST_DATA").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let found = named.unwrap_or(beside);
-    if found.is_dir() {
-        return Some(found);
-    }
-    println!("skipped: no test data; name its folder with ISOFORGE_TEST_DATA");
-    None
-}
-
 #[test]
 fn calicos_own_manifest_needs_three_images() {
-    let Some(data) = test_data() else { return };
+    let Some(data) = isoforge_judges::named_by("ISOFORGE_TEST_DATA", "folder of test data") else {
+        return;
+    };
     let target = Target::open(&data.join("manifests/calico-v3.29.2.yaml")).unwrap();
     let found = target.images(&Options::default()).unwrap();
     let names: Vec<&String> = found.images.keys().collect();

@@ -2,14 +2,10 @@ use serde_json::json;
 
 use super::*;
 
-/// The Helm that tests may run; says so where there is none.
-fn helm() -> Option<Helm> {
-    #[allow(clippy::disallowed_methods)] // tests are told by it alone
-    let path = std::env::var_os("ISOFORGE_TEST_HELM");
-    if path.is_none() {
-        println!("skipped: no Helm; name its program with ISOFORGE_TEST_HELM");
-    }
-    path.map(|path| Helm::at(path.as_ref()))
+/// The Helm that tests may run; without one the test is skipped.
+pub(crate) fn helm() -> Option<Helm> {
+    let path = isoforge_judges::named_by("ISOFORGE_TEST_HELM", "program of Helm");
+    path.map(|path| Helm::at(&path))
 }
 
 fn chart(template: &str, defaults: &str) -> Chart {
