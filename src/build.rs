@@ -25,7 +25,6 @@ mod summary;
 mod system;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 pub(crate) use boot_files::Unbootable;
@@ -50,28 +49,7 @@ pub use stages::build;
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
 use crate::profile::Loaded;
-use isoforge_oci::registry::Secret;
-
-/// What of a host the settings say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HostSettings {
-    /// `host[:port][/path]`s asked in the host's place, in this order.
-    pub mirrors: Option<Vec<String>>,
-    /// Ask the host itself where its mirrors fail.
-    pub fallback: Option<bool>,
-    /// Talk to the host without TLS.
-    pub plain_http: Option<bool>,
-    /// PEM file with authorities that are trusted for the host.
-    pub ca: Option<PathBuf>,
-    /// PEM file with the certificate shown to the host.
-    pub client_cert: Option<PathBuf>,
-    /// PEM file with its key.
-    pub client_key: Option<PathBuf>,
-    /// A proxy's URL, or `none`.
-    pub proxy: Option<Secret>,
-    /// Requests under way at once.
-    pub max_connections: Option<NonZeroU32>,
-}
+use isoforge_oci::registry::HostConfig;
 
 /// What a build needs to know beside the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +59,7 @@ pub struct Settings {
     /// Threads that compress and pull.
     pub jobs: usize,
     /// By host as references spell it.
-    pub registries: BTreeMap<String, HostSettings>,
+    pub registries: BTreeMap<String, HostConfig>,
     /// Files with registry credentials, most important first.
     pub credential_files: Vec<PathBuf>,
     /// Proxy variables with their values, for registries and programs that are

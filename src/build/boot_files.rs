@@ -20,7 +20,7 @@ use isoforge_system::boot::core_image::{Recipe, Target};
 use isoforge_system::boot::files::BootFile;
 use isoforge_system::boot::kernel::Kernel;
 use isoforge_system::boot::loader::{self, Core};
-use isoforge_system::boot::{self, Finding, Severity, initrd, kernel};
+use isoforge_system::boot::{Finding, Severity, initrd, kernel};
 use isoforge_system::slab::SlabSet;
 
 /// Largest GRUB core image or MBR boot code that is taken from an image, in
@@ -92,7 +92,7 @@ pub(super) fn find(
     settings: &Settings,
     progress: &Progress,
 ) -> Result<BootFiles> {
-    let boot_arch = super::convert::arch(arch);
+    let boot_arch = arch;
     let kernel = kernel::find(tree, boot_arch)?;
     report(&kernel.findings, settings, progress)?;
     let checked = initrd::inspect(
@@ -164,7 +164,7 @@ fn find_bios(
     files: &mut BootFiles,
     tree: &Tree,
     slabs: &SlabSet,
-    arch: boot::Arch,
+    arch: profile::Arch,
     store: &Store,
     pinned: &[KeptCoreImage],
 ) -> Result<()> {

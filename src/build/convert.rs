@@ -2,36 +2,18 @@
 
 use std::num::NonZeroUsize;
 
-use super::{HostSettings, Settings};
-use crate::profile::{self, Loaded, Profile};
-use isoforge_formats::squashfs::{self, Compressor};
-use isoforge_oci::registry::{HostConfig, RegistryConfig, Secret};
+use super::Settings;
+use crate::profile::{Loaded, Profile};
+use isoforge_formats::squashfs;
+use isoforge_oci::registry::{RegistryConfig, Secret};
 use isoforge_system::boot;
 use isoforge_system::layer::Limits;
-use isoforge_system::provider::LayerFormat;
 
 /// Settings of the SquashFS.
 pub(super) fn squashfs(profile: &Profile) -> squashfs::Settings {
     squashfs::Settings {
-        compressor: match profile.output.compression {
-            profile::Compression::Zstd { level } => Compressor::Zstd { level },
-            profile::Compression::Gzip { level } => Compressor::Gzip { level },
-            profile::Compression::Xz => Compressor::Xz,
-        },
+        compressor: profile.output.compression,
         block_size: profile.output.block_size,
-    }
-}
-
-/// The SquashFS's compression as the profile writes it.
-pub(super) fn compression_text(profile: &Profile) -> String {
-    profile.output.compression.into()
-}
-
-/// Compression of our layers of the provider image.
-pub(super) fn layer_format(profile: &Profile) -> LayerFormat {
-    match profile.output.layer_compression {
-        profile::LayerCodec::Gzip => LayerFormat::Gzip,
-        profile::LayerCodec::Zstd => LayerFormat::Zstd,
     }
 }
 
@@ -50,26 +32,12 @@ pub(super) fn limits(profile: &Profile) -> Limits {
     limits
 }
 
-/// The architecture in the words of `boot`.
-pub(super) fn arch(arch: profile::Arch) -> boot::Arch {
-    match arch {
-        profile::Arch::Amd64 => boot::Arch::Amd64,
-        profile::Arch::Arm64 => boot::Arch::Arm64,
-    }
-}
-
 /// What the profile says about the menu.
 pub(super) fn menu(profile: &Profile) -> boot::menu::Settings {
     boot::menu::Settings {
         title: profile.title(),
-        flavor: match profile.os.flavor {
-            profile::Flavor::Kairos => boot::menu::Flavor::Kairos,
-            profile::Flavor::Appliance => boot::menu::Flavor::Appliance,
-        },
-        install_mode: match profile.install.mode {
-            profile::InstallMode::Interactive => boot::menu::InstallMode::Interactive,
-            profile::InstallMode::Unattended => boot::menu::InstallMode::Unattended,
-        },
+        flavor: profile.os.flavor,
+        install_mode: profile.install.mode,
         timeout_seconds: profile.boot.timeout_seconds,
         fips: profile.os.fips,
         cmdline: profile.cmdline(),
@@ -82,7 +50,7 @@ pub(super) fn registry(loaded: &Loaded, settings: &Settings) -> RegistryConfig {
     let mut config = user_registries(settings);
     for (host, said) in &loaded.profile.registries {
         let users = settings.registries.get(host).cloned().unwrap_or_default();
-        config.hosts.insert(host.clone(), merged(users, said));
+        config.hosts.insert(host.clone(), users.or(said));
     }
     config
 }
@@ -91,45 +59,13 @@ pub(super) fn registry(loaded: &Loaded, settings: &Settings) -> RegistryConfig {
 #[must_use]
 pub fn user_registries(settings: &Settings) -> RegistryConfig {
     let secret = |(name, value): &(String, String)| (name.clone(), Secret::new(value.clone()));
-    let nothing = profile::RegistryHost::default();
     RegistryConfig {
-        hosts: settings
-            .registries
-            .iter()
-            .map(|(host, said)| (host.clone(), merged(said.clone(), &nothing)))
-            .collect(),
+        hosts: settings.registries.clone(),
         credential_files: settings.credential_files.clone(),
         proxies: settings.proxies.iter().map(secret).collect(),
         extra_cert_file: settings.extra_cert_file.clone(),
         extra_cert_dirs: settings.extra_cert_dirs.clone(),
         ..RegistryConfig::default()
-    }
-}
-
-/// What the user says of a host, then what the profile says. A certificate goes
-/// with its key: the two come from one of them.
-fn merged(user: HostSettings, profile: &profile::RegistryHost) -> HostConfig {
-    let (client_cert, client_key) = match user.client_cert {
-        Some(cert) => (Some(cert), user.client_key),
-        None => (
-            profile.client_cert.clone(),
-            user.client_key.or_else(|| profile.client_key.clone()),
-        ),
-    };
-    HostConfig {
-        mirrors: user
-            .mirrors
-            .or_else(|| profile.mirrors.clone())
-            .unwrap_or_default(),
-        fallback: user.fallback.or(profile.fallback).unwrap_or_default(),
-        plain_http: user.plain_http.or(profile.plain_http),
-        ca: user.ca.or_else(|| profile.ca.clone()),
-        client_cert,
-        client_key,
-        proxy: user
-            .proxy
-            .or_else(|| profile.proxy.clone().map(Secret::new)),
-        max_connections: user.max_connections.or(profile.max_connections),
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn squashfs_record(
     manifest::Squashfs {
         digest,
         size,
-        compression: convert::compression_text(profile),
+        compression: profile.output.compression.to_string(),
         block_size: profile.output.block_size,
         epoch,
     }

@@ -13,14 +13,12 @@ use super::program::Program;
 use super::requirements;
 use super::stages::Build;
 use crate::overlay::{self, OverlayLayer};
-use crate::profile::{
-    AfterInstall, Arch, Device, Firmware, Flavor, InstallMode, Kind, Page, Profile,
-};
+use crate::profile::{Arch, Firmware, Flavor, InstallMode, Kind, Profile};
 use crate::render::{Context, node_files};
 use isoforge_base::tree::Tree;
 use isoforge_contract::machine::{
-    self, After, Boot, CONFIG_PATH, Config, DefaultAccount, ExtraFilesystem, ExtraPartition,
-    Health, Install, PROGRAM_PATH, Requirements, Rule, SCHEMA, State,
+    self, Boot, CONFIG_PATH, Config, ExtraFilesystem, ExtraPartition, Install, PROGRAM_PATH,
+    Requirements, SCHEMA, State,
 };
 use isoforge_system::boot::{loader, menu};
 
@@ -77,10 +75,7 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
         name: profile.appliance.name.clone(),
         version: profile.appliance.version.clone(),
         title: profile.title(),
-        flavor: match profile.os.flavor {
-            Flavor::Kairos => machine::Flavor::Kairos,
-            Flavor::Appliance => machine::Flavor::Appliance,
-        },
+        flavor: profile.os.flavor,
         firmware: firmware(profile, arch, tree),
         install: install(profile),
         boot: Boot {
@@ -90,23 +85,19 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
             selinux: menu::has_selinux(tree),
         },
         state: state(profile),
-        health: Health {
-            checks: profile.health.checks.clone(),
-            units: profile.health.units.clone(),
-            time_limit_seconds: profile.health.time_limit_seconds,
-        },
+        health: profile.health.clone(),
         registry: super::registry::of(profile),
     }
 }
 
 /// Firmware that an installed disk can boot under: a core image for its BIOS
 /// is made of GRUB's modules, which the system has to bring.
-fn firmware(profile: &Profile, arch: Arch, tree: &Tree) -> Vec<machine::Firmware> {
+fn firmware(profile: &Profile, arch: Arch, tree: &Tree) -> Vec<Firmware> {
     let wanted = profile.firmware(arch).into_iter();
     wanted
-        .filter_map(|firmware| match firmware {
-            Firmware::Uefi => Some(machine::Firmware::Uefi),
-            Firmware::Bios => loader::find_bios_disk(tree).map(|_| machine::Firmware::Bios),
+        .filter(|firmware| match firmware {
+            Firmware::Uefi => true,
+            Firmware::Bios => loader::find_bios_disk(tree).is_some(),
         })
         .collect()
 }
@@ -115,36 +106,11 @@ fn install(profile: &Profile) -> Install {
     let install = &profile.install;
     Install {
         unattended: install.mode == InstallMode::Unattended,
-        device: match &install.device {
-            Device::Auto => machine::Device::Auto,
-            Device::Path(path) => machine::Device::Path(path.clone()),
-            Device::Rule(rule) => machine::Device::Rule(Rule {
-                min_bytes: rule.min_size,
-                max_bytes: rule.max_size,
-                model: rule.model.clone(),
-                serial: rule.serial.clone(),
-                transport: rule.transport.clone(),
-            }),
-        },
-        after: match install.after {
-            AfterInstall::Reboot => After::Reboot,
-            AfterInstall::Poweroff => After::Poweroff,
-            AfterInstall::None => After::None,
-        },
+        device: install.device.clone(),
+        after: install.after,
         force: install.force,
-        pages: install
-            .pages
-            .iter()
-            .map(|page| match page {
-                Page::Hostname => machine::Page::Hostname,
-                Page::Network => machine::Page::Network,
-            })
-            .collect(),
-        account: install.account.as_ref().map(|account| DefaultAccount {
-            name: account.name.clone(),
-            password_hash: account.password_hash.clone(),
-            groups: account.groups.clone(),
-        }),
+        pages: install.pages.clone(),
+        account: install.account.clone(),
         partitions: partitions(profile),
         requirements: requirements(profile),
     }
@@ -344,11 +310,11 @@ mod tests {
     fn a_disk_boots_under_bios_only_where_the_system_brings_the_boot_code() {
         let profile = profile(&[]);
         let firmware = |text: &str| config(&profile, Arch::Amd64, &tree(text)).firmware;
-        let uefi = machine::Firmware::Uefi;
+        let uefi = Firmware::Uefi;
         assert_eq!(firmware("etc/"), [uefi]);
         assert_eq!(
             firmware("usr/lib/grub/i386-pc/kernel.img\nusr/lib/grub/i386-pc/boot_hybrid.img"),
-            [machine::Firmware::Bios, uefi]
+            [Firmware::Bios, uefi]
         );
         assert_eq!(
             config(&profile, Arch::Arm64, &tree("etc/")).firmware,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::convert;
 use crate::profile::{Arch, Profile};
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest::Squashfs;
@@ -45,7 +44,7 @@ pub(super) fn build(
             kubernetes_version: version.to_owned(),
         },
         epoch,
-        format: convert::layer_format(profile),
+        compression: profile.output.layer_compression,
         platforms: variants
             .iter()
             .map(|(arch, variant)| provider::Platform {

@@ -17,11 +17,11 @@ use crate::cli::args::{Global, ProgressMode, SettingArgs};
 use crate::cli::env;
 use crate::profile::{Arch, Problems};
 use isoforge_base::error::{Class, Diagnose};
-use isoforge_oci::registry::RegistryConfig;
+use isoforge_oci::registry::{HostConfig, RegistryConfig};
 
 pub use explain::{Effective, Origin};
 use file::Found;
-pub use file::{File, RegistrySettings, path};
+pub use file::{File, path};
 
 /// What can be set, and how.
 #[derive(Debug, Clone, Copy)]
@@ -207,7 +207,7 @@ pub struct Settings {
     /// Folder for the outputs of a build.
     pub output: PathBuf,
     /// By host name.
-    pub registries: BTreeMap<String, RegistrySettings>,
+    pub registries: BTreeMap<String, HostConfig>,
     /// Files with registry credentials, most important first.
     pub credential_files: Vec<PathBuf>,
     /// Proxy variables that are set, with their values.
@@ -225,11 +225,7 @@ impl Settings {
         build::Settings {
             cache_dir: self.cache_dir,
             jobs: self.jobs,
-            registries: self
-                .registries
-                .into_iter()
-                .map(|(host, said)| (host, said.into()))
-                .collect(),
+            registries: self.registries,
             credential_files: self.credential_files,
             proxies: self.proxies,
             extra_cert_file: env::extra_cert_file(),
@@ -355,14 +351,9 @@ pub fn explain(
 
 /// `FILE` or `ARCH=FILE`.
 fn program(text: &str) -> NamedProgram {
-    let arch = |name: &str| {
-        [Arch::Amd64, Arch::Arm64]
-            .into_iter()
-            .find(|arch| arch.as_str() == name)
-    };
     let named = text
         .split_once('=')
-        .and_then(|(name, path)| Some((arch(name)?, path)));
+        .and_then(|(name, path)| Some((Arch::from_name(name)?, path)));
     match named {
         Some((arch, path)) => NamedProgram {
             arch: Some(arch),
@@ -398,10 +389,7 @@ fn cache_dir(
 }
 
 /// What file and flags say of hosts; flags win key by key.
-fn registries(
-    args: &SettingArgs,
-    file: &File,
-) -> Result<BTreeMap<String, RegistrySettings>, Error> {
+fn registries(args: &SettingArgs, file: &File) -> Result<BTreeMap<String, HostConfig>, Error> {
     let mut registries = file.registries.clone();
     for argument in &args.mirror {
         let (host, mirror) = argument

@@ -212,7 +212,7 @@ fn provider_image() -> Layout {
             kubernetes_version: "1.32.3".into(),
         },
         epoch: EPOCH,
-        format: provider::LayerFormat::Gzip,
+        compression: LayerCompression::Gzip,
         platforms: vec![platform("amd64"), platform("arm64")],
     };
     let image = provider::build(&store, &spec, &Progress::silent()).unwrap();

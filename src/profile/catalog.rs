@@ -8,7 +8,7 @@ use globset::Glob;
 
 use super::keys;
 use super::leaf;
-use super::model::{Arch, ContentSources, FileSpec, LayerSource, LayerSpec};
+use super::model::{ContentSources, FileSpec, LayerSource, LayerSpec};
 use super::parse;
 use super::placeholder::{self, ImageTemplate, Target};
 use super::problem::{Bad, Problems, Report, nearest};
@@ -17,6 +17,7 @@ use super::schema;
 use super::source::{Place, Sources};
 use super::value::{self, Table};
 use isoforge_base::error::{Class, Diagnose};
+use isoforge_contract::arch::Arch;
 
 const BUILTIN: &str = include_str!("../../profiles/catalog.toml");
 const BUILTIN_NAME: &str = "profiles/catalog.toml (built in)";

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::machine::Device;
+use super::machine::cloud_config_device;
 use super::model::{Component, Profile, Var};
 use super::secret::{REDACTED, Secrets};
+use isoforge_contract::machine::Device;
 
 impl Profile {
     /// The context with every secret shown as `[redacted]`.
@@ -60,7 +61,7 @@ impl Profile {
                 "title": self.title(),
             },
             "install": {
-                "device": self.install.device,
+                "device": cloud_config_device(&self.install.device),
                 "rule": matches!(self.install.device, Device::Rule(_)),
                 "mode": self.install.mode,
                 "after": self.install.after,

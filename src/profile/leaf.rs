@@ -2,12 +2,12 @@
 
 use globset::Glob;
 
-use super::machine::Device;
-use super::model::{Arch, Compression};
 use super::placeholder;
 use super::problem::{Bad, did_you_mean};
 use isoforge_base::digest::Digest;
 use isoforge_base::error::Diagnose;
+use isoforge_contract::machine::Device;
+use isoforge_formats::squashfs::Compressor;
 use isoforge_oci::reference::{ParseReferenceError, Reference};
 
 /// Longest name of an appliance; with version, architecture and suffix it has
@@ -20,10 +20,6 @@ const MAX_VERSION_BYTES: usize = 40;
 const MAX_MODE: i64 = 0o7777;
 /// SquashFS 4.0: blocks of 4 KiB to 1 MiB.
 const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 20;
-/// SquashFS compression where no level is given.
-pub(crate) const ZSTD_LEVEL: u32 = 9;
-const GZIP_LEVEL: u32 = 9;
-
 pub(crate) fn name(text: &str) -> Result<String, Bad> {
     let word = |part: &str| {
         !part.is_empty()
@@ -122,12 +118,6 @@ pub(crate) fn kernel_argument(text: &str) -> Result<String, Bad> {
         .help("write each argument as an element of its own: [\"quiet\", \"splash\"]"));
     }
     Ok(text.to_owned())
-}
-
-pub(crate) fn arch(text: &str) -> Option<Arch> {
-    [Arch::Amd64, Arch::Arm64]
-        .into_iter()
-        .find(|a| a.as_str() == text)
 }
 
 pub(crate) fn glob(text: &str) -> Result<String, Bad> {
@@ -326,22 +316,9 @@ pub(crate) fn suite(text: &str) -> Result<String, Bad> {
     ))
 }
 
-pub(crate) fn compression(text: &str) -> Result<Compression, Bad> {
-    let (name, level) = match text.split_once(':') {
-        Some((name, level)) => (name, Some(level.parse::<u32>().ok())),
-        None => (text, None),
-    };
-    let level_in = |default, range: std::ops::RangeInclusive<u32>| match level {
-        None => Some(default),
-        Some(level) => level.filter(|l| range.contains(l)),
-    };
-    let found = match name {
-        "zstd" => level_in(ZSTD_LEVEL, 1..=22).map(|level| Compression::Zstd { level }),
-        "gzip" => level_in(GZIP_LEVEL, 1..=9).map(|level| Compression::Gzip { level }),
-        "xz" if level.is_none() => Some(Compression::Xz),
-        _ => None,
-    };
-    found.ok_or_else(|| {
+pub(crate) fn compression(text: &str) -> Result<Compressor, Bad> {
+    let name = text.split_once(':').map_or(text, |(name, _)| name);
+    text.parse().map_err(|_| {
         let mut bad = Bad::new(
             format!("'{text}' is not a compression"),
             "'zstd' or 'zstd:1' to 'zstd:22', 'gzip' or 'gzip:1' to 'gzip:9', or 'xz'",

@@ -1,108 +1,43 @@
 //! The typed profile's part on the installed machine. Names of fields are the
 //! keys of the TOML; sizes are in bytes.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use isoforge_contract::machine::{After, DefaultAccount, Device, InstallMode, Page};
 
 /// `[install]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Install {
     /// Where to.
+    #[serde(serialize_with = "device_text")]
     pub device: Device,
     /// Which installer the menu boots by default.
     pub mode: InstallMode,
     /// What follows.
-    pub after: AfterInstall,
+    pub after: After,
     /// Whether an unattended installation may overwrite an installed appliance.
     pub force: bool,
     /// Further pages of the interactive installer, no two the same.
     pub pages: Vec<Page>,
     /// The account where nobody configures another.
-    pub account: Option<Account>,
+    pub account: Option<DefaultAccount>,
     /// Sizes of partitions.
     pub partitions: Partitions,
     /// What the machine must have.
     pub require: Require,
 }
 
-/// The disk to install to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(into = "Option<String>")]
-pub enum Device {
-    /// The installer chooses.
-    Auto,
-    /// A path below `/dev`.
-    Path(String),
-    /// The one that fits.
-    Rule(DiskRule),
-}
-
-impl From<Device> for Option<String> {
-    /// What a cloud-config says of it, which knows no rules.
-    fn from(device: Device) -> Self {
-        match device {
-            Device::Auto => Some("auto".to_owned()),
-            Device::Path(path) => Some(path),
-            Device::Rule(_) => None,
-        }
+/// What a cloud-config can say of a disk, which knows no rules.
+pub(super) fn cloud_config_device(device: &Device) -> Option<&str> {
+    match device {
+        Device::Auto => Some("auto"),
+        Device::Path(path) => Some(path),
+        Device::Rule(_) => None,
     }
 }
 
-/// Conditions on a disk; at least one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct DiskRule {
-    /// Least size.
-    pub min_size: Option<u64>,
-    /// Largest size.
-    pub max_size: Option<u64>,
-    /// Glob.
-    pub model: Option<String>,
-    /// Glob.
-    pub serial: Option<String>,
-    /// Glob.
-    pub transport: Option<String>,
-}
-
-/// Which installer the menu boots by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InstallMode {
-    /// It asks.
-    Interactive,
-    /// It does not.
-    Unattended,
-}
-
-/// What a machine does once it is installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AfterInstall {
-    /// Boots the installed system.
-    Reboot,
-    /// Turns itself off.
-    Poweroff,
-    /// Stays.
-    None,
-}
-
-/// A page of the interactive installer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Page {
-    /// The machine's name.
-    Hostname,
-    /// Addresses.
-    Network,
-}
-
-/// `install.account`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Account {
-    /// A name that useradd(8) takes.
-    pub name: String,
-    /// As crypt(5) has it.
-    pub password_hash: String,
-    /// Beside its own.
-    pub groups: Vec<String>,
+fn device_text<S: Serializer>(device: &Device, serializer: S) -> Result<S::Ok, S::Error> {
+    cloud_config_device(device).serialize(serializer)
 }
 
 /// `install.partitions`; whole MiB.
@@ -146,24 +81,4 @@ pub struct Require {
     pub modules: Vec<String>,
     /// Whether falling short refuses the installation.
     pub enforce: bool,
-}
-
-/// `[state]`; absolute and normalized paths.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct State {
-    /// Below `/var`, `/opt`, `/usr/local`.
-    pub directories: Vec<String>,
-    /// Below `/etc`.
-    pub etc: Vec<String>,
-}
-
-/// `[health]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Health {
-    /// Lines for `/bin/sh`.
-    pub checks: Vec<String>,
-    /// Units of systemd.
-    pub units: Vec<String>,
-    /// Until all of it must hold.
-    pub time_limit_seconds: u32,
 }

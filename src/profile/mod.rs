@@ -44,16 +44,14 @@ use source::{Place, Sources};
 
 pub use catalog::{Catalog, CatalogError, Entry, Kind, Resolution, Wanted};
 pub use doc::reference;
+pub use isoforge_contract::arch::Arch;
+pub use isoforge_contract::machine::{Firmware, Flavor, InstallMode};
 pub use json_schema::{Document, json_schema};
-pub use machine::{
-    Account, AfterInstall, Device, DiskRule, ExtraPartition, Health, Install, InstallMode, Page,
-    Partitions, Require, State,
-};
+pub use machine::{ExtraPartition, Install, Partitions, Require};
 pub use model::{
-    Appliance, Arch, Boot, Bootstrap, CloudConfig, Cluster, Component, Compression, Content,
-    ContentImage, ContentSources, FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource,
-    LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, Profile, Provider, Registration,
-    RegistryHost, Var,
+    Appliance, Boot, Bootstrap, CloudConfig, Cluster, Component, Content, ContentImage,
+    ContentSources, FileSpec, Kubernetes, LayerSource, LayerSpec, Limits, Mode, Os, OsSource,
+    Output, Overlays, Profile, Provider, Registration, Var,
 };
 pub(crate) use parse_cluster::macro_answer;
 pub use placeholder::{ImageTemplate, PathTemplate, Target};

@@ -2,17 +2,20 @@
 //! already joined to the directory of the file that wrote them.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::machine::{Health, Install, State};
+use super::machine::Install;
 use super::placeholder::{ImageTemplate, PathTemplate};
 use super::secret::SecretRef;
 use isoforge_base::digest::Digest;
+use isoforge_contract::arch::Arch;
+use isoforge_contract::machine::{Firmware, Flavor, Health, State};
+use isoforge_formats::squashfs::Compressor;
+use isoforge_oci::layer::LayerCompression;
 use isoforge_oci::reference::Reference;
+use isoforge_oci::registry::HostConfig;
 use isoforge_system::hardening::Hardening;
 
 /// A profile that holds what the format's reference says.
@@ -60,7 +63,8 @@ pub struct Profile {
     /// Further content.
     pub content: Content,
     /// Settings by registry host.
-    pub registries: BTreeMap<String, RegistryHost>,
+    #[serde(serialize_with = "with_proxies")]
+    pub registries: BTreeMap<String, HostConfig>,
     /// The form of the outputs.
     pub output: Output,
     /// Bounds on layers; `None` means isoforge's own.
@@ -78,33 +82,6 @@ pub struct Appliance {
     pub arch: Vec<Arch>,
     /// Who manages the machines.
     pub mode: Mode,
-}
-
-/// A processor architecture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arch {
-    /// x86-64.
-    Amd64,
-    /// 64-bit Arm.
-    Arm64,
-}
-
-impl Arch {
-    /// The name that Debian, Go and OCI platforms use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-}
-
-impl fmt::Display for Arch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Who manages the machines.
@@ -139,16 +116,6 @@ pub struct Os {
     pub source: OsSource,
     /// FIPS mode.
     pub fips: bool,
-}
-
-/// Whose installer and disk layout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Flavor {
-    /// The image brings its installer.
-    Kairos,
-    /// isoforge's.
-    Appliance,
 }
 
 /// Where the operating system comes from.
@@ -387,16 +354,6 @@ pub struct Boot {
     pub title: Option<String>,
 }
 
-/// Firmware that an ISO boots under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Firmware {
-    /// PC BIOS, amd64 only.
-    Bios,
-    /// UEFI.
-    Uefi,
-}
-
 /// `[provider]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Provider {
@@ -416,75 +373,34 @@ pub struct Content {
     pub sources: ContentSources,
 }
 
-/// `[registries."host"]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct RegistryHost {
-    /// `host[:port][/path]`s asked in the host's place, in this order; `None`
-    /// where the profile says nothing.
-    pub mirrors: Option<Vec<String>>,
-    /// Whether the host itself is asked where its mirrors fail.
-    pub fallback: Option<bool>,
-    /// Without TLS.
-    pub plain_http: Option<bool>,
-    /// PEM file with authorities that are trusted for the host.
-    pub ca: Option<PathBuf>,
-    /// PEM file with the certificate shown to the host.
-    pub client_cert: Option<PathBuf>,
-    /// PEM file with its key.
-    pub client_key: Option<PathBuf>,
-    /// URL of a proxy without user and password, or `none`.
-    pub proxy: Option<String>,
-    /// Requests under way at once.
-    pub max_connections: Option<NonZeroU32>,
+/// Hosts with their proxies, which the profile has without passwords.
+fn with_proxies<S: Serializer>(
+    hosts: &BTreeMap<String, HostConfig>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(hosts.iter().map(|(name, host)| {
+        let mut shown = serde_json::json!(host);
+        if let Some(proxy) = &host.proxy {
+            shown["proxy"] = proxy.plain_address().into();
+        }
+        (name, shown)
+    }))
 }
 
 /// `[output]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Output {
-    /// Of the SquashFS.
-    pub compression: Compression,
+    /// Of the SquashFS; as the profile writes it.
+    #[serde(serialize_with = "as_text")]
+    pub compression: Compressor,
     /// Of the SquashFS, in bytes: a power of two from 4 KiB to 1 MiB.
     pub block_size: u32,
-    /// Of our layers of the provider image.
-    pub layer_compression: LayerCodec,
+    /// Of our layers of the provider image: gzip or Zstandard.
+    pub layer_compression: LayerCompression,
 }
 
-/// Compression of the SquashFS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
-pub enum Compression {
-    /// Level 1 to 22.
-    Zstd {
-        /// The level.
-        level: u32,
-    },
-    /// Level 1 to 9.
-    Gzip {
-        /// The level.
-        level: u32,
-    },
-    /// Its one setting.
-    Xz,
-}
-
-impl From<Compression> for String {
-    fn from(compression: Compression) -> Self {
-        match compression {
-            Compression::Zstd { level } => format!("zstd:{level}"),
-            Compression::Gzip { level } => format!("gzip:{level}"),
-            Compression::Xz => "xz".to_owned(),
-        }
-    }
-}
-
-/// Compression of the layers that isoforge makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LayerCodec {
-    /// Read by everything.
-    Gzip,
-    /// Smaller and faster; some readers refuse it.
-    Zstd,
+fn as_text<S: Serializer>(value: &Compressor, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// `[limits]`.

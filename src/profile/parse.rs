@@ -8,9 +8,9 @@ use std::num::NonZeroU32;
 
 use super::leaf;
 use super::model::{
-    Appliance, Arch, Boot, Bootstrap, CloudConfig, Component, Compression, Content, ContentSources,
-    FileSpec, Firmware, Flavor, Kubernetes, LayerCodec, LayerSource, LayerSpec, Limits, Mode, Os,
-    OsSource, Output, Overlays, Profile, Provider, Registration, RegistryHost, Var,
+    Appliance, Boot, Bootstrap, CloudConfig, Component, Content, ContentSources, FileSpec,
+    Kubernetes, LayerSource, LayerSpec, Limits, Mode, Os, OsSource, Output, Overlays, Profile,
+    Provider, Registration, Var,
 };
 use super::placeholder::{self, PathTemplate, Target};
 use super::problem::Bad;
@@ -20,6 +20,10 @@ use super::secret::SecretRef;
 use super::value::{Node, Value, to_json};
 use super::{parse_cluster, parse_machine};
 use isoforge_base::digest::Digest;
+use isoforge_contract::arch::Arch;
+use isoforge_contract::machine::{Firmware, Flavor};
+use isoforge_oci::layer::LayerCompression;
+use isoforge_oci::registry::{HostConfig, Secret};
 
 /// Block size of the SquashFS where none is given.
 const BLOCK_SIZE: u32 = 256 << 10;
@@ -90,7 +94,7 @@ pub(crate) fn profile(root: &Reader<'_>) -> Profile {
 
 fn appliance(r: &Reader<'_>) -> Appliance {
     let mut arch: Vec<Arch> = r
-        .parsed_list("arch", |text| Ok(leaf::arch(text)))
+        .parsed_list("arch", |text| Ok(Arch::from_name(text)))
         .into_iter()
         .flatten()
         .collect();
@@ -263,12 +267,12 @@ fn layer(r: &Reader<'_>, source: LayerSource) -> LayerSpec {
         exclude: r.parsed_list("exclude", leaf::glob),
         iso: is_for("iso"),
         provider: is_for("provider"),
-        arch: r.text("arch").and_then(leaf::arch),
+        arch: r.text("arch").and_then(Arch::from_name),
     }
 }
 
 pub(crate) fn file(r: &Reader<'_>, targets: &[Target<'_>]) -> Option<FileSpec> {
-    let arch = r.text("arch").and_then(leaf::arch);
+    let arch = r.text("arch").and_then(Arch::from_name);
     let url = r.parsed("url", |text| {
         let url = leaf::url(text)?;
         one_digest(&url, arch, targets)?;
@@ -415,7 +419,7 @@ fn boot(r: &Reader<'_>) -> Boot {
     }
 }
 
-fn registries(root: &Reader<'_>) -> BTreeMap<String, RegistryHost> {
+fn registries(root: &Reader<'_>) -> BTreeMap<String, HostConfig> {
     let table = root.node("registries").and_then(|n| n.value.table());
     let mut hosts = BTreeMap::new();
     for (host, entry) in table.into_iter().flatten() {
@@ -428,7 +432,7 @@ fn registries(root: &Reader<'_>) -> BTreeMap<String, RegistryHost> {
     hosts
 }
 
-fn registry_host(r: &Reader<'_>) -> RegistryHost {
+fn registry_host(r: &Reader<'_>) -> HostConfig {
     let mirrors = ["mirror", "mirrors"].into_iter().find(|name| r.has(name));
     if let Some(node) = r.node("client_key").filter(|_| !r.has("client_cert")) {
         r.bad(
@@ -439,14 +443,14 @@ fn registry_host(r: &Reader<'_>) -> RegistryHost {
             ),
         );
     }
-    RegistryHost {
+    HostConfig {
         mirrors: mirrors.map(|name| r.parsed_list(name, leaf::mirror)),
         fallback: r.flag("fallback"),
         plain_http: r.flag("plain_http"),
         ca: r.path("ca"),
         client_cert: r.path("client_cert"),
         client_key: r.path("client_key"),
-        proxy: r.parsed("proxy", leaf::proxy),
+        proxy: r.parsed("proxy", leaf::proxy).map(Secret::new),
         max_connections: r.integer("max_connections").and_then(NonZeroU32::new),
     }
 }
@@ -455,13 +459,11 @@ fn output(r: &Reader<'_>) -> Output {
     Output {
         compression: r
             .parsed("compression", leaf::compression)
-            .unwrap_or(Compression::Zstd {
-                level: leaf::ZSTD_LEVEL,
-            }),
+            .unwrap_or_default(),
         block_size: r.block_size("block_size").unwrap_or(BLOCK_SIZE),
         layer_compression: match r.text("layer_compression") {
-            Some("zstd") => LayerCodec::Zstd,
-            _ => LayerCodec::Gzip,
+            Some("zstd") => LayerCompression::Zstd,
+            _ => LayerCompression::Gzip,
         },
     }
 }

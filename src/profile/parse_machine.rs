@@ -2,12 +2,12 @@
 //! the forms of its values.
 
 use super::leaf;
-use super::machine::{
-    Account, AfterInstall, Device, DiskRule, ExtraPartition, Health, Install, InstallMode, Page,
-    Partitions, Require, State,
-};
+use super::machine::{ExtraPartition, Install, Partitions, Require};
 use super::problem::{Bad, nearest};
 use super::reader::Reader;
+use isoforge_contract::machine::{
+    After, DefaultAccount, Device, Health, InstallMode, Page, Rule, State,
+};
 use isoforge_system::hardening::{Hardening, Standard};
 
 const MIB: u64 = 1 << 20;
@@ -51,9 +51,9 @@ pub(super) fn install(r: &Reader<'_>) -> Install {
             _ => InstallMode::Interactive,
         },
         after: match r.text("after") {
-            Some("poweroff") => AfterInstall::Poweroff,
-            Some("none") => AfterInstall::None,
-            _ => AfterInstall::Reboot,
+            Some("poweroff") => After::Poweroff,
+            Some("none") => After::None,
+            _ => After::Reboot,
         },
         force: r.flag("force").unwrap_or_default(),
         pages,
@@ -68,9 +68,9 @@ fn device(r: &Reader<'_>) -> Device {
         return r.parsed("device", leaf::device).unwrap_or(Device::Auto);
     };
     let rule = r.table("device");
-    let found = DiskRule {
-        min_size: rule.size("min_size"),
-        max_size: rule.size("max_size"),
+    let found = Rule {
+        min_bytes: rule.size("min_size"),
+        max_bytes: rule.size("max_size"),
         model: rule.parsed("model", disk_glob),
         serial: rule.parsed("serial", disk_glob),
         transport: rule.parsed("transport", disk_glob),
@@ -84,7 +84,7 @@ fn device(r: &Reader<'_>) -> Device {
             ),
         );
     }
-    if let (Some(min), Some(max)) = (found.min_size, found.max_size)
+    if let (Some(min), Some(max)) = (found.min_bytes, found.max_bytes)
         && min > max
     {
         r.bad(
@@ -111,8 +111,8 @@ fn disk_glob(text: &str) -> Result<String, Bad> {
         })
 }
 
-fn account(r: &Reader<'_>) -> Account {
-    Account {
+fn account(r: &Reader<'_>) -> DefaultAccount {
+    DefaultAccount {
         name: r.parsed("name", account_name).unwrap_or_default(),
         password_hash: r.text("password_hash").unwrap_or_default().to_owned(),
         groups: match r.has("groups") {

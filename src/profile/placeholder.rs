@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::model::Arch;
 use super::problem::{Bad, alternatives, did_you_mean};
+use isoforge_contract::arch::Arch;
 use isoforge_oci::reference::{ImageSource, ParseReferenceError, Reference};
 
 /// What a text with placeholders is filled in for.

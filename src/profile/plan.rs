@@ -7,11 +7,11 @@ use globset::{Glob, GlobMatcher};
 
 use super::Loaded;
 use super::catalog::{Catalog, CatalogError, Kind, Resolution, Wanted, fill_files};
-use super::model::{
-    Arch, Component, ContentImage, ContentSources, FileSpec, Firmware, LayerSpec, Profile,
-};
+use super::model::{Component, ContentImage, ContentSources, FileSpec, LayerSpec, Profile};
 use super::placeholder::Target;
 use isoforge_base::error::{Class, Diagnose};
+use isoforge_contract::arch::Arch;
+use isoforge_contract::machine::Firmware;
 use isoforge_oci::reference::{ParseReferenceError, Reference, names_registry};
 use isoforge_system::hardening::Hardening;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, CatalogError, Kind};
-use super::model::{Arch, CloudConfig, Component, ContentSources, FileSpec, Flavor, Mode, Profile};
+use super::model::{CloudConfig, Component, ContentSources, FileSpec, Mode, Profile};
 use super::placeholder::Target;
 use super::plan::{self, PlanError};
 use super::problem::{Draft, Report};
@@ -11,6 +11,8 @@ use super::source::Place;
 use super::tree;
 use super::value::Table;
 use isoforge_base::error::Diagnose;
+use isoforge_contract::arch::Arch;
+use isoforge_contract::machine::Flavor;
 
 /// Longest tag of an image (OCI Distribution Specification v1.1).
 const MAX_TAG_BYTES: usize = isoforge_oci::reference::MAX_TAG_BYTES;

@@ -1,10 +1,10 @@
 //! Rules on the installed machine that concern several keys.
 
-use super::machine::Device;
-use super::model::{Flavor, Profile};
+use super::model::Profile;
 use super::problem::{Draft, Report};
 use super::tree;
 use super::value::Table;
+use isoforge_contract::machine::{Device, Flavor};
 
 /// Keys that isoforge's own installer and program act on, and Kairos's do not.
 const OWN: [(&str, &[&str]); 3] = [

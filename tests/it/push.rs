@@ -253,13 +253,13 @@ fn layers_of_the_base_are_mounted_with_a_token_for_both_repositories() {
 fn a_mirror_of_the_bases_registry_is_mounted_from_and_never_pushed_to() {
     let registry = FakeRegistry::start();
     let pusher = Pusher::with(|_, config| {
-        let mirrors = vec![format!("{}/quay", registry.host())];
+        let mirrors = Some(vec![format!("{}/quay", registry.host())]);
         config
             .hosts
             .entry("quay.io".to_owned())
             .or_default()
             .mirrors = mirrors;
-        let elsewhere = vec!["127.0.0.1:1/never".to_owned()];
+        let elsewhere = Some(vec!["127.0.0.1:1/never".to_owned()]);
         config.hosts.entry(registry.host()).or_default().mirrors = elsewhere;
     });
     let image = built_upon(image(), "quay.io/kairos/ubuntu:22.04");

@@ -144,7 +144,7 @@ fn an_image_is_the_base_of_the_provider_image_for_each_architecture() {
             ..provider::Description::default()
         },
         epoch: IMAGE_TIME,
-        format: provider::LayerFormat::Gzip,
+        compression: isoforge_oci::layer::LayerCompression::Gzip,
         platforms,
     };
     let made = provider::build(&bench.store, &spec, &bench.silent).unwrap();

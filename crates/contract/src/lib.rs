@@ -1,6 +1,7 @@
 //! What the builder and the program on the machine agree on: each fact is stated
 //! here once, and both read it from here.
 
+pub mod arch;
 pub mod labels;
 pub mod machine;
 pub mod manifest;

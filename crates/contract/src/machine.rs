@@ -101,13 +101,23 @@ pub enum Flavor {
 }
 
 /// Firmware of a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Firmware {
-    /// PC BIOS.
+    /// PC BIOS, amd64 only.
     Bios,
     /// UEFI.
     Uefi,
+}
+
+/// Which installer the medium's menu starts where nobody chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstallMode {
+    /// The one that asks.
+    Interactive,
+    /// The one that goes by the configuration.
+    Unattended,
 }
 
 /// How the installer works.
@@ -182,7 +192,7 @@ pub enum After {
 }
 
 /// A page that the interactive installer shows where the profile asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Page {
     /// The machine's name.

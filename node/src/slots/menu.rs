@@ -4,11 +4,12 @@
 //! All of it is made of commands that the signed GRUB of every distribution has
 //! built in. Text of the profile is quoted for GRUB's shell.
 
+use isoforge_contract::machine::Flavor;
 use isoforge_contract::machine::{
     Config, OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
 };
 use isoforge_system::boot::cmdline;
-use isoforge_system::boot::menu::{Flavor, quote};
+use isoforge_system::boot::menu::quote;
 
 use super::{Ids, Slot, file};
 

@@ -11,11 +11,12 @@ use anyhow::{Context as _, Result, bail};
 use isoforge_base::digest::{Digest, Sha256};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::ReadFile;
+use isoforge_contract::arch::Arch;
 use isoforge_contract::machine::{CONFIG_PATH, Config, Flavor};
 use isoforge_formats::squashfs::Settings;
 use isoforge_formats::squashfs::write::ImagePlan;
 use isoforge_oci::store::Store;
-use isoforge_system::boot::{Arch, files::BootFile, kernel};
+use isoforge_system::boot::{files::BootFile, kernel};
 use isoforge_system::replay::{self, Replay};
 
 use super::request::{Made, Request, SCHEMA};
@@ -46,7 +47,7 @@ pub fn run(request: &Request, progress: &Progress) -> Result<Made> {
     let jobs = NonZeroUsize::new(request.jobs).unwrap_or(NonZeroUsize::MIN);
     let system = Replay::new(&store, &request.layers, settings, jobs, progress)?;
     let config = config(&system)?;
-    let arch = Arch::from_oci(&request.architecture)
+    let arch = Arch::from_name(&request.architecture)
         .with_context(|| format!("no appliance runs on {}", request.architecture))?;
     let kernel = kernel::find(system.tree(), arch)?;
     let plan = system.plan(request.epoch)?;

@@ -17,7 +17,6 @@ use isoforge_system::merged::OwnLayer;
 use isoforge_system::provider;
 use isoforge_system::provider::Description;
 use isoforge_system::provider::Image;
-use isoforge_system::provider::LayerFormat;
 use isoforge_system::provider::Platform;
 use isoforge_system::provider::Spec;
 use isoforge_system::replay::{Replay, digest_of};
@@ -232,7 +231,7 @@ fn image(store: &Store, kubernetes: &str, layers: Vec<Layer>, squashfs: Squashfs
             ..Description::default()
         },
         epoch: EPOCH,
-        format: LayerFormat::Gzip,
+        compression: LayerCompression::Gzip,
         platforms: vec![Platform {
             platform: PlatformName::linux("amd64"),
             base: None,

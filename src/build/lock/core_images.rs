@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use crate::build::boot_files::BootFiles;
 use crate::build::core_image::{self, KeptCoreImage};
 use crate::build::stages::Build;
-use crate::build::{convert, gather};
+use crate::build::gather;
 use crate::lock::{CoreImage, CoreTarget, Error, Lock, compare, locate};
 use crate::profile::{Arch, Firmware, Flavor};
 use isoforge_oci::layer::Layer;
@@ -45,7 +45,7 @@ fn of_arch(build: &Build<'_>, arch: Arch, lock: &Lock) -> Result<Vec<CoreImage>>
     )?;
     let mut wanted = Vec::new();
     // What is missing the build says, which knows the overlays too.
-    if let Ok(bios) = loader::find_bios(&tree, convert::arch(arch))
+    if let Ok(bios) = loader::find_bios(&tree, arch)
         && let Core::Modules(dir) = bios.core
     {
         wanted.push((CoreTarget::Medium, Target::Medium, dir));

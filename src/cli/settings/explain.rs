@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::file::Found;
-use super::{CREDENTIALS, PROXIES, REGISTRIES, RegistrySettings, Setting};
+use super::{CREDENTIALS, PROXIES, REGISTRIES, Setting};
 use crate::cli::args::SettingArgs;
 use crate::cli::env;
 use crate::profile::REDACTED;
-use isoforge_oci::registry::ShownUrl;
+use isoforge_oci::registry::{HostConfig, ShownUrl};
 
 /// Who said what holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -107,7 +107,7 @@ impl Effective {
 
 /// The settings of hosts, key by key.
 pub(super) fn registries(
-    registries: &BTreeMap<String, RegistrySettings>,
+    registries: &BTreeMap<String, HostConfig>,
     args: &SettingArgs,
     found: &Found,
 ) -> Vec<Effective> {

@@ -1,17 +1,15 @@
 //! The settings file, `isoforge/isoforge.toml` in the configuration folder.
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 
 use super::{CONFIG, Error, Origin};
-use crate::build;
 use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
 use crate::profile;
-use isoforge_oci::registry::Secret;
+use isoforge_oci::registry::HostConfig;
 
 /// What the file says. Its keys are checked by `profile`'s table before this.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -27,75 +25,7 @@ pub struct File {
     pub output: Option<PathBuf>,
     /// By host name as references spell it (`quay.io`, `localhost:5000`).
     #[serde(default)]
-    pub registries: BTreeMap<String, RegistrySettings>,
-}
-
-/// What the settings say of one registry host.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegistrySettings {
-    /// Hosts, optionally with a path before the repository, that are asked in
-    /// place of this host, in this order. In the file `mirror` with one or
-    /// `mirrors` with several.
-    #[serde(alias = "mirror", default, deserialize_with = "one_or_more")]
-    pub mirrors: Option<Vec<String>>,
-    /// Ask the host itself where its mirrors fail.
-    pub fallback: Option<bool>,
-    /// Talk to the host without TLS. Loopback hosts are never asked for TLS
-    /// unless this says `false`.
-    pub plain_http: Option<bool>,
-    /// PEM file with authorities that are trusted for the host, beside the
-    /// system's. Like the next two, it starts from the settings file's folder.
-    pub ca: Option<PathBuf>,
-    /// PEM file with the certificate that is shown to the host.
-    pub client_cert: Option<PathBuf>,
-    /// PEM file with its key; unset: it is in `client_cert`.
-    pub client_key: Option<PathBuf>,
-    /// A proxy's URL, which may hold user and password, or `none`.
-    pub proxy: Option<Secret>,
-    /// Requests under way at once.
-    pub max_connections: Option<NonZero<u32>>,
-}
-
-impl RegistrySettings {
-    /// Has relative paths start from `folder`.
-    fn start_from(&mut self, folder: &Path) {
-        let paths = [&mut self.ca, &mut self.client_cert, &mut self.client_key];
-        for path in paths.into_iter().flatten() {
-            *path = folder.join(&*path);
-        }
-    }
-}
-
-impl From<RegistrySettings> for build::HostSettings {
-    fn from(said: RegistrySettings) -> Self {
-        Self {
-            mirrors: said.mirrors,
-            fallback: said.fallback,
-            plain_http: said.plain_http,
-            ca: said.ca,
-            client_cert: said.client_cert,
-            client_key: said.client_key,
-            proxy: said.proxy,
-            max_connections: said.max_connections,
-        }
-    }
-}
-
-/// A string, or a list of strings.
-fn one_or_more<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a string or a list of strings")]
-    enum OneOrMore {
-        One(String),
-        More(Vec<String>),
-    }
-    Ok(Some(match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::One(one) => vec![one],
-        OneOrMore::More(more) => more,
-    }))
+    pub registries: BTreeMap<String, HostConfig>,
 }
 
 /// The file that was looked for, and what it says.
@@ -185,10 +115,10 @@ mod tests {
              [registries.\"quay.io\"]\nmirror = \"127.0.0.1:5000/quay\"\nplain_http = true\n",
         )
         .unwrap();
-        let registry = RegistrySettings {
+        let registry = HostConfig {
             mirrors: Some(vec!["127.0.0.1:5000/quay".to_owned()]),
             plain_http: Some(true),
-            ..RegistrySettings::default()
+            ..HostConfig::default()
         };
         assert_eq!(
             file,
@@ -221,7 +151,7 @@ mod tests {
         assert_eq!(quay.fallback, Some(true));
         assert_eq!(quay.ca, Some(folder.path().join("ca.pem")));
         assert_eq!(quay.client_cert, Some("/etc/me.pem".into()));
-        assert_eq!(quay.max_connections, NonZero::new(3));
+        assert_eq!(quay.max_connections, std::num::NonZero::new(3));
         assert!(!format!("{file:?}").contains("hunter2"));
         for wrong in [
             "mirror = \"a\"\nmirrors = [\"b\"]",
@@ -257,9 +187,7 @@ mod tests {
         };
         let mut keys =
             known(toml::from_str::<File>("? = 1".replace('?', "zzz").as_str()).map(drop));
-        keys.extend(known(
-            toml::from_str::<RegistrySettings>("zzz = 1").map(drop),
-        ));
+        keys.extend(known(toml::from_str::<HostConfig>("zzz = 1").map(drop)));
         keys.sort();
         let mut documented: Vec<_> = documented.into_iter().map(str::to_owned).collect();
         documented.sort();

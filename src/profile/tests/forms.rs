@@ -165,7 +165,10 @@ fn hosts_have_mirrors_certificates_and_a_proxy() {
     assert_eq!(host.ca, Some("p/ca.pem".into()));
     assert_eq!(host.client_cert, Some("p/me.pem".into()));
     assert_eq!(host.client_key, Some("/k.pem".into()));
-    assert_eq!(host.proxy.as_deref(), Some("socks5h://p:1080"));
+    assert_eq!(
+        host.proxy.as_ref().unwrap().plain_address(),
+        Some("socks5h://p:1080")
+    );
     assert_eq!(host.max_connections.map(|n| n.get()), Some(3));
     let both = format!("{text}mirror = \"c.io\"\n");
     let problems = load_files(&[("p/main.toml", &both)], &[])

@@ -1,6 +1,7 @@
 //! Keys of the installed machine.
 
 use super::*;
+use isoforge_contract::machine::{Device, Page, Rule};
 
 const HASH: &str = "$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aCI6WouIL9AjRbLCelDCy.g.";
 
@@ -25,10 +26,10 @@ fn first_problem(set: &str) -> String {
 #[test]
 fn a_rule_for_the_disk() {
     let profile = right(&["install.device={ min_size = \"100G\", model = \"QEMU*\" }"]);
-    let rule = DiskRule {
-        min_size: Some(100 << 30),
+    let rule = Rule {
+        min_bytes: Some(100 << 30),
         model: Some("QEMU*".to_owned()),
-        ..DiskRule::default()
+        ..Rule::default()
     };
     assert_eq!(profile.install.device, Device::Rule(rule));
     // Of that a cloud-config can say nothing.

@@ -350,7 +350,7 @@ fn a_mirror_is_asked_alone_and_with_its_own_credentials() {
     registry.put_image("quay/kairos/ubuntu", "22.04", &image);
     let puller = puller_with_settings(&login(&registry.host(), LOGIN), |config| {
         let host = config.hosts.entry("quay.io".to_owned()).or_default();
-        host.mirrors = vec![format!("{}/quay", registry.host())];
+        host.mirrors = Some(vec![format!("{}/quay", registry.host())]);
     });
     let pulled = puller.pull("quay.io/kairos/ubuntu:22.04").unwrap();
     assert_eq!(pulled.reference, "quay.io/kairos/ubuntu:22.04");

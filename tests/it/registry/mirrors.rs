@@ -33,7 +33,10 @@ impl Mirrors {
 
     fn set(&self, config: &mut RegistryConfig) {
         let host = config.hosts.entry("quay.invalid".to_owned()).or_default();
-        host.mirrors = vec![format!("{}/one", self.first.host()), self.second.host()];
+        host.mirrors = Some(vec![
+            format!("{}/one", self.first.host()),
+            self.second.host(),
+        ]);
     }
 
     fn puller(&self) -> Puller {
@@ -120,8 +123,8 @@ fn the_host_itself_is_asked_only_where_the_settings_allow_it() {
     let puller = |fallback: bool| {
         Puller::with(|config| {
             let set = config.hosts.entry(host.host()).or_default();
-            set.mirrors = vec![mirrors.second.host()];
-            set.fallback = fallback;
+            set.mirrors = Some(vec![mirrors.second.host()]);
+            set.fallback = Some(fallback);
         })
     };
     let source = format!("{}/a:3", host.host());

@@ -97,7 +97,7 @@ fn an_authority_of_ones_own_is_trusted_where_the_settings_name_it() {
     let through_mirror = |name: &str| {
         peer.puller(|config| {
             let quay = config.hosts.entry("quay.io".to_owned()).or_default();
-            quay.mirrors = vec![peer.registry.host.clone()];
+            quay.mirrors = Some(vec![peer.registry.host.clone()]);
             let host = config.hosts.entry(name.to_owned()).or_default();
             host.ca = Some(ca.clone());
         })

@@ -180,7 +180,7 @@ fn our_own_client_pulls_what_went_in() {
             hosts: [(
                 "docker.io".to_owned(),
                 HostConfig {
-                    mirrors: vec![format!("{address}/docker.io")],
+                    mirrors: Some(vec![format!("{address}/docker.io")]),
                     plain_http: Some(true),
                     ..HostConfig::default()
                 },

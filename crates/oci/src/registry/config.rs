@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::Error;
 use super::resolver::Resolve;
@@ -41,15 +43,18 @@ pub const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
 /// In place of a proxy: none, whatever the environment says.
 pub const NO_PROXY: &str = "none";
 
-/// Settings for one registry host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Settings for one registry host, as the settings file and the profile have them;
+/// what is unset is another one's to say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HostConfig {
     /// `host[:port][/prefix]`s that are asked in the host's place, in this
-    /// order.
-    pub mirrors: Vec<String>,
+    /// order. In files `mirror` with one or `mirrors` with several.
+    #[serde(alias = "mirror", default, deserialize_with = "one_or_more")]
+    pub mirrors: Option<Vec<String>>,
     /// Whether the host itself is asked where its mirrors fail. Without, a build
     /// whose mirrors lack an image fails instead of going elsewhere.
-    pub fallback: bool,
+    pub fallback: Option<bool>,
     /// Whether to speak HTTP without TLS. Unset: on loopback only.
     pub plain_http: Option<bool>,
     /// A PEM file with certificates of authorities that are trusted for this
@@ -65,6 +70,55 @@ pub struct HostConfig {
     pub proxy: Option<Secret>,
     /// See [`MAX_CONNECTIONS`].
     pub max_connections: Option<NonZeroU32>,
+}
+
+impl HostConfig {
+    /// These settings, and where they say nothing those of `other`. A certificate
+    /// goes with its key: the two come from one of them.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        let (client_cert, client_key) = match self.client_cert {
+            Some(cert) => (Some(cert), self.client_key),
+            None => (
+                other.client_cert.clone(),
+                self.client_key.or_else(|| other.client_key.clone()),
+            ),
+        };
+        Self {
+            mirrors: self.mirrors.or_else(|| other.mirrors.clone()),
+            fallback: self.fallback.or(other.fallback),
+            plain_http: self.plain_http.or(other.plain_http),
+            ca: self.ca.or_else(|| other.ca.clone()),
+            client_cert,
+            client_key,
+            proxy: self.proxy.or_else(|| other.proxy.clone()),
+            max_connections: self.max_connections.or(other.max_connections),
+        }
+    }
+
+    /// Has relative paths start from `folder`.
+    pub fn start_from(&mut self, folder: &Path) {
+        let paths = [&mut self.ca, &mut self.client_cert, &mut self.client_key];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+/// A string, or a list of strings.
+fn one_or_more<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a string or a list of strings")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(Some(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(more) => more,
+    }))
 }
 
 /// Settings of the registry client.
@@ -187,7 +241,7 @@ impl RegistryConfig {
     /// [`Error::Setting`] for the first that can't.
     pub fn check(&self) -> Result<(), Error> {
         for host in self.hosts.values() {
-            for mirror in &host.mirrors {
+            for mirror in host.mirrors.iter().flatten() {
                 endpoint::mirrored(mirror, "repository")?;
             }
             if let Some(proxy) = host.proxy.as_ref().filter(|said| said.reveal() != NO_PROXY) {

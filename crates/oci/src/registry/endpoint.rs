@@ -53,11 +53,15 @@ impl RegistryConfig {
         let itself = self.endpoint(registry, repository.to_owned(), false);
         let set = self.hosts.get(registry);
         let mut mirrors = Vec::new();
-        for mirror in set.into_iter().flat_map(|host| &host.mirrors) {
+        for mirror in set
+            .into_iter()
+            .filter_map(|host| host.mirrors.as_ref())
+            .flatten()
+        {
             let (name, repository) = mirrored(mirror, repository)?;
             mirrors.push(self.endpoint(&name, repository, true));
         }
-        if set.is_some_and(|host| host.fallback) {
+        if set.is_some_and(|host| host.fallback == Some(true)) {
             mirrors.push(itself.clone());
         }
         let mut places = mirrors.into_iter();
@@ -184,7 +188,7 @@ mod tests {
             endpoints(&config, "registry.k8s.io/pause:3.10"),
             "https://cache/v2/k8s/pause as cache"
         );
-        config.hosts.get_mut("quay.io").unwrap().fallback = true;
+        config.hosts.get_mut("quay.io").unwrap().fallback = Some(true);
         assert_eq!(
             endpoints(&config, "quay.io/kairos/ubuntu:1"),
             format!("{quay}, https://quay.io/v2/kairos/ubuntu as quay.io")

@@ -17,6 +17,12 @@ impl Secret {
         Self(text)
     }
 
+    /// The text where it is an address without user and password, which is none.
+    #[must_use]
+    pub fn plain_address(&self) -> Option<&str> {
+        (!self.0.contains('@')).then_some(&*self.0)
+    }
+
     /// The text, for the one place that sends it.
     pub(super) fn reveal(&self) -> &str {
         &self.0

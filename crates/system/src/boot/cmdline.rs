@@ -4,8 +4,9 @@
 //! dmsquash-live mounts it and lays a writable overlay in memory over it
 //! (dracut.cmdline(7), "Booting live images").
 
-use super::menu::{Action, Flavor};
+use super::menu::Action;
 use isoforge_base::error::{Class, Diagnose};
+use isoforge_contract::machine::Flavor;
 
 /// ISO 9660 volume id by which dracut finds the medium. Kairos's initrd and
 /// installer expect this one.

@@ -7,9 +7,10 @@
 use std::cmp::Ordering;
 
 use super::files::{self, BootFile};
-use super::{Arch, Finding, version};
+use super::{Finding, version};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::tree::{self, Tree};
+use isoforge_contract::arch::Arch;
 
 /// A kernel with what it needs to come up.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@
 //! CDs is preferred: it is made to read ISO 9660 and looks for its
 //! configuration on the medium that it was started from.
 
-use super::Arch;
 use super::files::{self, BootFile};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::tree::{ReadFile, Tree};
+use isoforge_contract::arch::Arch;
 
 /// Largest `os-release` that is read, in bytes; real ones have hundreds.
 const OS_RELEASE_MAX_BYTES: u64 = 64 * 1024;
@@ -76,7 +76,7 @@ pub enum Error {
         looked_at: Vec<String>,
     },
     /// This architecture knows no BIOS.
-    #[error("firmware \"bios\" does not exist on {}", .arch.oci())]
+    #[error("firmware \"bios\" does not exist on {}", arch)]
     NoBios {
         /// The architecture.
         arch: Arch,

@@ -11,6 +11,7 @@ use super::cmdline::{self, Args, Options};
 use super::files;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::tree::Tree;
+use isoforge_contract::machine::{Flavor, InstallMode};
 
 /// Where a project's own template of the menu is, and what messages call it.
 pub const MENU_TEMPLATE: &str = "templates/grub/menu.cfg.tera";
@@ -46,24 +47,6 @@ const EFI_LOADERS: [&str; 11] = [
     "/EFI/BOOT/bootx64.efi",
     "/EFI/BOOT/bootaa64.efi",
 ];
-
-/// Who installs and upgrades the system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavor {
-    /// Kairos's agent, which the image brings.
-    Kairos,
-    /// isoforge's own `appliance` program.
-    Appliance,
-}
-
-/// `[install] mode`: which entry is the default where an installer exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InstallMode {
-    /// The installer asks.
-    Interactive,
-    /// The installer goes by the configuration.
-    Unattended,
-}
 
 /// What a menu entry does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -28,45 +28,6 @@ pub mod loader;
 pub mod menu;
 pub mod version;
 
-/// Processor architectures that an ISO can boot on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Arch {
-    /// x86-64: UEFI and BIOS.
-    Amd64,
-    /// 64-bit Arm: UEFI only.
-    Arm64,
-}
-
-impl Arch {
-    /// The architecture that OCI (and Go, and Debian) call `name`.
-    #[must_use]
-    pub fn from_oci(name: &str) -> Option<Self> {
-        match name {
-            "amd64" => Some(Self::Amd64),
-            "arm64" => Some(Self::Arm64),
-            _ => None,
-        }
-    }
-
-    /// The name in OCI and in Debian.
-    #[must_use]
-    pub fn oci(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-
-    /// What UEFI's file names call it (UEFI 2.10, section 3.5.1.1).
-    #[must_use]
-    pub fn efi(self) -> &'static str {
-        match self {
-            Self::Amd64 => "x64",
-            Self::Arm64 => "aa64",
-        }
-    }
-}
-
 /// How much a [`Finding`] matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

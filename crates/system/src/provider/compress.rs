@@ -4,7 +4,6 @@
 use std::io::{self, Read, Write};
 
 use flate2::{Compression, GzBuilder};
-use serde::{Deserialize, Serialize};
 
 use super::Error;
 use isoforge_base::digest::{Digest, Sha256};
@@ -27,18 +26,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 const COPY_BUFFER_BYTES: usize = 1 << 18;
 
-/// How layers of our own are compressed in a provider image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LayerFormat {
-    /// gzip: every reader takes it.
-    #[default]
-    Gzip,
-    /// Zstandard: smaller and faster; some readers refuse it.
-    Zstd,
-}
-
-/// The compressed form of a plain layer, from the store where it was made
+/// A plain layer in the form that `compression` names, from the store where it was made
 /// before; a layer that is compressed already as it is.
 ///
 /// # Errors
@@ -46,21 +34,16 @@ pub enum LayerFormat {
 pub fn compress_layer(
     store: &Store,
     layer: &Layer,
-    format: LayerFormat,
+    compression: LayerCompression,
     progress: &Progress,
 ) -> Result<Layer, Error> {
     if layer.compression != LayerCompression::Plain {
         return Ok(layer.clone());
     }
-    let (name, compression) = match format {
-        LayerFormat::Gzip => (
-            format!("gzip-{GZIP_LEVEL}-v{VERSION}"),
-            LayerCompression::Gzip,
-        ),
-        LayerFormat::Zstd => (
-            format!("zstd-{ZSTD_LEVEL}-v{VERSION}"),
-            LayerCompression::Zstd,
-        ),
+    let name = match compression {
+        LayerCompression::Plain => return Ok(layer.clone()),
+        LayerCompression::Gzip => format!("gzip-{GZIP_LEVEL}-v{VERSION}"),
+        LayerCompression::Zstd => format!("zstd-{ZSTD_LEVEL}-v{VERSION}"),
     };
     let key = format!("{}-{name}", layer.diff_id.hex());
     if let Some(known) = store.fact::<Layer>(FACT, &key)?
@@ -74,8 +57,9 @@ pub fn compress_layer(
     );
     let mut blob = task.reader(store.open_blob(&layer.digest)?);
     let mut out = store.blob_writer()?;
-    let found = match format {
-        LayerFormat::Gzip => {
+    let found = match compression {
+        LayerCompression::Plain => copy_hashed(&mut blob, &mut out)?,
+        LayerCompression::Gzip => {
             let mut encoder = GzBuilder::new()
                 .mtime(0)
                 .write(&mut out, Compression::new(GZIP_LEVEL));
@@ -83,7 +67,7 @@ pub fn compress_layer(
             encoder.finish()?;
             found
         }
-        LayerFormat::Zstd => {
+        LayerCompression::Zstd => {
             let mut encoder = zstd::stream::Encoder::new(&mut out, ZSTD_LEVEL)?;
             let found = copy_hashed(&mut blob, &mut encoder)?;
             encoder.finish()?;

@@ -77,7 +77,7 @@ fn build_platform(
         layers.push(compress_layer(
             store,
             &own.layer,
-            common.spec.format,
+            common.spec.compression,
             progress,
         )?);
     }

@@ -23,7 +23,7 @@ use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest::Squashfs;
-use isoforge_oci::layer::Layer;
+use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::layout::{Builder, IMAGE_NAME, OciLayout};
 use isoforge_oci::manifest::Descriptor;
 use isoforge_oci::platform::Platform as PlatformName;
@@ -34,7 +34,7 @@ mod config;
 mod image;
 mod labels;
 
-pub use compress::{LayerFormat, compress_layer};
+pub use compress::compress_layer;
 
 /// Longest tag that the OCI Distribution Specification allows.
 const MAX_TAG_BYTES: usize = 128;
@@ -180,7 +180,7 @@ pub struct Spec {
     /// The build's time, in seconds since 1970-01-01 UTC.
     pub epoch: u32,
     /// How layers of our own are compressed.
-    pub format: LayerFormat,
+    pub compression: LayerCompression,
     /// Its architectures.
     pub platforms: Vec<Platform>,
 }

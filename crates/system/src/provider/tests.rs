@@ -109,7 +109,7 @@ impl Fixture {
                 kubernetes_version: "1.32.3+k3s1".into(),
             },
             epoch: EPOCH,
-            format: LayerFormat::Gzip,
+            compression: LayerCompression::Gzip,
             platforms,
         }
     }
@@ -238,7 +238,7 @@ fn zstandard_is_used_where_asked_for() {
     let fixture = fixture();
     let platform = fixture.platform("amd64", false);
     let spec = Spec {
-        format: LayerFormat::Zstd,
+        compression: LayerCompression::Zstd,
         ..fixture.spec(vec![platform.clone()])
     };
     let manifest = fixture.json(&fixture.build(&spec).platforms[&platform.platform].manifest);
@@ -265,7 +265,7 @@ fn a_layer_is_compressed_once() {
         compress_layer(
             &fixture.store,
             &layer,
-            LayerFormat::Gzip,
+            LayerCompression::Gzip,
             &Progress::silent(),
         )
     };
@@ -288,7 +288,7 @@ fn a_layer_that_is_not_its_diff_id_is_refused() {
     let error = compress_layer(
         &fixture.store,
         &layer,
-        LayerFormat::Gzip,
+        LayerCompression::Gzip,
         &Progress::silent(),
     )
     .unwrap_err();

@@ -10,9 +10,10 @@ pub use cpio::{Error as FormatError, Limits};
 
 use super::files::{self, BootFile};
 use super::kernel::Kernel;
-use super::{Arch, Finding, Severity};
+use super::{Finding, Severity};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::tree::{ReadFile, Tree};
+use isoforge_contract::arch::Arch;
 
 /// The program of dracut's module dmsquash-live that mounts the medium.
 const LIVE_ROOT: &str = "dmsquash-live-root";
