@@ -138,7 +138,7 @@ mod tests {
     fn with_hosts(hosts: &[(&str, &[&str], Option<bool>)]) -> RegistryConfig {
         let host = |&(host, mirrors, plain_http): &(&str, &[&str], Option<bool>)| {
             let config = HostConfig {
-                mirrors: mirrors.iter().map(|&mirror| mirror.to_owned()).collect(),
+                mirrors: Some(mirrors.iter().map(|&mirror| mirror.to_owned()).collect()),
                 plain_http,
                 ..HostConfig::default()
             };
