@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result};
 
 use crate::build::boot_files::BootFiles;
 use crate::build::core_image::{self, KeptCoreImage};
-use crate::build::stages::Build;
 use crate::build::gather;
+use crate::build::stages::Build;
 use crate::lock::{CoreImage, CoreTarget, Error, Lock, compare, locate};
 use crate::profile::{Arch, Firmware, Flavor};
 use isoforge_oci::layer::Layer;
