@@ -12,18 +12,21 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
 
-use anyhow::Context as _;
 use isoforge_base::digest::Sha256;
+use isoforge_base::error::{Context as _, Result};
 use isoforge_formats::iso9660::BLOCK_BYTES;
 use isoforge_formats::iso9660::layout::{Boot, Layout, Options};
 use isoforge_formats::iso9660::tree::IsoTree;
 use isoforge_formats::iso9660::write::{DataWriter, HEAD_OFFSET, head};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let usage = "usage: numbered_iso FILE BYTES";
     let path = args.next().context(usage)?;
-    let bytes: u64 = args.next().context(usage)?.parse().context(usage)?;
+    let bytes: u64 = args
+        .next()
+        .and_then(|bytes| bytes.parse().ok())
+        .context(usage)?;
 
     let mut tree = IsoTree::new();
     let file = tree.file(b"numbered.bin", 0o444, bytes)?;

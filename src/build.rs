@@ -27,24 +27,14 @@ mod system;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub(crate) use boot_files::Unbootable;
-pub(crate) use bundle::Unbuildable;
 pub use bundle::{Built, BundleRequest, apply as apply_bundle, build as build_bundle};
-pub(crate) use check::NoAdministrator;
 pub use check::check;
-pub(crate) use content::{NotComplete, NotProven};
 pub use convert::user_registries;
-pub(crate) use core_image::Error as CoreImageError;
-pub(crate) use lock::{Lacking, NotWritten, UnknownInput};
 pub use lock::{LockUse, Report, Upgrade, lock, pull};
 pub use pack::{PackPushRequest, push_pack};
 pub use plan::{Origin, Plan, PlannedInput, PlannedLayer, PlannedRoom, plan};
-pub(crate) use program::Error as ProgramError;
 pub use program::{NamedProgram, ProgramPlaces};
-pub(crate) use push::Unpushable;
 pub use push::{PushRequest, push, push_built};
-pub(crate) use registry::Missing as NoRegistryProgram;
-pub(crate) use requirements::{Unmet, UnmetInCluster};
 pub use stages::build;
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use anyhow::{Context as _, Result, bail};
-
 use super::Settings;
 use super::core_image::{self, KeptCoreImage};
 use crate::installer_iso::{self, Bios, EfiProgram, Extra, ExtraKind, Payload};
 use crate::profile::{self, Firmware, Flavor, Profile};
 use isoforge_base::digest::HashingReader;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Context as _, Diagnose, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{ReadFile, Tree};
 use isoforge_contract::machine;
@@ -218,7 +216,8 @@ fn read(file: &BootFile, slabs: &SlabSet) -> Result<Vec<u8>> {
         .and_then(|mut data| data.read_to_end(&mut bytes))
         .with_context(|| format!("reading '{}' from the image", file.path))?;
     if bytes.len() as u64 != file.data.size() {
-        bail!("'{}' ended early", file.path);
+        let message = format!("'{}' ended early", file.path);
+        return Err(Failure::new(Class::Bug, message));
     }
     Ok(bytes)
 }

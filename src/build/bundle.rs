@@ -5,14 +5,13 @@ mod gather;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use serde::Serialize;
 
 use super::{LockUse, Settings};
 use crate::profile::Loaded;
 use gather::gather;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::human::size;
 use isoforge_base::output::check_name;
 use isoforge_base::output::space::{self, HostFileSystems, Requirement};

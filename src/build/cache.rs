@@ -20,9 +20,6 @@ pub use list::{Group, Listed, Listing, list};
 pub use remove::{Removal, RemovalRules, Removed, remove};
 pub use verify::{Damage, Verification, verify};
 
-pub(crate) use error::Error;
-pub(crate) use verify::Damaged;
-
 use isoforge_oci::store::EntryKind;
 
 /// Version of the reports' JSON.

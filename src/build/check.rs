@@ -3,8 +3,6 @@
 
 use std::path::Path;
 
-use anyhow::Result;
-
 use super::node::NODE_OVERLAY;
 use super::registry::{self, REGISTRY_OVERLAY};
 use super::system::{BASE_OVERLAY, in_project, shown};
@@ -15,7 +13,7 @@ use crate::render::{
     Context, Engine, Project, Secret, Secrets, cloud_config, node_files, registry_files,
 };
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_contract::manifest::{self, Role};
 use isoforge_system::boot::cmdline;
 

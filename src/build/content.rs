@@ -11,15 +11,12 @@ mod owner;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-
 use super::Upgrade;
 use crate::lock::{self, InputKind, Lock};
 use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Profile};
-pub(crate) use complete::NotComplete;
 pub(super) use complete::check_complete;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::progress::Progress;
 use isoforge_content as content;
 use isoforge_content::carried;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use isoforge_base::error::{Context as _, Result};
 
 use super::stages::Build;
 use super::system::{in_project, overlay_layer, shown};

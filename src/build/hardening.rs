@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use crate::overlay::OverlayLayer;
 use isoforge_contract::manifest;

@@ -1,9 +1,8 @@
 //! Tree, boot files, configuration and content become one ISO.
 
 use std::fs::File;
-use std::io;
 
-use anyhow::{Context as _, Result};
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 
 use super::boot_files::BootFiles;
 use super::convert;
@@ -95,7 +94,9 @@ pub(super) fn write(out: &File, parts: Parts<'_>, progress: &Progress) -> Result
     let template = menu::stub(&example)?;
     let stub = |marker: &str| template.replace(&UNKNOWN.hex(), marker);
     let unknown = embedded(&parts, UNKNOWN)?;
-    let unknown_text = String::from_utf8(unknown).context("the build manifest is UTF-8")?;
+    let unknown_text = String::from_utf8(unknown)
+        .map_err(|error| Failure::new(Class::Bug, error.to_string()))
+        .context("the build manifest is UTF-8")?;
     let placeholder = UNKNOWN.to_string();
     let manifest = |digest: &Digest| {
         unknown_text

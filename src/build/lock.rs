@@ -15,17 +15,14 @@ mod wanted;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-
 pub(super) use core_images::{check_core_images, core_image_entries, core_images};
-pub(crate) use offline::Lacking;
 pub(super) use resolve::{Found, look, made_of, record};
 pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
 
 use super::stages::Build;
 use super::{Request, content, convert, gather};
 use crate::lock::{self, Drift, Lock, compare};
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::output;
 use isoforge_base::progress::Progress;
 use resolve::Resolver;

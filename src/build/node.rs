@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use super::program::Program;
 use super::requirements;

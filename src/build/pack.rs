@@ -1,6 +1,6 @@
 //! Packs into a repository.
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use super::{Settings, convert};
 use isoforge_base::progress::Progress;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 use serde::Serialize;
 
 use super::lock::{self, Found, Prepared, WantedArchive, WantedImage};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use crate::profile::{Arch, Profile};
 use isoforge_base::progress::Progress;

@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-
 use super::stages::PROVIDER_SUFFIX;
 use super::{Request, Settings, Summary, convert};
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::output::check_name;
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest::{self, Manifest};

@@ -3,15 +3,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
-
 use super::stages::Build;
 use crate::overlay::{self, OverlayLayer};
 use crate::profile::{Arch, Component, Flavor, Kind, Profile};
 use crate::render::{Context, registry_files};
 use crate::sources::Wanted;
 use crate::sources::image;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::tree::Tree;
 use isoforge_contract::machine::{
     REGISTRY_FOLDER, REGISTRY_PORT, REGISTRY_PROGRAM_PATH, Registry, RegistryKind,

@@ -1,9 +1,7 @@
 //! Whether a system has what the packs of a profile ask of it.
 
-use anyhow::{Context as _, Result};
-
 use super::stages::Build;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Context as _, Diagnose, Result};
 use isoforge_base::human;
 use isoforge_content::requirements::missing;
 use isoforge_contract::machine;

@@ -5,7 +5,7 @@ mod medium;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result};
+use isoforge_base::error::{Context as _, Result};
 
 use super::check::{self, Renderer};
 use super::content::Searched;

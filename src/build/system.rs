@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use isoforge_base::error::{Context as _, Result};
 
 use crate::overlay::{self, OverlayLayer, system};
 use crate::render::{Context, Engine, Project};

@@ -13,12 +13,11 @@ use std::process::ExitCode;
 
 pub use reference::{reference, settings as settings_reference};
 
-use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Cli, Command, ConfigCommand, Given};
-use isoforge_base::error::Class;
+use isoforge_base::error::{Class, Result};
 
 /// Runs the program: parses the arguments, does what they say, reports.
 #[must_use]

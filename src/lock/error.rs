@@ -9,6 +9,9 @@ use isoforge_base::error::{Class, Diagnose};
 /// Why a lock can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A value of the lock is none of TOML's.
+    #[error(transparent)]
+    Encode(#[from] toml::ser::Error),
     /// The file can't be read.
     #[error("can't read the lock file '{}'", path.display())]
     Read {
@@ -89,6 +92,7 @@ fn list(drifts: &[Drift]) -> String {
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
+            Self::Encode(_) => Class::Bug,
             Self::Read { .. } => Class::Io,
             Self::Version { .. }
             | Self::Malformed { .. }
@@ -101,7 +105,7 @@ impl Diagnose for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Read { .. } | Self::TooLarge { .. } => None,
+            Self::Encode(_) | Self::Read { .. } | Self::TooLarge { .. } => None,
             Self::Version { found, .. } if *found > u64::from(VERSION) => {
                 Some("use a newer isoforge, or remove the file and lock anew".into())
             }

@@ -127,7 +127,7 @@ impl Lock {
     ///
     /// # Errors
     /// Never for a lock that this program made: all its values are TOML's.
-    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+    pub fn to_toml(&self) -> Result<String, Error> {
         let mut sorted = self.clone();
         sorted.sort();
         Ok(format!("{HEADER}{}", toml::to_string_pretty(&sorted)?))

@@ -3,6 +3,7 @@
 
 pub mod boot;
 pub mod entry;
+mod error;
 pub mod filter;
 pub mod filtered;
 pub mod hardening;
@@ -14,3 +15,5 @@ pub mod slab;
 pub mod slab_maker;
 pub mod spool;
 pub mod tar_out;
+
+pub use error::Error;

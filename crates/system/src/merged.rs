@@ -1,10 +1,10 @@
 //! Layers merged to one system: the tree, its data in slabs, and what is in it.
 
-use anyhow::{Context as _, Result};
 use isoforge_base::tree::Tree;
 use isoforge_contract::manifest::{self, Component};
 use isoforge_oci::layer::Layer;
 
+use crate::Error;
 use crate::layer::apply;
 use crate::slab::SlabSet;
 use crate::slab_maker::SlabMaker;
@@ -38,12 +38,14 @@ impl System {
     ///
     /// # Errors
     /// Of the layer, or of the store.
-    pub fn add(&mut self, layer: &Layer, purpose: &str, maker: &SlabMaker<'_>) -> Result<()> {
+    pub fn add(
+        &mut self,
+        layer: &Layer,
+        purpose: &str,
+        maker: &SlabMaker<'_>,
+    ) -> Result<(), Error> {
         let slab = maker.get(layer, purpose)?;
-        let id = self
-            .slabs
-            .push(slab)
-            .context("the system has more layers than can be numbered")?;
+        let id = self.slabs.push(slab).ok_or(Error::TooManyLayers)?;
         let entries = self.slabs.get(id).map(|slab| slab.entries());
         apply(&mut self.tree, id, entries.unwrap_or_default())
             .map_err(|error| error.in_layer(format!("{purpose} ({})", layer.digest.short())))?;

@@ -4,10 +4,9 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::Result;
-
 use std::io::{self, Write};
 
+use crate::Error;
 use crate::layer::Limits;
 use crate::merged::System;
 use crate::slab_maker::SlabMaker;
@@ -38,7 +37,7 @@ impl Replay {
         squashfs: squashfs::Settings,
         jobs: NonZeroUsize,
         progress: &Progress,
-    ) -> Result<Self> {
+    ) -> Result<Self, Error> {
         let maker = SlabMaker {
             store,
             squashfs: &squashfs,
@@ -70,7 +69,7 @@ impl Replay {
     ///
     /// # Errors
     /// What the format can't hold.
-    pub fn plan(&self, epoch: u32) -> Result<ImagePlan<'_>> {
+    pub fn plan(&self, epoch: u32) -> Result<ImagePlan<'_>, Error> {
         Ok(ImagePlan::new(
             &self.system.tree,
             &self.system.slabs,
@@ -84,7 +83,7 @@ impl Replay {
 ///
 /// # Errors
 /// What reading the layers gives.
-pub fn digest_of(plan: &ImagePlan<'_>, name: &str, progress: &Progress) -> Result<Digest> {
+pub fn digest_of(plan: &ImagePlan<'_>, name: &str, progress: &Progress) -> Result<Digest, Error> {
     struct Hash<'a>(Sha256, &'a isoforge_base::progress::Task);
     impl Write for Hash<'_> {
         fn write(&mut self, buf: &[u8]) -> io::Result<usize> {

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-
+use crate::Error;
 use crate::layer::{self, Limits, decompress, read_tar};
 use crate::slab::{self, Slab};
 use isoforge_base::progress::{Counted, Progress};
@@ -53,7 +52,7 @@ impl SlabMaker<'_> {
     ///
     /// # Errors
     /// Of the layer, or of the store.
-    pub fn get(&self, layer: &Layer, name: &str) -> Result<Slab> {
+    pub fn get(&self, layer: &Layer, name: &str) -> Result<Slab, Error> {
         let key = slab::key(&layer.diff_id, self.squashfs);
         if let Some(path) = self.store.slab(&key)
             && let Some(slab) = self.open(&path)?
@@ -87,20 +86,23 @@ impl SlabMaker<'_> {
             },
         )
         .map_err(|error| match error {
-            MakeError::Layer(error) => anyhow::Error::new(error.in_layer(name)),
-            MakeError::DiffId(error) => anyhow::Error::new(*error),
-            MakeError::Slab(error) => anyhow::Error::new(error),
+            MakeError::Layer(error) => Error::Layer(error.in_layer(name)),
+            MakeError::DiffId(error) => Error::Pull(error),
+            MakeError::Slab(error) => Error::Slab(error),
         })?;
         drop(task);
         let path = writer.commit()?;
         self.progress
             .count(Counted::SlabMade, layer.diff_id, layer.size);
-        Slab::open(&path).with_context(|| format!("the slab of {name}"))
+        Slab::open(&path).map_err(|source| Error::NewSlab {
+            layer: name.to_owned(),
+            source,
+        })
     }
 
     /// Opens a slab of the store; a damaged one counts as missing, since it is
     /// made again from its layer.
-    fn open(&self, path: &Path) -> Result<Option<Slab>> {
+    fn open(&self, path: &Path) -> Result<Option<Slab>, Error> {
         match Slab::open(path) {
             Ok(slab) => Ok(Some(slab)),
             Err(error) if error.is_damage() => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use super::{BundleRequest, Unbuildable};
 use crate::build::content::{self as searching, Means, Searched};

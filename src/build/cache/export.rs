@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use isoforge_base::error::{Context as _, Failure, Result};
 use serde::Serialize;
 
 use super::artifact::{self, CORE_IMAGE_TYPE, FILE_TYPE, INPUT_NAME, INPUT_TYPE, LOCK_TYPE};
@@ -74,7 +74,7 @@ pub fn export(request: &Export<'_>, progress: &Progress) -> Result<Exported> {
     let store = Store::open_noting(request.store, || {
         progress.note("waiting: another isoforge removes from the store");
     })?;
-    let found = inputs::find(&store, &lock).map_err(anyhow::Error::from)?;
+    let found = inputs::find(&store, &lock).map_err(Failure::from)?;
     if !found.missing.is_empty() {
         return Err(Error::Missing {
             lock: request.lock.to_owned(),
@@ -178,7 +178,7 @@ fn slabs(
     threads: std::num::NonZeroUsize,
     progress: &Progress,
 ) -> Result<Vec<SlabFile>> {
-    let diff_ids = inputs::diff_ids(store, lock).map_err(anyhow::Error::from)?;
+    let diff_ids = inputs::diff_ids(store, lock).map_err(Failure::from)?;
     let mut wanted = Vec::new();
     for entry in store.contents()? {
         if let EntryKind::Slab(key) = entry.kind

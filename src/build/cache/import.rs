@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 use serde::Serialize;
 
 use super::artifact::{self, INPUT_TYPE, LOCK_TYPE, NAME, SLABS_TYPE};

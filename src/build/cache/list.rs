@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 use serde::Serialize;
 
 use super::known::Knowledge;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 use serde::Serialize;
 
 use super::known::Knowledge;

@@ -5,13 +5,12 @@ use std::io::{self, Read as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use serde::Serialize;
 
 use super::known::Knowledge;
 use super::list::described;
 use super::{SCHEMA, entry_name, kind_name, parallel};
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::human::{count, size};
 use isoforge_base::progress::{Progress, Task};
 use isoforge_oci::pull;

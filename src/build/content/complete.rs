@@ -6,11 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
-
 use super::Searched;
 use crate::profile::Loaded;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::progress::Progress;
 use isoforge_content::find::Method;
 

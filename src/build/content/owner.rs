@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 use serde_json::{Value, json};
 
 use crate::lock;

@@ -7,7 +7,7 @@
 //! Overlays and templates are not looked at: what a build finds out otherwise it
 //! writes into the lock itself.
 
-use anyhow::{Context as _, Result};
+use isoforge_base::error::{Context as _, Result};
 
 use crate::build::boot_files::BootFiles;
 use crate::build::core_image::{self, KeptCoreImage};

@@ -1,12 +1,10 @@
 //! What a build without any connection would lack, all of it at once.
 
-use anyhow::Result;
-
 use super::resolve::look;
 use super::wanted::Wanted;
 use crate::build::stages::Build;
 use crate::lock::Lock;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::process;
 use isoforge_oci::pull;
 use isoforge_oci::registry;

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use crate::build::check::CLOUD_CONFIG;
 use crate::build::node::NODE_OVERLAY;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use super::wanted::{Wanted, WantedArchive, WantedBootstrap, WantedImage};
 use crate::build::stages::Build;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use crate::build::gather;
 use crate::build::stages::Build;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use super::Build;
 use crate::build::boot_files::{self, BootFiles};

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-
 use crate::build::{self, Artifacts, Request, Summary};
 use crate::cli::args::{Build, Format, Global, Only, ProgressMode};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
-use isoforge_base::error::Class;
+use isoforge_base::error::{Class, Context as _, Result};
 use isoforge_base::human;
 use isoforge_base::interrupt;
 use isoforge_base::progress::Progress;

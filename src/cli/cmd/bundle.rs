@@ -4,7 +4,6 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use serde::Serialize;
 
 use crate::build::{self, BundleRequest};
@@ -14,7 +13,7 @@ use crate::cli::args::{
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_content::bundle::{self, Bundle, DEFAULT_PART_BYTES, Form, Server, Verification};
 
 /// A bundle is not whole; the report tells all of it.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use anyhow::Result;
 use serde::Serialize;
 
 use crate::build::cache::{self, RemovalRules};
@@ -14,7 +13,7 @@ use crate::cli::args::{
 use crate::cli::report;
 use crate::cli::settings::Settings;
 use crate::lock;
-use isoforge_base::error::Class;
+use isoforge_base::error::{Class, Result};
 use isoforge_base::interrupt;
 
 pub(in crate::cli) fn run(args: &Cache, global: &Global) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `isoforge config`.
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 use serde_json::json;
 
 use crate::cli::args::{Config, ConfigCommand, ConfigShow, Format, Global};

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use serde::Serialize;
 
 use super::bundle::{open, show};
 use crate::cli::args::{Check, Content, ContentCommand, Find, Format, Global};
 use crate::cli::report;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_content::check::{self, Report};
 use isoforge_content::find::helm::Helm;
 use isoforge_content::find::{Images, Options, Target};

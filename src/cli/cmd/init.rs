@@ -3,12 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-
 use crate::cli::args::{Global, Init};
 use crate::cli::report;
 use crate::render::embedded_files;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Context as _, Diagnose, Result};
 
 /// The example profiles, compiled in.
 const PROFILES: &[(&str, &str)] = &[

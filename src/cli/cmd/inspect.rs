@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use serde_json::json;
 
 use crate::cli::args::{Format, Global, Inspect};
 use crate::cli::report;
 use crate::inspect;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;

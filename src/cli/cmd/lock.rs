@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use crate::build::{self, Artifacts, LockUse, Report, Request, Upgrade};
 use crate::cli::args::{Format, Global, Lock, LockArgs, Plan, ProfileArgs, Pull, SettingArgs};

@@ -4,12 +4,11 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
-use anyhow::Result;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::cli::args::{Global, Login};
 use crate::cli::{env, report, settings};
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::output;
 use isoforge_oci::registry::login::{self, Verdict};
 use isoforge_oci::registry::{Client, Secret};

@@ -1,6 +1,6 @@
 //! `isoforge logout`.
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use crate::cli::args::{Global, Logout};
 use crate::cli::{report, settings};

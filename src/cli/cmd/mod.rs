@@ -17,12 +17,10 @@ pub(super) mod validate;
 
 use std::path::Path;
 
-use anyhow::Result;
-
 use super::args::ProfileArgs;
 use super::report;
 use crate::profile::{self, Loaded, SetOverride};
-use isoforge_base::error::Class;
+use isoforge_base::error::{Class, Result};
 use isoforge_base::interrupt;
 
 /// From now on an interrupt ends the process after what is partial was removed.

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Result;
 use serde::Serialize;
 
 use crate::build::{self, PackPushRequest};
@@ -13,7 +12,7 @@ use crate::cli::args::{
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, Result};
 use isoforge_base::human::count;
 use isoforge_base::output;
 use isoforge_content::pack::{self, Problem, Severity};

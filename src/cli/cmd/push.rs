@@ -1,12 +1,10 @@
 //! `isoforge push`.
 
-use anyhow::Result;
-
 use crate::build::{self, PushRequest};
 use crate::cli::args::{Format, Global, Push};
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use isoforge_base::error::Class;
+use isoforge_base::error::{Class, Result};
 use isoforge_base::interrupt;
 use isoforge_oci::push::Destination;
 

@@ -1,6 +1,6 @@
 //! `isoforge schema`.
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 
 use crate::cli::args::{Schema, SchemaOf};
 use crate::cli::report;

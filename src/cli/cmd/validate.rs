@@ -1,6 +1,6 @@
 //! `isoforge validate`.
 
-use anyhow::Result;
+use isoforge_base::error::Result;
 use serde_json::json;
 
 use crate::build;
