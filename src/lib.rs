@@ -5,9 +5,7 @@
 pub mod build;
 pub mod cli;
 pub mod inspect;
-pub mod installer_iso;
 pub mod lock;
-pub mod overlay;
 
 pub mod profile;
 pub mod render;

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use super::Settings;
-use super::core_image::{self, KeptCoreImage};
-use crate::installer_iso::{self, Bios, EfiProgram, Extra, ExtraKind, Payload};
 use crate::profile::{self, Firmware, Flavor, Profile};
 use isoforge_base::digest::HashingReader;
 use isoforge_base::error::{Class, Context as _, Diagnose, Failure, Result};
@@ -19,6 +17,8 @@ use isoforge_system::boot::files::BootFile;
 use isoforge_system::boot::kernel::Kernel;
 use isoforge_system::boot::loader::{self, Core};
 use isoforge_system::boot::{Finding, Severity, initrd, kernel};
+use isoforge_system::core_images::{self, KeptCoreImage};
+use isoforge_system::installer_iso::{self, Bios, EfiProgram, Extra, ExtraKind, Payload};
 use isoforge_system::slab::SlabSet;
 
 /// Largest GRUB core image or MBR boot code that is taken from an image, in
@@ -143,7 +143,7 @@ fn disk_boot(
         Core::Image(file) => (read(file, slabs)?, None),
         Core::Modules(dir) => {
             let recipe = recipe(tree, slabs, dir)?.target(Target::Disk);
-            let (bytes, kept) = core_image::get(store, &recipe, pinned)?;
+            let (bytes, kept) = core_images::get(store, &recipe, pinned)?;
             (bytes, Some(kept))
         }
     };
@@ -171,7 +171,7 @@ fn find_bios(
         Core::Image(file) => read(file, slabs)?,
         Core::Modules(dir) => {
             let recipe = recipe(tree, slabs, dir)?;
-            let (bytes, kept) = core_image::get(store, &recipe, pinned)?;
+            let (bytes, kept) = core_images::get(store, &recipe, pinned)?;
             files.core_image = Some(kept);
             bytes
         }

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use isoforge_base::error::{Context as _, Result};
 
 use super::stages::Build;
-use super::system::{in_project, overlay_layer, shown};
-use crate::overlay;
+use super::system::{in_project, shown};
 use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Target};
 use crate::sources;
 use crate::sources::Sourced;
@@ -357,14 +356,8 @@ fn folder(
     let renderer = &build.renderer;
     let name = in_project(&renderer.project, path);
     let context = renderer.context_for(arch.as_str(), version)?;
-    let overlay = overlay::load(
-        &renderer.project,
-        &name,
-        &renderer.engine,
-        &context,
-        i64::from(epoch),
-    )?;
-    let layer = overlay_layer(&build.store, &overlay, &Tree::new(), &name)?;
+    let overlay = renderer.overlay(&name, &context, epoch)?;
+    let layer = overlay.store(&build.store, &Tree::new(), &name)?;
     let file = manifest::File {
         role,
         name: shown(&name).to_owned(),

@@ -6,7 +6,6 @@ use isoforge_base::error::{Class, Context as _, Failure, Result};
 
 use super::boot_files::BootFiles;
 use super::convert;
-use crate::installer_iso::{self, Extra, IsoInputs, IsoReport, Payload, Squashfs};
 use crate::profile::Profile;
 use crate::sources::content::ISO_PATH;
 use isoforge_base::digest::Digest;
@@ -17,6 +16,7 @@ use isoforge_formats::squashfs::write::ImagePlan;
 use isoforge_oci::layout::{LayoutFile, OciLayout};
 use isoforge_oci::store::Store;
 use isoforge_system::boot::{cmdline, menu};
+use isoforge_system::installer_iso::{self, Extra, IsoInputs, IsoReport, Payload, Squashfs};
 use isoforge_system::slab::SlabSet;
 
 /// Digest that stands in the manifest until the SquashFS is written.

@@ -1,70 +1,17 @@
-//! The layer of the machine's registry: its units, and its program, which comes
-//! out of the component's image, or is in the system already.
-
-use std::sync::Arc;
+//! The machine's registry in the profile, and its program out of the component's
+//! image.
 
 use super::stages::Build;
-use crate::overlay::{self, OverlayLayer};
-use crate::profile::{Arch, Component, Flavor, Kind, Profile};
-use crate::render::{Context, registry_files};
+use crate::profile::{Arch, Component, Kind, Profile};
 use crate::sources::Wanted;
 use crate::sources::image;
 use isoforge_base::error::{Class, Diagnose, Result};
-use isoforge_base::tree::Tree;
-use isoforge_contract::machine::{
-    REGISTRY_FOLDER, REGISTRY_PORT, REGISTRY_PROGRAM_PATH, Registry, RegistryKind,
-};
+use isoforge_contract::machine::{REGISTRY_FOLDER, REGISTRY_PORT, Registry, RegistryKind};
 use isoforge_oci::reference::ImageSource;
-
-/// The overlay with the registry's units.
-pub(super) const REGISTRY_OVERLAY: &str = "overlays/registry";
-
-/// What progress, errors and the image's history call the layer.
-pub(super) const PURPOSE: &str = "registry";
+use isoforge_system::registry_layer::in_image;
 
 /// Largest program; Zot with all extensions has a quarter of it.
 const PROGRAM_MAX_BYTES: u64 = 1 << 30;
-
-/// In flavor `kairos`: where the registry's folder is kept, as units, and what fills
-/// it when Kairos's installer is done, as a file of yip.
-const KAIROS_FILES: [(&str, &[u8]); 3] = [
-    (
-        "system/oem/70_appliance-registry.yaml",
-        include_bytes!("registry/kairos.yaml"),
-    ),
-    (
-        "usr/lib/systemd/system/appliance-registry-folder.service",
-        include_bytes!("registry/appliance-registry-folder.service"),
-    ),
-    (
-        "usr/lib/systemd/system/var-lib-registry.mount",
-        include_bytes!("registry/var-lib-registry.mount"),
-    ),
-];
-
-/// Where packages put a registry's program.
-fn in_system(kind: RegistryKind) -> &'static [&'static str] {
-    match kind {
-        RegistryKind::Zot => &["usr/bin/zot"],
-        RegistryKind::Distribution => &["usr/bin/docker-registry", "usr/bin/registry"],
-    }
-}
-
-/// Where the images that the projects publish have it (`build/stacker.yaml` and
-/// `build/Dockerfile` of Zot, `Dockerfile` of distribution and of Docker's image
-/// `registry`).
-fn in_image(kind: RegistryKind, arch: Arch) -> Vec<String> {
-    match kind {
-        RegistryKind::Zot => vec![
-            format!("usr/local/bin/zot-linux-{arch}"),
-            format!("usr/local/bin/zot-linux-{arch}-minimal"),
-            "usr/bin/zot".to_owned(),
-        ],
-        RegistryKind::Distribution => {
-            vec!["bin/registry".to_owned(), "usr/bin/registry".to_owned()]
-        }
-    }
-}
 
 /// Why there is no program for the registry.
 #[derive(Debug, thiserror::Error)]
@@ -101,44 +48,8 @@ pub(super) fn of(profile: &Profile) -> Option<Registry> {
     })
 }
 
-/// The layer over `tree`; none where the profile has no such registry.
-pub(super) fn layer(
-    build: &Build<'_>,
-    arch: Arch,
-    context: &Context,
-    epoch: u32,
-    tree: &Tree,
-) -> Result<Option<OverlayLayer>> {
-    let profile = &build.request.loaded.profile;
-    let (Some(registry), Some(component)) = (of(profile), &profile.registry) else {
-        return Ok(None);
-    };
-    let mut layer = overlay::load_files(
-        registry_files(),
-        REGISTRY_OVERLAY,
-        &build.renderer.engine,
-        context,
-        i64::from(epoch),
-    )?;
-    let mut there = in_system(registry.name).iter();
-    match there.find(|path| tree.get(path.as_bytes()).is_some()) {
-        Some(path) => layer.add_link(REGISTRY_PROGRAM_PATH, &format!("/{path}"))?,
-        None => {
-            let program = program(build, arch, registry.name, component)?;
-            layer.add_file(REGISTRY_PROGRAM_PATH, 0o755, Arc::from(program))?;
-        }
-    }
-    if profile.os.flavor == Flavor::Kairos {
-        for (path, text) in KAIROS_FILES {
-            layer.add_file(path, 0o644, Arc::from(text))?;
-        }
-    }
-    layer.set_mtime(i64::from(epoch));
-    Ok(Some(layer))
-}
-
 /// The program out of the component's first image.
-fn program(
+pub(super) fn program(
     build: &Build<'_>,
     arch: Arch,
     kind: RegistryKind,
@@ -157,7 +68,7 @@ fn program(
     })?;
     let name = reference.to_string();
     let wanted = Wanted {
-        paths: &in_image(kind, arch),
+        paths: &in_image(kind, arch.as_str()),
         max_bytes: PROGRAM_MAX_BYTES,
     };
     Ok(image::file(

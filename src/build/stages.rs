@@ -7,15 +7,15 @@ use std::sync::OnceLock;
 
 use isoforge_base::error::{Context as _, Result};
 
-use super::check::{self, Renderer};
+use super::check;
 use super::content::Searched;
 use super::gather::{self, Gathered, Inputs};
 use super::program::Program;
 use super::provider::Variant;
+use super::renderer::Renderer;
 use super::summary::{self, OutputFile, Run, Summary};
-use super::system::{self, OwnFiles};
 use super::{
-    Request, Upgrade, convert, hardening, iso, lock, node, provider, registry, requirements,
+    Request, Upgrade, convert, iso, lock, machine, provider, registry, requirements, system,
 };
 use crate::lock::{CoreImage, Lock};
 use crate::profile::{Arch, FoundImages};
@@ -31,11 +31,13 @@ use isoforge_oci::artifact::Artifact;
 use isoforge_oci::pull;
 use isoforge_oci::registry::Client;
 use isoforge_oci::store::Store;
+use isoforge_system::hardening::{self, Hardening};
 use isoforge_system::layer::Limits;
 use isoforge_system::merged::System;
 use isoforge_system::provider::Image;
 use isoforge_system::replay;
 use isoforge_system::slab_maker::SlabMaker;
+use isoforge_system::{appliance_layer, registry_layer};
 use medium::write_iso;
 
 /// What the provider image's archive adds to the appliance's name and version.
@@ -305,23 +307,26 @@ fn assemble(
     let context = build.renderer.context_for(arch.as_str(), version)?;
     let program = build.programs.get(&arch);
     let program = program.with_context(|| format!("no program for {arch}"))?;
-    let layer = node::layer(build, arch, program, &context, epoch.seconds, &system.tree)?;
-    system::add_overlay(&mut system, &layer, node::PURPOSE, &maker)?;
-    if let Some(layer) = registry::layer(build, arch, &context, epoch.seconds, &system.tree)? {
-        system::add_overlay(&mut system, &layer, registry::PURPOSE, &maker)?;
+    let profile = &build.request.loaded.profile;
+    let (renderer, seconds) = (&build.renderer, epoch.seconds);
+    let mut config = machine::config(profile, arch, &system.tree);
+    requirements::add(build, &mut config.install.requirements);
+    let units = renderer.appliance_units(&context, seconds)?;
+    let told = (&config, config.to_json()?);
+    let layer = appliance_layer::layer(units, &program.bytes, told, seconds, &system.tree)?;
+    system::add_overlay(&mut system, &layer, appliance_layer::PURPOSE, &maker)?;
+    if let (Some(registry), Some(component)) = (&config.registry, &profile.registry) {
+        let units = renderer.registry_units(&context, seconds)?;
+        let (kind, flavor) = (registry.name, config.flavor);
+        let program = || registry::program(build, arch, kind, component);
+        let layer = registry_layer::layer(units, kind, flavor, &system.tree, seconds, program)?;
+        system::add_overlay(&mut system, &layer, registry_layer::PURPOSE, &maker)?;
     }
-    if let Some(hardening) = &build.request.loaded.profile.hardening {
-        let layer = hardening::layer(hardening, epoch.seconds)?;
+    if let Some(hardening) = &profile.hardening {
+        let layer = hardening.layer(seconds)?;
         system::add_overlay(&mut system, &layer, hardening::PURPOSE, &maker)?;
     }
-    let own = OwnFiles {
-        project: &build.renderer.project,
-        engine: &build.renderer.engine,
-        context: &context,
-        overlays: &build.renderer.rootfs_overlays(build.request.loaded),
-        epoch: epoch.seconds,
-    };
-    system::finish(&mut system, &own, &maker)?;
+    system::finish(&mut system, build, &context, seconds, &maker)?;
     requirements::check(build, &system, arch.as_str())?;
     Ok(system)
 }
@@ -368,7 +373,7 @@ fn manifest(build: &Build<'_>, gathered: &Gathered, epoch: Epoch) -> Result<Mani
         },
         profile: build.request.loaded.digest(),
         epoch,
-        hardening: profile.hardening.as_ref().map(hardening::record),
+        hardening: profile.hardening.as_ref().map(Hardening::record),
         architectures: gathered
             .inputs
             .iter()

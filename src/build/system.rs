@@ -4,16 +4,15 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use isoforge_base::error::{Context as _, Result};
 
-use crate::overlay::{self, OverlayLayer, system};
-use crate::render::{Context, Engine, Project};
+use super::stages::Build;
+use crate::render::{Context, Project};
+use isoforge_base::error::Result;
 use isoforge_base::progress::Progress;
-use isoforge_base::tree::Tree;
 use isoforge_contract::manifest::{self, Role};
-use isoforge_oci::layer::{Layer, LayerCompression};
-use isoforge_oci::store::Store;
+use isoforge_oci::layer::Layer;
 use isoforge_system::merged::System;
+use isoforge_system::overlay::OverlayLayer;
 use isoforge_system::slab_maker::SlabMaker;
 
 /// The overlay that every system gets: what no two machines may share is taken
@@ -27,69 +26,27 @@ pub(super) fn add_overlay(
     purpose: &str,
     maker: &SlabMaker<'_>,
 ) -> Result<Layer> {
-    let layer = overlay_layer(maker.store, overlay, &system.tree, purpose)?;
+    let layer = overlay.store(maker.store, &system.tree, purpose)?;
     system.add(&layer, purpose, maker)?;
     Ok(layer)
 }
 
-/// Writes an overlay over `below` into the store, as a layer of its own.
-pub(super) fn overlay_layer(
-    store: &Store,
-    overlay: &OverlayLayer,
-    below: &Tree,
-    name: &str,
-) -> Result<Layer> {
-    let mut blob = store.blob_writer()?;
-    overlay
-        .to_tar(below, &mut blob)
-        .with_context(|| format!("writing {name} as a layer"))?;
-    let (digest, size) = blob.commit(None)?;
-    Ok(Layer {
-        digest,
-        size,
-        compression: LayerCompression::Plain,
-        diff_id: digest,
-    })
-}
-
-/// What decides the layers that isoforge makes itself.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OwnFiles<'a> {
-    pub(super) project: &'a Project,
-    pub(super) engine: &'a Engine,
-    pub(super) context: &'a Context,
-    /// `[overlays] rootfs`, as [`Project`] takes them.
-    pub(super) overlays: &'a [String],
-    pub(super) epoch: u32,
-}
-
 /// Adds the files about the system and the overlays.
-pub(super) fn finish(system: &mut System, own: &OwnFiles<'_>, maker: &SlabMaker<'_>) -> Result<()> {
-    let components: Vec<_> = system
-        .components
-        .iter()
-        .map(|component| system::Component {
-            name: component.name.clone(),
-            version: component.version.clone(),
-        })
-        .collect();
-    let files = system::system_files(
-        own.project,
-        own.engine,
-        own.context,
-        &components,
-        i64::from(own.epoch),
-    )?;
+pub(super) fn finish(
+    system: &mut System,
+    build: &Build<'_>,
+    context: &Context,
+    epoch: u32,
+    maker: &SlabMaker<'_>,
+) -> Result<()> {
+    let (renderer, loaded) = (&build.renderer, build.request.loaded);
+    let appliance = &loaded.profile.appliance;
+    let files = renderer.system_files(context, appliance, &system.components, epoch)?;
     add_overlay(system, &files, "system files", maker)?;
-    let base = std::iter::once(BASE_OVERLAY).filter(|base| own.overlays.iter().all(|o| o != base));
-    for dir in base.chain(own.overlays.iter().map(String::as_str)) {
-        let layer = overlay::load(
-            own.project,
-            dir,
-            own.engine,
-            own.context,
-            i64::from(own.epoch),
-        )?;
+    let overlays = renderer.rootfs_overlays(loaded);
+    let base = std::iter::once(BASE_OVERLAY).filter(|base| overlays.iter().all(|o| o != base));
+    for dir in base.chain(overlays.iter().map(String::as_str)) {
+        let layer = renderer.overlay(dir, context, epoch)?;
         let name = shown(dir);
         let layer = add_overlay(system, &layer, &format!("overlay {name}"), maker)?;
         system.overlays.push(manifest::File {

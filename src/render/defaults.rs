@@ -1,15 +1,6 @@
 //! Templates and overlays that are compiled in.
 
-/// A default file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EmbeddedFile {
-    /// Path in a project, with slashes.
-    pub path: &'static str,
-    /// Its content.
-    pub bytes: &'static [u8],
-    /// Whether it may be executed.
-    pub executable: bool,
-}
+use isoforge_system::overlay::EmbeddedFile;
 
 macro_rules! embed {
     ($($path:literal),* $(,)?) => {

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::error::Error;
 use super::filters;
 use super::project::Project;
+use isoforge_base::error::Diagnose;
 
 /// What messages call the templates that others may include.
 const INCLUDE_DIR: &str = "templates/include";
@@ -49,6 +50,17 @@ impl Engine {
             .and_then(|()| tera.render(name, &context.0))
             .map_err(|e| describe(name, &e))
     }
+
+    /// Fills in an overlay's templates.
+    pub fn filling<'a>(
+        &'a self,
+        context: &'a Context,
+    ) -> impl Fn(&str, &str) -> Result<String, Box<dyn Diagnose + Send + Sync>> + 'a {
+        |name, text| {
+            let rendered = self.render(name, text, context);
+            rendered.map_err(|error| Box::new(error) as Box<dyn Diagnose + Send + Sync>)
+        }
+    }
 }
 
 fn describe(name: &str, error: &tera::Error) -> Error {
@@ -77,7 +89,7 @@ fn describe(name: &str, error: &tera::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use isoforge_base::error::{Class, Diagnose};
+    use isoforge_base::error::Class;
 
     fn render(text: &str) -> Result<String, Error> {
         let dir = tempfile::tempdir().unwrap();

@@ -16,10 +16,9 @@ mod secrets;
 mod warning;
 
 pub use context::Context;
-pub use defaults::{EmbeddedFile, embedded_files, node_files, registry_files};
+pub use defaults::{embedded_files, node_files, registry_files};
 pub use engine::Engine;
 pub use error::Error;
-pub(crate) use project::Directory;
 pub use project::Project;
 pub use secrets::{Secret, Secrets};
 pub use warning::Warning;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::defaults::{EmbeddedFile, embedded_files};
+use super::defaults::embedded_files;
 use super::error::Error;
+use isoforge_system::overlay::{EmbeddedFile, Source, below};
 
 /// Where templates lie that others may include.
 const INCLUDE_DIR: &str = "templates/include";
@@ -76,15 +77,17 @@ impl Project {
         Ok(paths)
     }
 
-    /// The project's directory `dir` on disk, where it has one; otherwise the
-    /// defaults below it. Either is used alone, they are not mixed.
+    /// The project's overlay `dir` on disk, where it has one; otherwise the
+    /// defaults below it. Either is used alone, they are not mixed: a project's
+    /// overlay must not get the manifest of the default.
     ///
     /// # Errors
     /// [`Error::Missing`] where neither exists, [`Error::Read`].
-    pub(crate) fn directory(&self, dir: &str) -> Result<Directory, Error> {
+    pub fn overlay(&self, dir: &str) -> Result<Source, Error> {
+        let dir = dir.trim_end_matches('/');
         let path = self.root.join(dir);
         match fs_err::metadata(&path) {
-            Ok(meta) if meta.is_dir() => return Ok(Directory::Disk(path)),
+            Ok(meta) if meta.is_dir() => return Ok(Source::Disk(path)),
             Ok(_) => {
                 return Err(Error::Read {
                     path: dir.to_owned(),
@@ -103,7 +106,11 @@ impl Project {
         if files.is_empty() {
             return Err(self.missing(dir));
         }
-        Ok(Directory::Defaults(files))
+        let manifest = match self.read(&format!("{dir}.toml")) {
+            Err(Error::Missing { .. }) => Vec::new(),
+            read => read?,
+        };
+        Ok(Source::Embedded { files, manifest })
     }
 
     /// Paths of the files below `dir`, the project's and the defaults, sorted;
@@ -151,15 +158,6 @@ impl Project {
     }
 }
 
-/// A directory of a project.
-#[derive(Debug)]
-pub(crate) enum Directory {
-    /// On disk.
-    Disk(PathBuf),
-    /// Compiled in: paths relative to it.
-    Defaults(BTreeMap<&'static str, &'static EmbeddedFile>),
-}
-
 /// `./a//b/` and `a/b` name the same default.
 fn relative(path: &str) -> Option<String> {
     let names: Option<Vec<&str>> = Path::new(path)
@@ -182,19 +180,15 @@ fn defaults_below(dir: &str) -> BTreeMap<&'static str, &'static EmbeddedFile> {
     let Some(dir) = relative(dir) else {
         return BTreeMap::new();
     };
-    embedded_files()
-        .iter()
-        .filter_map(|file| {
-            let name = file.path.strip_prefix(&dir)?.strip_prefix('/')?;
-            Some((name, file))
-        })
-        .collect()
+    below(embedded_files(), &dir)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::{Context, Engine, Secret, Secrets};
     use isoforge_base::error::{Class, Diagnose};
+    use isoforge_system::overlay::{self, OverlayLayer};
 
     const CLOUD_CONFIG: &str = "templates/cloud-config.yaml.tera";
 
@@ -215,7 +209,7 @@ mod tests {
         let project = Project::new(dir.path());
         for error in [
             project.read("templates/nope.tera").unwrap_err(),
-            project.directory("overlays/nope").map(|_| ()).unwrap_err(),
+            project.overlay("overlays/nope").map(|_| ()).unwrap_err(),
         ] {
             assert_eq!(error.class(), Class::Profile);
             assert!(error.to_string().contains("nope"), "{error}");
@@ -225,6 +219,69 @@ mod tests {
             );
             assert!(error.hint().unwrap().contains("isoforge init"));
         }
+    }
+
+    fn load(project: &Project, dir: &str) -> OverlayLayer {
+        let context = serde_json::json!({"appliance": {"name": "edge", "version": "1.0"}});
+        let context = Context::new(&context).unwrap();
+        let engine = Engine::new(project).unwrap();
+        let source = project.overlay(dir).unwrap();
+        overlay::load(&source, dir, &engine.filling(&context), 0).unwrap()
+    }
+
+    #[test]
+    fn a_projects_overlay_does_not_get_the_defaults_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::new(dir.path());
+        let etc = |overlay: &OverlayLayer| overlay.tree.get(b"etc/machine-id").is_some();
+        assert!(etc(&load(&project, "overlays/base")));
+        fs_err::create_dir_all(dir.path().join("overlays/base")).unwrap();
+        let own = load(&project, "overlays/base");
+        assert_eq!(own.tree.walk().count(), 1);
+    }
+
+    #[test]
+    fn a_copy_of_a_default_has_its_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::new(dir.path());
+        let digest = || {
+            let source = project.overlay("overlays/base").unwrap();
+            overlay::digest(&source, "overlays/base").unwrap()
+        };
+        let default = digest();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for entry in walkdir::WalkDir::new(root.join("overlays")).min_depth(1) {
+            let entry = entry.unwrap();
+            let to = dir.path().join(entry.path().strip_prefix(root).unwrap());
+            fs_err::create_dir_all(to.parent().unwrap()).unwrap();
+            if entry.file_type().is_file() {
+                fs_err::copy(entry.path(), to).unwrap();
+            }
+        }
+        assert!(!project.is_built_in("overlays/base"));
+        assert_eq!(digest(), default);
+    }
+
+    #[test]
+    fn templates_of_an_overlay_are_rendered_and_secrets_in_them_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let iso = load(&Project::new(dir.path()), "overlays/iso");
+        let text = iso
+            .texts()
+            .find(|(path, _)| path == "README.txt")
+            .unwrap()
+            .1;
+        assert!(text.starts_with("edge 1.0\n"), "{text}");
+        let secrets = Secrets::new([Secret {
+            name: "vars.x".to_owned(),
+            value: "edge 1.0".to_owned(),
+        }]);
+        let warnings = secrets.in_overlay(&iso, "the ISO");
+        let shown: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            ["the secret 'vars.x' can be read in /README.txt of the ISO by anyone who has it"]
+        );
     }
 
     #[test]

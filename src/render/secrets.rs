@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::filters::quote;
 use super::warning::Warning;
+use isoforge_system::overlay::OverlayLayer;
 
 /// A line of a secret at least this long (a line of a private key, say) counts
 /// by itself.
@@ -85,6 +86,16 @@ impl Secrets {
             }
         }
         out
+    }
+
+    /// A warning for each secret that can be read in a file of `overlay` that was
+    /// rendered; `place` says in words where the overlay goes.
+    #[must_use]
+    pub fn in_overlay(&self, overlay: &OverlayLayer, place: &str) -> Vec<Warning> {
+        let texts = overlay.texts();
+        texts
+            .flat_map(|(path, text)| self.in_plain_text(&text, &format!("/{path} of {place}")))
+            .collect()
     }
 
     /// A warning for each secret that can be read in `text`; `place` says in

@@ -16,8 +16,15 @@
 mod stig;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde::Serialize;
+
+use crate::overlay::{self, OverlayLayer};
+use isoforge_contract::manifest;
+
+/// What progress, errors and the image's history call the layer.
+pub const PURPOSE: &str = "hardening";
 
 /// A guide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -90,6 +97,39 @@ impl Hardening {
     /// Arguments of the kernel.
     pub fn cmdline(&self) -> impl Iterator<Item = &'static str> {
         self.rules().flat_map(|rule| rule.cmdline.iter().copied())
+    }
+
+    /// The layer with the files and links of the rules. `epoch` (seconds since
+    /// 1970) becomes the time of everything in it.
+    ///
+    /// # Errors
+    /// [`overlay::Error::Tree`], which the rules give no reason for.
+    pub fn layer(&self, epoch: u32) -> Result<OverlayLayer, overlay::Error> {
+        let mut layer = OverlayLayer::default();
+        for rule in self.rules() {
+            for (path, text) in rule.files {
+                layer.add_file(path, 0o644, Arc::from(text.as_bytes()))?;
+            }
+            for (path, target) in rule.links {
+                layer.add_link(path, target)?;
+            }
+        }
+        layer.set_mtime(i64::from(epoch));
+        Ok(layer)
+    }
+
+    /// What the manifest says of it.
+    #[must_use]
+    pub fn record(&self) -> manifest::Hardening {
+        let mut except = self.except.clone();
+        except.sort();
+        except.dedup();
+        manifest::Hardening {
+            profile: self.standard.name().to_owned(),
+            guide: self.standard.guide().to_owned(),
+            rules: self.rules().map(|rule| rule.id.to_owned()).collect(),
+            except,
+        }
     }
 }
 

@@ -1,15 +1,20 @@
 //! From layers to a system: layers read and merged into one tree, their data in
 //! slabs, boot files found, the kernel's command line and menus.
 
+pub mod appliance_layer;
 pub mod boot;
+pub mod core_images;
 pub mod entry;
 mod error;
 pub mod filter;
 pub mod filtered;
 pub mod hardening;
+pub mod installer_iso;
 pub mod layer;
 pub mod merged;
+pub mod overlay;
 pub mod provider;
+pub mod registry_layer;
 pub mod replay;
 pub mod slab;
 pub mod slab_maker;

@@ -10,7 +10,6 @@
 use isoforge_base::error::{Context as _, Result};
 
 use crate::build::boot_files::BootFiles;
-use crate::build::core_image::{self, KeptCoreImage};
 use crate::build::gather;
 use crate::build::stages::Build;
 use crate::lock::{CoreImage, CoreTarget, Error, Lock, compare, locate};
@@ -18,6 +17,7 @@ use crate::profile::{Arch, Firmware, Flavor};
 use isoforge_oci::layer::Layer;
 use isoforge_system::boot::core_image::{Recipe, Target};
 use isoforge_system::boot::loader::{self, Core};
+use isoforge_system::core_images::{self, KeptCoreImage};
 use isoforge_system::filtered::{Filter, filter_layers, merge};
 use isoforge_system::merged::System;
 
@@ -63,7 +63,7 @@ fn of_arch(build: &Build<'_>, arch: Arch, lock: &Lock) -> Result<Vec<CoreImage>>
     let mut made = Vec::new();
     for (of, target, _) in wanted {
         let recipe = recipe.clone().target(target);
-        let (_, kept) = core_image::get(&build.store, &recipe, &pinned(lock, arch))?;
+        let (_, kept) = core_images::get(&build.store, &recipe, &pinned(lock, arch))?;
         made.push(entry(arch, of, kept));
     }
     Ok(made)

@@ -6,20 +6,19 @@ use std::path::{Component, Path, PathBuf};
 
 use isoforge_base::error::Result;
 
-use crate::build::check::CLOUD_CONFIG;
-use crate::build::node::NODE_OVERLAY;
-use crate::build::registry::{self, REGISTRY_OVERLAY};
+use crate::build::registry;
+use crate::build::renderer::{CLOUD_CONFIG, ISSUE_TEMPLATE};
 use crate::build::stages::Build;
 use crate::build::system::{BASE_OVERLAY, in_project};
 use crate::lock::{Flags, Input, InputKind, Lock, REVISION, Time, VERSION};
-use crate::overlay;
-use crate::overlay::system::ISSUE_TEMPLATE;
 use crate::profile::{CloudConfig, FileRead, ImageMethod, LayerSource, OsSource, Target};
 use crate::render::{Project, node_files, registry_files};
 use crate::sources::kubernetes::component_kind;
 use isoforge_base::digest::Digest;
 use isoforge_contract::manifest::{ComponentKind, EpochSource};
 use isoforge_system::boot::menu;
+use isoforge_system::overlay::{self, EmbeddedFile, Source};
+use isoforge_system::{appliance_layer, registry_layer};
 
 /// What stands before the path of a file that is part of the program.
 const BUILT_IN: &str = "built-in ";
@@ -137,14 +136,14 @@ fn files(build: &Build<'_>) -> Result<Vec<Input>> {
     }
     found.push(Input {
         kind: InputKind::Overlay,
-        path: format!("{BUILT_IN}{NODE_OVERLAY}"),
-        digest: overlay::digest_of(node_files(), NODE_OVERLAY),
+        path: format!("{BUILT_IN}{}", appliance_layer::OVERLAY),
+        digest: built_in(node_files(), appliance_layer::OVERLAY)?,
     });
     if registry::of(&loaded.profile).is_some() {
         found.push(Input {
             kind: InputKind::Overlay,
-            path: format!("{BUILT_IN}{REGISTRY_OVERLAY}"),
-            digest: overlay::digest_of(registry_files(), REGISTRY_OVERLAY),
+            path: format!("{BUILT_IN}{}", registry_layer::OVERLAY),
+            digest: built_in(registry_files(), registry_layer::OVERLAY)?,
         });
     }
     // By architecture alone: where it lies is the machine's own business.
@@ -166,6 +165,10 @@ fn files(build: &Build<'_>) -> Result<Vec<Input>> {
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+fn built_in(files: &'static [EmbeddedFile], dir: &str) -> Result<Digest> {
+    Ok(overlay::digest(&Source::embedded(files, dir), dir)?)
 }
 
 fn templates(build: &Build<'_>, found: &mut Vec<Input>) -> Result<()> {
@@ -222,7 +225,7 @@ fn overlays(build: &Build<'_>, found: &mut Vec<Input>) -> Result<()> {
     for folder in folders {
         found.push(Input {
             kind: InputKind::Overlay,
-            digest: overlay::digest(project, &folder)?,
+            digest: overlay::digest(&project.overlay(&folder)?, &folder)?,
             path: named(project, &folder),
         });
     }

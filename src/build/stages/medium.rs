@@ -10,9 +10,7 @@ use crate::build::boot_files::{self, BootFiles};
 use crate::build::gather::{self, Inputs};
 use crate::build::system;
 use crate::build::{iso, lock};
-use crate::installer_iso::{Extra, ExtraKind, Payload};
 use crate::lock::CoreImage;
-use crate::overlay::OverlayLayer;
 use crate::profile::Arch;
 use isoforge_base::output::Finished;
 use isoforge_base::output::OutputDir;
@@ -22,7 +20,9 @@ use isoforge_content::definition;
 use isoforge_contract::manifest::{self, Epoch, Manifest, Squashfs};
 use isoforge_formats::squashfs::write::ImagePlan;
 use isoforge_system::boot::menu;
+use isoforge_system::installer_iso::{Extra, ExtraKind, Payload};
 use isoforge_system::merged::System;
+use isoforge_system::overlay::OverlayLayer;
 
 /// What isoforge has of its own on the ISO.
 const ISO_FOLDER: &str = "isoforge";
@@ -66,7 +66,7 @@ pub(super) fn write_iso(
     lock::check_core_images(build, arch, &boot)?;
     let overlays = build
         .renderer
-        .iso_overlays(loaded, &context, i64::from(epoch.seconds))?;
+        .iso_overlays(loaded, &context, epoch.seconds)?;
     let mut extra = match &inputs.content {
         Some(layout) => iso::content(layout, &build.store),
         None => Vec::new(),
@@ -138,7 +138,7 @@ fn overlay_records(build: &Build<'_>, overlays: &[OverlayLayer]) -> Result<Vec<m
     let mut records = Vec::with_capacity(paths.len());
     for (path, overlay) in paths.iter().zip(overlays) {
         let name = system::shown(path);
-        let layer = system::overlay_layer(&build.store, overlay, &Tree::new(), name)?;
+        let layer = overlay.store(&build.store, &Tree::new(), name)?;
         records.push(manifest::File {
             role: manifest::Role::Overlay,
             name: name.to_owned(),

@@ -2,17 +2,26 @@
 
 use std::io;
 
-use crate::render;
+use crate::filter::PatternError;
+use crate::tar_out;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::tree;
-use isoforge_system::filter::PatternError;
+use isoforge_oci::store;
 
 /// Why an overlay can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its directory is missing, or a file of it can't be read or rendered.
-    #[error(transparent)]
-    Render(#[from] render::Error),
+    /// A template in it can't be filled in.
+    #[error("{0}")]
+    Render(Box<dyn Diagnose + Send + Sync>),
+    /// A template in it is not UTF-8.
+    #[error("'{path}' is not UTF-8 text (first at byte {offset})")]
+    NotUtf8 {
+        /// The template, with the overlay's path.
+        path: String,
+        /// The first byte that is none.
+        offset: usize,
+    },
     /// A file or directory on disk can't be read.
     #[error("overlay '{overlay}': can't read '{path}'")]
     Read {
@@ -104,6 +113,17 @@ pub enum Error {
         /// The overlay.
         overlay: String,
     },
+    /// It can't be written as a layer.
+    #[error("writing {name} as a layer")]
+    Write {
+        /// What it is called.
+        name: String,
+        /// What happened.
+        source: Box<tar_out::Error>,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 impl Diagnose for Error {
@@ -111,6 +131,8 @@ impl Diagnose for Error {
         match self {
             Self::Render(error) => error.class(),
             Self::Read { .. } => Class::Io,
+            Self::Write { source, .. } => source.class(),
+            Self::Store(error) => error.class(),
             _ => Class::Profile,
         }
     }
@@ -119,6 +141,8 @@ impl Diagnose for Error {
         match self {
             Self::Render(error) => error.hint(),
             Self::Pattern { source, .. } => source.hint(),
+            Self::Write { source, .. } => source.hint(),
+            Self::Store(error) => error.hint(),
             Self::SpecialFile { .. } => {
                 Some("an overlay holds files, directories and symbolic links only".to_owned())
             }

@@ -12,95 +12,56 @@ use rustix::fs::OFlags;
 
 use super::error::Error;
 use super::manifest::{self, Manifest};
+use super::source::{EmbeddedFile, Source};
 use super::{HOST_DATA, OverlayLayer, is_file};
-use crate::render::{Context, EmbeddedFile, Engine, Project, TEMPLATE_SUFFIX};
+use crate::filter::Patterns;
+use isoforge_base::error::Diagnose;
 use isoforge_base::tree::{FileData, Inode, Kind, Meta, Tree, display, normalize};
-use isoforge_system::filter::Patterns;
 
 const FILE_MODE: u16 = 0o644;
 const EXECUTABLE_MODE: u16 = 0o755;
 const DIRECTORY_MODE: u16 = 0o755;
 const LINK_MODE: u16 = 0o777;
 
-/// Loads the overlay `dir` of a project, or the default of that path, with the
-/// manifest beside it. `mtime` (seconds since 1970) becomes the time of
-/// everything in it.
+/// Ending of files that are templates.
+pub(super) const TEMPLATE_SUFFIX: &str = ".tera";
+
+/// Fills in a template: what messages call it, and its text.
+pub type Render<'a> = &'a dyn Fn(&str, &str) -> Result<String, Box<dyn Diagnose + Send + Sync>>;
+
+/// Loads an overlay, which messages call `name`, with its manifest. `mtime`
+/// (seconds since 1970) becomes the time of everything in it.
 ///
 /// # Errors
-/// See [`Error`]; a missing directory is
-/// [`render::Error::Missing`](crate::render::Error::Missing) in
-/// [`Error::Render`].
+/// See [`Error`].
 pub fn load(
-    project: &Project,
-    dir: &str,
-    engine: &Engine,
-    context: &Context,
+    source: &Source,
+    name: &str,
+    render: Render<'_>,
     mtime: i64,
 ) -> Result<OverlayLayer, Error> {
-    let dir = dir.trim_end_matches('/');
-    let mut loader = Loader::new(dir, engine, context, mtime);
-    let manifest_path = format!("{dir}.toml");
-    // The manifest comes from where the directory comes from: a project's own
-    // overlay must not get the manifest of the default.
-    let manifest = match project.directory(dir)? {
-        crate::render::Directory::Disk(path) => {
-            loader.disk(&path)?;
-            match fs_err::read_to_string(project.root().join(&manifest_path)) {
-                Ok(text) => text,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-                Err(source) => return Err(loader.read_error(manifest_path.as_bytes(), source)),
-            }
-        }
-        crate::render::Directory::Defaults(files) => {
-            loader.defaults(&files)?;
-            match project.read_text(&manifest_path) {
-                Ok(text) => text,
-                Err(crate::render::Error::Missing { .. }) => String::new(),
-                Err(error) => return Err(error.into()),
-            }
-        }
+    let name = name.trim_end_matches('/');
+    let mut tree = Tree::new();
+    let root = tree.root();
+    tree.meta_mut(root).mtime = mtime;
+    let mut loader = Loader {
+        name,
+        render,
+        mtime,
+        tree,
+        host_files: Vec::new(),
     };
+    match source {
+        Source::Disk(root) => loader.disk(root)?,
+        Source::Embedded { files, .. } => loader.embedded(files)?,
+    }
+    let manifest_path = format!("{name}.toml");
+    let manifest = source.manifest().and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+    });
+    let manifest = manifest.map_err(|e| loader.read_error(manifest_path.as_bytes(), e))?;
     let manifest = manifest::parse(&manifest_path, &manifest)?;
     loader.finish(&manifest_path, &manifest)
-}
-
-/// Makes an overlay of `files` below `dir` and the manifest `dir.toml` among
-/// them; all else as [`load`].
-///
-/// # Errors
-/// As [`load`].
-pub fn load_files(
-    files: &'static [EmbeddedFile],
-    dir: &str,
-    engine: &Engine,
-    context: &Context,
-    mtime: i64,
-) -> Result<OverlayLayer, Error> {
-    let mut loader = Loader::new(dir, engine, context, mtime);
-    loader.defaults(&below(files, dir))?;
-    let manifest_path = format!("{dir}.toml");
-    let text = files.iter().find(|file| file.path == manifest_path);
-    let text = text.map_or(b"".as_slice(), |file| file.bytes);
-    let text = std::str::from_utf8(text).map_err(|e| crate::render::Error::NotUtf8 {
-        path: manifest_path.clone(),
-        offset: e.valid_up_to(),
-    })?;
-    let manifest = manifest::parse(&manifest_path, text)?;
-    loader.finish(&manifest_path, &manifest)
-}
-
-/// The files below `dir`, by their paths in it.
-pub(super) fn below(
-    files: &'static [EmbeddedFile],
-    dir: &str,
-) -> BTreeMap<&'static str, &'static EmbeddedFile> {
-    files
-        .iter()
-        .filter_map(|file| {
-            let name = file.path.strip_prefix(dir)?.strip_prefix('/')?;
-            Some((name, file))
-        })
-        .collect()
 }
 
 /// Opens a file that must not have become a symbolic link since it was listed.
@@ -114,27 +75,10 @@ pub(super) fn open_no_follow(path: &Path) -> io::Result<fs_err::File> {
 
 struct Loader<'a> {
     name: &'a str,
-    engine: &'a Engine,
-    context: &'a Context,
+    render: Render<'a>,
     mtime: i64,
     tree: Tree,
     host_files: Vec<PathBuf>,
-}
-
-impl<'a> Loader<'a> {
-    fn new(name: &'a str, engine: &'a Engine, context: &'a Context, mtime: i64) -> Self {
-        let mut tree = Tree::new();
-        let root = tree.root();
-        tree.meta_mut(root).mtime = mtime;
-        Self {
-            name,
-            engine,
-            context,
-            mtime,
-            tree,
-            host_files: Vec::new(),
-        }
-    }
 }
 
 impl Loader<'_> {
@@ -192,7 +136,7 @@ impl Loader<'_> {
         self.put(path, file_mode(executable), Kind::File(data))
     }
 
-    fn defaults(&mut self, files: &BTreeMap<&str, &EmbeddedFile>) -> Result<(), Error> {
+    fn embedded(&mut self, files: &BTreeMap<&str, &EmbeddedFile>) -> Result<(), Error> {
         for (path, file) in files {
             let path = path.as_bytes();
             if let Some(target) = path.strip_suffix(TEMPLATE_SUFFIX.as_bytes()) {
@@ -213,11 +157,11 @@ impl Loader<'_> {
         executable: bool,
     ) -> Result<(), Error> {
         let name = format!("{}/{}", self.name, display(path));
-        let text = std::str::from_utf8(bytes).map_err(|e| crate::render::Error::NotUtf8 {
+        let text = std::str::from_utf8(bytes).map_err(|e| Error::NotUtf8 {
             path: name.clone(),
             offset: e.valid_up_to(),
         })?;
-        let rendered = self.engine.render(&name, text, self.context)?;
+        let rendered = (self.render)(&name, text).map_err(Error::Render)?;
         let data = FileData::Inline(Arc::from(rendered.into_bytes()));
         self.put(target, file_mode(executable), Kind::File(data))
     }

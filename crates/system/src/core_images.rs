@@ -6,28 +6,28 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::boot::core_image::{self, CORE_MAX_BYTES, CoreImage, Recipe};
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_oci::store::{self, Store};
-use isoforge_system::boot::core_image::{self, CORE_MAX_BYTES, CoreImage, Recipe};
 
 /// Kind of the store's facts on core images.
-pub(super) const FACT: &str = "core-image";
+pub const FACT: &str = "core-image";
 
 /// A core image by what it was made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KeptCoreImage {
+pub struct KeptCoreImage {
     /// [`Recipe::key`].
-    pub(super) key: Digest,
+    pub key: Digest,
     /// Digest of the core image, a blob of the store.
-    pub(super) digest: Digest,
+    pub digest: Digest,
     /// What `grub-mkimage --version` said where it was made.
-    pub(super) made_by: String,
+    pub made_by: String,
 }
 
 /// Why there is no core image.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// It can't be made.
     #[error(transparent)]
     Make(#[from] core_image::Error),
@@ -79,7 +79,10 @@ impl Diagnose for Error {
 }
 
 /// The core image of `recipe` and its record; `pinned` is what a lock has.
-pub(super) fn get(
+///
+/// # Errors
+/// [`Error`]'s variants.
+pub fn get(
     store: &Store,
     recipe: &Recipe,
     pinned: &[KeptCoreImage],
@@ -128,11 +131,11 @@ pub(super) fn get(
     Ok((bytes, kept))
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::files::testing::{InMemory, file, tree};
     use isoforge_base::tree::{Inode, Meta};
-    use isoforge_system::boot::files::testing::{InMemory, file, tree};
 
     const DIR: &str = "usr/lib/grub/i386-pc";
 

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::error::Error;
-use super::load::{below, open_no_follow};
-use crate::render::{Directory, EmbeddedFile, Project};
+use super::load::open_no_follow;
+use super::source::Source;
 use isoforge_base::digest::{Digest, HashingReader, Sha256};
 use isoforge_base::tree::display;
 
@@ -19,53 +19,27 @@ const LINK: u8 = b'l';
 const EMPTY_DIRECTORY: u8 = b'd';
 
 /// The digest over names, executable bits, contents and manifest of the overlay
-/// `dir`, templates as they are written. A copy of a default has the digest of
+/// `name`, templates as they are written. A copy of a default has the digest of
 /// the default. Nothing else of the host is in it: no owner, mode, time or path.
 ///
 /// # Errors
-/// As [`load`](super::load) for what can't be read.
-pub fn digest(project: &Project, dir: &str) -> Result<Digest, Error> {
-    let dir = dir.trim_end_matches('/');
-    let manifest_path = format!("{dir}.toml");
+/// [`Error::Read`].
+pub fn digest(source: &Source, name: &str) -> Result<Digest, Error> {
+    let name = name.trim_end_matches('/');
     let mut entries: BTreeMap<Vec<u8>, (u8, Digest)> = BTreeMap::new();
-    let manifest = match project.directory(dir)? {
-        Directory::Disk(root) => {
-            on_disk(dir, &root, &mut entries)?;
-            match fs_err::read(project.root().join(&manifest_path)) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-                Err(source) => return Err(read_error(dir, manifest_path.as_bytes(), source)),
-            }
-        }
-        Directory::Defaults(files) => {
+    match source {
+        Source::Disk(root) => on_disk(name, root, &mut entries)?,
+        Source::Embedded { files, .. } => {
             for (path, file) in files {
-                entries.insert(path.as_bytes().to_vec(), of_default(file));
-            }
-            match project.read(&manifest_path) {
-                Ok(bytes) => bytes,
-                Err(crate::render::Error::Missing { .. }) => Vec::new(),
-                Err(error) => return Err(error.into()),
+                let kind = if file.executable { EXECUTABLE } else { FILE };
+                let found = (kind, Digest::of(file.bytes));
+                entries.insert(path.as_bytes().to_vec(), found);
             }
         }
-    };
-    Ok(over(&entries, &manifest))
-}
-
-/// The same of the overlay `dir` that `files` make.
-#[must_use]
-pub fn digest_of(files: &'static [EmbeddedFile], dir: &str) -> Digest {
-    let mut entries = BTreeMap::new();
-    for (path, file) in below(files, dir) {
-        entries.insert(path.as_bytes().to_vec(), of_default(file));
     }
-    let manifest_path = format!("{dir}.toml");
-    let manifest = files.iter().find(|file| file.path == manifest_path);
-    over(&entries, manifest.map_or(b"", |file| file.bytes))
-}
-
-fn of_default(file: &EmbeddedFile) -> (u8, Digest) {
-    let kind = if file.executable { EXECUTABLE } else { FILE };
-    (kind, Digest::of(file.bytes))
+    let manifest = source.manifest();
+    let manifest = manifest.map_err(|e| read_error(name, format!("{name}.toml").as_bytes(), e))?;
+    Ok(over(&entries, &manifest))
 }
 
 fn over(entries: &BTreeMap<Vec<u8>, (u8, Digest)>, manifest: &[u8]) -> Digest {
@@ -144,12 +118,12 @@ mod tests {
     fn names_contents_modes_and_manifest_count_and_nothing_of_the_host() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let project = Project::new(dir.path());
+        let source = Source::Disk(at("o"));
         fs_err::create_dir_all(at("o/etc")).unwrap();
         fs_err::write(at("o/etc/a"), "1").unwrap();
-        let mut seen = vec![digest(&project, "o").unwrap()];
+        let mut seen = vec![digest(&source, "o").unwrap()];
         let mut next = |what: &str| {
-            let now = digest(&project, "o/").unwrap();
+            let now = digest(&source, "o/").unwrap();
             assert!(!seen.contains(&now), "{what}");
             seen.push(now);
         };
@@ -165,28 +139,10 @@ mod tests {
         next("empty directory");
         fs_err::write(at("o.toml"), "delete = []").unwrap();
         next("manifest");
-        let last = digest(&project, "o").unwrap();
+        let last = digest(&source, "o").unwrap();
         fs_err::set_permissions(at("o/etc/b"), PermissionsExt::from_mode(0o755)).unwrap();
         fs_err::set_permissions(at("o/etc"), PermissionsExt::from_mode(0o700)).unwrap();
-        assert_eq!(digest(&project, "o").unwrap(), last);
-        assert!(digest(&project, "nothing").is_err());
-    }
-
-    #[test]
-    fn a_copy_of_a_default_has_its_digest() {
-        let dir = tempfile::tempdir().unwrap();
-        let project = Project::new(dir.path());
-        let default = digest(&project, "overlays/base").unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for entry in walkdir::WalkDir::new(root.join("overlays")).min_depth(1) {
-            let entry = entry.unwrap();
-            let to = dir.path().join(entry.path().strip_prefix(root).unwrap());
-            fs_err::create_dir_all(to.parent().unwrap()).unwrap();
-            if entry.file_type().is_file() {
-                fs_err::copy(entry.path(), to).unwrap();
-            }
-        }
-        assert!(!project.is_built_in("overlays/base"));
-        assert_eq!(digest(&project, "overlays/base").unwrap(), default);
+        assert_eq!(digest(&source, "o").unwrap(), last);
+        assert!(digest(&Source::Disk(at("nothing")), "nothing").is_err());
     }
 }

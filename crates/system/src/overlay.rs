@@ -5,33 +5,36 @@
 //! `docs/overlays.md`). It is the only place where files of the host enter a
 //! tree, so nothing else of the host may come along: owners are root, modes
 //! 0644 or 0755 (the executable bit is kept), the time is the build's, whatever
-//! the host's user, umask and clock. Files ending in `.tera` are rendered.
+//! the host's user, umask and clock. Files ending in `.tera` are templates; who
+//! loads an overlay says how they are filled in ([`Render`]).
 //! Symbolic links are taken as they are and never followed; devices, pipes and
 //! sockets are refused.
 //!
 //! As a layer ([`OverlayLayer::to_tar`]) it leaves out directories that are
 //! only on the way to something: see
-//! [`write_over`](super::tar_out::write_over).
+//! [`write_over`](crate::tar_out::write_over).
 
 mod digest;
 mod error;
 mod load;
-pub mod manifest;
-pub mod system;
+mod manifest;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use digest::{digest, digest_of};
+pub use digest::digest;
 pub use error::Error;
-pub use load::{load, load_files};
+pub use load::{Render, load};
+pub use source::{EmbeddedFile, Source, below};
 
-use crate::render::{Secrets, Warning};
+use crate::filter::Patterns;
+use crate::tar_out;
 use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree, display};
-use isoforge_system::filter::Patterns;
-use isoforge_system::tar_out;
+use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::store::Store;
 
 /// The layer number of data that is still on the host's disk; only the
 /// [`OverlayLayer`] itself can open it.
@@ -129,18 +132,15 @@ impl OverlayLayer {
         found
     }
 
-    /// A warning for each secret that can be read in a file that was rendered;
-    /// `place` says in words where the overlay goes.
-    #[must_use]
-    pub fn secrets_in_plain_text(&self, secrets: &Secrets, place: &str) -> Vec<Warning> {
-        let mut found = Vec::new();
-        for (path, id) in self.tree.walk() {
-            if let Kind::File(FileData::Inline(bytes)) = &self.tree.inode(id).kind {
-                let place = format!("/{} of {place}", display(&path));
-                found.extend(secrets.in_plain_text(&String::from_utf8_lossy(bytes), &place));
-            }
-        }
-        found
+    /// The texts in it that are no files of the host: what was rendered, and what
+    /// was added. With their paths, for people.
+    pub fn texts(&self) -> impl Iterator<Item = (String, String)> {
+        self.tree.walk().filter_map(|(path, id)| {
+            let Kind::File(FileData::Inline(bytes)) = &self.tree.inode(id).kind else {
+                return None;
+            };
+            Some((display(&path), String::from_utf8_lossy(bytes).into_owned()))
+        })
     }
 
     /// Writes the overlay as a layer's tar stream; `below` is the tree that it
@@ -150,6 +150,27 @@ impl OverlayLayer {
     /// See [`tar_out::Error`].
     pub fn to_tar(&self, below: &Tree, out: impl Write) -> Result<(), tar_out::Error> {
         tar_out::write_over(&self.tree, &self.whiteouts(below), &self.keep, self, out)
+    }
+
+    /// Writes it over `below` into the store, as a layer of its own; messages call
+    /// it `name`.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::Store`].
+    pub fn store(&self, store: &Store, below: &Tree, name: &str) -> Result<Layer, Error> {
+        let mut blob = store.blob_writer()?;
+        self.to_tar(below, &mut blob)
+            .map_err(|source| Error::Write {
+                name: name.to_owned(),
+                source: Box::new(source),
+            })?;
+        let (digest, size) = blob.commit(None)?;
+        Ok(Layer {
+            digest,
+            size,
+            compression: LayerCompression::Plain,
+            diff_id: digest,
+        })
     }
 }
 
@@ -182,4 +203,5 @@ fn is_file(tree: &Tree, path: &[u8]) -> bool {
         .is_some_and(|id| matches!(tree.inode(id).kind, Kind::File(_)))
 }
 
-// mod tests;
+#[cfg(test)]
+mod tests;

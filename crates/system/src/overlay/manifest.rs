@@ -30,40 +30,40 @@ use super::error::Error;
 /// A manifest as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
+pub(super) struct Manifest {
     /// Patterns of what is removed from the layers below.
     #[serde(default)]
-    pub delete: Vec<String>,
+    pub(super) delete: Vec<String>,
     /// Owners, modes and extended attributes.
     #[serde(default)]
-    pub attributes: Vec<Attributes>,
+    pub(super) attributes: Vec<Attributes>,
     /// Directories to be made.
     #[serde(default)]
-    pub directories: Vec<Directory>,
+    pub(super) directories: Vec<Directory>,
     /// Symbolic links to be made.
     #[serde(default)]
-    pub links: Vec<Link>,
+    pub(super) links: Vec<Link>,
 }
 
 /// What is set on all that matches.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Attributes {
+pub(super) struct Attributes {
     /// Patterns, matched against the overlay's paths.
-    pub paths: Vec<String>,
+    pub(super) paths: Vec<String>,
     /// `uid:gid`.
-    pub owner: Option<String>,
+    pub(super) owner: Option<String>,
     /// Octal digits.
-    pub mode: Option<String>,
+    pub(super) mode: Option<String>,
     /// Extended attributes by full name.
     #[serde(default)]
-    pub xattrs: BTreeMap<String, XattrValue>,
+    pub(super) xattrs: BTreeMap<String, XattrValue>,
 }
 
 /// A text, or bytes in base64.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
-pub enum XattrValue {
+pub(super) enum XattrValue {
     /// The value itself.
     Text(String),
     /// The value in base64.
@@ -76,30 +76,30 @@ pub enum XattrValue {
 /// A directory to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Directory {
+pub(super) struct Directory {
     /// Where.
-    pub path: String,
+    pub(super) path: String,
     /// Octal digits; 0755 if not given.
-    pub mode: Option<String>,
+    pub(super) mode: Option<String>,
     /// `uid:gid`; root's if not given.
-    pub owner: Option<String>,
+    pub(super) owner: Option<String>,
 }
 
 /// A symbolic link to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Link {
+pub(super) struct Link {
     /// Where.
-    pub path: String,
+    pub(super) path: String,
     /// Where it leads, as written.
-    pub target: String,
+    pub(super) target: String,
 }
 
 /// Parses a manifest; `name` is its path in messages.
 ///
 /// # Errors
 /// [`Error::Manifest`] with line and column.
-pub fn parse(name: &str, text: &str) -> Result<Manifest, Error> {
+pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, Error> {
     toml::from_str(text).map_err(|e| {
         let before = e
             .span()
