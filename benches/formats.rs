@@ -23,11 +23,11 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use isoforge::installer_iso::{self, Bios, EfiProgram, IsoInputs, Payload, Squashfs};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{LayerId, Tree};
 use isoforge_formats::squashfs::Settings;
 use isoforge_formats::squashfs::write::ImagePlan;
+use isoforge_system::installer_iso::{self, Bios, EfiProgram, IsoInputs, Payload, Squashfs};
 use isoforge_system::layer::{Limits, apply, read_tar};
 use isoforge_system::slab::{self, Slab, SlabSet};
 
