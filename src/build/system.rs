@@ -4,7 +4,6 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-
 use super::stages::Build;
 use crate::render::{Context, Project};
 use isoforge_base::error::Result;
