@@ -6,7 +6,7 @@ use std::io::Read as _;
 use super::Settings;
 use crate::profile::{self, Firmware, Flavor, Profile};
 use isoforge_base::digest::HashingReader;
-use isoforge_base::error::{Class, Context as _, Diagnose, Failure, Result};
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{ReadFile, Tree};
 use isoforge_contract::machine;
@@ -55,27 +55,6 @@ impl BootFiles {
             version: kept.made_by.clone(),
             core_image: kept.digest,
         })
-    }
-}
-
-/// The image can't boot.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct Unbootable {
-    message: String,
-    hint: String,
-}
-
-impl Diagnose for Unbootable {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(format!(
-            "{}; --force builds the ISO all the same",
-            self.hint
-        ))
     }
 }
 
@@ -183,15 +162,16 @@ fn find_bios(
     Ok(())
 }
 
+fn unbootable(message: &str, hint: &str) -> Failure {
+    Failure::new(Class::Profile, message)
+        .with_hint(format!("{hint}; --force builds the ISO all the same"))
+}
+
 /// Tells warnings; an error ends the build unless the user insists.
 fn report(findings: &[Finding], settings: &Settings, progress: &Progress) -> Result<()> {
     for finding in findings {
         if finding.severity == Severity::Error && !settings.force {
-            return Err(Unbootable {
-                message: finding.message.clone(),
-                hint: finding.hint.clone(),
-            }
-            .into());
+            return Err(unbootable(&finding.message, &finding.hint));
         }
         progress.warn(format!("{}; {}", finding.message, finding.hint));
     }
@@ -200,15 +180,14 @@ fn report(findings: &[Finding], settings: &Settings, progress: &Progress) -> Res
 
 fn read(file: &BootFile, slabs: &SlabSet) -> Result<Vec<u8>> {
     if file.data.size() > MAX_BIOS_FILE_BYTES {
-        return Err(Unbootable {
-            message: format!(
-                "'{}' has {} bytes, more than a BIOS can load",
-                file.path,
-                file.data.size()
+        let size = file.data.size();
+        return Err(unbootable(
+            &format!(
+                "'{}' has {size} bytes, more than a BIOS can load",
+                file.path
             ),
-            hint: "use GRUB's own core image".to_owned(),
-        }
-        .into());
+            "use GRUB's own core image",
+        ));
     }
     let mut bytes = Vec::new();
     slabs

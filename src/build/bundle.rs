@@ -11,7 +11,7 @@ use super::{LockUse, Settings};
 use crate::profile::Loaded;
 use gather::gather;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::human::size;
 use isoforge_base::output::check_name;
 use isoforge_base::output::space::{self, HostFileSystems, Requirement};
@@ -84,60 +84,6 @@ pub struct Built {
     pub roots: Vec<String>,
 }
 
-/// What is wrong with a request.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unbuildable {
-    /// Neither profile nor name.
-    #[error("a bundle without a profile needs a name and a version")]
-    Nameless,
-    /// Neither profile nor images.
-    #[error("nothing goes into the bundle {name}")]
-    Empty {
-        /// Its name.
-        name: String,
-    },
-    /// `--locked`, and images that the lock does not have.
-    #[error("{} of the bundle's images are not in the lock {}: {}", images.len(), lock.display(), images.join(", "))]
-    NotLocked {
-        /// The lock.
-        lock: PathBuf,
-        /// The images.
-        images: Vec<String>,
-    },
-    /// `--locked`, and packs, charts or manifests that are not those of the lock.
-    #[error("packs, charts and manifests are not as the lock {} has them: those of {}", lock.display(), owners.join(", "))]
-    ContentNotLocked {
-        /// The lock.
-        lock: PathBuf,
-        /// Whose they are.
-        owners: Vec<String>,
-    },
-}
-
-impl Diagnose for Unbuildable {
-    fn class(&self) -> Class {
-        match self {
-            Self::Nameless | Self::Empty { .. } => Class::Profile,
-            Self::NotLocked { .. } | Self::ContentNotLocked { .. } => Class::LockDrift,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            match self {
-                Self::Nameless => "give --name and --version",
-                Self::Empty { .. } => {
-                    "name a profile with content, or images with --image or --provider"
-                }
-                Self::NotLocked { .. } | Self::ContentNotLocked { .. } => {
-                    "bring the lock up to date with isoforge lock"
-                }
-            }
-            .to_owned(),
-        )
-    }
-}
-
 /// Builds what the request asks for: images, and the profile's packs, charts,
 /// manifests and cluster definition beside them. Images that the profile's lock has
 /// are asked for by digest.
@@ -168,7 +114,9 @@ pub fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> 
     let mut roots = gather(request, &store, &mut composer, progress)?;
     roots.extend(add_providers(&providers, &name, &mut composer)?);
     if roots.is_empty() {
-        return Err(Unbuildable::Empty { name }.into());
+        let message = format!("nothing goes into the bundle {name}");
+        return Err(Failure::new(Class::Profile, message)
+            .with_hint("name a profile with content, or images with --image or --provider"));
     }
     roots.sort();
     let layout = match &base {
@@ -201,6 +149,14 @@ pub fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> 
     })
 }
 
+fn nameless() -> Failure {
+    Failure::new(
+        Class::Profile,
+        "a bundle without a profile needs a name and a version",
+    )
+    .with_hint("give --name and --version")
+}
+
 /// Name and version.
 fn identity(request: &BundleRequest<'_>) -> Result<(String, String)> {
     let appliance = request.profile.map(|(loaded, _)| &loaded.profile.appliance);
@@ -208,7 +164,7 @@ fn identity(request: &BundleRequest<'_>) -> Result<(String, String)> {
     let version = request.version.or(appliance.map(|a| a.version.as_str()));
     match (name, version) {
         (Some(name), Some(version)) => Ok((name.to_owned(), version.to_owned())),
-        _ => Err(Unbuildable::Nameless.into()),
+        _ => Err(nameless()),
     }
 }
 
@@ -259,7 +215,7 @@ pub fn apply(
     let whole = Bundle::open_with_base(delta, base)?;
     let annotations = whole.annotations();
     let (Some(name), Some(version)) = (&annotations.name, &annotations.version) else {
-        return Err(Unbuildable::Nameless.into());
+        return Err(nameless());
     };
     let file_name = format!("{name}-{version}");
     check_name(&file_name)?;

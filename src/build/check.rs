@@ -6,38 +6,27 @@ use std::path::Path;
 use super::renderer::Renderer;
 use super::{ReadEnv, content};
 use crate::profile::{CloudConfig, Flavor, Loaded, Profile};
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_system::boot::cmdline;
 
 /// Nobody could administer the machine: Kairos's installer refuses that.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the cloud-config has no user in the group 'admin', without whom Kairos's installer refuses \
-     to install"
-)]
-pub(crate) struct NoAdministrator;
-
-impl Diagnose for NoAdministrator {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "give the template one: in [vars] users = [{ name = \"admin\", ssh_keys = [\"…\"] }], or \
-             write `nousers: true` under `install` of a template of your own"
-                .to_owned(),
-        )
-    }
-}
+const NO_ADMINISTRATOR: &str = "the cloud-config has no user in the group 'admin', without whom \
+                                Kairos's installer refuses to install";
 
 /// In flavor `kairos` somebody must administer the machine. Of a file that the
 /// user supplies it is only said, since more may come to it on the machine.
-fn administrator(profile: &Profile, is_there: bool) -> Result<Option<String>, NoAdministrator> {
+fn administrator(profile: &Profile, is_there: bool) -> Result<Option<String>> {
     match &profile.cloud_config {
         _ if is_there || profile.os.flavor != Flavor::Kairos => Ok(None),
-        CloudConfig::File(_) => Ok(Some(NoAdministrator.to_string())),
-        CloudConfig::Builtin | CloudConfig::Template(_) => Err(NoAdministrator),
+        CloudConfig::File(_) => Ok(Some(NO_ADMINISTRATOR.to_owned())),
+        CloudConfig::Builtin | CloudConfig::Template(_) => Err(Failure::new(
+            Class::Profile,
+            NO_ADMINISTRATOR,
+        )
+        .with_hint(
+            "give the template one: in [vars] users = [{ name = \"admin\", ssh_keys = [\"…\"] }], \
+                 or write `nousers: true` under `install` of a template of your own",
+        )),
     }
 }
 

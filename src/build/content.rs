@@ -16,7 +16,7 @@ use crate::lock::{self, InputKind, Lock};
 use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Profile};
 pub(super) use complete::check_complete;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_content as content;
 use isoforge_content::carried;
@@ -31,37 +31,8 @@ use isoforge_oci::store::Store;
 pub(super) use owner::check;
 use owner::{Known, Owner, Parts, digest, given, layer, manifests, named, owners, pack, unmet};
 
-/// Nobody can say for certain which images are needed.
-#[derive(Debug, thiserror::Error)]
-#[error("the images of {owner} are not certain:{}", indent(.reasons))]
-pub(crate) struct NotProven {
-    owner: String,
-    reasons: Vec<String>,
-    /// Whether a macro without an answer is among them.
-    has_macro: bool,
-}
-
 fn indent(reasons: &[String]) -> String {
     reasons.iter().map(|r| format!("\n    {r}")).collect()
-}
-
-impl Diagnose for NotProven {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        if self.has_macro {
-            let hint = "answer the macro under [cluster.macros], list the images in the pack or \
-                        with 'images' in the profile, or take what was found with --accept-scan";
-            return Some(hint.to_owned());
-        }
-        Some(
-            "install Helm, list the images in the pack or with 'images' in the profile, or take \
-             what was found with --accept-scan"
-                .to_owned(),
-        )
-    }
 }
 
 /// What a search works with.
@@ -420,16 +391,26 @@ impl Searcher<'_> {
                 .map(|text| format!("{}: '{}': {}", text.place, text.text, text.problem)),
         );
         let mut unresolved = found.unresolved.iter();
-        let not_proven = NotProven {
-            owner: owner.shown(),
-            reasons,
-            has_macro: unresolved.any(|text| macros::has_macro(&text.text)),
-        };
+        let message = format!(
+            "the images of {} are not certain:{}",
+            owner.shown(),
+            indent(&reasons)
+        );
         if self.with.accept_scan {
-            self.with.progress.warn(not_proven.to_string());
+            self.with.progress.warn(message);
             return Ok(ImageMethod::Scan);
         }
-        Err(not_proven.into())
+        let hint = match unresolved.any(|text| macros::has_macro(&text.text)) {
+            true => {
+                "answer the macro under [cluster.macros], list the images in the pack or with \
+                 'images' in the profile, or take what was found with --accept-scan"
+            }
+            false => {
+                "install Helm, list the images in the pack or with 'images' in the profile, or \
+                 take what was found with --accept-scan"
+            }
+        };
+        Err(Failure::new(Class::Profile, message).with_hint(hint))
     }
 }
 

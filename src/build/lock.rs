@@ -22,7 +22,7 @@ pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
 use super::stages::Build;
 use super::{Request, content, convert, gather};
 use crate::lock::{self, Drift, Lock, compare};
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::output;
 use isoforge_base::progress::Progress;
 use resolve::Resolver;
@@ -57,27 +57,6 @@ pub enum Upgrade {
 
 /// The word for all root file systems made from packages.
 const BOOTSTRAP: &str = "bootstrap";
-
-/// `lock --upgrade` names nothing that the lock has.
-#[derive(Debug, thiserror::Error)]
-#[error("the profile has no input named '{name}'")]
-pub(crate) struct UnknownInput {
-    name: String,
-    known: Vec<String>,
-}
-
-impl Diagnose for UnknownInput {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(format!(
-            "its inputs that can move: {}",
-            self.known.join(", ")
-        ))
-    }
-}
 
 /// A lock that holds for this build.
 #[derive(Debug)]
@@ -219,7 +198,7 @@ fn uncovered(old: &Lock, now: &Lock) -> Vec<Drift> {
 }
 
 /// The entries of the old lock that stay as they are.
-fn pins(old: Option<&Lock>, sketch: &Lock, upgrade: &Upgrade) -> Result<Lock, UnknownInput> {
+fn pins(old: Option<&Lock>, sketch: &Lock, upgrade: &Upgrade) -> Result<Lock> {
     let mut pins = old.unwrap_or(sketch).clone();
     if old.is_none() {
         pins.images.clear();
@@ -237,7 +216,7 @@ fn pins(old: Option<&Lock>, sketch: &Lock, upgrade: &Upgrade) -> Result<Lock, Un
     Ok(pins)
 }
 
-fn unpin(pins: &mut Lock, sketch: &Lock, name: &str) -> Result<(), UnknownInput> {
+fn unpin(pins: &mut Lock, sketch: &Lock, name: &str) -> Result<()> {
     let of_component = sketch.components.iter().filter(|c| c.name == name);
     let of_component: Vec<&String> = of_component.flat_map(|c| &c.images).collect();
     let is_meant = |reference: &String| {
@@ -271,10 +250,9 @@ fn unpin(pins: &mut Lock, sketch: &Lock, name: &str) -> Result<(), UnknownInput>
         if !sketch.bootstraps.is_empty() {
             known.push(BOOTSTRAP.to_owned());
         }
-        return Err(UnknownInput {
-            name: name.to_owned(),
-            known,
-        });
+        let message = format!("the profile has no input named '{name}'");
+        return Err(Failure::new(Class::Profile, message)
+            .with_hint(format!("its inputs that can move: {}", known.join(", "))));
     }
     if is_bootstrap {
         pins.bootstraps.clear();
@@ -302,9 +280,13 @@ impl Settled {
                 }
             }
         }
-        output::replace(&self.path, text.as_bytes()).map_err(|source| NotWritten {
-            path: self.path.clone(),
-            source,
+        output::replace(&self.path, text.as_bytes()).map_err(|error| {
+            Failure::from(error)
+                .context(format!(
+                    "the lock file '{}' can't be written",
+                    self.path.display()
+                ))
+                .with_hint("name a file in a folder that can be written with --lock")
         })?;
         progress.note(format!("wrote the lock {}", self.path.display()));
         self.written = Some(text);
@@ -340,24 +322,6 @@ impl Settled {
             refuse(&self.path, self.drifts.clone())?;
         }
         Ok(())
-    }
-}
-
-/// The lock can't be written.
-#[derive(Debug, thiserror::Error)]
-#[error("the lock file '{}' can't be written", path.display())]
-pub(crate) struct NotWritten {
-    path: PathBuf,
-    source: output::Error,
-}
-
-impl Diagnose for NotWritten {
-    fn class(&self) -> Class {
-        self.source.class()
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("name a file in a folder that can be written with --lock".to_owned())
     }
 }
 

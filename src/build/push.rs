@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::stages::PROVIDER_SUFFIX;
 use super::{Request, Settings, Summary, convert};
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::output::check_name;
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest::{self, Manifest};
@@ -27,50 +27,6 @@ pub struct PushRequest<'a> {
     pub dry_run: bool,
     /// Of the machine and its network.
     pub settings: Settings,
-}
-
-/// A folder that nothing can be pushed from.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unpushable {
-    /// It is neither of the two that can be.
-    #[error("'{}' is neither an OCI layout nor a build's output folder", path.display())]
-    Unknown {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Its manifest is damaged.
-    #[error("'{}' is no build manifest: {problem}", path.display())]
-    Manifest {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The build made no provider image.
-    #[error("'{}' has no provider image", path.display())]
-    NoProvider {
-        /// The folder.
-        path: PathBuf,
-    },
-}
-
-impl Diagnose for Unpushable {
-    fn class(&self) -> Class {
-        match self {
-            Self::Manifest { .. } => Class::Verification,
-            Self::Unknown { .. } | Self::NoProvider { .. } => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unknown { .. } => Some(format!(
-                "name dist/<name>-<version>, an archive that ends with {PROVIDER_SUFFIX}, or a folder with an '{LAYOUT_FILE}'"
-            )),
-            Self::Manifest { .. } => Some("build again, or name the archive itself".into()),
-            Self::NoProvider { .. } => Some("build without --only iso".into()),
-        }
-    }
 }
 
 /// Pushes what the request asks for.
@@ -129,21 +85,28 @@ fn layout_of(source: &Path) -> Result<PathBuf> {
         return Ok(source.to_owned());
     }
     if !manifest_path.is_file() {
-        let path = source.to_owned();
-        return Err(Unpushable::Unknown { path }.into());
+        let message = format!(
+            "'{}' is neither an OCI layout nor a build's output folder",
+            source.display()
+        );
+        return Err(Failure::new(Class::Profile, message).with_hint(format!(
+            "name dist/<name>-<version>, an archive that ends with {PROVIDER_SUFFIX}, or a folder with an '{LAYOUT_FILE}'"
+        )));
     }
     let manifest = Manifest::from_json(&fs_err::read(&manifest_path)?).map_err(|error| {
-        Unpushable::Manifest {
-            path: manifest_path,
-            problem: error.to_string(),
-        }
+        let path = manifest_path.display();
+        Failure::new(
+            Class::Verification,
+            format!("'{path}' is no build manifest: {error}"),
+        )
+        .with_hint("build again, or name the archive itself")
     })?;
     let mut names = manifest.outputs.into_keys();
     match names.find(|name| name.ends_with(PROVIDER_SUFFIX) && check_name(name).is_ok()) {
         Some(name) => Ok(source.join(name)),
         None => {
-            let path = source.to_owned();
-            Err(Unpushable::NoProvider { path }.into())
+            let message = format!("'{}' has no provider image", source.display());
+            Err(Failure::new(Class::Profile, message).with_hint("build without --only iso"))
         }
     }
 }

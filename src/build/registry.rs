@@ -5,37 +5,13 @@ use super::stages::Build;
 use crate::profile::{Arch, Component, Kind, Profile};
 use crate::sources::Wanted;
 use crate::sources::image;
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_contract::machine::{REGISTRY_FOLDER, REGISTRY_PORT, Registry, RegistryKind};
 use isoforge_oci::reference::ImageSource;
 use isoforge_system::registry_layer::in_image;
 
 /// Largest program; Zot with all extensions has a quarter of it.
 const PROGRAM_MAX_BYTES: u64 = 1 << 30;
-
-/// Why there is no program for the registry.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "nothing has the program of the registry '{name}' {version} for {arch}: the system has none, and the component has no image"
-)]
-pub(crate) struct Missing {
-    name: String,
-    version: String,
-    arch: Arch,
-}
-
-impl Diagnose for Missing {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "name an image with it in [registry] images, or a package in [os.bootstrap] packages"
-                .into(),
-        )
-    }
-}
 
 /// The registry of the profile's machines, where it is one that the program
 /// `appliance` knows; another one is the cluster's business.
@@ -61,10 +37,15 @@ pub(super) fn program(
         .find(|it| it.kind == Some(Kind::Registry))
         .map(|it| it.images)
         .unwrap_or_default();
-    let reference = images.into_iter().next().ok_or_else(|| Missing {
-        name: component.name.clone(),
-        version: component.version.clone(),
-        arch,
+    let reference = images.into_iter().next().ok_or_else(|| {
+        let message = format!(
+            "nothing has the program of the registry '{}' {} for {arch}: the system has none, and \
+             the component has no image",
+            component.name, component.version
+        );
+        Failure::new(Class::Profile, message).with_hint(
+            "name an image with it in [registry] images, or a package in [os.bootstrap] packages",
+        )
     })?;
     let name = reference.to_string();
     let wanted = Wanted {

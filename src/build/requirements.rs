@@ -1,59 +1,17 @@
 //! Whether a system has what the packs of a profile ask of it.
 
 use super::stages::Build;
-use isoforge_base::error::{Class, Context as _, Diagnose, Result};
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::human;
 use isoforge_content::requirements::missing;
 use isoforge_contract::machine;
 use isoforge_system::merged::System;
 
-/// A system lacks what packs need.
-#[derive(Debug, thiserror::Error)]
-#[error("the system for {arch} lacks what is needed:{}", lacks.iter().map(|lack| format!("\n    {lack}")).collect::<String>())]
-pub(crate) struct Unmet {
-    arch: String,
-    lacks: Vec<String>,
-}
-
-impl Diagnose for Unmet {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "take an image that has it, or add it with [[layers]] or an overlay; --force builds nonetheless"
-                .to_owned(),
-        )
-    }
-}
-
-/// The cluster lacks what packs need: machines, or other packs.
-#[derive(Debug, thiserror::Error)]
-#[error("the cluster lacks what packs need:{}", lacks.iter().map(|lack| format!("\n    {lack}")).collect::<String>())]
-pub(crate) struct UnmetInCluster {
-    lacks: Vec<String>,
-}
-
-impl Diagnose for UnmetInCluster {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "add what is missing or take other versions, and say with 'nodes' under [cluster] how \
-             many machines there are; --force builds nonetheless"
-                .to_owned(),
-        )
-    }
-}
-
 /// Checks what packs need of each other, and how many machines against the profile's
 /// number.
 ///
 /// # Errors
-/// [`UnmetInCluster`], unless the build is forced.
+/// Where it is too small, unless the build is forced.
 pub(super) fn check_cluster(build: &Build<'_>) -> Result<()> {
     let Some(content) = build.content.get() else {
         return Ok(());
@@ -78,12 +36,25 @@ pub(super) fn check_cluster(build: &Build<'_>) -> Result<()> {
     if lacks.is_empty() {
         return Ok(());
     }
-    let error = UnmetInCluster { lacks };
+    unmet(
+        build,
+        "the cluster lacks what packs need",
+        &lacks,
+        "add what is missing or take other versions, and say with 'nodes' under [cluster] how many \
+         machines there are",
+    )
+}
+
+/// An error, unless the build is forced.
+fn unmet(build: &Build<'_>, what: &str, lacks: &[String], hint: &str) -> Result<()> {
+    let lines: String = lacks.iter().map(|lack| format!("\n    {lack}")).collect();
+    let message = format!("{what}:{lines}");
     if build.request.settings.force {
-        build.progress.warn(error.to_string());
+        build.progress.warn(message);
         return Ok(());
     }
-    Err(error.into())
+    let hint = format!("{hint}; --force builds nonetheless");
+    Err(Failure::new(Class::Profile, message).with_hint(hint))
 }
 
 /// Adds what packs ask of a machine to what its installer checks: of each kind the
@@ -115,7 +86,7 @@ pub(super) fn add(build: &Build<'_>, to: &mut machine::Requirements) {
 /// Checks the modules, commands and kernel settings that packs ask for.
 ///
 /// # Errors
-/// [`Unmet`], unless the build is forced.
+/// Where one is missing, unless the build is forced.
 pub(super) fn check(build: &Build<'_>, system: &System, arch: &str) -> Result<()> {
     let Some(definition) = build.content.get().and_then(|c| c.definition.as_ref()) else {
         return Ok(());
@@ -130,13 +101,10 @@ pub(super) fn check(build: &Build<'_>, system: &System, arch: &str) -> Result<()
     if lacks.is_empty() {
         return Ok(());
     }
-    let unmet = Unmet {
-        arch: arch.to_owned(),
-        lacks,
-    };
-    if build.request.settings.force {
-        build.progress.warn(unmet.to_string());
-        return Ok(());
-    }
-    Err(unmet.into())
+    unmet(
+        build,
+        &format!("the system for {arch} lacks what is needed"),
+        &lacks,
+        "take an image that has it, or add it with [[layers]] or an overlay",
+    )
 }

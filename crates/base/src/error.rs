@@ -121,6 +121,15 @@ impl Failure {
         }))
     }
 
+    /// Gives another hint than its error does.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self(Box::new(Hinted {
+            hint: hint.into(),
+            error: self.0,
+        }))
+    }
+
     /// Says in what it happened; class and hint stay.
     #[must_use]
     pub fn context(self, message: impl Into<String>) -> Self {
@@ -220,6 +229,35 @@ impl Diagnose for Within {
 
     fn hint(&self) -> Option<String> {
         self.source.hint()
+    }
+}
+
+/// An error with another hint; it is no cause of its own.
+#[derive(Debug)]
+struct Hinted {
+    hint: String,
+    error: Box<dyn Diagnose + Send + Sync>,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl StdError for Hinted {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.source()
+    }
+}
+
+impl Diagnose for Hinted {
+    fn class(&self) -> Class {
+        self.error.class()
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(self.hint.clone())
     }
 }
 

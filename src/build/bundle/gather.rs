@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use isoforge_base::error::Result;
+use isoforge_base::error::{Class, Failure, Result};
 
-use super::{BundleRequest, Unbuildable};
+use super::BundleRequest;
 use crate::build::content::{self as searching, Means, Searched};
 use crate::build::{Upgrade, convert};
 use crate::lock::{self, Lock};
@@ -90,7 +90,11 @@ fn search(
     let owners = searched.not_in(lock);
     if request.lock.locked && !owners.is_empty() {
         let lock = lock::locate(path, request.lock.path.as_deref());
-        return Err(Unbuildable::ContentNotLocked { lock, owners }.into());
+        return Err(not_locked(format!(
+            "packs, charts and manifests are not as the lock {} has them: those of {}",
+            lock.display(),
+            owners.join(", ")
+        )));
     }
     Ok(searched)
 }
@@ -207,9 +211,16 @@ fn check_locked(request: &BundleRequest<'_>, lock: Option<&Lock>, wanted: &Wante
     if lacking.is_empty() {
         return Ok(());
     }
-    Err(Unbuildable::NotLocked {
-        lock: lock::locate(path, request.lock.path.as_deref()),
-        images: lacking,
-    }
-    .into())
+    Err(not_locked(format!(
+        "{} of the bundle's images are not in the lock {}: {}",
+        lacking.len(),
+        lock::locate(path, request.lock.path.as_deref()).display(),
+        lacking.join(", ")
+    )))
+}
+
+/// `--locked`, and something that the lock does not have.
+fn not_locked(message: String) -> Failure {
+    Failure::new(Class::LockDrift, message)
+        .with_hint("bring the lock up to date with isoforge lock")
 }

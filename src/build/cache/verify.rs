@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::known::Knowledge;
 use super::list::described;
 use super::{SCHEMA, entry_name, kind_name, parallel};
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::human::{count, size};
 use isoforge_base::progress::{Progress, Task};
 use isoforge_oci::pull;
@@ -52,38 +52,23 @@ pub struct Damage {
     pub problem: String,
 }
 
-/// The store has damaged files; the report names them.
-#[derive(Debug, thiserror::Error)]
-#[error("damaged in the store: {damaged} of {}{}", count(*checked, "file"), if *repaired { "; removed" } else { "" })]
-pub(crate) struct Damaged {
-    damaged: u64,
-    checked: u64,
-    repaired: bool,
-}
-
-impl Diagnose for Damaged {
-    fn class(&self) -> Class {
-        Class::Verification
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(if self.repaired {
-            "what is needed of them is fetched or made anew by the next build".to_owned()
-        } else {
-            "remove them with `isoforge cache verify --repair`; they are fetched or made anew"
-                .to_owned()
-        })
-    }
-}
-
 impl Verification {
     /// The error that damage is, after the report.
-    pub(crate) fn error(&self) -> Option<Damaged> {
-        (!self.damaged.is_empty()).then_some(Damaged {
-            damaged: self.damaged.len() as u64,
-            checked: self.checked,
-            repaired: self.repaired,
-        })
+    pub(crate) fn error(&self) -> Option<Failure> {
+        let (removed, hint) = match self.repaired {
+            true => (
+                "; removed",
+                "what is needed of them is fetched or made anew by the next build",
+            ),
+            false => (
+                "",
+                "remove them with `isoforge cache verify --repair`; they are fetched or made anew",
+            ),
+        };
+        let damaged = self.damaged.len();
+        let checked = count(self.checked, "file");
+        let message = format!("damaged in the store: {damaged} of {checked}{removed}");
+        (damaged > 0).then(|| Failure::new(Class::Verification, message).with_hint(hint))
     }
 }
 

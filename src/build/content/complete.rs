@@ -8,30 +8,9 @@ use std::collections::BTreeSet;
 
 use super::Searched;
 use crate::profile::Loaded;
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_content::find::Method;
-
-/// Objects name images that the content lacks.
-#[derive(Debug, thiserror::Error)]
-#[error("objects name images that the content lacks:{}", super::indent(.missing))]
-pub(crate) struct NotComplete {
-    missing: Vec<String>,
-}
-
-impl Diagnose for NotComplete {
-    fn class(&self) -> Class {
-        Class::Verification
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "add them to the component's 'images', or say that they are left out with \
-             'exclude_images'"
-                .to_owned(),
-        )
-    }
-}
 
 /// Checks what the objects of all components name, and tells what is left out.
 ///
@@ -75,9 +54,16 @@ pub(in crate::build) fn check_complete(
     }
     match missing.is_empty() {
         true => Ok(()),
-        false => Err(NotComplete {
-            missing: missing.into_iter().collect(),
+        false => {
+            let missing: Vec<String> = missing.into_iter().collect();
+            let message = format!(
+                "objects name images that the content lacks:{}",
+                super::indent(&missing)
+            );
+            Err(Failure::new(Class::Verification, message).with_hint(
+                "add them to the component's 'images', or say that they are left out with \
+                 'exclude_images'",
+            ))
         }
-        .into()),
     }
 }

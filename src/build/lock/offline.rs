@@ -4,37 +4,10 @@ use super::resolve::look;
 use super::wanted::Wanted;
 use crate::build::stages::Build;
 use crate::lock::Lock;
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::process;
 use isoforge_oci::pull;
 use isoforge_oci::registry;
-
-/// The store does not have all that the lock names.
-#[derive(Debug, thiserror::Error)]
-#[error("the store lacks what the lock names, and no connection may be opened:\n{}", list(.items))]
-pub(crate) struct Lacking {
-    /// What is missing, in words.
-    items: Vec<String>,
-}
-
-fn list(items: &[String]) -> String {
-    let lines: Vec<String> = items.iter().map(|item| format!("  {item}")).collect();
-    lines.join("\n")
-}
-
-impl Diagnose for Lacking {
-    fn class(&self) -> Class {
-        Class::Network
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "fill the store with `isoforge pull` where there is a network, or with `isoforge \
-             cache import`"
-                .to_owned(),
-        )
-    }
-}
 
 /// Looks for everything that `lock` names and no local file brings.
 pub(super) fn check(build: &Build<'_>, wanted: &Wanted, lock: &Lock) -> Result<()> {
@@ -93,7 +66,13 @@ pub(super) fn check(build: &Build<'_>, wanted: &Wanted, lock: &Lock) -> Result<(
     if items.is_empty() {
         return Ok(());
     }
-    Err(Lacking { items }.into())
+    let lines: String = items.iter().map(|item| format!("\n  {item}")).collect();
+    let message =
+        format!("the store lacks what the lock names, and no connection may be opened:{lines}");
+    Err(Failure::new(Class::Network, message).with_hint(
+        "fill the store with `isoforge pull` where there is a network, or with `isoforge cache \
+         import`",
+    ))
 }
 
 /// The line for an image of which a manifest or configuration is missing; any

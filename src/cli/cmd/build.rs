@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::build::{self, Artifacts, Request, Summary};
-use crate::cli::args::{Build, Format, Global, Only, ProgressMode};
+use crate::cli::args::{Build, Global, Only, ProgressMode};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
 use isoforge_base::error::{Class, Context as _, Result};
@@ -30,10 +30,7 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
     })?;
     let progress = report::progress(global);
     let settings = Settings::load(global, &args.settings, args.output.as_deref())?;
-    let loaded = super::load(&args.profile)?;
-    for note in &loaded.notes {
-        progress.note(note);
-    }
+    let loaded = super::load(&args.profile, &progress)?;
     let request = Request {
         loaded: &loaded,
         profile_path: &args.profile.profile,
@@ -65,10 +62,7 @@ pub(in crate::cli) fn run(args: &Build, global: &Global) -> Result<()> {
         serde_json::to_value(&summary)?,
         Some(summary.folder.join(manifest::FILE_NAME)),
     );
-    report::data(&match args.format {
-        Format::Text => summary.to_string(),
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(&summary)?),
-    })?;
+    super::show(args.format, &summary)?;
     // Programs find all of it in the last event.
     if global.mode() != ProgressMode::Json {
         closing(&summary, &progress);

@@ -1,65 +1,32 @@
 //! `isoforge bundle`.
 
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
+use super::show;
 use crate::build::{self, BundleRequest};
 use crate::cli::args::{
     As, Bundle as Args, BundleApply, BundleArgs, BundleBuild, BundleCommand, BundleDiff,
-    BundleInspect, BundleServe, BundleVerify, FormArgs, Format, Global, ProfileArgs, SettingArgs,
+    BundleInspect, BundleServe, BundleVerify, FormArgs, Global, ProfileArgs, SettingArgs,
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_content::bundle::{self, Bundle, DEFAULT_PART_BYTES, Form, Server, Verification};
 
-/// A bundle is not whole; the report tells all of it.
-#[derive(Debug, thiserror::Error)]
-#[error("'{}' is not whole: {first}", path.display())]
-pub(in crate::cli) struct NotWhole {
-    path: PathBuf,
-    first: String,
-}
-
-impl Diagnose for NotWhole {
-    fn class(&self) -> Class {
-        Class::Verification
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("copy it or build it again; do not use this one".to_owned())
-    }
-}
-
 /// Arguments that say nothing together.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::cli) enum Usage {
-    /// `--as dir --split`
-    #[error("a folder is not split: --split goes with an archive")]
-    SplitFolder,
-    /// `--as dir --force`
-    #[error("a folder is not replaced: --force goes with an archive")]
-    ReplaceFolder,
-    /// `--lock` or `--locked` without a profile
-    #[error("--lock and --locked go with a profile; without one, name images by digest")]
-    NoLock,
-}
-
-impl Diagnose for Usage {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
+fn usage(message: &str) -> Failure {
+    Failure::new(Class::Profile, message)
 }
 
 impl FormArgs {
     /// The form that is asked for.
-    fn form(&self) -> Result<Form, Usage> {
+    fn form(&self) -> Result<Form> {
         match (self.form, self.split) {
-            (As::Dir, Some(_)) => Err(Usage::SplitFolder),
-            (As::Dir, None) if self.force => Err(Usage::ReplaceFolder),
+            (As::Dir, Some(_)) => Err(usage("a folder is not split: --split goes with an archive")),
+            (As::Dir, None) if self.force => Err(usage(
+                "a folder is not replaced: --force goes with an archive",
+            )),
             (As::Dir, None) => Ok(Form::Folder),
             (As::Archive, split) => Ok(Form::Archive {
                 part_bytes: split.map(|size| size.unwrap_or(DEFAULT_PART_BYTES)),
@@ -90,17 +57,19 @@ fn build(args: &BundleBuild, global: &Global) -> Result<()> {
     // The variable of the lock may be set for other commands.
     let lock_given = args.lock.locked || global.given.by_flag("lock");
     if args.profile.is_none() && lock_given {
-        return Err(Usage::NoLock.into());
+        return Err(usage(
+            "--lock and --locked go with a profile; without one, name images by digest",
+        ));
     }
     let settings = Settings::load(global, &args.settings, args.form.output.as_deref())?;
     let profile = args.profile.clone().map(|profile| ProfileArgs {
         profile,
         set: args.set.clone(),
     });
-    let loaded = profile.as_ref().map(super::load).transpose()?;
-    for note in loaded.iter().flat_map(|loaded| &loaded.notes) {
-        progress.note(note);
-    }
+    let loaded = match &profile {
+        Some(profile) => Some(super::load(profile, &progress)?),
+        None => None,
+    };
     let path = profile.as_ref().map_or(Path::new(""), |p| &p.profile);
     let lock = match &profile {
         Some(profile) => args.lock.how(profile),
@@ -169,11 +138,7 @@ fn verify(args: &BundleVerify, global: &Global) -> Result<()> {
     show(args.format, &found)?;
     match found.faults.first() {
         None => Ok(()),
-        Some(first) => Err(NotWhole {
-            path: args.bundle.bundle.clone(),
-            first: first.to_string(),
-        }
-        .into()),
+        Some(first) => Err(super::faulty(&args.bundle.bundle, "whole", first)),
     }
 }
 
@@ -195,13 +160,5 @@ fn serve(args: &BundleServe, global: &Global) -> Result<()> {
     report::data(&format!("{}\n", server.address()))?;
     progress.note("serving until interrupted");
     server.run();
-    Ok(())
-}
-
-pub(super) fn show(format: Format, result: &(impl Serialize + fmt::Display)) -> Result<()> {
-    report::data(&match format {
-        Format::Text => result.to_string(),
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(result)?),
-    })?;
     Ok(())
 }

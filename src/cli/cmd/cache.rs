@@ -1,14 +1,11 @@
 //! `isoforge cache`.
 
-use std::fmt;
 use std::num::NonZeroUsize;
 
-use serde::Serialize;
-
+use super::show;
 use crate::build::cache::{self, RemovalRules};
 use crate::cli::args::{
-    Cache, CacheCommand, Clear, Export, Format, Global, Import, List, SettingArgs, StoreArgs,
-    Verify,
+    Cache, CacheCommand, Clear, Export, Global, Import, List, SettingArgs, StoreArgs, Verify,
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
@@ -32,16 +29,16 @@ pub(in crate::cli) fn run(args: &Cache, global: &Global) -> Result<()> {
 
 fn list(args: &List, global: &Global) -> Result<()> {
     let store = store(&args.store, global)?;
-    show(&args.store, &cache::list(&store.cache_dir, args.all)?)
+    show(args.store.format, &cache::list(&store.cache_dir, args.all)?)
 }
 
 fn verify(args: &Verify, global: &Global) -> Result<()> {
     let store = store(&args.store, global)?;
     let progress = report::progress(global);
     let found = cache::verify(&store.cache_dir, threads(&store), args.repair, &progress)?;
-    show(&args.store, &found)?;
+    show(args.store.format, &found)?;
     match found.error() {
-        Some(damaged) => Err(damaged.into()),
+        Some(damaged) => Err(damaged),
         None => Ok(()),
     }
 }
@@ -57,7 +54,7 @@ fn clear(args: &Clear, global: &Global) -> Result<()> {
     };
     let progress = report::progress(global);
     show(
-        &args.store,
+        args.store.format,
         &cache::remove(&store.cache_dir, &rules, &progress)?,
     )
 }
@@ -74,7 +71,7 @@ fn export(args: &Export, global: &Global) -> Result<()> {
         threads: threads(&store),
     };
     show(
-        &args.store,
+        args.store.format,
         &cache::export(&request, &report::progress(global))?,
     )
 }
@@ -88,7 +85,7 @@ fn import(args: &Import, global: &Global) -> Result<()> {
         threads: threads(&store),
     };
     show(
-        &args.store,
+        args.store.format,
         &cache::import(&request, &report::progress(global))?,
     )
 }
@@ -104,12 +101,4 @@ fn store(args: &StoreArgs, global: &Global) -> Result<Settings> {
 
 fn threads(store: &Settings) -> NonZeroUsize {
     NonZeroUsize::new(store.jobs).unwrap_or(NonZeroUsize::MIN)
-}
-
-fn show(args: &StoreArgs, result: &(impl Serialize + fmt::Display)) -> Result<()> {
-    report::data(&match args.format {
-        Format::Text => result.to_string(),
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(result)?),
-    })?;
-    Ok(())
 }

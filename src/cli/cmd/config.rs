@@ -25,10 +25,7 @@ fn show(args: &ConfigShow, global: &Global) -> Result<()> {
     let (_, rows) = settings::explain(global, &args.settings, args.output.as_deref())?;
     report::data(&match args.format {
         Format::Text => table(&rows),
-        Format::Json => {
-            let value = json!({"schema": SCHEMA, "settings": rows});
-            format!("{}\n", serde_json::to_string_pretty(&value)?)
-        }
+        Format::Json => super::json(&json!({"schema": SCHEMA, "settings": rows}))?,
     })?;
     Ok(())
 }

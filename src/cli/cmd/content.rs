@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::bundle::{open, show};
+use super::bundle::open;
+use super::show;
 use crate::cli::args::{Check, Content, ContentCommand, Find, Format, Global};
 use crate::cli::report;
-use isoforge_base::error::{Class, Diagnose, Result};
-use isoforge_content::check::{self, Report};
+use isoforge_base::error::{Class, Failure, Result};
+use isoforge_content::check;
 use isoforge_content::find::helm::Helm;
 use isoforge_content::find::{Images, Options, Target};
 use isoforge_content::macros::Answers;
@@ -21,60 +22,6 @@ pub(in crate::cli) fn run(args: &Content, global: &Global) -> Result<()> {
     match &args.command {
         ContentCommand::Find(args) => find(args, global),
         ContentCommand::Check(args) => check(args, global),
-    }
-}
-
-/// A bundle lacks images, or nobody can say that it does not; the report tells
-/// all of it.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::cli) enum Incomplete {
-    /// An image is missing.
-    #[error("'{}' is not complete: {first} is missing", path.display())]
-    Missing {
-        /// The bundle.
-        path: PathBuf,
-        /// The first image.
-        first: String,
-    },
-    /// `--strict`, and something is not proven.
-    #[error("'{}' is not proven to be complete", path.display())]
-    NotProven {
-        /// The bundle.
-        path: PathBuf,
-    },
-}
-
-impl Diagnose for Incomplete {
-    fn class(&self) -> Class {
-        Class::Verification
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            match self {
-                Self::Missing { .. } => {
-                    "build the bundle from a profile that has the pack, chart or manifest, or \
-                     name the image with --image"
-                }
-                Self::NotProven { .. } => "install Helm, or list the images in the pack",
-            }
-            .to_owned(),
-        )
-    }
-}
-
-impl Incomplete {
-    /// What is wrong with the bundle, if anything is.
-    fn of(report: &Report, strict: bool) -> Option<Self> {
-        let path = report.path.clone();
-        match report.missing.first() {
-            Some(first) => Some(Self::Missing {
-                path,
-                first: first.image.clone(),
-            }),
-            None if strict && !report.proven => Some(Self::NotProven { path }),
-            None => None,
-        }
     }
 }
 
@@ -93,10 +40,20 @@ fn check(args: &Check, global: &Global) -> Result<()> {
     let bundle = open(&args.bundle)?;
     let report = check::check(&bundle, helm(args.helm.as_deref(), args.no_helm))?;
     show(args.format, &report)?;
-    match Incomplete::of(&report, args.strict) {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
-    }
+    let path = report.path.display();
+    let (message, hint) = match report.missing.first() {
+        Some(first) => (
+            format!("'{path}' is not complete: {} is missing", first.image),
+            "build the bundle from a profile that has the pack, chart or manifest, or name the \
+             image with --image",
+        ),
+        None if args.strict && !report.proven => (
+            format!("'{path}' is not proven to be complete"),
+            "install Helm, or list the images in the pack",
+        ),
+        None => return Ok(()),
+    };
+    Err(Failure::new(Class::Verification, message).with_hint(hint))
 }
 
 fn find(args: &Find, global: &Global) -> Result<()> {
@@ -149,5 +106,5 @@ fn json(found: &Images) -> Result<String> {
         proven: found.is_proven(),
         found,
     };
-    Ok(format!("{}\n", serde_json::to_string_pretty(&report)?))
+    super::json(&report)
 }

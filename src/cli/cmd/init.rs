@@ -1,12 +1,12 @@
 //! `isoforge init`.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::cli::args::{Global, Init};
 use crate::cli::report;
 use crate::render::embedded_files;
-use isoforge_base::error::{Class, Context as _, Diagnose, Result};
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 
 /// The example profiles, compiled in.
 const PROFILES: &[(&str, &str)] = &[
@@ -23,49 +23,18 @@ const PROFILES: &[(&str, &str)] = &[
     ("minimal", include_str!("../../../profiles/minimal.toml")),
 ];
 
-/// Why there is no project.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::cli) enum Error {
-    /// The folder has something in it.
-    #[error("'{}' is not empty", path.display())]
-    NotEmpty {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// There is no such example.
-    #[error("there is no example profile '{name}'; there are {}", names())]
-    UnknownTemplate {
-        /// What was asked for.
-        name: String,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotEmpty { .. } => {
-                Some("name a folder that does not exist yet; nothing was written".to_owned())
-            }
-            Self::UnknownTemplate { .. } => None,
-        }
-    }
-}
-
-fn names() -> String {
-    let names: Vec<_> = PROFILES.iter().map(|(name, _)| *name).collect();
-    names.join(", ")
-}
-
 pub(in crate::cli) fn run(args: &Init, global: &Global) -> Result<()> {
     let (_, profile) = PROFILES
         .iter()
         .find(|(name, _)| *name == args.template)
-        .ok_or_else(|| Error::UnknownTemplate {
-            name: args.template.clone(),
+        .ok_or_else(|| {
+            let names: Vec<_> = PROFILES.iter().map(|(name, _)| *name).collect();
+            let message = format!(
+                "there is no example profile '{}'; there are {}",
+                args.template,
+                names.join(", ")
+            );
+            Failure::new(Class::Profile, message)
         })?;
     let dir = &args.directory;
     ensure_empty(dir)?;
@@ -87,10 +56,11 @@ fn ensure_empty(dir: &Path) -> Result<()> {
         Err(error) => Err(error.into()),
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
-            Some(_) => Err(Error::NotEmpty {
-                path: dir.to_owned(),
+            Some(_) => {
+                let message = format!("'{}' is not empty", dir.display());
+                Err(Failure::new(Class::Profile, message)
+                    .with_hint("name a folder that does not exist yet; nothing was written"))
             }
-            .into()),
         },
     }
 }

@@ -8,7 +8,6 @@ use crate::build::{self, Artifacts, LockUse, Report, Request, Upgrade};
 use crate::cli::args::{Format, Global, Lock, LockArgs, Plan, ProfileArgs, Pull, SettingArgs};
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
-use crate::profile::Loaded;
 use isoforge_base::human;
 use isoforge_base::progress::Progress;
 
@@ -70,11 +69,7 @@ pub(in crate::cli) fn plan(args: &Plan, global: &Global) -> Result<()> {
         accept_scan: false,
     };
     let plan = with_request(&args.profile, &lock, &args.settings, global, build::plan)?;
-    report::data(&match args.format {
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(&plan)?),
-        Format::Text => plan.to_string(),
-    })?;
-    Ok(())
+    super::show(args.format, &plan)
 }
 
 /// Runs `work` with what the arguments ask for.
@@ -88,10 +83,7 @@ pub(super) fn with_request<T>(
     super::stop_on_interrupt("interrupted: the lock is as it was before")?;
     let progress = report::progress(global);
     let settings = Settings::load(global, settings, None)?;
-    let loaded: Loaded = super::load(profile)?;
-    for note in &loaded.notes {
-        progress.note(note);
-    }
+    let loaded = super::load(profile, &progress)?;
     let request = Request {
         loaded: &loaded,
         profile_path: &profile.profile,
@@ -106,7 +98,7 @@ pub(super) fn with_request<T>(
 
 fn print(found: &Report, verb: &str, format: Format) -> Result<()> {
     report::data(&match format {
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(found)?),
+        Format::Json => super::json(found)?,
         Format::Text => format!(
             "{} {verb}: {}, {}, {}\n",
             found.path.display(),

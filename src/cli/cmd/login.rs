@@ -8,7 +8,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use crate::cli::args::{Global, Login};
 use crate::cli::{env, report, settings};
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::output;
 use isoforge_oci::registry::login::{self, Verdict};
 use isoforge_oci::registry::{Client, Secret};
@@ -16,53 +16,15 @@ use isoforge_oci::registry::{Client, Secret};
 /// Longest password read, in bytes: tokens of some clouds have some thousands.
 const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
 
-/// What `login` needs from the user and does not get.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// Nobody can be asked.
-    #[error("there is no terminal to ask for the {0} on")]
-    NoTerminal(&'static str),
-    /// A password without a user.
-    #[error("--password-stdin needs the user name")]
-    NoUser,
-    /// Nothing came.
-    #[error("the {0} is empty")]
-    Empty(&'static str),
-    /// More came than a password has.
-    #[error("the password has more than {MAX_PASSWORD_BYTES} bytes")]
-    TooLong,
-    /// No folder is known to store credentials in.
-    #[error("no folder for credentials: neither XDG_CONFIG_HOME nor HOME is set")]
-    NoFolder,
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::NoFolder => Class::Environment,
-            _ => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoTerminal(_) => Some(
-                "pass the user with --username and the password on standard input with --password-stdin"
-                    .to_owned(),
-            ),
-            Self::NoUser => Some("add --username USER".to_owned()),
-            Self::NoFolder => Some("name a file with REGISTRY_AUTH_FILE".to_owned()),
-            _ => None,
-        }
-    }
-}
-
 pub(in crate::cli) fn run(args: &Login, global: &Global) -> Result<()> {
     let progress = report::progress(global);
     let host = login::registry_host(&args.registry)?;
     let config = settings::registry_config(global)?;
     config.check()?;
-    let path = env::login_file().ok_or(Error::NoFolder)?;
+    let path = env::login_file().ok_or_else(|| {
+        let message = "no folder for credentials: neither XDG_CONFIG_HOME nor HOME is set";
+        Failure::new(Class::Environment, message).with_hint("name a file with REGISTRY_AUTH_FILE")
+    })?;
     let login = ask(args)?;
     let client = Client::new(config);
     if client.verify_login(&host, &login)? == Verdict::NotAsked {
@@ -107,14 +69,27 @@ impl Drop for Unseen {
     }
 }
 
+fn usage(message: impl Into<String>) -> Failure {
+    Failure::new(Class::Profile, message)
+}
+
+fn no_terminal(what: &str) -> Failure {
+    usage(format!("there is no terminal to ask for the {what} on")).with_hint(
+        "pass the user with --username and the password on standard input with --password-stdin",
+    )
+}
+
 fn ask(args: &Login) -> Result<login::Login> {
     let user = match &args.user {
         Some(user) => user.clone(),
-        None if args.password_stdin => return Err(Error::NoUser.into()),
+        None if args.password_stdin => {
+            let message = "--password-stdin needs the user name";
+            return Err(usage(message).with_hint("add --username USER"));
+        }
         None => user_from_terminal()?,
     };
     if user.is_empty() {
-        return Err(Error::Empty("user name").into());
+        return Err(usage("the user name is empty"));
     }
     let password = if args.password_stdin {
         password_from_stdin()?
@@ -122,10 +97,10 @@ fn ask(args: &Login) -> Result<login::Login> {
         let _unseen = Unseen::begin()?;
         rpassword::prompt_password("Password: ")?
     } else {
-        return Err(Error::NoTerminal("password").into());
+        return Err(no_terminal("password"));
     };
     if password.is_empty() {
-        return Err(Error::Empty("password").into());
+        return Err(usage("the password is empty"));
     }
     Ok(login::Login {
         user,
@@ -135,7 +110,7 @@ fn ask(args: &Login) -> Result<login::Login> {
 
 fn user_from_terminal() -> Result<String> {
     if !io::stdin().is_terminal() {
-        return Err(Error::NoTerminal("user name").into());
+        return Err(no_terminal("user name"));
     }
     let mut error = io::stderr();
     error.write_all(b"User name: ")?;
@@ -153,7 +128,9 @@ fn password_from_stdin() -> Result<String> {
         .take(MAX_PASSWORD_BYTES + 1)
         .read_to_string(&mut text)?;
     if text.len() as u64 > MAX_PASSWORD_BYTES {
-        return Err(Error::TooLong.into());
+        return Err(usage(format!(
+            "the password has more than {MAX_PASSWORD_BYTES} bytes"
+        )));
     }
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())

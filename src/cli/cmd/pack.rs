@@ -12,28 +12,13 @@ use crate::cli::args::{
 };
 use crate::cli::report;
 use crate::cli::settings::Settings;
-use isoforge_base::error::{Class, Diagnose, Result};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::human::count;
 use isoforge_base::output;
 use isoforge_content::pack::{self, Problem, Severity};
 
 /// Version of the JSON.
 const SCHEMA: u32 = 1;
-
-/// Packs with errors; the report tells all of them.
-#[derive(Debug, thiserror::Error)]
-#[error("{} in {faulty} of {}", count(*errors, "error"), count(*packs, "pack"))]
-pub(in crate::cli) struct Faulty {
-    errors: usize,
-    faulty: usize,
-    packs: usize,
-}
-
-impl Diagnose for Faulty {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-}
 
 pub(in crate::cli) fn run(args: &Pack, global: &Global) -> Result<()> {
     match &args.command {
@@ -87,19 +72,16 @@ fn lint(args: &PackLint, global: &Global) -> Result<()> {
         Format::Text => text(&linted, errors, problems)?,
         Format::Json => {
             let report = serde_json::json!({"schema": SCHEMA, "packs": linted});
-            format!("{}\n", serde_json::to_string_pretty(&report)?)
+            super::json(&report)?
         }
     })?;
     if errors == 0 {
         return Ok(());
     }
     let faulty = linted.iter().filter(|linted| linted.errors() > 0).count();
-    Err(Faulty {
-        errors,
-        faulty,
-        packs: linted.len(),
-    }
-    .into())
+    let (errors, packs) = (count(errors, "error"), count(linted.len(), "pack"));
+    let message = format!("{errors} in {faulty} of {packs}");
+    Err(Failure::new(Class::Profile, message))
 }
 
 fn text(linted: &[Linted], errors: usize, problems: usize) -> Result<String> {
@@ -149,9 +131,5 @@ fn push(args: &PackPush, global: &Global) -> Result<()> {
         settings: Settings::load(global, &args.settings(), None)?.build_settings(false),
     };
     let pushed = build::push_pack(&request, &progress)?;
-    report::data(&match args.format {
-        Format::Text => pushed.to_string(),
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(&pushed)?),
-    })?;
-    Ok(())
+    super::show(args.format, &pushed)
 }

@@ -9,10 +9,7 @@ use crate::cli::{env, report};
 
 pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
     let progress = report::progress(global);
-    let loaded = super::load(&args.profile)?;
-    for note in &loaded.notes {
-        progress.note(note);
-    }
+    let loaded = super::load(&args.profile, &progress)?;
     let warnings = build::check(&loaded, &args.profile.profile, &|name| env::get(name))?;
     for warning in &warnings {
         progress.warn(warning);
@@ -38,7 +35,7 @@ pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
                 "warnings": warnings,
                 "profile": profile,
             });
-            report::data(&format!("{}\n", serde_json::to_string_pretty(&value)?))?;
+            report::data(&super::json(&value)?)?;
         }
     }
     Ok(())

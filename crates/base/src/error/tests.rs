@@ -48,7 +48,10 @@ fn the_outermost_error_with_a_class_decides() {
 fn a_missing_value_is_a_defect_unless_said_otherwise() {
     let failure = None::<()>.context("no entry").unwrap_err();
     assert_eq!(failure.class(), Class::Bug);
-    let failure = Failure::new(Class::Profile, "no entry").context("the list");
+    let failure = Failure::new(Class::Profile, "no entry")
+        .with_hint("add one")
+        .context("the list");
     assert_eq!(failure.class(), Class::Profile);
+    assert_eq!(failure.hint().as_deref(), Some("add one"));
     assert_eq!(format!("{failure:#}"), "the list: no entry");
 }
