@@ -16,7 +16,7 @@ use isoforge_base::human::size;
 use isoforge_base::output::check_name;
 use isoforge_base::output::space::{self, HostFileSystems, Requirement};
 use isoforge_base::progress::Progress;
-use isoforge_content::bundle::{self, Bundle, Combined, Composer, Form, Kind, Part, Target};
+use isoforge_content::bundle::{self, ArchivePart, Bundle, Combined, Composer, Form, Kind, Target};
 use isoforge_oci::layout::{INDEX_FILE, LayoutFile, OciLayout};
 use isoforge_oci::platform::Platform;
 use isoforge_oci::reference::Reference;
@@ -79,7 +79,7 @@ pub struct Built {
     pub bytes: u64,
     /// Parts of a split archive.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Part>,
+    pub parts: Vec<ArchivePart>,
     /// What it lists.
     pub roots: Vec<String>,
 }
@@ -203,7 +203,7 @@ fn index_digest(layout: &OciLayout) -> Digest {
 /// would have.
 ///
 /// # Errors
-/// [`bundle::Error::WrongBase`], and what reading and writing give.
+/// [`isoforge_content::Error::WrongBase`], and what reading and writing give.
 pub fn apply(
     base: &Path,
     delta: &Path,

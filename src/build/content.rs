@@ -19,7 +19,7 @@ use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_content as content;
-use isoforge_content::carried;
+use isoforge_content::artifacts;
 use isoforge_content::chart::{self, Chart, Source};
 use isoforge_content::definition::{Definition, Kubernetes};
 use isoforge_content::find::helm::Helm;
@@ -139,7 +139,7 @@ pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) ->
     let mut out = searcher.out;
     if !definition.layers.is_empty() || !definition.macros.is_empty() {
         told(&definition, with.progress);
-        out.artifacts.push(carried::of_definition(&definition)?);
+        out.artifacts.push(artifacts::of_definition(&definition)?);
         out.definition = Some(definition);
     }
     Ok(out)
@@ -182,16 +182,16 @@ impl Searcher<'_> {
             let digest = pack.files().digest();
             let input = (InputKind::Pack, path.clone(), digest);
             self.out.inputs.push(input);
-            self.out.artifacts.push(carried::of_pack(&pack)?);
+            self.out.artifacts.push(artifacts::of_pack(&pack)?);
             // Each on its own too: the definition names charts by digest.
             for (_, chart) in pack.charts() {
-                self.out.artifacts.push(carried::of_chart(chart)?);
+                self.out.artifacts.push(artifacts::of_chart(chart)?);
             }
             parts.packs.push(pack);
         }
         for text in &sources.charts {
             let chart = self.chart(owner, text)?;
-            self.out.artifacts.push(carried::of_chart(&chart)?);
+            self.out.artifacts.push(artifacts::of_chart(&chart)?);
             parts.charts.push(chart);
         }
         for path in &sources.manifests {
@@ -257,7 +257,7 @@ impl Searcher<'_> {
         for sources in each {
             let parts = self.read("", &sources)?;
             for (file, text) in &parts.manifests {
-                let artifact = carried::of_manifest(file, text);
+                let artifact = artifacts::of_manifest(file, text);
                 self.out.artifacts.push(artifact);
             }
             let (name, version) = match (parts.packs.first(), parts.charts.first()) {
@@ -330,10 +330,10 @@ impl Searcher<'_> {
                 helm: Helm::installed(),
             };
             for pack in &parts.packs {
-                found.extend(content::find::target::in_pack_alone(pack, &options)?);
+                found.extend(content::find::in_pack_alone(pack, &options)?);
             }
             for chart in &parts.charts {
-                found.extend(content::find::target::in_plain_chart(chart, &options)?);
+                found.extend(content::find::in_plain_chart(chart, &options)?);
             }
             for (file, text) in &parts.manifests {
                 let texts = vec![(file.clone(), text.clone())];

@@ -12,17 +12,17 @@ mod index;
 mod source;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
 
-pub use fetch::{CONTENT_TYPE, Error as FetchError, Fetched, fetch};
-pub use index::{Entry, Index};
-pub use source::{ParseSourceError, Source};
+pub use fetch::{CONTENT_TYPE, Fetched, fetch};
+pub use source::Source;
 
 use super::files::Files;
 use super::{Error, tarball, values, yaml};
 use isoforge_base::digest::Digest;
-use yaml::Node;
+use isoforge_base::yaml::{Node, Value as Yaml};
 
 /// The file that makes a folder a chart.
 pub const FILE: &str = "Chart.yaml";
@@ -77,11 +77,16 @@ pub struct Chart {
 
 impl Chart {
     /// Reads a chart from its files, which may lie in one folder.
+    pub(crate) fn read(files: Files) -> Result<Self, Error> {
+        Self::read_at(files, 0)
+    }
+
+    /// Reads the chart at `path`, a folder or archive.
     ///
     /// # Errors
-    /// [`Error`], where the chart or one within it is malformed.
-    pub fn read(files: Files) -> Result<Self, Error> {
-        Self::read_at(files, 0)
+    /// [`Error`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::read(Files::open(path)?)
     }
 
     /// Reads the bytes of an archive; `place` is what messages call it.
@@ -101,25 +106,14 @@ impl Chart {
                 unit: "charts within each other",
             });
         }
-        let text = files.text(FILE)?.ok_or_else(|| Error::NoFile {
-            place: files.place().to_owned(),
-            file: FILE.to_owned(),
-        })?;
-        let node = yaml::document(text).map_err(|error| error.of(&files.name(FILE)))?;
+        let node = files.parsed(FILE, yaml::document)?;
+        let node = node.ok_or_else(|| files.lacks(FILE))?;
         let mut meta = metadata(&node, &files.name(FILE))?;
-        if let Some(text) = files.text(REQUIREMENTS_FILE)? {
-            let node = yaml::document(text);
-            let node = node.map_err(|error| error.of(&files.name(REQUIREMENTS_FILE)))?;
+        if let Some(node) = files.parsed(REQUIREMENTS_FILE, yaml::document)? {
             meta.dependencies.extend(dependencies(&node));
         }
-        let values = match files.text(VALUES_FILE)? {
-            Some(text) => {
-                let node = yaml::document(text);
-                let node = node.map_err(|error| error.of(&files.name(VALUES_FILE)))?;
-                values::object(Some(&node.to_json()))
-            }
-            None => values::object(None),
-        };
+        let values = files.parsed(VALUES_FILE, yaml::document)?;
+        let values = values::object(values.map(|node| node.to_json()).as_ref());
         let subcharts = subcharts(&files, depth)?;
         Ok(Self {
             meta,
@@ -147,46 +141,27 @@ impl Chart {
         &self.values
     }
 
-    /// The digest of its archive; of a folder, of the archive that
-    /// [`to_archive`](Self::to_archive) gives.
+    /// The digest of its archive, see [`to_archive`](Self::to_archive).
     ///
     /// # Errors
     /// Like [`to_archive`](Self::to_archive).
     pub fn digest(&self) -> Result<Digest, Error> {
-        match self.files.archive_digest() {
-            Some(digest) => Ok(digest),
+        match self.files.packed() {
+            Some((digest, _)) => Ok(*digest),
             None => Ok(Digest::of(&self.to_archive()?)),
         }
     }
 
-    /// Its archive; of a folder, the one that [`to_archive`](Self::to_archive)
-    /// gives.
-    ///
-    /// # Errors
-    /// Like [`to_archive`](Self::to_archive).
-    pub fn archive_bytes(&self) -> Result<Vec<u8>, Error> {
-        match self.files.archive_bytes() {
-            Some(bytes) => Ok(bytes.to_vec()),
-            None => self.to_archive(),
-        }
-    }
-
-    /// A deterministic archive of its files, in a folder of its name.
+    /// Its archive as it is; of a folder, a deterministic one of its files in a folder
+    /// of its name.
     ///
     /// # Errors
     /// [`Error::Archive`] where a path can't be said in an archive.
     pub fn to_archive(&self) -> Result<Vec<u8>, Error> {
-        let name = &self.meta.name;
-        let files: Vec<_> = self
-            .files
-            .iter()
-            .map(|(path, bytes)| (format!("{name}/{path}"), bytes))
-            .collect();
-        let files = files.iter().map(|(path, bytes)| (path.as_str(), *bytes));
-        tarball::gzip(files).map_err(|error| Error::Archive {
-            place: self.place().to_owned(),
-            problem: error.to_string(),
-        })
+        match self.files.packed() {
+            Some((_, bytes)) => Ok(bytes.to_vec()),
+            None => tarball::of_files(&self.files, &self.meta.name),
+        }
     }
 
     /// The chart within it whose values are under `key`.
@@ -284,8 +259,8 @@ fn metadata(node: &Node, file: &str) -> Result<Metadata, Error> {
 /// A text, or a number as text.
 fn scalar(node: &Node, key: &str) -> Option<String> {
     match &node.get(key)?.value {
-        yaml::Value::Text(text) => Some(text.clone()),
-        yaml::Value::Number(number) => Some(number.to_string()),
+        Yaml::Text(text) => Some(text.clone()),
+        Yaml::Number(number, _) => Some(number.to_string()),
         _ => None,
     }
 }

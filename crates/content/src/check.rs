@@ -21,58 +21,16 @@ use std::path::PathBuf;
 use globset::Glob;
 use serde::Serialize;
 
-use super::bundle::{self, Bundle, Kind};
+use super::Error;
+use super::bundle::{Bundle, Kind};
 use super::find::helm::Helm;
-use super::find::{Images, Method, Place, Unproven, Unresolved};
+use super::find::{Images, Method, Occurrence, Unproven, Unresolved};
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::human;
-use isoforge_oci::media::MediaType;
 use isoforge_oci::reference::Reference;
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;
-
-/// Why a bundle can't be checked.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The bundle can't be read.
-    #[error(transparent)]
-    Bundle(#[from] bundle::Error),
-    /// A pack, chart, manifest or definition in it can't be read.
-    #[error(transparent)]
-    Content(#[from] super::Error),
-    /// A chart of the cluster definition that is not among the bundle's.
-    #[error("there is no chart {chart} ({digest}), which {named_by} names")]
-    NoChart {
-        /// Its name and version.
-        chart: String,
-        /// Digest of its archive.
-        digest: Digest,
-        /// The definition, and its layer.
-        named_by: String,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Bundle(error) => error.class(),
-            Self::Content(error) => error.class(),
-            Self::NoChart { .. } => Class::Verification,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Bundle(error) => error.hint(),
-            Self::Content(error) => error.hint(),
-            Self::NoChart { .. } => {
-                Some("build the bundle again, from a profile that has the chart".to_owned())
-            }
-        }
-    }
-}
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -101,7 +59,7 @@ pub struct Absent {
     /// Its reference in full.
     pub image: String,
     /// What names it.
-    pub places: BTreeSet<Place>,
+    pub places: BTreeSet<Occurrence>,
 }
 
 /// What nobody can say for certain.
@@ -136,8 +94,8 @@ struct Named {
 pub fn check(bundle: &Bundle, helm: Option<Helm>) -> Result<Report, Error> {
     let held = Held::of(bundle)?;
     let mut images = BTreeSet::new();
-    let (mut missing, mut left_out) = (Absents::default(), Absents::default());
-    let mut guessed = Absents::default();
+    let (mut missing, mut left_out) = (BTreeMap::new(), BTreeMap::new());
+    let mut guessed = BTreeMap::new();
     let mut not_proven = NotProven::default();
     for named in search::search(bundle, helm)? {
         let is_excluded = matcher(&named.exclude);
@@ -154,13 +112,15 @@ pub fn check(bundle: &Bundle, helm: Option<Helm>) -> Result<Report, Error> {
                 (false, true) => &mut guessed,
                 (false, false) => &mut missing,
             };
-            list.0.entry(image).or_default().extend(places);
+            list.entry(image)
+                .or_insert_with(BTreeSet::new)
+                .extend(places);
         }
         not_proven.sources.extend(named.images.unproven);
         not_proven.texts.extend(named.images.unresolved);
     }
-    not_proven.images = guessed.list();
-    let missing = missing.list();
+    not_proven.images = listed(guessed);
+    let missing = listed(missing);
     Ok(Report {
         schema: SCHEMA,
         path: bundle.path().to_owned(),
@@ -168,20 +128,15 @@ pub fn check(bundle: &Bundle, helm: Option<Helm>) -> Result<Report, Error> {
         proven: not_proven.is_empty(),
         images: images.len(),
         missing,
-        left_out: left_out.list(),
+        left_out: listed(left_out),
         not_proven,
     })
 }
 
-#[derive(Default)]
-struct Absents(BTreeMap<String, BTreeSet<Place>>);
-
-impl Absents {
-    fn list(self) -> Vec<Absent> {
-        let all = self.0.into_iter();
-        all.map(|(image, places)| Absent { image, places })
-            .collect()
-    }
+fn listed(absent: BTreeMap<String, BTreeSet<Occurrence>>) -> Vec<Absent> {
+    let all = absent.into_iter();
+    all.map(|(image, places)| Absent { image, places })
+        .collect()
 }
 
 /// Whether one of the globs, which the profile's reader has checked, matches.
@@ -195,6 +150,7 @@ fn matcher(globs: &[String]) -> impl Fn(&str) -> bool + use<> {
 }
 
 /// The images of a bundle.
+#[derive(Default)]
 struct Held {
     names: BTreeSet<String>,
     /// Repositories, and manifests that they have.
@@ -203,10 +159,7 @@ struct Held {
 
 impl Held {
     fn of(bundle: &Bundle) -> Result<Self, Error> {
-        let mut held = Self {
-            names: BTreeSet::new(),
-            manifests: BTreeSet::new(),
-        };
+        let mut held = Self::default();
         let is_image = |kind: &Kind| matches!(kind, Kind::Image | Kind::Provider);
         for root in bundle.roots().iter().filter(|root| is_image(&root.kind)) {
             held.names.insert(root.reference.clone());
@@ -214,12 +167,7 @@ impl Held {
                 continue;
             };
             let blobs = bundle.walk(root)?.into_iter();
-            let manifests = blobs.filter(|blob| {
-                matches!(
-                    blob.media_type,
-                    MediaType::Manifest(_) | MediaType::Index(_)
-                )
-            });
+            let manifests = blobs.filter(|blob| blob.media_type.is_manifest());
             held.manifests
                 .extend(manifests.map(|blob| (reference.name(), blob.digest)));
         }
@@ -236,7 +184,7 @@ impl Held {
     }
 }
 
-fn shown(places: &BTreeSet<Place>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn shown(places: &BTreeSet<Occurrence>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for place in places {
         writeln!(f, "  {:<9}  {place}", place.method)?;
     }

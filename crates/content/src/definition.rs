@@ -210,7 +210,7 @@ impl Definition {
     /// # Errors
     /// [`Error::Syntax`] where it is none of this schema.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
-        let node = yaml::document(text).map_err(|error| error.of(file))?;
+        let node = yaml::document(text).map_err(|refused| Error::syntax(file, refused))?;
         let wrong = |problem: String| Error::Syntax {
             file: file.to_owned(),
             line: 1,
@@ -245,7 +245,7 @@ impl Layer {
         let mut out = Self::empty(layer, &meta.name, &meta.version);
         out.namespace = composed.namespace().map(str::to_owned);
         out.presets = composed.presets().to_vec();
-        out.requirements = pack.own().requirements.clone();
+        out.requirements = pack.isoforge_toml().requirements.clone();
         for (name, chart) in pack.charts() {
             let release = composed.release_name(name);
             let values = composed.chart_values(name);

@@ -1,13 +1,18 @@
-//! Why packs, charts and manifests can't be used.
+//! What can be wrong with packs, charts, manifests and bundles.
 
 use std::io;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
-use isoforge_base::process;
+use isoforge_base::yaml::Refused;
+use isoforge_base::{output, process};
+use isoforge_formats::iso9660::read;
+use isoforge_oci::registry::{self, ShownUrl};
+use isoforge_oci::{pull, store};
 
-/// Why a pack, chart or manifest can't be read or searched.
+/// Why a pack, chart, manifest or bundle can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is nothing at the path.
@@ -114,16 +119,23 @@ pub enum Error {
         /// The other.
         second: String,
     },
-    /// An archive that is not the one that was asked for.
-    #[error("{place}: digest mismatch: expected {expected}, got {found}")]
-    Digest {
-        /// Where it came from.
+    /// A pack that can't be packed.
+    #[error("the pack '{place}' has errors:{}", problems.concat())]
+    FaultyPack {
+        /// The folder.
         place: String,
-        /// As asked for.
-        expected: Digest,
-        /// As it is.
-        found: Digest,
+        /// Its errors, each on a line of its own that is indented.
+        problems: Vec<String>,
     },
+    /// A new pack's folder that has something in it.
+    #[error("'{}' is not empty", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A new pack that can't be written.
+    #[error("the pack can't be written")]
+    NotWritten(#[source] io::Error),
     /// Text that is no rule of where images are.
     #[error("'{rule}' says no place of images: {problem}")]
     Rule {
@@ -149,22 +161,314 @@ pub enum Error {
         /// What the writer says.
         problem: String,
     },
+    /// A text that says no source of a chart.
+    #[error("'{text}' names no chart: {problem}")]
+    ChartSource {
+        /// The text.
+        text: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The server of a chart did not deliver.
+    #[error("can't download {what}")]
+    Download {
+        /// What: a chart or an index.
+        what: String,
+        /// Why.
+        source: Box<registry::Error>,
+    },
+    /// What the registry has under the name is no chart.
+    #[error("{reference} is no chart: {problem}")]
+    NotChart {
+        /// The reference.
+        reference: String,
+        /// What it is.
+        problem: String,
+    },
+    /// The repository has no such chart.
+    #[error(
+        "the chart repository {url} has no '{name}' {version}; {}",
+        offer(known)
+    )]
+    NotListed {
+        /// The repository.
+        url: ShownUrl,
+        /// Name of the chart.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Versions that there are.
+        known: Vec<String>,
+    },
+    /// Another archive came than was asked for.
+    #[error("{place}: digest mismatch: expected {expected}, got {found}")]
+    Digest {
+        /// Where it came from.
+        place: String,
+        /// As asked for or as the index says.
+        expected: Digest,
+        /// As it is.
+        found: Digest,
+    },
+    /// A download of more bytes than the limit.
+    #[error("{place}: more than {limit} bytes")]
+    TooLong {
+        /// Where it came from.
+        place: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// A chart of the cluster definition that is not among the bundle's.
+    #[error("there is no chart {chart} ({digest}), which {named_by} names")]
+    NoChart {
+        /// Its name and version.
+        chart: String,
+        /// Digest of its archive.
+        digest: Digest,
+        /// The definition, and its layer.
+        named_by: String,
+    },
+    /// There is no bundle at the path.
+    #[error("there is no {}", path.display())]
+    NoBundle {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// Something else than a bundle, or a damaged one.
+    #[error("{} is no bundle: {problem}", path.display())]
+    NotBundle {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A bundle of a later version.
+    #[error("{} has version {found} of the bundle format; this isoforge reads up to {known}", path.display())]
+    BundleSchema {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The latest that can be read.
+        known: u32,
+    },
+    /// An archive that can only be read from its start.
+    #[error("{} is compressed in one piece, so it can't be read in place", path.display())]
+    OnePiece {
+        /// The archive.
+        path: PathBuf,
+        /// The program that decompresses it.
+        program: &'static str,
+    },
+    /// A part of a split bundle.
+    #[error("part {number} of {count} of a split bundle, {}: {problem}", path.display())]
+    BundlePart {
+        /// The part.
+        path: PathBuf,
+        /// Its place, from 1 on.
+        number: usize,
+        /// How many there are.
+        count: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The ISO image that a bundle is on.
+    #[error("{} can't be used", path.display())]
+    Iso {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong.
+        source: read::Error,
+    },
+    /// A file of a bundle can't be read.
+    #[error("{} can't be read", path.display())]
+    ReadBundle {
+        /// What was read.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A blob that must be there is not.
+    #[error("{place} is missing; {named_by} names it")]
+    NoBlob {
+        /// Where the blob should be, with its digest.
+        place: String,
+        /// The digest.
+        digest: Digest,
+        /// The reference or manifest that names it.
+        named_by: String,
+    },
+    /// A blob that can't be read.
+    #[error("blob {digest} can't be read")]
+    ReadBlob {
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        source: io::Error,
+    },
+    /// A blob that is not what its digest says.
+    #[error("blob {digest} is damaged: its digest is {found}")]
+    DamagedBlob {
+        /// As its name has it.
+        digest: Digest,
+        /// As it is.
+        found: Digest,
+    },
+    /// An address that others can reach.
+    #[error("{address} is no address of this machine alone")]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// An address that can't be listened on.
+    #[error("can't listen on {address}: {problem}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        problem: String,
+    },
+    /// Two different images of one name.
+    #[error("{reference} names two things: {first} and {second}")]
+    TwoRoots {
+        /// Their name.
+        reference: String,
+        /// The first.
+        first: Digest,
+        /// The second.
+        second: Digest,
+    },
+    /// A delta to a delta.
+    #[error("{} is a delta itself, and no base for another", path.display())]
+    BaseIsDelta {
+        /// The bundle.
+        path: PathBuf,
+    },
+    /// Parts that are too small for what is to be split.
+    #[error("the bundle would have more than {limit} parts")]
+    TooManyParts {
+        /// The limit.
+        limit: usize,
+    },
+    /// Indexes within indexes.
+    #[error("{reference}: indexes are nested too deep")]
+    TooDeep {
+        /// The root.
+        reference: String,
+    },
+    /// A bundle that is whole where a delta is needed.
+    #[error("{} is no delta: it needs no base", path.display())]
+    NotDelta {
+        /// The bundle.
+        path: PathBuf,
+    },
+    /// A delta to another bundle.
+    #[error("{} is a delta to the bundle {expected}, and {} is the bundle {found}", delta.display(), base.display())]
+    WrongBase {
+        /// The delta.
+        delta: PathBuf,
+        /// Digest of the `index.json` that it is made for.
+        expected: Digest,
+        /// The bundle that was given.
+        base: PathBuf,
+        /// Digest of its `index.json`.
+        found: Digest,
+    },
+    /// The registry did not give a chart.
+    #[error(transparent)]
+    Pull(Box<pull::Error>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(Box<store::Error>),
+    /// Writing failed.
+    #[error(transparent)]
+    Output(Box<output::Error>),
+    /// Reading a bundle's layout failed.
+    #[error(transparent)]
+    Layout(Box<registry::Error>),
 }
 
+macro_rules! boxed {
+    ($($source:ty => $variant:ident),+) => {
+        $(impl From<$source> for Error {
+            fn from(error: $source) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        })+
+    };
+}
+boxed!(pull::Error => Pull, store::Error => Store, output::Error => Output, registry::Error => Layout);
+
 fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
     }
-    names.join(", ")
+}
+
+fn offer(known: &[String]) -> String {
+    const MOST: usize = 8;
+    match known.get(..MOST) {
+        _ if known.is_empty() => "it has no chart of that name".to_owned(),
+        Some(first) if known.len() > MOST => format!("it has {}, …", first.join(", ")),
+        _ => format!("it has {}", known.join(", ")),
+    }
+}
+
+/// What the system said of a path that the user named.
+pub(crate) fn read(path: &Path) -> impl Fn(io::Error) -> Error + Copy {
+    |source| match source.kind() {
+        io::ErrorKind::NotFound => Error::Missing {
+            path: path.to_owned(),
+        },
+        _ => Error::Read {
+            path: path.to_owned(),
+            source,
+        },
+    }
+}
+
+/// What the system said of a file that is written.
+pub(crate) fn writing(source: io::Error) -> Error {
+    output::Error::from(source).into()
+}
+
+/// What the system said of a bundle's file.
+pub(crate) fn read_bundle(path: &Path) -> impl Fn(io::Error) -> Error + Copy {
+    |source| Error::ReadBundle {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+impl Error {
+    pub(crate) fn syntax(file: &str, refused: Refused) -> Self {
+        Self::Syntax {
+            file: file.to_owned(),
+            line: refused.line,
+            column: refused.column,
+            problem: refused.problem,
+        }
+    }
+
+    pub(crate) fn archive(place: &str, problem: impl ToString) -> Self {
+        Self::Archive {
+            place: place.to_owned(),
+            problem: problem.to_string(),
+        }
+    }
+
+    pub(crate) fn not_bundle(path: &Path, problem: impl Into<String>) -> Self {
+        Self::NotBundle {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
+    }
 }
 
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Read { .. } => Class::Io,
-            Self::Archive { .. } | Self::Digest { .. } => Class::Verification,
-            Self::Helm { .. } => Class::Environment,
-            Self::Write { .. } => Class::Bug,
             Self::Missing { .. }
             | Self::Escapes { .. }
             | Self::TooLarge { .. }
@@ -176,33 +480,111 @@ impl Diagnose for Error {
             | Self::Several { .. }
             | Self::UnknownPreset { .. }
             | Self::SameGroup { .. }
-            | Self::Rule { .. } => Class::Profile,
+            | Self::FaultyPack { .. }
+            | Self::NotEmpty { .. }
+            | Self::Rule { .. }
+            | Self::ChartSource { .. }
+            | Self::NotChart { .. }
+            | Self::NotListed { .. }
+            | Self::NoBundle { .. }
+            | Self::NotDelta { .. }
+            | Self::BaseIsDelta { .. }
+            | Self::TwoRoots { .. }
+            | Self::TooManyParts { .. }
+            | Self::NotLoopback { .. }
+            | Self::OnePiece { .. } => Class::Profile,
+            Self::Archive { .. }
+            | Self::Digest { .. }
+            | Self::TooLong { .. }
+            | Self::NoChart { .. }
+            | Self::NotBundle { .. }
+            | Self::BundleSchema { .. }
+            | Self::BundlePart { .. }
+            | Self::NoBlob { .. }
+            | Self::DamagedBlob { .. }
+            | Self::TooDeep { .. }
+            | Self::WrongBase { .. } => Class::Verification,
+            Self::Helm { .. } | Self::Listen { .. } => Class::Environment,
+            Self::Write { .. } => Class::Bug,
+            Self::Read { .. } | Self::NotWritten(_) => Class::Io,
+            // Damaged archives give such errors, too.
+            Self::ReadBundle { source, .. } | Self::ReadBlob { source, .. } => {
+                match source.kind() {
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+                        Class::Verification
+                    }
+                    _ => Class::Io,
+                }
+            }
+            Self::Iso { source, .. } => source.class(),
+            Self::Download { source, .. } | Self::Layout(source) => source.class(),
+            Self::Pull(error) => error.class(),
+            Self::Store(error) => error.class(),
+            Self::Output(error) => error.class(),
         }
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unknown { .. } => Some(
+        let text = match self {
+            Self::Unknown { .. } => {
                 "name a pack (with pack.json), a chart (with Chart.yaml), as folder or archive, \
                  or a .yaml, .yml or .json file, or a folder of such"
-                    .to_owned(),
-            ),
-            Self::Digest { .. } => Some(
-                "the chart was published anew or damaged; take its new digest only if its \
-                 publisher says so"
-                    .to_owned(),
-            ),
-            Self::Rule { .. } => Some(
+            }
+            Self::FaultyPack { .. } => "correct them; 'isoforge pack lint' says them with warnings",
+            Self::NotEmpty { .. } => {
+                "name a folder that is empty or not there; nothing is overwritten"
+            }
+            Self::Rule { .. } => {
                 "write KIND: PATH, as in 'Widget: spec.engine.image', or env: NAME, as in \
                  'env: RELATED_IMAGE_*'"
-                    .to_owned(),
-            ),
-            Self::Helm { .. } => Some(
+            }
+            Self::Helm { .. } => {
                 "give the values that the chart wants with --values, or search its values alone \
                  with --no-helm"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
+            }
+            Self::ChartSource { .. } => {
+                "write oci://HOST/REPOSITORY:VERSION, https://HOST/PATH#NAME:VERSION, the URL of a \
+                 .tgz, or a path"
+            }
+            Self::NoChart { .. } => "build the bundle again, from a profile that has the chart",
+            Self::BundlePart { .. } => "copy the part again from where the bundle comes from",
+            Self::NotLoopback { .. } => {
+                "the server has no access control: listen on 127.0.0.1 or [::1]"
+            }
+            Self::TooManyParts { .. } => "split it in larger parts",
+            Self::Digest { found, .. } => {
+                return Some(format!(
+                    "the chart was published anew or damaged; if its publisher says so, pin {found}"
+                ));
+            }
+            Self::OnePiece { path, program } => {
+                return Some(format!(
+                    "decompress it first: {program} -d -k {}",
+                    path.display()
+                ));
+            }
+            Self::WrongBase { expected, .. } => {
+                return Some(format!(
+                    "give the bundle whose index.json has the digest {expected}: isoforge bundle inspect shows it"
+                ));
+            }
+            Self::BaseIsDelta { path } => {
+                return Some(format!(
+                    "make it whole first: isoforge bundle apply BASE {}",
+                    path.display()
+                ));
+            }
+            Self::Output(error) => match error.as_ref() {
+                output::Error::Exists { .. } => {
+                    "give the bundle another name or version, or replace an archive with --force"
+                }
+                error => return error.hint(),
+            },
+            Self::Pull(error) => return error.hint(),
+            Self::Store(error) => return error.hint(),
+            Self::Download { source, .. } | Self::Layout(source) => return source.hint(),
+            _ => return None,
+        };
+        Some(text.to_owned())
     }
 }

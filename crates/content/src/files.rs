@@ -15,14 +15,15 @@ use std::io::{self, Read};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use super::Error;
+use crate::error::{Error, read};
 use isoforge_base::digest::Digest;
+use isoforge_base::yaml::Refused;
 use isoforge_oci::compression::{Bounds, decompress_within, sniff};
 
 /// Most files of a pack or chart.
-pub const MAX_FILES: u64 = 20_000;
+const MAX_FILES: u64 = 20_000;
 /// Most bytes of all files of a pack or chart together.
-pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 512 * 1024 * 1024;
 /// Bytes that come out of an archive for each that went in.
 const MAX_RATIO: u64 = 400;
 /// Bytes below which that ratio is not looked at.
@@ -49,46 +50,68 @@ impl fmt::Debug for Files {
 
 /// What was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
+pub(crate) struct Skipped {
     /// Path within.
-    pub path: String,
+    pub(crate) path: String,
     /// What it is: `a symbolic link`.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
 }
 
-/// Counts what is read against the limits.
-struct Budget<'a> {
-    place: &'a str,
-    files: u64,
+/// Takes files in and counts them against the limits.
+struct Reader {
+    files: Files,
+    count: u64,
     bytes: u64,
 }
 
-impl Budget<'_> {
-    fn file(&mut self) -> Result<(), Error> {
-        self.files += 1;
-        if self.files > MAX_FILES {
+impl Reader {
+    fn new(place: &str) -> Self {
+        Self {
+            files: Files {
+                place: place.to_owned(),
+                entries: BTreeMap::new(),
+                skipped: Vec::new(),
+                archive: None,
+            },
+            count: 0,
+            bytes: 0,
+        }
+    }
+
+    /// One more file; `what` it is, where that is nothing to be read.
+    fn skips(&mut self, path: &str, what: Option<&'static str>) -> Result<bool, Error> {
+        self.count += 1;
+        if self.count > MAX_FILES {
             return Err(self.exceeded(MAX_FILES, "files"));
         }
-        Ok(())
+        let path = path.to_owned();
+        self.files
+            .skipped
+            .extend(what.map(|what| Skipped { path, what }));
+        Ok(what.is_some())
     }
 
     /// Reads what is left of the room for bytes.
-    fn read(&mut self, from: impl Read) -> Result<Result<Vec<u8>, io::Error>, Error> {
+    fn read(
+        &mut self,
+        from: impl Read,
+        failed: impl Fn(io::Error) -> Error,
+    ) -> Result<Vec<u8>, Error> {
         let room = MAX_BYTES.saturating_sub(self.bytes);
         let mut bytes = Vec::new();
-        if let Err(error) = from.take(room + 1).read_to_end(&mut bytes) {
-            return Ok(Err(error));
-        }
+        from.take(room + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         self.bytes += bytes.len() as u64;
         if self.bytes > MAX_BYTES {
             return Err(self.exceeded(MAX_BYTES, "bytes"));
         }
-        Ok(Ok(bytes))
+        Ok(bytes)
     }
 
     fn exceeded(&self, limit: u64, unit: &'static str) -> Error {
         Error::TooLarge {
-            place: self.place.to_owned(),
+            place: self.files.place.clone(),
             limit,
             unit,
         }
@@ -100,40 +123,19 @@ impl Files {
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Read`], and those of archives.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let read_error = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => Error::Missing {
-                path: path.to_owned(),
-            },
-            _ => Error::Read {
-                path: path.to_owned(),
-                source,
-            },
-        };
-        let meta = std::fs::metadata(path).map_err(read_error)?;
-        if meta.is_dir() {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        if std::fs::metadata(path).map_err(read(path))?.is_dir() {
             return Self::folder(path);
         }
         let place = path.display().to_string();
-        let file = std::fs::File::open(path).map_err(read_error)?;
-        let mut budget = Budget {
-            place: &place,
-            files: 0,
-            bytes: 0,
-        };
-        let bytes = budget.read(file)?.map_err(read_error)?;
+        let file = std::fs::File::open(path).map_err(read(path))?;
+        let bytes = Reader::new(&place).read(file, read(path))?;
         Self::archive(&place, &bytes)
     }
 
     /// Reads a folder. Links are not followed.
     fn folder(root: &Path) -> Result<Self, Error> {
-        let place = root.display().to_string();
-        let mut budget = Budget {
-            place: &place,
-            files: 0,
-            bytes: 0,
-        };
-        let (mut entries, mut skipped) = (BTreeMap::new(), Vec::new());
+        let mut reader = Reader::new(&root.display().to_string());
         let walk = walkdir::WalkDir::new(root).sort_by_file_name();
         for entry in walk
             .into_iter()
@@ -143,47 +145,34 @@ impl Files {
                 path: error.path().unwrap_or(root).to_owned(),
                 source: error.into(),
             })?;
-            let Some(path) = relative(root, entry.path()) else {
-                continue;
-            };
             let kind = entry.file_type();
-            if kind.is_dir() {
+            let Some(path) = relative(root, entry.path()).filter(|_| !kind.is_dir()) else {
                 continue;
-            }
-            budget.file()?;
-            if !kind.is_file() {
-                let what = match kind.is_symlink() {
-                    true => "a symbolic link",
-                    false => "no regular file",
-                };
-                skipped.push(Skipped { path, what });
-                continue;
-            }
-            let read_error = |source| Error::Read {
-                path: entry.path().to_owned(),
-                source,
             };
-            let file = std::fs::File::open(entry.path()).map_err(read_error)?;
-            let bytes = budget.read(file)?.map_err(read_error)?;
-            entries.insert(path, bytes.into());
+            let what = match (kind.is_file(), kind.is_symlink()) {
+                (true, _) => None,
+                (false, true) => Some("a symbolic link"),
+                (false, false) => Some("no regular file"),
+            };
+            if !reader.skips(&path, what)? {
+                let failed = |source| Error::Read {
+                    path: entry.path().to_owned(),
+                    source,
+                };
+                let file = std::fs::File::open(entry.path()).map_err(failed)?;
+                let bytes = reader.read(file, failed)?;
+                reader.files.entries.insert(path, bytes.into());
+            }
         }
-        Ok(Self {
-            place,
-            entries,
-            skipped,
-            archive: None,
-        })
+        Ok(reader.files)
     }
 
     /// Reads the bytes of an archive; `place` is what messages call it.
     ///
     /// # Errors
     /// [`Error::Archive`], [`Error::Escapes`], [`Error::TooLarge`].
-    pub fn archive(place: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let damaged = |problem: String| Error::Archive {
-            place: place.to_owned(),
-            problem,
-        };
+    pub(crate) fn archive(place: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let failed = |error: io::Error| Error::archive(place, innermost(&error));
         let bounds = Bounds {
             // Headers and padding beside the files.
             bytes: MAX_BYTES + MAX_FILES * 2048,
@@ -191,17 +180,11 @@ impl Files {
             ratio_floor_bytes: RATIO_FLOOR_BYTES,
         };
         let stream = decompress_within(bytes, sniff(bytes), bounds)
-            .map_err(|error| damaged(error.to_string()))?;
-        let mut budget = Budget {
-            place,
-            files: 0,
-            bytes: 0,
-        };
-        let (mut entries, mut skipped) = (BTreeMap::new(), Vec::new());
+            .map_err(|error| Error::archive(place, error))?;
+        let mut reader = Reader::new(place);
         let mut archive = tar::Archive::new(stream);
-        let members = archive.entries().map_err(|e| damaged(innermost(&e)))?;
-        for member in members {
-            let member = member.map_err(|error| damaged(innermost(&error)))?;
+        for member in archive.entries().map_err(failed)? {
+            let member = member.map_err(failed)?;
             let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
             let kind = member.header().entry_type();
             if kind.is_dir() || kind.is_pax_global_extensions() {
@@ -214,28 +197,23 @@ impl Files {
             if is_leftover(Path::new(&path)) {
                 continue;
             }
-            budget.file()?;
-            if kind.is_symlink() || kind.is_hard_link() {
-                let what = "a link";
-                skipped.push(Skipped { path, what });
+            let what = if kind.is_symlink() || kind.is_hard_link() {
+                Some("a link")
             } else if kind.is_file() || kind.is_contiguous() {
-                let bytes = budget.read(member)?;
-                let bytes = bytes.map_err(|error| damaged(innermost(&error)))?;
-                entries.insert(path, bytes.into());
+                None
             } else {
-                let what = "no regular file";
-                skipped.push(Skipped { path, what });
+                Some("no regular file")
+            };
+            if !reader.skips(&path, what)? {
+                let bytes = reader.read(member, failed)?;
+                reader.files.entries.insert(path, bytes.into());
             }
         }
-        if entries.is_empty() {
-            return Err(damaged("it holds no file".to_owned()));
+        if reader.files.entries.is_empty() {
+            return Err(Error::archive(place, "it holds no file"));
         }
-        Ok(Self {
-            place: place.to_owned(),
-            entries,
-            skipped,
-            archive: Some((Digest::of(bytes), bytes.into())),
-        })
+        reader.files.archive = Some((Digest::of(bytes), bytes.into()));
+        Ok(reader.files)
     }
 
     /// Digest over paths and contents: the same for a folder and for any archive
@@ -258,21 +236,13 @@ impl Files {
         &self.place
     }
 
-    /// Digest of the archive's bytes; none of a folder.
-    #[must_use]
-    pub fn archive_digest(&self) -> Option<Digest> {
-        self.archive.as_ref().map(|(digest, _)| *digest)
-    }
-
-    /// The archive's bytes; none of a folder.
-    #[must_use]
-    pub fn archive_bytes(&self) -> Option<&[u8]> {
-        self.archive.as_ref().map(|(_, bytes)| &**bytes)
+    /// The archive's digest and bytes; none of a folder.
+    pub(crate) fn packed(&self) -> Option<&(Digest, Arc<[u8]>)> {
+        self.archive.as_ref()
     }
 
     /// What was left out.
-    #[must_use]
-    pub fn skipped(&self) -> &[Skipped] {
+    pub(crate) fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
@@ -310,33 +280,47 @@ impl Files {
         }
     }
 
+    /// What a file is as `parse` has it; `None` where it is not there.
+    pub(crate) fn parsed<T>(
+        &self,
+        path: &str,
+        parse: impl Fn(&str) -> Result<T, Refused>,
+    ) -> Result<Option<T>, Error> {
+        let parsed = self.text(path)?.map(parse).transpose();
+        parsed.map_err(|refused| Error::syntax(&self.name(path), refused))
+    }
+
+    /// That a file is not there.
+    pub(crate) fn lacks(&self, file: &str) -> Error {
+        Error::NoFile {
+            place: self.place.clone(),
+            file: file.to_owned(),
+        }
+    }
+
     /// Whether there are files below the folder `path`.
-    #[must_use]
-    pub fn has_folder(&self, path: &str) -> bool {
+    pub(crate) fn has_folder(&self, path: &str) -> bool {
         let prefix = format!("{}/", path.trim_end_matches('/'));
         self.iter().any(|(name, _)| name.starts_with(&prefix))
     }
 
     /// The files below the folder `path`, as files of their own.
-    #[must_use]
-    pub fn below(&self, path: &str) -> Self {
+    pub(crate) fn below(&self, path: &str) -> Self {
         let path = path.trim_end_matches('/');
         let prefix = format!("{path}/");
         let inside = |name: &str| name.strip_prefix(&prefix).map(str::to_owned);
+        let entries = self.entries.iter();
+        let skipped = self.skipped.iter();
         Self {
             place: self.name(path),
-            entries: self
-                .entries
-                .iter()
+            entries: entries
                 .filter_map(|(name, bytes)| Some((inside(name)?, Arc::clone(bytes))))
                 .collect(),
-            skipped: self
-                .skipped
-                .iter()
-                .filter_map(|skipped| {
+            skipped: skipped
+                .filter_map(|&Skipped { ref path, what }| {
                     Some(Skipped {
-                        path: inside(&skipped.path)?,
-                        what: skipped.what,
+                        path: inside(path)?,
+                        what,
                     })
                 })
                 .collect(),
@@ -347,8 +331,7 @@ impl Files {
     /// The same without the one folder that all files of an archive lie in, where
     /// `marker` is in that folder and not at the top; archives of packs and charts
     /// have one. A folder stays as it is: it may hold several.
-    #[must_use]
-    pub fn rooted_at(self, marker: &str) -> Self {
+    pub(crate) fn rooted_at(self, marker: &str) -> Self {
         if self.archive.is_none() || self.entries.contains_key(marker) {
             return self;
         }

@@ -12,20 +12,21 @@
 //! one on the cluster.
 
 pub mod helm;
+mod image_value;
 pub mod manifests;
 mod objects;
 mod path;
-mod places;
-pub mod scan;
-pub mod target;
+mod scan;
+pub(crate) mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
-pub use path::{Rule, standard_rules};
-pub use target::{Options, Target};
+pub use path::Rule;
+use path::standard_rules;
+pub use target::{Options, Target, in_pack_alone, in_plain_chart};
 
 use super::macros;
 use isoforge_oci::reference::Reference;
@@ -86,7 +87,7 @@ impl fmt::Display for Object {
 
 /// Where an image was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place {
+pub struct Occurrence {
     /// How.
     pub method: Method,
     /// The file, within its archive where it lies in one.
@@ -101,7 +102,7 @@ pub struct Place {
     pub path: String,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Occurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
@@ -122,7 +123,7 @@ pub struct Unresolved {
     /// Why it names none.
     pub problem: String,
     /// Where it stands.
-    pub place: Place,
+    pub place: Occurrence,
 }
 
 /// A chart or templated manifest of which nobody said for certain which images
@@ -139,7 +140,7 @@ pub struct Unproven {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Images {
     /// By reference in full.
-    pub images: BTreeMap<String, BTreeSet<Place>>,
+    pub images: BTreeMap<String, BTreeSet<Occurrence>>,
     /// Texts that name no image.
     pub unresolved: BTreeSet<Unresolved>,
     /// What was not searched for certain.
@@ -148,7 +149,7 @@ pub struct Images {
 
 impl Images {
     /// Adds what a place says. A text that is no reference is unresolved.
-    pub fn add(&mut self, text: &str, place: Place) {
+    pub fn add(&mut self, text: &str, place: Occurrence) {
         let text = text.trim();
         if text.is_empty() {
             return;
@@ -176,7 +177,7 @@ impl Images {
     }
 
     /// Adds a text that names no image.
-    pub(super) fn add_unresolved(&mut self, text: &str, problem: String, place: Place) {
+    pub(super) fn add_unresolved(&mut self, text: &str, problem: String, place: Occurrence) {
         self.unresolved.insert(Unresolved {
             text: text.to_owned(),
             problem,

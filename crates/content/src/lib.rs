@@ -15,13 +15,13 @@
 //! - Equal input gives equal values and equal order, whatever the order of a
 //!   folder or a hash map.
 
+pub mod artifacts;
 pub mod bundle;
-pub mod carried;
 pub mod chart;
 pub mod check;
 pub mod definition;
 mod error;
-pub mod files;
+mod files;
 pub mod find;
 pub mod macros;
 #[cfg(test)]
@@ -30,24 +30,15 @@ pub mod pack;
 pub mod requirements;
 pub mod tarball;
 pub mod values;
-pub mod yaml;
+mod yaml;
 
-use std::io;
 use std::path::Path;
 
 pub use error::Error;
 
 /// The text of a file.
 fn read_text(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::Missing {
-            path: path.to_owned(),
-        },
-        _ => Error::Read {
-            path: path.to_owned(),
-            source,
-        },
-    })?;
+    let bytes = std::fs::read(path).map_err(error::read(path))?;
     String::from_utf8(bytes).map_err(|_| Error::NotText {
         file: path.display().to_string(),
     })

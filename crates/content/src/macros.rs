@@ -9,9 +9,11 @@ mod answers;
 
 use std::collections::BTreeSet;
 
-pub use answers::{Answers, KUBERNETES_VERSION, PACK_ROOT};
+pub(crate) use answers::PACK_ROOT;
+pub use answers::{Answers, KUBERNETES_VERSION};
 
-use super::yaml::{self, Node, SyntaxError};
+use super::yaml;
+use isoforge_base::yaml::{Dialect, Node, Refused};
 
 /// What marks a macro of Palette.
 const ROOT: &str = ".spectro.";
@@ -62,8 +64,7 @@ pub fn has_macro(text: &str) -> bool {
 }
 
 /// Whether a text has braces of templates beside those of macros.
-#[must_use]
-pub fn has_template(text: &str) -> bool {
+pub(crate) fn has_template(text: &str) -> bool {
     replace(text, |_| Some(String::new())).contains("{{")
 }
 
@@ -100,8 +101,8 @@ pub fn paths_in(value: &serde_json::Value) -> BTreeSet<String> {
 /// also where YAML would take their braces for a map. They come out as text.
 ///
 /// # Errors
-/// [`SyntaxError`].
-pub fn document(text: &str) -> Result<Node, SyntaxError> {
+/// [`Refused`].
+pub(crate) fn document(text: &str) -> Result<Node, Refused> {
     let (text, macros) = shielded(text);
     let mut node = yaml::document(&text)?;
     restore(&mut node, &macros);
@@ -111,8 +112,8 @@ pub fn document(text: &str) -> Result<Node, SyntaxError> {
 /// Like [`document`], all documents of the text.
 ///
 /// # Errors
-/// [`SyntaxError`].
-pub fn documents(text: &str) -> Result<Vec<Node>, SyntaxError> {
+/// [`Refused`].
+pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Refused> {
     let (text, macros) = shielded(text);
     let mut nodes = yaml::documents(&text)?;
     for node in &mut nodes {
@@ -124,9 +125,9 @@ pub fn documents(text: &str) -> Result<Vec<Node>, SyntaxError> {
 /// Like [`document`]; a key that is there twice is an error.
 ///
 /// # Errors
-/// [`SyntaxError`].
-pub fn strict(text: &str) -> Result<(), SyntaxError> {
-    yaml::strict(&shielded(text).0).map(drop)
+/// [`Refused`].
+pub(crate) fn strict(text: &str) -> Result<(), Refused> {
+    isoforge_base::yaml::documents(&shielded(text).0, Dialect::KubernetesStrict).map(drop)
 }
 
 fn shielded(text: &str) -> (String, Vec<String>) {

@@ -3,7 +3,7 @@
 //! Specification: packs as Palette has them
 //! (<https://docs.spectrocloud.com/registries-and-packs/>), as far as the public
 //! ones show it: `pack.json`, `values.yaml`, `presets.yaml`, `charts/`,
-//! `manifests/`. `isoforge.toml` beside them is isoforge's own ([`Own`]).
+//! `manifests/`. `isoforge.toml` beside them is isoforge's own ([`IsoforgeToml`]).
 //!
 //! A pack's values are [composed](Pack::compose): `values.yaml`, then the presets
 //! that are on (what they remove first, then what they add), then the user's.
@@ -20,31 +20,35 @@ mod artifact;
 mod build;
 pub mod dependencies;
 mod init;
+mod isoforge_toml;
 mod lint;
 mod metadata;
-mod own;
+mod need;
 mod presets;
 mod problem;
 pub mod setting;
 mod values;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-pub use artifact::{ARTIFACT_TYPE, CONFIG_TYPE, CONTENT_TYPE, artifact, layout};
-pub use build::{BuildError, Built, build};
-pub use init::{InitError, init};
+pub(crate) use artifact::artifact;
+pub use artifact::{CONFIG_TYPE, CONTENT_TYPE, layout};
+pub use build::{Built, build};
+pub use init::init;
+pub use isoforge_toml::{IsoforgeToml, Requirements};
 pub use lint::lint;
 pub use metadata::{Layer, Metadata};
-pub use own::{Need, Own, Range, Requirements};
-pub use presets::{Preset, Presets};
+pub use need::{Need, Range};
+use presets::{Preset, Presets};
 pub use problem::{Problem, Severity};
 pub use values::Composed;
 
 use super::chart::Chart;
 use super::files::Files;
 use super::macros::{self, Answers};
-use super::yaml::{self, Node};
 use super::{Error, tarball, values as merging};
+use isoforge_base::yaml::Node;
 use problem::Problems;
 
 /// The file that makes a folder a pack.
@@ -52,7 +56,7 @@ pub const FILE: &str = "pack.json";
 /// A pack's values.
 pub const VALUES_FILE: &str = "values.yaml";
 /// A pack's presets.
-pub const PRESETS_FILE: &str = "presets.yaml";
+const PRESETS_FILE: &str = "presets.yaml";
 
 /// A manifest of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,45 +78,45 @@ pub struct Pack {
     /// As they stand there.
     values_text: String,
     presets: Presets,
-    own: Own,
+    isoforge_toml: IsoforgeToml,
     charts: Vec<(String, Chart)>,
     manifests: Vec<Manifest>,
     broken: BTreeMap<String, String>,
 }
 
 impl Pack {
+    /// Reads the pack at `path`, a folder or archive.
+    ///
+    /// # Errors
+    /// [`Error`], where one of its main files can't be read.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::read(Files::open(path)?)
+    }
+
     /// Reads a pack from its files, which may lie in one folder.
     ///
     /// # Errors
     /// [`Error`], where one of its main files can't be read. A chart or manifest
     /// that can't is [`broken`](Self::broken).
-    pub fn read(files: Files) -> Result<Self, Error> {
+    pub(crate) fn read(files: Files) -> Result<Self, Error> {
         let files = files.rooted_at(FILE);
-        let text = files.text(FILE)?.ok_or_else(|| Error::NoFile {
-            place: files.place().to_owned(),
-            file: FILE.to_owned(),
-        })?;
+        let node = files.parsed(FILE, metadata::node)?;
+        let node = node.ok_or_else(|| files.lacks(FILE))?;
         let mut problems = Problems::of(&files.name(FILE));
-        let node = metadata::node(text).map_err(|error| error.of(&files.name(FILE)))?;
         let meta = Metadata::read(&node, &mut problems);
         let meta = meta.ok_or_else(|| problems.first_error())?;
+        files.parsed(VALUES_FILE, macros::document)?;
         let values_text = files.text(VALUES_FILE)?.unwrap_or_default().to_owned();
-        macros::document(&values_text).map_err(|error| error.of(&files.name(VALUES_FILE)))?;
         let mut problems = Problems::of(&files.name(PRESETS_FILE));
-        let presets = match files.text(PRESETS_FILE)? {
-            Some(text) => {
-                let node = macros::document(text);
-                let node = node.map_err(|error| error.of(&files.name(PRESETS_FILE)))?;
-                Presets::read(&node, &mut problems)
-            }
-            None => Presets::default(),
-        };
-        let own = Own::read(&files)?;
+        let presets = files.parsed(PRESETS_FILE, macros::document)?;
+        let presets = presets.map(|node| Presets::read(&node, &mut problems));
+        let presets = presets.unwrap_or_default();
+        let isoforge_toml = IsoforgeToml::read(&files)?;
         let mut pack = Self {
             meta,
             values_text,
             presets,
-            own,
+            isoforge_toml,
             charts: Vec::new(),
             manifests: Vec::new(),
             broken: BTreeMap::new(),
@@ -123,12 +127,11 @@ impl Pack {
     }
 
     fn read_parts(&mut self) {
+        let mut broken = |path: &String, problem| self.broken.insert(path.clone(), problem);
         for path in &self.meta.charts {
             match chart(&self.files, path) {
                 Ok(chart) => self.charts.push((chart.meta.name.clone(), chart)),
-                Err(error) => {
-                    self.broken.insert(path.clone(), error.to_string());
-                }
+                Err(error) => drop(broken(path, error.to_string())),
             }
         }
         for path in &self.meta.manifests {
@@ -138,13 +141,8 @@ impl Pack {
                     path: path.clone(),
                     text: text.to_owned(),
                 }),
-                Ok(None) => {
-                    let problem = "it is not in the pack".to_owned();
-                    self.broken.insert(path.clone(), problem);
-                }
-                Err(error) => {
-                    self.broken.insert(path.clone(), error.to_string());
-                }
+                Ok(None) => drop(broken(path, "it is not in the pack".to_owned())),
+                Err(error) => drop(broken(path, error.to_string())),
             }
         }
     }
@@ -161,15 +159,7 @@ impl Pack {
     /// [`Error::Archive`] where a path can't be said in an archive.
     pub fn to_archive(&self) -> Result<Vec<u8>, Error> {
         let folder = format!("{}-{}", self.meta.name, self.meta.version);
-        let files = self.files.iter();
-        let files: Vec<(String, &[u8])> = files
-            .map(|(path, bytes)| (format!("{folder}/{path}"), bytes))
-            .collect();
-        let files = files.iter().map(|(path, bytes)| (path.as_str(), *bytes));
-        tarball::gzip(files).map_err(|error| Error::Archive {
-            place: self.files.place().to_owned(),
-            problem: error.to_string(),
-        })
+        tarball::of_files(&self.files, &folder)
     }
 
     /// Its charts by name, in the order in which they are installed.
@@ -186,13 +176,12 @@ impl Pack {
 
     /// What `isoforge.toml` says.
     #[must_use]
-    pub fn own(&self) -> &Own {
-        &self.own
+    pub fn isoforge_toml(&self) -> &IsoforgeToml {
+        &self.isoforge_toml
     }
 
     /// Its presets.
-    #[must_use]
-    pub fn presets(&self) -> &Presets {
+    pub(crate) fn presets(&self) -> &Presets {
         &self.presets
     }
 
@@ -222,8 +211,8 @@ impl Pack {
         answers: &Answers,
     ) -> Result<Composed, Error> {
         let file = self.files.name(VALUES_FILE);
-        let text = answers.fill(&self.values_text);
-        let node = macros::document(&text).map_err(|error| error.of(&file))?;
+        let node = macros::document(&answers.fill(&self.values_text));
+        let node = node.map_err(|refused| Error::syntax(&file, refused))?;
         let mut composed = merging::object(Some(&node.to_json()));
         let on = self.selected(asked)?;
         for preset in &on {
@@ -241,7 +230,7 @@ impl Pack {
                     preset.name, error.problem
                 ),
             })?;
-            if added.value != yaml::Value::Null {
+            if !added.is_null() {
                 merging::merge(&mut composed, &added.to_json());
             }
         }
@@ -252,18 +241,12 @@ impl Pack {
 
     /// The line of `values.yaml` with an image of `pack.content.images`, which is
     /// its entry `number` unless a preset or the user changed the list.
-    #[must_use]
-    pub fn line_of_image(&self, number: usize, image: &str) -> Option<u64> {
+    pub(crate) fn line_of_image(&self, number: usize, image: &str) -> Option<u64> {
         let node = macros::document(&self.values_text).ok()?;
         let list = images_node(&node)?.items();
-        let text = |item: &Node| item.text_at("image").map(str::to_owned);
-        let same = list
-            .get(number)
-            .filter(|item| text(item).as_deref() == Some(image));
-        let found = same.or_else(|| {
-            list.iter()
-                .find(|item| text(item).as_deref() == Some(image))
-        });
+        let is_it = |item: &&Node| item.text_at("image") == Some(image);
+        let same = list.get(number).filter(is_it);
+        let found = same.or_else(|| list.iter().find(is_it));
         found.map(|item| item.line)
     }
 }
@@ -281,10 +264,7 @@ fn chart(files: &Files, path: &str) -> Result<Chart, Error> {
     if files.has_folder(path) {
         return Chart::read(files.below(path));
     }
-    Err(Error::NoFile {
-        place: files.place().to_owned(),
-        file: path.to_owned(),
-    })
+    Err(files.lacks(path))
 }
 
 /// A path's last part without its ending.

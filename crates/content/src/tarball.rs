@@ -7,6 +7,9 @@ use std::io::{self, Write as _};
 
 use flate2::{Compression, GzBuilder};
 
+use crate::Error;
+use crate::files::Files;
+
 /// Mode of every file.
 const MODE: u32 = 0o644;
 /// `OS` of the gzip header: unknown.
@@ -36,6 +39,16 @@ pub fn gzip<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> io::Res
     let mut gzip = archive.into_inner()?;
     gzip.flush()?;
     gzip.finish()
+}
+
+/// The archive of `files` in one folder of this name.
+pub(crate) fn of_files(files: &Files, folder: &str) -> Result<Vec<u8>, Error> {
+    let within: Vec<(String, &[u8])> = files
+        .iter()
+        .map(|(path, bytes)| (format!("{folder}/{path}"), bytes))
+        .collect();
+    gzip(within.iter().map(|(path, bytes)| (path.as_str(), *bytes)))
+        .map_err(|error| Error::archive(files.place(), error))
 }
 
 #[cfg(test)]

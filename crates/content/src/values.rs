@@ -15,7 +15,7 @@ use super::{Error, yaml};
 pub fn read(path: &Path) -> Result<Value, Error> {
     let name = path.display().to_string();
     let text = super::read_text(path)?;
-    let node = yaml::document(&text).map_err(|error| error.of(&name))?;
+    let node = yaml::document(&text).map_err(|refused| Error::syntax(&name, refused))?;
     match node.to_json() {
         Value::Null => Ok(object(None)),
         map @ Value::Object(_) => Ok(map),
@@ -49,8 +49,7 @@ pub fn merge(base: &mut Value, over: &Value) {
 
 /// Like [`merge`], as a chart's defaults are laid under its values: an entry
 /// that is null in the values is left out.
-#[must_use]
-pub fn coalesce(defaults: &Value, values: &Value) -> Value {
+pub(crate) fn coalesce(defaults: &Value, values: &Value) -> Value {
     let mut merged = defaults.clone();
     merge(&mut merged, values);
     drop_nulls(&mut merged, values);

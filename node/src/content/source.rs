@@ -72,8 +72,8 @@ impl OfBundle {
     /// Opens the bundle at `path`.
     ///
     /// # Errors
-    /// [`bundle::Error`].
-    pub fn open(path: &Path) -> Result<Self, bundle::Error> {
+    /// [`isoforge_content::Error`].
+    pub fn open(path: &Path) -> Result<Self, isoforge_content::Error> {
         let bundle = Bundle::open(path)?;
         let roots = bundle.roots().iter().map(root).collect();
         Ok(Self { bundle, roots })
@@ -122,7 +122,7 @@ impl Source for OfBundle {
 }
 
 impl OfBundle {
-    fn error(&self, error: bundle::Error) -> Error {
+    fn error(&self, error: isoforge_content::Error) -> Error {
         Error::Source {
             name: self.name(),
             source: Box::new(error),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use isoforge_content::carried::REGISTRY;
+use isoforge_content::artifacts::REGISTRY;
 
 use super::images::Images as _;
 use super::storage::Storage;

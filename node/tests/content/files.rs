@@ -10,7 +10,7 @@ use appliance::content::zot::{Report, import};
 use insta::assert_snapshot;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
-use isoforge_content::bundle::{self, Blobs, Bundle, Composer, Form, Kind, Target, write};
+use isoforge_content::bundle::{Blobs, Bundle, Composer, Form, Kind, Target, write};
 use isoforge_oci::layout::OciLayout;
 
 use crate::OPTIONS;
@@ -25,7 +25,7 @@ impl Blobs for Nothing {
         &self,
         digest: &Digest,
         _: u64,
-    ) -> Result<Box<dyn std::io::Read + Send>, bundle::Error> {
+    ) -> Result<Box<dyn std::io::Read + Send>, isoforge_content::Error> {
         panic!("{digest}")
     }
 }
@@ -74,7 +74,7 @@ const ARCHIVE: Form = Form::Archive { part_bytes: None };
 /// Where an import of a file may end.
 #[derive(Debug)]
 enum Failure {
-    Open(bundle::Error),
+    Open(isoforge_content::Error),
     Import(Error),
 }
 

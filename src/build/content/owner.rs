@@ -101,7 +101,7 @@ pub(in crate::build) fn check(loaded: &Loaded) -> Result<()> {
 fn check_others(sources: &ContentSources) -> Result<()> {
     for source in &sources.charts {
         if let Source::Path(path) = source.parse()? {
-            Chart::read(content::files::Files::open(&path)?)?;
+            Chart::open(&path)?;
         }
     }
     for path in &sources.manifests {
@@ -139,7 +139,7 @@ pub(super) fn owners(profile: &Profile) -> Vec<Owner<'_>> {
 }
 
 pub(super) fn pack(path: &Path) -> Result<Pack> {
-    Ok(Pack::read(content::files::Files::open(path)?)?)
+    Ok(Pack::open(path)?)
 }
 
 /// The manifests at a path: a file, or all of a folder.

@@ -6,7 +6,8 @@ use std::path::Path;
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
-use isoforge_content::chart::{FetchError, Fetched, Source, fetch};
+use isoforge_content::Error;
+use isoforge_content::chart::{Fetched, Source, fetch};
 use isoforge_oci::registry::{Client, RegistryConfig, RetryPolicy};
 use isoforge_oci::store::Store;
 use serde_json::json;
@@ -44,11 +45,11 @@ impl Bench {
         }
     }
 
-    fn fetch(&self, source: &str) -> Result<Fetched, FetchError> {
+    fn fetch(&self, source: &str) -> Result<Fetched, Error> {
         self.fetch_by(&self.client, source)
     }
 
-    fn fetch_by(&self, client: &Client, source: &str) -> Result<Fetched, FetchError> {
+    fn fetch_by(&self, client: &Client, source: &str) -> Result<Fetched, Error> {
         let source: Source = source.parse().unwrap();
         fetch(
             client,
@@ -143,7 +144,7 @@ fn a_chart_of_another_digest_is_refused_wherever_it_comes_from() {
     // The index and what lies there disagree.
     bench.index(Some(&other().hex()), "web.tgz");
     let error = bench.fetch(&bench.repository()).unwrap_err();
-    assert!(matches!(error, FetchError::Digest { .. }), "{error}");
+    assert!(matches!(error, Error::Digest { .. }), "{error}");
     // A pin is not given up because the index says something else. What the store
     // has under it needs no index.
     let bench = Bench::new();
@@ -151,7 +152,7 @@ fn a_chart_of_another_digest_is_refused_wherever_it_comes_from() {
     bench.index(Some(&other().hex()), "web.tgz");
     let pinned = format!("{}@{}", bench.repository(), Digest::of(&archive));
     let error = bench.fetch(&pinned).unwrap_err();
-    assert!(matches!(error, FetchError::Digest { .. }), "{error}");
+    assert!(matches!(error, Error::Digest { .. }), "{error}");
 }
 
 #[test]

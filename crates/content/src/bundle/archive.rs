@@ -6,22 +6,22 @@
 //! with the last of them. What is compressed already, as its first bytes tell, is
 //! stored.
 
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::parts::{Part, Parts, part_name};
-use super::write::Blobs;
-use super::{Error, MAX_PARTS};
-use isoforge_base::digest::{HashingReader, Sha256};
-use isoforge_base::output;
+use super::blobs::{Blobs, CHUNK_BYTES, each_chunk};
+use super::open::COMPRESSED;
+use super::parts::{ArchivePart, MAX_PARTS, PartsList, part_name};
+use crate::error::{Error, writing};
+use isoforge_base::digest::Sha256;
 use isoforge_base::progress::Task;
 use isoforge_formats::zstd_seekable::{Effort, Encoder};
-use isoforge_oci::layout::{LayoutFile, OciLayout};
+use isoforge_oci::layout::OciLayout;
 
 /// Bytes of a member's content in one frame.
-const FRAME_BYTES: usize = 1024 * 1024;
+const FRAME_BYTES: usize = CHUNK_BYTES;
 const BLOCK_BYTES: usize = 512;
 /// 1980-01-01, the first time that every file system and archiver can hold. Equal
 /// content gives equal bytes whenever it was put together.
@@ -31,14 +31,6 @@ const QUEUE: usize = 4;
 /// Bytes after which what was written is brought to the disk, so that neither memory
 /// nor the end of the work holds all of it.
 const SYNC_BYTES: u64 = 64 * 1024 * 1024;
-/// First bytes of what is compressed: gzip, Zstandard, xz, bzip2.
-const COMPRESSED: [&[u8]; 4] = [
-    &[0x1f, 0x8b],
-    &[0x28, 0xb5, 0x2f, 0xfd],
-    &[0xfd, b'7', b'z', b'X', b'Z', 0],
-    b"BZh",
-];
-
 /// Writes the archive into `folder`. Compressing and writing are two threads: each has
 /// a hash of its own to compute. A third one brings to the disk what was written.
 pub(super) fn archive(
@@ -48,7 +40,7 @@ pub(super) fn archive(
     name: &str,
     part_bytes: Option<u64>,
     task: &Task,
-) -> Result<Parts, Error> {
+) -> Result<PartsList, Error> {
     let (send, receive) = crossbeam_channel::bounded::<Vec<u8>>(QUEUE);
     let (give_back, used) = crossbeam_channel::bounded::<Vec<u8>>(QUEUE);
     // While one is being synced, another may wait: then writing waits too.
@@ -56,7 +48,7 @@ pub(super) fn archive(
     std::thread::scope(|scope| {
         // A failure is told once, so this one must not be lost.
         let syncer = scope.spawn(move || to_sync.iter().try_for_each(|file| file.sync_data()));
-        let writer = scope.spawn(move || -> Result<Parts, Error> {
+        let writer = scope.spawn(move || -> Result<PartsList, Error> {
             let mut out = PartsWriter::new(folder, name, part_bytes, sync);
             for piece in receive {
                 out.write(&piece)?;
@@ -73,7 +65,7 @@ pub(super) fn archive(
         let compressed = compress(layout, blobs, queue, task);
         // Where writing failed, that is why compressing did.
         let written = joined(writer)?;
-        joined(syncer).map_err(output::Error::from)?;
+        joined(syncer).map_err(writing)?;
         compressed.map(|()| written)
     })
 }
@@ -113,15 +105,14 @@ fn compress(
     mut out: Queue,
     task: &Task,
 ) -> Result<(), Error> {
-    let io = |error| Error::from(output::Error::from(error));
-    let mut encoder = Encoder::new().map_err(io)?;
+    let mut encoder = Encoder::new().map_err(writing)?;
     let mut chunk = Vec::new();
     for (path, file) in &layout.files {
         let size = file.size();
-        let header = header(path, size).map_err(io)?;
+        let header = header(path, size).map_err(writing)?;
         encoder
             .frame(header.as_bytes(), Effort::Normal, &mut out.piece)
-            .map_err(io)?;
+            .map_err(writing)?;
         let mut effort = None;
         let mut left = size;
         each_chunk(blobs, file, &mut chunk, |chunk| {
@@ -142,16 +133,15 @@ fn compress(
     // Two empty blocks end an archive.
     encoder
         .frame(&[0; 2 * BLOCK_BYTES], Effort::Normal, &mut out.piece)
-        .map_err(io)?;
-    out.piece.extend(encoder.table().map_err(io)?);
-    out.pass(1).map_err(io)
+        .map_err(writing)?;
+    out.piece.extend(encoder.table().map_err(writing)?);
+    out.pass(1).map_err(writing)
 }
 
 fn effort_for(first: &[u8]) -> Effort {
-    if COMPRESSED.iter().any(|magic| first.starts_with(magic)) {
-        Effort::Stored
-    } else {
-        Effort::Normal
+    match COMPRESSED.iter().any(|(magic, _)| first.starts_with(magic)) {
+        true => Effort::Stored,
+        false => Effort::Normal,
     }
 }
 
@@ -168,67 +158,6 @@ fn header(path: &str, size: u64) -> io::Result<tar::Header> {
     Ok(header)
 }
 
-/// Gives a file's bytes in pieces of [`FRAME_BYTES`], the last one shorter, and checks
-/// afterwards that they were the right ones. The pieces may be changed.
-pub(super) fn each_chunk(
-    blobs: &dyn Blobs,
-    file: &LayoutFile,
-    chunk: &mut Vec<u8>,
-    mut take: impl FnMut(&mut Vec<u8>) -> io::Result<()>,
-) -> Result<(), Error> {
-    let (reader, expected): (Box<dyn Read + Send>, _) = match file {
-        LayoutFile::Bytes(bytes) => (Box::new(io::Cursor::new(bytes.clone())), None),
-        LayoutFile::Blob(digest, size) => (blobs.open(digest, *size)?, Some(digest)),
-        LayoutFile::File(path, digest, _) => {
-            let file = fs_err::File::open(path).map_err(|source| Error::Io {
-                path: path.clone(),
-                source,
-            })?;
-            (Box::new(file.into_file()), Some(digest))
-        }
-    };
-    let size = file.size();
-    // Never more than the archive's header has said.
-    let mut reader = HashingReader::new(reader.take(size));
-    loop {
-        fill(&mut reader, chunk).map_err(|source| match expected {
-            Some(digest) => Error::Blob {
-                digest: *digest,
-                source,
-            },
-            None => output::Error::from(source).into(),
-        })?;
-        if chunk.is_empty() {
-            break;
-        }
-        take(chunk).map_err(output::Error::from)?;
-    }
-    let (found, bytes) = reader.finish();
-    match expected {
-        Some(digest) if found != *digest || bytes != size => Err(Error::Damaged {
-            digest: *digest,
-            found,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Reads the next [`FRAME_BYTES`], fewer at the end.
-fn fill(reader: &mut impl Read, chunk: &mut Vec<u8>) -> io::Result<()> {
-    chunk.resize(FRAME_BYTES, 0);
-    let mut filled = 0;
-    while let Some(rest) = chunk.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match reader.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    chunk.truncate(filled);
-    Ok(())
-}
-
 /// Writes one file, or several where there is a limit.
 struct PartsWriter<'a> {
     folder: &'a Path,
@@ -238,7 +167,7 @@ struct PartsWriter<'a> {
     sync: Sender<std::fs::File>,
     /// Bytes that were written since then.
     unsynced: u64,
-    done: Vec<Part>,
+    done: Vec<ArchivePart>,
     /// Of all of it, where there may be several.
     whole: Sha256,
     size: u64,
@@ -278,13 +207,13 @@ impl<'a> PartsWriter<'a> {
                 Some(current) => current,
                 None => {
                     let path = self.folder.join(part_name(self.name, self.done.len() + 1));
-                    let file = fs_err::File::create(path).map_err(output::Error::from)?;
+                    let file = fs_err::File::create(path).map_err(writing)?;
                     self.current.insert((file, Sha256::new(), 0))
                 }
             };
             let room = usize::try_from(limit - *written).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            file.write_all(now).map_err(output::Error::from)?;
+            file.write_all(now).map_err(writing)?;
             hasher.update(now);
             *written += now.len() as u64;
             self.unsynced += now.len() as u64;
@@ -303,9 +232,9 @@ impl<'a> PartsWriter<'a> {
     fn end_part(&mut self) -> Result<(), Error> {
         if let Some((_, hasher, size)) = self.current.take() {
             if self.done.len() >= MAX_PARTS {
-                return Err(Error::TooManyParts);
+                return Err(Error::TooManyParts { limit: MAX_PARTS });
             }
-            self.done.push(Part {
+            self.done.push(ArchivePart {
                 name: part_name(self.name, self.done.len() + 1),
                 size,
                 digest: hasher.finish(),
@@ -314,10 +243,10 @@ impl<'a> PartsWriter<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Parts, Error> {
+    fn finish(mut self) -> Result<PartsList, Error> {
         self.end_part()?;
         let whole = self.whole.finish();
-        Ok(Parts {
+        Ok(PartsList {
             schema: 1,
             name: self.name.to_owned(),
             size: self.size,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{BASE, Bundle, Error, KIND, Kind, NAME, Root, SCHEMA, SCHEMA_VERSION, VERSION};
+use super::{BASE, Bundle, KIND, Kind, NAME, Root, SCHEMA, SCHEMA_VERSION, VERSION};
+use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_oci::artifact::Artifact;
 use isoforge_oci::layout::{BLOB_FOLDER, Builder, IMAGE_NAME, OciLayout, REF_NAME};

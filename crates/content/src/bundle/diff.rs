@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Bundle, Error};
+use super::Bundle;
+use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_base::human::{count, size};
 

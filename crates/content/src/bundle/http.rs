@@ -5,7 +5,8 @@
 //! reads the heads. What is no HTTP is answered and closed at once: clients that try
 //! TLS first would wait for their time-out otherwise.
 //!
-//! Limits: [`MAX_HEAD_BYTES`], [`MAX_HEADERS`], [`MAX_CONNECTIONS`], [`TIMEOUT`].
+//! Limits: [`MAX_HEAD_BYTES`], [`MAX_HEADERS`], [`MAX_CONNECTIONS`], [`TIMEOUT`]. A
+//! client beyond them is told to come again.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Read, Write};
@@ -19,7 +20,11 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Most header fields of a request.
 const MAX_HEADERS: usize = 64;
 /// Connections open at once.
-const MAX_CONNECTIONS: usize = 64;
+pub(super) const MAX_CONNECTIONS: usize = 64;
+/// Connections beyond those that are told so; further ones are closed.
+const MAX_REFUSED: usize = 16;
+/// How long such a one may be silent.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client may be silent, or not take what it is sent.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -104,16 +109,21 @@ impl Listener {
                 let Ok(handle) = stream.try_clone() else {
                     continue;
                 };
-                {
+                let is_busy = {
                     let mut open = self.lock();
-                    if open.len() >= MAX_CONNECTIONS {
+                    if open.len() >= MAX_CONNECTIONS + MAX_REFUSED {
                         continue;
                     }
+                    let is_busy = open.len() >= MAX_CONNECTIONS;
                     open.insert(number, handle);
-                }
+                    is_busy
+                };
                 let talk = move || {
                     // A client that went away has nobody to be told.
-                    let _ = converse(&stream, answer);
+                    let _ = match is_busy {
+                        false => converse(&stream, TIMEOUT, answer),
+                        true => converse(&stream, REFUSED_TIMEOUT, &|_| busy()),
+                    };
                     let _ = stream.shutdown(Shutdown::Both);
                     self.lock().remove(&number);
                 };
@@ -139,10 +149,21 @@ impl Listener {
     }
 }
 
+/// What a client is told where too many others are connected. Its request is read
+/// before: it would not see the answer where bytes of it were left.
+fn busy() -> Answer {
+    let text = b"too many connections\n".to_vec();
+    Answer::new(503, "text/plain", text).with("Retry-After", "1")
+}
+
 /// Answers the requests of one connection.
-fn converse(mut stream: &TcpStream, answer: &dyn Fn(&Request) -> Answer) -> io::Result<()> {
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+fn converse(
+    mut stream: &TcpStream,
+    timeout: Duration,
+    answer: &dyn Fn(&Request) -> Answer,
+) -> io::Result<()> {
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
     stream.set_nodelay(true)?;
     // What the client sent behind the head that was read.
     let mut received = Vec::new();
@@ -156,8 +177,10 @@ fn converse(mut stream: &TcpStream, answer: &dyn Fn(&Request) -> Answer) -> io::
             }
         };
         let has_body = request.method != "HEAD";
-        send(stream, answer(&request), has_body, request.closes)?;
-        if request.closes {
+        let answer = answer(&request);
+        let closes = request.closes || answer.status == 503;
+        send(stream, answer, has_body, closes)?;
+        if closes {
             return Ok(());
         }
     }
@@ -232,6 +255,7 @@ fn send(stream: &TcpStream, answer: Answer, has_body: bool, closes: bool) -> io:
         404 => "Not Found",
         405 => "Method Not Allowed",
         416 => "Range Not Satisfiable",
+        503 => "Service Unavailable",
         _ => "Internal Server Error",
     };
     write!(out, "HTTP/1.1 {} {reason}\r\n", answer.status)?;

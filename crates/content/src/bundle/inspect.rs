@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Bundle, Error, Root};
+use super::{Bundle, Root};
+use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_base::human::size;
 use isoforge_oci::manifest::{Descriptor, Document, ImageConfig, MAX_CONFIG_BYTES};
@@ -164,7 +165,7 @@ fn platform(bundle: &Bundle, config: &Descriptor) -> Result<Option<String>, Erro
     reader
         .take(MAX_CONFIG_BYTES)
         .read_to_end(&mut bytes)
-        .map_err(|source| Error::Blob {
+        .map_err(|source| Error::ReadBlob {
             digest: config.digest,
             source,
         })?;

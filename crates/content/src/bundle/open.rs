@@ -5,8 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::parts::{self, Parts};
-use super::{Error, ISO_PATH};
+use super::ISO_PATH;
+use super::parts::{self, PartsList};
+use crate::error::{Error, read_bundle};
 use isoforge_base::read_at::{FileAt, ReadAt, Window};
 use isoforge_formats::iso9660::read::{Entry, EntryKind, Image, Limits, Namespace};
 use isoforge_formats::zstd_seekable;
@@ -22,8 +23,8 @@ const HEADER_BYTES: u64 = 512;
 /// Longest header of a frame (RFC 8878, section 3.1.1).
 const FRAME_HEADER_BYTES: usize = 18;
 
-/// What compresses archives and can't be read in place: first bytes and program.
-const STREAMS: [(&[u8], &str); 4] = [
+/// What is compressed: first bytes, and the program that decompresses it.
+pub(super) const COMPRESSED: [(&[u8], &str); 4] = [
     (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
     (&[0x1f, 0x8b], "gzip"),
     (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
@@ -40,12 +41,7 @@ fn layout_folder(path: &Path) -> Result<Option<PathBuf>, Error> {
             Ok(false) => {}
             // Below a file there is nothing.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-            Err(source) => {
-                return Err(Error::Io {
-                    path: marker,
-                    source,
-                });
-            }
+            Err(source) => return Err(read_bundle(&marker)(source)),
         }
     }
     Ok(None)
@@ -61,26 +57,21 @@ pub(super) fn parts_list(path: &Path) -> Result<Option<PathBuf>, Error> {
 
 /// Finds the layout's files.
 pub(super) fn files(path: &Path) -> Result<Files, Error> {
-    let io = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = read_bundle(path);
     if let Some(folder) = layout_folder(path)? {
         return Ok(Files::in_folder(&folder));
     }
     if let Some(list) = parts::list_of(path)? {
-        let joined = Parts::read(&list)?.join(&list)?;
+        let joined = PartsList::read(&list)?.join(&list)?;
         return in_source(&list, Arc::new(joined));
     }
     if path.is_dir() {
-        return Err(Error::Format {
-            path: path.to_owned(),
-            problem: format!("it has no {LAYOUT_FILE}, no {ISO_PATH} and no list of parts"),
-        });
+        let problem = format!("it has no {LAYOUT_FILE}, no {ISO_PATH} and no list of parts");
+        return Err(Error::not_bundle(path, problem));
     }
     match FileAt::open(path) {
         Ok(file) => in_source(path, Arc::new(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NotThere {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoBundle {
             path: path.to_owned(),
         }),
         Err(error) => Err(io(error)),
@@ -89,33 +80,24 @@ pub(super) fn files(path: &Path) -> Result<Files, Error> {
 
 /// Tells an ISO image, a compressed archive and a plain one apart.
 fn in_source(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
-    let io = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = read_bundle(path);
     if starts_with(&*source, ISO_MAGIC_AT, ISO_MAGIC).map_err(io)? {
         return on_iso(path, source);
     }
-    for (magic, program) in STREAMS {
+    for (magic, program) in COMPRESSED {
         if !starts_with(&*source, 0, magic).map_err(io)? {
             continue;
         }
         let frames = match program {
-            "zstd" => {
-                zstd_seekable::Reader::open(Arc::clone(&source)).map_err(|error| Error::Format {
-                    path: path.to_owned(),
-                    problem: format!("it {error}"),
-                })?
-            }
+            "zstd" => zstd_seekable::Reader::open(Arc::clone(&source))
+                .map_err(|error| Error::not_bundle(path, format!("it {error}")))?,
             _ => None,
         };
         return match frames {
             Some(frames) => in_tar(path, Arc::new(frames)),
             None if program == "zstd" && begins_with_header(&*source).map_err(io)? => {
-                Err(Error::Format {
-                    path: path.to_owned(),
-                    problem: "it was cut short: the table at its end is missing".to_owned(),
-                })
+                let problem = "it was cut short: the table at its end is missing";
+                Err(Error::not_bundle(path, problem))
             }
             None => Err(Error::OnePiece {
                 path: path.to_owned(),
@@ -128,10 +110,9 @@ fn in_source(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
 
 fn in_tar(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
     Files::in_tar(path, source).map_err(|error| match error {
-        registry::Error::Format { path, problem } => Error::Format {
-            path,
-            problem: format!("it {problem}"),
-        },
+        registry::Error::Format { path, problem } => {
+            Error::not_bundle(&path, format!("it {problem}"))
+        }
         error => error.into(),
     })
 }
@@ -159,10 +140,7 @@ fn on_iso(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
         path: path.to_owned(),
         source,
     };
-    let wrong = |problem: String| Error::Format {
-        path: path.to_owned(),
-        problem,
-    };
+    let wrong = |problem| Error::not_bundle(path, problem);
     let window = Window::whole(Arc::clone(&source));
     let mut image = Image::open(window, Limits::default()).map_err(iso)?;
     let prefix = format!("{ISO_PATH}/");

@@ -2,47 +2,48 @@
 //!
 //! `name.001`, `name.002` and so on are the bytes of `name`, one behind the other.
 //! `name.parts.json` lists them with sizes and digests, so that a part that is missing
-//! or cut short is named. [`Parts`] has its shape. Sizes are checked when the bundle is
+//! or cut short is named. [`PartsList`] has its shape. Sizes are checked when the bundle is
 //! opened, digests when it is verified.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::SCHEMA_VERSION;
+use crate::error::{Error, read_bundle};
 use isoforge_base::digest::Digest;
 use isoforge_base::output;
 use isoforge_base::read_at::{FileAt, Joined, ReadAt as _};
 
 /// What the list's name adds to the bundle's.
-pub const PARTS_SUFFIX: &str = ".parts.json";
+pub(super) const PARTS_SUFFIX: &str = ".parts.json";
 /// Largest list accepted, in bytes.
 const MAX_LIST_BYTES: u64 = 4 * 1024 * 1024;
 /// Digits at the end of a part's name.
 const DIGITS: usize = 3;
 /// Most parts: what their names can count.
-pub const MAX_PARTS: usize = 999;
+pub(super) const MAX_PARTS: usize = 999;
 
 /// The list of a split file's parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Parts {
+pub(super) struct PartsList {
     /// Version of this format: 1.
-    pub schema: u32,
+    pub(super) schema: u32,
     /// Name of the file that the parts are.
-    pub name: String,
+    pub(super) name: String,
     /// Its size in bytes.
-    pub size: u64,
+    pub(super) size: u64,
     /// Its digest.
-    pub digest: Digest,
+    pub(super) digest: Digest,
     /// The parts in their order.
-    pub parts: Vec<Part>,
+    pub(super) parts: Vec<ArchivePart>,
 }
 
 /// A part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct ArchivePart {
     /// Its file name, beside the list.
     pub name: String,
     /// Its size in bytes.
@@ -52,18 +53,14 @@ pub struct Part {
 }
 
 /// Name of the part with this number, from 1 on.
-#[must_use]
-pub fn part_name(name: &str, number: usize) -> String {
+pub(super) fn part_name(name: &str, number: usize) -> String {
     format!("{name}.{number:0DIGITS$}")
 }
 
 /// The list that `path` stands for: itself, beside the part that it is, beside the
 /// file that it would be, or the only one in the folder that it is.
 pub(super) fn list_of(path: &Path) -> Result<Option<PathBuf>, Error> {
-    let io = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = read_bundle(path);
     if path.is_dir() {
         let mut found = Vec::new();
         for entry in fs_err::read_dir(path).map_err(io)? {
@@ -74,10 +71,10 @@ pub(super) fn list_of(path: &Path) -> Result<Option<PathBuf>, Error> {
         }
         return match found.len() {
             0 | 1 => Ok(found.pop()),
-            n => Err(Error::Format {
-                path: path.to_owned(),
-                problem: format!("it has {n} lists of parts (*{PARTS_SUFFIX}): name one of them"),
-            }),
+            n => Err(Error::not_bundle(
+                path,
+                format!("it has {n} lists of parts (*{PARTS_SUFFIX}): name one of them"),
+            )),
         };
     }
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
@@ -97,20 +94,14 @@ pub(super) fn list_of(path: &Path) -> Result<Option<PathBuf>, Error> {
     Ok(Some(list).filter(|list| list.exists()))
 }
 
-impl Parts {
+impl PartsList {
     /// Reads a list.
     ///
     /// # Errors
-    /// [`Error::Format`] where it is malformed, [`Error::Io`].
-    pub fn read(list: &Path) -> Result<Self, Error> {
-        let wrong = |problem: String| Error::Format {
-            path: list.to_owned(),
-            problem,
-        };
-        let io = |source| Error::Io {
-            path: list.to_owned(),
-            source,
-        };
+    /// [`Error::NotBundle`] where it is malformed, [`Error::ReadBundle`].
+    pub(super) fn read(list: &Path) -> Result<Self, Error> {
+        let wrong = |problem: String| Error::not_bundle(list, problem);
+        let io = read_bundle(list);
         let size = fs_err::metadata(list).map_err(io)?.len();
         if size > MAX_LIST_BYTES {
             return Err(wrong(format!("it has more than {MAX_LIST_BYTES} bytes")));
@@ -119,9 +110,10 @@ impl Parts {
         let parts: Self = serde_json::from_slice(&text)
             .map_err(|error| wrong(format!("the list of its parts is malformed: {error}")))?;
         if parts.schema != 1 {
-            return Err(Error::Schema {
+            return Err(Error::BundleSchema {
                 path: list.to_owned(),
                 found: parts.schema,
+                known: SCHEMA_VERSION,
             });
         }
         let mut sum = 0_u64;
@@ -139,12 +131,12 @@ impl Parts {
     /// Joins the parts, which lie beside their list. None is read.
     ///
     /// # Errors
-    /// [`Error::Part`] on one that is missing or of another size.
+    /// [`Error::BundlePart`] on one that is missing or of another size.
     pub(super) fn join(&self, list: &Path) -> Result<Joined, Error> {
         let mut files = Vec::with_capacity(self.parts.len());
         for (at, part) in self.parts.iter().enumerate() {
             let path = list.with_file_name(&part.name);
-            let wrong = |problem| Error::Part {
+            let wrong = |problem| Error::BundlePart {
                 path: path.clone(),
                 number: at + 1,
                 count: self.parts.len(),
@@ -163,9 +155,6 @@ impl Parts {
             }
             files.push(file);
         }
-        Joined::new(files).map_err(|source| Error::Io {
-            path: list.to_owned(),
-            source,
-        })
+        Joined::new(files).map_err(read_bundle(list))
     }
 }

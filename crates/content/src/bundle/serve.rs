@@ -15,7 +15,8 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use super::http::{Answer, Listener, Request};
-use super::{Bundle, Error, Root};
+use super::{Bundle, Root};
+use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_oci::layout::descriptor_json;
 use isoforge_oci::manifest::Descriptor;
@@ -120,7 +121,8 @@ impl Server {
     fn read(&self, request: &Request) -> Answer {
         let target = request.target.as_str();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        match path {
+        let path = &decoded(path);
+        match path.as_str() {
             "/v2" | "/v2/" => return document("application/json", b"{}".to_vec()),
             "/v2/_catalog" => {
                 let names = self.repositories.keys();
@@ -256,6 +258,25 @@ pub fn repository(reference: &Reference) -> String {
     format!("{host}/{}", reference.repository())
 }
 
+/// The text of a target's part whose bytes may stand as `%2F` or `%2f` (RFC 3986,
+/// section 2.1).
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut pieces = text.split('%');
+    bytes.extend(pieces.next().unwrap_or_default().bytes());
+    for piece in pieces {
+        let hex = piece.get(..2).filter(|hex| !hex.starts_with('+'));
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend(piece.bytes().skip(2));
+            }
+            None => bytes.extend(format!("%{piece}").bytes()),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 fn document(media_type: &str, bytes: Vec<u8>) -> Answer {
     Answer::new(200, media_type, bytes)
 }
@@ -278,7 +299,7 @@ fn page<'a>(
     };
     let most = value("n").and_then(|n| n.parse().ok()).unwrap_or(MAX_NAMES);
     let most: usize = most.min(MAX_NAMES);
-    let last = value("last").unwrap_or_default().replace("%2F", "/");
+    let last = decoded(value("last").unwrap_or_default());
     let rest: Vec<&String> = names.filter(|name| **name > last).collect();
     let (shown, left) = rest.split_at(most.min(rest.len()));
     let page = document("application/json", answer(shown).to_string().into_bytes());
@@ -323,6 +344,19 @@ fn range(text: &str, size: u64) -> Option<Result<(u64, u64), Unsatisfiable>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_are_decoded_in_either_case() {
+        for (text, plain) in [
+            ("a%2Fb%2fc%3A1", "a/b/c:1"),
+            ("%", "%"),
+            ("%2", "%2"),
+            ("%+1%zz", "%+1%zz"),
+            ("%c3%a4", "ä"),
+        ] {
+            assert_eq!(decoded(text), plain);
+        }
+    }
 
     #[test]
     fn ranges() {

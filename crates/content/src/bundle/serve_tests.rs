@@ -58,7 +58,10 @@ fn rich(archive: &Path) -> Digest {
 
 /// Status line and headers, and the body.
 fn ask(address: &str, request: &str) -> (String, Vec<u8>) {
-    let mut stream = TcpStream::connect(address).unwrap();
+    ask_on(TcpStream::connect(address).unwrap(), request)
+}
+
+fn ask_on(mut stream: TcpStream, request: &str) -> (String, Vec<u8>) {
     let request = format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
@@ -85,6 +88,8 @@ fn requests_are_answered_as_the_specification_has_it() {
             "GET /v2/_catalog HTTP/1.1".to_owned(),
             "GET /v2/_catalog?n=2&last=docker.io/calico/cni HTTP/1.1".to_owned(),
             "GET /v2/docker.io/calico/node/tags/list HTTP/1.1".to_owned(),
+            "GET /v2/_catalog?n=1&last=docker.io%2fcalico%2Fcni HTTP/1.1".to_owned(),
+            "GET /v2/docker.io%2fcalico%2Fnode/tags/list HTTP/1.1".to_owned(),
             "GET /v2/docker.io/x/y/tags/list HTTP/1.1".to_owned(),
             "GET /v2/none/tags/list HTTP/1.1".to_owned(),
             "GET /v2/docker.io/calico/node/manifests/v2 HTTP/1.1".to_owned(),
@@ -112,6 +117,10 @@ fn requests_are_answered_as_the_specification_has_it() {
         GET /v2/_catalog?n=2&last=docker.io/calico/cni
           200 {"repositories":["docker.io/calico/node","docker.io/x/y"]}
         GET /v2/docker.io/calico/node/tags/list
+          200 {"name":"docker.io/calico/node","tags":["v3.29.2"]}
+        GET /v2/_catalog?n=1&last=docker.io%2fcalico%2Fcni
+          200 {"repositories":["docker.io/calico/node"]}
+        GET /v2/docker.io%2fcalico%2Fnode/tags/list
           200 {"name":"docker.io/calico/node","tags":["v3.29.2"]}
         GET /v2/docker.io/x/y/tags/list
           200 {"name":"docker.io/x/y","tags":[]}
@@ -265,4 +274,26 @@ fn only_this_machine_is_served() {
     let bundle = Bundle::open(dir.path()).unwrap();
     let error = Server::new(bundle, "0.0.0.0:0".parse().unwrap()).unwrap_err();
     assert!(matches!(error, Error::NotLoopback { .. }), "{error}");
+}
+
+#[test]
+fn one_connection_too_many_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    write_folder(&sample_builder().build(), dir.path());
+    served(dir.path(), |address| {
+        let connect = || TcpStream::connect(address).unwrap();
+        let mut open: Vec<_> = (0..http::MAX_CONNECTIONS).map(|_| connect()).collect();
+        let status = || {
+            let (head, _) = ask(address, "GET /v2/ HTTP/1.1");
+            head.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(status(), "HTTP/1.1 503 Service Unavailable");
+        // One that was open before is served still.
+        let (head, _) = ask_on(open.remove(0), "GET /v2/ HTTP/1.1");
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let start = std::time::Instant::now();
+        while status() != "HTTP/1.1 200 OK" {
+            assert!(start.elapsed() < std::time::Duration::from_secs(20));
+        }
+    });
 }

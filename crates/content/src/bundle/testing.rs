@@ -173,19 +173,19 @@ pub(super) fn split(bytes: &[u8], folder: &Path, name: &str, part_bytes: usize) 
     for (at, part) in bytes.chunks(part_bytes).enumerate() {
         let name = super::parts::part_name(name, at + 1);
         fs_err::write(folder.join(&name), part).unwrap();
-        parts.push(super::Part {
+        parts.push(super::ArchivePart {
             name,
             size: part.len() as u64,
             digest: Digest::of(part),
         });
     }
-    let parts = super::Parts {
+    let parts = super::parts::PartsList {
         schema: 1,
         name: name.to_owned(),
         size: bytes.len() as u64,
         digest: Digest::of(bytes),
         parts,
     };
-    let list = folder.join(format!("{name}{}", super::PARTS_SUFFIX));
+    let list = folder.join(format!("{name}{}", super::parts::PARTS_SUFFIX));
     fs_err::write(list, serde_json::to_vec(&parts).unwrap()).unwrap();
 }

@@ -239,7 +239,7 @@ fn a_walk_finds_what_a_manifest_lacks_and_forgives_an_index() {
         .path()
         .join(isoforge_oci::layout::blob_path(&root.descriptor.digest));
     fs_err::remove_file(path).unwrap();
-    assert!(matches!(bundle.walk(&root), Err(Error::Missing { .. })));
+    assert!(matches!(bundle.walk(&root), Err(Error::NoBlob { .. })));
     // What a delta lacks, its base has.
     let text = fs_err::read_to_string(dir.path().join(INDEX_FILE)).unwrap();
     let base = format!(

@@ -9,9 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::parts::Parts;
+use super::parts::PartsList;
 use super::walk::walk_on;
-use super::{Bundle, Error, open};
+use super::{Bundle, open};
+use crate::error::{Error, read_bundle};
 use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::human::size;
 use isoforge_base::parallel;
@@ -132,7 +133,7 @@ fn part_faults(path: &Path, progress: &Progress) -> Result<Vec<Fault>, Error> {
     let Some(list) = open::parts_list(path)? else {
         return Ok(Vec::new());
     };
-    let parts = Parts::read(&list)?;
+    let parts = PartsList::read(&list)?;
     let task = progress.task("check parts", Some(parts.size));
     let mut faults = Vec::new();
     for part in &parts.parts {
@@ -150,17 +151,9 @@ fn part_faults(path: &Path, progress: &Progress) -> Result<Vec<Fault>, Error> {
                 fault("it is missing".to_owned());
                 continue;
             }
-            Err(source) => {
-                return Err(Error::Io {
-                    path: place,
-                    source,
-                });
-            }
+            Err(source) => return Err(read_bundle(&place)(source)),
         };
-        let (found, bytes) = hash(task.reader(file)).map_err(|source| Error::Io {
-            path: place.clone(),
-            source,
-        })?;
+        let (found, bytes) = hash(task.reader(file)).map_err(read_bundle(&place))?;
         if bytes != part.size {
             fault(format!("it has {bytes} bytes, not {}", part.size));
         } else if found != part.digest {
@@ -208,14 +201,14 @@ fn blob_fault(bundle: &Bundle, name: &str, task: &Task) -> Result<Option<Fault>,
 fn walk_fault(bundle: &Bundle, error: Error) -> Result<Fault, Error> {
     use isoforge_base::error::{Class, Diagnose as _};
     let (place, digest) = match &error {
-        Error::Missing { place, digest, .. } => (place.clone(), Some(*digest)),
+        Error::NoBlob { place, digest, .. } => (place.clone(), Some(*digest)),
         error if error.class() == Class::Verification => {
             (bundle.path().display().to_string(), None)
         }
         _ => return Err(error),
     };
     let problem = match &error {
-        Error::Missing { named_by, .. } => format!("it is missing; {named_by} names it"),
+        Error::NoBlob { named_by, .. } => format!("it is missing; {named_by} names it"),
         error => error.to_string(),
     };
     // A manifest's error names its place, which the blob's fault has.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Bundle, Error, Root};
+use super::{Bundle, Root};
+use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH};
 use isoforge_oci::media::MediaType;
@@ -28,7 +29,7 @@ pub(super) fn walk_on(
     };
     let is_there = walker.manifest(&root.descriptor, 0)?;
     if !is_there && !bundle.lacks_base() {
-        let missing = walker.missing(&root.descriptor.digest, root.reference.clone());
+        let missing = bundle.missing(root.descriptor.digest, &root.reference);
         (walker.failed)(missing)?;
     }
     Ok(walker.found)
@@ -104,15 +105,6 @@ impl Walker<'_> {
         }
         let manifest = format!("manifest {} of {}", named_by.digest, self.root.reference);
         self.seen.insert(blob.digest);
-        let missing = self.missing(&blob.digest, manifest);
-        (self.failed)(missing)
-    }
-
-    fn missing(&self, digest: &Digest, named_by: String) -> Error {
-        Error::Missing {
-            place: self.bundle.place(digest),
-            digest: *digest,
-            named_by,
-        }
+        (self.failed)(self.bundle.missing(blob.digest, &manifest))
     }
 }

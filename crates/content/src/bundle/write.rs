@@ -2,74 +2,23 @@
 //!
 //! Blobs are hashed on their way out, so that damage never gets into a bundle.
 
-use std::fmt;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::archive::{archive, each_chunk};
-use super::parts::{PARTS_SUFFIX, Part, Parts};
-use super::{Bundle, Error};
+use super::archive::archive;
+use super::blobs::{Blobs, each_chunk};
+use super::parts::{ArchivePart, PARTS_SUFFIX, PartsList};
+use crate::error::{Error, writing};
 use isoforge_base::digest::Digest;
 use isoforge_base::output;
 use isoforge_base::output::CHECKSUM_SUFFIX;
 use isoforge_base::progress::{Progress, Task};
 use isoforge_oci::layout::OciLayout;
-use isoforge_oci::store::Store;
 
 /// What a bundle's archive is called behind its name and version.
-pub const ARCHIVE_SUFFIX: &str = ".tar.zst";
+const ARCHIVE_SUFFIX: &str = ".tar.zst";
 /// Largest part where nothing else is said: what FAT can hold.
 pub const DEFAULT_PART_BYTES: u64 = 4000 * 1024 * 1024;
-
-/// Where the blobs of a bundle to be written are.
-pub trait Blobs: Sync + fmt::Debug {
-    /// Opens a blob of `size` bytes.
-    ///
-    /// # Errors
-    /// Where it is not there.
-    fn open(&self, digest: &Digest, size: u64) -> Result<Box<dyn Read + Send>, Error>;
-}
-
-impl Blobs for Store {
-    fn open(&self, digest: &Digest, size: u64) -> Result<Box<dyn Read + Send>, Error> {
-        Ok(Box::new(self.open_sized_blob(digest, size)?.into_file()))
-    }
-}
-
-impl Blobs for Bundle {
-    fn open(&self, digest: &Digest, _size: u64) -> Result<Box<dyn Read + Send>, Error> {
-        let opened = self.open_blob(digest)?;
-        opened
-            .map(|(_, reader)| reader)
-            .ok_or_else(|| Error::Missing {
-                place: self.place(digest),
-                digest: *digest,
-                named_by: "the bundle to be written".to_owned(),
-            })
-    }
-}
-
-/// Several, the first that has a blob gives it.
-#[derive(Debug)]
-pub struct Combined<'a> {
-    /// Asked first.
-    pub store: &'a Store,
-    /// Asked then.
-    pub bundles: &'a [Bundle],
-}
-
-impl Blobs for Combined<'_> {
-    fn open(&self, digest: &Digest, size: u64) -> Result<Box<dyn Read + Send>, Error> {
-        if !self.store.has_blob(digest) {
-            for bundle in self.bundles {
-                if let Some((_, reader)) = bundle.open_blob(digest)? {
-                    return Ok(reader);
-                }
-            }
-        }
-        Blobs::open(self.store, digest, size)
-    }
-}
 
 /// What a bundle is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +78,7 @@ pub struct Written {
     /// Digest of the archive; none of a folder.
     pub digest: Option<Digest>,
     /// The parts of a split archive.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ArchivePart>,
 }
 
 impl Target<'_> {
@@ -158,7 +107,7 @@ impl Target<'_> {
 /// Writes a bundle, whole or not at all.
 ///
 /// # Errors
-/// What the blobs give, [`Error::Damaged`] where one is not what its digest says, and
+/// What the blobs give, [`Error::DamagedBlob`] where one is not what its digest says, and
 /// what the output gives.
 pub fn write(
     layout: &OciLayout,
@@ -168,7 +117,7 @@ pub fn write(
 ) -> Result<Written, Error> {
     target.check()?;
     let task = progress.task(&format!("write {}", target.name), Some(layout.size()));
-    fs_err::create_dir_all(target.folder).map_err(output::Error::from)?;
+    fs_err::create_dir_all(target.folder).map_err(writing)?;
     match target.form {
         Form::Folder => {
             let path = target.folder.join(target.name);
@@ -190,10 +139,10 @@ pub fn write(
                 written = Some((result, names.clone()));
                 Ok::<_, Error>(names)
             })?;
-            let (written, names) = written
-                .ok_or_else(|| output::Error::from(io::Error::other("nothing was written")))?;
+            let (written, names) =
+                written.ok_or_else(|| writing(io::Error::other("nothing was written")))?;
             for old in before.iter().filter(|old| !names.contains(old)) {
-                fs_err::remove_file(target.folder.join(old)).map_err(output::Error::from)?;
+                fs_err::remove_file(target.folder.join(old)).map_err(writing)?;
             }
             Ok(written)
         }
@@ -204,7 +153,7 @@ pub fn write(
 fn replaced(target: &Target<'_>, name: &str) -> Vec<String> {
     let list = format!("{name}{PARTS_SUFFIX}");
     let mut names = vec![name.to_owned()];
-    if let Ok(parts) = Parts::read(&target.folder.join(&list)) {
+    if let Ok(parts) = PartsList::read(&target.folder.join(&list)) {
         names.push(list);
         names.extend(parts.parts.into_iter().map(|part| part.name));
     }
@@ -222,29 +171,26 @@ fn write_folder(
     for (path, file) in &layout.files {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {
-            fs_err::create_dir_all(parent).map_err(output::Error::from)?;
+            fs_err::create_dir_all(parent).map_err(writing)?;
         }
-        let mut out = fs_err::File::create(&path).map_err(output::Error::from)?;
+        let mut out = fs_err::File::create(&path).map_err(writing)?;
         each_chunk(blobs, file, &mut chunk, |chunk| {
             out.write_all(chunk)?;
             task.advance(chunk.len() as u64);
             Ok(())
         })?;
-        out.sync_all().map_err(output::Error::from)?;
+        out.sync_all().map_err(writing)?;
     }
     Ok(())
 }
 
 /// Writes checksums and the list of parts; gives the names of all files, what is to
 /// be there last at the end.
-fn finish(mut parts: Parts, folder: &Path, to: &Path) -> Result<(Vec<String>, Written), Error> {
-    let put = |name: &str, text: &[u8]| {
-        fs_err::write(folder.join(name), text).map_err(output::Error::from)
-    };
+fn finish(mut parts: PartsList, folder: &Path, to: &Path) -> Result<(Vec<String>, Written), Error> {
+    let put = |name: &str, text: &[u8]| fs_err::write(folder.join(name), text).map_err(writing);
     let is_split = parts.parts.len() > 1;
     if let ([one], false) = (parts.parts.as_mut_slice(), is_split) {
-        fs_err::rename(folder.join(&one.name), folder.join(&parts.name))
-            .map_err(output::Error::from)?;
+        fs_err::rename(folder.join(&one.name), folder.join(&parts.name)).map_err(writing)?;
         one.name.clone_from(&parts.name);
     }
     let mut checksums = String::new();
@@ -260,7 +206,7 @@ fn finish(mut parts: Parts, folder: &Path, to: &Path) -> Result<(Vec<String>, Wr
         let list = format!("{}{PARTS_SUFFIX}", parts.name);
         let mut text = serde_json::to_vec_pretty(&parts)
             .map_err(io::Error::from)
-            .map_err(output::Error::from)?;
+            .map_err(writing)?;
         text.push(b'\n');
         put(&list, &text)?;
         path = to.join(&list);

@@ -15,10 +15,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::index::{self, Index, MAX_INDEX_BYTES};
 use super::{Chart, Source};
-use crate as content;
+use crate::Error;
 use crate::files::MAX_BYTES;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::{Counted, Progress};
 use isoforge_oci::manifest::{Document, MAX_MANIFEST_BYTES, Manifest};
 use isoforge_oci::pull::{self, Download, Failure, Limits, Platforms};
@@ -33,111 +32,6 @@ const OLD_CONTENT_TYPE: &str = "application/tar+gzip";
 /// Largest archive of a chart, in bytes.
 pub(super) const MAX_CHART_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Why a chart does not come.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The registry did not give it.
-    #[error(transparent)]
-    Pull(#[from] pull::Error),
-    /// The server did not deliver.
-    #[error("can't download {what}")]
-    Download {
-        /// What: a chart or an index.
-        what: String,
-        /// Why.
-        source: Box<registry::Error>,
-    },
-    /// What the registry has under the name is no chart.
-    #[error("{reference} is no chart: {problem}")]
-    NoChart {
-        /// The reference.
-        reference: String,
-        /// What it is.
-        problem: String,
-    },
-    /// The repository has no such chart.
-    #[error(
-        "the chart repository {url} has no '{name}' {version}; {}",
-        offer(known)
-    )]
-    NotListed {
-        /// The repository.
-        url: ShownUrl,
-        /// Name of the chart.
-        name: String,
-        /// Its version.
-        version: String,
-        /// Versions that there are.
-        known: Vec<String>,
-    },
-    /// Another archive came than was asked for.
-    #[error("{place}: digest mismatch: expected {expected}, got {found}")]
-    Digest {
-        /// Where it came from.
-        place: String,
-        /// As asked for or as the index says.
-        expected: Digest,
-        /// As it is.
-        found: Digest,
-    },
-    /// More bytes than the limit.
-    #[error("{place}: more than {limit} bytes")]
-    TooLarge {
-        /// Where it came from.
-        place: String,
-        /// The limit.
-        limit: u64,
-    },
-    /// The chart is malformed.
-    #[error(transparent)]
-    Content(#[from] content::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
-
-/// Most versions that a message offers.
-const MAX_OFFERED: usize = 8;
-
-fn offer(known: &[String]) -> String {
-    if known.is_empty() {
-        return "it has no chart of that name".to_owned();
-    }
-    let first: Vec<&str> = known.iter().take(MAX_OFFERED).map(String::as_str).collect();
-    let more = if known.len() > MAX_OFFERED {
-        ", …"
-    } else {
-        ""
-    };
-    format!("it has {}{more}", first.join(", "))
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Pull(error) => error.class(),
-            Self::Download { source, .. } => source.class(),
-            Self::NoChart { .. } | Self::NotListed { .. } => Class::Profile,
-            Self::Digest { .. } | Self::TooLarge { .. } => Class::Verification,
-            Self::Content(error) => error.class(),
-            Self::Store(error) => error.class(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Pull(error) => error.hint(),
-            Self::Download { source, .. } => source.hint(),
-            Self::Digest { found, .. } => Some(format!(
-                "the chart was published anew or damaged; if its publisher says so, pin {found}"
-            )),
-            Self::Content(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
-
 /// A chart that came.
 #[derive(Debug)]
 pub struct Fetched {
@@ -151,7 +45,7 @@ pub struct Fetched {
 /// paths start at `folder`.
 ///
 /// # Errors
-/// [`enum@Error`].
+/// [`Error`].
 pub fn fetch(
     client: &Client,
     source: &Source,
@@ -169,8 +63,7 @@ pub fn fetch(
     let place = source.to_string();
     let digest = match source {
         Source::Path(path) => {
-            let files = content::files::Files::open(&folder.join(path))?;
-            let chart = Chart::read(files)?;
+            let chart = Chart::open(&folder.join(path))?;
             let digest = chart.digest()?;
             return Ok(Fetched { chart, digest });
         }
@@ -220,7 +113,7 @@ impl Fetch<'_> {
             self.threads,
             self.progress,
         )?;
-        let no_chart = |problem: &str| Error::NoChart {
+        let no_chart = |problem: &str| Error::NotChart {
             reference: place.to_owned(),
             problem: problem.to_owned(),
         };
@@ -260,10 +153,10 @@ impl Fetch<'_> {
         let index_url = format!("{url}/index.yaml");
         let shown = ShownUrl::of(&index_url).to_string();
         let bytes = self.small(&index_url, MAX_INDEX_BYTES)?;
-        let text = String::from_utf8(bytes).map_err(|_| content::Error::NotText {
+        let text = String::from_utf8(bytes).map_err(|_| Error::NotText {
             file: shown.clone(),
         })?;
-        let index = Index::parse(&text).map_err(|error| error.of(&shown))?;
+        let index = Index::parse(&text).map_err(|refused| Error::syntax(&shown, refused))?;
         let entry = index.find(name, version).ok_or_else(|| Error::NotListed {
             url: ShownUrl::of(url),
             name: name.to_owned(),
@@ -328,7 +221,7 @@ impl Fetch<'_> {
         })?;
         if bytes.len() as u64 > limit.min(MAX_BYTES) {
             let place = shown.to_string();
-            return Err(Error::TooLarge { place, limit });
+            return Err(Error::TooLong { place, limit });
         }
         Ok(bytes)
     }
@@ -354,13 +247,13 @@ fn failed(url: &ShownUrl, failure: Failure) -> Error {
             expected,
             found,
         },
-        Failure::Store(store::Error::SizeMismatch { .. }) => Error::TooLarge {
+        Failure::Store(store::Error::SizeMismatch { .. }) => Error::TooLong {
             place: url.to_string(),
             limit: MAX_CHART_BYTES,
         },
-        Failure::Store(error) => Error::Store(error),
+        Failure::Store(error) => error.into(),
         Failure::Cancelled => {
-            Error::Store(std::io::Error::from(std::io::ErrorKind::Interrupted).into())
+            store::Error::from(std::io::Error::from(std::io::ErrorKind::Interrupted)).into()
         }
     }
 }

@@ -5,34 +5,35 @@
 //! relative to the repository. Digests are sha256 in hex, with or without
 //! `sha256:` in front.
 
-use crate::yaml::{self, Node, SyntaxError};
+use crate::yaml;
 use isoforge_base::digest::Digest;
+use isoforge_base::yaml::{Node, Refused, Value};
 
 /// Largest index, in bytes: large repositories have some 20 MiB.
 pub(super) const MAX_INDEX_BYTES: u64 = 128 * 1024 * 1024;
 
 /// An index, read.
 #[derive(Debug)]
-pub struct Index(Node);
+pub(super) struct Index(Node);
 
 /// A version of a chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Where its archive lies; relative ones are relative to the repository.
-    pub url: String,
+    pub(super) url: String,
     /// Digest of the archive, where the index gives one.
-    pub digest: Option<Digest>,
+    pub(super) digest: Option<Digest>,
 }
 
 impl Index {
     /// Reads the text of an index.
     ///
     /// # Errors
-    /// [`SyntaxError`].
-    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
+    /// [`Refused`].
+    pub(super) fn parse(text: &str) -> Result<Self, Refused> {
         let node = yaml::document(text)?;
         if node.get("entries").is_none() {
-            return Err(SyntaxError {
+            return Err(Refused {
                 line: 1,
                 column: 1,
                 problem: "an index of charts must have 'entries'".to_owned(),
@@ -42,8 +43,7 @@ impl Index {
     }
 
     /// The entry of a chart; `None` where the repository does not have it.
-    #[must_use]
-    pub fn find(&self, name: &str, version: &str) -> Option<Entry> {
+    pub(super) fn find(&self, name: &str, version: &str) -> Option<Entry> {
         let versions = self.0.get("entries")?.get(name)?.items();
         let entry = versions.iter().find(|entry| has_version(entry, version))?;
         let url = entry.get("urls")?.items().first()?.text()?.to_owned();
@@ -55,8 +55,7 @@ impl Index {
     }
 
     /// The versions of a chart, as the index lists them.
-    #[must_use]
-    pub fn versions(&self, name: &str) -> Vec<String> {
+    pub(super) fn versions(&self, name: &str) -> Vec<String> {
         let entries = self.0.get("entries");
         let versions = entries.and_then(|entries| entries.get(name));
         let versions = versions.map(Node::items).unwrap_or_default();
@@ -70,14 +69,13 @@ impl Index {
 fn has_version(entry: &Node, version: &str) -> bool {
     let bare = |text: &str| text.trim_start_matches('v').to_owned();
     match entry.get("version").map(|node| &node.value) {
-        Some(yaml::Value::Text(text)) => bare(text) == bare(version),
-        Some(yaml::Value::Number(number)) => number.to_string() == bare(version),
+        Some(Value::Text(text)) => bare(text) == bare(version),
+        Some(Value::Number(number, _)) => number.to_string() == bare(version),
         _ => false,
     }
 }
 
 /// The URL of an entry whose index lies below `repository`.
-#[must_use]
 pub(super) fn absolute(repository: &str, url: &str) -> String {
     if url.contains("://") {
         return url.to_owned();

@@ -14,8 +14,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::Error;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
 use isoforge_oci::reference::{ParseReferenceError, Reference};
 use isoforge_oci::registry::ShownUrl;
 
@@ -51,30 +51,6 @@ pub enum Source {
     },
     /// A folder or archive on the disk.
     Path(PathBuf),
-}
-
-/// A text that names no chart.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' names no chart: {problem}")]
-pub struct ParseSourceError {
-    /// The text.
-    pub text: String,
-    /// What is wrong.
-    pub problem: String,
-}
-
-impl Diagnose for ParseSourceError {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "write oci://HOST/REPOSITORY:VERSION, https://HOST/PATH#NAME:VERSION, the URL of a \
-             .tgz, or a path"
-                .to_owned(),
-        )
-    }
 }
 
 impl Source {
@@ -120,10 +96,10 @@ impl fmt::Display for Source {
 }
 
 impl FromStr for Source {
-    type Err = ParseSourceError;
+    type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse(text).map_err(|problem| ParseSourceError {
+        parse(text).map_err(|problem| Error::ChartSource {
             text: text.to_owned(),
             problem,
         })

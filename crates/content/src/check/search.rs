@@ -5,9 +5,9 @@ use std::io::Read as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{Error, Named};
-use crate as content;
-use crate::bundle::{self, Bundle, Kind, Root};
+use super::Named;
+use crate::Error;
+use crate::bundle::{Bundle, Kind, Root};
 use crate::chart::Chart;
 use crate::definition::{Definition, Layer};
 use crate::files::{Files, MAX_BYTES};
@@ -21,7 +21,7 @@ use isoforge_oci::manifest::Document;
 
 /// All that a bundle has beside images.
 #[derive(Default)]
-struct Parts {
+struct BundleContent {
     /// With their names.
     definitions: Vec<(String, Definition)>,
     packs: Vec<Pack>,
@@ -32,9 +32,9 @@ struct Parts {
 
 /// See [`check`](super::check).
 pub(super) fn search(bundle: &Bundle, helm: Option<Helm>) -> Result<Vec<Named>, Error> {
-    let parts = Parts::read(bundle)?;
+    let content = BundleContent::read(bundle)?;
     let mut searcher = Searcher {
-        parts: &parts,
+        content: &content,
         options: Options {
             helm,
             ..Options::default()
@@ -43,7 +43,7 @@ pub(super) fn search(bundle: &Bundle, helm: Option<Helm>) -> Result<Vec<Named>, 
         used_charts: BTreeSet::new(),
         found: Vec::new(),
     };
-    for (name, definition) in &parts.definitions {
+    for (name, definition) in &content.definitions {
         searcher.options.answers = definition.answers();
         searcher.options.kubernetes = Some(definition.kubernetes.version.clone());
         for layer in &definition.layers {
@@ -54,47 +54,43 @@ pub(super) fn search(bundle: &Bundle, helm: Option<Helm>) -> Result<Vec<Named>, 
     Ok(searcher.found)
 }
 
-impl Parts {
+impl BundleContent {
     fn read(bundle: &Bundle) -> Result<Self, Error> {
-        let mut parts = Self::default();
+        let mut content = Self::default();
         for root in bundle.roots() {
             let name = root.reference.as_str();
             match root.kind {
                 Kind::Definition => {
                     let definition = Definition::parse(name, &text(bundle, root)?)?;
-                    parts.definitions.push((name.to_owned(), definition));
+                    content.definitions.push((name.to_owned(), definition));
                 }
                 Kind::Pack => {
                     let files = Files::archive(name, &bytes(bundle, root)?)?;
-                    parts.packs.push(Pack::read(files)?);
+                    content.packs.push(Pack::read(files)?);
                 }
                 Kind::Chart => {
                     let bytes = bytes(bundle, root)?;
                     let chart = Chart::archive(name, &bytes)?;
-                    parts.charts.insert(Digest::of(&bytes), chart);
+                    content.charts.insert(Digest::of(&bytes), chart);
                 }
                 Kind::Manifest => {
                     let text = text(bundle, root)?;
-                    parts.manifests.push((name.to_owned(), text));
+                    content.manifests.push((name.to_owned(), text));
                 }
                 Kind::Image | Kind::Provider | Kind::Other(_) => {}
             }
         }
-        Ok(parts)
+        Ok(content)
     }
 }
 
 /// The one file of an artifact, its digest checked.
 fn bytes(bundle: &Bundle, root: &Root) -> Result<Vec<u8>, Error> {
-    let format = |problem: &str| bundle::Error::Format {
-        path: bundle.path().to_owned(),
-        problem: format!("{} is no {}: {problem}", root.reference, root.kind),
+    let format = |problem: &str| {
+        let problem = format!("{} is no {}: {problem}", root.reference, root.kind);
+        Error::not_bundle(bundle.path(), problem)
     };
-    let missing = |digest: Digest| bundle::Error::Missing {
-        place: bundle.place(&digest),
-        digest,
-        named_by: root.reference.clone(),
-    };
+    let missing = |digest| bundle.missing(digest, &root.reference);
     let manifest = bundle.manifest(&root.descriptor)?;
     let manifest = manifest.ok_or_else(|| missing(root.descriptor.digest))?;
     let layer = match &manifest.document {
@@ -103,22 +99,21 @@ fn bytes(bundle: &Bundle, root: &Root) -> Result<Vec<u8>, Error> {
     };
     let layer = layer.ok_or_else(|| format("it has no file"))?;
     if layer.size > MAX_BYTES {
-        return Err(format("its file is too large").into());
+        return Err(format("its file is too large"));
     }
     let opened = bundle.open_blob(&layer.digest)?;
     let (_, reader) = opened.ok_or_else(|| missing(layer.digest))?;
     let mut bytes = Vec::new();
     let read = reader.take(layer.size).read_to_end(&mut bytes);
-    read.map_err(|source| bundle::Error::Blob {
+    read.map_err(|source| Error::ReadBlob {
         digest: layer.digest,
         source,
     })?;
     match Digest::of(&bytes) {
-        found if found != layer.digest => Err(bundle::Error::Damaged {
+        found if found != layer.digest => Err(Error::DamagedBlob {
             digest: layer.digest,
             found,
-        }
-        .into()),
+        }),
         _ => Ok(bytes),
     }
 }
@@ -126,12 +121,12 @@ fn bytes(bundle: &Bundle, root: &Root) -> Result<Vec<u8>, Error> {
 fn text(bundle: &Bundle, root: &Root) -> Result<String, Error> {
     String::from_utf8(bytes(bundle, root)?).map_err(|_| {
         let file = root.reference.clone();
-        content::Error::NotText { file }.into()
+        Error::NotText { file }
     })
 }
 
 struct Searcher<'a> {
-    parts: &'a Parts,
+    content: &'a BundleContent,
     options: Options,
     /// Places in the list of packs.
     used_packs: BTreeSet<usize>,
@@ -147,7 +142,7 @@ impl Searcher<'_> {
             ..Named::default()
         };
         let (mut charts, mut manifests) = (BTreeSet::new(), BTreeSet::new());
-        for (number, pack) in self.parts.packs.iter().enumerate() {
+        for (number, pack) in self.content.packs.iter().enumerate() {
             if !is_of(pack, layer, &self.options.answers)? {
                 continue;
             }
@@ -156,14 +151,14 @@ impl Searcher<'_> {
                 charts.insert(chart.digest()?);
             }
             manifests.extend(pack.manifests().iter().map(|one| one.name.as_str()));
-            let (presets, given) = as_in(pack, layer, &self.options.answers)?;
+            let (presets, given) = presets_and_values(pack, layer, &self.options.answers)?;
             let composed = pack.compose(&presets, &given, &self.options.answers)?;
             let images = target::in_pack(pack, &composed, &self.options)?;
             named.images.extend(images);
         }
         for chart in &layer.charts {
             self.used_charts.insert(chart.digest);
-            let Some(found) = self.parts.charts.get(&chart.digest) else {
+            let Some(found) = self.content.charts.get(&chart.digest) else {
                 return Err(Error::NoChart {
                     chart: format!("{} {}", chart.name, chart.version),
                     digest: chart.digest,
@@ -205,7 +200,7 @@ impl Searcher<'_> {
     /// What no definition uses, as it is.
     fn others(&mut self) -> Result<(), Error> {
         let mut named = Named::default();
-        for (number, pack) in self.parts.packs.iter().enumerate() {
+        for (number, pack) in self.content.packs.iter().enumerate() {
             for (_, chart) in pack.charts() {
                 self.used_charts.insert(chart.digest()?);
             }
@@ -216,13 +211,13 @@ impl Searcher<'_> {
                 .images
                 .extend(target::in_pack_alone(pack, &self.options)?);
         }
-        for (digest, chart) in &self.parts.charts {
+        for (digest, chart) in &self.content.charts {
             if !self.used_charts.contains(digest) {
                 let images = target::in_plain_chart(chart, &self.options)?;
                 named.images.extend(images);
             }
         }
-        let manifests = Target::Manifests(self.parts.manifests.clone());
+        let manifests = Target::Manifests(self.content.manifests.clone());
         named.images.extend(manifests.images(&self.options)?);
         self.found.push(named);
         Ok(())
@@ -230,7 +225,7 @@ impl Searcher<'_> {
 }
 
 /// Whether a layer was made of a pack: it has all its charts and manifests.
-fn is_of(pack: &Pack, layer: &Layer, answers: &Answers) -> Result<bool, content::Error> {
+fn is_of(pack: &Pack, layer: &Layer, answers: &Answers) -> Result<bool, Error> {
     for (_, chart) in pack.charts() {
         let digest = chart.digest()?;
         if !layer.charts.iter().any(|one| one.digest == digest) {
@@ -250,11 +245,11 @@ fn is_of(pack: &Pack, layer: &Layer, answers: &Answers) -> Result<bool, content:
 }
 
 /// The presets and values by which a pack gives the layer that was made of it.
-fn as_in(
+fn presets_and_values(
     pack: &Pack,
     layer: &Layer,
     answers: &Answers,
-) -> Result<(Vec<String>, Value), content::Error> {
+) -> Result<(Vec<String>, Value), Error> {
     let default = pack.compose(&[], &values::object(None), answers)?;
     let default = default.presets();
     let known = pack.presets().all().iter();

@@ -4,14 +4,14 @@ use super::objects::Search;
 use super::{Images, Method, Rule};
 use crate::Error;
 use crate::macros;
-use crate::yaml::{self, Value};
+use crate::yaml;
+use isoforge_base::yaml::Value;
 
 /// Endings of files that are manifests.
-pub const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
+const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 
 /// Whether a file is a manifest by its name.
-#[must_use]
-pub fn is_manifest(path: &str) -> bool {
+pub(crate) fn is_manifest(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
@@ -22,7 +22,7 @@ pub fn is_manifest(path: &str) -> bool {
 /// [`Error::Syntax`] where the text is no YAML, or a document of it no object.
 pub fn images(file: &str, text: &str, rules: &[Rule]) -> Result<Images, Error> {
     let mut out = Images::default();
-    let documents = macros::documents(text).map_err(|error| error.of(file))?;
+    let documents = macros::documents(text).map_err(|refused| Error::syntax(file, refused))?;
     let search = Search {
         method: Method::Manifests,
         file,
@@ -48,14 +48,15 @@ pub fn images(file: &str, text: &str, rules: &[Rule]) -> Result<Images, Error> {
 ///
 /// # Errors
 /// [`Error::Syntax`] where a document is no YAML.
-pub fn rendered(chart: &str, text: &str, rules: &[Rule]) -> Result<Images, Error> {
+pub(crate) fn rendered(chart: &str, text: &str, rules: &[Rule]) -> Result<Images, Error> {
     let mut out = Images::default();
     for (source, document) in parts(text) {
         let file = match source {
             Some(source) => format!("{chart}: {source}"),
             None => chart.to_owned(),
         };
-        let documents = yaml::documents(&document).map_err(|error| error.of(&file))?;
+        let documents =
+            yaml::documents(&document).map_err(|refused| Error::syntax(&file, refused))?;
         let search = Search {
             method: Method::Helm,
             file: &file,

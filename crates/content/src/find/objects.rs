@@ -7,8 +7,8 @@
 //! A CustomResourceDefinition describes such and holds none.
 
 use super::path::key_path;
-use super::{Images, Method, Object, Place, Rule, places};
-use crate::yaml::{Node, Value};
+use super::{Images, Method, Object, Occurrence, Rule, image_value};
+use isoforge_base::yaml::{Node, Value};
 
 const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 /// Describes custom resources, pod templates in them too.
@@ -53,7 +53,7 @@ impl Search<'_> {
         let api_version = document.text_at("apiVersion").unwrap_or_default();
         for rule in self.rules {
             for (path, node) in rule.values(kind, api_version, document) {
-                for (rest, text) in places::of_node(node) {
+                for (rest, text) in image_value::of_node(node) {
                     walk.add(&text, node, format!("{path}{rest}"));
                 }
             }
@@ -85,7 +85,7 @@ impl Walk<'_> {
     fn below(&mut self, node: &Node, at: &str) {
         for (key, value) in node.entries() {
             let path = key_path(at, key);
-            if CONTAINERS.contains(&key.as_str()) {
+            if CONTAINERS.contains(&key) {
                 self.containers(value, &path);
             }
             if key == "volumes" && node.get("containers").is_some() {
@@ -151,8 +151,8 @@ impl Walk<'_> {
         self.out.add(text, place);
     }
 
-    fn place(&self, node: &Node, path: String) -> Place {
-        Place {
+    fn place(&self, node: &Node, path: String) -> Occurrence {
+        Occurrence {
             method: self.search.method,
             file: self.search.file.to_owned(),
             line: (self.search.has_lines && node.line > 0).then_some(node.line),

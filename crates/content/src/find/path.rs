@@ -33,7 +33,7 @@ use std::str::FromStr;
 use globset::{Glob, GlobMatcher};
 
 use crate::Error;
-use crate::yaml::Node;
+use isoforge_base::yaml::Node;
 
 /// Where images are.
 #[derive(Debug, Clone)]
@@ -66,8 +66,7 @@ enum Step {
 
 /// Rules that hold without being asked for: the convention of operators to
 /// name images in variables of that prefix.
-#[must_use]
-pub fn standard_rules() -> Vec<Rule> {
+pub(super) fn standard_rules() -> Vec<Rule> {
     "env: RELATED_IMAGE_*".parse().into_iter().collect()
 }
 
@@ -94,8 +93,7 @@ impl FromStr for Rule {
 
 impl Rule {
     /// Whether the environment variable `name` holds an image.
-    #[must_use]
-    pub fn takes_variable(&self, name: &str) -> bool {
+    pub(super) fn takes_variable(&self, name: &str) -> bool {
         match &self.what {
             What::Env(glob) => glob.is_match(name),
             What::Field { .. } => false,
@@ -104,8 +102,7 @@ impl Rule {
 
     /// What the rule's path leads to in an object of this kind, with the path
     /// as it was gone.
-    #[must_use]
-    pub fn values<'a>(
+    pub(super) fn values<'a>(
         &self,
         kind: &str,
         api_version: &str,

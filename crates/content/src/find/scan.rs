@@ -11,7 +11,7 @@
 use serde_json::Value;
 
 use super::path::key_path;
-use super::{Images, Method, Place, places};
+use super::{Images, Method, Occurrence, image_value};
 use crate::chart::Chart;
 use crate::values;
 use isoforge_oci::reference::Reference;
@@ -30,8 +30,7 @@ const TAG_KEYS: [&str; 4] = ["tag", "imageTag", "image_tag", "version"];
 
 /// What a chart's values look like with `given` laid over its defaults,
 /// subcharts included.
-#[must_use]
-pub fn chart(chart: &Chart, given: &Value) -> Images {
+pub(super) fn chart(chart: &Chart, given: &Value) -> Images {
     let mut out = Images::default();
     let merged = values::coalesce(chart.values(), given);
     with_subcharts(chart, &merged, "", &mut out);
@@ -110,7 +109,7 @@ impl Scan<'_> {
         if let (Some(registry), Some(map)) = (self.registry, map.as_object_mut()) {
             map.insert("registry".to_owned(), registry.into());
         }
-        if let Some(text) = places::joined(&map, self.app_version) {
+        if let Some(text) = image_value::joined(&map, self.app_version) {
             self.add(&text, at);
         }
     }
@@ -143,7 +142,7 @@ impl Scan<'_> {
         if text.parse::<Reference>().is_err() && !text.contains("{{") {
             return;
         }
-        let place = Place {
+        let place = Occurrence {
             method: Method::Scan,
             file: self.file.to_owned(),
             line: None,
@@ -160,8 +159,7 @@ fn is_image_key(key: &str) -> bool {
 
 /// The lines of a templated manifest that name images, with the values that are
 /// plainly put in (`{{ .Values.a.b }}`) filled.
-#[must_use]
-pub fn manifest(file: &str, text: &str, given: &Value) -> Images {
+pub(super) fn manifest(file: &str, text: &str, given: &Value) -> Images {
     let mut out = Images::default();
     for (number, line) in (1_u64..).zip(text.lines()) {
         let line = line.trim_start_matches([' ', '-']);
@@ -171,7 +169,7 @@ pub fn manifest(file: &str, text: &str, given: &Value) -> Images {
         let image = fill(image.trim(), given);
         let image = image.split(" #").next().unwrap_or_default();
         let image = image.trim().trim_matches(['"', '\'']);
-        let place = Place {
+        let place = Occurrence {
             method: Method::Scan,
             file: file.to_owned(),
             line: Some(number),

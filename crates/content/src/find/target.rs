@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::helm::{Helm, Release};
-use super::{Images, Method, Place, Rule, Unproven, manifests, scan, standard_rules};
+use super::{Images, Method, Occurrence, Rule, Unproven, manifests, scan, standard_rules};
 use crate as content;
 use crate::Error;
 use crate::chart::{self, Chart};
@@ -203,12 +203,12 @@ pub fn in_pack_alone(pack: &Pack, options: &Options) -> Result<Images, Error> {
 ///
 /// # Errors
 /// [`Error`].
-pub fn in_pack(pack: &Pack, composed: &Composed, options: &Options) -> Result<Images, Error> {
+pub(crate) fn in_pack(pack: &Pack, composed: &Composed, options: &Options) -> Result<Images, Error> {
     let mut out = Images::default();
     let declared = composed.declared();
     let is_declared = !declared.is_empty();
     for (number, image) in declared.iter().enumerate() {
-        let place = Place {
+        let place = Occurrence {
             method: Method::Pack,
             file: pack.files().name(pack::VALUES_FILE),
             line: pack.line_of_image(number, image),
@@ -218,7 +218,9 @@ pub fn in_pack(pack: &Pack, composed: &Composed, options: &Options) -> Result<Im
         out.add(image, place);
     }
     let mut options = options.clone();
-    options.rules.extend(pack.own().rules.iter().cloned());
+    options
+        .rules
+        .extend(pack.isoforge_toml().rules.iter().cloned());
     for manifest in pack.manifests() {
         let text = options.answers.fill(&manifest.text);
         let release = Release {

@@ -13,7 +13,7 @@ use super::replace;
 /// The version of Kubernetes.
 pub const KUBERNETES_VERSION: &str = "spectro.system.kubernetes.version";
 /// What paths begin with that go to the values of a pack; its name follows.
-pub const PACK_ROOT: &str = "spectro.pack.";
+pub(crate) const PACK_ROOT: &str = "spectro.pack.";
 
 /// The answers that are known, by path without the leading dot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

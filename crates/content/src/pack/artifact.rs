@@ -6,7 +6,7 @@ use isoforge_oci::artifact::{Artifact, Part, TITLE, VERSION};
 use isoforge_oci::layout::{Builder, OciLayout};
 
 /// Artifact type of a pack.
-pub const ARTIFACT_TYPE: &str = "application/vnd.isoforge.pack.v1";
+pub(super) const ARTIFACT_TYPE: &str = "application/vnd.isoforge.pack.v1";
 /// Media type of its configuration, a `pack.json`.
 pub const CONFIG_TYPE: &str = "application/vnd.isoforge.pack.config.v1+json";
 /// Media type of its layer, an archive.
@@ -21,8 +21,7 @@ pub fn layout(built: &Built, tag: &str) -> OciLayout {
 }
 
 /// A pack, with its archive, as an artifact of that name.
-#[must_use]
-pub fn artifact(pack: &Pack, archive: Vec<u8>, name: &str) -> Artifact {
+pub(crate) fn artifact(pack: &Pack, archive: Vec<u8>, name: &str) -> Artifact {
     let meta = &pack.meta;
     let annotations = [
         ("io.isoforge.pack.layer", meta.layer.as_str()),

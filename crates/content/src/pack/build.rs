@@ -6,45 +6,6 @@ use super::problem::{Problem, Severity};
 use super::{FILE, Pack, lint};
 use crate::Error;
 use crate::files::Files;
-use isoforge_base::error::{Class, Diagnose};
-
-/// Why there is no archive.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The pack has errors.
-    #[error("the pack '{place}' has errors:{}", indent(.problems))]
-    Faulty {
-        /// The folder.
-        place: String,
-        /// Its errors.
-        problems: Vec<Problem>,
-    },
-    /// It can't be read.
-    #[error(transparent)]
-    Content(#[from] Error),
-}
-
-fn indent(problems: &[Problem]) -> String {
-    problems.iter().map(|p| format!("\n    {p}")).collect()
-}
-
-impl Diagnose for BuildError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Faulty { .. } => Class::Profile,
-            Self::Content(error) => error.class(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Faulty { .. } => {
-                Some("correct them; 'isoforge pack lint' says them with warnings".to_owned())
-            }
-            Self::Content(error) => error.hint(),
-        }
-    }
-}
 
 /// A pack as one archive.
 #[derive(Debug)]
@@ -69,17 +30,18 @@ impl Built {
 /// Reads the pack at `path`, a folder or archive, and packs it.
 ///
 /// # Errors
-/// [`BuildError`].
-pub fn build(path: &Path) -> Result<Built, BuildError> {
+/// [`Error`].
+pub fn build(path: &Path) -> Result<Built, Error> {
     let files = Files::open(path)?.rooted_at(FILE);
     let problems = lint::of_files(&files);
     let (errors, warnings): (Vec<_>, Vec<_>) = problems
         .into_iter()
         .partition(|problem| problem.severity == Severity::Error);
     if !errors.is_empty() {
-        return Err(BuildError::Faulty {
+        let problems = errors.iter().map(|error| format!("\n    {error}"));
+        return Err(Error::FaultyPack {
             place: files.place().to_owned(),
-            problems: errors,
+            problems: problems.collect(),
         });
     }
     let pack = Pack::read(files)?;

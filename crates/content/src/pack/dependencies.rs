@@ -11,9 +11,9 @@
 
 use std::fmt;
 
-use super::own::{numbers, order};
+use super::need::{numbers, order};
 use super::problem::{Problems, nearest};
-use crate::yaml::Node;
+use isoforge_base::yaml::Node;
 
 /// Kubernetes as packs name it.
 pub const KUBERNETES: &str = "kubernetes";
@@ -67,12 +67,7 @@ impl Dependency {
                     problems.error(item, format!("a dependency must have '{key}'"));
                 }
             }
-            for (key, value) in item.entries() {
-                if !KEYS.contains(&key.as_str()) {
-                    let near = nearest(key, &KEYS);
-                    problems.warning(value, format!("'{key}' is no key of a dependency{near}"));
-                }
-            }
+            problems.unknown_keys(item, &KEYS, "a dependency");
             let of = item.get("type").and_then(|at| Some((at, at.text()?)));
             let kind = of.and_then(|(at, text)| {
                 let kind = Kind::ALL.into_iter().find(|(name, _)| *name == text);

@@ -1,9 +1,9 @@
 //! A pack to start from.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use isoforge_base::error::{Class, Diagnose};
+use crate::Error;
 use isoforge_base::output;
 
 /// Files of the pack, by path. Explained in comments where their format has
@@ -21,50 +21,13 @@ const NAME: &str = "PACK_NAME";
 /// Where the folder's name is none of a pack.
 const DEFAULT_NAME: &str = "my-pack";
 
-/// Why there is no pack.
-#[derive(Debug, thiserror::Error)]
-pub enum InitError {
-    /// The folder has something in it.
-    #[error("'{}' is not empty", path.display())]
-    NotEmpty {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The folder can't be written.
-    #[error(transparent)]
-    Output(#[from] output::Error),
-    /// A file can't be written.
-    #[error("the pack can't be written")]
-    Io(#[from] io::Error),
-}
-
-impl Diagnose for InitError {
-    fn class(&self) -> Class {
-        match self {
-            Self::NotEmpty { .. } => Class::Profile,
-            Self::Output(error) => error.class(),
-            Self::Io(_) => Class::Io,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotEmpty { .. } => {
-                Some("name a folder that is empty or not there; nothing is overwritten".to_owned())
-            }
-            Self::Output(error) => error.hint(),
-            Self::Io(_) => None,
-        }
-    }
-}
-
 /// Writes a pack that works to `folder`, which must not be there or be empty. It
 /// is named like the folder.
 ///
 /// # Errors
-/// [`InitError`]; then nothing was written but, where they were missing, the
+/// [`Error`]; then nothing was written but, where they were missing, the
 /// folders above.
-pub fn init(folder: &Path) -> Result<(), InitError> {
+pub fn init(folder: &Path) -> Result<(), Error> {
     let named = folder.file_name().and_then(|name| name.to_str());
     let is_name = |name: &&str| {
         !name.is_empty()
@@ -74,26 +37,28 @@ pub fn init(folder: &Path) -> Result<(), InitError> {
     };
     let name = named.filter(is_name).unwrap_or(DEFAULT_NAME);
     if let Some(above) = folder.parent() {
-        fs_err::create_dir_all(above)?;
+        fs_err::create_dir_all(above).map_err(Error::NotWritten)?;
     }
-    let written = output::new_folder(folder, |folder| -> Result<(), InitError> {
+    let written = output::new_folder(folder, |folder| -> Result<(), Error> {
         for (path, text) in FILES {
             let path = folder.join(path);
             if let Some(parent) = path.parent() {
-                fs_err::create_dir_all(parent)?;
+                fs_err::create_dir_all(parent).map_err(Error::NotWritten)?;
             }
-            fs_err::write(path, text.replace(NAME, name))?;
+            fs_err::write(path, text.replace(NAME, name)).map_err(Error::NotWritten)?;
         }
         Ok(())
     });
     written.map_err(|error| match error {
-        InitError::Output(output::Error::NotWritable { source, .. })
-            if source.kind() == io::ErrorKind::DirectoryNotEmpty =>
-        {
-            InitError::NotEmpty {
-                path: folder.to_owned(),
+        Error::Output(error) => match *error {
+            output::Error::NotWritable { source, .. }
+                if source.kind() == io::ErrorKind::DirectoryNotEmpty =>
+            {
+                let path = folder.to_owned();
+                Error::NotEmpty { path }
             }
-        }
+            error => error.into(),
+        },
         error => error,
     })
 }

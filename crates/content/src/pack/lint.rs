@@ -7,14 +7,15 @@ use std::path::Path;
 
 use super::problem::{Problem, Problems, Severity, nearest};
 use super::{
-    FILE, Metadata, Own, PRESETS_FILE, Presets, VALUES_FILE, chart, images_node, metadata, own,
-    presets, stem,
+    FILE, IsoforgeToml, Metadata, PRESETS_FILE, Presets, VALUES_FILE, chart, images_node,
+    isoforge_toml, metadata, presets, stem,
 };
+use crate::Error;
 use crate::files::Files;
 use crate::find::manifests;
 use crate::macros;
-use crate::yaml::{Node, Value};
 use images::{images, keys};
+use isoforge_base::yaml::{Node, Value};
 
 const LOGO_FILE: &str = "logo.png";
 const SCHEMA_FILE: &str = "schema.yaml";
@@ -54,19 +55,17 @@ pub(super) fn of_files(files: &Files) -> Vec<Problem> {
         knows_parts: false,
     };
     for skipped in files.skipped() {
-        let mut problems = Problems::of(&files.name(&skipped.path));
         let problem = format!("{} is left out of the pack", skipped.what);
-        problems.whole(Severity::Error, problem);
-        lint.take(problems);
+        lint.whole(&files.name(&skipped.path), Severity::Error, problem);
     }
     lint.metadata();
     let declared = lint.values();
     lint.presets();
-    lint.own();
+    if let Err(error) = IsoforgeToml::read(files) {
+        lint.failed(isoforge_toml::FILE, &error);
+    }
     if files.get(LOGO_FILE).is_none() {
-        let mut problems = Problems::of(files.place());
-        problems.whole(Severity::Warning, format!("there is no {LOGO_FILE}"));
-        lint.take(problems);
+        lint.lacks(LOGO_FILE, Severity::Warning);
     }
     lint.yaml_of(SCHEMA_FILE);
     lint.undeclared(&declared);
@@ -87,7 +86,7 @@ struct Lint<'a> {
     knows_parts: bool,
 }
 
-impl Lint<'_> {
+impl<'a> Lint<'a> {
     fn take(&mut self, problems: Problems) {
         self.found.extend(problems.list);
     }
@@ -96,38 +95,52 @@ impl Lint<'_> {
         Problems::of(&self.files.name(path))
     }
 
+    /// A problem of a file as a whole.
+    fn whole(&mut self, file: &str, severity: Severity, problem: String) {
+        let mut problems = Problems::of(file);
+        problems.whole(severity, problem);
+        self.take(problems);
+    }
+
+    /// A failure that hinders reading a file of the pack.
+    fn failed(&mut self, path: &str, error: &Error) {
+        let mut problems = self.problems(path);
+        problems.failed(error);
+        self.take(problems);
+    }
+
+    fn lacks(&mut self, file: &str, severity: Severity) {
+        self.whole(self.files.place(), severity, format!("there is no {file}"));
+    }
+
+    /// Warns of a file that `pack.json` does not list.
+    fn unlisted(&mut self, path: &str, what: &str) {
+        let problem = format!("{FILE} does not list the {what}");
+        self.whole(&self.files.name(path), Severity::Warning, problem);
+    }
+
     /// The text of a file that is there; what hinders reading is taken.
-    fn text(&mut self, path: &str) -> Option<&str> {
+    fn text(&mut self, path: &str) -> Option<&'a str> {
         match self.files.text(path) {
             Ok(text) => text,
             Err(error) => {
-                let mut problems = self.problems(path);
-                problems.failed(&error);
-                self.take(problems);
+                self.failed(path, &error);
                 None
             }
         }
     }
 
     fn metadata(&mut self) {
-        let mut problems = self.problems(FILE);
-        let Some(text) = self.files.text(FILE).transpose() else {
-            let mut problems = Problems::of(self.files.place());
-            problems.whole(Severity::Error, format!("there is no {FILE}"));
-            return self.take(problems);
+        let node = match self.files.parsed(FILE, metadata::node) {
+            Err(error) => return self.failed(FILE, &error),
+            Ok(None) => return self.lacks(FILE, Severity::Error),
+            Ok(Some(node)) => node,
         };
-        let node = text.and_then(|text| {
-            metadata::node(text).map_err(|error| error.of(&self.files.name(FILE)))
-        });
-        match node {
-            Err(error) => problems.failed(&error),
-            Ok(node) => {
-                if let Some(meta) = Metadata::read(&node, &mut problems) {
-                    self.knows_parts = true;
-                    self.charts(&meta, &node, &mut problems);
-                    self.manifests(&meta, &node, &mut problems);
-                }
-            }
+        let mut problems = self.problems(FILE);
+        if let Some(meta) = Metadata::read(&node, &mut problems) {
+            self.knows_parts = true;
+            self.charts(&meta, &node, &mut problems);
+            self.manifests(&meta, &node, &mut problems);
         }
         self.take(problems);
     }
@@ -136,28 +149,23 @@ impl Lint<'_> {
         for (number, path) in meta.charts.iter().enumerate() {
             let at = item(node, "charts", number);
             match chart(self.files, path) {
-                Err(crate::Error::NoFile { .. }) => {
+                Err(Error::NoFile { .. }) => {
                     self.knows_parts = false;
                     problems.error(at, format!("there is no chart '{path}'"));
                 }
                 Err(error) => {
                     self.knows_parts = false;
-                    let mut inside = self.problems(path);
-                    inside.failed(&error);
-                    self.take(inside);
+                    self.failed(path, &error);
                 }
                 Ok(chart) => {
                     let missing = chart.missing_dependencies();
                     let names: Vec<&str> =
                         missing.iter().map(|needed| needed.name.as_str()).collect();
                     if !names.is_empty() {
-                        let mut inside = self.problems(path);
-                        let problem = format!(
-                            "the chart needs {}, which is not in its charts/",
-                            names.join(", ")
-                        );
-                        inside.whole(Severity::Error, problem);
-                        self.take(inside);
+                        let names = names.join(", ");
+                        let problem =
+                            format!("the chart needs {names}, which is not in its charts/");
+                        self.whole(&self.files.name(path), Severity::Error, problem);
                     }
                     if !self.charts.insert(chart.meta.name.clone()) {
                         let problem = format!("the chart '{}' is there twice", chart.meta.name);
@@ -173,10 +181,7 @@ impl Lint<'_> {
             inside.is_some_and(|name| name.ends_with(".tgz") && !name.contains('/'))
         });
         for path in archives.filter(|path| !listed.contains(&(*path).to_owned())) {
-            let mut beside = Problems::of(&self.files.name(path));
-            let problem = format!("{FILE} does not list the chart");
-            beside.whole(Severity::Warning, problem);
-            self.found.extend(beside.list);
+            self.unlisted(path, "chart");
         }
     }
 
@@ -189,136 +194,90 @@ impl Lint<'_> {
             }
             self.manifests.insert(path.clone());
             let file = self.files.name(path);
-            let Some(text) = self.text(path).map(str::to_owned) else {
+            let Some(text) = self.text(path) else {
                 continue;
             };
             // A template is no YAML before it is filled.
-            if let Err(error) = manifests::images(&file, &text, &[])
+            if let Err(error) = manifests::images(&file, text, &[])
                 && !text.contains("{{")
             {
-                let mut inside = Problems::of(&file);
-                inside.failed(&error);
-                self.take(inside);
+                self.failed(path, &error);
             }
         }
         let paths = self.files.iter().map(|(path, _)| path);
-        let unlisted = paths.filter(|path| {
-            path.starts_with("manifests/")
-                && manifests::is_manifest(path)
-                && !self.manifests.contains(*path)
-        });
-        for path in unlisted {
-            let mut beside = Problems::of(&self.files.name(path));
-            let problem = format!("{FILE} does not list the manifest");
-            beside.whole(Severity::Warning, problem);
-            self.found.extend(beside.list);
+        let paths = paths.filter(|path| path.starts_with("manifests/"));
+        for path in paths.filter(|path| manifests::is_manifest(path)) {
+            if !self.manifests.contains(path) {
+                self.unlisted(path, "manifest");
+            }
         }
     }
 
     /// Checks the values and gives the images that they list.
     fn values(&mut self) -> Option<BTreeSet<String>> {
         if self.files.get(VALUES_FILE).is_none() {
-            let mut problems = Problems::of(self.files.place());
-            problems.whole(Severity::Error, format!("there is no {VALUES_FILE}"));
-            self.take(problems);
+            self.lacks(VALUES_FILE, Severity::Error);
             return None;
         }
         let node = self.yaml_of(VALUES_FILE)?;
         let mut problems = self.problems(VALUES_FILE);
         if !matches!(node.value, Value::Map(_) | Value::Null) {
-            problems.error(&node, format!("values are a map, not {}", node.kind()));
+            problems.unfit(&node, "values are a map, not");
         }
         let mut declared = None;
         if let Some(pack) = node.get("pack") {
-            keys(pack, "pack", &PACK_KEYS, Severity::Warning, &mut problems);
+            keys(pack, "pack", &PACK_KEYS, &mut problems);
             if let Some(content) = pack.get("content") {
-                let known = &CONTENT_KEYS;
-                keys(
-                    content,
-                    "pack.content",
-                    known,
-                    Severity::Warning,
-                    &mut problems,
-                );
+                keys(content, "pack.content", &CONTENT_KEYS, &mut problems);
             }
             if self.knows_parts {
-                self.override_names(pack, &mut problems);
+                let told = |name: &str, near: &str| {
+                    format!("the pack has no chart '{name}' to rename{near}")
+                };
+                unknown(
+                    pack,
+                    "releaseNameOverride",
+                    &self.charts,
+                    told,
+                    &mut problems,
+                );
             }
             declared = images_node(&node).map(|list| images(list, &mut problems));
         }
         if self.knows_parts {
-            self.names_of(&node, "charts", &self.charts, "chart", &mut problems);
             let stems = self.manifests.iter().map(|path| stem(path).to_owned());
-            self.names_of(
-                &node,
-                "manifests",
-                &stems.collect(),
-                "manifest",
-                &mut problems,
-            );
+            let stems: BTreeSet<String> = stems.collect();
+            for (key, known) in [("charts", &self.charts), ("manifests", &stems)] {
+                let what = key.trim_end_matches('s');
+                let told = |name: &str, near: &str| {
+                    format!("values of '{name}', a {what} that the pack does not have{near}")
+                };
+                unknown(&node, key, known, told, &mut problems);
+            }
         }
         self.take(problems);
         declared
     }
 
-    /// Warns of values for what the pack does not have.
-    fn names_of(
-        &self,
-        values: &Node,
-        key: &str,
-        known: &BTreeSet<String>,
-        what: &str,
-        problems: &mut Problems,
-    ) {
-        let names: Vec<&str> = known.iter().map(String::as_str).collect();
-        let entries = values.get(key).map(Node::entries).unwrap_or_default();
-        for (name, value) in entries {
-            if !known.contains(name) {
-                let near = nearest(name, &names);
-                let problem =
-                    format!("values of '{name}', a {what} that the pack does not have{near}");
-                problems.warning(value, problem);
-            }
-        }
-    }
-
-    fn override_names(&self, pack: &Node, problems: &mut Problems) {
-        let names: Vec<&str> = self.charts.iter().map(String::as_str).collect();
-        let map = pack.get("releaseNameOverride").map(Node::entries);
-        for (name, value) in map.unwrap_or_default() {
-            if !self.charts.contains(name) {
-                let near = nearest(name, &names);
-                let problem = format!("the pack has no chart '{name}' to rename{near}");
-                problems.warning(value, problem);
-            }
-        }
-    }
-
     /// Reads a file of YAML that is there; what is wrong is taken. A key that is
     /// there twice is a warning, since the last one counts.
     fn yaml_of(&mut self, path: &str) -> Option<Node> {
-        let text = self.text(path)?.to_owned();
-        let mut problems = self.problems(path);
-        let file = self.files.name(path);
-        let node = match macros::document(&text) {
+        let text = self.text(path)?;
+        match macros::document(text) {
             Ok(node) => {
-                if let Err(error) = macros::strict(&text) {
-                    let at = Node {
-                        line: error.line,
-                        column: error.column,
-                        ..Node::null()
-                    };
-                    problems.warning(&at, error.problem);
+                if let Err(refused) = macros::strict(text) {
+                    let mut problems = self.problems(path);
+                    problems.warning(&at(refused.line, refused.column), refused.problem);
+                    self.take(problems);
                 }
                 Some(node)
             }
-            Err(error) => {
-                problems.failed(&error.of(&file));
+            Err(refused) => {
+                let file = self.files.name(path);
+                self.failed(path, &Error::syntax(&file, refused));
                 None
             }
-        };
-        self.take(problems);
-        node
+        }
     }
 
     fn presets(&mut self) {
@@ -349,14 +308,6 @@ impl Lint<'_> {
         self.take(problems);
     }
 
-    fn own(&mut self) {
-        if let Err(error) = Own::read(self.files) {
-            let mut problems = self.problems(own::FILE);
-            problems.failed(&error);
-            self.take(problems);
-        }
-    }
-
     /// Warns of images that a manifest needs and a pack that lists images does
     /// not.
     fn undeclared(&mut self, declared: &Option<BTreeSet<String>>) {
@@ -374,16 +325,22 @@ impl Lint<'_> {
             let mut problems = Problems::of(&file);
             for (image, places) in &found.images {
                 if !declared.contains(image) {
-                    let at = Node {
-                        line: places.first().and_then(|place| place.line).unwrap_or(0),
-                        ..Node::null()
-                    };
+                    let line = places.first().and_then(|place| place.line);
                     let problem = format!("{image} is needed and not in pack.content.images");
-                    problems.warning(&at, problem);
+                    problems.warning(&at(line.unwrap_or(0), 0), problem);
                 }
             }
             self.take(problems);
         }
+    }
+}
+
+/// A place without a value.
+fn at(line: u64, column: u64) -> Node {
+    Node {
+        line,
+        column,
+        ..Node::null()
     }
 }
 
@@ -392,4 +349,19 @@ fn item<'a>(node: &'a Node, key: &str, number: usize) -> &'a Node {
     let list = node.get(key);
     let found = list.and_then(|list| list.items().get(number));
     found.or(list).unwrap_or(node)
+}
+
+/// Warns of the names in a map that are not `known`.
+fn unknown(
+    node: &Node,
+    key: &str,
+    known: &BTreeSet<String>,
+    told: impl Fn(&str, &str) -> String,
+    problems: &mut Problems,
+) {
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let entries = node.get(key).into_iter().flat_map(Node::entries);
+    for (name, value) in entries.filter(|(name, _)| !names.contains(name)) {
+        problems.warning(value, told(name, &nearest(name, &names)));
+    }
 }

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::dependencies::Dependency;
 use super::problem::{Problems, nearest};
-use crate::yaml::{self, Node, SyntaxError, Value};
+use crate::yaml;
+use isoforge_base::yaml::{Node, Refused, Value};
 
 /// Keys that a pack may have.
 const KEYS: [&str; 17] = [
@@ -122,12 +123,12 @@ pub struct Metadata {
 /// Reads the text of a `pack.json` with its places.
 ///
 /// # Errors
-/// [`SyntaxError`] where it is no JSON.
-pub(super) fn node(text: &str) -> Result<Node, SyntaxError> {
+/// [`Refused`] where it is no JSON.
+pub(super) fn node(text: &str) -> Result<Node, Refused> {
     serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| {
         let message = error.to_string();
         let end = message.rfind(" at line ").unwrap_or(message.len());
-        SyntaxError {
+        Refused {
             line: error.line() as u64,
             column: error.column() as u64,
             problem: message.get(..end).unwrap_or_default().to_owned(),
@@ -142,18 +143,10 @@ impl Metadata {
     /// has no name or version.
     pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         if !matches!(node.value, Value::Map(_)) {
-            problems.error(
-                node,
-                format!("a pack is a JSON object, not {}", node.kind()),
-            );
+            problems.unfit(node, "a pack is a JSON object, not");
             return None;
         }
-        for (key, value) in node.entries() {
-            if !KEYS.contains(&key.as_str()) {
-                let near = nearest(key, &KEYS);
-                problems.warning(value, format!("'{key}' is no key of a pack{near}"));
-            }
-        }
+        problems.unknown_keys(node, &KEYS, "a pack");
         let name = required(node, "name", problems);
         let display_name = required(node, "displayName", problems);
         let version = required(node, "version", problems);
@@ -200,23 +193,16 @@ fn is_name(name: &str) -> bool {
 }
 
 fn required(node: &Node, key: &str, problems: &mut Problems) -> Option<String> {
-    match node.get(key) {
-        None => {
-            problems.error(node, format!("a pack must have '{key}'"));
-            None
-        }
-        Some(value) => match value.text() {
-            Some("") => {
-                problems.error(value, format!("'{key}' is empty"));
-                None
-            }
-            Some(text) => Some(text.to_owned()),
-            None => {
-                problems.error(value, format!("'{key}' is a text, not {}", value.kind()));
-                None
-            }
-        },
+    let Some(value) = node.get(key) else {
+        problems.error(node, format!("a pack must have '{key}'"));
+        return None;
+    };
+    match value.text() {
+        Some("") => problems.error(value, format!("'{key}' is empty")),
+        Some(text) => return Some(text.to_owned()),
+        None => problems.unfit(value, &format!("'{key}' is a text, not")),
     }
+    None
 }
 
 /// A list of texts under `key`; empty where there is none.
@@ -225,18 +211,14 @@ fn texts(node: &Node, key: &str, problems: &mut Problems) -> Vec<String> {
         return Vec::new();
     };
     if !matches!(list.value, Value::List(_)) {
-        let problem = format!("'{key}' is a list of texts, not {}", list.kind());
-        problems.error(list, problem);
+        problems.unfit(list, &format!("'{key}' is a list of texts, not"));
         return Vec::new();
     }
     let mut found = Vec::new();
     for item in list.items() {
         match item.text() {
             Some(text) => found.push(text.trim_start_matches("./").to_owned()),
-            None => {
-                let problem = format!("'{key}' is a list of texts, not of {}", item.kind());
-                problems.error(item, problem);
-            }
+            None => problems.unfit(item, &format!("'{key}' is a list of texts, not of")),
         }
     }
     found
@@ -259,19 +241,13 @@ fn annotations(node: &Node, problems: &mut Problems) -> BTreeMap<String, String>
         return BTreeMap::new();
     };
     if !matches!(map.value, Value::Map(_)) {
-        let problem = format!("'annotations' is a map of texts, not {}", map.kind());
-        problems.error(map, problem);
+        problems.unfit(map, "'annotations' is a map of texts, not");
     }
     let mut found = BTreeMap::new();
     for (key, value) in map.entries() {
         match value.text() {
-            Some(text) => {
-                found.insert(key.clone(), text.to_owned());
-            }
-            None => {
-                let problem = format!("the annotation '{key}' is a text, not {}", value.kind());
-                problems.error(value, problem);
-            }
+            Some(text) => drop(found.insert(key.to_owned(), text.to_owned())),
+            None => problems.unfit(value, &format!("the annotation '{key}' is a text, not")),
         }
     }
     found

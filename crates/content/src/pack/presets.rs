@@ -15,35 +15,34 @@
 //! which are on from the start:
 //! `# spectrocloud.com/enabled-presets: Ingress:enable-ingress,Other:name`.
 
-use super::problem::{Problems, nearest};
+use super::problem::Problems;
 use crate::Error;
 use crate::macros;
-use crate::yaml::{Node, Value};
+use isoforge_base::yaml::{Node, Value};
 
 const KEYS: [&str; 5] = ["add", "displayName", "group", "name", "remove"];
 const ENABLED: &str = "spectrocloud.com/enabled-presets:";
 
 /// A preset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preset {
+pub(crate) struct Preset {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Its name for people.
-    pub display_name: String,
+    pub(super) display_name: String,
     /// Its group.
-    pub group: String,
+    pub(super) group: String,
     /// Paths of values that it removes first.
-    pub remove: Vec<String>,
+    pub(super) remove: Vec<String>,
     /// YAML that it lays over the values.
-    pub add: String,
+    pub(super) add: String,
     /// The line of `presets.yaml` before that text.
     pub(super) add_line: u64,
 }
 
 impl Preset {
     /// `Group:name`.
-    #[must_use]
-    pub fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         format!("{}:{}", self.group, self.name)
     }
 
@@ -59,12 +58,11 @@ impl Preset {
 
 /// The presets of a pack, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Presets(Vec<Preset>);
+pub(crate) struct Presets(Vec<Preset>);
 
 impl Presets {
     /// All of them.
-    #[must_use]
-    pub fn all(&self) -> &[Preset] {
+    pub(crate) fn all(&self) -> &[Preset] {
         &self.0
     }
 
@@ -76,7 +74,7 @@ impl Presets {
     /// # Errors
     /// [`Error::UnknownPreset`], and [`Error::SameGroup`] where the user names two
     /// of a group.
-    pub fn select(
+    pub(crate) fn select(
         &self,
         pack: &str,
         enabled: &[String],
@@ -124,14 +122,13 @@ impl Presets {
     /// Reads what is there and collects what is wrong.
     pub(super) fn read(node: &Node, problems: &mut Problems) -> Self {
         let Some(list) = node.get("presets") else {
-            if node.value != Value::Null {
+            if !node.is_null() {
                 problems.error(node, "'presets' is missing");
             }
             return Self::default();
         };
         if !matches!(list.value, Value::List(_) | Value::Null) {
-            let problem = format!("'presets' is a list, not {}", list.kind());
-            problems.error(list, problem);
+            problems.unfit(list, "'presets' is a list, not");
         }
         let mut found: Vec<Preset> = Vec::new();
         for item in list.items() {
@@ -151,12 +148,7 @@ impl Presets {
 }
 
 fn preset(item: &Node, problems: &mut Problems) -> Option<Preset> {
-    for (key, value) in item.entries() {
-        if !KEYS.contains(&key.as_str()) {
-            let near = nearest(key, &KEYS);
-            problems.warning(value, format!("'{key}' is no key of a preset{near}"));
-        }
-    }
+    problems.unknown_keys(item, &KEYS, "a preset");
     let Some(name) = item.text_at("name").filter(|name| !name.is_empty()) else {
         problems.error(item, "a preset must have a 'name'");
         return None;
@@ -168,16 +160,12 @@ fn preset(item: &Node, problems: &mut Problems) -> Option<Preset> {
     let mut remove = Vec::new();
     if let Some(list) = item.get("remove") {
         if !matches!(list.value, Value::List(_) | Value::Null) {
-            let problem = format!("'remove' is a list of paths, not {}", list.kind());
-            problems.error(list, problem);
+            problems.unfit(list, "'remove' is a list of paths, not");
         }
         for path in list.items() {
             match path.text() {
                 Some(text) => remove.push(text.to_owned()),
-                None => {
-                    let problem = format!("'remove' is a list of paths, not of {}", path.kind());
-                    problems.error(path, problem);
-                }
+                None => problems.unfit(path, "'remove' is a list of paths, not of"),
             }
         }
     }
@@ -187,10 +175,7 @@ fn preset(item: &Node, problems: &mut Problems) -> Option<Preset> {
         match &value.value {
             Value::Text(text) => add.clone_from(text),
             Value::Null => {}
-            _ => {
-                let problem = format!("'add' is a text with YAML in it, not {}", value.kind());
-                problems.error(value, problem);
-            }
+            _ => problems.unfit(value, "'add' is a text with YAML in it, not"),
         }
         match macros::document(&add) {
             Ok(added) if !matches!(added.value, Value::Map(_) | Value::Null) => {

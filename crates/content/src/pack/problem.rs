@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Error;
-use crate::yaml::Node;
+use isoforge_base::yaml::Node;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -85,6 +85,22 @@ impl Problems {
 
     pub(super) fn warning(&mut self, at: &Node, message: impl Into<String>) {
         self.add(Severity::Warning, at, message.into());
+    }
+
+    /// A value of another kind than `what` says, as in `'presets' is a list, not`.
+    pub(super) fn unfit(&mut self, at: &Node, what: &str) {
+        self.error(at, format!("{what} {}", at.kind()));
+    }
+
+    /// Warns of the keys of a map that are not `known`; `whose` they are, as in
+    /// `a pack`.
+    pub(super) fn unknown_keys(&mut self, map: &Node, known: &[&str], whose: &str) {
+        for (key, value) in map.entries() {
+            if !known.contains(&key) {
+                let near = nearest(key, known);
+                self.warning(value, format!("'{key}' is no key of {whose}{near}"));
+            }
+        }
     }
 
     fn add(&mut self, severity: Severity, at: &Node, message: String) {

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::own::{Comparison, Need, Range};
+use super::need::{Comparison, Need, Range};
 
 /// The file of a setting below `/proc/sys`, for a name whose parts are parted by
 /// dots or slashes; nothing for a name that leads out of there. Where the first

@@ -309,7 +309,7 @@ fn an_artifact_names_the_pack_and_its_archive() {
     assert!(image.blobs.iter().any(|blob| blob.digest == digest));
     let manifest = store.read_blob(&image.root.digest, 10_000).unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-    assert_eq!(manifest["artifactType"], ARTIFACT_TYPE);
+    assert_eq!(manifest["artifactType"], artifact::ARTIFACT_TYPE);
     assert_eq!(
         manifest["layers"][0]["annotations"]["org.opencontainers.image.title"],
         "web-1.2.3.tar.gz"

@@ -46,18 +46,15 @@ pub fn of_chart(chart: &Chart) -> Result<Artifact, Error> {
         "version": meta.version,
         "appVersion": meta.app_version,
     });
-    Ok(Artifact {
-        name: name("charts", &meta.name, &meta.version),
-        kind: Some("chart"),
-        artifact_type: CHART_CONFIG_TYPE.to_owned(),
-        config: part(CHART_CONFIG_TYPE, None, config.to_string().into_bytes()),
-        layers: vec![part(
-            chart::CONTENT_TYPE,
-            Some(format!("{}-{}.tgz", meta.name, meta.version)),
-            chart.archive_bytes()?,
-        )],
-        annotations: annotations(&meta.name, &meta.version),
-    })
+    let file = format!("{}-{}.tgz", meta.name, meta.version);
+    Ok(artifact(
+        "chart",
+        name("charts", &meta.name, &meta.version),
+        (&meta.name, &meta.version),
+        CHART_CONFIG_TYPE,
+        part(CHART_CONFIG_TYPE, None, config.to_string().into_bytes()),
+        part(chart::CONTENT_TYPE, Some(&file), chart.to_archive()?),
+    ))
 }
 
 /// A manifest; `file` is the name of its file.
@@ -65,18 +62,14 @@ pub fn of_chart(chart: &Chart) -> Result<Artifact, Error> {
 pub fn of_manifest(file: &str, text: &str) -> Artifact {
     let file = file.rsplit('/').next().unwrap_or(file);
     let version = Digest::of(text.as_bytes()).short();
-    Artifact {
-        name: name("manifests", file, &version),
-        kind: Some("manifest"),
-        artifact_type: MANIFEST_TYPE.to_owned(),
-        config: part(EMPTY_TYPE, None, b"{}".to_vec()),
-        layers: vec![part(
-            MANIFEST_TYPE,
-            Some(file.to_owned()),
-            text.as_bytes().to_vec(),
-        )],
-        annotations: annotations(file, &version),
-    }
+    artifact(
+        "manifest",
+        name("manifests", file, &version),
+        (file, &version),
+        MANIFEST_TYPE,
+        part(EMPTY_TYPE, None, b"{}".to_vec()),
+        part(MANIFEST_TYPE, Some(file), text.as_bytes().to_vec()),
+    )
 }
 
 /// A cluster definition.
@@ -84,34 +77,45 @@ pub fn of_manifest(file: &str, text: &str) -> Artifact {
 /// # Errors
 /// [`Error::Write`].
 pub fn of_definition(definition: &Definition) -> Result<Artifact, Error> {
-    let text = definition.to_yaml()?;
-    Ok(Artifact {
-        name: name("cluster", &definition.name, &definition.version),
-        kind: Some("definition"),
-        artifact_type: DEFINITION_TYPE.to_owned(),
-        config: part(EMPTY_TYPE, None, b"{}".to_vec()),
-        layers: vec![part(
-            DEFINITION_TYPE,
-            Some("definition.yaml".to_owned()),
-            text.into_bytes(),
-        )],
-        annotations: annotations(&definition.name, &definition.version),
-    })
+    let text = definition.to_yaml()?.into_bytes();
+    let (named, version) = (&definition.name, &definition.version);
+    Ok(artifact(
+        "definition",
+        name("cluster", named, version),
+        (named, version),
+        DEFINITION_TYPE,
+        part(EMPTY_TYPE, None, b"{}".to_vec()),
+        part(DEFINITION_TYPE, Some("definition.yaml"), text),
+    ))
 }
 
-fn part(media_type: &str, title: Option<String>, bytes: Vec<u8>) -> Part {
-    Part {
-        media_type: media_type.to_owned(),
-        title,
-        bytes,
+fn artifact(
+    kind: &'static str,
+    name: String,
+    (title, version): (&str, &str),
+    artifact_type: &str,
+    config: Part,
+    layer: Part,
+) -> Artifact {
+    Artifact {
+        name,
+        kind: Some(kind),
+        artifact_type: artifact_type.to_owned(),
+        config,
+        layers: vec![layer],
+        annotations: vec![
+            (TITLE.to_owned(), title.to_owned()),
+            (VERSION.to_owned(), version.to_owned()),
+        ],
     }
 }
 
-fn annotations(name: &str, version: &str) -> Vec<(String, String)> {
-    vec![
-        (TITLE.to_owned(), name.to_owned()),
-        (VERSION.to_owned(), version.to_owned()),
-    ]
+fn part(media_type: &str, title: Option<&str>, bytes: Vec<u8>) -> Part {
+    Part {
+        media_type: media_type.to_owned(),
+        title: title.map(str::to_owned),
+        bytes,
+    }
 }
 
 /// The reference of content that is no image. What a reference can't have in it

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::yaml::Node;
+use isoforge_base::yaml::Node;
 
 /// Keys of a map's repository, most exact first.
 const REPOSITORY_KEYS: [&str; 2] = ["repository", "name"];
@@ -10,18 +10,15 @@ const REPOSITORY_KEYS: [&str; 2] = ["repository", "name"];
 /// The references that a value gives, with the path below it: a text, a list of
 /// texts, or a map of parts.
 pub(super) fn of_node(node: &Node) -> Vec<(String, String)> {
-    if let Some(text) = node.text() {
-        return vec![(String::new(), text.to_owned())];
-    }
     if !node.items().is_empty() {
         let items = node.items().iter().enumerate();
         return items
             .filter_map(|(at, item)| Some((format!("[{at}]"), item.text()?.to_owned())))
             .collect();
     }
-    joined(&node.to_json(), None)
-        .map(|text| vec![(String::new(), text)])
-        .unwrap_or_default()
+    let text = node.text().map(str::to_owned);
+    let text = text.or_else(|| joined(&node.to_json(), None));
+    text.map(|text| (String::new(), text)).into_iter().collect()
 }
 
 /// The reference that a map of parts gives; `otherwise` is the tag where it has

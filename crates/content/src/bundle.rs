@@ -21,9 +21,9 @@
 //! - Equal content gives equal bytes.
 
 mod archive;
+mod blobs;
 mod compose;
 mod diff;
-mod error;
 mod http;
 mod inspect;
 mod open;
@@ -37,17 +37,16 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+pub use blobs::{Blobs, Combined};
 pub use compose::{Composer, applied};
 pub use diff::{Change, Difference, difference};
-pub use error::Error;
 pub use inspect::{Inspection, RootReport, inspect};
-pub use parts::{MAX_PARTS, PARTS_SUFFIX, Part, Parts, part_name};
+pub use parts::ArchivePart;
 pub use serve::{LOCAL, Server, repository};
 pub use verify::{Fault, Verification, verify};
-pub use write::{
-    ARCHIVE_SUFFIX, Blobs, Combined, DEFAULT_PART_BYTES, Form, Target, Written, write,
-};
+pub use write::{DEFAULT_PART_BYTES, Form, Target, Written, write};
 
+use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_oci::layout::{IMAGE_NAME, REF_NAME};
 use isoforge_oci::manifest::{Descriptor, Manifest};
@@ -299,6 +298,15 @@ impl Bundle {
         Ok(self.open_blob(digest)?.is_some())
     }
 
+    /// That a blob is not there which `named_by` names.
+    pub(crate) fn missing(&self, digest: Digest, named_by: &str) -> Error {
+        Error::NoBlob {
+            place: self.place(&digest),
+            digest,
+            named_by: named_by.to_owned(),
+        }
+    }
+
     /// Where a blob is, for messages.
     #[must_use]
     pub fn place(&self, digest: &Digest) -> String {
@@ -334,7 +342,7 @@ impl Bundle {
     /// not open leaves out what the base has.
     ///
     /// # Errors
-    /// [`Error::Missing`] where the root, or a manifest that is there, lacks something,
+    /// [`Error::NoBlob`] where the root, or a manifest that is there, lacks something,
     /// and see [`Error`].
     pub fn walk(&self, root: &Root) -> Result<Vec<Descriptor>, Error> {
         walk::walk(self, root)
@@ -343,9 +351,9 @@ impl Bundle {
 
 fn annotations(path: &Path, index: &Manifest) -> Result<Annotations, Error> {
     let mut all = index.annotations();
-    let wrong = |key: &str, value: &str, what: &str| Error::Format {
-        path: path.to_owned(),
-        problem: format!("its annotation {key} is '{value}', which is no {what}"),
+    let wrong = |key: &str, value: &str, what: &str| {
+        let problem = format!("its annotation {key} is '{value}', which is no {what}");
+        Error::not_bundle(path, problem)
     };
     let schema = match all.remove(SCHEMA) {
         None => None,
@@ -355,9 +363,10 @@ fn annotations(path: &Path, index: &Manifest) -> Result<Annotations, Error> {
         ),
     };
     if let Some(found) = schema.filter(|&schema| schema > SCHEMA_VERSION) {
-        return Err(Error::Schema {
+        return Err(Error::BundleSchema {
             path: path.to_owned(),
             found,
+            known: SCHEMA_VERSION,
         });
     }
     let base = match all.remove(BASE) {
