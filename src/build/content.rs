@@ -333,7 +333,7 @@ impl Searcher<'_> {
                 found.extend(content::find::in_pack_alone(pack, &options)?);
             }
             for chart in &parts.charts {
-                found.extend(content::find::in_plain_chart(chart, &options)?);
+                found.extend(content::find::in_plain_chart(chart, &options));
             }
             for (file, text) in &parts.manifests {
                 let texts = vec![(file.clone(), text.clone())];

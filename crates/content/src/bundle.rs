@@ -212,9 +212,7 @@ impl Bundle {
     pub fn open_with_base(delta: &Path, base: &Path) -> Result<Self, Error> {
         let (mut delta, base) = (Self::open(delta)?, Self::open(base)?);
         match delta.annotations.base {
-            None => Err(Error::NotDelta {
-                path: delta.path().to_owned(),
-            }),
+            None => Err(Error::NotDelta(delta.path().to_owned())),
             Some(expected) if expected != base.digest => Err(Error::WrongBase {
                 delta: delta.path().to_owned(),
                 expected,

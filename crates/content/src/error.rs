@@ -14,97 +14,56 @@ use isoforge_oci::{pull, store};
 
 /// Why a pack, chart, manifest or bundle can't be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum Error {
     /// There is nothing at the path.
-    #[error("'{}' does not exist", path.display())]
-    Missing {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("'{}' does not exist", .0.display())]
+    Missing(PathBuf),
     /// A file or folder can't be read.
     #[error("'{}' can't be read", path.display())]
-    Read {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// An archive is damaged or is none.
     #[error("'{place}' is no archive that can be read: {problem}")]
-    Archive {
-        /// The archive.
-        place: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    Archive { place: String, problem: String },
     /// A path in an archive leads out of it.
     #[error("'{place}' has the path '{path}', which leads out of the archive")]
-    Escapes {
-        /// The archive.
-        place: String,
-        /// The path within.
-        path: String,
-    },
+    Escapes { place: String, path: String },
     /// More than a pack or chart may have.
     #[error("'{place}' has more than {limit} {unit}")]
     TooLarge {
-        /// The folder or archive.
         place: String,
-        /// The limit.
         limit: u64,
         /// Of what: `files`, `bytes`.
         unit: &'static str,
     },
     /// A file that is no text.
-    #[error("{file}: is not UTF-8 text")]
-    NotText {
-        /// The file.
-        file: String,
-    },
+    #[error("{0}: is not UTF-8 text")]
+    NotText(String),
     /// A file of another syntax or shape than it must have.
     #[error("{file}:{line}:{column}: {problem}")]
     Syntax {
-        /// The file.
         file: String,
         /// Its line, from 1.
         line: u64,
         /// Its column, from 1.
         column: u64,
-        /// What is wrong.
         problem: String,
     },
     /// A file that must be there.
     #[error("'{place}' has no {file}")]
-    NoFile {
-        /// The folder or archive.
-        place: String,
-        /// The file.
-        file: String,
-    },
+    NoFile { place: String, file: String },
     /// Neither pack nor chart nor manifests.
-    #[error("'{}' is neither a pack nor a chart nor manifests", path.display())]
-    Unknown {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("'{}' is neither a pack nor a chart nor manifests", .0.display())]
+    Unknown(PathBuf),
     /// A folder of packs or charts.
     #[error("'{}' holds packs or charts ({inside}); name each", path.display())]
-    Several {
-        /// The folder.
-        path: PathBuf,
-        /// The first of them.
-        inside: String,
-    },
+    Several { path: PathBuf, inside: String },
     /// A pack or chart where manifests are meant.
-    #[error("'{}' is a pack or chart, where manifests are meant", path.display())]
-    NotManifests {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("'{}' is a pack or chart, where manifests are meant", .0.display())]
+    NotManifests(PathBuf),
     /// A preset that the pack does not have.
     #[error("the pack '{pack}' has no preset '{preset}'; it has {}", list(known))]
     UnknownPreset {
-        /// Name of the pack.
         pack: String,
         /// As asked for.
         preset: String,
@@ -113,115 +72,71 @@ pub enum Error {
     },
     /// Two presets of one group.
     #[error("the presets '{first}' and '{second}' are of the same group: one can be on")]
-    SameGroup {
-        /// One.
-        first: String,
-        /// The other.
-        second: String,
-    },
+    SameGroup { first: String, second: String },
     /// A pack that can't be packed.
     #[error("the pack '{place}' has errors:{}", problems.concat())]
     FaultyPack {
-        /// The folder.
         place: String,
         /// Its errors, each on a line of its own that is indented.
         problems: Vec<String>,
     },
     /// A new pack's folder that has something in it.
-    #[error("'{}' is not empty", path.display())]
-    NotEmpty {
-        /// The folder.
-        path: PathBuf,
-    },
+    #[error("'{}' is not empty", .0.display())]
+    NotEmpty(PathBuf),
     /// A new pack that can't be written.
     #[error("the pack can't be written")]
     NotWritten(#[source] io::Error),
     /// Text that is no rule of where images are.
     #[error("'{rule}' says no place of images: {problem}")]
-    Rule {
-        /// The text.
-        rule: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    Rule { rule: String, problem: String },
     /// Helm failed on a chart.
     #[error("{chart} can't be rendered")]
     Helm {
-        /// The chart.
         chart: String,
-        /// What it said.
         #[source]
         source: Box<process::Error>,
     },
     /// A value can't be put into YAML.
     #[error("{what} can't be written as YAML: {problem}")]
-    Write {
-        /// What it is.
-        what: String,
-        /// What the writer says.
-        problem: String,
-    },
+    Write { what: String, problem: String },
     /// A text that says no source of a chart.
     #[error("'{text}' names no chart: {problem}")]
-    ChartSource {
-        /// The text.
-        text: String,
-        /// What is wrong.
-        problem: String,
-    },
+    ChartSource { text: String, problem: String },
     /// The server of a chart did not deliver.
     #[error("can't download {what}")]
     Download {
         /// What: a chart or an index.
         what: String,
-        /// Why.
         source: Box<registry::Error>,
     },
     /// What the registry has under the name is no chart.
     #[error("{reference} is no chart: {problem}")]
-    NotChart {
-        /// The reference.
-        reference: String,
-        /// What it is.
-        problem: String,
-    },
+    NotChart { reference: String, problem: String },
     /// The repository has no such chart.
     #[error(
         "the chart repository {url} has no '{name}' {version}; {}",
         offer(known)
     )]
     NotListed {
-        /// The repository.
         url: ShownUrl,
-        /// Name of the chart.
         name: String,
-        /// Its version.
         version: String,
-        /// Versions that there are.
         known: Vec<String>,
     },
     /// Another archive came than was asked for.
     #[error("{place}: digest mismatch: expected {expected}, got {found}")]
     Digest {
-        /// Where it came from.
         place: String,
         /// As asked for or as the index says.
         expected: Digest,
-        /// As it is.
         found: Digest,
     },
     /// A download of more bytes than the limit.
     #[error("{place}: more than {limit} bytes")]
-    TooLong {
-        /// Where it came from.
-        place: String,
-        /// The limit.
-        limit: u64,
-    },
+    TooLong { place: String, limit: u64 },
     /// A chart of the cluster definition that is not among the bundle's.
     #[error("there is no chart {chart} ({digest}), which {named_by} names")]
     NoChart {
-        /// Its name and version.
         chart: String,
         /// Digest of its archive.
         digest: Digest,
@@ -229,25 +144,15 @@ pub enum Error {
         named_by: String,
     },
     /// There is no bundle at the path.
-    #[error("there is no {}", path.display())]
-    NoBundle {
-        /// Where it should be.
-        path: PathBuf,
-    },
+    #[error("there is no {}", .0.display())]
+    NoBundle(PathBuf),
     /// Something else than a bundle, or a damaged one.
     #[error("{} is no bundle: {problem}", path.display())]
-    NotBundle {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
+    NotBundle { path: PathBuf, problem: String },
     /// A bundle of a later version.
     #[error("{} has version {found} of the bundle format; this isoforge reads up to {known}", path.display())]
     BundleSchema {
-        /// The file or folder.
         path: PathBuf,
-        /// Its version.
         found: u32,
         /// The latest that can be read.
         known: u32,
@@ -255,7 +160,6 @@ pub enum Error {
     /// An archive that can only be read from its start.
     #[error("{} is compressed in one piece, so it can't be read in place", path.display())]
     OnePiece {
-        /// The archive.
         path: PathBuf,
         /// The program that decompresses it.
         program: &'static str,
@@ -263,115 +167,71 @@ pub enum Error {
     /// A part of a split bundle.
     #[error("part {number} of {count} of a split bundle, {}: {problem}", path.display())]
     BundlePart {
-        /// The part.
         path: PathBuf,
         /// Its place, from 1 on.
         number: usize,
-        /// How many there are.
         count: usize,
-        /// What is wrong with it.
         problem: String,
     },
     /// The ISO image that a bundle is on.
     #[error("{} can't be used", path.display())]
-    Iso {
-        /// The image.
-        path: PathBuf,
-        /// What is wrong.
-        source: read::Error,
-    },
+    Iso { path: PathBuf, source: read::Error },
     /// A file of a bundle can't be read.
     #[error("{} can't be read", path.display())]
-    ReadBundle {
-        /// What was read.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    ReadBundle { path: PathBuf, source: io::Error },
     /// A blob that must be there is not.
     #[error("{place} is missing; {named_by} names it")]
     NoBlob {
         /// Where the blob should be, with its digest.
         place: String,
-        /// The digest.
         digest: Digest,
-        /// The reference or manifest that names it.
         named_by: String,
     },
     /// A blob that can't be read.
     #[error("blob {digest} can't be read")]
-    ReadBlob {
-        /// Its digest.
-        digest: Digest,
-        /// Why.
-        source: io::Error,
-    },
+    ReadBlob { digest: Digest, source: io::Error },
     /// A blob that is not what its digest says.
     #[error("blob {digest} is damaged: its digest is {found}")]
     DamagedBlob {
         /// As its name has it.
         digest: Digest,
-        /// As it is.
         found: Digest,
     },
     /// An address that others can reach.
-    #[error("{address} is no address of this machine alone")]
-    NotLoopback {
-        /// The address.
-        address: SocketAddr,
-    },
+    #[error("{0} is no address of this machine alone")]
+    NotLoopback(SocketAddr),
     /// An address that can't be listened on.
     #[error("can't listen on {address}: {problem}")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// What the system said.
         problem: String,
     },
     /// Two different images of one name.
     #[error("{reference} names two things: {first} and {second}")]
     TwoRoots {
-        /// Their name.
         reference: String,
-        /// The first.
         first: Digest,
-        /// The second.
         second: Digest,
     },
     /// A delta to a delta.
-    #[error("{} is a delta itself, and no base for another", path.display())]
-    BaseIsDelta {
-        /// The bundle.
-        path: PathBuf,
-    },
+    #[error("{} is a delta itself, and no base for another", .0.display())]
+    BaseIsDelta(PathBuf),
     /// Parts that are too small for what is to be split.
-    #[error("the bundle would have more than {limit} parts")]
-    TooManyParts {
-        /// The limit.
-        limit: usize,
-    },
+    #[error("the bundle would have more than {0} parts")]
+    TooManyParts(usize),
     /// Indexes within indexes.
-    #[error("{reference}: indexes are nested too deep")]
-    TooDeep {
-        /// The root.
-        reference: String,
-    },
+    #[error("{0}: indexes are nested too deep")]
+    TooDeep(String),
     /// A bundle that is whole where a delta is needed.
-    #[error("{} is no delta: it needs no base", path.display())]
-    NotDelta {
-        /// The bundle.
-        path: PathBuf,
-    },
+    #[error("{} is no delta: it needs no base", .0.display())]
+    NotDelta(PathBuf),
     /// A delta to another bundle.
     #[error("{} is a delta to the bundle {expected}, and {} is the bundle {found}", delta.display(), base.display())]
     WrongBase {
-        /// The delta.
         delta: PathBuf,
         /// Digest of the `index.json` that it is made for.
         expected: Digest,
-        /// The bundle that was given.
         base: PathBuf,
-        /// Digest of its `index.json`.
         found: Digest,
     },
     /// The registry did not give a chart.
@@ -418,9 +278,7 @@ fn offer(known: &[String]) -> String {
 /// What the system said of a path that the user named.
 pub(crate) fn read(path: &Path) -> impl Fn(io::Error) -> Error + Copy {
     |source| match source.kind() {
-        io::ErrorKind::NotFound => Error::Missing {
-            path: path.to_owned(),
-        },
+        io::ErrorKind::NotFound => Error::Missing(path.to_owned()),
         _ => Error::Read {
             path: path.to_owned(),
             source,
@@ -469,29 +327,29 @@ impl Error {
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Missing { .. }
+            Self::Missing(_)
             | Self::Escapes { .. }
             | Self::TooLarge { .. }
-            | Self::NotText { .. }
+            | Self::NotText(_)
             | Self::Syntax { .. }
             | Self::NoFile { .. }
-            | Self::Unknown { .. }
-            | Self::NotManifests { .. }
+            | Self::Unknown(_)
+            | Self::NotManifests(_)
             | Self::Several { .. }
             | Self::UnknownPreset { .. }
             | Self::SameGroup { .. }
             | Self::FaultyPack { .. }
-            | Self::NotEmpty { .. }
+            | Self::NotEmpty(_)
             | Self::Rule { .. }
             | Self::ChartSource { .. }
             | Self::NotChart { .. }
             | Self::NotListed { .. }
-            | Self::NoBundle { .. }
-            | Self::NotDelta { .. }
-            | Self::BaseIsDelta { .. }
+            | Self::NoBundle(_)
+            | Self::NotDelta(_)
+            | Self::BaseIsDelta(_)
             | Self::TwoRoots { .. }
-            | Self::TooManyParts { .. }
-            | Self::NotLoopback { .. }
+            | Self::TooManyParts(_)
+            | Self::NotLoopback(_)
             | Self::OnePiece { .. } => Class::Profile,
             Self::Archive { .. }
             | Self::Digest { .. }
@@ -502,7 +360,7 @@ impl Diagnose for Error {
             | Self::BundlePart { .. }
             | Self::NoBlob { .. }
             | Self::DamagedBlob { .. }
-            | Self::TooDeep { .. }
+            | Self::TooDeep(_)
             | Self::WrongBase { .. } => Class::Verification,
             Self::Helm { .. } | Self::Listen { .. } => Class::Environment,
             Self::Write { .. } => Class::Bug,
@@ -525,15 +383,13 @@ impl Diagnose for Error {
     }
 
     fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::Unknown { .. } => {
+        let text: &str = match self {
+            Self::Unknown(_) => {
                 "name a pack (with pack.json), a chart (with Chart.yaml), as folder or archive, \
                  or a .yaml, .yml or .json file, or a folder of such"
             }
             Self::FaultyPack { .. } => "correct them; 'isoforge pack lint' says them with warnings",
-            Self::NotEmpty { .. } => {
-                "name a folder that is empty or not there; nothing is overwritten"
-            }
+            Self::NotEmpty(_) => "name a folder that is empty or not there; nothing is overwritten",
             Self::Rule { .. } => {
                 "write KIND: PATH, as in 'Widget: spec.engine.image', or env: NAME, as in \
                  'env: RELATED_IMAGE_*'"
@@ -548,32 +404,23 @@ impl Diagnose for Error {
             }
             Self::NoChart { .. } => "build the bundle again, from a profile that has the chart",
             Self::BundlePart { .. } => "copy the part again from where the bundle comes from",
-            Self::NotLoopback { .. } => {
+            Self::NotLoopback(_) => {
                 "the server has no access control: listen on 127.0.0.1 or [::1]"
             }
-            Self::TooManyParts { .. } => "split it in larger parts",
-            Self::Digest { found, .. } => {
-                return Some(format!(
-                    "the chart was published anew or damaged; if its publisher says so, pin {found}"
-                ));
-            }
+            Self::TooManyParts(_) => "split it in larger parts",
+            Self::Digest { found, .. } => &format!(
+                "the chart was published anew or damaged; if its publisher says so, pin {found}"
+            ),
             Self::OnePiece { path, program } => {
-                return Some(format!(
-                    "decompress it first: {program} -d -k {}",
-                    path.display()
-                ));
+                &format!("decompress it first: {program} -d -k {}", path.display())
             }
-            Self::WrongBase { expected, .. } => {
-                return Some(format!(
-                    "give the bundle whose index.json has the digest {expected}: isoforge bundle inspect shows it"
-                ));
-            }
-            Self::BaseIsDelta { path } => {
-                return Some(format!(
-                    "make it whole first: isoforge bundle apply BASE {}",
-                    path.display()
-                ));
-            }
+            Self::WrongBase { expected, .. } => &format!(
+                "give the bundle whose index.json has the digest {expected}: isoforge bundle inspect shows it"
+            ),
+            Self::BaseIsDelta(path) => &format!(
+                "make it whole first: isoforge bundle apply BASE {}",
+                path.display()
+            ),
             Self::Output(error) => match error.as_ref() {
                 output::Error::Exists { .. } => {
                     "give the bundle another name or version, or replace an archive with --force"

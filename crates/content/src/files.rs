@@ -274,9 +274,7 @@ impl Files {
         };
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(text))),
-            Err(_) => Err(Error::NotText {
-                file: self.name(path),
-            }),
+            Err(_) => Err(Error::NotText(self.name(path))),
         }
     }
 

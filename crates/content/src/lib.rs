@@ -29,6 +29,8 @@ mod mutation_tests;
 pub mod pack;
 pub mod requirements;
 pub mod tarball;
+#[cfg(test)]
+mod testing;
 pub mod values;
 mod yaml;
 
@@ -39,7 +41,5 @@ pub use error::Error;
 /// The text of a file.
 fn read_text(path: &Path) -> Result<String, Error> {
     let bytes = std::fs::read(path).map_err(error::read(path))?;
-    String::from_utf8(bytes).map_err(|_| Error::NotText {
-        file: path.display().to_string(),
-    })
+    String::from_utf8(bytes).map_err(|_| Error::NotText(path.display().to_string()))
 }

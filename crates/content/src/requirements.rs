@@ -13,7 +13,6 @@
 mod sysctl;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{self, Read};
 
 use super::pack::{Need, Requirements, setting};
@@ -36,91 +35,60 @@ const COMMAND_FOLDERS: [&str; 6] = [
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 const XZ_MAGIC: &[u8] = b"\xfd7zXZ\0";
 
-/// Something that a system does not have.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lack {
-    /// No kernel at all, and a module is needed.
-    Kernel {
-        /// The module.
-        module: String,
-    },
-    /// A kernel has no such module.
-    Module {
-        /// The need.
-        need: String,
-        /// The kernel's release.
-        kernel: String,
-    },
-    /// A kernel has the module in another version.
-    Version {
-        /// The need.
-        need: String,
-        /// The kernel's release.
-        kernel: String,
-        /// The module's version; none where it does not say one.
-        found: Option<String>,
-    },
-    /// There is no such command.
-    Command {
-        /// Its name.
-        command: String,
-    },
-    /// The system sets a kernel setting to a value that will not do.
-    Setting {
-        /// The need.
-        need: String,
-        /// The file that sets it, in the system.
-        file: String,
-        /// What it sets.
-        value: String,
-    },
+/// Something that a system does not have: modules are told first, then commands and
+/// settings, each kind by its names.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Lack {
+    kind: LackKind,
+    need: String,
+    kernel: String,
+    text: String,
 }
 
-impl fmt::Display for Lack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kernel { module } => {
-                write!(f, "the kernel module {module}: the system has no kernel")
-            }
-            Self::Module { need, kernel } => {
-                write!(f, "the kernel module {need}: the kernel {kernel} has none")
-            }
-            Self::Version {
-                need,
-                kernel,
-                found: Some(found),
-            } => write!(
-                f,
-                "the kernel module {need}: the kernel {kernel} has version {found}"
-            ),
-            Self::Version {
-                need,
-                kernel,
-                found: None,
-            } => write!(
-                f,
-                "the kernel module {need}: that of the kernel {kernel} says no version"
-            ),
-            Self::Command { command } => write!(f, "the command {command}"),
-            Self::Setting { need, file, value } => {
-                write!(f, "the kernel setting {need}, and {file} sets {value}")
-            }
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum LackKind {
+    Kernel,
+    Module,
+    Version,
+    Command,
+    Setting,
+}
+
+impl Lack {
+    fn module(kind: LackKind, need: &Need, kernel: &str, text: &str) -> Self {
+        Self {
+            kind,
+            need: need.to_string(),
+            kernel: kernel.to_owned(),
+            text: format!("the kernel module {need}: {text}"),
+        }
+    }
+
+    fn new(kind: LackKind, need: &impl ToString, text: String) -> Self {
+        Self {
+            kind,
+            need: need.to_string(),
+            kernel: String::new(),
+            text,
         }
     }
 }
 
-/// What `tree` does not have of `wanted`, in every kernel that is in it.
+/// What `tree` does not have of `wanted`, in every kernel that is in it: a line each.
 ///
 /// # Errors
 /// Where a file of the tree can't be read.
-pub fn missing(tree: &Tree, data: &dyn ReadFile, wanted: &Requirements) -> io::Result<Vec<Lack>> {
+pub fn missing(tree: &Tree, data: &dyn ReadFile, wanted: &Requirements) -> io::Result<Vec<String>> {
     let mut lacks = Vec::new();
     if !wanted.kernel_modules.is_empty() {
         let kernels = kernels(tree);
         if kernels.is_empty() {
-            lacks.extend(wanted.kernel_modules.iter().map(|need| Lack::Kernel {
-                module: need.to_string(),
-            }));
+            let needs = wanted.kernel_modules.iter();
+            lacks.extend(
+                needs.map(|need| {
+                    Lack::module(LackKind::Kernel, need, "", "the system has no kernel")
+                }),
+            );
         }
         for (release, folder) in kernels {
             let modules = Modules::of(tree, data, folder)?;
@@ -135,24 +103,23 @@ pub fn missing(tree: &Tree, data: &dyn ReadFile, wanted: &Requirements) -> io::R
             tree.file(path.as_bytes()).is_some()
         });
         if !is_there {
-            lacks.push(Lack::Command {
-                command: command.clone(),
-            });
+            let text = format!("the command {command}");
+            lacks.push(Lack::new(LackKind::Command, command, text));
         }
     }
     if !wanted.sysctls.is_empty() {
         let settings = sysctl::Settings::of(tree, data)?;
         lacks.extend(wanted.sysctls.iter().filter_map(|need| {
             let set = settings.get(&setting::path(&need.name)?)?;
-            (!need.range.admits(&set.value)).then(|| Lack::Setting {
-                need: need.to_string(),
-                file: set.file.clone(),
-                value: set.value.clone(),
+            let sysctl::Setting { file, value } = set;
+            (!need.range.admits(value)).then(|| {
+                let text = format!("the kernel setting {need}, and {file} sets {value}");
+                Lack::new(LackKind::Setting, need, text)
             })
         }));
     }
     lacks.sort();
-    Ok(lacks)
+    Ok(lacks.into_iter().map(|lack| lack.text).collect())
 }
 
 /// The kernels by release, with their folders of modules.
@@ -247,10 +214,8 @@ impl<'a> Modules<'a> {
     fn lack(&self, data: &dyn ReadFile, need: &Need, kernel: &str) -> io::Result<Option<Lack>> {
         let name = need.name.replace('-', "_");
         let Some(file) = self.files.get(&name) else {
-            return Ok(Some(Lack::Module {
-                need: need.to_string(),
-                kernel: kernel.to_owned(),
-            }));
+            let text = format!("the kernel {kernel} has none");
+            return Ok(Some(Lack::module(LackKind::Module, need, kernel, &text)));
         };
         if need.range.is_everything() {
             return Ok(None);
@@ -259,17 +224,12 @@ impl<'a> Modules<'a> {
             Some(file) => version(&unpacked(data, file)?),
             None => self.builtin_versions.get(&name).cloned(),
         };
-        if found
-            .as_ref()
-            .is_some_and(|found| need.range.contains(found))
-        {
-            return Ok(None);
-        }
-        Ok(Some(Lack::Version {
-            need: need.to_string(),
-            kernel: kernel.to_owned(),
-            found,
-        }))
+        let text = match found {
+            Some(found) if need.range.contains(&found) => return Ok(None),
+            Some(found) => format!("the kernel {kernel} has version {found}"),
+            None => format!("that of the kernel {kernel} says no version"),
+        };
+        Ok(Some(Lack::module(LackKind::Version, need, kernel, &text)))
     }
 }
 

@@ -146,10 +146,9 @@ pub(super) fn pack(path: &Path) -> Result<Pack> {
 pub(super) fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
     match Target::open(path)? {
         Target::Manifests(texts) => Ok(texts),
-        Target::Pack(_) | Target::Chart(_) => Err(content::Error::NotManifests {
-            path: path.to_owned(),
+        Target::Pack(_) | Target::Chart(_) => {
+            Err(content::Error::NotManifests(path.to_owned()).into())
         }
-        .into()),
     }
 }
 

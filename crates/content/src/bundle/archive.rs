@@ -232,7 +232,7 @@ impl<'a> PartsWriter<'a> {
     fn end_part(&mut self) -> Result<(), Error> {
         if let Some((_, hasher, size)) = self.current.take() {
             if self.done.len() >= MAX_PARTS {
-                return Err(Error::TooManyParts { limit: MAX_PARTS });
+                return Err(Error::TooManyParts(MAX_PARTS));
             }
             self.done.push(ArchivePart {
                 name: part_name(self.name, self.done.len() + 1),

@@ -120,9 +120,7 @@ impl Composer {
     /// [`Error::BaseIsDelta`], and what looking for blobs gives.
     pub fn since(mut self, old: &Bundle) -> Result<OciLayout, Error> {
         if old.lacks_base() {
-            return Err(Error::BaseIsDelta {
-                path: old.path().to_owned(),
-            });
+            return Err(Error::BaseIsDelta(old.path().to_owned()));
         }
         self.builder.annotate(BASE, &old.digest().to_string());
         let mut layout = self.builder.build();

@@ -71,9 +71,9 @@ pub(super) fn files(path: &Path) -> Result<Files, Error> {
     }
     match FileAt::open(path) {
         Ok(file) => in_source(path, Arc::new(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoBundle {
-            path: path.to_owned(),
-        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::NoBundle(path.to_owned()))
+        }
         Err(error) => Err(io(error)),
     }
 }

@@ -29,6 +29,7 @@ pub const LOCAL: &str = "local";
 const MAX_NAMES: usize = 10_000;
 
 /// A bundle that is served.
+#[derive(Debug)]
 pub struct Server {
     listener: Listener,
     bundle: Bundle,
@@ -40,15 +41,6 @@ pub struct Server {
     referrers: BTreeMap<Digest, Vec<Descriptor>>,
 }
 
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server")
-            .field("listener", &self.listener)
-            .field("bundle", &self.bundle)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Server {
     /// Reads the bundle's manifests and begins to listen. With port 0 the system
     /// chooses one.
@@ -57,7 +49,7 @@ impl Server {
     /// [`Error::NotLoopback`], [`Error::Listen`], and what walking the roots gives.
     pub fn new(bundle: Bundle, address: SocketAddr) -> Result<Self, Error> {
         if !address.ip().is_loopback() {
-            return Err(Error::NotLoopback { address });
+            return Err(Error::NotLoopback(address));
         }
         let (mut repositories, mut manifests) = (BTreeMap::new(), BTreeMap::new());
         let mut referrers: BTreeMap<Digest, Vec<Descriptor>> = BTreeMap::new();

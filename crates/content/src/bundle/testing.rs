@@ -109,11 +109,7 @@ pub(super) fn files(layout: &OciLayout) -> Vec<(&str, &[u8])> {
 }
 
 pub(super) fn write_folder(layout: &OciLayout, folder: &Path) {
-    for (path, bytes) in files(layout) {
-        let path = folder.join(path);
-        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(path, bytes).unwrap();
-    }
+    crate::testing::write(folder, &files(layout));
 }
 
 pub(super) fn tar_bytes(layout: &OciLayout) -> Vec<u8> {

@@ -23,7 +23,7 @@ use isoforge_oci::layout::BLOB_FOLDER;
 const SCHEMA: u32 = 1;
 
 /// The report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// Version of this format.
     pub schema: u32,
@@ -68,64 +68,53 @@ pub fn verify(
     threads: NonZeroUsize,
     progress: &Progress,
 ) -> Result<Verification, Error> {
-    let mut faults = part_faults(path, progress)?;
-    if !faults.is_empty() {
-        return Ok(Verification {
-            schema: SCHEMA,
-            path: path.to_owned(),
-            digest: None,
-            base: None,
-            roots: 0,
-            blobs: 0,
-            bytes: 0,
-            faults,
-        });
+    let mut report = Verification {
+        schema: SCHEMA,
+        path: path.to_owned(),
+        faults: part_faults(path, progress)?,
+        ..Verification::default()
+    };
+    if !report.faults.is_empty() {
+        return Ok(report);
     }
     let bundle = match base {
         Some(base) => Bundle::open_with_base(path, base)?,
         None => Bundle::open(path)?,
     };
     let files = bundle.layout.blob_files()?;
-    let bytes = files.iter().map(|(_, size)| size).sum();
-    let task = progress.task("check blobs", Some(bytes));
+    report.digest = Some(bundle.digest());
+    report.base = bundle.annotations().base.filter(|_| bundle.lacks_base());
+    report.roots = bundle.roots().len() as u64;
+    report.blobs = files.len() as u64;
+    report.bytes = files.iter().map(|(_, size)| size).sum();
+    let task = progress.task("check blobs", Some(report.bytes));
     let found = Mutex::new(Vec::new());
     parallel::for_each(
         &files,
         threads,
         |_| false,
         |(name, _), _| {
-            if let Some(fault) = blob_fault(&bundle, name, &task)? {
-                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                found.push(fault);
-            }
+            let fault = blob_fault(&bundle, name, &task)?;
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.extend(fault);
             Ok::<_, Error>(())
         },
     )?;
+    let faults = &mut report.faults;
     faults.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
     faults.sort();
     for root in bundle.roots() {
         walk_on(&bundle, root, &mut |error| {
             let fault = walk_fault(&bundle, error)?;
             // Of a blob that was hashed that is known.
-            let known = faults
-                .iter()
-                .any(|known| known.place == fault.place || known == &fault);
-            if !known {
+            let mut known = faults.iter();
+            if !known.any(|known| known.place == fault.place || known == &fault) {
                 faults.push(fault);
             }
             Ok(())
         })?;
     }
-    Ok(Verification {
-        schema: SCHEMA,
-        path: path.to_owned(),
-        digest: Some(bundle.digest()),
-        base: bundle.annotations().base.filter(|_| bundle.lacks_base()),
-        roots: bundle.roots().len() as u64,
-        blobs: files.len() as u64,
-        bytes,
-        faults,
-    })
+    Ok(report)
 }
 
 /// Parts of a split bundle that are missing, cut short or altered.
@@ -200,30 +189,32 @@ fn blob_fault(bundle: &Bundle, name: &str, task: &Task) -> Result<Option<Fault>,
 /// What a walk found; the system's failures end it.
 fn walk_fault(bundle: &Bundle, error: Error) -> Result<Fault, Error> {
     use isoforge_base::error::{Class, Diagnose as _};
-    let (place, digest) = match &error {
-        Error::NoBlob { place, digest, .. } => (place.clone(), Some(*digest)),
-        error if error.class() == Class::Verification => {
-            (bundle.path().display().to_string(), None)
-        }
-        _ => return Err(error),
-    };
-    let problem = match &error {
-        Error::NoBlob { named_by, .. } => format!("it is missing; {named_by} names it"),
-        error => error.to_string(),
-    };
-    // A manifest's error names its place, which the blob's fault has.
-    match problem.split_once(": ") {
-        Some((place, problem)) if digest.is_none() && place.contains(BLOB_FOLDER) => Ok(Fault {
-            place: place.to_owned(),
-            digest,
-            problem: problem.to_owned(),
-        }),
-        _ => Ok(Fault {
+    if let Error::NoBlob {
+        place,
+        digest,
+        named_by,
+    } = error
+    {
+        return Ok(Fault {
             place,
-            digest,
-            problem,
-        }),
+            digest: Some(digest),
+            problem: format!("it is missing; {named_by} names it"),
+        });
     }
+    if error.class() != Class::Verification {
+        return Err(error);
+    }
+    let whole = bundle.path().display().to_string();
+    let text = error.to_string();
+    // A manifest's error names its place, which the blob's fault has.
+    let parted = text.split_once(": ");
+    let parted = parted.filter(|(place, _)| place.contains(BLOB_FOLDER));
+    let (place, problem) = parted.unwrap_or((&whole, &text));
+    Ok(Fault {
+        place: place.to_owned(),
+        digest: None,
+        problem: problem.to_owned(),
+    })
 }
 
 impl fmt::Display for Fault {

@@ -47,9 +47,7 @@ impl Walker<'_> {
     /// Takes in a manifest and what it names; whether it is there.
     fn manifest(&mut self, descriptor: &Descriptor, depth: usize) -> Result<bool, Error> {
         if depth > MAX_INDEX_DEPTH {
-            (self.failed)(Error::TooDeep {
-                reference: self.root.reference.clone(),
-            })?;
+            (self.failed)(Error::TooDeep(self.root.reference.clone()))?;
             return Ok(true);
         }
         if self.seen.contains(&descriptor.digest) {

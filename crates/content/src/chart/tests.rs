@@ -1,27 +1,22 @@
 use serde_json::json;
 
 use super::*;
+use crate::testing::{packed, write};
 use isoforge_base::error::{Class, Diagnose as _};
-
-fn packed(files: &[(&str, &[u8])]) -> Vec<u8> {
-    tarball::gzip(files.iter().copied()).unwrap()
-}
 
 #[test]
 fn a_folder_and_its_archive_are_the_same_chart() {
     let dir = tempfile::tempdir().unwrap();
-    fs_err::create_dir(dir.path().join("templates")).unwrap();
-    for (path, text) in [
+    let files = [
         (
             "Chart.yaml",
             "apiVersion: v2\nname: web\nversion: 1.2.3\nappVersion: \"9.0\"\nkubeVersion: '>=1.30'\n",
         ),
         ("values.yaml", "a: 1\n"),
         ("templates/a.yaml", "{{ .Values.a }}"),
-    ] {
-        fs_err::write(dir.path().join(path), text).unwrap();
-    }
-    let folder = Chart::read(Files::open(dir.path()).unwrap()).unwrap();
+    ];
+    write(dir.path(), &files);
+    let folder = Chart::open(dir.path()).unwrap();
     let bytes = folder.to_archive().unwrap();
     let archive = Chart::archive("web-1.2.3.tgz", &bytes).unwrap();
     assert_eq!(folder.meta, archive.meta);
@@ -35,7 +30,7 @@ fn a_folder_and_its_archive_are_the_same_chart() {
 fn dependencies_are_read_from_both_places_and_switched() {
     let inner = packed(&[("db/Chart.yaml", b"name: db\nversion: 1.0.0\n")]);
     let bytes = packed(&[
-        ("c/Chart.yaml", b"apiVersion: v1\nname: c\nversion: 1.0.0\n"),
+        ("c/Chart.yaml", b"apiVersion: v1\nname: c\nversion: 1.0.0\n".as_slice()),
         (
             "c/requirements.yaml",
             b"dependencies:\n- {name: db, version: 1.x, condition: 'x.on,db.enabled', tags: [all]}\n\

@@ -11,7 +11,7 @@ use crate::bundle::{Bundle, Kind, Root};
 use crate::chart::Chart;
 use crate::definition::{Definition, Layer};
 use crate::files::{Files, MAX_BYTES};
-use crate::find::helm::{Helm, Release};
+use crate::find::helm::Helm;
 use crate::find::{Options, Target, target};
 use crate::macros::Answers;
 use crate::pack::Pack;
@@ -121,7 +121,7 @@ fn bytes(bundle: &Bundle, root: &Root) -> Result<Vec<u8>, Error> {
 fn text(bundle: &Bundle, root: &Root) -> Result<String, Error> {
     String::from_utf8(bytes(bundle, root)?).map_err(|_| {
         let file = root.reference.clone();
-        Error::NotText { file }
+        Error::NotText(file)
     })
 }
 
@@ -141,6 +141,7 @@ impl Searcher<'_> {
             exclude: layer.exclude_images.clone(),
             ..Named::default()
         };
+        let namespace = layer.namespace.as_deref();
         let (mut charts, mut manifests) = (BTreeSet::new(), BTreeSet::new());
         for (number, pack) in self.content.packs.iter().enumerate() {
             if !is_of(pack, layer, &self.options.answers)? {
@@ -169,8 +170,8 @@ impl Searcher<'_> {
                 continue;
             }
             let values = values::object(Some(&chart.values));
-            let release = self.release(&chart.release, layer, &values);
-            let images = target::in_chart(found, release, false, &self.options)?;
+            let release = self.options.release(&chart.release, namespace, &values);
+            let images = target::in_chart(found, release, false, &self.options);
             named.images.extend(images);
         }
         for manifest in &layer.manifests {
@@ -179,22 +180,13 @@ impl Searcher<'_> {
             }
             let file = format!("{name}: {}/{}", layer.name, manifest.name);
             let values = values::object(Some(&manifest.values));
-            let release = self.release(&manifest.name, layer, &values);
+            let release = self.options.release(&manifest.name, namespace, &values);
             let text = &manifest.content;
             let images = target::in_manifest(&file, text, release, false, &self.options)?;
             named.images.extend(images);
         }
         self.found.push(named);
         Ok(())
-    }
-
-    fn release<'b>(&'b self, name: &'b str, layer: &'b Layer, values: &'b Value) -> Release<'b> {
-        Release {
-            name,
-            namespace: layer.namespace.as_deref(),
-            values,
-            kubernetes: self.options.kubernetes.as_deref(),
-        }
     }
 
     /// What no definition uses, as it is.
@@ -213,7 +205,7 @@ impl Searcher<'_> {
         }
         for (digest, chart) in &self.content.charts {
             if !self.used_charts.contains(digest) {
-                let images = target::in_plain_chart(chart, &self.options)?;
+                let images = target::in_plain_chart(chart, &self.options);
                 named.images.extend(images);
             }
         }

@@ -4,16 +4,16 @@ use serde_json::json;
 use super::*;
 use crate::files::Files;
 use crate::find::{Options, target};
-use crate::tarball;
+use crate::testing::packed;
 
 /// A pack whose preset switches a proxy on: another object, another image.
 fn pack() -> Pack {
-    let chart = tarball::gzip([
+    let chart = packed(&[
         (
             "web/Chart.yaml",
-            b"apiVersion: v2\nname: web\nversion: 1.2.3\n".as_slice(),
+            "apiVersion: v2\nname: web\nversion: 1.2.3\n",
         ),
-        ("web/values.yaml", b"replicas: 2\n"),
+        ("web/values.yaml", "replicas: 2\n"),
     ]);
     let files = [
         (
@@ -41,10 +41,9 @@ fn pack() -> Pack {
             "isoforge.toml",
             b"[requirements]\nkernel_modules = [\"drbd >= 9\"]\nnodes = 3\nmemory_mib = 4096\n",
         ),
-        ("charts/web.tgz", &chart.unwrap()),
+        ("charts/web.tgz", &chart),
     ];
-    let bytes = tarball::gzip(files).unwrap();
-    Pack::read(Files::archive("web.tgz", &bytes).unwrap()).unwrap()
+    Pack::read(Files::archive("web.tgz", &packed(&files)).unwrap()).unwrap()
 }
 
 fn definition(presets: &[String]) -> (Definition, Vec<String>) {

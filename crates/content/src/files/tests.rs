@@ -1,25 +1,17 @@
 use super::*;
-use crate::tarball;
+use crate::testing::{packed, write};
 use isoforge_base::error::{Class, Diagnose as _};
-
-fn packed(files: &[(&str, &str)]) -> Vec<u8> {
-    let files = files.iter().map(|(path, text)| (*path, text.as_bytes()));
-    tarball::gzip(files).unwrap()
-}
 
 #[test]
 fn a_folder_and_its_archive_have_the_same_files() {
     let dir = tempfile::tempdir().unwrap();
-    fs_err::create_dir_all(dir.path().join("charts/x")).unwrap();
-    fs_err::create_dir_all(dir.path().join(".git")).unwrap();
-    for (path, text) in [
+    let files = [
         ("pack.json", "{}"),
         ("charts/x/Chart.yaml", "name: x"),
         (".git/config", "no"),
         ("._pack.json", "no"),
-    ] {
-        fs_err::write(dir.path().join(path), text).unwrap();
-    }
+    ];
+    write(dir.path(), &files);
     std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
     let folder = Files::open(dir.path()).unwrap();
     let names: Vec<_> = folder.iter().map(|(path, _)| path).collect();

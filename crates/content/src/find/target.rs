@@ -45,6 +45,21 @@ impl Options {
         rules
     }
 
+    /// A chart or manifest as it is installed under `name`.
+    pub(crate) fn release<'a>(
+        &'a self,
+        name: &'a str,
+        namespace: Option<&'a str>,
+        values: &'a Value,
+    ) -> Release<'a> {
+        Release {
+            name,
+            namespace,
+            values,
+            kubernetes: self.kubernetes.as_deref(),
+        }
+    }
+
     fn merged_values(&self) -> Value {
         let mut merged = values::object(None);
         for over in &self.values {
@@ -82,7 +97,7 @@ impl Target {
         let files = match Files::open(path) {
             Err(Error::Archive { .. }) if is_file && !looks_like_archive(&name) => {
                 let path = path.to_owned();
-                return Err(Error::Unknown { path });
+                return Err(Error::Unknown(path));
             }
             files => files?,
         };
@@ -112,9 +127,7 @@ impl Target {
             })
             .collect();
         match texts? {
-            texts if texts.is_empty() => Err(Error::Unknown {
-                path: path.to_owned(),
-            }),
+            texts if texts.is_empty() => Err(Error::Unknown(path.to_owned())),
             texts => Ok(Self::Manifests(texts)),
         }
     }
@@ -148,7 +161,7 @@ impl Target {
     pub fn images(&self, options: &Options) -> Result<Images, Error> {
         match self {
             Self::Pack(pack) => in_pack_alone(pack, options),
-            Self::Chart(chart) => in_plain_chart(chart, options),
+            Self::Chart(chart) => Ok(in_plain_chart(chart, options)),
             Self::Manifests(texts) => {
                 let mut out = Images::default();
                 for (file, text) in texts {
@@ -167,17 +180,10 @@ fn looks_like_archive(name: &str) -> bool {
 }
 
 /// The images of a chart of no pack.
-///
-/// # Errors
-/// [`Error`].
-pub fn in_plain_chart(chart: &Chart, options: &Options) -> Result<Images, Error> {
+#[must_use]
+pub fn in_plain_chart(chart: &Chart, options: &Options) -> Images {
     let values = options.answers.fill_values(&options.merged_values());
-    let release = Release {
-        name: &chart.meta.name,
-        namespace: None,
-        values: &values,
-        kubernetes: options.kubernetes.as_deref(),
-    };
+    let release = options.release(&chart.meta.name, None, &values);
     in_chart(chart, release, false, options)
 }
 
@@ -203,7 +209,11 @@ pub fn in_pack_alone(pack: &Pack, options: &Options) -> Result<Images, Error> {
 ///
 /// # Errors
 /// [`Error`].
-pub(crate) fn in_pack(pack: &Pack, composed: &Composed, options: &Options) -> Result<Images, Error> {
+pub(crate) fn in_pack(
+    pack: &Pack,
+    composed: &Composed,
+    options: &Options,
+) -> Result<Images, Error> {
     let mut out = Images::default();
     let declared = composed.declared();
     let is_declared = !declared.is_empty();
@@ -223,23 +233,15 @@ pub(crate) fn in_pack(pack: &Pack, composed: &Composed, options: &Options) -> Re
         .extend(pack.isoforge_toml().rules.iter().cloned());
     for manifest in pack.manifests() {
         let text = options.answers.fill(&manifest.text);
-        let release = Release {
-            name: &manifest.name,
-            namespace: composed.namespace(),
-            values: &composed.manifest_values(&manifest.name),
-            kubernetes: options.kubernetes.as_deref(),
-        };
+        let values = composed.manifest_values(&manifest.name);
+        let release = options.release(&manifest.name, composed.namespace(), &values);
         let file = pack.files().name(&manifest.path);
         out.extend(in_manifest(&file, &text, release, is_declared, &options)?);
     }
     for (name, chart) in pack.charts() {
-        let release = Release {
-            name: composed.release_name(name),
-            namespace: composed.namespace(),
-            values: &composed.chart_values(name),
-            kubernetes: options.kubernetes.as_deref(),
-        };
-        out.extend(in_chart(chart, release, is_declared, &options)?);
+        let values = composed.chart_values(name);
+        let release = options.release(composed.release_name(name), composed.namespace(), &values);
+        out.extend(in_chart(chart, release, is_declared, &options));
     }
     Ok(out)
 }
@@ -269,58 +271,58 @@ pub(crate) fn in_manifest(
             return Ok(images);
         }
     }
-    let why = if let Some(helm) = &options.helm {
-        let rendered = helm.manifest(file, text, release);
-        match rendered.and_then(|text| manifests::rendered(file, &text, &rules)) {
-            Ok(images) => return Ok(images),
-            Err(error) => format!("it has templates, and {}", reason(&error)),
+    let text_of = |helm: &Helm| helm.manifest(file, text, release);
+    match rendered(file, options, text_of) {
+        Ok(images) => Ok(images),
+        Err(_) if is_declared => Ok(Images::default()),
+        Err(why) => {
+            let why = why.unwrap_or_else(|| "was not rendered by Helm".to_owned());
+            let why = format!("it has templates, and {why}");
+            let images = scan::manifest(file, text, release.values);
+            Ok(guessed(images, file, why))
         }
-    } else {
-        "it has templates, and was not rendered by Helm".to_owned()
-    };
-    if is_declared {
-        return Ok(Images::default());
     }
-    let mut images = scan::manifest(file, text, release.values);
-    images.unproven.insert(Unproven {
-        what: file.to_owned(),
-        why,
-    });
-    Ok(images)
 }
 
 /// The images of a chart; with `is_declared` a pack lists them.
-///
-/// # Errors
-/// [`Error`].
 pub(crate) fn in_chart(
     chart: &Chart,
     release: Release<'_>,
     is_declared: bool,
     options: &Options,
-) -> Result<Images, Error> {
+) -> Images {
     if chart.meta.is_library {
-        return Ok(Images::default());
+        return Images::default();
     }
-    let why = if let Some(helm) = &options.helm {
-        let rules = options.all_rules();
-        let rendered = helm.template(chart, release);
-        match rendered.and_then(|text| manifests::rendered(chart.place(), &text, &rules)) {
-            Ok(images) => return Ok(images),
-            Err(error) => reason(&error),
+    match rendered(chart.place(), options, |helm| helm.template(chart, release)) {
+        Ok(images) => images,
+        Err(_) if is_declared => Images::default(),
+        Err(why) => {
+            let unsaid = "it was not rendered by Helm, only its values were looked at";
+            let why = why.unwrap_or_else(|| unsaid.to_owned());
+            let images = scan::chart(chart, release.values);
+            guessed(images, chart.place(), why)
         }
-    } else {
-        "it was not rendered by Helm, only its values were looked at".to_owned()
-    };
-    if is_declared {
-        return Ok(Images::default());
     }
-    let mut images = scan::chart(chart, release.values);
-    images.unproven.insert(Unproven {
-        what: chart.place().to_owned(),
-        why,
-    });
-    Ok(images)
+}
+
+/// The images of what Helm renders; else why there are none, where there is a Helm.
+fn rendered(
+    place: &str,
+    options: &Options,
+    text: impl FnOnce(&Helm) -> Result<String, Error>,
+) -> Result<Images, Option<String>> {
+    let helm = options.helm.as_ref().ok_or(None)?;
+    text(helm)
+        .and_then(|text| manifests::rendered(place, &text, &options.all_rules()))
+        .map_err(|error| Some(reason(&error)))
+}
+
+/// What a scan found, and why that is not certain.
+fn guessed(mut images: Images, what: &str, why: String) -> Images {
+    let what = what.to_owned();
+    images.unproven.insert(Unproven { what, why });
+    images
 }
 
 /// Why rendering gave nothing, in one line.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Error;
-use crate::tarball;
+use crate::testing::{packed, write};
 use isoforge_base::error::{Class, Diagnose as _};
 
 /// Every kind of workload, in one way each.
@@ -181,14 +181,6 @@ fn calicos_own_manifest_needs_three_images() {
     assert!(found.is_proven());
 }
 
-fn write(folder: &Path, files: &[(&str, &str)]) {
-    for (path, text) in files {
-        let path = folder.join(path);
-        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(path, text).unwrap();
-    }
-}
-
 const CHART: &str = "apiVersion: v2\nname: web\nversion: 1.2.3\nappVersion: v9\n";
 const CHART_VALUES: &str = "image: {repository: quay.io/x/web, tag: ''}\nreplicas: 1\n";
 
@@ -202,10 +194,7 @@ fn shown(found: &Images, folder: &Path) -> String {
 #[test]
 fn a_pack_declares_and_its_manifests_are_searched() {
     let dir = tempfile::tempdir().unwrap();
-    let chart = tarball::gzip([
-        ("web/Chart.yaml", CHART.as_bytes()),
-        ("web/values.yaml", CHART_VALUES.as_bytes()),
-    ]);
+    let chart = packed(&[("web/Chart.yaml", CHART), ("web/values.yaml", CHART_VALUES)]);
     write(
         dir.path(),
         &[
@@ -225,8 +214,7 @@ fn a_pack_declares_and_its_manifests_are_searched() {
             ),
         ],
     );
-    fs_err::create_dir(dir.path().join("charts")).unwrap();
-    fs_err::write(dir.path().join("charts/web.tgz"), chart.unwrap()).unwrap();
+    write(dir.path(), &[("charts/web.tgz", &chart)]);
     let target = Target::open(dir.path()).unwrap();
     let found = target.images(&Options::default()).unwrap();
     assert_snapshot!(shown(&found, dir.path()), @r"

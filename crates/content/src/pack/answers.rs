@@ -100,7 +100,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::files::Files;
 
     fn pack(name: &str, values: &str) -> Pack {
         let folder = tempfile::tempdir().unwrap();
@@ -108,9 +107,9 @@ mod tests {
             "{{\"name\": \"{name}\", \"displayName\": \"x\", \"version\": \"1.0.0\", \
              \"layer\": \"addon\"}}"
         );
-        fs_err::write(folder.path().join("pack.json"), meta).unwrap();
-        fs_err::write(folder.path().join("values.yaml"), values).unwrap();
-        Pack::read(Files::open(folder.path()).unwrap()).unwrap()
+        let files = [("pack.json", meta.as_str()), ("values.yaml", values)];
+        crate::testing::write(folder.path(), &files);
+        Pack::open(folder.path()).unwrap()
     }
 
     #[test]

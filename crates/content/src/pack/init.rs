@@ -55,7 +55,7 @@ pub fn init(folder: &Path) -> Result<(), Error> {
                 if source.kind() == io::ErrorKind::DirectoryNotEmpty =>
             {
                 let path = folder.to_owned();
-                Error::NotEmpty { path }
+                Error::NotEmpty(path)
             }
             error => error.into(),
         },

@@ -130,7 +130,7 @@ mod tests {
                     sysctls = [\"vm.max_map_count >= 262144\"]\ncpus = 2\nmemory_mib = 4096\n\
                     disk_mib = 20480\nnodes = 3\n[images]\nat = [\"Widget: spec.image\"]\n";
         let read = |text: &str| {
-            let archive = crate::tarball::gzip([("isoforge.toml", text.as_bytes())]).unwrap();
+            let archive = crate::testing::packed(&[("isoforge.toml", text)]);
             IsoforgeToml::read(&Files::archive("p", &archive).unwrap())
         };
         let own = read(text).unwrap();

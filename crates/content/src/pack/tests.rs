@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 use super::*;
-use crate::tarball;
+use crate::testing::{packed, write};
 use isoforge_base::error::Diagnose as _;
 
 const PACK_JSON: &str = r#"{
@@ -23,38 +23,33 @@ pack: {content: {images: [{image: 'quay.io/x/web:v1'}, {image: 'quay.io/x/proxy:
 - name: small\n  displayName: Small\n  group: Size\n  add: ''\n";
 
 fn chart_archive() -> Vec<u8> {
-    tarball::gzip([
+    packed(&[
         (
             "web/Chart.yaml",
-            b"apiVersion: v2\nname: web\nversion: 1.2.3\n".as_slice(),
+            "apiVersion: v2\nname: web\nversion: 1.2.3\n",
         ),
-        ("web/values.yaml", b"replicas: 2\n"),
+        ("web/values.yaml", "replicas: 2\n"),
     ])
-    .unwrap()
 }
 
 /// Writes the pack, with some files in place of its own.
 fn pack_in(folder: &Path, others: &[(&str, &str)]) {
-    for sub in ["charts", "manifests"] {
-        fs_err::create_dir_all(folder.join(sub)).unwrap();
-    }
-    fs_err::write(folder.join("charts/web-1.2.3.tgz"), chart_archive()).unwrap();
-    let own = [
+    write(folder, &[("charts/web-1.2.3.tgz", chart_archive())]);
+    let files = [
         ("pack.json", PACK_JSON),
         ("values.yaml", VALUES),
         ("presets.yaml", PRESETS),
         ("logo.png", "png"),
         ("manifests/extra.yaml", "kind: ConfigMap\n"),
     ];
-    for (path, text) in own.iter().chain(others) {
-        fs_err::write(folder.join(path), text).unwrap();
-    }
+    write(folder, &files);
+    write(folder, others);
 }
 
 fn pack() -> Pack {
     let dir = tempfile::tempdir().unwrap();
     pack_in(dir.path(), &[]);
-    Pack::read(Files::open(dir.path()).unwrap()).unwrap()
+    Pack::open(dir.path()).unwrap()
 }
 
 #[test]

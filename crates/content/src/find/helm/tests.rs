@@ -14,8 +14,7 @@ fn chart(template: &str, defaults: &str) -> Chart {
         ("c/templates/a.yaml", template),
         ("c/values.yaml", defaults),
     ];
-    let files = files.map(|(path, text)| (path, text.as_bytes()));
-    Chart::archive("c.tgz", &tarball::gzip(files).unwrap()).unwrap()
+    Chart::archive("c.tgz", &crate::testing::packed(&files)).unwrap()
 }
 
 fn release<'a>(values: &'a Value) -> Release<'a> {

@@ -3,11 +3,10 @@ use serde_json::json;
 
 use super::*;
 use crate::files::Files;
-use crate::tarball;
+use crate::testing::packed;
 
 fn chart_of(files: &[(&str, &str)]) -> Chart {
-    let files = files.iter().map(|(path, text)| (*path, text.as_bytes()));
-    Chart::archive("c.tgz", &tarball::gzip(files).unwrap()).unwrap()
+    Chart::archive("c.tgz", &packed(files)).unwrap()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::super::tests::{Inline, tree};
 use super::*;
+use crate::testing::write;
 use isoforge_base::tree::{Inode, Kind, Meta};
 
 /// What the settings are, as `PATH = VALUE (FILE)`.
@@ -173,18 +174,12 @@ fn systemd_sets_what_is_read() {
     for name in ["all", "lo", "eth0", "eth0.7", "wlan0"] {
         paths.push(format!("net/ipv4/conf/{name}/rp_filter"));
     }
-    let write = |path: &std::path::Path, text: &str| {
-        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(path, text).unwrap();
-    };
-    for (path, text) in files {
-        write(&dir.path().join(path), text);
-    }
+    write(dir.path(), &files);
     for (path, target) in links {
         std::os::unix::fs::symlink(target, dir.path().join(path)).unwrap();
     }
     for path in &paths {
-        write(&dir.path().join("proc").join(path), "open");
+        write(&dir.path().join("proc"), &[(path.as_str(), "open")]);
     }
     if !applied(dir.path()) {
         return;
