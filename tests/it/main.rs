@@ -26,6 +26,7 @@ mod cmd_plan;
 mod cmd_schema;
 mod environment;
 mod faults_random;
+mod guard;
 mod killed;
 mod layering;
 mod node_layer;

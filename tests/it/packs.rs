@@ -13,7 +13,7 @@ mod setup;
 use isoforge_content::tarball;
 
 /// A chart's archive.
-fn chart(name: &str, version: &str, values: &str) -> Vec<u8> {
+pub(crate) fn chart(name: &str, version: &str, values: &str) -> Vec<u8> {
     let meta = format!("apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: v9\n");
     let paths = ["Chart.yaml", "values.yaml"].map(|path| format!("{name}/{path}"));
     let files = [

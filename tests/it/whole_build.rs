@@ -2,9 +2,9 @@
 //! lines of text: small enough to be built many times over, complete enough
 //! for every check that isoforge makes of an image.
 
-mod appliances;
+pub(crate) mod appliances;
 mod architectures;
-mod determinism;
+pub(crate) mod determinism;
 mod incremental;
 mod provider_image;
 mod root_file_system;
@@ -27,8 +27,8 @@ use crate::support::program::{self, Outcome};
 const IMAGE_TIME: u64 = 1_714_557_600;
 
 /// A folder with a profile and all that it names, and a store of its own.
-struct Project {
-    program: program::Project,
+pub(crate) struct Project {
+    pub(crate) program: program::Project,
 }
 
 impl Project {

@@ -65,7 +65,7 @@ impl Tool {
     #[must_use]
     pub fn this() -> Self {
         Self {
-            name: env!("CARGO_PKG_NAME").to_owned(),
+            name: "isoforge".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

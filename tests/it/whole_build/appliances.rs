@@ -17,20 +17,20 @@ use crate::support::layers::{Blob, Image, index};
 use crate::support::registry::FakeRegistry;
 
 /// A profile of the repository, and what it needs from registries.
-struct Appliance {
-    path: PathBuf,
+pub(crate) struct Appliance {
+    pub(crate) path: PathBuf,
     /// The image of the operating system.
     os: String,
     /// Images that are laid over it.
     layers: Vec<String>,
     /// Images that the ISO carries.
-    content: BTreeSet<String>,
+    pub(crate) content: BTreeSet<String>,
 }
 
 impl Appliance {
     /// Reads the profile and the catalog on its own, to know what a build
     /// must come to.
-    fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("profiles");
         let read = |name: &str| -> toml::Table {
             let text = std::fs::read_to_string(folder.join(name)).unwrap();
@@ -124,7 +124,7 @@ impl<'a> Name<'a> {
 }
 
 /// An image, and an index over it where it has one.
-struct Served {
+pub(crate) struct Served {
     root: Blob,
     images: Vec<Image>,
 }
@@ -165,7 +165,7 @@ const LAYER: &str = "
     file usr/lib/systemd/system/kubelet.service 0644 '[Unit]'";
 
 /// What all upstream hosts serve.
-fn upstream(appliance: &Appliance) -> BTreeMap<String, Served> {
+pub(crate) fn upstream(appliance: &Appliance) -> BTreeMap<String, Served> {
     let mut served = BTreeMap::new();
     let mut one = |reference: &str, image: Image| {
         let root = image.manifest.clone();
@@ -271,21 +271,32 @@ fn assert_usable(project: &Project, built: &Built) {
     }
 }
 
+/// A registry in place of all hosts, and the flags that name it.
+pub(crate) fn in_place_of_hosts(
+    appliance: &Appliance,
+    served: &BTreeMap<String, Served>,
+) -> (FakeRegistry, Vec<String>) {
+    let registry = FakeRegistry::start();
+    for (reference, image) in served {
+        serve(&registry, &Name::of(reference), image);
+    }
+    let mirrors = appliance.hosts().into_iter().flat_map(|host| {
+        let mirror = format!("{host}={}/{host}", registry.host());
+        ["--mirror".to_owned(), mirror]
+    });
+    let mirrors = mirrors.collect();
+    (registry, mirrors)
+}
+
 /// Builds with one registry in place of all hosts, named by flags.
 fn build(name: &str) -> (Project, Built, Appliance, BTreeMap<String, Served>) {
     let appliance = Appliance::read(name);
     let served = upstream(&appliance);
-    let registry = FakeRegistry::start();
-    for (reference, image) in &served {
-        serve(&registry, &Name::of(reference), image);
-    }
+    let (_registry, mirrors) = in_place_of_hosts(&appliance, &served);
     let project = Project::new();
     // The repository's profiles get no locks from their tests.
     let mut arguments = vec!["--lock".to_owned(), "isoforge.lock".to_owned()];
-    for host in appliance.hosts() {
-        arguments.push("--mirror".to_owned());
-        arguments.push(format!("{host}={}/{host}", registry.host()));
-    }
+    arguments.extend(mirrors);
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let built = project.build(appliance.path.to_str().unwrap(), &arguments);
     (project, built, appliance, served)

@@ -93,13 +93,13 @@ iso = ["iso"]
 block_size = "64K"
 "#;
 
-fn project(registry: &FakeRegistry, downloads: &FakeRegistry) -> Project {
+/// The project of [`PROFILE`], which names `url` as the address of `downloads`.
+pub(crate) fn project(registry: &FakeRegistry, downloads: &FakeRegistry, url: &str) -> Project {
     let project = Project::with_os();
     downloads.put_blob("files", PROGRAM);
     let digest = Digest::of(PROGRAM);
     let file = format!(
-        "[[kubernetes.files]]\nurl = \"{}/v2/files/blobs/{digest}\"\nsha256 = \"{}\"\npath = \"/usr/bin/kubeadm\"\n",
-        downloads.url(),
+        "[[kubernetes.files]]\nurl = \"{url}/v2/files/blobs/{digest}\"\nsha256 = \"{}\"\npath = \"/usr/bin/kubeadm\"\n",
         digest.hex()
     );
     project.write("profile.toml", format!("{PROFILE}{file}"));
@@ -150,7 +150,7 @@ fn build_on(
     epoch: Option<&str>,
 ) -> (Project, Built) {
     let registry = FakeRegistry::start();
-    let project = project(&registry, downloads);
+    let project = project(&registry, downloads, &downloads.url());
     age(&project.path(""), machine);
     let mirror = format!("registry.example={}", registry.host());
     let mut command = Command::new("sh");
