@@ -9,7 +9,7 @@ use isoforge_base::digest::HashingReader;
 use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{ReadFile, Tree};
-use isoforge_contract::machine;
+use isoforge_contract::iso;
 use isoforge_contract::manifest::{Content, GrubMkimage};
 use isoforge_oci::store::Store;
 use isoforge_system::boot::core_image::{Recipe, Target};
@@ -237,8 +237,8 @@ impl BootFiles {
             },
         };
         vec![
-            file(machine::BIOS_CORE_PATH, &disk.core_image),
-            file(machine::BIOS_MBR_PATH, &disk.mbr),
+            file(iso::BIOS_CORE, &disk.core_image),
+            file(iso::BIOS_MBR, &disk.mbr),
         ]
     }
 
@@ -254,16 +254,16 @@ impl BootFiles {
         };
         let mut payloads = vec![
             (
-                installer_iso::KERNEL.to_owned(),
+                iso::KERNEL.to_owned(),
                 of_tree(&self.kernel.kernel),
             ),
             (
-                installer_iso::INITRD.to_owned(),
+                iso::INITRD.to_owned(),
                 of_tree(&self.kernel.initrd),
             ),
         ];
         for program in self.efi_programs(slabs) {
-            let path = format!("{}/{}", installer_iso::EFI_DIRECTORY, program.name);
+            let path = format!("{}/{}", iso::EFI_FOLDER, program.name);
             payloads.push((path, program.data));
         }
         for extra in self.disk_files() {

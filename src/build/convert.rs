@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use super::Settings;
 use crate::profile::{Loaded, Profile};
+use crate::render::boot_menu;
 use isoforge_formats::squashfs;
 use isoforge_oci::registry::{RegistryConfig, Secret};
-use isoforge_system::boot;
 use isoforge_system::layer::Limits;
 
 /// Settings of the SquashFS.
@@ -33,8 +33,8 @@ pub(super) fn limits(profile: &Profile) -> Limits {
 }
 
 /// What the profile says about the menu.
-pub(super) fn menu(profile: &Profile) -> boot::menu::Settings {
-    boot::menu::Settings {
+pub(super) fn menu(profile: &Profile) -> boot_menu::Settings {
+    boot_menu::Settings {
         title: profile.title(),
         flavor: profile.os.flavor,
         install_mode: profile.install.mode,

@@ -7,15 +7,15 @@ use isoforge_base::error::{Class, Context as _, Failure, Result};
 use super::boot_files::BootFiles;
 use super::convert;
 use crate::profile::Profile;
-use crate::sources::content::ISO_PATH;
+use crate::render::boot_menu;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::Tree;
+use isoforge_contract::iso;
 use isoforge_contract::manifest::{self, Manifest};
 use isoforge_formats::squashfs::write::ImagePlan;
 use isoforge_oci::layout::{LayoutFile, OciLayout};
 use isoforge_oci::store::Store;
-use isoforge_system::boot::{cmdline, menu};
 use isoforge_system::installer_iso::{self, Extra, IsoInputs, IsoReport, Payload, Squashfs};
 use isoforge_system::slab::SlabSet;
 
@@ -60,7 +60,7 @@ pub(super) fn squashfs_record(
     }
 }
 
-/// The files of an OCI layout, below [`ISO_PATH`] on the ISO.
+/// The files of an OCI layout, below [`iso::CONTENT`] on the ISO.
 pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> {
     let mut extra = Vec::new();
     for (path, file) in &layout.files {
@@ -76,7 +76,7 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> 
             },
         };
         extra.push(Extra {
-            path: format!("{ISO_PATH}/{path}"),
+            path: format!("{}/{path}", iso::CONTENT),
             kind: installer_iso::ExtraKind::File { mode: 0o644, data },
         });
     }
@@ -87,11 +87,11 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> 
 /// digest in it.
 pub(super) fn write(out: &File, parts: Parts<'_>, progress: &Progress) -> Result<IsoReport> {
     let settings = convert::menu(parts.profile);
-    let menu = menu::menu(parts.tree, &settings, parts.menu_template)?;
+    let menu = boot_menu::menu(parts.tree, &settings, parts.menu_template)?;
     // The template is rendered once here, so that its errors come as errors;
     // what the layout needs is a function that can't fail.
-    let example = menu::marker_path(&UNKNOWN.hex());
-    let template = menu::stub(&example)?;
+    let example = boot_menu::marker_path(&UNKNOWN.hex());
+    let template = boot_menu::stub(&example)?;
     let stub = |marker: &str| template.replace(&UNKNOWN.hex(), marker);
     let unknown = embedded(&parts, UNKNOWN)?;
     let unknown_text = String::from_utf8(unknown)
@@ -104,7 +104,7 @@ pub(super) fn write(out: &File, parts: Parts<'_>, progress: &Progress) -> Result
             .into_bytes()
     };
     let inputs = IsoInputs {
-        volume_id: cmdline::VOLUME_ID.to_owned(),
+        volume_id: iso::VOLUME_ID.to_owned(),
         epoch: parts.epoch,
         kernel: payload(&parts, &parts.boot.kernel.kernel.data),
         initrd: payload(&parts, &parts.boot.kernel.initrd.data),

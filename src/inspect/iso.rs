@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Error, MAX_DOCUMENT_BYTES, hash, system};
+use isoforge_contract::iso::{CONTENT, MANIFEST, MARKERS, ROOTFS};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_base::tree;
@@ -16,10 +17,6 @@ use isoforge_oci::layout::{INDEX_FILE, REF_NAME, blob_path};
 use isoforge_oci::manifest::{Document, Manifest as OciManifest};
 use isoforge_oci::referrer;
 
-const MANIFEST: &str = "isoforge/manifest.json";
-const MARKERS: &str = "isoforge/id";
-const CONTENT: &str = "isoforge/content";
-const SQUASHFS: &str = "rootfs.squashfs";
 
 /// What is in an ISO image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -125,7 +122,7 @@ pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<IsoReport, Err
             .flat_map(|architecture| architecture.components.clone())
             .collect(),
         None => iso.components().unwrap_or_else(|error| {
-            notes.push(format!("{SQUASHFS} does not tell its components: {error}"));
+            notes.push(format!("{ROOTFS} does not tell its components: {error}"));
             Vec::new()
         }),
     };
@@ -242,9 +239,9 @@ impl Iso<'_> {
                 .values()
                 .find_map(|architecture| architecture.squashfs.clone())
         });
-        let Some(entry) = self.file(SQUASHFS) else {
+        let Some(entry) = self.file(ROOTFS) else {
             if expected.is_some() {
-                self.problems.push(format!("{SQUASHFS} is missing"));
+                self.problems.push(format!("{ROOTFS} is missing"));
             }
             return Ok(None);
         };
@@ -254,7 +251,7 @@ impl Iso<'_> {
             .map(|expected| (expected.digest, expected.size) == (digest, size));
         if let (Some(false), Some(expected)) = (sound, expected) {
             self.problems.push(format!(
-                "{SQUASHFS}: has digest {digest} and {size} bytes; the manifest says {} and {} bytes",
+                "{ROOTFS}: has digest {digest} and {size} bytes; the manifest says {} and {} bytes",
                 expected.digest, expected.size
             ));
         }
@@ -267,7 +264,7 @@ impl Iso<'_> {
 
     /// Components of the SquashFS, which must lie in one piece.
     fn components(&self) -> io::Result<Vec<Component>> {
-        let Some(entry) = self.file(SQUASHFS) else {
+        let Some(entry) = self.file(ROOTFS) else {
             return Ok(Vec::new());
         };
         let mut end = None;

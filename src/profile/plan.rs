@@ -11,6 +11,7 @@ use super::model::{Component, ContentImage, ContentSources, FileSpec, LayerSpec,
 use super::placeholder::Target;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_contract::arch::Arch;
+use isoforge_contract::labels;
 use isoforge_contract::machine::Firmware;
 use isoforge_oci::reference::{ParseReferenceError, Reference, names_registry};
 use isoforge_system::hardening::Hardening;
@@ -39,11 +40,8 @@ impl Profile {
     /// The provider image's tag for a Kubernetes version, `+` as `_`.
     #[must_use]
     pub fn provider_tag(&self, kubernetes_version: &str) -> String {
-        format!(
-            "{}-{kubernetes_version}-{}",
-            self.kubernetes.distribution, self.appliance.version
-        )
-        .replace('+', "_")
+        let distribution = &self.kubernetes.distribution;
+        labels::tag(distribution, kubernetes_version, &self.appliance.version)
     }
 
     /// Repository and tag of the provider image for a Kubernetes version.

@@ -5,6 +5,7 @@
 //! what is shown and tells where they land. [`Project`] finds a template or an
 //! overlay file: the project's own first, else the one compiled in.
 
+pub mod boot_menu;
 pub mod cloud_config;
 mod context;
 mod defaults;

@@ -14,9 +14,6 @@ use isoforge_oci::platform::Platform;
 use isoforge_oci::pull::{Platforms, mirror_image, mirror_referrers};
 use isoforge_oci::reference::{ImageSource, Reference};
 
-/// Where the layout is on the ISO.
-pub const ISO_PATH: &str = "isoforge/content";
-
 /// The content of one ISO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {

@@ -66,9 +66,6 @@ pub const BASE: &str = "io.isoforge.bundle.base";
 pub const KIND: &str = "io.isoforge.bundle.kind";
 /// The version of the format that is read and written.
 pub const SCHEMA_VERSION: u32 = 1;
-/// Where an installer ISO has its bundle.
-pub const ISO_PATH: &str = "isoforge/content";
-
 /// What a root is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {

@@ -1,4 +1,4 @@
-//! Labels and annotations of a provider image.
+//! Labels, annotations and tag of a provider image.
 //!
 //! `org.opencontainers.image.*` as OCI Image Specification v1.1, "Annotations",
 //! "Pre-Defined Annotation Keys" defines them; `io.isoforge.*` are our own: an
@@ -15,3 +15,26 @@ pub const SQUASHFS_COMPRESSION: &str = "io.isoforge.squashfs.compression";
 pub const SQUASHFS_BLOCK_SIZE: &str = "io.isoforge.squashfs.block-size";
 /// Its creation time in seconds since 1970-01-01 UTC.
 pub const SQUASHFS_EPOCH: &str = "io.isoforge.squashfs.epoch";
+/// Version of the isoforge that built it.
+pub const ISOFORGE_VERSION: &str = "io.isoforge.version";
+/// The distribution of its operating system.
+pub const OS_DISTRIBUTION: &str = "io.isoforge.os.distribution";
+/// That one's version.
+pub const OS_VERSION: &str = "io.isoforge.os.version";
+/// The distribution of its Kubernetes.
+pub const KUBERNETES_DISTRIBUTION: &str = "io.isoforge.kubernetes.distribution";
+/// That one's version.
+pub const KUBERNETES_VERSION: &str = "io.isoforge.kubernetes.version";
+
+/// The appliance's name.
+pub const TITLE: &str = "org.opencontainers.image.title";
+/// The appliance's version.
+pub const VERSION: &str = "org.opencontainers.image.version";
+
+/// The tag of the image with `kubernetes_version`:
+/// `{distribution}-{kubernetes_version}-{appliance_version}`, `+` written `_`. Whether
+/// a tag can be so is not checked here.
+#[must_use]
+pub fn tag(distribution: &str, kubernetes_version: &str, appliance_version: &str) -> String {
+    format!("{distribution}-{kubernetes_version}-{appliance_version}").replace('+', "_")
+}

@@ -42,13 +42,6 @@ pub const TRIAL_ARGUMENT: &str = "appliance.trial";
 /// Kernel argument with a configuration on a labelled medium: `LABEL:/PATH`.
 pub const CONFIG_ARGUMENT: &str = "appliance.config";
 
-/// Where the ISO carries GRUB's core image for a disk's BIOS boot partition,
-/// without leading slash.
-pub const BIOS_CORE_PATH: &str = "isoforge/boot/bios-core.img";
-
-/// Where the ISO carries the MBR's boot code that starts it.
-pub const BIOS_MBR_PATH: &str = "isoforge/boot/bios-mbr.img";
-
 /// Where the registry's program lies in the root file system, without leading slash.
 pub const REGISTRY_PROGRAM_PATH: &str = "usr/lib/appliance/registry/program";
 

@@ -33,18 +33,22 @@ const MBR_BYTES: usize = 512;
 const BOOT_CODE_BYTES: usize = 440;
 
 /// Where GRUB's boot code has the 64-bit number of the core image's first
-/// sector plus 4 (that is, the one that El Torito firmware does not load).
-const CORE_SECTOR_OFFSET: usize = 0x1B0;
+/// sector plus 4 (that is, of its second block of 2,048 bytes, which El Torito
+/// firmware does not load).
+pub const CODE_SECTOR_OFFSET: usize = 0x1B0;
 
 /// EFI system partition (UEFI 2.10, table 5.7).
-pub const TYPE_ESP: Guid = Guid::from_text_order([
-    0xC1, 0x2A, 0x73, 0x28, 0xF8, 0x1F, 0x11, 0xD2, 0xBA, 0x4B, 0x00, 0xA0, 0xC9, 0x3E, 0xC9, 0x3B,
-]);
+pub const TYPE_ESP: Guid = Guid::new(0xC12A_7328_F81F_11D2_BA4B_00A0_C93E_C93B);
+
+/// Where GRUB keeps its core image on a disk that BIOS starts (GRUB manual, "BIOS
+/// installation").
+pub const TYPE_BIOS_BOOT: Guid = Guid::new(0x2168_6148_6449_6E6F_744E_6565_6445_4649);
+
+/// A file system of Linux.
+pub const TYPE_LINUX: Guid = Guid::new(0x0FC6_3DAF_8483_4772_8E79_3D69_D847_7DE4);
 
 /// "Linux reserved": data that no system shall format or mount.
-pub const TYPE_LINUX_RESERVED: Guid = Guid::from_text_order([
-    0x8D, 0xA6, 0x33, 0x39, 0x00, 0x07, 0x60, 0xC0, 0xC4, 0x36, 0x08, 0x3A, 0xC8, 0x23, 0x09, 0x08,
-]);
+pub const TYPE_LINUX_RESERVED: Guid = Guid::new(0x8DA6_3339_0007_60C0_C436_083A_C823_0908);
 
 /// Attribute bit 60: read-only.
 pub const ATTRIBUTE_READ_ONLY: u64 = 1 << 60;
@@ -54,10 +58,10 @@ pub const ATTRIBUTE_READ_ONLY: u64 = 1 << 60;
 pub struct Guid([u8; 16]);
 
 impl Guid {
-    /// A GUID whose bytes are in the order in which its text shows them.
+    /// The GUID whose text has these hexadecimal digits.
     #[must_use]
-    pub const fn from_text_order(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+    pub const fn new(digits: u128) -> Self {
+        Self(digits.to_be_bytes())
     }
 
     /// A GUID of RFC 9562 version 8 (custom) from sixteen bytes that already
@@ -71,7 +75,8 @@ impl Guid {
 
     /// The order on disk: the first three fields are little-endian (UEFI 2.10,
     /// appendix A).
-    fn on_disk(self) -> [u8; 16] {
+    #[must_use]
+    pub fn on_disk(self) -> [u8; 16] {
         let mut bytes = self.0;
         bytes[0..4].reverse();
         bytes[4..6].reverse();
@@ -232,7 +237,7 @@ fn boot_code(boot: BiosBoot<'_>) -> Result<Vec<u8>, Error> {
     };
     let mut code = boot.code.get(..BOOT_CODE_BYTES).ok_or_else(short)?.to_vec();
     let sector = u64::from(boot.core_block) * SECTORS_PER_BLOCK + 4;
-    code.get_mut(CORE_SECTOR_OFFSET..CORE_SECTOR_OFFSET + 8)
+    code.get_mut(CODE_SECTOR_OFFSET..CODE_SECTOR_OFFSET + 8)
         .ok_or_else(short)?
         .copy_from_slice(&sector.to_le_bytes());
     Ok(code)

@@ -7,6 +7,8 @@
     reason = "a test ends where its tool is missing"
 )]
 
+pub mod trees;
+
 use std::fmt::Display;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;

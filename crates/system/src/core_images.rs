@@ -134,8 +134,8 @@ pub fn get(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::files::testing::{InMemory, file, tree};
     use isoforge_base::tree::{Inode, Meta};
+    use isoforge_judges::trees::{InMemory, file, tree};
 
     const DIR: &str = "usr/lib/grub/i386-pc";
 

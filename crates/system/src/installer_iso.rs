@@ -24,7 +24,7 @@ pub use inputs::{
     Bios, EfiProgram, Extra, ExtraKind, IsoInputs, IsoReport, PlacedFile, SourceError, Squashfs,
 };
 pub use payload::Payload;
-pub use plan::{CONFIG_ROOM_BYTES, EFI_DIRECTORY, INITRD, KERNEL};
+pub use plan::CONFIG_ROOM_BYTES;
 
 use error::MAX_EFI_PROGRAM_BYTES;
 use follow::{Watermark, hash_behind};
@@ -36,7 +36,8 @@ use isoforge_formats::iso9660::BLOCK_BYTES;
 use isoforge_formats::iso9660::layout::Layout;
 use isoforge_formats::iso9660::tree::FileId;
 use isoforge_formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
-use plan::{CORE_IMAGE, Plan};
+use isoforge_contract::iso::{CORE_IMAGE, EFI_FOLDER, MANIFEST, ROOTFS};
+use plan::Plan;
 
 /// Label of the EFI system partition's file system.
 const ESP_LABEL: &str = "EFI_LIVE";
@@ -74,7 +75,7 @@ pub fn write(out: &File, inputs: IsoInputs<'_>, progress: &Progress) -> Result<I
     let layout = plan.layout(&inputs)?;
     if !layout.same_places(&first) {
         return Err(Error::Moved {
-            what: "isoforge/manifest.json",
+            what: MANIFEST,
         });
     }
     write_small(out, &inputs, &plan, &layout, &manifest)?;
@@ -112,7 +113,7 @@ fn write_squashfs(
     let (start, end) = (extent.offset(), extent.offset() + extent.bytes);
     let write = std::mem::replace(&mut squashfs.write, Box::new(|_| Ok(())));
     let task = progress.task("write the root file system", Some(extent.bytes));
-    let read_back = |source| part(plan::ROOTFS, source);
+    let read_back = |source| part(ROOTFS, source);
     let ((), digest) = hash_behind(out, start, end, read_back, |watermark| {
         let data = DataWriter::new(out, &plan.tree, layout, plan.squashfs)?;
         stream(data, watermark, &task, |out| {
@@ -175,7 +176,7 @@ fn efi_partition(
                 bytes: size,
             });
         }
-        let path = format!("{EFI_DIRECTORY}/{}", program.name);
+        let path = format!("{EFI_FOLDER}/{}", program.name);
         let mut data = Vec::new();
         program
             .data

@@ -57,7 +57,7 @@ pub fn locate(path: &Path) -> Result<Located> {
 
 /// The bundle that a folder is, or the only one in it.
 fn find(folder: &Path) -> Result<PathBuf> {
-    let of_iso = folder.join(bundle::ISO_PATH);
+    let of_iso = folder.join(isoforge_contract::iso::CONTENT);
     for path in [folder, &of_iso] {
         if path.join(LAYOUT_FILE).is_file() {
             return Ok(path.to_owned());

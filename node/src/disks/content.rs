@@ -9,7 +9,8 @@ use isoforge_base::process::Program;
 use isoforge_contract::machine::Firmware;
 use serde::Deserialize;
 
-use super::table::{self, Entry, TYPE_ESP};
+use super::table::{self, Entry};
+use isoforge_formats::gpt::TYPE_ESP;
 use super::{printable, unfinished};
 use crate::paths::{self, label};
 
@@ -67,7 +68,7 @@ fn partitions(entries: &[Entry]) -> String {
     let mut names: Vec<String> = entries
         .iter()
         .map(|entry| match entry.name.as_str() {
-            "" if entry.type_guid == TYPE_ESP => label::ESP.to_owned(),
+            "" if entry.type_guid == TYPE_ESP.on_disk() => label::ESP.to_owned(),
             "" => format!("partition {}", entry.number),
             name => name.to_owned(),
         })

@@ -17,11 +17,6 @@ const ENTRIES_MAX: u32 = 256;
 
 const SIGNATURE: &[u8] = b"EFI PART";
 
-/// EFI system partition (UEFI 2.10, table 5.7), in the order on disk.
-pub const TYPE_ESP: [u8; 16] = [
-    0x28, 0x73, 0x2A, 0xC1, 0x1F, 0xF8, 0xD2, 0x11, 0xBA, 0x4B, 0x00, 0xA0, 0xC9, 0x3E, 0xC9, 0x3B,
-];
-
 /// A partition of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

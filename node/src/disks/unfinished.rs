@@ -15,7 +15,8 @@ use std::os::unix::fs::FileExt as _;
 
 use isoforge_contract::machine::Firmware;
 
-use super::table::{Entry, TYPE_ESP};
+use super::table::Entry;
+use isoforge_formats::gpt::TYPE_ESP;
 
 /// Boot code of a disk that BIOS shall not start: `int 0x18` has it go on to the
 /// next device, where zeros would be run.
@@ -65,7 +66,7 @@ fn starts(disk: &File, entries: &[Entry], firmware: Firmware) -> io::Result<bool
             Ok(ends_with_signature(0)? && code != NEXT_DEVICE)
         }
         Firmware::Uefi => {
-            let esp = entries.iter().find(|entry| entry.type_guid == TYPE_ESP);
+            let esp = entries.iter().find(|entry| entry.type_guid == TYPE_ESP.on_disk());
             esp.map_or(Ok(false), |esp| ends_with_signature(esp.offset))
         }
     }

@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use isoforge_formats::gpt::CODE_SECTOR_OFFSET;
+
 use super::plan::{Partition, Plan, Role};
 use super::target::{CHUNK_BYTES, Error, Target};
 use crate::disks::unfinished::NEXT_DEVICE;
@@ -24,7 +26,6 @@ const BOOT_SECTOR_BYTES: usize = 512;
 /// Where GRUB's boot code has the 64-bit number of the core image's second
 /// 2,048-byte block, and where the core image has that of the sector after that
 /// block's first one; both in sectors of 512 bytes.
-const CODE_SECTOR_OFFSET: usize = 0x1B0;
 const CORE_SECTOR_OFFSET: usize = 2548;
 const CODE_SECTOR: u64 = 4;
 const CORE_SECTOR: u64 = 5;

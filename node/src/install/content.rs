@@ -14,7 +14,7 @@ use fs_err as fs;
 use isoforge_base::human;
 use isoforge_base::output::space::HostFileSystems;
 use isoforge_base::progress::{Progress, Reporter, TaskId};
-use isoforge_content::bundle::ISO_PATH;
+use isoforge_contract::iso;
 use isoforge_contract::machine::{REGISTRY_STORAGE, Registry, RegistryKind};
 use isoforge_oci::layout::LAYOUT_FILE;
 use rustix::mount::MountFlags;
@@ -48,7 +48,7 @@ impl Content {
     /// # Errors
     /// Where the medium can't be read.
     pub(super) fn find(medium: &Medium, registry: Option<&Registry>) -> Result<Option<Self>> {
-        let folder = medium.path(ISO_PATH);
+        let folder = medium.path(iso::CONTENT);
         let Some(registry) = registry.filter(|_| folder.join(LAYOUT_FILE).is_file()) else {
             return Ok(None);
         };

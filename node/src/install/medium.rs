@@ -6,18 +6,16 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use isoforge_base::digest::Digest;
-use isoforge_contract::machine::{BIOS_CORE_PATH, BIOS_MBR_PATH, Firmware};
+use isoforge_contract::iso::{
+    BIOS_CORE, BIOS_MBR, CONFIG, EFI_FOLDER, INITRD, KERNEL, MANIFEST, ROOTFS,
+};
+use isoforge_contract::machine::Firmware;
+use isoforge_contract::manifest::{Appliance, Architecture, ComponentKind, Content, Manifest, SCHEMA};
 use serde::Deserialize;
 
 use crate::paths;
 
 /// Paths on the medium, without leading slash.
-const MANIFEST: &str = "isoforge/manifest.json";
-const ROOTFS: &str = "rootfs.squashfs";
-const KERNEL: &str = "boot/kernel";
-const INITRD: &str = "boot/initrd";
-const CONFIG: &str = "config.yaml";
-const EFI_DIRECTORY: &str = "EFI/BOOT";
 
 /// The manifest's version that is read.
 const SCHEMA: u32 = 1;
@@ -125,44 +123,6 @@ pub enum Error {
         /// What it is.
         actual: Digest,
     },
-}
-
-/// The members of the build manifest that an installation needs; a newer build
-/// may add others.
-#[derive(Deserialize)]
-struct Manifest {
-    schema: u32,
-    appliance: Appliance,
-    architectures: BTreeMap<String, Architecture>,
-}
-
-#[derive(Deserialize)]
-struct Appliance {
-    name: String,
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct Architecture {
-    squashfs: Option<Squashfs>,
-    #[serde(default)]
-    boot: BTreeMap<String, Content>,
-    #[serde(default)]
-    components: Vec<Component>,
-}
-
-#[derive(Deserialize)]
-struct Squashfs {
-    #[serde(flatten)]
-    content: Content,
-    epoch: Option<u32>,
-}
-
-#[derive(Deserialize)]
-struct Component {
-    kind: String,
-    version: String,
-    source: String,
 }
 
 impl Default for Medium {
@@ -377,7 +337,7 @@ fn image(
     };
     let bios = firmware
         .contains(&Firmware::Bios)
-        .then(|| Ok((listed(BIOS_CORE_PATH)?, listed(BIOS_MBR_PATH)?)))
+        .then(|| Ok((listed(BIOS_CORE)?, listed(BIOS_MBR)?)))
         .transpose()?;
     let efi = if firmware.contains(&Firmware::Uefi) {
         efi_programs(&boot)?
@@ -391,12 +351,15 @@ fn image(
             .components
             .into_iter()
             // The distribution; what else came with it has versions of its own.
-            .find(|component| component.kind == "kubernetes" && component.source == "profile")
+            .find(|component| component.kind == ComponentKind::Kubernetes && component.source == "profile")
             .map(|component| component.version),
-        epoch: squashfs.epoch,
+        epoch: Some(squashfs.epoch),
         rootfs: Source {
             path: ROOTFS.to_owned(),
-            content: squashfs.content,
+            content: Content {
+                digest: squashfs.digest,
+                size: squashfs.size,
+            },
         },
         kernel: listed(KERNEL)?,
         initrd: listed(INITRD)?,
@@ -415,7 +378,7 @@ fn efi_programs(boot: &BTreeMap<String, Content>) -> Result<Vec<Source>, Error> 
             continue;
         };
         let name = name.to_ascii_lowercase();
-        if !folder.eq_ignore_ascii_case(EFI_DIRECTORY) || !name.ends_with(".efi") {
+        if !folder.eq_ignore_ascii_case(EFI_FOLDER) || !name.ends_with(".efi") {
             continue;
         }
         let source = Source {
@@ -429,7 +392,7 @@ fn efi_programs(boot: &BTreeMap<String, Content>) -> Result<Vec<Source>, Error> 
         }
     }
     programs.push(first.ok_or_else(|| Error::Unlisted {
-        path: format!("{EFI_DIRECTORY}/boot*.efi"),
+        path: format!("{EFI_FOLDER}/boot*.efi"),
     })?);
     Ok(programs)
 }

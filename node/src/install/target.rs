@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use gptman::{GPT, GPTPartitionEntry};
+use isoforge_formats::gpt::{Guid, TYPE_BIOS_BOOT, TYPE_ESP, TYPE_LINUX};
 use isoforge_base::process::Program;
 use isoforge_contract::machine::ExtraFilesystem;
 use rustix::fs::FlockOperation;
@@ -44,11 +45,6 @@ const MBR_BYTES: u64 = 512;
 
 /// Most output of a program.
 const OUTPUT_MAX_BYTES: u64 = 4096;
-
-/// Types of partitions.
-const TYPE_BIOS_BOOT: Uuid = Uuid::from_u128(0x2168_6148_6449_6E6F_744E_6565_6445_4649);
-const TYPE_ESP: Uuid = Uuid::from_u128(0xC12A_7328_F81F_11D2_BA4B_00A0_C93E_C93B);
-const TYPE_LINUX: Uuid = Uuid::from_u128(0x0FC6_3DAF_8483_4772_8E79_3D69_D847_7DE4);
 
 /// Why a disk can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -176,7 +172,7 @@ impl<'a> Target<'a> {
         let zero = |offset, bytes| self.zero(offset, bytes, "zeros over the old content");
         let esp = old
             .iter()
-            .filter(|entry| entry.type_guid == table::TYPE_ESP);
+            .filter(|entry| entry.type_guid == TYPE_ESP.on_disk());
         for entry in esp {
             zero(entry.offset, HEAD_BYTES)?;
         }
@@ -210,7 +206,7 @@ impl<'a> Target<'a> {
         for partition in &plan.partitions {
             let end = partition.offset.saturating_add(partition.bytes);
             gpt[partition.number] = GPTPartitionEntry {
-                partition_type_guid: type_of(partition.role).to_bytes_le(),
+                partition_type_guid: type_of(partition.role).on_disk(),
                 unique_partition_guid: Uuid::new_v4().to_bytes_le(),
                 starting_lba: partition.offset / sector,
                 ending_lba: (end / sector).saturating_sub(1),
@@ -398,7 +394,7 @@ fn lock(file: &File, path: &Path) -> Result<(), Error> {
     }
 }
 
-fn type_of(role: Role) -> Uuid {
+fn type_of(role: Role) -> Guid {
     match role {
         Role::BiosBoot => TYPE_BIOS_BOOT,
         Role::Esp => TYPE_ESP,

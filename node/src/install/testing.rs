@@ -190,7 +190,7 @@ impl Bench {
             starts.push("BIOS");
         }
         for entry in crate::disks::table::read_all(disk.file(), 4 << 30) {
-            if entry.type_guid == crate::disks::table::TYPE_ESP {
+            if entry.type_guid == isoforge_formats::gpt::TYPE_ESP.on_disk() {
                 let at = format!("{}@@{}", self.device.display(), entry.offset);
                 let script = "mdir -b -i $1 ::EFI/BOOT 2>/dev/null || true";
                 let list = shell(script, &[Path::new(&at)]).to_lowercase();

@@ -9,7 +9,7 @@ use isoforge_contract::machine::{
     Config, OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
 };
 use isoforge_system::boot::cmdline;
-use isoforge_system::boot::menu::quote;
+use isoforge_system::boot::grub::quote;
 
 use super::{Ids, Slot, file};
 

@@ -5,14 +5,10 @@ use std::collections::BTreeMap;
 
 use isoforge_base::digest::Digest;
 use isoforge_contract::labels::{
-    SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE,
+    KUBERNETES_VERSION, SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE, TITLE, VERSION,
 };
 use isoforge_formats::squashfs::{Compressor, Settings};
 use serde::Deserialize;
-
-const TITLE: &str = "org.opencontainers.image.title";
-const VERSION: &str = "org.opencontainers.image.version";
-const KUBERNETES: &str = "io.isoforge.kubernetes.version";
 
 /// Why an image can't be upgraded to.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +81,7 @@ impl Labels {
         Ok(Self {
             name: text(TITLE).unwrap_or_default(),
             version: text(VERSION).unwrap_or_default(),
-            kubernetes: text(KUBERNETES),
+            kubernetes: text(KUBERNETES_VERSION),
             digest: value(&labels, SQUASHFS_DIGEST)?,
             size: value(&labels, SQUASHFS_SIZE)?,
             squashfs,
@@ -113,7 +109,7 @@ mod tests {
         format!(
             r#"{{"config":{{"Labels":{{"{SQUASHFS_DIGEST}":"{digest}","{SQUASHFS_SIZE}":"4096",
             "{SQUASHFS_COMPRESSION}":"zstd:3","{SQUASHFS_BLOCK_SIZE}":"{block}","{SQUASHFS_EPOCH}":"7",
-            "{VERSION}":"2.0.0","{KUBERNETES}":""}}}}}}"#
+            "{VERSION}":"2.0.0","{KUBERNETES_VERSION}":""}}}}}}"#
         )
     }
 

@@ -12,11 +12,10 @@ use crate::build::stages::Build;
 use crate::build::system::{BASE_OVERLAY, in_project};
 use crate::lock::{Flags, Input, InputKind, Lock, REVISION, Time, VERSION};
 use crate::profile::{CloudConfig, FileRead, ImageMethod, LayerSource, OsSource, Target};
-use crate::render::{Project, node_files, registry_files};
+use crate::render::{Project, boot_menu, node_files, registry_files};
 use crate::sources::kubernetes::component_kind;
 use isoforge_base::digest::Digest;
 use isoforge_contract::manifest::{ComponentKind, EpochSource};
-use isoforge_system::boot::menu;
 use isoforge_system::overlay::{self, EmbeddedFile, Source};
 use isoforge_system::{appliance_layer, registry_layer};
 
@@ -180,7 +179,7 @@ fn templates(build: &Build<'_>, found: &mut Vec<Input>) -> Result<()> {
     let mut paths = vec![
         (InputKind::CloudConfig, cloud_config),
         (InputKind::Template, ISSUE_TEMPLATE.to_owned()),
-        (InputKind::Template, menu::MENU_TEMPLATE.to_owned()),
+        (InputKind::Template, boot_menu::MENU_TEMPLATE.to_owned()),
     ];
     let includes = project.includes()?.into_iter();
     paths.extend(includes.map(|path| (InputKind::Template, path)));

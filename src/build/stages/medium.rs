@@ -12,6 +12,7 @@ use crate::build::system;
 use crate::build::{iso, lock};
 use crate::lock::CoreImage;
 use crate::profile::Arch;
+use crate::render::boot_menu;
 use isoforge_base::output::Finished;
 use isoforge_base::output::OutputDir;
 use isoforge_base::output::space::{self, HostFileSystems, Requirement};
@@ -19,13 +20,9 @@ use isoforge_base::tree::{Kind, Tree};
 use isoforge_content::definition;
 use isoforge_contract::manifest::{self, Epoch, Manifest, Squashfs};
 use isoforge_formats::squashfs::write::ImagePlan;
-use isoforge_system::boot::menu;
 use isoforge_system::installer_iso::{Extra, ExtraKind, Payload};
 use isoforge_system::merged::System;
 use isoforge_system::overlay::OverlayLayer;
-
-/// What isoforge has of its own on the ISO.
-const ISO_FOLDER: &str = "isoforge";
 
 /// An ISO that is finished.
 pub(super) struct WrittenIso {
@@ -95,7 +92,7 @@ pub(super) fn write_iso(
             slabs: &system.slabs,
             plan: &plan,
             boot: &boot,
-            menu_template: &build.renderer.project.read_text(menu::MENU_TEMPLATE)?,
+            menu_template: &build.renderer.project.read_text(boot_menu::MENU_TEMPLATE)?,
             config: config.text.into_bytes(),
             extra,
             manifest,
@@ -127,7 +124,7 @@ fn definition(build: &Build<'_>) -> Result<Option<Extra<'static>>> {
     };
     let data = Payload::bytes(definition.to_yaml()?.into_bytes());
     Ok(Some(Extra {
-        path: format!("{ISO_FOLDER}/{}", definition::FILE),
+        path: format!("{isoforge_contract::iso::FOLDER}/{}", definition::FILE),
         kind: ExtraKind::File { mode: 0o644, data },
     }))
 }

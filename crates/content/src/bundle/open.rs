@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ISO_PATH;
 use super::parts::{self, PartsList};
 use crate::error::{Error, read_bundle};
+use isoforge_contract::iso::CONTENT;
 use isoforge_base::read_at::{FileAt, ReadAt, Window};
 use isoforge_formats::iso9660::read::{Entry, EntryKind, Image, Limits, Namespace};
 use isoforge_formats::zstd_seekable;
@@ -34,7 +34,7 @@ pub(super) const COMPRESSED: [(&[u8], &str); 4] = [
 /// The folder of the layout that `path` is, or that the folder of a mounted ISO image
 /// has.
 fn layout_folder(path: &Path) -> Result<Option<PathBuf>, Error> {
-    for folder in [path.to_owned(), path.join(ISO_PATH)] {
+    for folder in [path.to_owned(), path.join(CONTENT)] {
         let marker = folder.join(LAYOUT_FILE);
         match marker.try_exists() {
             Ok(true) => return Ok(Some(folder)),
@@ -66,7 +66,7 @@ pub(super) fn files(path: &Path) -> Result<Files, Error> {
         return in_source(&list, Arc::new(joined));
     }
     if path.is_dir() {
-        let problem = format!("it has no {LAYOUT_FILE}, no {ISO_PATH} and no list of parts");
+        let problem = format!("it has no {LAYOUT_FILE}, no {CONTENT} and no list of parts");
         return Err(Error::not_bundle(path, problem));
     }
     match FileAt::open(path) {
@@ -143,7 +143,7 @@ fn on_iso(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
     let wrong = |problem| Error::not_bundle(path, problem);
     let window = Window::whole(Arc::clone(&source));
     let mut image = Image::open(window, Limits::default()).map_err(iso)?;
-    let prefix = format!("{ISO_PATH}/");
+    let prefix = format!("{CONTENT}/");
     let mut ranges = BTreeMap::new();
     for entry in image.entries(Namespace::Primary).map_err(iso)? {
         let name = std::str::from_utf8(&entry.path).ok();
@@ -157,7 +157,7 @@ fn on_iso(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
         }
     }
     if ranges.is_empty() {
-        return Err(wrong(format!("it is an ISO image without {ISO_PATH}")));
+        return Err(wrong(format!("it is an ISO image without {CONTENT}")));
     }
     Ok(Files::in_ranges(path, source, ranges))
 }

@@ -4,16 +4,32 @@
 //! dmsquash-live mounts it and lays a writable overlay in memory over it
 //! (dracut.cmdline(7), "Booting live images").
 
-use super::menu::Action;
+use super::files;
 use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::tree::Tree;
+use isoforge_contract::iso::VOLUME_ID;
 use isoforge_contract::machine::Flavor;
-
-/// ISO 9660 volume id by which dracut finds the medium. Kairos's initrd and
-/// installer expect this one.
-pub const VOLUME_ID: &str = "COS_LIVE";
 
 /// What systemd starts instead of its default, for the installer.
 const INSTALL_UNIT: &str = "systemd.unit=appliance-install.target";
+
+/// SELinux's configuration.
+const SELINUX: &str = "etc/selinux/config";
+
+/// What a menu entry does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Installs, asking.
+    InstallInteractive,
+    /// Installs by the configuration.
+    InstallUnattended,
+    /// Runs from the medium.
+    Live,
+    /// Starts what is installed on a disk.
+    Disk,
+    /// A root shell on the medium's system.
+    Rescue,
+}
 
 /// What decides the arguments beside the menu entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +110,12 @@ pub fn check(extra: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether `tree` has SELinux's configuration; its files carry no labels.
+#[must_use]
+pub fn has_selinux(tree: &Tree) -> bool {
+    files::at(tree, SELINUX).is_some()
+}
+
 /// Which consoles the kernel uses: screen and first serial port. The last is
 /// also `/dev/console`; under UEFI that is the screen, under BIOS the serial
 /// port, as Kairos and its relatives have it.
@@ -112,17 +134,17 @@ pub fn consoles(flavor: Flavor) -> Consoles {
 #[must_use]
 pub fn args(action: Action, options: &Options<'_>) -> Args {
     let mut before: Vec<&str> = Vec::new();
-    let root = "root=live:CDLABEL=COS_LIVE";
+    let root = format!("root=live:CDLABEL={VOLUME_ID}");
     let image = ["rd.live.dir=/", "rd.live.squashimg=rootfs.squashfs"];
     match options.flavor {
         Flavor::Kairos => {
-            before.extend(["cdroot", root]);
+            before.extend(["cdroot", &root]);
             before.extend(image);
             before.extend(["net.ifnames=1", "rd.cos.disable", "selinux=0"]);
             before.push("rd.live.overlay.overlayfs");
         }
         Flavor::Appliance => {
-            before.push(root);
+            before.push(&root);
             before.extend(image);
             before.push("rd.live.overlay.overlayfs=1");
             if options.selinux {
@@ -179,18 +201,6 @@ mod tests {
         [args.before, vec!["…".to_owned()], args.after]
             .concat()
             .join(" ")
-    }
-
-    #[test]
-    fn the_volume_id_is_the_one_asked_for() {
-        let options = Options {
-            flavor: Flavor::Appliance,
-            fips: false,
-            selinux: false,
-            extra: &[],
-        };
-        let label = format!("root=live:CDLABEL={VOLUME_ID}");
-        assert!(args(Action::Live, &options).before.contains(&label));
     }
 
     #[test]

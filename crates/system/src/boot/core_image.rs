@@ -281,7 +281,7 @@ fn read_module(data: &dyn ReadFile, file: &BootFile) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::files::testing::{InMemory, file, tree};
+    use isoforge_judges::trees::{InMemory, file, tree};
     use isoforge_base::tree::{Inode, Meta};
 
     const DIR: &str = "usr/lib/grub/i386-pc";

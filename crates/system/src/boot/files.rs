@@ -18,7 +18,8 @@ pub struct BootFile {
 }
 
 /// The regular file at `path`, symbolic links followed.
-pub(crate) fn at(tree: &Tree, path: &str) -> Option<BootFile> {
+#[must_use]
+pub fn at(tree: &Tree, path: &str) -> Option<BootFile> {
     let real = tree.resolve(path.as_bytes()).ok()?;
     let id = tree.get(&real)?;
     match &tree.inode(id).kind {
@@ -110,58 +111,13 @@ pub(crate) fn list(paths: &[String]) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    //! Trees from one line per file.
-
-    use std::io::{self, Read};
-
-    use isoforge_base::tree::{FileData, Inode, Kind, Meta, ReadFile, Tree};
-
-    /// Makes a tree: `path` is a file with its path as content, `path = text`
-    /// a file with that text, `path -> target` a symbolic link, `path/` a
-    /// directory.
-    pub(crate) fn tree(text: &str) -> Tree {
-        let mut tree = Tree::new();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let (path, kind) = if let Some((path, target)) = line.split_once(" -> ") {
-                (path, Kind::Symlink(target.into()))
-            } else if let Some((path, text)) = line.split_once(" = ") {
-                (path, file(text.as_bytes()))
-            } else if let Some(path) = line.strip_suffix('/') {
-                (path, Kind::Directory(Default::default()))
-            } else {
-                (line, file(line.as_bytes()))
-            };
-            let meta = Meta::with_mode(0o755);
-            tree.insert(path.as_bytes(), Inode { meta, kind }).unwrap();
-        }
-        tree
-    }
-
-    pub(crate) fn file(bytes: &[u8]) -> Kind {
-        Kind::File(FileData::Inline(bytes.into()))
-    }
-
-    /// Reads files that are held in memory.
-    pub(crate) struct InMemory;
-
-    impl ReadFile for InMemory {
-        fn open<'a>(&'a self, data: &FileData) -> io::Result<Box<dyn Read + 'a>> {
-            match data {
-                FileData::Inline(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
-                FileData::Layer { .. } => Err(io::Error::other("no layers here")),
-            }
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use isoforge_judges::trees::tree;
 
     #[test]
     fn patterns_go_in_their_order_and_follow_links() {
-        let tree = testing::tree(
+        let tree = tree(
             "usr/lib/efi/b/x.efi
              usr/lib/efi/a/x.efi
              usr/lib/efi/c/y.efi

@@ -246,7 +246,7 @@ fn initrd_paths(candidate: &Candidate, only: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::files::testing::tree;
+    use isoforge_judges::trees::tree;
     use insta::assert_snapshot;
 
     fn found(text: &str) -> String {

@@ -320,7 +320,7 @@ fn os_id(tree: &Tree, data: &dyn ReadFile) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::files::testing::{InMemory, tree};
+    use isoforge_judges::trees::{InMemory, tree};
     use insta::assert_snapshot;
 
     fn uefi(arch: Arch, text: &str) -> String {

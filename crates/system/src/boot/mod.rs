@@ -1,5 +1,5 @@
 //! What makes a file tree boot: kernel, initrd and boot loaders found in the
-//! tree, the kernel's command line, and GRUB's menu.
+//! tree, and the kernel's command line.
 //!
 //! Everything here but [`core_image`] is a function over values: a
 //! [`Tree`](isoforge_base::tree::Tree), the bytes of its files, and what the profile
@@ -13,7 +13,7 @@
 //!   image → a stub `grub.cfg` → the menu.
 //!
 //! A **stub** finds the medium by a file that only this build has
-//! ([`menu::marker_path`]), because signed GRUB starts from the ESP and other
+//! ([`MARKERS`](isoforge_contract::iso::MARKERS)), because signed GRUB starts from the ESP and other
 //! media with the same volume id may be attached. The **core image** can't know
 //! that file, since `bootstrap` makes it long before an ISO exists. It needs
 //! not: BIOS tells it the device that it was started from, where its prefix
@@ -22,10 +22,10 @@
 pub mod cmdline;
 pub mod core_image;
 pub mod files;
+pub mod grub;
 pub mod initrd;
 pub mod kernel;
 pub mod loader;
-pub mod menu;
 pub mod version;
 
 /// How much a [`Finding`] matters.

@@ -8,23 +8,9 @@ use isoforge_formats::fat;
 use isoforge_formats::gpt;
 use isoforge_formats::iso9660::layout::{Boot, Layout, Options};
 use isoforge_formats::iso9660::tree::{FileId, IsoTree};
-
-pub(super) const ROOTFS: &str = "rootfs.squashfs";
-/// The kernel on the ISO.
-pub const KERNEL: &str = "boot/kernel";
-/// The initrd on the ISO.
-pub const INITRD: &str = "boot/initrd";
-pub(super) const MENU: &str = "boot/grub2/grub.cfg";
-pub(super) const CORE_IMAGE: &str = "boot/eltorito.img";
-pub(super) const CONFIG: &str = "config.yaml";
-pub(super) const MANIFEST: &str = "isoforge/manifest.json";
-pub(super) const MARKERS: &str = "isoforge/id";
-/// Where the programs for UEFI are, on the ISO and in the ESP.
-pub const EFI_DIRECTORY: &str = "EFI/BOOT";
-
-/// Where the different builds of GRUB look for their first configuration, both
-/// on the ISO and in the EFI system partition.
-const STUBS: [&str; 2] = ["boot/grub/grub.cfg", "EFI/BOOT/grub.cfg"];
+use isoforge_contract::iso::{
+    CONFIG, CORE_IMAGE, EFI_FOLDER, INITRD, KERNEL, MANIFEST, MARKERS, MENU, ROOTFS, STUBS,
+};
 
 /// Bytes kept for `config.yaml`, so that it can be replaced in place.
 pub const CONFIG_ROOM_BYTES: u64 = 1 << 20;
@@ -94,7 +80,7 @@ impl<'a> Plan<'a> {
         };
         add(MENU, Payload::bytes(inputs.menu.as_slice()))?;
         for program in &inputs.efi_programs {
-            let path = format!("{EFI_DIRECTORY}/{}", program.name);
+            let path = format!("{EFI_FOLDER}/{}", program.name);
             add(&path, program.data.clone())?;
         }
         add(KERNEL, inputs.kernel.clone())?;

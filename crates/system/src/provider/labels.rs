@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use isoforge_base::digest::Digest;
 use isoforge_contract::labels::{
-    SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE,
+    ISOFORGE_VERSION, KUBERNETES_DISTRIBUTION, KUBERNETES_VERSION, OS_DISTRIBUTION, OS_VERSION, SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE, TITLE, VERSION,
 };
 use isoforge_contract::manifest::Squashfs;
 use isoforge_oci::manifest::BASE_NAME;
@@ -19,8 +19,8 @@ pub(super) fn common(description: &Description, created: &str) -> BTreeMap<Strin
             labels.insert(name.to_owned(), value.to_owned());
         }
     };
-    put("org.opencontainers.image.title", &description.name);
-    put("org.opencontainers.image.version", &description.version);
+    put(TITLE, &description.name);
+    put(VERSION, &description.version);
     put("org.opencontainers.image.created", created);
     put(
         "org.opencontainers.image.description",
@@ -32,15 +32,15 @@ pub(super) fn common(description: &Description, created: &str) -> BTreeMap<Strin
             description.kubernetes_version
         ),
     );
-    put("io.isoforge.version", env!("CARGO_PKG_VERSION"));
-    put("io.isoforge.os.distribution", &description.os_distribution);
-    put("io.isoforge.os.version", &description.os_version);
+    put(ISOFORGE_VERSION, env!("CARGO_PKG_VERSION"));
+    put(OS_DISTRIBUTION, &description.os_distribution);
+    put(OS_VERSION, &description.os_version);
     put(
-        "io.isoforge.kubernetes.distribution",
+        KUBERNETES_DISTRIBUTION,
         &description.kubernetes_distribution,
     );
     put(
-        "io.isoforge.kubernetes.version",
+        KUBERNETES_VERSION,
         &description.kubernetes_version,
     );
     labels

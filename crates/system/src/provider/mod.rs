@@ -132,11 +132,11 @@ impl Description {
     /// [`Error::BadTag`] where the OCI Distribution Specification's grammar
     /// does not allow the result.
     pub fn tag(&self) -> Result<String, Error> {
-        let tag = format!(
-            "{}-{}-{}",
-            self.kubernetes_distribution, self.kubernetes_version, self.version
-        )
-        .replace('+', "_");
+        let tag = isoforge_contract::labels::tag(
+            &self.kubernetes_distribution,
+            &self.kubernetes_version,
+            &self.version,
+        );
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if tag.len() > MAX_TAG_BYTES || tag.starts_with(['.', '-']) || !tag.chars().all(allowed) {
             return Err(Error::BadTag { tag });

@@ -364,7 +364,7 @@ fn builtin_modules(list: &str) -> BTreeSet<String> {
 mod tests {
     use super::cpio::testing::archive;
     use super::*;
-    use crate::boot::files::testing::{InMemory, file, tree};
+    use isoforge_judges::trees::{InMemory, file, tree};
     use crate::boot::kernel;
     use insta::assert_snapshot;
     use isoforge_base::tree::{Inode, Meta};

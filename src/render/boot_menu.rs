@@ -7,18 +7,17 @@
 use serde::Serialize;
 use tera::{Context, Kwargs, State, Tera};
 
-use super::cmdline::{self, Args, Options};
-use super::files;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::tree::Tree;
+use isoforge_contract::iso;
 use isoforge_contract::machine::{Flavor, InstallMode};
+use isoforge_system::boot::cmdline::{self, Action, Args, Options};
+use isoforge_system::boot::grub::{one_line, quote};
+use isoforge_system::boot::files;
 
 /// Where a project's own template of the menu is, and what messages call it.
 pub const MENU_TEMPLATE: &str = "templates/grub/menu.cfg.tera";
-const STUB: &str = include_str!("../../../../templates/grub/stub.cfg.tera");
-
-/// Where the menu is on the ISO, without leading slash.
-pub const MENU_PATH: &str = "boot/grub2/grub.cfg";
+const STUB: &str = include_str!("../../templates/grub/stub.cfg.tera");
 
 /// The program that installs and runs an appliance, in its tree.
 const APPLIANCE: [&str; 2] = ["usr/bin/appliance", "usr/sbin/appliance"];
@@ -28,9 +27,6 @@ const KAIROS_AGENT: [&str; 2] = ["usr/bin/kairos-agent", "usr/bin/kairos"];
 
 /// What systemd starts for the rescue entry.
 const RESCUE: &str = "usr/lib/systemd/system/rescue.target";
-
-/// SELinux's configuration.
-const SELINUX: &str = "etc/selinux/config";
 
 /// UEFI loaders of installed systems: first those of distributions, which know
 /// their disk, then the removable medium's path.
@@ -48,42 +44,24 @@ const EFI_LOADERS: [&str; 11] = [
     "/EFI/BOOT/bootaa64.efi",
 ];
 
-/// What a menu entry does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Action {
-    /// Installs, asking.
-    InstallInteractive,
-    /// Installs by the configuration.
-    InstallUnattended,
-    /// Runs from the medium.
-    Live,
-    /// Starts what is installed on a disk.
-    Disk,
-    /// A root shell on the medium's system.
-    Rescue,
+/// Name of the entry in the menu file (`--id`).
+fn id(action: Action) -> &'static str {
+    match action {
+        Action::InstallInteractive => "install",
+        Action::InstallUnattended => "unattended",
+        Action::Live => "live",
+        Action::Disk => "disk",
+        Action::Rescue => "rescue",
+    }
 }
 
-impl Action {
-    /// Name of the entry in the menu file (`--id`).
-    #[must_use]
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::InstallInteractive => "install",
-            Self::InstallUnattended => "unattended",
-            Self::Live => "live",
-            Self::Disk => "disk",
-            Self::Rescue => "rescue",
-        }
-    }
-
-    fn title(self, appliance: &str) -> String {
-        match self {
-            Self::InstallInteractive => format!("{appliance}: Interactive Installer"),
-            Self::InstallUnattended => format!("{appliance}: Unattended Installer"),
-            Self::Live => format!("{appliance}: live system, nothing is installed"),
-            Self::Disk => "Boot from disk".to_owned(),
-            Self::Rescue => format!("{appliance}: rescue shell"),
-        }
+fn title(action: Action, appliance: &str) -> String {
+    match action {
+        Action::InstallInteractive => format!("{appliance}: Interactive Installer"),
+        Action::InstallUnattended => format!("{appliance}: Unattended Installer"),
+        Action::Live => format!("{appliance}: live system, nothing is installed"),
+        Action::Disk => "Boot from disk".to_owned(),
+        Action::Rescue => format!("{appliance}: rescue shell"),
     }
 }
 
@@ -168,12 +146,6 @@ pub fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action) {
     (actions, default)
 }
 
-/// Whether `tree` has SELinux's configuration; its files carry no labels.
-#[must_use]
-pub fn has_selinux(tree: &Tree) -> bool {
-    files::at(tree, SELINUX).is_some()
-}
-
 /// The menu file for the system in `tree`, from the text of
 /// [`MENU_TEMPLATE`].
 ///
@@ -184,21 +156,21 @@ pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String, 
     let options = Options {
         flavor: settings.flavor,
         fips: settings.fips,
-        selinux: has_selinux(tree),
+        selinux: cmdline::has_selinux(tree),
         extra: &settings.cmdline,
     };
     let (actions, default) = actions(tree, settings);
     let entries: Vec<Entry> = actions
         .into_iter()
         .map(|action| Entry {
-            id: action.id(),
-            title: action.title(&settings.title),
+            id: id(action),
+            title: title(action, &settings.title),
             args: (action != Action::Disk).then(|| cmdline::args(action, &options)),
         })
         .collect();
     let mut context = Context::new();
     context.insert("title", &settings.title);
-    context.insert("default", default.id());
+    context.insert("default", id(default));
     context.insert("timeout_seconds", &settings.timeout_seconds);
     context.insert("consoles", &cmdline::consoles(settings.flavor));
     context.insert("entries", &entries);
@@ -210,7 +182,7 @@ pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String, 
 /// `digest` (hexadecimal) has.
 #[must_use]
 pub fn marker_path(digest: &str) -> String {
-    format!("/isoforge/id/{digest}")
+    format!("/{}/{digest}", iso::MARKERS)
 }
 
 /// The stub: finds the medium that has `marker`, an absolute path, and opens
@@ -235,33 +207,6 @@ fn render(name: &'static str, template: &str, context: &Context) -> Result<Strin
         })
 }
 
-/// Quotes a word for GRUB's shell, in which double quotes leave `"`, `$` and
-/// the backslash with a meaning (GRUB manual, section "Quoting"). Words of
-/// plain characters stay as they are.
-#[must_use]
-pub fn quote(text: &str) -> String {
-    let text = one_line(text);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/=+@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text;
-    }
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        if matches!(c, '"' | '$' | '\\') {
-            quoted.push('\\');
-        }
-        quoted.push(c);
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// Control characters, line ends among them, become blanks.
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -269,8 +214,8 @@ mod tests {
 
     use super::*;
 
-    const MENU: &str = include_str!("../../../../templates/grub/menu.cfg.tera");
-    use crate::boot::files::testing::tree;
+    const MENU: &str = include_str!("../../templates/grub/menu.cfg.tera");
+    use isoforge_judges::trees::tree;
     use insta::assert_snapshot;
 
     fn settings(flavor: Flavor) -> Settings {
