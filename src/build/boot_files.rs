@@ -253,14 +253,8 @@ impl BootFiles {
             files: slabs,
         };
         let mut payloads = vec![
-            (
-                iso::KERNEL.to_owned(),
-                of_tree(&self.kernel.kernel),
-            ),
-            (
-                iso::INITRD.to_owned(),
-                of_tree(&self.kernel.initrd),
-            ),
+            (iso::KERNEL.to_owned(), of_tree(&self.kernel.kernel)),
+            (iso::INITRD.to_owned(), of_tree(&self.kernel.initrd)),
         ];
         for program in self.efi_programs(slabs) {
             let path = format!("{}/{}", iso::EFI_FOLDER, program.name);

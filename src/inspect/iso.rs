@@ -7,16 +7,15 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Error, MAX_DOCUMENT_BYTES, hash, system};
-use isoforge_contract::iso::{CONTENT, MANIFEST, MARKERS, ROOTFS};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_base::tree;
+use isoforge_contract::iso::{CONTENT, MANIFEST, MARKERS, ROOTFS};
 use isoforge_contract::manifest::{Component, Manifest};
 use isoforge_formats::iso9660::read::{self, Entry, EntryKind, Image, Limits, Namespace};
 use isoforge_oci::layout::{INDEX_FILE, REF_NAME, blob_path};
 use isoforge_oci::manifest::{Document, Manifest as OciManifest};
 use isoforge_oci::referrer;
-
 
 /// What is in an ISO image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

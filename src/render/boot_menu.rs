@@ -12,8 +12,8 @@ use isoforge_base::tree::Tree;
 use isoforge_contract::iso;
 use isoforge_contract::machine::{Flavor, InstallMode};
 use isoforge_system::boot::cmdline::{self, Action, Args, Options};
-use isoforge_system::boot::grub::{one_line, quote};
 use isoforge_system::boot::files;
+use isoforge_system::boot::grub::{one_line, quote};
 
 /// Where a project's own template of the menu is, and what messages call it.
 pub const MENU_TEMPLATE: &str = "templates/grub/menu.cfg.tera";
@@ -215,8 +215,8 @@ mod tests {
     use super::*;
 
     const MENU: &str = include_str!("../../templates/grub/menu.cfg.tera");
-    use isoforge_judges::trees::tree;
     use insta::assert_snapshot;
+    use isoforge_judges::trees::tree;
 
     fn settings(flavor: Flavor) -> Settings {
         Settings {

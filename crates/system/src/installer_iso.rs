@@ -30,13 +30,13 @@ use error::MAX_EFI_PROGRAM_BYTES;
 use follow::{Watermark, hash_behind};
 use isoforge_base::digest::{Digest, SHA256_BYTES};
 use isoforge_base::progress::{Progress, Task};
+use isoforge_contract::iso::{CORE_IMAGE, EFI_FOLDER, MANIFEST, ROOTFS};
 use isoforge_formats::fat;
 use isoforge_formats::gpt;
 use isoforge_formats::iso9660::BLOCK_BYTES;
 use isoforge_formats::iso9660::layout::Layout;
 use isoforge_formats::iso9660::tree::FileId;
 use isoforge_formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
-use isoforge_contract::iso::{CORE_IMAGE, EFI_FOLDER, MANIFEST, ROOTFS};
 use plan::Plan;
 
 /// Label of the EFI system partition's file system.
@@ -74,9 +74,7 @@ pub fn write(out: &File, inputs: IsoInputs<'_>, progress: &Progress) -> Result<I
     plan.set_manifest(&manifest, &manifest_digest.hex())?;
     let layout = plan.layout(&inputs)?;
     if !layout.same_places(&first) {
-        return Err(Error::Moved {
-            what: MANIFEST,
-        });
+        return Err(Error::Moved { what: MANIFEST });
     }
     write_small(out, &inputs, &plan, &layout, &manifest)?;
     write_tables(out, &inputs, &plan, &layout, &manifest_digest)?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use isoforge_content::bundle::{self, Bundle};
+use isoforge_content::bundle::Bundle;
 use isoforge_oci::layout::LAYOUT_FILE;
 
 use super::source::OfBundle;

@@ -10,9 +10,9 @@ use isoforge_contract::machine::Firmware;
 use serde::Deserialize;
 
 use super::table::{self, Entry};
-use isoforge_formats::gpt::TYPE_ESP;
 use super::{printable, unfinished};
 use crate::paths::{self, label};
+use isoforge_formats::gpt::TYPE_ESP;
 
 /// Most bytes that a program may print about a disk.
 const OUTPUT_MAX_BYTES: u64 = 64 << 10;

@@ -66,7 +66,9 @@ fn starts(disk: &File, entries: &[Entry], firmware: Firmware) -> io::Result<bool
             Ok(ends_with_signature(0)? && code != NEXT_DEVICE)
         }
         Firmware::Uefi => {
-            let esp = entries.iter().find(|entry| entry.type_guid == TYPE_ESP.on_disk());
+            let esp = entries
+                .iter()
+                .find(|entry| entry.type_guid == TYPE_ESP.on_disk());
             esp.map_or(Ok(false), |esp| ends_with_signature(esp.offset))
         }
     }

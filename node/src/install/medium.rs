@@ -10,15 +10,11 @@ use isoforge_contract::iso::{
     BIOS_CORE, BIOS_MBR, CONFIG, EFI_FOLDER, INITRD, KERNEL, MANIFEST, ROOTFS,
 };
 use isoforge_contract::machine::Firmware;
-use isoforge_contract::manifest::{Appliance, Architecture, ComponentKind, Content, Manifest, SCHEMA};
-use serde::Deserialize;
+use isoforge_contract::manifest::{
+    Appliance, Architecture, ComponentKind, Content, Manifest, SCHEMA,
+};
 
 use crate::paths;
-
-/// Paths on the medium, without leading slash.
-
-/// The manifest's version that is read.
-const SCHEMA: u32 = 1;
 
 /// Largest manifest and configuration, and largest program that is held in
 /// memory.
@@ -29,15 +25,6 @@ const PROGRAM_MAX_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct Medium {
     root: PathBuf,
-}
-
-/// A file's content as the manifest has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Content {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
 }
 
 /// A file of the medium that is copied.
@@ -351,7 +338,9 @@ fn image(
             .components
             .into_iter()
             // The distribution; what else came with it has versions of its own.
-            .find(|component| component.kind == ComponentKind::Kubernetes && component.source == "profile")
+            .find(|component| {
+                component.kind == ComponentKind::Kubernetes && component.source == "profile"
+            })
             .map(|component| component.version),
         epoch: Some(squashfs.epoch),
         rootfs: Source {

@@ -3,8 +3,9 @@ use isoforge_base::digest::Digest;
 use isoforge_contract::machine::ExtraPartition;
 
 use super::*;
-use crate::install::medium::{Content, Source};
+use crate::install::medium::Source;
 use crate::testing::config;
+use isoforge_contract::manifest::Content;
 
 /// An image whose root file system has `mib` MiB.
 pub(in crate::install) fn image(mib: u64) -> Image {

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use gptman::{GPT, GPTPartitionEntry};
-use isoforge_formats::gpt::{Guid, TYPE_BIOS_BOOT, TYPE_ESP, TYPE_LINUX};
 use isoforge_base::process::Program;
 use isoforge_contract::machine::ExtraFilesystem;
+use isoforge_formats::gpt::{Guid, TYPE_BIOS_BOOT, TYPE_ESP, TYPE_LINUX};
 use rustix::fs::FlockOperation;
 use uuid::Uuid;
 

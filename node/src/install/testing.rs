@@ -80,8 +80,13 @@ impl Bench {
         }
         let mut squashfs = contents.remove("rootfs.squashfs").unwrap();
         squashfs["epoch"] = 7.into();
+        squashfs["compression"] = "zstd:9".into();
+        squashfs["block_size"] = 262_144.into();
         let manifest = serde_json::json!({
             "schema": 1,
+            "tool": {"name": "isoforge", "version": "1.0.0"},
+            "profile": Digest::of(b"profile"),
+            "epoch": {"seconds": 7, "source": "none"},
             "appliance": {"name": "demo", "version": "1.0.0"},
             "architectures": {"amd64": {
                 "squashfs": squashfs,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use isoforge_base::digest::Digest;
 use isoforge_contract::labels::{
-    KUBERNETES_VERSION, SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE, TITLE, VERSION,
+    KUBERNETES_VERSION, SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH,
+    SQUASHFS_SIZE, TITLE, VERSION,
 };
 use isoforge_formats::squashfs::{Compressor, Settings};
 use serde::Deserialize;

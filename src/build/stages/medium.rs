@@ -124,7 +124,7 @@ fn definition(build: &Build<'_>) -> Result<Option<Extra<'static>>> {
     };
     let data = Payload::bytes(definition.to_yaml()?.into_bytes());
     Ok(Some(Extra {
-        path: format!("{isoforge_contract::iso::FOLDER}/{}", definition::FILE),
+        path: format!("{}/{}", isoforge_contract::iso::FOLDER, definition::FILE),
         kind: ExtraKind::File { mode: 0o644, data },
     }))
 }

@@ -19,7 +19,10 @@ fn forms(dir: &Path) -> Vec<PathBuf> {
     fs_err::write(paths("a.tar"), tar_bytes(&layout)).unwrap();
     fs_err::write(paths("a.tar.zst"), seekable_bytes(&layout, 100_000)).unwrap();
     write_iso(&layout, isoforge_contract::iso::CONTENT, &paths("a.iso"));
-    write_folder(&layout, &paths("mounted").join(isoforge_contract::iso::CONTENT));
+    write_folder(
+        &layout,
+        &paths("mounted").join(isoforge_contract::iso::CONTENT),
+    );
     fs_err::create_dir(paths("parts")).unwrap();
     split(
         &seekable_bytes(&layout, 100_000),

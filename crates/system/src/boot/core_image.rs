@@ -281,8 +281,8 @@ fn read_module(data: &dyn ReadFile, file: &BootFile) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use isoforge_judges::trees::{InMemory, file, tree};
     use isoforge_base::tree::{Inode, Meta};
+    use isoforge_judges::trees::{InMemory, file, tree};
 
     const DIR: &str = "usr/lib/grub/i386-pc";
 

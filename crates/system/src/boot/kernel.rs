@@ -246,8 +246,8 @@ fn initrd_paths(candidate: &Candidate, only: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use isoforge_judges::trees::tree;
     use insta::assert_snapshot;
+    use isoforge_judges::trees::tree;
 
     fn found(text: &str) -> String {
         found_for(Arch::Amd64, text)

@@ -320,8 +320,8 @@ fn os_id(tree: &Tree, data: &dyn ReadFile) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use isoforge_judges::trees::{InMemory, tree};
     use insta::assert_snapshot;
+    use isoforge_judges::trees::{InMemory, tree};
 
     fn uefi(arch: Arch, text: &str) -> String {
         let found = find_uefi(&tree(text), &InMemory, arch).unwrap();

@@ -4,13 +4,13 @@
 use super::payload::Payload;
 use super::{Error, ExtraKind, IsoInputs};
 use isoforge_base::digest::{Digest, SHA256_BYTES};
+use isoforge_contract::iso::{
+    CONFIG, CORE_IMAGE, EFI_FOLDER, INITRD, KERNEL, MANIFEST, MARKERS, MENU, ROOTFS, STUBS,
+};
 use isoforge_formats::fat;
 use isoforge_formats::gpt;
 use isoforge_formats::iso9660::layout::{Boot, Layout, Options};
 use isoforge_formats::iso9660::tree::{FileId, IsoTree};
-use isoforge_contract::iso::{
-    CONFIG, CORE_IMAGE, EFI_FOLDER, INITRD, KERNEL, MANIFEST, MARKERS, MENU, ROOTFS, STUBS,
-};
 
 /// Bytes kept for `config.yaml`, so that it can be replaced in place.
 pub const CONFIG_ROOM_BYTES: u64 = 1 << 20;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use isoforge_base::digest::Digest;
 use isoforge_contract::labels::{
-    ISOFORGE_VERSION, KUBERNETES_DISTRIBUTION, KUBERNETES_VERSION, OS_DISTRIBUTION, OS_VERSION, SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE, TITLE, VERSION,
+    ISOFORGE_VERSION, KUBERNETES_DISTRIBUTION, KUBERNETES_VERSION, OS_DISTRIBUTION, OS_VERSION,
+    SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH, SQUASHFS_SIZE,
+    TITLE, VERSION,
 };
 use isoforge_contract::manifest::Squashfs;
 use isoforge_oci::manifest::BASE_NAME;
@@ -39,10 +41,7 @@ pub(super) fn common(description: &Description, created: &str) -> BTreeMap<Strin
         KUBERNETES_DISTRIBUTION,
         &description.kubernetes_distribution,
     );
-    put(
-        KUBERNETES_VERSION,
-        &description.kubernetes_version,
-    );
+    put(KUBERNETES_VERSION, &description.kubernetes_version);
     labels
 }
 

@@ -364,10 +364,10 @@ fn builtin_modules(list: &str) -> BTreeSet<String> {
 mod tests {
     use super::cpio::testing::archive;
     use super::*;
-    use isoforge_judges::trees::{InMemory, file, tree};
     use crate::boot::kernel;
     use insta::assert_snapshot;
     use isoforge_base::tree::{Inode, Meta};
+    use isoforge_judges::trees::{InMemory, file, tree};
 
     const LIVE: [(&str, &str); 13] = [
         ("usr/sbin/dmsquash-live-root", "#!/bin/sh"),
