@@ -18,7 +18,7 @@ use isoforge_system::boot::kernel::Kernel;
 use isoforge_system::boot::loader::{self, Core};
 use isoforge_system::boot::{Finding, Severity, initrd, kernel};
 use isoforge_system::core_images::{self, KeptCoreImage};
-use isoforge_system::installer_iso::{self, Bios, EfiProgram, Extra, ExtraKind, Payload};
+use isoforge_system::installer_iso::{Bios, EfiProgram, Extra, ExtraKind, Payload};
 use isoforge_system::slab::SlabSet;
 
 /// Largest GRUB core image or MBR boot code that is taken from an image, in

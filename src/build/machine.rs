@@ -8,7 +8,7 @@ use isoforge_contract::machine::{
     self, Boot, Config, ExtraFilesystem, ExtraPartition, Install, Requirements, SCHEMA, State,
 };
 use isoforge_system::appliance_layer::disk_firmware;
-use isoforge_system::boot::menu;
+use isoforge_system::boot::cmdline;
 
 /// Least size of the partition for what is kept, where the profile has none.
 const PERSISTENT_MIN_BYTES: u64 = 1 << 30;
@@ -33,7 +33,7 @@ pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
             cmdline: profile.cmdline(),
             timeout_seconds: profile.boot.timeout_seconds,
             fips: profile.os.fips,
-            selinux: menu::has_selinux(tree),
+            selinux: cmdline::has_selinux(tree),
         },
         state: state(profile),
         health: profile.health.clone(),

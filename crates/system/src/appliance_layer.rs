@@ -70,7 +70,7 @@ fn mount_points(config: &Config) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::files::testing::tree;
+    use isoforge_judges::trees::tree;
 
     #[test]
     fn a_disk_boots_under_bios_only_where_the_system_brings_the_boot_code() {
