@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::parts::{self, PartsList};
 use crate::error::{Error, read_bundle};
-use isoforge_contract::iso::CONTENT;
 use isoforge_base::read_at::{FileAt, ReadAt, Window};
 use isoforge_contract::iso::CONTENT;
 use isoforge_formats::iso9660::read::{Entry, EntryKind, Image, Limits, Namespace};
