@@ -269,7 +269,7 @@ impl Bundle {
     /// # Errors
     /// What the system says.
     #[allow(clippy::type_complexity)]
-    pub fn open_blob_from(
+    pub(crate) fn open_blob_from(
         &self,
         digest: &Digest,
         offset: u64,
@@ -283,6 +283,18 @@ impl Bundle {
             (None, Some(base)) => base.open_blob_from(digest, offset),
             (None, None) => Ok(None),
         }
+    }
+
+    /// A small blob's bytes, at most `limit` of them; their digest is not checked.
+    pub(crate) fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let Some((_, reader)) = self.open_blob(digest)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        let read = reader.take(limit).read_to_end(&mut bytes);
+        let digest = *digest;
+        read.map_err(|source| Error::ReadBlob { digest, source })?;
+        Ok(Some(bytes))
     }
 
     /// Whether the bundle holds a blob.

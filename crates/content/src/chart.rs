@@ -157,7 +157,7 @@ impl Chart {
     ///
     /// # Errors
     /// [`Error::Archive`] where a path can't be said in an archive.
-    pub fn to_archive(&self) -> Result<Vec<u8>, Error> {
+    pub(crate) fn to_archive(&self) -> Result<Vec<u8>, Error> {
         match self.files.packed() {
             Some((_, bytes)) => Ok(bytes.to_vec()),
             None => tarball::of_files(&self.files, &self.meta.name),
@@ -165,8 +165,7 @@ impl Chart {
     }
 
     /// The chart within it whose values are under `key`.
-    #[must_use]
-    pub fn subchart(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn subchart(&self, key: &str) -> Option<&Self> {
         let mut dependencies = self.meta.dependencies.iter();
         let aliased = dependencies.find(|known| known.alias.as_deref() == Some(key));
         let name = aliased.map_or(key, |known| &known.name);
@@ -175,8 +174,7 @@ impl Chart {
 
     /// The charts within it that `merged`, its own values, leave on: the key of
     /// their values, chart and values.
-    #[must_use]
-    pub fn subcharts_with(&self, merged: &Value) -> Vec<(String, &Self, Value)> {
+    pub(crate) fn subcharts_with(&self, merged: &Value) -> Vec<(String, &Self, Value)> {
         let mut keys: Vec<(String, &Self)> = Vec::new();
         for dependency in &self.meta.dependencies {
             if let Some(chart) = self.subcharts.get(&dependency.name)
@@ -208,8 +206,7 @@ impl Chart {
 
     /// Dependencies that are not in its `charts/`, without which Helm does not
     /// install it.
-    #[must_use]
-    pub fn missing_dependencies(&self) -> Vec<&Dependency> {
+    pub(crate) fn missing_dependencies(&self) -> Vec<&Dependency> {
         let dependencies = self.meta.dependencies.iter();
         dependencies
             .filter(|dependency| !self.subcharts.contains_key(&dependency.name))

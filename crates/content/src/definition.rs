@@ -25,7 +25,7 @@ pub const SCHEMA: u32 = 1;
 pub const FILE: &str = "cluster/definition.yaml";
 
 /// A cluster's content. Names of fields are the keys of the YAML.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// [`SCHEMA`].
@@ -52,7 +52,7 @@ pub struct Definition {
 }
 
 /// A distribution of Kubernetes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kubernetes {
     /// `kubeadm`, `k3s` …
@@ -97,7 +97,7 @@ impl Nodes {
 }
 
 /// One layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
     /// `os`, `k8s`, `cni`, `csi` or `addon`.
@@ -169,10 +169,7 @@ impl Definition {
             name: name.to_owned(),
             version: version.to_owned(),
             kubernetes,
-            nodes: Nodes::default(),
-            macros: BTreeMap::new(),
-            unanswered: BTreeSet::new(),
-            layers: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -266,12 +263,7 @@ impl Layer {
             layer: layer.to_owned(),
             name: name.to_owned(),
             version: version.to_owned(),
-            namespace: None,
-            presets: Vec::new(),
-            requirements: Requirements::default(),
-            exclude_images: Vec::new(),
-            charts: Vec::new(),
-            manifests: Vec::new(),
+            ..Self::default()
         }
     }
 

@@ -309,6 +309,11 @@ impl Error {
         }
     }
 
+    /// The text of `file`.
+    pub(crate) fn text(bytes: Vec<u8>, file: &str) -> Result<String, Self> {
+        String::from_utf8(bytes).map_err(|_| Self::NotText(file.to_owned()))
+    }
+
     pub(crate) fn archive(place: &str, problem: impl ToString) -> Self {
         Self::Archive {
             place: place.to_owned(),

@@ -41,5 +41,5 @@ pub use error::Error;
 /// The text of a file.
 fn read_text(path: &Path) -> Result<String, Error> {
     let bytes = std::fs::read(path).map_err(error::read(path))?;
-    String::from_utf8(bytes).map_err(|_| Error::NotText(path.display().to_string()))
+    Error::text(bytes, &path.display().to_string())
 }

@@ -103,10 +103,8 @@ pub fn paths_in(value: &serde_json::Value) -> BTreeSet<String> {
 /// # Errors
 /// [`Refused`].
 pub(crate) fn document(text: &str) -> Result<Node, Refused> {
-    let (text, macros) = shielded(text);
-    let mut node = yaml::document(&text)?;
-    restore(&mut node, &macros);
-    Ok(node)
+    let first = documents(text)?.into_iter().next();
+    Ok(first.unwrap_or_else(Node::null))
 }
 
 /// Like [`document`], all documents of the text.

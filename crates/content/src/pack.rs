@@ -36,7 +36,8 @@ pub(crate) use artifact::artifact;
 pub use artifact::{CONFIG_TYPE, CONTENT_TYPE, layout};
 pub use build::{Built, build};
 pub use init::init;
-pub use isoforge_toml::{IsoforgeToml, Requirements};
+use isoforge_toml::IsoforgeToml;
+pub use isoforge_toml::Requirements;
 pub use lint::lint;
 pub use metadata::{Layer, Metadata};
 pub use need::{Need, Range};
@@ -157,7 +158,7 @@ impl Pack {
     ///
     /// # Errors
     /// [`Error::Archive`] where a path can't be said in an archive.
-    pub fn to_archive(&self) -> Result<Vec<u8>, Error> {
+    pub(crate) fn to_archive(&self) -> Result<Vec<u8>, Error> {
         let folder = format!("{}-{}", self.meta.name, self.meta.version);
         tarball::of_files(&self.files, &folder)
     }
@@ -175,8 +176,7 @@ impl Pack {
     }
 
     /// What `isoforge.toml` says.
-    #[must_use]
-    pub fn isoforge_toml(&self) -> &IsoforgeToml {
+    pub(crate) fn isoforge_toml(&self) -> &IsoforgeToml {
         &self.isoforge_toml
     }
 

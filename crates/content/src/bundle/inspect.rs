@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -158,18 +157,8 @@ fn platform(bundle: &Bundle, config: &Descriptor) -> Result<Option<String>, Erro
     if !matches!(config.media_type, MediaType::Config(_)) {
         return Ok(None);
     }
-    let Some((_, reader)) = bundle.open_blob(&config.digest)? else {
-        return Ok(None);
-    };
-    let mut bytes = Vec::new();
-    reader
-        .take(MAX_CONFIG_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(|source| Error::ReadBlob {
-            digest: config.digest,
-            source,
-        })?;
-    let parsed = ImageConfig::parse(&bytes).ok();
+    let bytes = bundle.read_blob(&config.digest, MAX_CONFIG_BYTES)?;
+    let parsed = bytes.and_then(|bytes| ImageConfig::parse(&bytes).ok());
     Ok(parsed
         .and_then(|config| config.platform)
         .map(|platform| platform.to_string()))

@@ -153,7 +153,7 @@ impl Fetch<'_> {
         let index_url = format!("{url}/index.yaml");
         let shown = ShownUrl::of(&index_url).to_string();
         let bytes = self.small(&index_url, MAX_INDEX_BYTES)?;
-        let text = String::from_utf8(bytes).map_err(|_| Error::NotText(shown.clone()))?;
+        let text = Error::text(bytes, &shown)?;
         let index = Index::parse(&text).map_err(|refused| Error::syntax(&shown, refused))?;
         let entry = index.find(name, version).ok_or_else(|| Error::NotListed {
             url: ShownUrl::of(url),

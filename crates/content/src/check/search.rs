@@ -1,7 +1,6 @@
 //! What the objects of a bundle name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 
 use serde_json::{Map, Value, json};
 
@@ -101,14 +100,8 @@ fn bytes(bundle: &Bundle, root: &Root) -> Result<Vec<u8>, Error> {
     if layer.size > MAX_BYTES {
         return Err(format("its file is too large"));
     }
-    let opened = bundle.open_blob(&layer.digest)?;
-    let (_, reader) = opened.ok_or_else(|| missing(layer.digest))?;
-    let mut bytes = Vec::new();
-    let read = reader.take(layer.size).read_to_end(&mut bytes);
-    read.map_err(|source| Error::ReadBlob {
-        digest: layer.digest,
-        source,
-    })?;
+    let bytes = bundle.read_blob(&layer.digest, layer.size)?;
+    let bytes = bytes.ok_or_else(|| missing(layer.digest))?;
     match Digest::of(&bytes) {
         found if found != layer.digest => Err(Error::DamagedBlob {
             digest: layer.digest,
@@ -119,10 +112,7 @@ fn bytes(bundle: &Bundle, root: &Root) -> Result<Vec<u8>, Error> {
 }
 
 fn text(bundle: &Bundle, root: &Root) -> Result<String, Error> {
-    String::from_utf8(bytes(bundle, root)?).map_err(|_| {
-        let file = root.reference.clone();
-        Error::NotText(file)
-    })
+    Error::text(bytes(bundle, root)?, &root.reference)
 }
 
 struct Searcher<'a> {

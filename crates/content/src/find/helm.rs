@@ -128,7 +128,7 @@ fn run(
         helm = helm.args(["--kube-version", version]);
     }
     let bytes = helm.output(MAX_OUTPUT_BYTES).map_err(failed)?;
-    String::from_utf8(bytes).map_err(|_| Error::NotText(format!("{place}, rendered")))
+    Error::text(bytes, &format!("{place}, rendered"))
 }
 
 /// Keeps Helm's settings, plugins and caches of the user away.

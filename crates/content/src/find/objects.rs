@@ -6,7 +6,7 @@
 //! workloads, pod templates and custom resources that hold such are found alike.
 //! A CustomResourceDefinition describes such and holds none.
 
-use super::path::key_path;
+use super::path::{items, key_path};
 use super::{Images, Method, Object, Occurrence, Rule, image_value};
 use isoforge_base::yaml::{Node, Value};
 
@@ -93,14 +93,13 @@ impl Walk<'_> {
             }
             self.below(value, &path);
         }
-        for (number, item) in node.items().iter().enumerate() {
-            self.below(item, &format!("{at}[{number}]"));
+        for (path, item) in items(node, at) {
+            self.below(item, &path);
         }
     }
 
     fn containers(&mut self, list: &Node, at: &str) {
-        for (number, container) in list.items().iter().enumerate() {
-            let at = format!("{at}[{number}]");
+        for (at, container) in items(list, at) {
             if let Some(image) = container.get("image") {
                 match &image.value {
                     Value::Text(text) => self.add(text, image, format!("{at}.image")),
@@ -117,15 +116,15 @@ impl Walk<'_> {
             }
             let variables = container.get("env").map(Node::items).unwrap_or_default();
             for (number, variable) in variables.iter().enumerate() {
-                let (Some(name), Some(value)) = (variable.text_at("name"), variable.get("value"))
-                else {
-                    continue;
+                let name = variable.text_at("name");
+                let takes = |name| {
+                    self.search
+                        .rules
+                        .iter()
+                        .any(|rule| rule.takes_variable(name))
                 };
-                if self
-                    .search
-                    .rules
-                    .iter()
-                    .any(|rule| rule.takes_variable(name))
+                if name.is_some_and(takes)
+                    && let Some(value) = variable.get("value")
                     && let Some(text) = value.text()
                 {
                     self.add(text, value, format!("{at}.env[{number}].value"));
@@ -135,13 +134,12 @@ impl Walk<'_> {
     }
 
     fn volumes(&mut self, list: &Node, at: &str) {
-        for (number, volume) in list.items().iter().enumerate() {
+        for (at, volume) in items(list, at) {
             let reference = volume.get("image").and_then(|image| image.get("reference"));
             if let Some(reference) = reference
                 && let Some(text) = reference.text()
             {
-                let path = format!("{at}[{number}].image.reference");
-                self.add(text, reference, path);
+                self.add(text, reference, format!("{at}.image.reference"));
             }
         }
     }

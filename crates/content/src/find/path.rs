@@ -218,44 +218,43 @@ fn follow<'a>(node: &'a Node, steps: &[Step], at: String, out: &mut Vec<(String,
         out.push((at, node));
         return;
     };
-    match step {
+    let next: Vec<(String, &Node)> = match step {
         Step::Key(key) => {
-            if let Some(value) = node.get(key) {
-                follow(value, rest, key_path(&at, key), out);
-            }
+            let value = node.get(key);
+            value
+                .map(|value| (key_path(&at, key), value))
+                .into_iter()
+                .collect()
         }
-        Step::EveryKey => {
-            for (key, value) in node.entries() {
-                follow(value, rest, key_path(&at, key), out);
-            }
-        }
+        Step::EveryKey => entries(node, &at).collect(),
+        Step::EveryItem => items(node, &at).collect(),
+        Step::Item(number) => items(node, &at).nth(*number).into_iter().collect(),
+        Step::Where(key, value) => items(node, &at)
+            .filter(|(_, item)| item.text_at(key) == Some(value))
+            .collect(),
         Step::AnyDepth => {
             follow(node, rest, at.clone(), out);
-            for (key, value) in node.entries() {
-                follow(value, steps, key_path(&at, key), out);
+            for (at, value) in entries(node, &at).chain(items(node, &at)) {
+                follow(value, steps, at, out);
             }
-            for (number, item) in node.items().iter().enumerate() {
-                follow(item, steps, format!("{at}[{number}]"), out);
-            }
+            return;
         }
-        Step::EveryItem => {
-            for (number, item) in node.items().iter().enumerate() {
-                follow(item, rest, format!("{at}[{number}]"), out);
-            }
-        }
-        Step::Item(number) => {
-            if let Some(item) = node.items().get(*number) {
-                follow(item, rest, format!("{at}[{number}]"), out);
-            }
-        }
-        Step::Where(key, value) => {
-            for (number, item) in node.items().iter().enumerate() {
-                if item.text_at(key) == Some(value) {
-                    follow(item, rest, format!("{at}[{number}]"), out);
-                }
-            }
-        }
+    };
+    for (at, value) in next {
+        follow(value, rest, at, out);
     }
+}
+
+/// The values of a map with their paths.
+pub(super) fn entries<'a>(node: &'a Node, at: &str) -> impl Iterator<Item = (String, &'a Node)> {
+    node.entries()
+        .map(move |(key, value)| (key_path(at, key), value))
+}
+
+/// The items of a list with their paths.
+pub(super) fn items<'a>(node: &'a Node, at: &str) -> impl Iterator<Item = (String, &'a Node)> {
+    let items = node.items().iter().enumerate();
+    items.map(move |(number, item)| (format!("{at}[{number}]"), item))
 }
 
 /// A path with one more key.

@@ -34,11 +34,11 @@ pub(super) const FILE: &str = "isoforge.toml";
 
 /// What the file says.
 #[derive(Debug, Clone, Default)]
-pub struct IsoforgeToml {
+pub(crate) struct IsoforgeToml {
     /// What the machine must have.
-    pub requirements: Requirements,
+    pub(crate) requirements: Requirements,
     /// Where images are beside containers.
-    pub rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// What a machine or cluster must have.

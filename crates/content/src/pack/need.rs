@@ -76,8 +76,7 @@ impl Range {
     }
 
     /// Whether it says nothing.
-    #[must_use]
-    pub fn is_everything(&self) -> bool {
+    pub(crate) fn is_everything(&self) -> bool {
         self.0.is_empty()
     }
 }

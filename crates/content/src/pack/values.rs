@@ -40,8 +40,7 @@ impl Composed {
     }
 
     /// The name under which a chart is installed.
-    #[must_use]
-    pub fn release_name<'a>(&'a self, chart: &'a str) -> &'a str {
+    pub(crate) fn release_name<'a>(&'a self, chart: &'a str) -> &'a str {
         self.pack("releaseNameOverride")
             .and_then(|map| map.get(chart)?.as_str())
             .filter(|name| !name.is_empty())
@@ -49,14 +48,12 @@ impl Composed {
     }
 
     /// The values of a chart.
-    #[must_use]
-    pub fn chart_values(&self, chart: &str) -> Value {
+    pub(crate) fn chart_values(&self, chart: &str) -> Value {
         values::object(self.values.get("charts").and_then(|map| map.get(chart)))
     }
 
     /// The values of a manifest.
-    #[must_use]
-    pub fn manifest_values(&self, manifest: &str) -> Value {
+    pub(crate) fn manifest_values(&self, manifest: &str) -> Value {
         let map = self.values.get("manifests");
         values::object(map.and_then(|map| map.get(manifest)))
     }
