@@ -389,10 +389,6 @@ fn annotations(path: &Path, index: &Manifest) -> Result<Annotations, Error> {
 }
 
 #[cfg(test)]
-mod serve_tests;
-#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod write_tests;

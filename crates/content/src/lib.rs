@@ -24,13 +24,13 @@ mod error;
 mod files;
 pub mod find;
 pub mod macros;
-#[cfg(test)]
-mod mutation_tests;
 pub mod pack;
 pub mod requirements;
 pub mod tarball;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod values;
 mod yaml;
 

@@ -1,5 +1,8 @@
 //! Reading bundles.
 
+mod serve;
+mod write;
+
 use std::path::PathBuf;
 
 use super::testing::{

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::testing::{CNI, NODE, image, list, noise, sample, sample_builder};
-use super::*;
+use crate::bundle::testing::{CNI, NODE, image, list, noise, sample, sample_builder};
+use crate::bundle::*;
 use isoforge_base::error::{Class, Diagnose as _};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layout::{OciLayout, blob_path};

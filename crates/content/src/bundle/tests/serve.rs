@@ -5,8 +5,10 @@ use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use super::testing::{CNI, NODE, image, list, noise, sample_builder, seekable_bytes, write_folder};
-use super::*;
+use crate::bundle::testing::{
+    CNI, NODE, image, list, noise, sample_builder, seekable_bytes, write_folder,
+};
+use crate::bundle::*;
 use isoforge_base::error::{Class, Diagnose as _};
 use isoforge_base::progress::Progress;
 use isoforge_oci::platform::Platform;
