@@ -79,6 +79,7 @@ impl Renderer {
             &self.engine,
             context,
             &self.secrets,
+            loaded.profile.os.flavor,
         )?)
     }
 

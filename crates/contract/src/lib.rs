@@ -2,6 +2,7 @@
 //! here once, and both read it from here.
 
 pub mod arch;
+pub mod cloud;
 pub mod iso;
 pub mod kept;
 pub mod labels;

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::database::Databases;
 use super::table::{Kind, Row, group, passwd, shadow, union};
-use super::{Error, check_name};
+use super::Error;
+use isoforge_contract::cloud::check_name;
 
 /// Numbers of people and of their groups.
 pub const PEOPLE: Range<u32> = 1000..60_000;

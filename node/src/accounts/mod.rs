@@ -15,6 +15,8 @@ pub mod table;
 pub use kept::{restore, save};
 pub use merge::Merged;
 
+use isoforge_contract::cloud::BadName;
+
 use crate::rooted;
 
 /// Random bytes of a salt; sixteen characters, the most that the algorithm takes.
@@ -33,10 +35,8 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] rooted::Error),
     /// A name that programs would stumble over.
-    #[error(
-        "'{0}' can't be the name of an account or group: a letter or '_', then letters, digits, '_', '-', '.', 32 at most"
-    )]
-    Name(String),
+    #[error(transparent)]
+    Name(#[from] BadName),
     /// A value that would break its line.
     #[error("the {what} of '{name}' holds a ':' or a control character")]
     Field {
@@ -101,34 +101,6 @@ pub fn hash_password(password: &str) -> Result<String, Error> {
         .hash_password_customized(password.as_bytes(), &salt, None, None, params)
         .map_err(|e| Error::Hash(e.to_string()))?;
     Ok(hash.as_str().to_owned())
-}
-
-/// Whether a shadow(5) field is a hash that some password fits. `!` before it
-/// locks it, and it is one no more.
-#[must_use]
-pub fn is_hash(field: &[u8]) -> bool {
-    let is_des = || {
-        let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/');
-        field.len() == 13 && field.iter().all(fits)
-    };
-    field.first() == Some(&b'$') || is_des()
-}
-
-/// Holds a name to what shadow's tools take.
-///
-/// # Errors
-/// [`Error::Name`].
-pub fn check_name(name: &str) -> Result<(), Error> {
-    let mut chars = name.chars();
-    let first = chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    let rest = chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    if first && rest && name.len() <= 32 {
-        Ok(())
-    } else {
-        Err(Error::Name(name.to_owned()))
-    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use isoforge_contract::cloud::Document;
 use isoforge_contract::machine::{Flavor, INSTALL_ARGUMENT, SLOT_ARGUMENT};
 
-use super::Document;
 use crate::paths;
 use crate::rooted::{self, Root};
 

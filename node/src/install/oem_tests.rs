@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use isoforge_contract::machine::{After, DefaultAccount};
 
 use super::*;
-use crate::cloud::Document;
+use isoforge_contract::cloud::Document;
 use crate::install::model::StaticAddress;
 use crate::testing::config;
 

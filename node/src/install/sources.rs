@@ -16,7 +16,7 @@ use isoforge_contract::machine::{After, CONFIG_ARGUMENT, Config};
 use serde::Deserialize;
 
 use super::medium::{self, Medium};
-use crate::cloud::{self, Document};
+use isoforge_contract::cloud::{self, Document};
 use crate::disks::Sysfs;
 use crate::media::{self, Attached, Media};
 

@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use isoforge_contract::machine::{After, DefaultAccount};
 
 use super::*;
-use crate::cloud::Document;
+use isoforge_contract::cloud::Document;
 use crate::disks::fixture::Machine;
 use crate::media::{Error, Opened};
 use crate::testing::config;

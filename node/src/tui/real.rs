@@ -10,7 +10,7 @@ use isoforge_contract::machine::{After, Config};
 use super::machine::{Machine, Request, Survey};
 use super::{check, interfaces, shell};
 use crate::accounts;
-use crate::cloud::Document;
+use isoforge_contract::cloud::Document;
 use crate::disks::{self, Sysfs};
 use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
 use crate::install::sources::{self, Site};
@@ -203,7 +203,7 @@ fn hostname(documents: &[Document]) -> Option<String> {
 /// What nothing acts on.
 fn unknown(documents: &[Document]) -> Vec<Finding> {
     let unknown = documents.iter().flat_map(Document::unknown);
-    let finding = |unknown: &crate::cloud::Unknown| Finding {
+    let finding = |unknown: &isoforge_contract::cloud::Remark| Finding {
         refuses: false,
         message: unknown.to_string(),
     };

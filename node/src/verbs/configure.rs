@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use isoforge_contract::machine::{CONFIG_PATH, Config};
 
 use crate::cloud::sources::{self, Boot};
+use isoforge_contract::cloud::Document;
 use crate::cloud::{self, Host, Stage, System, Telling};
 use crate::paths;
 use crate::rooted::Root;
@@ -43,7 +44,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let found = sources::find(&root, boot);
     if args.stage == Stage::Initramfs {
-        for unknown in found.documents.iter().flat_map(cloud::Document::unknown) {
+        for unknown in found.documents.iter().flat_map(Document::unknown) {
             host.tell(&format!("not acted on: {unknown}"));
         }
     }

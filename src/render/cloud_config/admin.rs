@@ -1,72 +1,54 @@
 //! Whether somebody can administer the machine that a cloud-config sets up.
 
-use serde_saphyr::Spanned;
-
-use super::check::field;
-use super::node::Node;
+use isoforge_base::yaml::{Node, Value};
 
 /// The group whose members Kairos takes for administrators.
 const GROUP: &str = "admin";
 
 /// Whether `root` has a user in the group `admin`, at its top or in a step of a
 /// stage, or says with `install.nousers` that none is wanted.
-pub(super) fn is_there(root: &Spanned<Node>) -> bool {
-    let nousers = field(root, "install").and_then(|install| field(install, "nousers"));
-    if nousers.is_some_and(|flag| is_on(&flag.value)) {
+pub(super) fn is_there(root: &Node) -> bool {
+    let nousers = root.get("install").and_then(|install| install.get("nousers"));
+    if nousers.is_some_and(is_on) {
         return true;
     }
-    let stages = field(root, "stages").map_or(&[] as &[_], |stages| entries(&stages.value));
-    let steps = stages.iter().flat_map(|(_, steps)| items(&steps.value));
+    let stages = root.get("stages").map_or(&[] as &[_], Node::pairs);
+    let steps = stages.iter().flat_map(|(_, steps)| steps.items());
     std::iter::once(root)
         .chain(steps)
-        .filter_map(|holder| field(holder, "users"))
+        .filter_map(|holder| holder.get("users"))
         .any(|users| {
-            let listed = items(&users.value).iter();
-            let named = entries(&users.value).iter().map(|(_, user)| user);
-            listed.chain(named).any(is_admin)
+            let named = users.pairs().iter().map(|(_, user)| user);
+            users.items().iter().chain(named).any(is_admin)
         })
 }
 
-fn is_admin(user: &Spanned<Node>) -> bool {
-    match field(user, "groups").map(|groups| &groups.value) {
-        Some(Node::Text(text)) => text.split(',').any(|group| group.trim() == GROUP),
-        Some(Node::List(groups)) => groups
-            .iter()
-            .any(|group| matches!(&group.value, Node::Text(text) if text == GROUP)),
-        _ => false,
-    }
+fn is_admin(user: &Node) -> bool {
+    let Some(groups) = user.get("groups") else {
+        return false;
+    };
+    let mut listed = groups.items().iter().filter_map(Node::text);
+    let mut written = groups.text().into_iter().flat_map(|text| text.split(','));
+    listed.any(|group| group == GROUP) || written.any(|group| group.trim() == GROUP)
 }
 
 fn is_on(node: &Node) -> bool {
-    match node {
-        Node::Bool(flag) => *flag,
-        Node::Text(text) => ["true", "yes", "on"].contains(&text.to_lowercase().as_str()),
+    match &node.value {
+        Value::Bool(flag, _) => *flag,
+        Value::Text(text) => ["true", "yes", "on"].contains(&text.to_lowercase().as_str()),
         _ => false,
-    }
-}
-
-fn items(node: &Node) -> &[Spanned<Node>] {
-    match node {
-        Node::List(items) => items,
-        _ => &[],
-    }
-}
-
-fn entries(node: &Node) -> &[(Spanned<Node>, Spanned<Node>)] {
-    match node {
-        Node::Map(entries) => entries,
-        _ => &[],
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::node::parse;
+    use isoforge_base::yaml::{Dialect, documents};
+
     use super::*;
 
     #[test]
     fn users_at_the_top_and_in_stages_count() {
-        let has = |text: &str| is_there(&parse(text).unwrap().root);
+        let has = |text: &str| is_there(&documents(text, Dialect::CloudConfig).unwrap()[0]);
         for text in [
             "users:\n  - name: a\n    groups: [x, admin]\n",
             "users:\n  - name: a\n    groups: x, admin\n",

@@ -1,11 +1,11 @@
 //! A parsed cloud-config against the vocabulary.
 
-use serde_saphyr::Spanned;
+use isoforge_base::yaml::{Node, Value};
 
-use super::node::Node;
 use super::vocabulary::{CLOUD_INIT_ONLY, ROOT, STAGES, STEP, Shape};
 use crate::render::error::{Error, Problem};
 use crate::render::warning::Warning;
+use isoforge_contract::cloud::{Document, Remark};
 
 /// Largest edit distance at which a key counts as misspelt.
 const NEAR: usize = 2;
@@ -39,10 +39,35 @@ impl<'a> Findings<'a> {
     }
 
     /// Checks the whole file.
-    pub(super) fn check(&mut self, root: &Spanned<Node>) {
+    pub(super) fn check(&mut self, root: &Node) {
         self.shape(&ROOT, root, "");
         self.users(root);
         self.install(root);
+    }
+
+    /// Adds what the machine's own reader says, where nothing was said of a place. The
+    /// agent of the central management has a reader of its own for `stylus`.
+    pub(super) fn as_executed(&mut self, root: &Node, read: (Document, Vec<Remark>)) {
+        let (document, problems) = read;
+        for problem in problems {
+            let place = (problem.line, problem.column);
+            if self.problems.iter().all(|p| (p.line, p.column) != place) {
+                self.problems.push(Problem {
+                    file: self.file.to_owned(),
+                    line: problem.line,
+                    column: problem.column,
+                    message: problem.message,
+                });
+            }
+        }
+        let stylus = root.get("stylus").map(|node| (node.line, node.column));
+        for remark in document.unknown() {
+            let place = (remark.line, remark.column);
+            let is_known = self.warnings.iter().any(|w| w.place() == Some(place));
+            if !is_known && stylus != Some(place) {
+                self.surprise(remark.line, remark.column, &remark.message);
+            }
+        }
     }
 
     pub(super) fn surprise(&mut self, line: u64, column: u64, message: &str) {
@@ -54,25 +79,25 @@ impl<'a> Findings<'a> {
         });
     }
 
-    fn surprise_at(&mut self, node: &Spanned<Node>, message: &str) {
-        self.surprise(node.referenced.line(), node.referenced.column(), message);
+    fn surprise_at(&mut self, node: &Node, message: &str) {
+        self.surprise(node.line, node.column, message);
     }
 
-    fn problem(&mut self, node: &Spanned<Node>, message: String) {
+    fn problem(&mut self, node: &Node, message: String) {
         self.problems.push(Problem {
             file: self.file.to_owned(),
-            line: node.referenced.line().max(1),
-            column: node.referenced.column().max(1),
+            line: node.line.max(1),
+            column: node.column.max(1),
             message,
         });
     }
 
-    fn shape(&mut self, shape: &Shape, node: &Spanned<Node>, path: &str) {
+    fn shape(&mut self, shape: &Shape, node: &Node, path: &str) {
         // Readers take "nothing" as not given.
-        if matches!(node.value, Node::Null) {
+        if matches!(node.value, Value::Null) {
             return;
         }
-        let Some(shape) = fitting(shape, &node.value) else {
+        let Some(shape) = fitting(shape, node) else {
             let what = if path.is_empty() {
                 "the file".to_owned()
             } else {
@@ -81,29 +106,29 @@ impl<'a> Findings<'a> {
             let mut message = format!(
                 "{what} must be {}, not {}",
                 expected(shape),
-                node.value.kind()
+                node.kind()
             );
-            if are_bare_braces(&node.value) {
+            if are_bare_braces(node) {
                 message.push_str(" (put '{{ … }}' in quotes)");
             }
             self.problem(node, message);
             return;
         };
         match (shape, &node.value) {
-            (Shape::List(of), Node::List(items)) => {
+            (Shape::List(of), Value::List(items)) => {
                 for (at, item) in items.iter().enumerate() {
                     self.shape(of, item, &format!("{path}[{at}]"));
                 }
             }
-            (Shape::Map(of), Node::Map(entries)) => {
+            (Shape::Map(of), Value::Map(entries)) => {
                 for (key, value) in entries {
                     if let Some(name) = self.key(key) {
                         self.shape(of, value, &below(path, &name));
                     }
                 }
             }
-            (Shape::Record(fields), Node::Map(entries)) => self.record(fields, entries, path),
-            (Shape::Stages, Node::Map(entries)) => self.stages(entries, path),
+            (Shape::Record(fields), Value::Map(entries)) => self.record(fields, entries, path),
+            (Shape::Stages, Value::Map(entries)) => self.stages(entries, path),
             _ => {}
         }
     }
@@ -111,7 +136,7 @@ impl<'a> Findings<'a> {
     fn record(
         &mut self,
         fields: &[(&'static str, Shape)],
-        entries: &[(Spanned<Node>, Spanned<Node>)],
+        entries: &[(Node, Node)],
         path: &str,
     ) {
         for (key, value) in entries {
@@ -134,7 +159,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn stages(&mut self, entries: &[(Spanned<Node>, Spanned<Node>)], path: &str) {
+    fn stages(&mut self, entries: &[(Node, Node)], path: &str) {
         for (key, steps) in entries {
             let Some(name) = self.key(key) else {
                 continue;
@@ -154,15 +179,15 @@ impl<'a> Findings<'a> {
 
     /// The text of a key; a key of another kind is a problem (`{{ x }}` without
     /// quotes is a map within a map).
-    fn key(&mut self, key: &Spanned<Node>) -> Option<String> {
+    fn key(&mut self, key: &Node) -> Option<String> {
         match &key.value {
-            Node::Text(text) => Some(text.clone()),
+            Value::Text(text) => Some(text.clone()),
             // Readers take them as written; no key that we know is one.
-            Node::Number | Node::Bool(_) => None,
-            other => {
+            Value::Number(..) | Value::Bool(..) => None,
+            _ => {
                 let message = format!(
                     "a key must be a text, not {}; put '{{{{ … }}}}' and the like in quotes",
-                    other.kind()
+                    key.kind()
                 );
                 self.problem(key, message);
                 None
@@ -170,25 +195,25 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn unknown(&mut self, at: &Spanned<Node>, key: String, nearest: Option<String>) {
+    fn unknown(&mut self, at: &Node, key: String, nearest: Option<String>) {
         self.warnings.push(Warning::UnknownKey {
             file: self.file.to_owned(),
-            line: at.referenced.line(),
-            column: at.referenced.column(),
+            line: at.line,
+            column: at.column,
             key,
             nearest,
         });
     }
 
-    fn users(&mut self, root: &Spanned<Node>) {
-        let users: Vec<&Spanned<Node>> = match field(root, "users").map(|users| &users.value) {
-            Some(Node::List(items)) => items.iter().collect(),
-            Some(Node::Map(entries)) => entries.iter().map(|(_, user)| user).collect(),
+    fn users(&mut self, root: &Node) {
+        let users: Vec<&Node> = match root.get("users").map(|users| &users.value) {
+            Some(Value::List(items)) => items.iter().collect(),
+            Some(Value::Map(entries)) => entries.iter().map(|(_, user)| user).collect(),
             _ => return,
         };
         for user in users {
-            if let Some(password) = field(user, "passwd")
-                && let Node::Text(text) = &password.value
+            if let Some(password) = user.get("passwd")
+                && let Value::Text(text) = &password.value
                 && !is_hash(text)
             {
                 self.surprise_at(
@@ -199,11 +224,11 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn install(&mut self, root: &Spanned<Node>) {
-        let Some(install) = field(root, "install") else {
+    fn install(&mut self, root: &Node) {
+        let Some(install) = root.get("install") else {
             return;
         };
-        let on = |name| field(install, name).filter(|f| matches!(f.value, Node::Bool(true)));
+        let on = |name| install.get(name).filter(|f| matches!(f.value, Value::Bool(true, _)));
         if let (Some(_), Some(poweroff)) = (on("reboot"), on("poweroff")) {
             self.surprise_at(
                 poweroff,
@@ -215,23 +240,13 @@ impl<'a> Findings<'a> {
 
 /// `{{ x }}` without quotes: a map whose key is a map.
 fn are_bare_braces(node: &Node) -> bool {
-    matches!(node, Node::Map(entries)
-        if entries.iter().any(|(key, _)| matches!(key.value, Node::Map(_))))
+    let keys = node.pairs().iter().map(|(key, _)| &key.value);
+    keys.into_iter().any(|key| matches!(key, Value::Map(_)))
 }
 
 /// As crypt(5) writes them (`$6$…`), or an account that no password opens.
 fn is_hash(password: &str) -> bool {
     password.starts_with('$') || password.starts_with('!') || password.starts_with('*')
-}
-
-pub(super) fn field<'n>(node: &'n Spanned<Node>, name: &str) -> Option<&'n Spanned<Node>> {
-    let Node::Map(entries) = &node.value else {
-        return None;
-    };
-    entries
-        .iter()
-        .find(|(key, _)| matches!(&key.value, Node::Text(text) if text == name))
-        .map(|(_, value)| value)
 }
 
 fn below(path: &str, name: &str) -> String {
@@ -244,18 +259,18 @@ fn below(path: &str, name: &str) -> String {
 
 /// `shape`, or that alternative of it, if the node's outermost kind fits.
 fn fitting<'s>(shape: &'s Shape, node: &Node) -> Option<&'s Shape> {
-    let fits = match (shape, node) {
+    let fits = match (shape, &node.value) {
         (Shape::Either(shapes), _) => return shapes.iter().find_map(|s| fitting(s, node)),
         (Shape::Any, _)
-        | (Shape::Text, Node::Text(_) | Node::Number | Node::Bool(_))
-        | (Shape::Bool, Node::Bool(_))
-        | (Shape::Number, Node::Number)
-        | (Shape::List(_), Node::List(_))
-        | (Shape::Map(_) | Shape::Record(_) | Shape::Stages, Node::Map(_)) => true,
-        (Shape::Bool, Node::Text(text)) => {
+        | (Shape::Text, Value::Text(_) | Value::Number(..) | Value::Bool(..))
+        | (Shape::Bool, Value::Bool(..))
+        | (Shape::Number, Value::Number(..))
+        | (Shape::List(_), Value::List(_))
+        | (Shape::Map(_) | Shape::Record(_) | Shape::Stages, Value::Map(_)) => true,
+        (Shape::Bool, Value::Text(text)) => {
             ["true", "false", "yes", "no", "on", "off"].contains(&text.to_lowercase().as_str())
         }
-        (Shape::Number, Node::Text(text)) => text.parse::<f64>().is_ok(),
+        (Shape::Number, Value::Text(text)) => text.parse::<f64>().is_ok(),
         _ => false,
     };
     fits.then_some(shape)

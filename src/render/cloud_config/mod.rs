@@ -12,7 +12,6 @@
 
 mod admin;
 mod check;
-mod node;
 mod vocabulary;
 
 use super::TEMPLATE_SUFFIX;
@@ -22,12 +21,12 @@ use super::error::{Error, Problem};
 use super::project::Project;
 use super::secrets::Secrets;
 use super::warning::Warning;
-use node::Document;
+use isoforge_base::yaml::{self, Dialect, Node};
+use isoforge_contract::cloud::{Document, MAX_BYTES};
+use isoforge_contract::machine::Flavor;
 
 /// First lines by which the readers know such a file.
 const HEADERS: [&str; 3] = ["#cloud-config", "#kairos-config", "#node-config"];
-/// Readers look at files up to this size (1 MB) on the installation medium.
-pub const MAX_BYTES: usize = 1_000_000;
 /// Where the ISO has it, for messages.
 const PLACE: &str = "/config.yaml on the ISO";
 
@@ -44,7 +43,8 @@ pub struct CloudConfig {
 }
 
 /// Loads `path` of the project: a file ending in `.tera` is rendered, any other
-/// taken unchanged. Both are checked.
+/// taken unchanged. Both are checked, in flavor `appliance` by the reader that the
+/// machine has ([`Document`]).
 ///
 /// # Errors
 /// Those of reading and rendering, and [`Error::CloudConfig`] with all that is
@@ -55,6 +55,7 @@ pub fn load(
     engine: &Engine,
     context: &Context,
     secrets: &Secrets,
+    flavor: Flavor,
 ) -> Result<CloudConfig, Error> {
     let source = project.read_text(path)?;
     let text = if path.ends_with(TEMPLATE_SUFFIX) {
@@ -62,7 +63,7 @@ pub fn load(
     } else {
         source
     };
-    let checked = checked(path, &text).map_err(|error| redacted(error, secrets))?;
+    let checked = checked(path, &text, flavor).map_err(|error| redacted(error, secrets))?;
     let mut warnings = checked.warnings;
     warnings.extend(secrets.in_plain_text(&text, PLACE));
     Ok(CloudConfig {
@@ -85,21 +86,14 @@ fn redacted(error: Error, secrets: &Secrets) -> Error {
     }
 }
 
-/// Checks a cloud-config's text; `file` is its name in messages.
-///
-/// # Errors
-/// [`Error::CloudConfig`] with all that is wrong.
-pub fn check(file: &str, text: &str) -> Result<Vec<Warning>, Error> {
-    checked(file, text).map(|checked| checked.warnings)
-}
-
 /// What a check gives.
 struct Checked {
     warnings: Vec<Warning>,
     has_admin: bool,
 }
 
-fn checked(file: &str, text: &str) -> Result<Checked, Error> {
+/// Checks a cloud-config's text; `file` is its name in messages.
+fn checked(file: &str, text: &str, flavor: Flavor) -> Result<Checked, Error> {
     let fail = |line, column, message: String| Error::CloudConfig {
         problems: vec![Problem {
             file: file.to_owned(),
@@ -125,22 +119,25 @@ fn checked(file: &str, text: &str) -> Result<Checked, Error> {
             ),
         ));
     }
-    let Document {
-        root,
-        is_first_of_several,
-    } = node::parse(text).map_err(|e| fail(e.line, e.column, e.message))?;
+    let documents = yaml::documents(text, Dialect::CloudConfig)
+        .map_err(|e| fail(e.line, e.column, e.problem))?;
+    let nothing = Node::null();
+    let root = documents.first().unwrap_or(&nothing);
     let mut found = check::Findings::new(file);
-    if is_first_of_several {
+    if documents.len() > 1 {
         found.surprise(
             1,
             1,
             "readers take the first of its YAML documents and ignore the others",
         );
     }
-    found.check(&root);
+    found.check(root);
+    if flavor == Flavor::Appliance {
+        found.as_executed(root, Document::read(file, &documents));
+    }
     Ok(Checked {
         warnings: found.finish()?,
-        has_admin: admin::is_there(&root),
+        has_admin: admin::is_there(root),
     })
 }
 

@@ -4,6 +4,10 @@ use super::*;
 use crate::render::Secret;
 use isoforge_base::error::{Class, Diagnose};
 
+fn check(file: &str, text: &str) -> Result<Vec<Warning>, Error> {
+    checked(file, text, Flavor::Kairos).map(|checked| checked.warnings)
+}
+
 const TEMPLATE: &str = "templates/cloud-config.yaml.tera";
 
 fn warnings(text: &str) -> Vec<String> {
@@ -101,6 +105,7 @@ fn a_canvos_user_data_file_is_taken_unchanged() {
         &engine,
         &context,
         &Secrets::default(),
+        Flavor::Kairos,
     )
     .unwrap();
     assert_eq!(config.text, text);
@@ -238,6 +243,7 @@ fn render(values: &Value, secrets: &Secrets) -> Result<CloudConfig, Error> {
         &engine,
         &Context::new(values).unwrap(),
         secrets,
+        Flavor::Kairos,
     )
 }
 
@@ -529,4 +535,15 @@ fn what_is_said_of_a_text_holds_no_secret() {
     let shown = redacted(error, &Secrets::new([secret])).to_string();
     assert!(shown.contains("<secret vars.token>"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn in_flavor_appliance_the_machines_own_reader_checks() {
+    let text = "#cloud-config\nk3s: {}\nstylus: {debug: true}\nstages:\n  boot:\n    - only_os: \"(\"\n    - files: [{content: x}]\n  reconcile: []\n";
+    assert!(check("f", text).is_ok());
+    let check = |text: &str| checked("f", text, Flavor::Appliance).map(|checked| checked.warnings);
+    insta::assert_snapshot!(check(text).unwrap_err(), @"");
+    let text = "#cloud-config\nk3s: {}\nstylus: {debug: true}\nstages:\n  reconcile: []\n";
+    let told: Vec<String> = check(text).unwrap().iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(told.join("\n"), @"");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use isoforge_contract::cloud::{check_name, is_hash};
 
 #[test]
 fn a_hash_is_what_openssl_makes_of_the_same_salt() {

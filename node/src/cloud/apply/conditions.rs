@@ -3,7 +3,7 @@
 use regex::RegexBuilder;
 
 use super::Run;
-use crate::cloud::Conditions;
+use isoforge_contract::cloud::{Conditions, pattern};
 
 impl Run<'_> {
     /// Nothing where all conditions hold, else which does not.
@@ -37,7 +37,7 @@ impl Run<'_> {
         }
         self.files_hold(conditions)?;
         if let Some(line) = &conditions.shell {
-            let line = crate::cloud::pattern::fill(line, &self.facts());
+            let line = pattern::fill(line, &self.facts());
             if !self.host.holds(&line) {
                 return Err(format!("`{}` does not hold", super::first_line(&line)));
             }

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::accounts::database::Databases;
 use crate::accounts::edit;
-use crate::cloud::{File, Id, pattern};
+use isoforge_contract::cloud::{File, Id, pattern};
 use crate::rooted::Attributes;
 
 /// What systemd and its generators read.

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use super::pattern::Facts;
-use super::{Document, Host, Stage, Step, User};
+use super::{Host, Stage};
+use isoforge_contract::cloud::pattern::{self, Facts};
+use isoforge_contract::cloud::{Document, Step, User};
 use crate::accounts::database::Databases;
 use crate::rooted::Root;
 
@@ -276,7 +277,7 @@ impl Run<'_> {
         }
         self.reload_units();
         for command in commands {
-            let line = super::pattern::fill(command, &self.facts());
+            let line = pattern::fill(command, &self.facts());
             let result = self.host.command(&line);
             self.attempt(&format!("command `{}`", first_line(&line)), result);
         }

@@ -2,7 +2,8 @@
 //! and units.
 
 use super::Run;
-use crate::cloud::{Dns, Stage, Systemctl, pattern};
+use crate::cloud::Stage;
+use isoforge_contract::cloud::{Dns, Systemctl, pattern};
 use crate::rooted::Attributes;
 
 /// Longest name that the kernel takes.

@@ -4,7 +4,7 @@ use super::Run;
 use crate::accounts::database::Databases;
 use crate::accounts::edit::{self, Account, NewAccount};
 use crate::accounts::{self, home};
-use crate::cloud::{Password, User};
+use isoforge_contract::cloud::{Password, User};
 use crate::rooted::Attributes;
 
 /// The group whose members administrate the machine, by Kairos's convention.

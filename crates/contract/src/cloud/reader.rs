@@ -1,15 +1,15 @@
 //! Takes items by what they should be. What is not taken is told, what is of
 //! another type is a problem; both with their places.
 
-use super::yaml::{Item, Value};
-use super::{Problem, Unknown};
+use isoforge_base::yaml::{Node, Value};
+use super::Remark;
 
 /// Collects what there is to say about a document.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) document: String,
-    pub(super) problems: Vec<Problem>,
-    pub(super) unknown: Vec<Unknown>,
+    pub(super) problems: Vec<Remark>,
+    pub(super) unknown: Vec<Remark>,
 }
 
 /// A map whose keys are known; each is to be taken.
@@ -22,8 +22,8 @@ pub(super) struct Fields<'a> {
 #[derive(Debug)]
 struct Field<'a> {
     name: String,
-    key: &'a Item,
-    value: &'a Item,
+    key: &'a Node,
+    value: &'a Node,
     taken: bool,
 }
 
@@ -36,8 +36,8 @@ impl Reader {
         }
     }
 
-    pub(super) fn problem(&mut self, item: &Item, message: String) {
-        self.problems.push(Problem {
+    pub(super) fn problem(&mut self, item: &Node, message: String) {
+        self.problems.push(Remark {
             document: self.document.clone(),
             line: item.line,
             column: item.column,
@@ -46,8 +46,8 @@ impl Reader {
     }
 
     /// Tells that nothing is done about something.
-    pub(super) fn unknown(&mut self, item: &Item, message: String) {
-        self.unknown.push(Unknown {
+    pub(super) fn unknown(&mut self, item: &Node, message: String) {
+        self.unknown.push(Remark {
             document: self.document.clone(),
             line: item.line,
             column: item.column,
@@ -55,7 +55,7 @@ impl Reader {
         });
     }
 
-    fn mismatch(&mut self, item: &Item, path: &str, expected: &str) {
+    fn mismatch(&mut self, item: &Node, path: &str, expected: &str) {
         let what = if path.is_empty() {
             "the file".to_owned()
         } else {
@@ -66,7 +66,7 @@ impl Reader {
     }
 
     /// A map of known keys.
-    pub(super) fn record<'a>(&mut self, item: &'a Item, path: &str) -> Fields<'a> {
+    pub(super) fn record<'a>(&mut self, item: &'a Node, path: &str) -> Fields<'a> {
         let entries = self.entries(item, path);
         let entries = entries.into_iter().map(|(name, key, value)| Field {
             name,
@@ -83,15 +83,15 @@ impl Reader {
     /// A map of any keys.
     pub(super) fn entries<'a>(
         &mut self,
-        item: &'a Item,
+        item: &'a Node,
         path: &str,
-    ) -> Vec<(String, &'a Item, &'a Item)> {
+    ) -> Vec<(String, &'a Node, &'a Node)> {
         match &item.value {
             Value::Null => Vec::new(),
             Value::Map(entries) => {
                 let mut named = Vec::new();
                 for (key, value) in entries {
-                    match key.text() {
+                    match key.scalar() {
                         Some(text) => named.push((text.to_owned(), key, value)),
                         None => {
                             self.problem(key, format!("a key must be a text, not {}", key.kind()))
@@ -108,7 +108,7 @@ impl Reader {
     }
 
     /// A map of any keys to texts.
-    pub(super) fn pairs(&mut self, item: &Item, path: &str) -> Vec<(String, String)> {
+    pub(super) fn pairs(&mut self, item: &Node, path: &str) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (name, _, value) in self.entries(item, path) {
             if matches!(value.value, Value::Null) {
@@ -121,7 +121,7 @@ impl Reader {
     }
 
     /// A list, with the path of each item.
-    pub(super) fn list<'a>(&mut self, item: &'a Item, path: &str) -> Vec<(&'a Item, String)> {
+    pub(super) fn list<'a>(&mut self, item: &'a Node, path: &str) -> Vec<(&'a Node, String)> {
         match &item.value {
             Value::Null => Vec::new(),
             Value::List(items) => {
@@ -138,7 +138,7 @@ impl Reader {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, item: &Item, path: &str) -> Vec<String> {
+    pub(super) fn texts(&mut self, item: &Node, path: &str) -> Vec<String> {
         let mut texts = Vec::new();
         for (item, path) in self.list(item, path) {
             texts.extend(self.text(item, &path));
@@ -147,8 +147,8 @@ impl Reader {
     }
 
     /// A text, or a number or boolean as written.
-    pub(super) fn text(&mut self, item: &Item, path: &str) -> Option<String> {
-        let text = item.text().map(str::to_owned);
+    pub(super) fn text(&mut self, item: &Node, path: &str) -> Option<String> {
+        let text = item.scalar().map(str::to_owned);
         if text.is_none() {
             self.mismatch(item, path, "a text");
         }
@@ -156,7 +156,7 @@ impl Reader {
     }
 
     /// A boolean, also in quotes.
-    pub(super) fn flag(&mut self, item: &Item, path: &str) -> Option<bool> {
+    pub(super) fn flag(&mut self, item: &Node, path: &str) -> Option<bool> {
         let flag = match &item.value {
             Value::Bool(is, _) => Some(*is),
             Value::Text(text) => match text.to_lowercase().as_str() {
@@ -175,7 +175,7 @@ impl Reader {
 
 impl<'a> Fields<'a> {
     /// Takes a key's value; none where it is not given, or given as nothing.
-    pub(super) fn take(&mut self, name: &str) -> Option<&'a Item> {
+    pub(super) fn take(&mut self, name: &str) -> Option<&'a Node> {
         let field = self.entries.iter_mut().find(|field| field.name == name)?;
         field.taken = true;
         Some(field.value).filter(|value| value.value != Value::Null)
@@ -210,7 +210,7 @@ impl<'a> Fields<'a> {
             .unwrap_or_default()
     }
 
-    pub(super) fn list(&mut self, reader: &mut Reader, name: &str) -> Vec<(&'a Item, String)> {
+    pub(super) fn list(&mut self, reader: &mut Reader, name: &str) -> Vec<(&'a Node, String)> {
         let path = self.path(name);
         self.take(name)
             .map(|item| reader.list(item, &path))

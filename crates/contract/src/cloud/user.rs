@@ -1,8 +1,7 @@
 //! Accounts of a cloud-config, in cloud-init's list and in yip's map.
 
 use super::reader::{Fields, Reader};
-use super::yaml::{Item, Value};
-use crate::accounts;
+use isoforge_base::yaml::{Node, Value};
 
 /// A password as a document gives it.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,7 +60,7 @@ impl User {
     #[must_use]
     pub fn can_log_in(&self) -> bool {
         let has_password = match &self.password {
-            Some(Password::Hash(hash)) => accounts::is_hash(hash.as_bytes()),
+            Some(Password::Hash(hash)) => is_hash(hash.as_bytes()),
             Some(Password::Plain(_)) => true,
             None => false,
         };
@@ -102,7 +101,7 @@ impl User {
 }
 
 /// Reads `users`: a list of names or maps, or a map by name.
-pub(super) fn read_all(reader: &mut Reader, item: &Item, path: &str) -> Vec<User> {
+pub(super) fn read_all(reader: &mut Reader, item: &Node, path: &str) -> Vec<User> {
     let mut users = Vec::new();
     if matches!(item.value, Value::Map(_)) {
         for (name, key, value) in reader.entries(item, path) {
@@ -112,7 +111,7 @@ pub(super) fn read_all(reader: &mut Reader, item: &Item, path: &str) -> Vec<User
         return users;
     }
     for (item, path) in reader.list(item, path) {
-        match item.text() {
+        match item.scalar() {
             Some("default") => {
                 reader.unknown(
                     item,
@@ -126,8 +125,8 @@ pub(super) fn read_all(reader: &mut Reader, item: &Item, path: &str) -> Vec<User
     users
 }
 
-fn named(reader: &mut Reader, place: &Item, name: String) -> Option<User> {
-    if let Err(error) = accounts::check_name(&name) {
+fn named(reader: &mut Reader, place: &Node, name: String) -> Option<User> {
+    if let Err(error) = check_name(&name) {
         reader.problem(place, error.to_string());
         return None;
     }
@@ -139,8 +138,8 @@ fn named(reader: &mut Reader, place: &Item, name: String) -> Option<User> {
 
 fn read(
     reader: &mut Reader,
-    place: &Item,
-    item: &Item,
+    place: &Node,
+    item: &Node,
     path: &str,
     key: Option<String>,
 ) -> Option<User> {
@@ -164,7 +163,7 @@ fn read(
         user.primary_group = Some("users".to_owned());
     }
     if let Some(item) = fields.take("uid") {
-        match item.text().and_then(|text| text.parse().ok()) {
+        match item.scalar().and_then(|text| text.parse().ok()) {
             Some(uid) => user.uid = Some(uid),
             None => reader.problem(item, format!("'{path}.uid' must be a number from 0")),
         }
@@ -201,14 +200,14 @@ fn password(reader: &mut Reader, fields: &mut Fields<'_>, user: &mut User) {
 }
 
 /// A list of names, or a text of names with commas between them.
-fn groups(reader: &mut Reader, item: &Item, path: &str) -> Vec<String> {
-    let names = match item.text() {
+fn groups(reader: &mut Reader, item: &Node, path: &str) -> Vec<String> {
+    let names = match item.scalar() {
         Some(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
         None => reader.texts(item, path),
     };
     let names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
     for name in &names {
-        if let Err(error) = accounts::check_name(name) {
+        if let Err(error) = check_name(name) {
             reader.problem(item, error.to_string());
         }
     }
@@ -216,7 +215,7 @@ fn groups(reader: &mut Reader, item: &Item, path: &str) -> Vec<String> {
 }
 
 /// Keys that stand there; those that would have to be fetched are told.
-pub(super) fn keys(reader: &mut Reader, item: &Item, path: &str) -> Vec<String> {
+pub(super) fn keys(reader: &mut Reader, item: &Node, path: &str) -> Vec<String> {
     let mut keys = Vec::new();
     for (item, path) in reader.list(item, path) {
         let Some(text) = reader.text(item, &path) else {
@@ -238,8 +237,8 @@ pub(super) fn keys(reader: &mut Reader, item: &Item, path: &str) -> Vec<String> 
 }
 
 /// Rules; `false` is none.
-fn sudo(reader: &mut Reader, item: &Item, path: &str) -> Vec<String> {
-    let rules = match (&item.value, item.text()) {
+fn sudo(reader: &mut Reader, item: &Node, path: &str) -> Vec<String> {
+    let rules = match (&item.value, item.scalar()) {
         (Value::Bool(false, _), _) => Vec::new(),
         (Value::Bool(true, _), _) => {
             reader.problem(

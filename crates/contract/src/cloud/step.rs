@@ -3,7 +3,7 @@
 use super::file::File;
 use super::reader::Reader;
 use super::user::{self, User};
-use super::yaml::Item;
+use isoforge_base::yaml::Node;
 
 /// When a step runs; all must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,10 +109,10 @@ impl Step {
     /// places.
     pub(super) fn read<'a>(
         reader: &mut Reader,
-        item: &'a Item,
+        item: &'a Node,
         path: &str,
         at: usize,
-    ) -> (Self, Vec<(String, &'a Item)>) {
+    ) -> (Self, Vec<(String, &'a Node)>) {
         let mut fields = reader.record(item, path);
         let mut step = Self {
             name: fields
@@ -178,7 +178,7 @@ impl Step {
 }
 
 /// A pattern that is none would make its step run nowhere.
-fn patterns(reader: &mut Reader, item: &Item, conditions: &Conditions, path: &str) {
+fn patterns(reader: &mut Reader, item: &Node, conditions: &Conditions, path: &str) {
     for (name, pattern) in [
         ("only_os", &conditions.os),
         ("only_os_version", &conditions.os_version),
@@ -195,7 +195,7 @@ fn patterns(reader: &mut Reader, item: &Item, conditions: &Conditions, path: &st
     }
 }
 
-fn dns(reader: &mut Reader, item: &Item, path: &str) -> Dns {
+fn dns(reader: &mut Reader, item: &Node, path: &str) -> Dns {
     let mut fields = reader.record(item, path);
     let dns = Dns {
         nameservers: fields.texts(reader, "nameservers"),
@@ -217,7 +217,7 @@ fn dns(reader: &mut Reader, item: &Item, path: &str) -> Dns {
     dns
 }
 
-fn systemctl(reader: &mut Reader, item: &Item, path: &str) -> Systemctl {
+fn systemctl(reader: &mut Reader, item: &Node, path: &str) -> Systemctl {
     let mut fields = reader.record(item, path);
     let mut systemctl = Systemctl {
         enable: fields.texts(reader, "enable"),

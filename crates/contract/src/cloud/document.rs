@@ -7,11 +7,12 @@ use super::pattern;
 use super::reader::Reader;
 use super::step::Step;
 use super::user::{self, User};
-use super::yaml::{self, Item, Value};
-use super::{Error, Problem, Stage, Unknown};
+use isoforge_base::yaml::{self, Dialect, Node, Value};
+use super::{Error, Remark, STAGES};
 
-/// Largest text; the build holds what it renders to the same.
-const MAX_BYTES: usize = 1_000_000;
+/// Largest text: readers look at files up to this size (1 MB) on the installation
+/// medium.
+pub const MAX_BYTES: usize = 1_000_000;
 
 /// What a document says about the installation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub struct Document {
     /// `.after`.
     pub stages: BTreeMap<String, Vec<Step>>,
     install: Install,
-    unknown: Vec<Unknown>,
+    unknown: Vec<Remark>,
 }
 
 impl Document {
@@ -73,9 +74,9 @@ impl Document {
     /// rest. A user, file or step with something wrong is left out whole: half
     /// a condition would let a step run where it must not.
     #[must_use]
-    pub fn salvage(name: &str, text: &str) -> (Self, Vec<Problem>) {
+    pub fn salvage(name: &str, text: &str) -> (Self, Vec<Remark>) {
         let nothing = |line, column, message: String| {
-            let problem = Problem {
+            let problem = Remark {
                 document: name.to_owned(),
                 line,
                 column,
@@ -91,17 +92,23 @@ impl Document {
             let message = format!("{} bytes, {MAX_BYTES} are the most", text.len());
             return nothing(1, 1, message);
         }
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let parsed = match yaml::parse(text) {
-            Ok(parsed) => parsed,
-            Err(error) => return nothing(error.line, error.column, error.problem),
-        };
-        let mut reader = Reader::new(name);
-        if parsed.documents > 1 {
-            let message = "the first of several YAML documents counts, the others are ignored";
-            reader.unknown(&parsed.root, message.to_owned());
+        match yaml::documents(text, Dialect::CloudConfig) {
+            Ok(documents) => Self::read(name, &documents),
+            Err(error) => nothing(error.line, error.column, error.problem),
         }
-        let mut document = read(&mut reader, &parsed.root);
+    }
+
+    /// Reads the first of `documents`, as [`Document::salvage`] does.
+    #[must_use]
+    pub fn read(name: &str, documents: &[Node]) -> (Self, Vec<Remark>) {
+        let nothing = Node::null();
+        let root = documents.first().unwrap_or(&nothing);
+        let mut reader = Reader::new(name);
+        if documents.len() > 1 {
+            let message = "the first of several YAML documents counts, the others are ignored";
+            reader.unknown(root, message.to_owned());
+        }
+        let mut document = read(&mut reader, root);
         reader.problems.sort();
         reader.unknown.sort();
         document.name = name.to_owned();
@@ -121,12 +128,7 @@ impl Document {
     pub fn has_account(&self) -> bool {
         let keys_for_all = !self.ssh_authorized_keys.is_empty();
         let opens = |user: &User| user.can_log_in() || keys_for_all;
-        let steps = || {
-            Stage::ALL
-                .into_iter()
-                .flat_map(|stage| self.steps(stage))
-                .map(|(_, step)| step)
-        };
+        let steps = || self.stages.values().flatten();
         self.users.iter().any(opens)
             || steps().any(|step| step.users.iter().any(User::can_log_in))
             || steps().any(|step| {
@@ -138,31 +140,12 @@ impl Document {
 
     /// What nothing here acts on, in the order in which it stands.
     #[must_use]
-    pub fn unknown(&self) -> &[Unknown] {
+    pub fn unknown(&self) -> &[Remark] {
         &self.unknown
-    }
-
-    /// The steps of a stage in their order, each with its stage's name.
-    pub fn steps(&self, stage: Stage) -> impl Iterator<Item = (String, &Step)> {
-        let names = stage.names().iter().flat_map(|name| {
-            [
-                format!("{name}.before"),
-                (*name).to_owned(),
-                format!("{name}.after"),
-            ]
-        });
-        names.flat_map(|name| {
-            let steps = self
-                .stages
-                .get(&name)
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            steps.iter().map(move |step| (name.clone(), step))
-        })
     }
 }
 
-fn read(reader: &mut Reader, root: &Item) -> Document {
+fn read(reader: &mut Reader, root: &Node) -> Document {
     let mut document = Document::default();
     let mut fields = reader.record(root, "");
     // A name of the file for people.
@@ -207,7 +190,7 @@ fn read(reader: &mut Reader, root: &Item) -> Document {
     }
     fields.finish(reader);
     if let Value::Map(entries) = &root.value {
-        let ours = |key: &Item| key.text() != Some("stylus");
+        let ours = |key: &Node| key.scalar() != Some("stylus");
         for (_, value) in entries.iter().filter(|(key, _)| ours(key)) {
             unfilled(reader, value);
         }
@@ -216,14 +199,14 @@ fn read(reader: &mut Reader, root: &Item) -> Document {
 }
 
 /// Tells the patterns of Kairos that nothing here fills in.
-fn unfilled(reader: &mut Reader, item: &Item) {
+fn unfilled(reader: &mut Reader, item: &Node) {
     match &item.value {
         Value::List(items) => items.iter().for_each(|item| unfilled(reader, item)),
         Value::Map(entries) => entries
             .iter()
             .for_each(|(_, value)| unfilled(reader, value)),
         _ => {
-            if let Some(found) = item.text().and_then(pattern::unfilled) {
+            if let Some(found) = item.scalar().and_then(pattern::unfilled) {
                 reader.unknown(item, format!("nothing here fills in '{found}'"));
             }
         }
@@ -231,7 +214,7 @@ fn unfilled(reader: &mut Reader, item: &Item) {
 }
 
 /// A command: a line for the shell, or words as they are.
-fn command(reader: &mut Reader, item: &Item, path: &str) -> Option<String> {
+fn command(reader: &mut Reader, item: &Node, path: &str) -> Option<String> {
     if !matches!(item.value, Value::List(_)) {
         return reader.text(item, path);
     }
@@ -245,7 +228,7 @@ fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn install_block(reader: &mut Reader, item: &Item) -> Install {
+fn install_block(reader: &mut Reader, item: &Node) -> Install {
     let mut fields = reader.record(item, "install");
     let install = Install {
         device: fields.text(reader, "device"),
@@ -259,7 +242,7 @@ fn install_block(reader: &mut Reader, item: &Item) -> Install {
     install
 }
 
-fn read_stages(reader: &mut Reader, item: &Item) -> BTreeMap<String, Vec<Step>> {
+fn read_stages(reader: &mut Reader, item: &Node) -> BTreeMap<String, Vec<Step>> {
     let mut stages = BTreeMap::new();
     for (name, key, value) in reader.entries(item, "stages") {
         let path = format!("stages.{name}");
@@ -267,7 +250,7 @@ fn read_stages(reader: &mut Reader, item: &Item) -> BTreeMap<String, Vec<Step>> 
             .strip_suffix(".before")
             .or_else(|| name.strip_suffix(".after"))
             .unwrap_or(&name);
-        if !Stage::ALL.iter().any(|stage| stage.names().contains(&base)) {
+        if !STAGES.contains(&base) {
             reader.unknown(key, format!("no stage '{name}' is run here"));
             continue;
         }

@@ -5,8 +5,10 @@ use std::io::Read as _;
 use base64::Engine as _;
 
 use super::reader::{Fields, Reader};
-use super::yaml::{Item, Value};
-use crate::rooted::READ_MAX_BYTES;
+use isoforge_base::yaml::{Node, Value};
+
+/// Largest file that a document may hold compressed, in bytes.
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// An owner or group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,7 @@ impl File {
     /// An entry of `write_files`, and whether it is for later.
     pub(super) fn read_write_file(
         reader: &mut Reader,
-        item: &Item,
+        item: &Node,
         path: &str,
     ) -> (Option<Self>, bool) {
         let mut fields = reader.record(item, path);
@@ -57,7 +59,7 @@ impl File {
     }
 
     /// An entry of a step's `files` or `directories`.
-    pub(super) fn read_step_file(reader: &mut Reader, item: &Item, path: &str) -> Option<Self> {
+    pub(super) fn read_step_file(reader: &mut Reader, item: &Node, path: &str) -> Option<Self> {
         let mut fields = reader.record(item, path);
         let mut file = common(reader, &mut fields, item, path);
         let owner = fields.text(reader, "owner");
@@ -75,7 +77,7 @@ impl File {
     }
 }
 
-fn common(reader: &mut Reader, fields: &mut Fields<'_>, item: &Item, path: &str) -> Option<File> {
+fn common(reader: &mut Reader, fields: &mut Fields<'_>, item: &Node, path: &str) -> Option<File> {
     let place = fields.take("path");
     let content = fields.text(reader, "content").unwrap_or_default();
     let encoding = fields.text(reader, "encoding").unwrap_or_default();
@@ -118,8 +120,8 @@ fn common(reader: &mut Reader, fields: &mut Fields<'_>, item: &Item, path: &str)
 
 /// Permission bits. As readers of YAML have it, `0644` and `0o644` are octal,
 /// and so is any text; 420 is what it says.
-fn mode(item: &Item) -> Option<u32> {
-    let text = item.text()?;
+fn mode(item: &Node) -> Option<u32> {
+    let text = item.scalar()?;
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let is_octal = text.starts_with('0') || matches!(item.value, Value::Text(_));
     let mode = u32::from_str_radix(digits, if is_octal { 8 } else { 10 }).ok()?;
@@ -163,11 +165,11 @@ fn decode(content: &str, encoding: &str) -> Result<Vec<u8>, String> {
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut content = Vec::new();
     flate2::read::MultiGzDecoder::new(bytes)
-        .take(READ_MAX_BYTES + 1)
+        .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut content)
         .map_err(|error| format!("it is no gzip: {error}"))?;
-    if content.len() as u64 > READ_MAX_BYTES {
-        return Err(format!("it has more than {READ_MAX_BYTES} bytes"));
+    if content.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("it has more than {MAX_FILE_BYTES} bytes"));
     }
     Ok(content)
 }

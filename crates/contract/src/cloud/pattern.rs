@@ -18,16 +18,17 @@ static ANY: LazyLock<Option<Regex>> =
 
 /// What patterns stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub struct Facts {
     /// The machine's id; empty where it has none yet.
-    pub(super) machine_id: String,
+    pub machine_id: String,
     /// The host's name.
-    pub(super) hostname: String,
+    pub hostname: String,
 }
 
 /// Fills in what is known; the rest stays as it is, since a text may have
 /// braces of its own.
-pub(super) fn fill(text: &str, facts: &Facts) -> String {
+#[must_use]
+pub fn fill(text: &str, facts: &Facts) -> String {
     let Some(known) = KNOWN.as_ref().filter(|_| text.contains("{{")) else {
         return text.to_owned();
     };
