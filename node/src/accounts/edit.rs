@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::Error;
 use super::database::Databases;
 use super::table::{Kind, Row, group, passwd, shadow, union};
-use super::Error;
 use isoforge_contract::cloud::check_name;
 
 /// Numbers of people and of their groups.

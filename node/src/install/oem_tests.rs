@@ -2,9 +2,9 @@ use insta::assert_snapshot;
 use isoforge_contract::machine::{After, DefaultAccount};
 
 use super::*;
-use isoforge_contract::cloud::Document;
 use crate::install::model::StaticAddress;
 use crate::testing::config;
+use isoforge_contract::cloud::Document;
 
 fn choices() -> Choices {
     Choices {

@@ -16,9 +16,9 @@ use isoforge_contract::machine::{After, CONFIG_ARGUMENT, Config};
 use serde::Deserialize;
 
 use super::medium::{self, Medium};
-use isoforge_contract::cloud::{self, Document};
 use crate::disks::Sysfs;
 use crate::media::{self, Attached, Media};
+use isoforge_contract::cloud::{self, Document};
 
 /// Labels of a medium with configuration for cloud-init.
 const CIDATA: [&str; 2] = ["cidata", "CIDATA"];

@@ -2,10 +2,10 @@ use insta::assert_snapshot;
 use isoforge_contract::machine::{After, DefaultAccount};
 
 use super::*;
-use isoforge_contract::cloud::Document;
 use crate::disks::fixture::Machine;
 use crate::media::{Error, Opened};
 use crate::testing::config;
+use isoforge_contract::cloud::Document;
 
 #[derive(Default)]
 struct Ear(Vec<Event>);

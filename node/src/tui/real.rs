@@ -10,11 +10,11 @@ use isoforge_contract::machine::{After, Config};
 use super::machine::{Machine, Request, Survey};
 use super::{check, interfaces, shell};
 use crate::accounts;
-use isoforge_contract::cloud::Document;
 use crate::disks::{self, Sysfs};
 use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
 use crate::install::sources::{self, Site};
 use crate::install::{self, Medium, choose, unattended};
+use isoforge_contract::cloud::Document;
 
 /// The medium's root has the accounts that the installed system has.
 const PASSWD: &str = "/etc/passwd";

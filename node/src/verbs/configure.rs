@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, bail};
 use isoforge_contract::machine::{CONFIG_PATH, Config};
 
 use crate::cloud::sources::{self, Boot};
-use isoforge_contract::cloud::Document;
 use crate::cloud::{self, Host, Stage, System, Telling};
 use crate::paths;
 use crate::rooted::Root;
+use isoforge_contract::cloud::Document;
 
 /// Applies one stage of the cloud-config
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,9 @@ const GROUP: &str = "admin";
 /// Whether `root` has a user in the group `admin`, at its top or in a step of a
 /// stage, or says with `install.nousers` that none is wanted.
 pub(super) fn is_there(root: &Node) -> bool {
-    let nousers = root.get("install").and_then(|install| install.get("nousers"));
+    let nousers = root
+        .get("install")
+        .and_then(|install| install.get("nousers"));
     if nousers.is_some_and(is_on) {
         return true;
     }

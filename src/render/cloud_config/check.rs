@@ -103,11 +103,7 @@ impl<'a> Findings<'a> {
             } else {
                 format!("'{path}'")
             };
-            let mut message = format!(
-                "{what} must be {}, not {}",
-                expected(shape),
-                node.kind()
-            );
+            let mut message = format!("{what} must be {}, not {}", expected(shape), node.kind());
             if are_bare_braces(node) {
                 message.push_str(" (put '{{ … }}' in quotes)");
             }
@@ -133,12 +129,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn record(
-        &mut self,
-        fields: &[(&'static str, Shape)],
-        entries: &[(Node, Node)],
-        path: &str,
-    ) {
+    fn record(&mut self, fields: &[(&'static str, Shape)], entries: &[(Node, Node)], path: &str) {
         for (key, value) in entries {
             let Some(name) = self.key(key) else {
                 continue;
@@ -228,7 +219,11 @@ impl<'a> Findings<'a> {
         let Some(install) = root.get("install") else {
             return;
         };
-        let on = |name| install.get(name).filter(|f| matches!(f.value, Value::Bool(true, _)));
+        let on = |name| {
+            install
+                .get(name)
+                .filter(|f| matches!(f.value, Value::Bool(true, _)))
+        };
         if let (Some(_), Some(poweroff)) = (on("reboot"), on("poweroff")) {
             self.surprise_at(
                 poweroff,

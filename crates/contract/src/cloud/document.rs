@@ -7,8 +7,8 @@ use super::pattern;
 use super::reader::Reader;
 use super::step::Step;
 use super::user::{self, User};
-use isoforge_base::yaml::{self, Dialect, Node, Value};
 use super::{Error, Remark, STAGES};
+use isoforge_base::yaml::{self, Dialect, Node, Value};
 
 /// Largest text: readers look at files up to this size (1 MB) on the installation
 /// medium.

@@ -1,8 +1,8 @@
 //! Takes items by what they should be. What is not taken is told, what is of
 //! another type is a problem; both with their places.
 
-use isoforge_base::yaml::{Node, Value};
 use super::Remark;
+use isoforge_base::yaml::{Node, Value};
 
 /// Collects what there is to say about a document.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Accounts of a cloud-config, in cloud-init's list and in yip's map.
 
+use super::names::{check_name, is_hash};
 use super::reader::{Fields, Reader};
 use isoforge_base::yaml::{Node, Value};
 

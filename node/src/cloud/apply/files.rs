@@ -3,8 +3,8 @@
 use super::Run;
 use crate::accounts::database::Databases;
 use crate::accounts::edit;
-use isoforge_contract::cloud::{File, Id, pattern};
 use crate::rooted::Attributes;
+use isoforge_contract::cloud::{File, Id, pattern};
 
 /// What systemd and its generators read.
 const UNIT_PLACES: &[&str] = &[

@@ -12,10 +12,10 @@ use std::fmt;
 use std::path::Path;
 
 use super::{Host, Stage};
-use isoforge_contract::cloud::pattern::{self, Facts};
-use isoforge_contract::cloud::{Document, Step, User};
 use crate::accounts::database::Databases;
 use crate::rooted::Root;
+use isoforge_contract::cloud::pattern::{self, Facts};
+use isoforge_contract::cloud::{Document, Step, User};
 
 /// Something that could not be done.
 #[derive(Debug, Clone, PartialEq, Eq)]

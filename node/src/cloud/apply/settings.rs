@@ -3,8 +3,8 @@
 
 use super::Run;
 use crate::cloud::Stage;
-use isoforge_contract::cloud::{Dns, Systemctl, pattern};
 use crate::rooted::Attributes;
+use isoforge_contract::cloud::{Dns, Systemctl, pattern};
 
 /// Longest name that the kernel takes.
 const HOSTNAME_MAX_BYTES: usize = 64;

@@ -4,8 +4,8 @@ use super::Run;
 use crate::accounts::database::Databases;
 use crate::accounts::edit::{self, Account, NewAccount};
 use crate::accounts::{self, home};
-use isoforge_contract::cloud::{Password, User};
 use crate::rooted::Attributes;
+use isoforge_contract::cloud::{Password, User};
 
 /// The group whose members administrate the machine, by Kairos's convention.
 const ADMIN: &str = "admin";
