@@ -78,7 +78,7 @@ pub(super) fn find(
         &kernel,
         boot_arch,
         profile.os.fips,
-        &initrd::Limits::default(),
+        &isoforge_formats::cpio::Limits::default(),
     )?;
     report(&checked.findings, settings, progress)?;
     let firmware = profile.firmware(arch);

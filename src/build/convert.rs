@@ -6,8 +6,8 @@ use super::Settings;
 use crate::profile::{Loaded, Profile};
 use crate::render::boot_menu;
 use isoforge_formats::squashfs;
+use isoforge_formats::tar::Limits;
 use isoforge_oci::registry::{RegistryConfig, Secret};
-use isoforge_system::layer::Limits;
 
 /// Settings of the SquashFS.
 pub(super) fn squashfs(profile: &Profile) -> squashfs::Settings {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::Layout;
-use super::{Error, hash};
+use super::{Error, MAX_DOCUMENT_BYTES, hash};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_oci::layout::{INDEX_FILE, REF_NAME, blob_path};
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
+use isoforge_oci::registry::Files;
 
 /// What is in an OCI layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -92,7 +92,7 @@ struct Container {
     labels: Option<BTreeMap<String, String>>,
 }
 
-pub(super) fn inspect(layout: &Layout, progress: &Progress) -> Result<ImageReport, Error> {
+pub(super) fn inspect(layout: &Files, progress: &Progress) -> Result<ImageReport, Error> {
     let mut walk = Walk {
         layout,
         progress,
@@ -100,18 +100,15 @@ pub(super) fn inspect(layout: &Layout, progress: &Progress) -> Result<ImageRepor
         bytes: 0,
         problems: Vec::new(),
     };
-    let index =
-        Manifest::parse(layout.document(INDEX_FILE)?, None).map_err(|error| Error::Document {
-            path: layout.path().to_path_buf(),
-            document: INDEX_FILE.to_owned(),
-            problem: error.to_string(),
-        })?;
+    let damaged = |problem| Error::Document {
+        path: layout.path().to_path_buf(),
+        document: INDEX_FILE.to_owned(),
+        problem,
+    };
+    let raw = document(layout, INDEX_FILE).map_err(damaged)?;
+    let index = Manifest::parse(raw, None).map_err(|error| damaged(error.to_string()))?;
     let Document::Index(entries) = index.document else {
-        return Err(Error::Document {
-            path: layout.path().to_path_buf(),
-            document: INDEX_FILE.to_owned(),
-            problem: "it is no index".to_owned(),
-        });
+        return Err(damaged("it is no index".to_owned()));
     };
     let images = entries.iter().map(|entry| walk.image(entry)).collect();
     Ok(ImageReport {
@@ -123,7 +120,7 @@ pub(super) fn inspect(layout: &Layout, progress: &Progress) -> Result<ImageRepor
 }
 
 struct Walk<'a> {
-    layout: &'a Layout,
+    layout: &'a Files,
     progress: &'a Progress,
     seen: BTreeSet<Digest>,
     bytes: u64,
@@ -170,13 +167,9 @@ impl Walk<'_> {
         if !self.check_blob(descriptor) {
             return None;
         }
-        let parsed = self
-            .layout
-            .blob_document(&descriptor.digest)
-            .map_err(|error| error.to_string())
-            .and_then(|raw| {
-                Manifest::parse(raw, Some(&descriptor.media_type)).map_err(|e| e.to_string())
-            });
+        let parsed = document(self.layout, &blob_path(&descriptor.digest)).and_then(|raw| {
+            Manifest::parse(raw, Some(&descriptor.media_type)).map_err(|e| e.to_string())
+        });
         match parsed {
             Ok(manifest) => Some(manifest),
             Err(problem) => {
@@ -195,10 +188,7 @@ impl Walk<'_> {
     ) -> PlatformReport {
         let mut configuration = Configuration::default();
         if self.check_blob(config) {
-            match self
-                .layout
-                .blob_document(&config.digest)
-                .map_err(|error| error.to_string())
+            match document(self.layout, &blob_path(&config.digest))
                 .and_then(|raw| serde_json::from_slice(&raw).map_err(|e| e.to_string()))
             {
                 Ok(parsed) => configuration = parsed,
@@ -240,12 +230,12 @@ impl Walk<'_> {
             .progress
             .task(&format!("check {}", digest.short()), Some(descriptor.size));
         let found = match self.layout.open(&blob_path(&digest)) {
-            Ok(Some(reader)) => hash(task.reader(reader)),
+            Ok(Some(opened)) => hash(task.reader(opened.reader)).map_err(|e| e.to_string()),
             Ok(None) => {
                 self.problems.push(format!("{digest}: the blob is missing"));
                 return false;
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.to_string()),
         };
         match found {
             Ok((found, size)) if found == digest && size == descriptor.size => {
@@ -280,6 +270,13 @@ impl LayerReport {
             size: descriptor.size,
         }
     }
+}
+
+/// A document of the layout, or what is wrong with it.
+fn document(layout: &Files, name: &str) -> Result<Vec<u8>, String> {
+    let found = layout.read(name, MAX_DOCUMENT_BYTES);
+    let found = found.map_err(|error| error.to_string())?;
+    found.ok_or_else(|| "it is missing".to_owned())
 }
 
 fn annotations(raw: &[u8]) -> BTreeMap<String, String> {

@@ -17,11 +17,12 @@ use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_formats::iso9660;
+use isoforge_oci::layout::LAYOUT_FILE;
+use isoforge_oci::registry::{self, Files};
 
 mod dist;
 mod image;
 mod iso;
-mod layout;
 mod system;
 mod text;
 
@@ -142,8 +143,8 @@ pub fn inspect(path: &Path, progress: &Progress) -> Result<Report, Error> {
         path: path.to_path_buf(),
     };
     if fs_err::metadata(path).map_err(io_error)?.is_dir() {
-        if path.join(isoforge_oci::layout::LAYOUT_FILE).is_file() {
-            let layout = layout::Layout::open_directory(path)?;
+        if path.join(LAYOUT_FILE).is_file() {
+            let layout = Files::in_folder(path);
             return Ok(Report::Image(image::inspect(&layout, progress)?));
         }
         if path.join(isoforge_contract::manifest::FILE_NAME).is_file() {
@@ -154,10 +155,15 @@ pub fn inspect(path: &Path, progress: &Progress) -> Result<Report, Error> {
     if is_iso(path).map_err(io_error)? {
         return Ok(Report::Iso(Box::new(iso::inspect(path, progress)?)));
     }
-    match layout::Layout::open_archive(path)? {
-        Some(layout) => Ok(Report::Image(image::inspect(&layout, progress)?)),
-        None => Err(unknown()),
+    // Anything may be asked about, so what is no archive is unknown.
+    let layout = match Files::at(path, &std::env::temp_dir()) {
+        Err(registry::Error::Format { .. }) => return Err(unknown()),
+        other => other.map_err(|error| io_error(io::Error::other(error)))?,
+    };
+    if !layout.has(LAYOUT_FILE) {
+        return Err(unknown());
     }
+    Ok(Report::Image(image::inspect(&layout, progress)?))
 }
 
 fn is_iso(path: &Path) -> io::Result<bool> {

@@ -238,6 +238,10 @@ fn a_provider_image_as_directory_and_as_archive() {
     let report = look(&dir.path);
     assert_eq!(report.problems(), &[] as &[String]);
     assert_eq!(look(&archive.path), report);
+    let tar = fs_err::read(&archive.path).unwrap();
+    let compressed = archive.path.with_extension("tar.zst");
+    fs_err::write(&compressed, zstd::encode_all(tar.as_slice(), 3).unwrap()).unwrap();
+    assert_eq!(look(&compressed), report);
     let Report::Image(image) = &report else {
         panic!("{report:?}");
     };

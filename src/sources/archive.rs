@@ -20,10 +20,11 @@ use serde::{Deserialize, Serialize};
 use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
+use isoforge_formats::tar::Limits;
 use isoforge_oci::compression::sniff;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::store::{self, BlobWriter, Store};
-use isoforge_system::layer::{self, EntryKind, InLayer, Limits, decompress, read_tar};
+use isoforge_system::layer::{self, EntryKind, InLayer, decompress, read_tar};
 use isoforge_system::spool::NoData;
 
 /// Kind of the store's facts on archives.
@@ -214,10 +215,7 @@ impl From<io::Error> for ReadError {
     /// What a reader carries of a layer's errors comes out again; the rest is
     /// the archive that can't be read.
     fn from(error: io::Error) -> Self {
-        Self::Layer(match error.downcast::<layer::Error>() {
-            Ok(own) => own,
-            Err(source) => layer::Error::Read { offset: 0, source },
-        })
+        Self::Layer(layer::Error::of_stream(error))
     }
 }
 

@@ -9,12 +9,12 @@ use crate::profile::{Arch, Target};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest;
+use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;
 use isoforge_oci::pull;
 use isoforge_oci::reference::{ImageSource, ParseReferenceError, Reference};
 use isoforge_oci::registry::Client;
 use isoforge_oci::store::{self, Store};
-use isoforge_system::layer::Limits;
 
 pub mod archive;
 pub mod bootstrap;

@@ -18,9 +18,10 @@ use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{self, FileData, Inode, InodeId, Kind, LayerId, ReadFile, Tree};
+use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::store::{self, Store};
-use isoforge_system::layer::{Entry, FileSink, InLayer, Limits, apply, decompress, read_tar};
+use isoforge_system::layer::{Entry, FileSink, InLayer, apply, decompress, read_tar};
 use isoforge_system::spool::{FileId, NoData, Spool, SpoolWriter};
 use isoforge_system::tar_out;
 

@@ -58,7 +58,7 @@ impl Bench {
             store: &self.store,
             client: &self.client,
             lock: None,
-            limits: isoforge_system::layer::Limits::DEFAULT,
+            limits: isoforge_formats::tar::Limits::DEFAULT,
             pull_limits: isoforge_oci::pull::Limits::DEFAULT,
             threads: NonZeroUsize::new(2).unwrap(),
             referrers: self.referrers,

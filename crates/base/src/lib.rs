@@ -10,6 +10,5 @@ pub mod parallel;
 pub mod process;
 pub mod progress;
 pub mod read_at;
-pub mod section;
 pub mod tree;
 pub mod yaml;

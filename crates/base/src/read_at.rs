@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt as _;
+use std::ops::Deref;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,7 +71,18 @@ impl ReadAt for FileAt {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
+        FileExt::read_at(&self.file, buf, offset)
+    }
+}
+
+/// As it is now; [`FileAt`] asks once for its size.
+impl ReadAt for std::fs::File {
+    fn size(&self) -> u64 {
+        self.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buf, offset)
     }
 }
 
@@ -116,20 +128,21 @@ impl ReadAt for Joined {
     }
 }
 
-/// A range of a source, read like a file of its own.
+/// A range of a source, read like a file of its own; several of one source do not
+/// disturb each other.
 #[derive(Debug)]
-pub struct Window {
-    source: Arc<dyn ReadAt>,
+pub struct Window<S = Arc<dyn ReadAt>> {
+    source: S,
     start: u64,
     size: u64,
     /// Relative to `start`.
     at: u64,
 }
 
-impl Window {
+impl<S: Deref<Target: ReadAt>> Window<S> {
     /// `size` bytes from `start` on.
     #[must_use]
-    pub fn new(source: Arc<dyn ReadAt>, start: u64, size: u64) -> Self {
+    pub fn new(source: S, start: u64, size: u64) -> Self {
         Self {
             source,
             start,
@@ -140,13 +153,13 @@ impl Window {
 
     /// All of it.
     #[must_use]
-    pub fn whole(source: Arc<dyn ReadAt>) -> Self {
+    pub fn whole(source: S) -> Self {
         let size = source.size();
         Self::new(source, 0, size)
     }
 }
 
-impl Seek for Window {
+impl<S> Seek for Window<S> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
@@ -158,7 +171,7 @@ impl Seek for Window {
     }
 }
 
-impl Read for Window {
+impl<S: Deref<Target: ReadAt>> Read for Window<S> {
     /// A range that the source ends within is an error, not a shorter range.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let left = self.size.saturating_sub(self.at);

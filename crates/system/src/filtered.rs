@@ -15,12 +15,13 @@ use std::io;
 
 use super::spool::{FileId, NoData, Spool, SpoolWriter};
 use crate::filter::{self, PatternError, Patterns};
-use crate::layer::{InLayer, Limits, apply, decompress, read_tar};
+use crate::layer::{InLayer, apply, bounds, decompress, read_tar};
 use crate::tar_out;
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{self, FileData, Kind, LayerId, Tree};
+use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::pull::{self, diff_id};
 use isoforge_oci::store::{self, Store};
@@ -180,7 +181,7 @@ pub fn filter_layers(
 ) -> Result<Layer, Error> {
     if let Some(known) = known(store, layers, filter)? {
         for layer in layers {
-            diff_id::check(store, layer, from, limits.bounds(), progress)?;
+            diff_id::check(store, layer, from, bounds(limits), progress)?;
         }
         return Ok(known);
     }

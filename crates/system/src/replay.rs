@@ -7,7 +7,6 @@ use std::num::NonZeroUsize;
 use std::io::{self, Write};
 
 use crate::Error;
-use crate::layer::Limits;
 use crate::merged::System;
 use crate::slab_maker::SlabMaker;
 use isoforge_base::digest::{Digest, Sha256};
@@ -15,6 +14,7 @@ use isoforge_base::progress::Progress;
 use isoforge_base::tree::{ReadFile, Tree};
 use isoforge_formats::squashfs;
 use isoforge_formats::squashfs::write::ImagePlan;
+use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;
 use isoforge_oci::store::Store;
 

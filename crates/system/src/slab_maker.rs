@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use crate::Error;
-use crate::layer::{self, Limits, decompress, read_tar};
+use crate::layer::{self, bounds, decompress, read_tar};
 use crate::slab::{self, Slab};
 use isoforge_base::progress::{Counted, Progress};
 use isoforge_formats::squashfs;
+use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;
 use isoforge_oci::pull::{self, diff_id};
 use isoforge_oci::store::Store;
@@ -57,7 +58,7 @@ impl SlabMaker<'_> {
         if let Some(path) = self.store.slab(&key)
             && let Some(slab) = self.open(&path)?
         {
-            let bounds = self.limits.bounds();
+            let bounds = bounds(&self.limits);
             diff_id::check(self.store, layer, name, bounds, self.progress)?;
             self.progress
                 .count(Counted::SlabStored, layer.diff_id, layer.size);

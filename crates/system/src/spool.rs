@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Read};
 
 use crate::layer::FileSink;
-use isoforge_base::section::Section;
+use isoforge_base::read_at::Window;
 use isoforge_base::tree::{FileData, LayerId, ReadFile};
 
 const BUFFER_BYTES: usize = 1 << 18;
@@ -29,7 +29,7 @@ impl ReadFile for Spool {
                 let &(start, size) = self.places.get(&(*layer, *file)).ok_or_else(|| {
                     io::Error::other(format!("file {file} of layer {} was not kept", layer.0))
                 })?;
-                Ok(Box::new(Section::new(&self.file, start, size)))
+                Ok(Box::new(Window::new(&self.file, start, size)))
             }
         }
     }

@@ -16,13 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::ops::Range;
 
-use super::layer::header::{
+use super::layer::WHITEOUT_PREFIX;
+use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::tree::{self, FileData, InodeId, Kind, Meta, ReadFile, Tree, display};
+use isoforge_formats::tar;
+use isoforge_formats::tar::header::{
     BLOCK_BYTES, CHECKSUM, DEVMAJOR, DEVMINOR, GID, LINKNAME, MAGIC, MAX_OCTAL_SIZE, MODE, MTIME,
     NAME, SIZE, TYPEFLAG, UID, USTAR_MAGIC,
 };
-use super::layer::{WHITEOUT_PREFIX, pax};
-use isoforge_base::error::{Class, Diagnose};
-use isoforge_base::tree::{self, FileData, InodeId, Kind, Meta, ReadFile, Tree, display};
 
 const PAX_HEADER_MODE: u16 = 0o644;
 const PAX_HEADER_PREFIX: &[u8] = b"PaxHeaders/";
@@ -327,14 +328,14 @@ fn extended_records(member: &Member<'_>) -> Vec<u8> {
     // Names that are no UTF-8 go as they are: `hdrcharset`, which would say so,
     // is unknown to GNU tar and ignored by the container runtimes.
     if long(member.path, &NAME) {
-        records.push(pax::record(b"path", member.path));
+        records.push(tar::record(b"path", member.path));
     }
     if long(member.link, &LINKNAME) {
-        records.push(pax::record(b"linkpath", member.link));
+        records.push(tar::record(b"linkpath", member.link));
     }
     let mut number = |key: &[u8], value: i128, field: Range<usize>| {
         if octal(value, field.len()).is_none() {
-            records.push(pax::record(key, value.to_string().as_bytes()));
+            records.push(tar::record(key, value.to_string().as_bytes()));
         }
     };
     number(b"size", member.size.into(), SIZE);
@@ -343,8 +344,8 @@ fn extended_records(member: &Member<'_>) -> Vec<u8> {
     number(b"mtime", meta.mtime.into(), MTIME);
     if member.typeflag != b'1' {
         for (name, value) in &meta.xattrs {
-            let key = [b"SCHILY.xattr.", pax::escape_keyword(name).as_slice()].concat();
-            records.push(pax::record(&key, value));
+            let key = [b"SCHILY.xattr.", tar::escape_keyword(name).as_slice()].concat();
+            records.push(tar::record(&key, value));
         }
     }
     records.concat()

@@ -6,6 +6,8 @@
 //! anything else that is a symbolic link in the image's initrd: unpacked over
 //! it, the directory would replace the link and kill the boot.
 
+use isoforge_formats::cpio;
+
 /// Where the unit lies in the initrd.
 const UNIT: &str = "etc/systemd/system/appliance-state.service";
 const UNIT_TEXT: &str = include_str!("appliance-state.service");
@@ -31,44 +33,15 @@ const BLOCK_BYTES: usize = 512;
 /// The archive `state.cpio`; equal for all slots and machines.
 #[must_use]
 pub fn state_cpio() -> Vec<u8> {
-    let mut archive = Vec::new();
-    let mut number = 0;
-    let mut put = |name: &str, mode: u32, data: &[u8]| {
-        number += 1;
-        entry(&mut archive, number, name, mode, data);
-    };
+    let mut archive = cpio::Writer::default();
     for directory in DIRECTORIES {
-        put(directory, MODE_DIRECTORY, &[]);
+        archive.entry(directory, MODE_DIRECTORY, &[]);
     }
-    put(UNIT, MODE_FILE, UNIT_TEXT.as_bytes());
-    put(LINK, MODE_LINK, LINK_TARGET.as_bytes());
-    entry(&mut archive, 0, "TRAILER!!!", 0, &[]);
+    archive.entry(UNIT, MODE_FILE, UNIT_TEXT.as_bytes());
+    archive.entry(LINK, MODE_LINK, LINK_TARGET.as_bytes());
+    let mut archive = archive.finish();
     archive.resize(archive.len().next_multiple_of(BLOCK_BYTES), 0);
     archive
-}
-
-fn entry(archive: &mut Vec<u8>, number: usize, name: &str, mode: u32, data: &[u8]) {
-    let links = if mode == MODE_DIRECTORY { 2 } else { 1 };
-    let name_bytes = name.len() + 1;
-    // inode, mode, uid, gid, links, mtime, size, device, special device, name, check
-    let header = format!(
-        "070701{number:08X}{mode:08X}{:08X}{:08X}{links:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{name_bytes:08X}{:08X}",
-        0,
-        0,
-        0,
-        data.len(),
-        0,
-        0,
-        0,
-        0,
-        0
-    );
-    archive.extend_from_slice(header.as_bytes());
-    archive.extend_from_slice(name.as_bytes());
-    archive.push(0);
-    archive.resize(archive.len().next_multiple_of(4), 0);
-    archive.extend_from_slice(data);
-    archive.resize(archive.len().next_multiple_of(4), 0);
 }
 
 #[cfg(test)]

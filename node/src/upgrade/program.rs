@@ -8,10 +8,11 @@ use anyhow::{Context as _, Result};
 use isoforge_base::process::Program;
 use isoforge_base::progress::Progress;
 use isoforge_contract::machine::PROGRAM_PATH;
+use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;
 use isoforge_oci::store::Store;
 use isoforge_system::filtered::{self, Filter};
-use isoforge_system::layer::{FileSink, Limits, read_tar};
+use isoforge_system::layer::{FileSink, read_tar};
 
 use super::request::{Made, Request};
 

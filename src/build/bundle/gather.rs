@@ -13,12 +13,12 @@ use crate::sources;
 use crate::sources::content;
 use isoforge_base::progress::Progress;
 use isoforge_content::bundle::{Composer, Kind};
+use isoforge_formats::tar::Limits;
 use isoforge_oci::platform::Platform;
 use isoforge_oci::pull::{self, Platforms};
 use isoforge_oci::reference::{ImageSource, Reference};
 use isoforge_oci::registry::Client;
 use isoforge_oci::store::Store;
-use isoforge_system::layer::Limits;
 
 /// Who wants an image.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
+
 use isoforge_oci::compression::Bounds;
 use isoforge_oci::layer::LayerCompression::{Gzip, Plain, Zstd};
 use isoforge_oci::media::Family;
@@ -230,7 +231,7 @@ fn checked(puller: &Puller, source: &str, bounds: Bounds) -> Result<(), pull::Er
 
 #[test]
 fn a_layer_that_unpacks_to_something_else_is_refused_before_it_is_used() {
-    let bounds = layer::Limits::DEFAULT.bounds();
+    let bounds = layer::bounds(&isoforge_formats::tar::Limits::DEFAULT);
     let registry = FakeRegistry::start();
     let honest = Image::simple(&[BASE]);
     let tar = tar_layer(TOP);
@@ -268,7 +269,7 @@ fn a_layer_that_unpacks_to_something_else_is_refused_before_it_is_used() {
 
 #[test]
 fn a_blob_is_fetched_once_and_each_claim_about_it_is_checked() {
-    let bounds = layer::Limits::DEFAULT.bounds();
+    let bounds = layer::bounds(&isoforge_formats::tar::Limits::DEFAULT);
     let registry = FakeRegistry::start();
     let honest = Image::simple(&[BASE]);
     let other = Digest::of(&tar_layer(TOP));
@@ -304,7 +305,7 @@ fn bombs_and_oversized_images_hit_a_named_limit() {
         );
         assert_eq!(error.class(), Class::Verification);
     };
-    let usual = layer::Limits::DEFAULT.bounds();
+    let usual = layer::bounds(&isoforge_formats::tar::Limits::DEFAULT);
     let bombs = [
         (
             "ratio",

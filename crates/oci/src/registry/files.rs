@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use super::Part;
 use super::error::Error;
-use super::tar_index::{self, Member};
 use crate::compression::{decompress, sniff};
 use crate::layer::LayerCompression;
 use crate::reference::{ImageSource, Reference};
 use isoforge_base::read_at::{FileAt, ReadAt, Window};
+use isoforge_formats::tar::{self, Found};
 use isoforge_formats::zstd_seekable;
 
 /// Most bytes that a compressed archive may unpack to.
@@ -42,7 +42,7 @@ enum Place {
 struct Archive {
     path: PathBuf,
     source: Arc<dyn ReadAt>,
-    members: BTreeMap<String, Member>,
+    members: BTreeMap<String, Found>,
 }
 
 /// An open file and its size in bytes.
@@ -102,8 +102,7 @@ impl Files {
     /// # Errors
     /// [`Error::Format`] where it is none or damaged.
     pub fn in_tar(path: &Path, source: Arc<dyn ReadAt>) -> Result<Self, Error> {
-        let members =
-            tar_index::scan(&*source).map_err(|problem| wrong(path, problem.to_string()))?;
+        let members = tar::index(&*source).map_err(|problem| wrong(path, problem.to_string()))?;
         Ok(Self(Place::Archive(Archive {
             path: path.to_owned(),
             source,
@@ -119,7 +118,7 @@ impl Files {
         source: Arc<dyn ReadAt>,
         ranges: BTreeMap<String, (u64, u64)>,
     ) -> Self {
-        let file = |(name, (start, size))| (name, Member::File { start, size });
+        let file = |(name, (start, size))| (name, Found::File { start, size });
         Self(Place::Archive(Archive {
             path: path.to_owned(),
             source,
@@ -141,6 +140,18 @@ impl Files {
         Self::in_tar(path, seekable(path, scratch)?)
     }
 
+    /// The files in a folder or archive; `scratch` is where a compressed archive is
+    /// unpacked that can't be read in place.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where it is no archive, and what the system says.
+    pub fn at(path: &Path, scratch: &Path) -> Result<Self, Error> {
+        if path.is_dir() {
+            return Ok(Self::in_folder(path));
+        }
+        Self::in_tar(path, seekable(path, scratch)?)
+    }
+
     /// The folder or archive.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -154,6 +165,12 @@ impl Files {
     #[must_use]
     pub fn place(&self, name: &str) -> String {
         format!("{}/{name}", self.path().display())
+    }
+
+    /// Whether it can be opened.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        matches!(self.open(name), Ok(Some(_)))
     }
 
     /// Opens a file by its path within; `None` where it is not there.
@@ -315,8 +332,8 @@ impl Archive {
         let mut name = name;
         for _ in 0..MAX_LINKS {
             match self.members.get(name)? {
-                Member::Link(target) => name = target,
-                &Member::File { start, size } => {
+                Found::Link(target) => name = target,
+                &Found::File { start, size } => {
                     let window = Window::new(Arc::clone(&self.source), start, size);
                     let reader = Box::new(window);
                     return Some(Opened { reader, size });

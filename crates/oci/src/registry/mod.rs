@@ -37,7 +37,6 @@ pub mod push;
 mod resolver;
 pub mod retry;
 mod secret;
-mod tar_index;
 mod tls;
 mod transport;
 mod url;
@@ -54,7 +53,6 @@ pub use layout::WholeLayout;
 pub use places::Places;
 pub use resolver::Resolve;
 pub use secret::Secret;
-pub use tar_index::{MAX_ARCHIVE_MEMBERS, MAX_EXTENSION_BYTES};
 pub use transport::{MAX_REDIRECTS, USER_AGENT};
 pub use url::ShownUrl;
 

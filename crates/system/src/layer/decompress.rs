@@ -2,9 +2,10 @@
 
 use std::io::{self, Read};
 
+use isoforge_formats::tar::{self, Limit, Limits};
+
 use super::error::Error;
-use super::limits::{Limit, Limits};
-use isoforge_oci::compression::{self, Bound, Exceeded};
+use isoforge_oci::compression::{self, Bound, Bounds, Exceeded};
 use isoforge_oci::layer::LayerCompression;
 
 /// The tar stream of a blob.
@@ -12,18 +13,28 @@ use isoforge_oci::layer::LayerCompression;
 /// The reader fails as soon as the decoder has given more than
 /// [`Limits::layer_bytes`], or, above [`Limits::inflation_floor_bytes`], more
 /// than [`Limits::inflation_ratio`] bytes for each byte it took. The error of
-/// the reader carries an [`Error`].
+/// the reader carries a [`tar::Error`].
 ///
 /// # Errors
-/// [`Error::Read`] where the decoder can't be set up.
+/// [`tar::Error::Read`] where the decoder can't be set up.
 pub fn decompress<'a>(
     blob: impl Read + Send + 'a,
     compression: LayerCompression,
     limits: &Limits,
 ) -> Result<Box<dyn Read + Send + 'a>, Error> {
-    let inner = compression::decompress_within(blob, compression, limits.bounds())
-        .map_err(|source| Error::Read { offset: 0, source })?;
+    let inner = compression::decompress_within(blob, compression, bounds(limits))
+        .map_err(|source| tar::Error::Read { offset: 0, source })?;
     Ok(Box::new(NamedErrors { inner }))
+}
+
+/// What a blob may decompress to.
+#[must_use]
+pub fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        bytes: limits.layer_bytes,
+        ratio: limits.inflation_ratio,
+        ratio_floor_bytes: limits.inflation_floor_bytes,
+    }
 }
 
 struct NamedErrors<R> {
@@ -43,7 +54,7 @@ impl<R: Read> Read for NamedErrors<R> {
             };
             let entry = format!("byte {} of the uncompressed layer", exceeded.given);
             let max = exceeded.allowed;
-            Error::Limit { limit, max, entry }.into()
+            tar::Error::Limit { limit, max, entry }.into()
         })
     }
 }
@@ -65,9 +76,7 @@ mod tests {
         let mut out = Vec::new();
         decompress(blob, compression, limits)?
             .read_to_end(&mut out)
-            .map_err(|e| {
-                Error::from_io(e).unwrap_or_else(|source| Error::Read { offset: 0, source })
-            })?;
+            .map_err(Error::of_stream)?;
         Ok(out)
     }
 
@@ -128,13 +137,13 @@ mod tests {
             match reader.read(&mut buf) {
                 Ok(0) => panic!("the bomb went off"),
                 Ok(n) => given += n,
-                Err(error) => break Error::from_io(error).unwrap(),
+                Err(error) => break tar::Error::from_io(error).unwrap(),
             }
         };
         assert!(given <= 1_000_000 + buf.len(), "{given}");
         assert!(matches!(
             error,
-            Error::Limit {
+            tar::Error::Limit {
                 limit: Limit::InflationRatio,
                 max: 200,
                 ..
@@ -160,10 +169,10 @@ mod tests {
         let error = all(&[1; 101], LayerCompression::Plain, &limits).unwrap_err();
         assert!(matches!(
             error,
-            Error::Limit {
+            Error::Archive(tar::Error::Limit {
                 limit: Limit::LayerBytes,
                 ..
-            }
+            })
         ));
         assert!(all(&[1; 100], LayerCompression::Plain, &limits).is_ok());
     }

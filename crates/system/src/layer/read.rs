@@ -2,21 +2,15 @@
 
 use std::io::Read;
 
-use super::error::Error;
-use super::header::{self, BLOCK_BYTES, Header, MAX_OCTAL_SIZE, sparse_pairs, until_nul};
-use super::limits::{Limit, Limits};
-use super::pax::{self, Pax};
-use super::source::{Data, Source, padding};
-use super::sparse::{SparseMap, SparseReader};
-use super::{Entry, EntryKind, FileSink, WHITEOUT_PREFIX};
-use isoforge_base::tree::{self, Device, MODE_MASK, Meta, display};
+use isoforge_base::tree::{self, Meta};
+use isoforge_formats::tar::{self, Kind, Limit, Limits, Member, Reader};
 
-/// Linux's `NAME_MAX`; SquashFS has room for one byte more.
-const MAX_NAME_BYTES: usize = 255;
+use super::error::Error;
+use super::{Entry, EntryKind, FileSink, WHITEOUT_PREFIX};
+
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 /// Names of AUFS's own files, which no image means to carry.
 const AUFS_PREFIX: &[u8] = b".wh..wh.";
-const BLOCK: u64 = BLOCK_BYTES as u64;
 
 /// Parses a layer's tar stream to its end. Files' data goes to `sink` in the
 /// archive's order, hard links' and whiteouts' not.
@@ -28,427 +22,85 @@ pub fn read_tar(
     limits: &Limits,
     sink: &mut dyn FileSink,
 ) -> Result<Vec<Entry>, Error> {
-    let mut reader = Reader {
-        source: Source::new(tar, limits.layer_bytes),
-        limits,
-        sink,
-        entries: Vec::new(),
-        members: 0,
-        files: 0,
-        file_bytes: 0,
+    let mut reader = Reader::new(tar, limits);
+    let mut entries = Entries {
+        found: Vec::new(),
         metadata_bytes: 0,
+        max_metadata_bytes: limits.metadata_bytes,
     };
-    while let Some((header, extended)) = reader.next_header()? {
-        reader.member(&header, extended)?;
-    }
-    reader.source.drain()?;
-    Ok(reader.entries)
-}
-
-/// What extended headers say about the header after them.
-#[derive(Default)]
-struct Extended {
-    pax: Option<Pax>,
-    long_name: Option<Vec<u8>>,
-    long_link: Option<Vec<u8>>,
-}
-
-struct Reader<'a, R> {
-    source: Source<R>,
-    limits: &'a Limits,
-    sink: &'a mut dyn FileSink,
-    entries: Vec<Entry>,
-    members: u64,
-    files: u32,
-    /// Sizes of all files, holes counted.
-    file_bytes: u64,
-    metadata_bytes: u64,
-}
-
-/// A member's header with its extended headers applied.
-struct Member<'h> {
-    header: &'h Header,
-    /// The path as the archive writes it, for messages.
-    name: String,
-    /// Whether it was written with a slash at its end.
-    trailing_slash: bool,
-    path: Vec<u8>,
-    link: Vec<u8>,
-    /// Bytes in the archive.
-    size: u64,
-    pax: Pax,
-}
-
-impl<R: Read> Reader<'_, R> {
-    /// The next header that is no extended header; `None` at the end.
-    fn next_header(&mut self) -> Result<Option<(Header, Extended)>, Error> {
-        let mut extended = Extended::default();
-        loop {
-            let offset = self.source.offset;
-            let Some(block) = self.source.block("a header")? else {
-                return self.end(&extended);
-            };
-            if block.iter().all(|&byte| byte == 0) {
-                return match self.source.block("the end mark")? {
-                    Some(next) if next.iter().any(|&byte| byte != 0) => {
-                        Err(Error::LoneZeroBlock { offset })
-                    }
-                    _ => self.end(&extended),
-                };
+    let mut files = 0_u32;
+    while let Some(member) = reader.next_member()? {
+        if let Some(whiteout) = whiteout(&member)? {
+            if let Some((path, kind)) = whiteout {
+                entries.push(path, Meta::default(), kind, member.name)?;
             }
-            let header = Header::new(block, offset)?;
-            let malformed = |problem| Error::ExtendedHeader { offset, problem };
-            match header.typeflag() {
-                b'x' if extended.pax.is_some() => {
-                    return Err(malformed("the entry has two of them".to_owned()));
-                }
-                b'x' => {
-                    let data = self.extended_data(&header)?;
-                    extended.pax = Some(pax::parse(&data).map_err(malformed)?);
-                }
-                b'g' => {
-                    let data = self.extended_data(&header)?;
-                    pax::check_global(&data).map_err(malformed)?;
-                }
-                b'L' => {
-                    let data = self.extended_data(&header)?;
-                    extended.long_name = Some(until_nul(&data).to_vec());
-                }
-                b'K' => {
-                    let data = self.extended_data(&header)?;
-                    extended.long_link = Some(until_nul(&data).to_vec());
-                }
-                // GNU's volume label.
-                b'V' => {
-                    let size = header.unsigned(header::SIZE, "size")?;
-                    self.source.skip(size, "a volume label")?;
-                }
-                _ => return Ok(Some((header, extended))),
+            continue;
+        }
+        let kind = match reader.kind(&member)? {
+            Kind::Directory => EntryKind::Directory,
+            Kind::File(size) => {
+                let file = files;
+                files = file.checked_add(1).ok_or_else(|| tar::Error::Limit {
+                    limit: Limit::Entries,
+                    max: u64::from(u32::MAX),
+                    entry: member.name.clone(),
+                })?;
+                let kept = sink.file(size, &mut reader.data());
+                kept.map_err(|error| Error::of_sink(error, &member.name))?;
+                EntryKind::File { file, size }
             }
-        }
-    }
-
-    /// The archive is over; no extended header may be left without its entry.
-    fn end(&self, extended: &Extended) -> Result<Option<(Header, Extended)>, Error> {
-        match extended {
-            Extended {
-                pax: None,
-                long_name: None,
-                long_link: None,
-            } => Ok(None),
-            _ => Err(Error::Truncated {
-                offset: self.source.offset,
-                entry: "an extended header".to_owned(),
-            }),
-        }
-    }
-
-    fn extended_data(&mut self, header: &Header) -> Result<Vec<u8>, Error> {
-        let size: u64 = header.unsigned(header::SIZE, "size")?;
-        let max = self.limits.extended_header_bytes;
-        let length = usize::try_from(size).ok().filter(|_| size <= max);
-        let Some(length) = length else {
-            return Err(Error::Limit {
-                limit: Limit::ExtendedHeaderBytes,
-                max,
-                entry: display(&header.path()),
-            });
+            Kind::Symlink(target) => EntryKind::Symlink(target),
+            Kind::Hardlink(target) => EntryKind::Hardlink(target),
+            Kind::CharDevice(device) => EntryKind::CharDevice(device),
+            Kind::BlockDevice(device) => EntryKind::BlockDevice(device),
+            Kind::Fifo => EntryKind::Fifo,
         };
-        let mut data = vec![0; length];
-        self.source.fill(&mut data, "an extended header")?;
-        self.source.skip(padding(size), "an extended header")?;
-        Ok(data)
-    }
-
-    fn member(&mut self, header: &Header, extended: Extended) -> Result<(), Error> {
-        let member = self.resolve_member(header, extended)?;
-        self.members += 1;
-        self.check(Limit::Entries, self.members, self.limits.entries, &member)?;
-        if self.whiteout(&member)? {
-            return Ok(());
-        }
-        let kind = self.kind(&member)?;
         if member.path.is_empty() && kind != EntryKind::Directory {
             return Err(Error::RootNotDirectory { entry: member.name });
         }
-        let meta = self.meta(&member)?;
-        self.push(member.path, meta, kind, member.name)
+        let meta = reader.meta(&member)?;
+        entries.push(member.path, meta, kind, member.name)?;
     }
+    Ok(entries.found)
+}
 
-    fn resolve_member<'h>(
-        &self,
-        header: &'h Header,
-        extended: Extended,
-    ) -> Result<Member<'h>, Error> {
-        let mut pax = extended.pax.unwrap_or_default();
-        if let (Some(gnu), Some(posix)) = (&extended.long_name, &pax.path)
-            && gnu != posix
-        {
-            return Err(Error::ExtendedHeader {
-                offset: header.offset,
-                problem: format!(
-                    "it names the entry both '{}' and '{}'",
-                    display(gnu),
-                    display(posix)
-                ),
-            });
+/// What a whiteout or an opaque mark removes, and nothing for a file of AUFS;
+/// `None` for any other member.
+fn whiteout(member: &Member) -> Result<Option<Option<(Vec<u8>, EntryKind)>>, Error> {
+    let Some((parent, base)) = tree::split(&member.path) else {
+        return Ok(None);
+    };
+    let is_opaque = base == OPAQUE_NAME;
+    let mut names = member.path.split(|&byte| byte == b'/');
+    let is_aufs = !is_opaque && names.any(|name| name.starts_with(AUFS_PREFIX));
+    Ok(match base.strip_prefix(WHITEOUT_PREFIX) {
+        _ if is_aufs => Some(None),
+        None => None,
+        _ if is_opaque => Some(Some((parent.to_vec(), EntryKind::Opaque))),
+        Some(b"" | b".") => {
+            return Err(member.error("path", "a whiteout that names nothing").into());
         }
-        let raw = pax
-            .sparse
-            .name
-            .take()
-            .or(pax.path.take())
-            .or(extended.long_name)
-            .unwrap_or_else(|| header.path());
-        let link = pax
-            .link
-            .take()
-            .or(extended.long_link)
-            .unwrap_or_else(|| header.link().to_vec());
-        let name = display(&raw);
-        let size = member_size(header, &pax, &name)?;
-        let path = safe_path(&raw, &name)?;
-        let member = Member {
-            header,
-            trailing_slash: raw.ends_with(b"/"),
-            path,
-            link,
-            size,
-            pax,
-            name,
-        };
-        self.check_lengths(&member)?;
-        Ok(member)
-    }
-
-    fn check_lengths(&self, member: &Member<'_>) -> Result<(), Error> {
-        let longest = member.path.len().max(member.link.len()) as u64;
-        self.check(Limit::PathLength, longest, self.limits.path_length, member)?;
-        let mut names = member.path.split(|&byte| byte == b'/');
-        if names.any(|name| name.len() > MAX_NAME_BYTES) {
-            return Err(member.error("path", "longer than 255 bytes in one of its names"));
-        }
-        Ok(())
-    }
-
-    /// Takes the member if it is a whiteout, an opaque mark or AUFS's own.
-    fn whiteout(&mut self, member: &Member<'_>) -> Result<bool, Error> {
-        let Some((parent, base)) = tree::split(&member.path) else {
-            return Ok(false);
-        };
-        let is_opaque = base == OPAQUE_NAME;
-        let mut names = member.path.split(|&byte| byte == b'/');
-        let is_aufs = !is_opaque && names.any(|name| name.starts_with(AUFS_PREFIX));
-        let removed = base.strip_prefix(WHITEOUT_PREFIX);
-        if removed.is_none() && !is_aufs {
-            return Ok(false);
-        }
-        self.source.skip(member.size, &member.name)?;
-        self.source.skip_padding(member.size, &member.name)?;
-        let (path, kind) = match removed {
-            _ if is_aufs => return Ok(true),
-            _ if is_opaque => (parent.to_vec(), EntryKind::Opaque),
-            None | Some(b"" | b".") => {
-                return Err(member.error("path", "a whiteout that names nothing"));
-            }
-            Some(removed) => {
-                // `.wh...` would remove the parent.
-                let path = safe_path(&tree::join(parent, removed), &member.name)?;
-                (path, EntryKind::Whiteout)
-            }
-        };
-        self.push(path, Meta::default(), kind, member.name.clone())?;
-        Ok(true)
-    }
-
-    fn kind(&mut self, member: &Member<'_>) -> Result<EntryKind, Error> {
-        let header = member.header;
-        match header.typeflag() {
-            b'0' | b'\0' | b'7' if !member.trailing_slash => self.file(member),
-            // How the oldest archives mark directories.
-            b'0' | b'\0' | b'7' if member.size > 0 => Err(member.unexpected_data("directory")),
-            b'0' | b'\0' | b'7' | b'5' => Ok(EntryKind::Directory),
-            b'S' => self.file(member),
-            b'1' if member.size > 0 => Err(member.unexpected_data("hard link")),
-            b'1' => {
-                let target = safe_path(&member.link, &member.name)?;
-                if target.is_empty() {
-                    return Err(member.error("link target", "empty"));
+        Some(removed) => {
+            // `.wh...` would remove the parent.
+            let path = tree::normalize(&tree::join(parent, removed)).map_err(|source| {
+                tar::Error::UnsafePath {
+                    entry: member.name.clone(),
+                    source,
                 }
-                Ok(EntryKind::Hardlink(target))
-            }
-            b'2' if member.link.is_empty() => Err(member.error("link target", "empty")),
-            b'2' if member.link.contains(&0) => {
-                Err(member.error("link target", "a text with a NUL byte"))
-            }
-            b'2' => Ok(EntryKind::Symlink(member.link.clone())),
-            b'3' => Ok(EntryKind::CharDevice(device(header)?)),
-            b'4' => Ok(EntryKind::BlockDevice(device(header)?)),
-            b'6' => Ok(EntryKind::Fifo),
-            typeflag => Err(Error::Type {
-                offset: header.offset,
-                entry: member.name.clone(),
-                typeflag,
-            }),
-        }
-    }
-
-    fn file(&mut self, member: &Member<'_>) -> Result<EntryKind, Error> {
-        let (map, stored) = self.sparse_map(member)?;
-        let size = map.as_ref().map_or(stored, |map| map.real_size);
-        self.file_bytes = self.file_bytes.saturating_add(size);
-        self.check(
-            Limit::LayerBytes,
-            self.file_bytes,
-            self.limits.layer_bytes,
-            member,
-        )?;
-        let file = self.files;
-        self.files = file.checked_add(1).ok_or_else(|| Error::Limit {
-            limit: Limit::Entries,
-            max: u64::from(u32::MAX),
-            entry: member.name.clone(),
-        })?;
-        let mut data = Data {
-            source: &mut self.source,
-            remaining: stored,
-            entry: &member.name,
-        };
-        match &map {
-            Some(map) => self.sink.file(size, &mut SparseReader::new(&mut data, map)),
-            None => self.sink.file(size, &mut data),
-        }
-        .map_err(|e| {
-            Error::from_io(e).unwrap_or_else(|source| Error::Sink {
-                entry: member.name.clone(),
-                source,
-            })
-        })?;
-        let unread = data.remaining;
-        self.source.skip(unread, &member.name)?;
-        self.source.skip_padding(member.size, &member.name)?;
-        Ok(EntryKind::File { file, size })
-    }
-
-    /// The map, where the member is sparse, and the bytes of data that follow.
-    fn sparse_map(&mut self, member: &Member<'_>) -> Result<(Option<SparseMap>, u64), Error> {
-        let records = &member.pax.sparse;
-        let (segments, real_size, stored) = if member.header.typeflag() == b'S' {
-            let segments = self.old_gnu_segments(member)?;
-            (segments, member.header.gnu_real_size()?, member.size)
-        } else if records.is_empty() {
-            return Ok((None, member.size));
-        } else {
-            let real_size = records
-                .real_size
-                .ok_or_else(|| member.sparse("its size is missing"))?;
-            match (records.major, records.minor) {
-                (Some(1), Some(0)) => {
-                    let (segments, map_bytes) = self.leading_segments(member)?;
-                    (segments, real_size, member.size - map_bytes)
-                }
-                (None | Some(0), _) => (pax_segments(member)?, real_size, member.size),
-                _ => return Err(member.sparse("its version is not known")),
-            }
-        };
-        self.check_segments(segments.len() as u64, member)?;
-        let map = SparseMap::new(segments, real_size, stored).map_err(|p| member.sparse(p))?;
-        Ok((Some(map), stored))
-    }
-
-    fn old_gnu_segments(&mut self, member: &Member<'_>) -> Result<Vec<(u64, u64)>, Error> {
-        if !member.header.is_gnu() {
-            return Err(member.sparse("its header is not in GNU format"));
-        }
-        let (mut segments, mut is_extended) = member.header.gnu_sparse()?;
-        while is_extended {
-            let block = self.source.block(&member.name)?.ok_or(Error::Truncated {
-                offset: self.source.offset,
-                entry: member.name.clone(),
             })?;
-            let (fields, rest) = block.split_at(21 * 24);
-            sparse_pairs(fields, &mut segments).map_err(|p| member.error("sparse map", p))?;
-            self.check_segments(segments.len() as u64, member)?;
-            is_extended = rest.first() != Some(&0);
+            Some(Some((path, EntryKind::Whiteout)))
         }
-        Ok(segments)
-    }
+    })
+}
 
-    /// Version 1.0: the map stands before the data, decimal numbers each on a
-    /// line of its own, padded to a block. Gives its length too.
-    fn leading_segments(&mut self, member: &Member<'_>) -> Result<(Vec<(u64, u64)>, u64), Error> {
-        let mut numbers = Vec::new();
-        let mut line = Vec::new();
-        let mut map_bytes = 0;
-        // The first number says how many pairs follow.
-        let mut wanted = 1_u64;
-        while (numbers.len() as u64) < wanted {
-            if map_bytes + BLOCK > member.size {
-                return Err(member.sparse("its map is longer than its data"));
-            }
-            let mut block = [0; BLOCK_BYTES];
-            self.source.fill(&mut block, &member.name)?;
-            map_bytes += BLOCK;
-            for &byte in &block {
-                if byte != b'\n' {
-                    line.push(byte);
-                    continue;
-                }
-                let number = pax::number(&line).map_err(|p| member.error("sparse map", p))?;
-                line.clear();
-                if numbers.is_empty() {
-                    self.check_segments(number, member)?;
-                    wanted = number.saturating_mul(2).saturating_add(1);
-                }
-                numbers.push(number);
-                if numbers.len() as u64 == wanted {
-                    break;
-                }
-            }
-            if line.len() > BLOCK_BYTES {
-                return Err(member.sparse("its map holds something other than numbers"));
-            }
-        }
-        let segments = numbers.get(1..).unwrap_or_default();
-        Ok((pairs(segments), map_bytes))
-    }
+/// What was found, and how much memory it takes.
+struct Entries {
+    found: Vec<Entry>,
+    metadata_bytes: u64,
+    max_metadata_bytes: u64,
+}
 
-    fn check_segments(&self, count: u64, member: &Member<'_>) -> Result<(), Error> {
-        self.check(
-            Limit::SparseSegments,
-            count,
-            self.limits.sparse_segments,
-            member,
-        )
-    }
-
-    fn meta(&self, member: &Member<'_>) -> Result<Meta, Error> {
-        let (header, pax) = (member.header, &member.pax);
-        let xattr_bytes: usize = pax.xattrs.iter().map(|(k, v)| k.len() + v.len()).sum();
-        self.check(
-            Limit::XattrBytes,
-            xattr_bytes as u64,
-            self.limits.xattr_bytes,
-            member,
-        )?;
-        let id = |given: Option<u32>, field, name| match given {
-            Some(id) => Ok(id),
-            None => header.unsigned(field, name),
-        };
-        // Some writers put the file type above the permission bits.
-        let mode: u64 = header.unsigned(header::MODE, "mode")?;
-        Ok(Meta {
-            mode: u16::try_from(mode & u64::from(MODE_MASK)).unwrap_or_default(),
-            uid: id(pax.uid, header::UID, "uid")?,
-            gid: id(pax.gid, header::GID, "gid")?,
-            mtime: match pax.mtime {
-                Some(mtime) => mtime,
-                None => header.number(header::MTIME, "mtime")?,
-            },
-            xattrs: pax.xattrs.clone(),
-        })
-    }
-
+impl Entries {
     fn push(
         &mut self,
         path: Vec<u8>,
@@ -462,109 +114,15 @@ impl<R: Read> Reader<'_, R> {
         };
         let xattrs: usize = meta.xattrs.iter().map(|(k, v)| k.len() + v.len()).sum();
         self.metadata_bytes += (path.len() + link + xattrs) as u64;
-        let max = self.limits.metadata_bytes;
+        let max = self.max_metadata_bytes;
         if self.metadata_bytes > max {
-            return Err(Error::Limit {
+            return Err(Error::Archive(tar::Error::Limit {
                 limit: Limit::MetadataBytes,
                 max,
                 entry: name,
-            });
+            }));
         }
-        self.entries.push(Entry { path, meta, kind });
+        self.found.push(Entry { path, meta, kind });
         Ok(())
     }
-
-    fn check(&self, limit: Limit, value: u64, max: u64, member: &Member<'_>) -> Result<(), Error> {
-        if value <= max {
-            return Ok(());
-        }
-        Err(Error::Limit {
-            limit,
-            max,
-            entry: member.name.clone(),
-        })
-    }
-}
-
-impl Member<'_> {
-    fn error(&self, field: &str, problem: &'static str) -> Error {
-        Error::Field {
-            offset: self.header.offset,
-            entry: self.name.clone(),
-            field: field.to_owned(),
-            problem,
-        }
-    }
-
-    fn sparse(&self, problem: &'static str) -> Error {
-        Error::Sparse {
-            offset: self.header.offset,
-            entry: self.name.clone(),
-            problem,
-        }
-    }
-
-    fn unexpected_data(&self, kind: &'static str) -> Error {
-        Error::UnexpectedData {
-            offset: self.header.offset,
-            entry: self.name.clone(),
-            kind,
-            size: self.size,
-        }
-    }
-}
-
-/// The member's size in the archive. Writers put 0 or all sevens in the header
-/// where the size doesn't fit its octal field; any other disagreement with the
-/// PAX record is an attack or a damaged archive.
-fn member_size(header: &Header, pax: &Pax, name: &str) -> Result<u64, Error> {
-    let stated: u64 = header.unsigned(header::SIZE, "size")?;
-    let size = match pax.size {
-        None => stated,
-        Some(size) if size == stated => size,
-        Some(size) if size > MAX_OCTAL_SIZE && [0, MAX_OCTAL_SIZE].contains(&stated) => size,
-        Some(size) => {
-            return Err(Error::SizeDisagreement {
-                offset: header.offset,
-                entry: name.to_owned(),
-                header: stated,
-                pax: size,
-            });
-        }
-    };
-    // These have no data, whatever size they state: every reader agrees.
-    let has_none = matches!(header.typeflag(), b'2'..=b'6');
-    Ok(if has_none { 0 } else { size })
-}
-
-fn safe_path(raw: &[u8], name: &str) -> Result<Vec<u8>, Error> {
-    tree::normalize(raw).map_err(|source| Error::UnsafePath {
-        entry: name.to_owned(),
-        source,
-    })
-}
-
-fn device(header: &Header) -> Result<Device, Error> {
-    Ok(Device {
-        major: header.unsigned(header::DEVMAJOR, "device major number")?,
-        minor: header.unsigned(header::DEVMINOR, "device minor number")?,
-    })
-}
-
-/// Versions 0.0 and 0.1: the map is in the extended header.
-fn pax_segments(member: &Member<'_>) -> Result<Vec<(u64, u64)>, Error> {
-    let records = &member.pax.sparse;
-    let count = records.map.len() as u64;
-    let stated = records.segment_count.and_then(|n| n.checked_mul(2));
-    if !count.is_multiple_of(2) || records.segment_count.is_some() && stated != Some(count) {
-        return Err(member.sparse("its map has another length than stated"));
-    }
-    Ok(pairs(&records.map))
-}
-
-fn pairs(numbers: &[u64]) -> Vec<(u64, u64)> {
-    numbers
-        .chunks_exact(2)
-        .filter_map(|pair| Some((*pair.first()?, *pair.last()?)))
-        .collect()
 }

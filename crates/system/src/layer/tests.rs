@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use super::*;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::tree::{FileData, Kind, LayerId, ReadFile, Tree, display};
+use isoforge_formats::tar::{Error as Bad, Limit, Limits, record};
 
 mod judged;
 mod merge;
@@ -128,7 +129,7 @@ impl Archive {
     pub(crate) fn pax(self, records: &[(&str, &[u8])]) -> Self {
         let data: Vec<u8> = records
             .iter()
-            .flat_map(|(key, value)| pax::record(key.as_bytes(), value))
+            .flat_map(|(key, value)| record(key.as_bytes(), value))
             .collect();
         self.member(b'x', b"PaxHeaders/x", b"", &data)
     }
@@ -226,7 +227,7 @@ fn types_and_numbers() {
         .symlink("s", "/../target")
         .hardlink("h", "./old")
         .member(b'V', b"label", b"", b"")
-        .member(b'g', b"g", b"", &pax::record(b"comment", b"0123"))
+        .member(b'g', b"g", b"", &record(b"comment", b"0123"))
         .pax(&[
             ("uid", b"5"),
             ("gid", b"6"),
@@ -309,7 +310,10 @@ fn unsafe_paths_are_refused_by_name() {
             .member(b'L', b"l", b"", b"../x\0")
             .file("ok", ""),
     ] {
-        assert!(matches!(error(&archive.end()), Error::UnsafePath { .. }));
+        assert!(matches!(
+            error(&archive.end()),
+            Error::Archive(Bad::UnsafePath { .. })
+        ));
     }
     let error = error(&Archive::default().file("../etc/passwd", "x").end()).in_layer("sha256:0123");
     assert_eq!(
@@ -330,35 +334,47 @@ fn two_readings_of_one_archive_are_refused() {
         .header(plain(b'0', b"f", b"", 0), &hidden);
     assert!(matches!(
         error(&differs.end()),
-        Error::SizeDisagreement {
+        Error::Archive(Bad::SizeDisagreement {
             header: 0,
             pax: 512,
             ..
-        }
+        })
     ));
     let link = Archive::default().member(b'1', b"l", b"f", b"data");
     assert!(matches!(
         error(&link.end()),
-        Error::UnexpectedData { size: 4, .. }
+        Error::Archive(Bad::UnexpectedData { size: 4, .. })
     ));
     let mut lone = Archive::default().file("a", "").0;
     lone.extend_from_slice(&[0; 512]);
     let lone = Archive(lone).file("b", "").end();
-    assert!(matches!(error(&lone), Error::LoneZeroBlock { offset: 512 }));
+    assert!(matches!(
+        error(&lone),
+        Error::Archive(Bad::LoneZeroBlock { offset: 512 })
+    ));
     let global = Archive::default()
-        .member(b'g', b"g", b"", &pax::record(b"path", b"x"))
+        .member(b'g', b"g", b"", &record(b"path", b"x"))
         .file("a", "");
-    assert!(matches!(error(&global.end()), Error::ExtendedHeader { .. }));
+    assert!(matches!(
+        error(&global.end()),
+        Error::Archive(Bad::ExtendedHeader { .. })
+    ));
     let names = Archive::default()
         .member(b'L', b"l", b"", b"one\0")
         .pax(&[("path", b"two")])
         .file("a", "");
-    assert!(matches!(error(&names.end()), Error::ExtendedHeader { .. }));
+    assert!(matches!(
+        error(&names.end()),
+        Error::Archive(Bad::ExtendedHeader { .. })
+    ));
     let twice = Archive::default()
         .pax(&[("uid", b"1")])
         .pax(&[("uid", b"2")])
         .file("a", "");
-    assert!(matches!(error(&twice.end()), Error::ExtendedHeader { .. }));
+    assert!(matches!(
+        error(&twice.end()),
+        Error::Archive(Bad::ExtendedHeader { .. })
+    ));
 }
 
 #[test]
@@ -368,7 +384,7 @@ fn a_size_beyond_the_octal_field_comes_from_the_record() {
             .pax(&[("size", b"8589934592")])
             .header(plain(b'0', b"f", b"", stated), b"")
             .0;
-        assert!(matches!(error(&tar), Error::Truncated { .. }));
+        assert!(matches!(error(&tar), Error::Archive(Bad::Truncated { .. })));
     }
 }
 
@@ -390,7 +406,7 @@ fn truncation_is_found_wherever_it_is() {
                 assert!(all.contains(&length), "{length}");
                 assert_eq!(entries, whole[..entries.len()]);
             }
-            Err(Error::Truncated { .. }) => {}
+            Err(Error::Archive(Bad::Truncated { .. })) => {}
             Err(other) => panic!("{length}: {other}"),
         }
     }
@@ -402,7 +418,10 @@ fn an_archive_may_end_with_the_last_byte_of_data() {
     let entries = entries(&tar[..512 + 4]);
     assert_eq!(entries[0].path, b"f");
     let error = error(&tar[..512 + 3]);
-    assert!(matches!(error, Error::Truncated { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Archive(Bad::Truncated { .. })),
+        "{error}"
+    );
 }
 
 #[test]
@@ -479,7 +498,10 @@ fn malformed_headers_are_errors() {
     }
     let mut tar = Archive::default().file("a", "").end();
     tar[3] ^= 1;
-    assert!(matches!(error(&tar), Error::Checksum { offset: 0 }));
+    assert!(matches!(
+        error(&tar),
+        Error::Archive(Bad::Checksum { offset: 0 })
+    ));
     let mut bad_mode = plain(b'0', b"f", b"", 0);
     bad_mode.as_old_mut().mode = *b"worldrw\0";
     let text = error(&Archive::default().header(bad_mode, b"").end()).to_string();
@@ -501,7 +523,10 @@ fn a_sink_that_reads_little_does_not_shift_the_rest() {
     let entries = read_tar(&tar[..], &Limits::default(), &mut Lazy).unwrap();
     assert_eq!(entries[1].path, b"b");
     let error = read_tar(&tar[..2000], &Limits::default(), &mut Lazy).unwrap_err();
-    assert!(matches!(error, Error::Truncated { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Archive(Bad::Truncated { .. })),
+        "{error}"
+    );
 }
 
 #[test]
@@ -573,7 +598,10 @@ fn limits_are_set_by_their_names() {
 fn an_error_survives_the_way_through_io() {
     let original = error(&Archive::default().file("..", "").end());
     let text = original.to_string();
-    let back = io::Error::from(original).downcast::<Error>().unwrap();
+    let back = Error::of_stream(match original {
+        Error::Archive(error) => error.into(),
+        other => panic!("{other}"),
+    });
     assert_eq!(back.to_string(), text);
 }
 

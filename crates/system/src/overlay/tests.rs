@@ -3,7 +3,8 @@ use std::path::Path;
 
 use super::*;
 use crate::layer::tests::{Archive, Files, listing, merged, read};
-use crate::layer::{Limits, apply};
+use crate::layer::apply;
+use isoforge_formats::tar::Limits;
 use isoforge_base::error::{Class, Diagnose};
 
 struct Fixture {

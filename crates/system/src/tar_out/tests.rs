@@ -2,9 +2,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::*;
+use crate::layer::apply;
 use crate::layer::tests::{Files, listing, read};
-use crate::layer::{Limits, apply};
 use isoforge_base::tree::{Device, Inode, LayerId};
+use isoforge_formats::tar::Limits;
 
 struct Inline;
 
@@ -105,7 +106,7 @@ fn what_is_written_reads_back_the_same() {
 #[test]
 fn an_independent_reader_sees_the_same_names_and_data() {
     let tar = tar_of(&sample());
-    let mut archive = tar::Archive::new(&tar[..]);
+    let mut archive = ::tar::Archive::new(&tar[..]);
     let names: Vec<Vec<u8>> = archive
         .entries()
         .unwrap()
@@ -185,7 +186,7 @@ fn a_layer_over_others_leaves_mere_parents_out() {
     let gone = BTreeSet::from([b"etc/ssh/key".to_vec()]);
     let keep = BTreeSet::from([b"opt/kept".to_vec()]);
     write_over(&tree, &gone, &keep, &Inline, &mut tar).unwrap();
-    let mut archive = tar::Archive::new(&tar[..]);
+    let mut archive = ::tar::Archive::new(&tar[..]);
     let names: Vec<String> = archive
         .entries()
         .unwrap()

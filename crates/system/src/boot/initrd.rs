@@ -1,12 +1,10 @@
 //! What an initrd can do: whether it starts a live medium, which storage it
 //! has drivers for, and whether it is ready for FIPS mode.
 
-mod cpio;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
-pub use cpio::{Error as FormatError, Limits};
+use isoforge_formats::cpio::{self, Error as FormatError, Limits};
 
 use super::files::{self, BootFile};
 use super::kernel::Kernel;
@@ -362,12 +360,19 @@ fn builtin_modules(list: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::cpio::testing::archive;
     use super::*;
     use crate::boot::kernel;
     use insta::assert_snapshot;
     use isoforge_base::tree::{Inode, Meta};
     use isoforge_judges::trees::{InMemory, file, tree};
+
+    fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut writer = cpio::Writer::default();
+        for (name, data) in files {
+            writer.entry(name, 0o100_644, data.as_bytes());
+        }
+        writer.finish()
+    }
 
     const LIVE: [(&str, &str); 13] = [
         ("usr/sbin/dmsquash-live-root", "#!/bin/sh"),

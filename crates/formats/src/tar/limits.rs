@@ -1,15 +1,13 @@
-//! What one layer may cost.
+//! What one archive may cost.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use isoforge_oci::compression::Bounds;
-
 const GIB: u64 = 1024 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
 
-/// Upper bounds for one layer. The defaults fit every image that we know of
+/// Upper bounds for one archive, most often a layer. The defaults fit every image that we know of
 /// with room to spare; a profile may set others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -50,16 +48,6 @@ impl Limits {
         metadata_bytes: 512 * MIB,
         sparse_segments: 1_000_000,
     };
-
-    /// Those on what a blob decompresses to.
-    #[must_use]
-    pub fn bounds(&self) -> Bounds {
-        Bounds {
-            bytes: self.layer_bytes,
-            ratio: self.inflation_ratio,
-            ratio_floor_bytes: self.inflation_floor_bytes,
-        }
-    }
 }
 
 impl Default for Limits {

@@ -2,33 +2,43 @@
 //!
 //! POSIX.1-2017 `pax`, "ustar Interchange Format"; the GNU tar manual, "Basic
 //! Tar Format", for base-256 numbers and the sparse fields; the star manual for
-//! its shorter prefix. The `tar` crate's header type is not used, because it
-//! has no negative times and reads a PAX value that holds a newline (as file
-//! capabilities may) as two records.
+//! its shorter prefix.
 
 use std::ops::Range;
 
 use super::error::Error;
 use isoforge_base::tree::display;
 
-/// Unit of the format.
-pub(crate) const BLOCK_BYTES: usize = 512;
+/// Unit of the format, in bytes.
+pub const BLOCK_BYTES: usize = 512;
 
-/// Largest size that the header's octal field can hold.
-pub(crate) const MAX_OCTAL_SIZE: u64 = 0o777_7777_7777;
+/// Largest size that the header's octal field can hold, in bytes.
+pub const MAX_OCTAL_SIZE: u64 = 0o777_7777_7777;
 
-pub(crate) const NAME: Range<usize> = 0..100;
-pub(crate) const MODE: Range<usize> = 100..108;
-pub(crate) const UID: Range<usize> = 108..116;
-pub(crate) const GID: Range<usize> = 116..124;
-pub(crate) const SIZE: Range<usize> = 124..136;
-pub(crate) const MTIME: Range<usize> = 136..148;
-pub(crate) const CHECKSUM: Range<usize> = 148..156;
-pub(crate) const TYPEFLAG: usize = 156;
-pub(crate) const LINKNAME: Range<usize> = 157..257;
-pub(crate) const MAGIC: Range<usize> = 257..265;
-pub(crate) const DEVMAJOR: Range<usize> = 329..337;
-pub(crate) const DEVMINOR: Range<usize> = 337..345;
+/// Path, NUL where it is shorter.
+pub const NAME: Range<usize> = 0..100;
+/// Permission bits, octal as all numbers here.
+pub const MODE: Range<usize> = 100..108;
+/// Owner.
+pub const UID: Range<usize> = 108..116;
+/// Group.
+pub const GID: Range<usize> = 116..124;
+/// Bytes of data that follow.
+pub const SIZE: Range<usize> = 124..136;
+/// Seconds since 1970.
+pub const MTIME: Range<usize> = 136..148;
+/// Sum of all bytes of the header, this field taken as spaces.
+pub const CHECKSUM: Range<usize> = 148..156;
+/// What the member is: `0` file, `1` hard link, `2` symbolic link, and so on.
+pub const TYPEFLAG: usize = 156;
+/// Target of a link.
+pub const LINKNAME: Range<usize> = 157..257;
+/// Magic number and version.
+pub const MAGIC: Range<usize> = 257..265;
+/// Major number of a device.
+pub const DEVMAJOR: Range<usize> = 329..337;
+/// Minor number of a device.
+pub const DEVMINOR: Range<usize> = 337..345;
 const PREFIX: Range<usize> = 345..500;
 const STAR_PREFIX: Range<usize> = 345..476;
 const STAR_TRAILER: Range<usize> = 508..512;
@@ -37,7 +47,8 @@ const GNU_SPARSE: Range<usize> = 386..482;
 const GNU_IS_EXTENDED: usize = 482;
 const GNU_REAL_SIZE: Range<usize> = 483..495;
 
-pub(crate) const USTAR_MAGIC: &[u8] = b"ustar\x0000";
+/// [`MAGIC`] of POSIX.
+pub const USTAR_MAGIC: &[u8] = b"ustar\x0000";
 const GNU_MAGIC: &[u8] = b"ustar  \0";
 const STAR_MAGIC: &[u8] = b"tar\0";
 

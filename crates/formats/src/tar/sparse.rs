@@ -40,17 +40,18 @@ impl SparseMap {
     }
 }
 
-/// Gives the file's bytes, holes as zeros, from a reader over what is stored.
+/// Gives the file's bytes, holes as zeros, from a reader over what is stored;
+/// without a map as they are stored.
 #[derive(Debug)]
 pub(super) struct SparseReader<'a, R> {
     stored: R,
-    map: &'a SparseMap,
+    map: Option<&'a SparseMap>,
     segment: usize,
     position: u64,
 }
 
 impl<'a, R: Read> SparseReader<'a, R> {
-    pub(super) fn new(stored: R, map: &'a SparseMap) -> Self {
+    pub(super) fn new(stored: R, map: Option<&'a SparseMap>) -> Self {
         Self {
             stored,
             map,
@@ -60,8 +61,8 @@ impl<'a, R: Read> SparseReader<'a, R> {
     }
 
     /// Up to where the next bytes are of one kind, and whether they are stored.
-    fn stretch(&mut self) -> (u64, bool) {
-        while let Some(&(offset, length)) = self.map.segments.get(self.segment) {
+    fn stretch(&mut self, map: &SparseMap) -> (u64, bool) {
+        while let Some(&(offset, length)) = map.segments.get(self.segment) {
             if self.position < offset {
                 return (offset, false);
             }
@@ -71,13 +72,16 @@ impl<'a, R: Read> SparseReader<'a, R> {
             }
             self.segment += 1;
         }
-        (self.map.real_size, false)
+        (map.real_size, false)
     }
 }
 
 impl<R: Read> Read for SparseReader<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let (end, is_stored) = self.stretch();
+        let Some(map) = self.map else {
+            return self.stored.read(buf);
+        };
+        let (end, is_stored) = self.stretch(map);
         let length = usize::try_from(end - self.position)
             .unwrap_or(usize::MAX)
             .min(buf.len());
@@ -103,7 +107,7 @@ mod tests {
     fn holes_come_back_as_zeros() {
         let map = SparseMap::new(vec![(2, 3), (5, 0), (8, 1), (10, 0)], 10, 4).unwrap();
         let mut out = Vec::new();
-        SparseReader::new(&b"abcd"[..], &map)
+        SparseReader::new(&b"abcd"[..], Some(&map))
             .read_to_end(&mut out)
             .unwrap();
         assert_eq!(out, b"\0\0abc\0\0\0d\0");

@@ -1,11 +1,11 @@
-//! Reader for the cpio archives that make up an initrd.
+//! The cpio archives that make up an initrd, read and written.
 //!
 //! Specification: Linux, Documentation/driver-api/early-userspace/
 //! buffer-format.rst (formats "newc" and "crc"), and cpio(5).
 //!
 //! Scope: archives one after another with zero bytes between them, of which
 //! the last may be compressed with zstd, xz or gzip; inside, again archives.
-//! Non-goals: other formats of cpio, writing, hard links, checksums.
+//! Non-goals: other formats of cpio, hard links, checksums.
 //!
 //! Invariants: memory is bounded by [`Limits`] whatever the input; every error
 //! of the format tells the offset in the stream, decompressed where it is
@@ -17,7 +17,7 @@ use std::io::{self, BufReader, Read};
 const HEADER_BYTES: usize = 110;
 
 /// Headers, names and data start at multiples of this, in bytes.
-const ALIGN: u64 = 4;
+const ALIGN: usize = 4;
 
 /// Longest magic number that is looked at, in bytes.
 const MAGIC_BYTES: usize = 6;
@@ -26,7 +26,7 @@ const MAGIC_BYTES: usize = 6;
 const MAX_NESTING: usize = 3;
 
 /// Name of the entry that ends an archive.
-const TRAILER: &[u8] = b"TRAILER!!!";
+const TRAILER: &str = "TRAILER!!!";
 
 /// What an initrd may cost to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,10 +107,14 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Receives each entry: its path and its data.
-pub(super) type Visit<'v> = dyn FnMut(&str, &mut dyn Read) -> io::Result<()> + 'v;
+pub type Visit<'v> = dyn FnMut(&str, &mut dyn Read) -> io::Result<()> + 'v;
 
-/// Calls `visit` for every entry of every archive.
-pub(super) fn walk(initrd: impl Read, limits: &Limits, visit: &mut Visit<'_>) -> Result<(), Error> {
+/// Calls `visit` for every entry of every archive, with its path (without `./`) and
+/// its data.
+///
+/// # Errors
+/// [`Error`], with the offset where the format is broken or a limit met.
+pub fn walk(initrd: impl Read, limits: &Limits, visit: &mut Visit<'_>) -> Result<(), Error> {
     let mut stream = Stream::new(Box::new(BufReader::new(initrd)), limits);
     let mut entries = 0;
     for _ in 0..=MAX_NESTING {
@@ -204,7 +208,7 @@ fn archive(
         let Some((0, name)) = name.split_last() else {
             return Err(Error::Header { offset });
         };
-        if name == TRAILER {
+        if name == TRAILER.as_bytes() {
             return Ok(());
         }
         *entries += 1;
@@ -259,6 +263,50 @@ impl Header {
     }
 }
 
+/// Writes an archive whose entries belong to root and have time 0. Names are
+/// relative, directories come before what is in them.
+#[derive(Debug, Default)]
+pub struct Writer {
+    archive: Vec<u8>,
+    entries: usize,
+}
+
+impl Writer {
+    /// Adds an entry; `mode` has the file type too (`0o040_755`), `data` is the
+    /// target of a symbolic link.
+    pub fn entry(&mut self, name: &str, mode: u32, data: &[u8]) {
+        self.entries += 1;
+        let links = if mode & 0o170_000 == 0o040_000 { 2 } else { 1 };
+        self.put(self.entries, name, mode, links, data);
+    }
+
+    /// The archive with its trailer.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        self.put(0, TRAILER, 0, 1, &[]);
+        self.archive
+    }
+
+    fn put(&mut self, inode: usize, name: &str, mode: u32, links: u32, data: &[u8]) {
+        let (size, name_size, zero) = (data.len(), name.len() + 1, 0);
+        let owner = format!("{zero:08X}{zero:08X}{links:08X}{zero:08X}");
+        let devices = format!("{zero:032X}");
+        let header = format!(
+            "070701{inode:08X}{mode:08X}{owner}{size:08X}{devices}{name_size:08X}{zero:08X}"
+        );
+        self.archive
+            .extend(header.bytes().chain(name.bytes()).chain([0]));
+        self.pad();
+        self.archive.extend(data);
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        let end = self.archive.len().next_multiple_of(ALIGN);
+        self.archive.resize(end, 0);
+    }
+}
+
 /// A stream that knows its offset and can look a few bytes ahead.
 struct Stream<'a> {
     inner: Box<dyn Read + 'a>,
@@ -296,7 +344,7 @@ impl<'a> Stream<'a> {
     }
 
     fn skip_padding(&mut self) -> Result<(), Error> {
-        self.skip_to(self.offset.next_multiple_of(ALIGN))
+        self.skip_to(self.offset.next_multiple_of(ALIGN as u64))
     }
 
     fn skip_to(&mut self, end: u64) -> Result<(), Error> {
@@ -347,33 +395,19 @@ impl Read for Stream<'_> {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
-    /// An archive of regular files.
-    pub(crate) fn archive(files: &[(&str, &str)]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (name, data) in files.iter().chain(&[("TRAILER!!!", "")]) {
-            let size = data.len();
-            let name_size = name.len() + 1;
-            let header = format!(
-                "070701{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{size:08x}{:032x}{name_size:08x}{:08x}",
-                1, 0o100_644, 0, 0, 1, 0, 0, 0
-            );
-            out.extend(header.bytes().chain(name.bytes()).chain([0]));
-            out.resize(out.len().next_multiple_of(4), 0);
-            out.extend(data.bytes());
-            out.resize(out.len().next_multiple_of(4), 0);
-        }
-        out
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use std::io::Write;
 
-    use super::testing::archive;
     use super::*;
     use insta::assert_snapshot;
+
+    fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut writer = Writer::default();
+        for (name, data) in files {
+            writer.entry(name, 0o100_644, data.as_bytes());
+        }
+        writer.finish()
+    }
 
     fn names(initrd: &[u8]) -> Result<Vec<String>, Error> {
         names_within(initrd, &Limits::default())

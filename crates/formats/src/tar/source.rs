@@ -15,6 +15,7 @@ pub(super) fn padding(size: u64) -> u64 {
 }
 
 /// The stream, with its position.
+#[derive(Debug)]
 pub(super) struct Source<R> {
     inner: R,
     pub(super) offset: u64,
@@ -22,13 +23,9 @@ pub(super) struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    /// Reads from `inner` no more than `max` bytes.
-    pub(super) fn new(inner: R, max: u64) -> Self {
-        Self {
-            inner,
-            offset: 0,
-            max,
-        }
+    /// Reads from `inner`, which begins at byte `offset`, up to byte `max`.
+    pub(super) fn new(inner: R, offset: u64, max: u64) -> Self {
+        Self { inner, offset, max }
     }
 
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
@@ -119,13 +116,13 @@ impl<R: Read> Source<R> {
 /// The data of one member.
 pub(super) struct Data<'a, R> {
     pub(super) source: &'a mut Source<R>,
-    pub(super) remaining: u64,
+    pub(super) remaining: &'a mut u64,
     pub(super) entry: &'a str,
 }
 
 impl<R: Read> Read for Data<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let length = usize::try_from(self.remaining)
+        let length = usize::try_from(*self.remaining)
             .unwrap_or(usize::MAX)
             .min(buf.len());
         let Some(buf) = buf.get_mut(..length).filter(|buf| !buf.is_empty()) else {
@@ -135,7 +132,7 @@ impl<R: Read> Read for Data<'_, R> {
         if n == 0 {
             return Err(self.source.truncated(self.entry).into());
         }
-        self.remaining -= n as u64;
+        *self.remaining -= n as u64;
         Ok(n)
     }
 }

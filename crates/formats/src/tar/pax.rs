@@ -190,8 +190,8 @@ fn unescape_keyword(name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The other direction of [`unescape_keyword`].
-pub(crate) fn escape_keyword(name: &[u8]) -> Vec<u8> {
+/// A name as part of a keyword: `=` as `%3D`, `%` as `%25`, as GNU tar writes them.
+pub fn escape_keyword(name: &[u8]) -> Vec<u8> {
     name.iter().fold(Vec::new(), |mut out, &byte| {
         match byte {
             b'=' => out.extend_from_slice(b"%3D"),
@@ -270,8 +270,8 @@ fn split_record(data: &[u8]) -> Result<(Record<'_>, &[u8]), &'static str> {
     Ok(((key, record.get(equals + 1..).unwrap_or_default()), rest))
 }
 
-/// One record, its length counting itself.
-pub(crate) fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
+/// The record `LENGTH KEY=VALUE\n`, its length counting itself.
+pub fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
     let mut length = rest + 1;
     while length.to_string().len() + rest != length {

@@ -1,0 +1,150 @@
+//! Where the members of an archive at rest are.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use isoforge_base::read_at::{ReadAt, Window};
+
+use super::error::Error;
+use super::header::BLOCK_BYTES;
+use super::limits::Limits;
+use super::read::{Member, Reader};
+
+/// Most members that an index takes in.
+pub const MAX_INDEXED_MEMBERS: usize = 100_000;
+
+/// A member of an archive.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A regular file: where its bytes start in the archive, and how many.
+    File {
+        /// Offset in bytes.
+        start: u64,
+        /// Bytes.
+        size: u64,
+    },
+    /// A link to another member, by that one's path.
+    Link(String),
+}
+
+/// Why there is no index of an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// It begins with no header.
+    #[error("is no tar archive")]
+    NoTar,
+    /// It can't be read.
+    #[error("can't be read: {0}")]
+    Read(io::Error),
+    /// A header is not accepted.
+    #[error("is damaged: {0}")]
+    Archive(#[from] Error),
+    /// Its data end before a member's; the offset of the header.
+    #[error("ends within the member at byte {at}")]
+    Truncated {
+        /// Bytes from the beginning.
+        at: u64,
+    },
+    /// A member has holes that the archive leaves out.
+    #[error("has the sparse member {name}")]
+    Sparse {
+        /// Its path.
+        name: String,
+    },
+    /// A link names what can't be in the archive.
+    #[error("has the link {name}, which leads out of it")]
+    Outside {
+        /// Its path.
+        name: String,
+    },
+    /// More than [`MAX_INDEXED_MEMBERS`].
+    #[error("has more than {MAX_INDEXED_MEMBERS} members")]
+    TooMany,
+}
+
+/// Finds all regular files and links of an archive by their normalized paths; of
+/// several with one path the last counts. Reads headers alone.
+///
+/// # Errors
+/// [`IndexError`].
+pub fn index(file: &dyn ReadAt) -> Result<BTreeMap<String, Found>, IndexError> {
+    let (length, mut at, mut members) = (file.size(), 0, BTreeMap::new());
+    let limits = Limits {
+        layer_bytes: u64::MAX,
+        ..Limits::DEFAULT
+    };
+    while at < length {
+        let mut reader = Reader::at(Window::new(file, at, length - at), at, &limits);
+        let Some(member) = reader.next_member().map_err(|error| no_tar(error, at))? else {
+            break;
+        };
+        let (start, size) = (reader.offset(), member.stored_bytes());
+        let end = start.checked_add(size).filter(|&end| end <= length);
+        let end = end.ok_or(IndexError::Truncated { at })?;
+        if let Some(found) = describe(&member, start, size)? {
+            let path = String::from_utf8_lossy(&member.path).into_owned();
+            members.insert(path, found);
+        }
+        if members.len() > MAX_INDEXED_MEMBERS {
+            return Err(IndexError::TooMany);
+        }
+        at = end.next_multiple_of(BLOCK_BYTES as u64);
+    }
+    if members.is_empty() {
+        return Err(IndexError::NoTar);
+    }
+    Ok(members)
+}
+
+/// What does not even begin as an archive is none.
+fn no_tar(error: Error, at: u64) -> IndexError {
+    match error {
+        Error::Checksum { offset: 0 } => IndexError::NoTar,
+        Error::Truncated { .. } if at == 0 => IndexError::NoTar,
+        Error::Truncated { .. } => IndexError::Truncated { at },
+        Error::Read { source, .. } => IndexError::Read(source),
+        error => error.into(),
+    }
+}
+
+/// Place and content of a member; `None` for what has neither data nor target.
+fn describe(member: &Member, start: u64, size: u64) -> Result<Option<Found>, IndexError> {
+    let name = || member.name.clone();
+    Ok(match member.typeflag() {
+        _ if member.is_sparse() => return Err(IndexError::Sparse { name: name() }),
+        b'0' | b'\0' | b'7' => Some(Found::File { start, size }),
+        kind @ (b'1' | b'2') => {
+            let target = link_target(&member.path, member.link(), kind == b'2');
+            let target = target.ok_or_else(|| IndexError::Outside { name: name() })?;
+            Some(Found::Link(target))
+        }
+        _ => None,
+    })
+}
+
+/// What a link names; the older `docker save` shares layers by symbolic links
+/// such as `../<id>/layer.tar`.
+fn link_target(path: &[u8], target: &[u8], is_symlink: bool) -> Option<String> {
+    let (path, target) = (
+        String::from_utf8_lossy(path),
+        String::from_utf8_lossy(target),
+    );
+    let mut parts: Vec<&str> = Vec::new();
+    if is_symlink && !target.starts_with('/') {
+        parts.extend(path.split('/'));
+        parts.pop();
+    }
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests;
