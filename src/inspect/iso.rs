@@ -152,7 +152,7 @@ impl BootReport {
                 other => format!("platform {other:#04x}"),
             },
             bootable: entry.bootable,
-            offset: u64::from(entry.block) * 2048,
+            offset: entry.block.offset(),
             sectors: entry.sectors,
         }
     }

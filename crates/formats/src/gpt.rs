@@ -13,10 +13,35 @@ use std::os::unix::fs::FileExt as _;
 
 use gptman::{GPT, GPTPartitionEntry};
 
+use super::iso9660::Block;
 use isoforge_base::error::{Class, Diagnose};
 
 /// Bytes of a sector.
 pub const SECTOR_BYTES: u64 = 512;
+
+/// Number of a sector, counted from the disk's beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sector(pub u64);
+
+impl Sector {
+    /// The first sector of a block of an ISO.
+    #[must_use]
+    pub fn of_block(block: Block) -> Self {
+        Self(block.offset() / SECTOR_BYTES)
+    }
+
+    /// The one that many sectors behind it.
+    #[must_use]
+    pub fn plus(self, sectors: u64) -> Self {
+        Self(self.0.saturating_add(sectors))
+    }
+
+    /// The one before it.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
 
 /// Sectors before the first one that a partition may use: MBR, header and 128
 /// entries of 128 bytes.
@@ -93,9 +118,9 @@ pub struct Partition {
     /// Its own.
     pub guid: Guid,
     /// First sector.
-    pub first: u64,
-    /// Last sector.
-    pub last: u64,
+    pub first: Sector,
+    /// Last sector, which belongs to it.
+    pub last: Sector,
     /// Attribute bits.
     pub attributes: u64,
     /// Name, at most 36 characters.
@@ -116,8 +141,8 @@ pub struct DiskIds {
 pub struct BiosBoot<'a> {
     /// GRUB's `boot_hybrid.img`: the first 440 bytes are used.
     pub code: &'a [u8],
-    /// The core image's first block, of 2,048 bytes.
-    pub core_block: u32,
+    /// First block of the core image.
+    pub core_block: Block,
 }
 
 /// Why a table can't be written.
@@ -185,14 +210,14 @@ pub fn write<const N: usize>(
     let gpt = |source| Error::Gpt { source };
     let mut table = GPT::new_from(&mut disk, SECTOR_BYTES, ids.guid.on_disk()).map_err(gpt)?;
     if let Some(first) = partitions.iter().map(|partition| partition.first).min() {
-        table.header.first_usable_lba = first.max(HEAD_SECTORS);
+        table.header.first_usable_lba = first.0.max(HEAD_SECTORS);
     }
     for (number, partition) in (1_u32..).zip(partitions) {
         table[number] = GPTPartitionEntry {
             partition_type_guid: partition.type_guid.on_disk(),
             unique_partition_guid: partition.guid.on_disk(),
-            starting_lba: partition.first,
-            ending_lba: partition.last,
+            starting_lba: partition.first.0,
+            ending_lba: partition.last.0,
             attribute_bits: partition.attributes,
             partition_name: partition.name.into(),
         };
@@ -231,12 +256,11 @@ fn mbr(sectors: u64, signature: [u8; 4], boot: Option<BiosBoot<'_>>) -> Result<V
 }
 
 fn boot_code(boot: BiosBoot<'_>) -> Result<Vec<u8>, Error> {
-    const SECTORS_PER_BLOCK: u64 = 4;
     let short = || Error::BootCode {
         bytes: boot.code.len(),
     };
     let mut code = boot.code.get(..BOOT_CODE_BYTES).ok_or_else(short)?.to_vec();
-    let sector = u64::from(boot.core_block) * SECTORS_PER_BLOCK + 4;
+    let sector = Sector::of_block(boot.core_block).plus(4).0;
     code.get_mut(CODE_SECTOR_OFFSET..CODE_SECTOR_OFFSET + 8)
         .ok_or_else(short)?
         .copy_from_slice(&sector.to_le_bytes());
@@ -263,16 +287,16 @@ mod tests {
         let esp = Partition {
             type_guid: TYPE_ESP,
             guid: Guid::version_8([1; 16]),
-            first: 2048,
-            last: 4095,
+            first: Sector(2048),
+            last: Sector(4095),
             attributes: 0,
             name: "ESP",
         };
         let rest = Partition {
             type_guid: TYPE_LINUX_RESERVED,
             guid: Guid::version_8([2; 16]),
-            first: 4096,
-            last,
+            first: Sector(4096),
+            last: Sector(last),
             attributes: ATTRIBUTE_READ_ONLY,
             name: "ISO9660",
         };
@@ -287,7 +311,7 @@ mod tests {
         let code: Vec<u8> = (0..512).map(|n| n as u8).collect();
         let (_other, bootable) = table(Some(BiosBoot {
             code: &code,
-            core_block: 1000,
+            core_block: Block(1000),
         }));
         for disk in [plain, bootable] {
             let report = run("sfdisk", &["--verify", &disk]);
@@ -334,7 +358,7 @@ mod tests {
         let code: Vec<u8> = (0..512).map(|n| n as u8 | 1).collect();
         let boot = BiosBoot {
             code: &code,
-            core_block: 0x1234_5678,
+            core_block: Block(0x1234_5678),
         };
         let mbr = mbr(1 << 40, [1, 2, 3, 4], Some(boot)).unwrap();
         assert_eq!(mbr[..0x1B0], code[..0x1B0]);
@@ -353,7 +377,7 @@ mod tests {
         assert_eq!(mbr[510..], [0x55, 0xAA]);
         let short = BiosBoot {
             code: &code[..100],
-            core_block: 0,
+            core_block: Block(0),
         };
         assert!(matches!(
             super::mbr(9, [0; 4], Some(short)),

@@ -33,7 +33,9 @@
 pub mod dump;
 pub mod layout;
 mod names;
+mod plan;
 pub mod read;
+mod records;
 pub mod tree;
 pub mod write;
 
@@ -41,6 +43,24 @@ use isoforge_base::error::{Class, Diagnose};
 
 /// Bytes in a logical block (and sector) of the image.
 pub const BLOCK_BYTES: u64 = 2048;
+
+/// Number of a logical block, counted from the image's beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Block(pub u32);
+
+impl Block {
+    /// Its first byte, counted from the image's beginning.
+    #[must_use]
+    pub fn offset(self) -> u64 {
+        u64::from(self.0) * BLOCK_BYTES
+    }
+}
+
+impl std::fmt::Display for Block {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Blocks before the first volume descriptor; boot code and partition tables
 /// live there.

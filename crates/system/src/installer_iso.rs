@@ -33,7 +33,6 @@ use isoforge_base::progress::{Progress, Task};
 use isoforge_contract::iso::{CORE_IMAGE, EFI_FOLDER, MANIFEST, ROOTFS};
 use isoforge_formats::fat;
 use isoforge_formats::gpt;
-use isoforge_formats::iso9660::BLOCK_BYTES;
 use isoforge_formats::iso9660::layout::Layout;
 use isoforge_formats::iso9660::tree::FileId;
 use isoforge_formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
@@ -221,13 +220,13 @@ fn write_tables(
     layout: &Layout,
     manifest: &Digest,
 ) -> Result<(), Error> {
-    const SECTORS_PER_BLOCK: u64 = BLOCK_BYTES / gpt::SECTOR_BYTES;
     let guid = |purpose| gpt::Guid::version_8(derived(manifest, purpose));
     let ids = gpt::DiskIds {
         guid: guid("disk"),
         mbr_signature: derived(manifest, "MBR"),
     };
-    let last = u64::from(layout.blocks()) * SECTORS_PER_BLOCK - gpt::TAIL_SECTORS - 1;
+    let end = layout.bytes() / gpt::SECTOR_BYTES - gpt::TAIL_SECTORS;
+    let last = gpt::Sector(end).before();
     let body = |first| gpt::Partition {
         type_guid: gpt::TYPE_LINUX_RESERVED,
         guid: guid("ISO9660"),
@@ -244,17 +243,17 @@ fn write_tables(
         _ => None,
     };
     let Some(esp) = plan.boot.uefi else {
-        let first = u64::from(layout.data_block()) * SECTORS_PER_BLOCK;
+        let first = gpt::Sector::of_block(layout.data_block());
         return Ok(gpt::write(out, ids, &[body(first)], boot)?);
     };
     let esp = layout.extent(esp)?;
-    let first = u64::from(esp.block) * SECTORS_PER_BLOCK;
-    let next = first + esp.room / gpt::SECTOR_BYTES;
+    let first = gpt::Sector::of_block(esp.block);
+    let next = first.plus(esp.room / gpt::SECTOR_BYTES);
     let esp = gpt::Partition {
         type_guid: gpt::TYPE_ESP,
         guid: guid("ESP"),
         first,
-        last: next - 1,
+        last: next.before(),
         attributes: 0,
         name: "EFI System",
     };

@@ -21,6 +21,9 @@ pub use record::{BootEntry, Entry, EntryKind, Section};
 
 use isoforge_base::error::{Class, Diagnose};
 
+use super::Block;
+
+/// Bytes of a block, as [`BLOCK_BYTES`](super::BLOCK_BYTES).
 const BLOCK: usize = 2048;
 const DESCRIPTOR_START: u64 = 16;
 
@@ -125,5 +128,5 @@ pub struct Volume {
     /// Whether the primary tree has Rock Ridge entries.
     pub rock_ridge: bool,
     /// Block of the El Torito boot catalog.
-    pub catalog_block: Option<u32>,
+    pub catalog_block: Option<Block>,
 }

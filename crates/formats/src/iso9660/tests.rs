@@ -58,7 +58,7 @@ impl Sample {
         let head = head(&self.tree, &layout).unwrap();
         assert_eq!(
             head.len() as u64 + HEAD_OFFSET,
-            u64::from(layout.data_block()) * BLOCK_BYTES
+            layout.data_block().offset()
         );
         out.write_all_at(&head, HEAD_OFFSET).unwrap();
         for (_, id, data) in &self.contents {

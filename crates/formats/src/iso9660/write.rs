@@ -2,9 +2,6 @@
 
 mod boot;
 mod descriptors;
-pub(super) mod directory;
-mod fields;
-mod susp;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,6 +10,7 @@ use std::os::unix::fs::FileExt;
 pub use boot::patch_core_image;
 
 use super::layout::{Extent, Layout};
+use super::records;
 use super::tree::{FileId, IsoTree};
 use super::{BLOCK_BYTES, Error, SYSTEM_AREA_BLOCKS};
 
@@ -27,22 +25,22 @@ pub const HEAD_OFFSET: u64 = SYSTEM_AREA_BLOCKS as u64 * BLOCK_BYTES;
 pub fn head(tree: &IsoTree, layout: &Layout) -> Result<Vec<u8>, Error> {
     let mut out = descriptors::descriptors(layout)?;
     for plan in [&layout.primary, &layout.joliet] {
-        out.extend(directory::path_table(
+        out.extend(records::path_table(
             plan,
             u32::to_le_bytes,
             u16::to_le_bytes,
         ));
-        directory::fill_block(&mut out);
-        out.extend(directory::path_table(
+        records::fill_block(&mut out);
+        out.extend(records::path_table(
             plan,
             u32::to_be_bytes,
             u16::to_be_bytes,
         ));
-        directory::fill_block(&mut out);
+        records::fill_block(&mut out);
     }
     for plan in [&layout.primary, &layout.joliet] {
         for index in 0..plan.directories.len() {
-            let encoded = directory::encode(plan, index, tree, &layout.files, layout.epoch);
+            let encoded = records::encode(plan, index, tree, &layout.files, layout.epoch);
             out.extend(encoded.records);
             out.extend(encoded.continuations);
         }

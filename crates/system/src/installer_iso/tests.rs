@@ -385,7 +385,7 @@ fn a_partition_over_32_mib_has_no_sector_count_in_the_boot_catalog() {
         panic!("{entries:?}");
     };
     assert_eq!((bios.platform, bios.sectors), (0, 4));
-    assert_eq!((uefi.platform, uefi.sectors, uefi.block), (0xEF, 0, 512));
+    assert_eq!((uefi.platform, uefi.sectors, uefi.block.0), (0xEF, 0, 512));
     boot_report(path.to_str().unwrap());
 }
 

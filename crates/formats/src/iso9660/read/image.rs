@@ -4,7 +4,33 @@ use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::record::{BootEntry, Entry, EntryKind, RawRecord, le16, le32, text};
-use super::{BLOCK, DESCRIPTOR_START, Error, FileReader, Limits, Namespace, Volume, rock};
+use super::{BLOCK, Block, DESCRIPTOR_START, Error, FileReader, Limits, Namespace, Volume, rock};
+
+/// Fields of a volume descriptor, in bytes from its beginning (ECMA-119 8.4).
+mod field {
+    use std::ops::Range;
+
+    /// Standard identifier (8.4.2).
+    pub(super) const IDENTIFIER: Range<usize> = 1..6;
+    /// What boots by the record: in a boot record alone (El Torito, figure 7).
+    pub(super) const BOOT_SYSTEM: Range<usize> = 7..30;
+    /// Block of the boot catalog, there too.
+    pub(super) const BOOT_CATALOG: usize = 71;
+    /// Volume identifier (8.4.7).
+    pub(super) const VOLUME_ID: Range<usize> = 40..72;
+    /// Number of blocks (8.4.8).
+    pub(super) const VOLUME_BLOCKS: usize = 80;
+    /// Escape sequences (8.5.6).
+    pub(super) const ESCAPES: Range<usize> = 88..91;
+    /// Bytes of a block (8.4.12).
+    pub(super) const BLOCK_BYTES: usize = 128;
+    /// The root's directory record (8.4.18).
+    pub(super) const ROOT: Range<usize> = 156..190;
+    /// Application identifier (8.4.22).
+    pub(super) const APPLICATION: Range<usize> = 574..702;
+    /// Creation time (8.4.26).
+    pub(super) const CREATED: Range<usize> = 813..829;
+}
 
 /// An opened image.
 #[derive(Debug)]
@@ -30,47 +56,46 @@ impl<R: Read + Seek> Image<R> {
         let mut joliet_root = None;
         let mut catalog_block = None;
         for number in 0..limits.descriptors {
-            let block = DESCRIPTOR_START + number;
-            if (block + 1) * BLOCK as u64 > bytes {
+            let start = (DESCRIPTOR_START + number) * BLOCK as u64;
+            if start + BLOCK as u64 > bytes {
                 break;
             }
-            let descriptor = read_at(&mut reader, bytes, block * BLOCK as u64, BLOCK)?;
-            if descriptor.get(1..6) != Some(b"CD001") {
+            let descriptor = read_at(&mut reader, bytes, start, BLOCK)?;
+            if descriptor.get(field::IDENTIFIER) != Some(b"CD001") {
                 break;
             }
             match descriptor.first() {
-                Some(0) if descriptor.get(7..30) == Some(b"EL TORITO SPECIFICATION") => {
-                    catalog_block = le32(&descriptor, 71);
+                Some(0)
+                    if descriptor.get(field::BOOT_SYSTEM) == Some(b"EL TORITO SPECIFICATION") =>
+                {
+                    catalog_block = le32(&descriptor, field::BOOT_CATALOG).map(Block);
                 }
-                Some(1) if primary.is_none() => primary = Some((descriptor, block)),
-                Some(2) if is_joliet(&descriptor) => {
-                    let record = descriptor.get(156..190).unwrap_or_default();
-                    joliet_root = RawRecord::parse(record, block * BLOCK as u64 + 156);
-                }
+                Some(1) if primary.is_none() => primary = Some((descriptor, start)),
+                Some(2) if is_joliet(&descriptor) => joliet_root = root(&descriptor, start),
                 Some(255) => break,
                 _ => {}
             }
         }
-        let (descriptor, block) = primary.ok_or(Error::NotIso)?;
-        let damaged = |at: u64, what| Error::Damaged {
-            offset: block * BLOCK as u64 + at,
+        let (descriptor, start) = primary.ok_or(Error::NotIso)?;
+        let damaged = |at: usize, what| Error::Damaged {
+            offset: start + at as u64,
             what,
         };
-        if le16(&descriptor, 128) != Some(BLOCK as u16) {
-            return Err(damaged(128, "logical blocks are not 2,048 bytes"));
+        if le16(&descriptor, field::BLOCK_BYTES) != Some(BLOCK as u16) {
+            let what = "logical blocks are not 2,048 bytes";
+            return Err(damaged(field::BLOCK_BYTES, what));
         }
-        let record = descriptor.get(156..190).unwrap_or_default();
-        let root = RawRecord::parse(record, block * BLOCK as u64 + 156)
-            .ok_or_else(|| damaged(156, "no root directory record"))?;
+        let root = root(&descriptor, start)
+            .ok_or_else(|| damaged(field::ROOT.start, "no root directory record"))?;
         let mut image = Self {
             reader,
             bytes,
             limits,
             volume: Volume {
-                id: text(&descriptor, 40, 32),
-                application: text(&descriptor, 574, 128),
-                blocks: le32(&descriptor, 80).unwrap_or_default(),
-                created: text(&descriptor, 813, 16),
+                id: text(&descriptor, field::VOLUME_ID),
+                application: text(&descriptor, field::APPLICATION),
+                blocks: le32(&descriptor, field::VOLUME_BLOCKS).unwrap_or_default(),
+                created: text(&descriptor, field::CREATED),
                 joliet: joliet_root.is_some(),
                 rock_ridge: false,
                 catalog_block,
@@ -183,7 +208,7 @@ impl<R: Read + Seek> Image<R> {
         let Some(block) = self.volume.catalog_block else {
             return Ok(Vec::new());
         };
-        let offset = u64::from(block) * BLOCK as u64;
+        let offset = block.offset();
         let catalog = self.read_at(offset, BLOCK)?;
         let sum = catalog
             .get(..32)
@@ -237,7 +262,7 @@ impl<R: Read + Seek> Image<R> {
                 limit: self.limits.directory_bytes,
             });
         }
-        let start = u64::from(directory.block) * BLOCK as u64;
+        let start = directory.block.offset();
         let bytes = self.read_at(start, length as usize)?;
         let mut out: Vec<(Entry, RawRecord)> = Vec::new();
         let mut goes_on = false;
@@ -290,17 +315,18 @@ impl<R: Read + Seek> Image<R> {
         let mut fields = Vec::new();
         let mut next = rock::split(own, &mut fields);
         for _ in 0..self.limits.continuations {
-            let Some((block, offset, length)) = next else {
+            let Some(continuation) = next else {
                 return Ok(fields);
             };
-            let at = u64::from(block) * BLOCK as u64 + u64::from(offset);
-            if length as usize > BLOCK {
+            let at = continuation.block.offset() + u64::from(continuation.offset);
+            let length = continuation.length as usize;
+            if length > BLOCK {
                 return Err(Error::Damaged {
                     offset: at,
                     what: "a continuation area is longer than a block",
                 });
             }
-            let area = self.read_at(at, length as usize)?;
+            let area = self.read_at(at, length)?;
             next = rock::split(&area, &mut fields);
         }
         Err(Error::Limit {
@@ -311,7 +337,7 @@ impl<R: Read + Seek> Image<R> {
 
     /// Looks for the `SP` entry in the root's own record.
     fn find_rock_ridge(&mut self) -> Result<(), Error> {
-        let start = u64::from(self.root.block) * BLOCK as u64;
+        let start = self.root.block.offset();
         let Ok(bytes) = self.read_at(start, BLOCK) else {
             return Ok(());
         };
@@ -350,9 +376,18 @@ fn records(bytes: &[u8], start: u64) -> impl Iterator<Item = (u64, Option<RawRec
     })
 }
 
+/// The root's record in the volume descriptor that begins at byte `start`.
+fn root(descriptor: &[u8], start: u64) -> Option<RawRecord> {
+    let record = descriptor.get(field::ROOT)?;
+    RawRecord::parse(record, start + field::ROOT.start as u64)
+}
+
 /// Whether a supplementary descriptor has one of Joliet's escape sequences.
 fn is_joliet(descriptor: &[u8]) -> bool {
-    matches!(descriptor.get(88..91), Some(b"%/@" | b"%/C" | b"%/E"))
+    matches!(
+        descriptor.get(field::ESCAPES),
+        Some(b"%/@" | b"%/C" | b"%/E")
+    )
 }
 
 fn limit(what: &'static str, value: usize, limit: usize) -> Result<(), Error> {

@@ -1,10 +1,32 @@
 //! Directory records and boot catalog entries as plain values.
 
+use std::ops::Range;
+
 use isoforge_base::tree::join;
+
+use super::Block;
 
 const FLAG_DIRECTORY: u8 = 2;
 const FLAG_MULTI_EXTENT: u8 = 0x80;
-const BLOCK: u64 = 2048;
+
+/// Fields of a directory record, in bytes from its beginning (ECMA-119 9.1).
+mod field {
+    use std::ops::Range;
+
+    /// Blocks of an extended attribute record before the data (9.1.2).
+    pub(super) const ATTRIBUTE_BLOCKS: usize = 1;
+    /// First block (9.1.3).
+    pub(super) const BLOCK: usize = 2;
+    /// Bytes of data (9.1.4).
+    pub(super) const BYTES: usize = 10;
+    /// Recording date and time (9.1.5).
+    pub(super) const TIME: Range<usize> = 18..25;
+    /// Flags (9.1.6).
+    pub(super) const FLAGS: usize = 25;
+    /// Length of the identifier (9.1.10), and the identifier.
+    pub(super) const IDENTIFIER_LENGTH: usize = 32;
+    pub(super) const IDENTIFIER: usize = 33;
+}
 
 /// What an entry of a tree is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +77,7 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub(super) struct RawRecord {
     pub(super) offset: u64,
-    pub(super) block: u32,
+    pub(super) block: Block,
     pub(super) bytes: u32,
     time: [u8; 7],
     flags: u8,
@@ -66,18 +88,19 @@ pub(super) struct RawRecord {
 impl RawRecord {
     /// Decodes a record that fills `bytes`.
     pub(super) fn parse(bytes: &[u8], offset: u64) -> Option<Self> {
-        let extended = u32::from(*bytes.get(1)?);
-        let length = usize::from(*bytes.get(32)?);
-        let identifier = bytes.get(33..33 + length)?.to_vec();
-        let system_use = bytes.get((33 + length).next_multiple_of(2)..);
+        let extended = u32::from(*bytes.get(field::ATTRIBUTE_BLOCKS)?);
+        let length = usize::from(*bytes.get(field::IDENTIFIER_LENGTH)?);
+        let end = field::IDENTIFIER + length;
+        let identifier = bytes.get(field::IDENTIFIER..end)?.to_vec();
+        let system_use = bytes.get(end.next_multiple_of(2)..);
         let mut time = [0; 7];
-        time.copy_from_slice(bytes.get(18..25)?);
+        time.copy_from_slice(bytes.get(field::TIME)?);
         Some(Self {
             offset,
-            block: le32(bytes, 2)?.checked_add(extended)?,
-            bytes: le32(bytes, 10)?,
+            block: Block(le32(bytes, field::BLOCK)?.checked_add(extended)?),
+            bytes: le32(bytes, field::BYTES)?,
             time,
-            flags: *bytes.get(25)?,
+            flags: *bytes.get(field::FLAGS)?,
             identifier,
             system_use: system_use.unwrap_or_default().to_vec(),
         })
@@ -93,7 +116,7 @@ impl RawRecord {
 
     fn section(&self) -> Section {
         Section {
-            offset: u64::from(self.block) * BLOCK,
+            offset: self.block.offset(),
             bytes: u64::from(self.bytes),
         }
     }
@@ -160,17 +183,22 @@ pub struct BootEntry {
     /// 512-byte sectors to load; for UEFI the size of the image, or 0.
     pub sectors: u16,
     /// First block of the image.
-    pub block: u32,
+    pub block: Block,
 }
 
 impl BootEntry {
     pub(super) fn parse(entry: &[u8], platform: u8) -> Option<Self> {
+        /// Boot indicator, and where the other fields are (El Torito, figure 3).
+        const BOOTABLE: u8 = 0x88;
+        const EMULATION: usize = 1;
+        const SECTORS: usize = 6;
+        const FIRST_BLOCK: usize = 8;
         Some(Self {
             platform,
-            bootable: *entry.first()? == 0x88,
-            emulation: *entry.get(1)? & 0x0F,
-            sectors: le16(entry, 6)?,
-            block: le32(entry, 8)?,
+            bootable: *entry.first()? == BOOTABLE,
+            emulation: *entry.get(EMULATION)? & 0x0F,
+            sectors: le16(entry, SECTORS)?,
+            block: Block(le32(entry, FIRST_BLOCK)?),
         })
     }
 }
@@ -190,8 +218,8 @@ pub(super) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// A text field without the spaces and zeros behind it.
-pub(super) fn text(bytes: &[u8], at: usize, width: usize) -> String {
-    let field = bytes.get(at..at + width).unwrap_or_default();
+pub(super) fn text(bytes: &[u8], field: Range<usize>) -> String {
+    let field = bytes.get(field).unwrap_or_default();
     String::from_utf8_lossy(field)
         .trim_end_matches([' ', '\0'])
         .to_owned()

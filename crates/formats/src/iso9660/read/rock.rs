@@ -1,5 +1,6 @@
 //! Rock Ridge entries: names, attributes, times, links.
 
+use super::Block;
 use super::record::{Entry, EntryKind, le32};
 use isoforge_base::tree::join;
 
@@ -10,8 +11,15 @@ pub(super) struct Field {
     data: Vec<u8>,
 }
 
-/// Block, offset and length of a continuation area.
-pub(super) type Continuation = (u32, u32, u32);
+/// Where a continuation area lies (SUSP 5.1).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Continuation {
+    pub(super) block: Block,
+    /// Bytes from the block's beginning.
+    pub(super) offset: u32,
+    /// Bytes.
+    pub(super) length: u32,
+}
 
 const CONTINUE: u8 = 1;
 const MODE_TYPE: u32 = 0o170_000;
@@ -42,7 +50,12 @@ pub(super) fn split(mut area: &[u8], fields: &mut Vec<Field>) -> Option<Continua
 }
 
 fn continuation(data: &[u8]) -> Option<Continuation> {
-    Some((le32(data, 0)?, le32(data, 8)?, le32(data, 16)?))
+    // Each number is there in both byte orders.
+    Some(Continuation {
+        block: Block(le32(data, 0)?),
+        offset: le32(data, 8)?,
+        length: le32(data, 16)?,
+    })
 }
 
 /// Puts what the entries say over what the record says.

@@ -24,7 +24,7 @@ fn damage_never_panics_the_reader() {
         },
     );
     let good = fs_err::read(&path).unwrap();
-    let metadata = HEAD_OFFSET as usize..layout.data_block() as usize * BLOCK_BYTES as usize;
+    let metadata = HEAD_OFFSET as usize..layout.data_block().offset() as usize;
     let mut random = Random(0x1234_5678_9ABC_DEF1);
     let limits = Limits {
         entries: 10_000,

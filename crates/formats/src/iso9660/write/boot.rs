@@ -1,7 +1,7 @@
 //! The boot catalog (El Torito 1.0) and what GRUB expects in its images.
 
 use super::super::layout::Layout;
-use super::super::{BLOCK_BYTES, Error, SYSTEM_AREA_BLOCKS};
+use super::super::{BLOCK_BYTES, Block, Error, SYSTEM_AREA_BLOCKS};
 
 /// Platform ids: PC BIOS, and EFI (UEFI 2.10, 13.3.2.1).
 const PLATFORM_BIOS: u8 = 0;
@@ -78,11 +78,11 @@ fn validation_entry(platform: u8) -> Vec<u8> {
     out
 }
 
-fn boot_entry(sectors: u16, block: u32) -> Vec<u8> {
+fn boot_entry(sectors: u16, block: Block) -> Vec<u8> {
     const NO_EMULATION: u8 = 0;
     let mut out = vec![BOOTABLE, NO_EMULATION, 0, 0, 0, 0];
     out.extend(sectors.to_le_bytes());
-    out.extend(block.to_le_bytes());
+    out.extend(block.0.to_le_bytes());
     out.resize(ENTRY_BYTES, 0);
     out
 }
@@ -93,7 +93,7 @@ fn boot_entry(sectors: u16, block: u32) -> Vec<u8> {
 /// # Errors
 /// [`Error::TooLarge`] where the image is too small to have these fields, or
 /// larger than its 32-bit length.
-pub fn patch_core_image(image: &mut [u8], block: u32, path: &str) -> Result<(), Error> {
+pub fn patch_core_image(image: &mut [u8], block: Block, path: &str) -> Result<(), Error> {
     const LIMIT: u64 = u32::MAX as u64;
     let length = u32::try_from(image.len()).map_err(|_| Error::TooLarge {
         path: path.to_owned(),
@@ -109,7 +109,7 @@ pub fn patch_core_image(image: &mut [u8], block: u32, path: &str) -> Result<(), 
     image
         .get_mut(GRUB_DISK_SECTOR_OFFSET..GRUB_DISK_SECTOR_OFFSET + 8)
         .ok_or_else(too_small)?
-        .copy_from_slice(&(u64::from(block) * SECTORS_PER_BLOCK + 5).to_le_bytes());
+        .copy_from_slice(&(u64::from(block.0) * SECTORS_PER_BLOCK + 5).to_le_bytes());
     let checksum = image
         .get(INFO_TABLE_END..)
         .unwrap_or_default()
@@ -122,7 +122,7 @@ pub fn patch_core_image(image: &mut [u8], block: u32, path: &str) -> Result<(), 
             sum.wrapping_add(u32::from_le_bytes(bytes))
         });
     let mut table = Vec::with_capacity(INFO_TABLE_END - INFO_TABLE_OFFSET);
-    for value in [SYSTEM_AREA_BLOCKS, block, length, checksum] {
+    for value in [SYSTEM_AREA_BLOCKS, block.0, length, checksum] {
         table.extend(value.to_le_bytes());
     }
     table.resize(INFO_TABLE_END - INFO_TABLE_OFFSET, 0);

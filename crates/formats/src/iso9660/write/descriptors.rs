@@ -1,9 +1,11 @@
 //! Volume descriptors (ECMA-119 8, Joliet, El Torito).
 
-use super::super::layout::{Layout, Plan};
-use super::super::{BLOCK_BYTES, Error};
-use super::directory::{fill_block, root_record};
-use super::fields::{NO_DATE, both_u16, both_u32, long_date, padded};
+use super::super::layout::Layout;
+use super::super::plan::Plan;
+use super::super::records::{
+    NO_DATE, both_u16, both_u32, fill_block, long_date, padded, root_record,
+};
+use super::super::{BLOCK_BYTES, Block, Error};
 
 const TYPE_BOOT: u8 = 0;
 const TYPE_PRIMARY: u8 = 1;
@@ -36,11 +38,11 @@ fn start(kind: u8) -> Vec<u8> {
 }
 
 /// El Torito figure 7.
-fn boot_record(catalog: u32) -> Vec<u8> {
+fn boot_record(catalog: Block) -> Vec<u8> {
     let mut out = start(TYPE_BOOT);
     out.extend_from_slice(b"EL TORITO SPECIFICATION");
     out.resize(71, 0);
-    out.extend(catalog.to_le_bytes());
+    out.extend(catalog.0.to_le_bytes());
     fill_block(&mut out);
     out
 }
@@ -62,9 +64,9 @@ fn volume(layout: &Layout, plan: &Plan, kind: u8) -> Result<Vec<u8>, Error> {
     both_u16(&mut out, BLOCK_BYTES as u16);
     both_u32(&mut out, plan.path_table_bytes);
     let [little, big] = plan.path_table_blocks;
-    out.extend(little.to_le_bytes());
+    out.extend(little.0.to_le_bytes());
     out.extend([0; 4]);
-    out.extend(big.to_be_bytes());
+    out.extend(big.0.to_be_bytes());
     out.extend([0; 4]);
     out.extend(root_record(plan, layout.epoch));
     // Volume set, publisher, data preparer, application.

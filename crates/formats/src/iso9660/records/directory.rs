@@ -1,8 +1,8 @@
 //! Directory records and path tables (ECMA-119 9.1 and 9.4).
 
-use super::super::BLOCK_BYTES;
-use super::super::layout::{Extent, Namespace, Plan, sections};
+use super::super::plan::{Extent, Namespace, Plan, sections};
 use super::super::tree::{IsoTree, Node};
+use super::super::{BLOCK_BYTES, Block};
 use super::fields::{both_u16, both_u32, short_date};
 use super::susp::{Attributes, Continuations, MAX_RECORD_BYTES, system_use};
 
@@ -19,14 +19,14 @@ const SYMLINK_PERMISSIONS: u32 = 0o777;
 
 /// A directory's bytes, each part a multiple of the block size.
 #[derive(Debug)]
-pub(in super::super) struct Encoded {
-    pub(in super::super) records: Vec<u8>,
-    pub(in super::super) continuations: Vec<u8>,
+pub(in crate::iso9660) struct Encoded {
+    pub(in crate::iso9660) records: Vec<u8>,
+    pub(in crate::iso9660) continuations: Vec<u8>,
 }
 
 struct Record<'a> {
     identifier: &'a [u8],
-    block: u32,
+    block: Block,
     bytes: u32,
     flags: u8,
     attributes: Attributes<'a>,
@@ -41,7 +41,7 @@ struct Encoder {
 
 /// Encodes one directory. Lengths don't depend on the positions in `plan` and
 /// `files`, so the layout calls this before it knows any.
-pub(in super::super) fn encode(
+pub(in crate::iso9660) fn encode(
     plan: &Plan,
     index: usize,
     tree: &IsoTree,
@@ -76,7 +76,7 @@ pub(in super::super) fn encode(
             Some(Node::File { mode, file }) => {
                 let size = tree.size(*file);
                 let extent = files.get(file.0 as usize).copied().unwrap_or(Extent {
-                    block: 0,
+                    block: Block::default(),
                     bytes: size,
                     room: size,
                 });
@@ -84,7 +84,7 @@ pub(in super::super) fn encode(
             }
             Some(Node::Symlink { target }) => {
                 let none = Extent {
-                    block: 0,
+                    block: Block::default(),
                     bytes: 0,
                     room: 0,
                 };
@@ -182,7 +182,7 @@ impl Encoder {
 fn write_record(out: &mut Vec<u8>, length: u8, record: &Record<'_>, epoch: u32) {
     const NO_EXTENDED_ATTRIBUTES: u8 = 0;
     out.extend([length, NO_EXTENDED_ATTRIBUTES]);
-    both_u32(out, record.block);
+    both_u32(out, record.block.0);
     both_u32(out, record.bytes);
     out.extend(short_date(epoch));
     out.extend([record.flags, 0, 0]);
@@ -192,7 +192,7 @@ fn write_record(out: &mut Vec<u8>, length: u8, record: &Record<'_>, epoch: u32) 
 }
 
 /// The root's record as a volume descriptor holds it, without system use.
-pub(super) fn root_record(plan: &Plan, epoch: u32) -> Vec<u8> {
+pub(in crate::iso9660) fn root_record(plan: &Plan, epoch: u32) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(root) = plan.directories.first() {
         let record = Record {
@@ -215,7 +215,7 @@ pub(super) fn root_record(plan: &Plan, epoch: u32) -> Vec<u8> {
 }
 
 /// A path table in the byte order of the given functions.
-pub(in super::super) fn path_table(
+pub(in crate::iso9660) fn path_table(
     plan: &Plan,
     long: fn(u32) -> [u8; 4],
     short: fn(u16) -> [u8; 2],
@@ -223,7 +223,7 @@ pub(in super::super) fn path_table(
     let mut out = Vec::new();
     for directory in &plan.directories {
         out.extend([directory.identifier.len() as u8, 0]);
-        out.extend(long(directory.block));
+        out.extend(long(directory.block.0));
         out.extend(short(directory.parent as u16 + 1));
         out.extend_from_slice(&directory.identifier);
         if out.len() % 2 == 1 {
@@ -234,6 +234,6 @@ pub(in super::super) fn path_table(
 }
 
 /// Fills the last block with zeros.
-pub(super) fn fill_block(bytes: &mut Vec<u8>) {
+pub(in crate::iso9660) fn fill_block(bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES as usize), 0);
 }

@@ -1,6 +1,7 @@
 //! System use areas: SUSP 1.12 and Rock Ridge 1.12 entries of one directory
 //! record, with continuation areas for what does not fit.
 
+use super::super::Block;
 use super::fields::{both_u32, short_date};
 
 /// A directory record is at most 255 bytes long and of even length.
@@ -46,7 +47,7 @@ pub(super) struct Attributes<'a> {
 /// Continuation areas of one directory, in blocks of their own behind it.
 #[derive(Debug, Default)]
 pub(super) struct Continuations {
-    pub(super) first_block: u32,
+    pub(super) first_block: Block,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -63,7 +64,7 @@ impl Continuations {
         self.bytes.extend_from_slice(area);
         let block = (at / BLOCK) as u32;
         let mut ce = entry(*b"CE", &[]);
-        both_u32(&mut ce, self.first_block + block);
+        both_u32(&mut ce, self.first_block.0 + block);
         both_u32(&mut ce, (at % BLOCK) as u32);
         both_u32(&mut ce, area.len() as u32);
         with_length(ce)

@@ -6,19 +6,19 @@ use jiff::tz::TimeZone;
 use super::super::Error;
 
 /// ECMA-119 7.2.3: both byte orders, little-endian first.
-pub(super) fn both_u16(out: &mut Vec<u8>, value: u16) {
+pub(in crate::iso9660) fn both_u16(out: &mut Vec<u8>, value: u16) {
     out.extend(value.to_le_bytes());
     out.extend(value.to_be_bytes());
 }
 
 /// ECMA-119 7.3.3: both byte orders, little-endian first.
-pub(super) fn both_u32(out: &mut Vec<u8>, value: u32) {
+pub(in crate::iso9660) fn both_u32(out: &mut Vec<u8>, value: u32) {
     out.extend(value.to_le_bytes());
     out.extend(value.to_be_bytes());
 }
 
 /// `text` filled up with spaces, or cut, to `width` bytes.
-pub(super) fn padded(out: &mut Vec<u8>, text: &[u8], width: usize) {
+pub(in crate::iso9660) fn padded(out: &mut Vec<u8>, text: &[u8], width: usize) {
     out.extend(
         text.iter()
             .copied()
@@ -51,7 +51,7 @@ pub(super) fn short_date(epoch: u32) -> [u8; 7] {
 }
 
 /// ECMA-119 8.4.26.1: sixteen digits and the offset from Greenwich.
-pub(super) fn long_date(epoch: u32) -> Result<[u8; 17], Error> {
+pub(in crate::iso9660) fn long_date(epoch: u32) -> Result<[u8; 17], Error> {
     let text = format!("{}00", civil(epoch)?.strftime("%Y%m%d%H%M%S"));
     let mut out = [0_u8; 17];
     for (to, from) in out.iter_mut().zip(text.bytes()) {
@@ -61,4 +61,4 @@ pub(super) fn long_date(epoch: u32) -> Result<[u8; 17], Error> {
 }
 
 /// The date that ECMA-119 8.4.26.1 reads as "not specified".
-pub(super) const NO_DATE: [u8; 17] = *b"0000000000000000\0";
+pub(in crate::iso9660) const NO_DATE: [u8; 17] = *b"0000000000000000\0";
