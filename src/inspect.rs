@@ -8,12 +8,11 @@
 //! Not here: printing, and deciding what a problem means for the exit code;
 //! see [`Report::problems`].
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_formats::iso9660;
@@ -36,8 +35,6 @@ const ISO_MAGIC: &[u8] = b"CD001";
 
 /// Largest JSON document that is read, in bytes.
 const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
-
-const HASH_BUFFER_BYTES: usize = 1 << 20;
 
 /// Why something can't be inspected.
 #[derive(Debug, thiserror::Error)]
@@ -175,14 +172,6 @@ fn is_iso(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Digest and size of all that `reader` gives.
-fn hash(reader: impl Read) -> io::Result<(Digest, u64)> {
-    let mut reader = HashingReader::new(reader);
-    let mut buffer = vec![0; HASH_BUFFER_BYTES];
-    while reader.read(&mut buffer)? != 0 {}
-    Ok(reader.finish())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Error, hash};
+use super::Error;
 use isoforge_base::digest::Digest;
 use isoforge_base::output::CHECKSUM_SUFFIX;
 use isoforge_base::output::check_name;
@@ -94,7 +94,7 @@ fn hash_file(path: &Path, size: u64, progress: &Progress) -> io::Result<(Digest,
     let file = fs_err::File::open(path)?;
     let name = path.file_name().unwrap_or(path.as_os_str());
     let task = progress.task(&format!("check {}", name.display()), Some(size));
-    hash(task.reader(file))
+    Digest::of_reader(task.reader(file))
 }
 
 /// `sha256sum` writes `<hex>  <name>`, or `<hex> *<name>` in its binary mode.

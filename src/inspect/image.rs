@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, MAX_DOCUMENT_BYTES, hash};
+use super::{Error, MAX_DOCUMENT_BYTES};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_oci::layout::{INDEX_FILE, REF_NAME, blob_path};
@@ -230,7 +230,9 @@ impl Walk<'_> {
             .progress
             .task(&format!("check {}", digest.short()), Some(descriptor.size));
         let found = match self.layout.open(&blob_path(&digest)) {
-            Ok(Some(opened)) => hash(task.reader(opened.reader)).map_err(|e| e.to_string()),
+            Ok(Some(opened)) => {
+                Digest::of_reader(task.reader(opened.reader)).map_err(|e| e.to_string())
+            }
             Ok(None) => {
                 self.problems.push(format!("{digest}: the blob is missing"));
                 return false;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Error, MAX_DOCUMENT_BYTES, hash, system};
+use super::{Error, MAX_DOCUMENT_BYTES, system};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_base::tree;
@@ -187,7 +187,7 @@ impl Iso<'_> {
     fn hash(&mut self, entry: &Entry) -> Result<(Digest, u64), Error> {
         let label = format!("check {}", tree::display(&entry.path));
         let task = self.progress.task(&label, Some(entry.size));
-        hash(task.reader(self.image.open_file(entry))).map_err(|source| Error::Io {
+        Digest::of_reader(task.reader(self.image.open_file(entry))).map_err(|source| Error::Io {
             path: self.path.to_path_buf(),
             source,
         })

@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use tempfile::TempDir;
 
 use super::*;
+use isoforge_base::digest::Digest;
 use isoforge_base::output::OutputDir;
 use isoforge_contract::manifest::{
     Appliance, Architecture, Component, ComponentKind, Epoch, EpochSource, Manifest, SCHEMA,

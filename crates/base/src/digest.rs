@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Length of a SHA-256 value in bytes.
 pub const SHA256_BYTES: usize = 32;
 
+/// Bytes that are hashed at a time.
+const HASH_BUFFER_BYTES: usize = 1 << 18;
+
 /// A `sha256:` digest. Its text form is `sha256:` and 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -31,6 +34,22 @@ impl Digest {
         let mut hasher = Sha256::new();
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    /// Digest and number of all bytes that `reader` gives.
+    ///
+    /// # Errors
+    /// What reading gave.
+    pub fn of_reader(reader: impl Read) -> io::Result<(Self, u64)> {
+        let mut reader = HashingReader::new(reader);
+        let mut buffer = vec![0; HASH_BUFFER_BYTES];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(reader.finish()),
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
     }
 
     /// A digest from its raw value.

@@ -5,6 +5,7 @@ pub mod digest;
 pub mod error;
 pub mod human;
 pub mod interrupt;
+pub mod limit;
 pub mod output;
 pub mod parallel;
 pub mod process;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 
 use crate::error::{Class, Diagnose};
+use crate::limit::read_within;
 
 /// Where programs are looked for, and the `PATH` that they see.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -193,12 +194,8 @@ impl Program {
     pub fn output(&self, limit: u64) -> Result<Vec<u8>, Error> {
         self.run(
             |out| {
-                let mut bytes = Vec::new();
-                out.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-                if bytes.len() as u64 > limit {
-                    return Err(io::Error::other(format!("more than {limit} bytes")));
-                }
-                Ok(bytes)
+                read_within(out, limit)?
+                    .ok_or_else(|| io::Error::other(format!("more than {limit} bytes")))
             },
             &mut |_| {},
         )

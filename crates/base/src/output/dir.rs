@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::TryLockError;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::Error;
-use crate::digest::{Digest, HashingReader};
+use crate::digest::Digest;
 use crate::interrupt;
 
 /// Start and end of a temporary file's name; what has both and no live build
@@ -19,9 +19,6 @@ pub(super) const PARTIAL_SUFFIX: &str = ".partial";
 
 /// Mode of artifacts before the umask.
 const ARTIFACT_MODE: u32 = 0o666;
-
-/// Size of the buffer through which an artifact is hashed, in bytes.
-const HASH_BUFFER_BYTES: usize = 1 << 20;
 
 /// The directory that one build writes its artifacts to.
 #[derive(Debug)]
@@ -324,10 +321,7 @@ fn remove_leftovers(dir: &Path) -> io::Result<()> {
 
 fn hash(file: &mut std::fs::File) -> io::Result<Digest> {
     file.seek(SeekFrom::Start(0))?;
-    let mut reader = HashingReader::new(file);
-    let mut buffer = vec![0; HASH_BUFFER_BYTES];
-    while reader.read(&mut buffer)? != 0 {}
-    Ok(reader.finish().0)
+    Ok(Digest::of_reader(file)?.0)
 }
 
 #[cfg(test)]

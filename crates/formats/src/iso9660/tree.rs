@@ -180,12 +180,6 @@ impl IsoTree {
         self.link(&renamed, id)
     }
 
-    /// How many files have data of their own, hidden ones included.
-    #[must_use]
-    pub fn file_count(&self) -> usize {
-        self.files.len()
-    }
-
     fn next_file(&self) -> Result<FileId, Error> {
         u32::try_from(self.files.len())
             .map(FileId)

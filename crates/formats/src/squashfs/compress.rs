@@ -220,15 +220,8 @@ mod tests {
     ];
 
     fn noise(len: usize) -> Vec<u8> {
-        let mut state = 1_u64;
-        (0..len)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                (state >> 56) as u8
-            })
-            .collect()
+        let mut random = fastrand::Rng::with_seed(1);
+        std::iter::repeat_with(|| random.u8(..)).take(len).collect()
     }
 
     #[test]

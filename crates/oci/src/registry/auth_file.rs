@@ -7,7 +7,6 @@
 //! - No error repeats what the file holds.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -17,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::credentials::Credentials;
 use super::secret::Secret;
 use crate::reference::DEFAULT_REGISTRY;
+use isoforge_base::limit::read_within;
 
 /// Largest file accepted.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
@@ -63,14 +63,11 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let mut text = String::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(format!("{}: more than {MAX_BYTES} bytes", path.display()));
-    }
-    Ok(Some(text))
+    let read = read_within(file, MAX_BYTES).map_err(|error| error.to_string())?;
+    let bytes = read.ok_or_else(|| format!("{}: more than {MAX_BYTES} bytes", path.display()))?;
+    let text = String::from_utf8(bytes);
+    text.map(Some)
+        .map_err(|_| "stream did not contain valid UTF-8".to_owned())
 }
 
 impl AuthFile {

@@ -7,7 +7,7 @@
 //! schema 2, with the blobs exactly as they lie in the archive.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::Read;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::layer::LayerCompression;
 use crate::layout;
 use crate::manifest::{Descriptor, ImageConfig, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Manifest};
 use crate::media::{Family, MediaType};
-use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::digest::Digest;
 
 const LIST_FILE: &str = layout::DOCKER_FILE;
 const MAGIC_BYTES: u64 = 8;
@@ -130,11 +130,7 @@ fn describe_layer(
     let compression = sniff(&magic);
     let digest = match (compression, diff_id) {
         (LayerCompression::Plain, Some(diff_id)) => *diff_id,
-        _ => {
-            let mut reader = HashingReader::new(open()?.reader);
-            io::copy(&mut reader, &mut io::sink())?;
-            reader.finish().0
-        }
+        _ => Digest::of_reader(open()?.reader)?.0,
     };
     let media_type = MediaType::Layer(Family::Docker, compression);
     Ok(Descriptor::new(media_type, digest, size))

@@ -110,12 +110,6 @@ impl Client {
 }
 
 impl Target {
-    /// Whether blobs of `base` can be mounted.
-    #[must_use]
-    pub fn mounts_from(&self, base: &Reference) -> bool {
-        self.mounts.contains_key(&base.name())
-    }
-
     /// Whether the repository has the blob.
     ///
     /// # Errors

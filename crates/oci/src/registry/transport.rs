@@ -18,6 +18,7 @@ use super::gate::Gate;
 use super::limiter::{Limiter, Permit};
 use super::secret::Secret;
 use super::url::{Origin, ShownUrl, resolve};
+use isoforge_base::limit::read_within;
 
 /// The program's name and version, as registries see it.
 pub const USER_AGENT: &str = concat!("isoforge/", env!("CARGO_PKG_VERSION"));
@@ -350,15 +351,8 @@ impl Reply {
         if self.content_length().is_some_and(|length| length > limit) {
             return Err(too_large);
         }
-        let mut bytes = Vec::new();
-        self.into_stream(None)
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(Error::from_read)?;
-        if bytes.len() as u64 > limit {
-            return Err(too_large);
-        }
-        Ok(bytes)
+        let read = read_within(self.into_stream(None), limit).map_err(Error::from_read)?;
+        read.ok_or(too_large)
     }
 
     /// What the error document says; an unreadable one says nothing.

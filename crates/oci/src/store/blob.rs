@@ -1,13 +1,14 @@
 //! Blobs by digest.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use fs_err::File;
 
 use super::session::TempFile;
 use super::{Error, Result, Store, last_use, make_folder};
-use isoforge_base::digest::{Digest, HashingReader, Sha256};
+use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::limit::read_within;
 
 /// Bytes collected before they are hashed and written.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -88,17 +89,12 @@ impl Store {
     /// [`Error::Damaged`] where the digest does not hold or the file has more
     /// than `limit` bytes, and what [`open_blob`](Self::open_blob) gives.
     pub fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.open_blob(digest)?
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)?;
+        let read = read_within(self.open_blob(digest)?, limit)?;
         let damaged = |problem: String| Error::Damaged {
             path: self.blob_path(digest),
             problem,
         };
-        if bytes.len() as u64 > limit {
-            return Err(damaged(format!("it has more than {limit} bytes")));
-        }
+        let bytes = read.ok_or_else(|| damaged(format!("it has more than {limit} bytes")))?;
         let found = Digest::of(&bytes);
         if found != *digest {
             return Err(damaged(format!("its digest is {found}")));
@@ -112,9 +108,7 @@ impl Store {
     /// [`Error::Damaged`] where it does not hold, and what
     /// [`open_blob`](Self::open_blob) gives.
     pub fn verify(&self, digest: &Digest) -> Result<()> {
-        let mut reader = HashingReader::new(self.open_blob(digest)?);
-        io::copy(&mut reader, &mut io::sink())?;
-        let (found, _) = reader.finish();
+        let (found, _) = Digest::of_reader(self.open_blob(digest)?)?;
         if found != *digest {
             return Err(Error::Damaged {
                 path: self.blob_path(digest),

@@ -2,10 +2,11 @@
 //! looked, so that an error can tell all of it.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use isoforge_base::limit::read_within;
 use isoforge_base::tree::{self, FileData, Kind, ReadFile, Tree};
 
 /// A file of the tree that takes part in booting.
@@ -92,17 +93,10 @@ fn join(dir: &str, name: &str) -> String {
 /// # Errors
 /// What reading gave; a file of more than `limit` bytes is refused.
 pub(crate) fn read(data: &dyn ReadFile, file: &BootFile, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    data.open(&file.data)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{} has more than {limit} bytes", file.path),
-        ));
-    }
-    Ok(bytes)
+    read_within(data.open(&file.data)?, limit)?.ok_or_else(|| {
+        let problem = format!("{} has more than {limit} bytes", file.path);
+        io::Error::new(io::ErrorKind::InvalidData, problem)
+    })
 }
 
 /// For an error: one path per line.

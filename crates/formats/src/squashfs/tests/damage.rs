@@ -8,18 +8,6 @@ use crate::squashfs::layout::Superblock;
 use crate::squashfs::read::{self, Image, InodeKind, Limits};
 use crate::squashfs::{Compressor, dump};
 
-fn noise(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed;
-    move || {
-        // SplitMix64: fixed for ever, so that a failing case can be run again.
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
 #[test]
 fn a_directory_that_contains_itself_is_an_error() {
     // The inodes are not compressed, so the one entry can be led to the root.
@@ -84,26 +72,26 @@ fn mutate(original: &[u8], rounds: u32, seed: u64) {
     let superblock = Superblock::parse(original).unwrap();
     let used = superblock.bytes_used as usize;
     let tables = superblock.inode_table as usize;
-    let mut random = noise(seed);
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut still_readable = 0;
     for _ in 0..rounds {
         let mut bytes = original.to_vec();
-        for _ in 0..=random() % 3 {
+        for _ in 0..=random.u64(..) % 3 {
             // Mostly in superblock and tables, where structure is.
-            let at = match random() % 4 {
-                0 => random() as usize % Superblock::SIZE,
-                1 => random() as usize % used,
-                _ => tables + random() as usize % (used - tables),
+            let at = match random.u64(..) % 4 {
+                0 => random.u64(..) as usize % Superblock::SIZE,
+                1 => random.u64(..) as usize % used,
+                _ => tables + random.u64(..) as usize % (used - tables),
             };
-            match random() % 4 {
-                0 => bytes[at] ^= 1 << (random() % 8),
+            match random.u64(..) % 4 {
+                0 => bytes[at] ^= 1 << (random.u64(..) % 8),
                 1 => bytes[at] = 0xff,
                 2 => bytes[at] = 0,
-                _ => bytes[at] = random() as u8,
+                _ => bytes[at] = random.u64(..) as u8,
             }
         }
-        if random().is_multiple_of(8) {
-            bytes.truncate(random() as usize % used);
+        if random.u64(..).is_multiple_of(8) {
+            bytes.truncate(random.u64(..) as usize % used);
         }
         still_readable += u32::from(read_all(&bytes, max).is_some());
     }

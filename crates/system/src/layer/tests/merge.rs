@@ -180,18 +180,6 @@ fn hard_links_inside_and_across_layers() {
     );
 }
 
-/// Small pseudo-random numbers, the same in every run.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
 /// A layered file system the simple way: what each path is, no inodes.
 type Model = BTreeMap<String, Option<String>>;
 
@@ -223,21 +211,21 @@ fn model_put(model: &mut Model, path: &str, what: Option<String>) {
 
 #[test]
 fn random_layers_merge_as_the_model_says() {
-    let mut random = Random(0x5eed);
+    let mut random = fastrand::Rng::with_seed(0x5eed);
     let mut merges = 0;
     for round in 0..3000 {
         let mut model = Model::new();
         let mut layers = Vec::new();
-        for depth in 0..1 + random.below(4) {
+        for depth in 0..=random.u64(..4) {
             let mut archive = Archive::default();
             let mut added: Vec<(String, Option<String>)> = Vec::new();
             let mut removed = Vec::new();
-            for number in 0..random.below(8) {
-                let names: Vec<&str> = (0..=random.below(3))
-                    .map(|_| ["a", "b", "c"][random.below(3) as usize])
+            for number in 0..random.u64(..8) {
+                let names: Vec<&str> = (0..=random.u64(..3))
+                    .map(|_| ["a", "b", "c"][random.usize(..3)])
                     .collect();
                 let path = names.join("/");
-                match random.below(6) {
+                match random.u64(..6) {
                     0 => {
                         let (dir, name) =
                             path.rsplit_once('/').map_or(("", &*path), |(d, n)| (d, n));

@@ -1,7 +1,6 @@
 //! Damaged archives: any outcome is fine but a panic, or more output than the
 //! limits allow.
 
-use super::merge::Random;
 use super::*;
 
 fn seed_archive() -> Vec<u8> {
@@ -67,26 +66,26 @@ fn damaged_archives_give_errors_and_nothing_worse() {
     };
     let seed = seed_archive();
     assert!(merged(std::slice::from_ref(&seed)).is_ok());
-    let mut random = Random(0xbad_5eed);
+    let mut random = fastrand::Rng::with_seed(0xbad_5eed);
     let (mut fine, mut broken) = (0, 0);
     for _ in 0..20_000 {
         let mut tar = seed.clone();
-        for _ in 0..=random.below(4) {
-            let at = random.below(tar.len() as u64) as usize;
-            match random.below(12) {
-                0..4 => tar[at] = random.below(256) as u8,
-                4..7 => tar[at] ^= 1 << random.below(8),
-                7..10 => tar[at] = b"0179\n =./\0\xff\x80"[random.below(12) as usize],
+        for _ in 0..=random.u64(..4) {
+            let at = random.usize(..tar.len());
+            match random.u64(..12) {
+                0..4 => tar[at] = random.u8(..),
+                4..7 => tar[at] ^= 1 << random.u64(..8),
+                7..10 => tar[at] = b"0179\n =./\0\xff\x80"[random.usize(..12)],
                 10 => tar.truncate(at.max(1)),
                 _ => {
-                    let from = random.below(tar.len() as u64) as usize & !511;
+                    let from = random.usize(..tar.len()) & !511;
                     let block = tar[from..(from + 512).min(tar.len())].to_vec();
                     let to = at & !511;
                     tar.splice(to..to, block);
                 }
             }
         }
-        if random.below(4) > 0 {
+        if random.u64(..4) > 0 {
             mend_checksums(&mut tar);
         }
         let mut sink = Counting(0);
