@@ -27,9 +27,9 @@ use isoforge_base::progress::Progress;
 use isoforge_base::tree::{LayerId, Tree};
 use isoforge_formats::squashfs::Settings;
 use isoforge_formats::squashfs::write::ImagePlan;
+use isoforge_formats::tar::Limits;
 use isoforge_system::installer_iso::{self, Bios, EfiProgram, IsoInputs, Payload, Squashfs};
 use isoforge_system::layer::{apply, read_tar};
-use isoforge_formats::tar::Limits;
 use isoforge_system::slab::{self, Slab, SlabSet};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

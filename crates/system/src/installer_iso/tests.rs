@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use isoforge_formats::iso9660::BLOCK_BYTES;
 use isoforge_base::error::{Class, Diagnose as _};
+use isoforge_formats::iso9660::BLOCK_BYTES;
 use isoforge_formats::iso9660::read::{Image, Limits};
 use isoforge_judges::{run, scratch};
 

@@ -2,10 +2,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use super::*;
-use crate::layer::tests::{Archive, Files, listing, merged, read};
 use crate::layer::apply;
-use isoforge_formats::tar::Limits;
+use crate::layer::tests::{Archive, Files, listing, merged, read};
 use isoforge_base::error::{Class, Diagnose};
+use isoforge_formats::tar::Limits;
 
 struct Fixture {
     dir: tempfile::TempDir,
