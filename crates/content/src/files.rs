@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, read};
 use isoforge_base::digest::Digest;
+use isoforge_base::limit::read_within;
 use isoforge_base::yaml::Refused;
 use isoforge_oci::compression::{Bounds, decompress_within, sniff};
 
@@ -98,14 +99,9 @@ impl Reader {
         failed: impl Fn(io::Error) -> Error,
     ) -> Result<Vec<u8>, Error> {
         let room = MAX_BYTES.saturating_sub(self.bytes);
-        let mut bytes = Vec::new();
-        from.take(room + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
+        let bytes = read_within(from, room).map_err(failed)?;
+        let bytes = bytes.ok_or_else(|| self.exceeded(MAX_BYTES, "bytes"))?;
         self.bytes += bytes.len() as u64;
-        if self.bytes > MAX_BYTES {
-            return Err(self.exceeded(MAX_BYTES, "bytes"));
-        }
         Ok(bytes)
     }
 

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::pack::{Need, Requirements, setting};
+use isoforge_base::limit::read_within;
 use isoforge_base::tree::{FileData, InodeId, Kind, ReadFile, Tree, join};
 use isoforge_formats::elf;
 use isoforge_oci::compression::{decompress, sniff};
@@ -253,21 +254,14 @@ fn unpacked(data: &dyn ReadFile, file: &FileData) -> io::Result<Vec<u8>> {
     data.open(file)?
         .take(MAX_FILE_BYTES)
         .read_to_end(&mut packed)?;
-    let mut bytes = Vec::new();
-    let mut plain: Box<dyn Read> = match packed.starts_with(XZ_MAGIC) {
+    let plain: Box<dyn Read> = match packed.starts_with(XZ_MAGIC) {
         true => Box::new(liblzma::read::XzDecoder::new(packed.as_slice())),
         false => decompress(packed.as_slice(), sniff(&packed))?,
     };
-    (&mut plain)
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("a file of modules has more than {MAX_FILE_BYTES} bytes"),
-        ));
-    }
-    Ok(bytes)
+    read_within(plain, MAX_FILE_BYTES)?.ok_or_else(|| {
+        let problem = format!("a file of modules has more than {MAX_FILE_BYTES} bytes");
+        io::Error::new(io::ErrorKind::FileTooLarge, problem)
+    })
 }
 
 #[cfg(test)]

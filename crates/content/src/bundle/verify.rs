@@ -13,7 +13,7 @@ use super::parts::PartsList;
 use super::walk::walk_on;
 use super::{Bundle, open};
 use crate::error::{Error, read_bundle};
-use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::digest::Digest;
 use isoforge_base::human::size;
 use isoforge_base::parallel;
 use isoforge_base::progress::{Progress, Task};
@@ -142,7 +142,7 @@ fn part_faults(path: &Path, progress: &Progress) -> Result<Vec<Fault>, Error> {
             }
             Err(source) => return Err(read_bundle(&place)(source)),
         };
-        let (found, bytes) = hash(task.reader(file)).map_err(read_bundle(&place))?;
+        let (found, bytes) = Digest::of_reader(task.reader(file)).map_err(read_bundle(&place))?;
         if bytes != part.size {
             fault(format!("it has {bytes} bytes, not {}", part.size));
         } else if found != part.digest {
@@ -150,15 +150,6 @@ fn part_faults(path: &Path, progress: &Progress) -> Result<Vec<Fault>, Error> {
         }
     }
     Ok(faults)
-}
-
-fn hash(reader: impl io::Read) -> io::Result<(Digest, u64)> {
-    let mut reader = HashingReader::new(reader);
-    io::copy(
-        &mut io::BufReader::with_capacity(1 << 20, &mut reader),
-        &mut io::sink(),
-    )?;
-    Ok(reader.finish())
 }
 
 fn blob_fault(bundle: &Bundle, name: &str, task: &Task) -> Result<Option<Fault>, Error> {
@@ -179,7 +170,7 @@ fn blob_fault(bundle: &Bundle, name: &str, task: &Task) -> Result<Option<Fault>,
     let Some(opened) = bundle.layout.open_blob(&digest)? else {
         return fault("it can't be opened".to_owned());
     };
-    match hash(task.reader(opened.reader)) {
+    match Digest::of_reader(task.reader(opened.reader)) {
         Ok((found, _)) if found == digest => Ok(None),
         Ok((found, _)) => fault(format!("it is altered: its digest is {found}")),
         Err(error) => fault(format!("it can't be read: {error}")),

@@ -8,7 +8,6 @@
 //! Invariant: the archive that is given has the digest that was asked for, and
 //! the one that the index names; nobody is asked again for what the store has.
 
-use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -16,8 +15,8 @@ use std::sync::atomic::AtomicBool;
 use super::index::{self, Index, MAX_INDEX_BYTES};
 use super::{Chart, Source};
 use crate::Error;
-use crate::files::MAX_BYTES;
 use isoforge_base::digest::Digest;
+use isoforge_base::limit::read_within;
 use isoforge_base::progress::{Counted, Progress};
 use isoforge_oci::manifest::{Document, MAX_MANIFEST_BYTES, Manifest};
 use isoforge_oci::pull::{self, Download, Failure, Limits, Platforms};
@@ -202,14 +201,9 @@ impl Fetch<'_> {
     /// All bytes at a URL, tried again where that may help.
     fn small(&self, url: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let shown = ShownUrl::of(url);
-        let get = || -> Result<Vec<u8>, registry::Error> {
+        let get = || -> Result<Option<Vec<u8>>, registry::Error> {
             let part = self.client.download(url, 0)?;
-            let mut bytes = Vec::new();
-            let mut reader = part.reader.take(limit + 1);
-            reader
-                .read_to_end(&mut bytes)
-                .map_err(registry::Error::from_read)?;
-            Ok(bytes)
+            read_within(part.reader, limit).map_err(registry::Error::from_read)
         };
         self.progress.detail(format!("download {shown}"));
         let bytes = retry::run(self.client.retry_policy(), self.progress, get);
@@ -217,11 +211,8 @@ impl Fetch<'_> {
             what: shown.to_string(),
             source: Box::new(source),
         })?;
-        if bytes.len() as u64 > limit.min(MAX_BYTES) {
-            let place = shown.to_string();
-            return Err(Error::TooLong { place, limit });
-        }
-        Ok(bytes)
+        let place = shown.to_string();
+        bytes.ok_or(Error::TooLong { place, limit })
     }
 
     fn in_store(&self, digest: &Digest, place: &str) -> Result<bool, Error> {
