@@ -8,8 +8,7 @@ use std::path::Path;
 
 /// Errors of every mounted ext4 file system that has some, by the kernel's name of
 /// its device, such as `vda5`.
-#[must_use]
-pub fn damaged(sys: &Path) -> Vec<(String, u64)> {
+pub(crate) fn damaged(sys: &Path) -> Vec<(String, u64)> {
     let Ok(entries) = fs_err::read_dir(sys.join("fs/ext4")) else {
         return Vec::new();
     };
@@ -28,14 +27,12 @@ pub fn damaged(sys: &Path) -> Vec<(String, u64)> {
 
 /// Errors of the file system on `device`, whose path may be a link; 0 where it is not
 /// mounted.
-#[must_use]
-pub fn errors(sys: &Path, device: &Path) -> u64 {
+pub(crate) fn errors(sys: &Path, device: &Path) -> u64 {
     kernel_name(device).map_or(0, |name| errors_of(sys, &name))
 }
 
 /// The kernel's name of a device, whose path may be a link.
-#[must_use]
-pub fn kernel_name(device: &Path) -> Option<String> {
+pub(crate) fn kernel_name(device: &Path) -> Option<String> {
     let device = fs_err::canonicalize(device).ok()?;
     Some(device.file_name()?.to_str()?.to_owned())
 }

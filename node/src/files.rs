@@ -12,7 +12,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 ///
 /// # Errors
 /// What can't be written, with its path.
-pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let new = beside(path)?;
     let mut file = fs_err::OpenOptions::new()
         .write(true)
@@ -33,7 +33,7 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// Where the directory can't be opened, or the disk fails.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     fs_err::File::open(path)?.sync_all()
 }
 
@@ -41,7 +41,7 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What can't be made, with its path.
-pub fn directory(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn directory(path: &Path, mode: u32) -> io::Result<()> {
     fs_err::create_dir_all(path)?;
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
@@ -50,7 +50,7 @@ pub fn directory(path: &Path, mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// Where it is there and can't be read.
-pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs_err::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

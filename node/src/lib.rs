@@ -2,26 +2,29 @@
 //! system it lays out the state before the root is switched, applies the
 //! configuration, upgrades, and tells how things are. `ARCHITECTURE.md` tells how
 //! the modules hang together.
+//!
+//! Only its own tests use it as a library: what they need is public.
 
-pub mod accounts;
+mod accounts;
 pub mod cli;
+#[allow(private_interfaces)]
 pub mod cloud;
 pub mod content;
-pub mod disks;
-pub mod dns;
-pub mod ext4;
-pub mod files;
-pub mod install;
-pub mod media;
-pub mod mount;
-pub mod paths;
+mod disks;
+mod dns;
+mod ext4;
+mod files;
+mod install;
+mod media;
+mod mount;
+mod paths;
 pub mod registry;
-pub mod rooted;
-pub mod run;
+mod rooted;
+mod run;
 pub mod slots;
-pub mod state;
+mod state;
 #[cfg(test)]
 mod testing;
 mod tui;
 pub mod upgrade;
-pub mod verbs;
+mod verbs;

@@ -24,39 +24,21 @@ const FILE_SYSTEMS: [(&str, &str, Option<&std::ffi::CStr>); 5] = [
 
 /// Why a medium can't be had.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Several media have the label.
+pub(crate) enum Error {
     #[error("several media are labelled '{label}': {devices}; remove all but one")]
-    Ambiguous {
-        /// The label.
-        label: String,
-        /// Their devices.
-        devices: String,
-    },
-    /// The devices can't be looked through.
+    Ambiguous { label: String, devices: String },
     #[error("media labelled '{label}' can't be looked for")]
     Look {
-        /// The label.
         label: String,
-        /// What failed.
         source: process::Error,
     },
-    /// A medium can't be mounted.
     #[error("the medium '{device}' can't be mounted: {why}")]
-    Mount {
-        /// Its device.
-        device: String,
-        /// Why not.
-        why: String,
-    },
+    Mount { device: String, why: String },
 }
 
 /// Gives labelled media.
-pub trait Media {
+pub(crate) trait Media {
     /// The medium with this label, mounted; none where there is none.
-    ///
-    /// # Errors
-    /// [`Error`]'s variants.
     fn open(&self, label: &str) -> Result<Option<Opened>, Error>;
 }
 
@@ -71,7 +53,7 @@ pub struct Opened {
 
 /// The media of this machine.
 #[derive(Debug)]
-pub struct Attached<'a> {
+pub(crate) struct Attached<'a> {
     /// The machine.
     pub sys: &'a Sysfs,
 }
@@ -129,10 +111,7 @@ impl Attached<'_> {
     }
 
     /// Mounts a medium, read-only.
-    ///
-    /// # Errors
-    /// [`Error::Mount`].
-    pub fn mount(&self, device: &Path) -> Result<Opened, Error> {
+    pub(crate) fn mount(&self, device: &Path) -> Result<Opened, Error> {
         let error = |why: String| Error::Mount {
             device: device.display().to_string(),
             why,

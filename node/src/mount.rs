@@ -74,7 +74,7 @@ impl Drop for Mounted {
 ///
 /// # Errors
 /// Where it stays busy.
-pub fn unmount(target: &Path) -> io::Result<()> {
+pub(crate) fn unmount(target: &Path) -> io::Result<()> {
     unmount_within(target, BUSY)
 }
 
@@ -95,7 +95,7 @@ fn unmount_within(target: &Path, busy: Duration) -> io::Result<()> {
 ///
 /// # Errors
 /// Where nothing is mounted there.
-pub fn detach(target: &Path) -> io::Result<()> {
+pub(crate) fn detach(target: &Path) -> io::Result<()> {
     Ok(rustix::mount::unmount(target, UnmountFlags::DETACH)?)
 }
 

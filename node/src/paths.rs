@@ -2,61 +2,64 @@
 
 /// Where dracut mounts the file system that holds the SquashFS: the ISO on the
 /// medium, STATE on an installed system (read-only either way).
-pub const MEDIUM: &str = "/run/initramfs/live";
+pub(crate) const MEDIUM: &str = "/run/initramfs/live";
 
 /// Where dracut mounts the SquashFS.
-pub const ROOTFS_BASE: &str = "/run/rootfsbase";
+pub(crate) const ROOTFS_BASE: &str = "/run/rootfsbase";
 
 /// What this boot has told about itself; see [`BOOT_RECORD`].
-pub const RUN: &str = "/run/appliance";
+pub(crate) const RUN: &str = "/run/appliance";
 
 /// JSON of this boot: slot, trial, recovery. Written before the root is switched.
-pub const BOOT_RECORD: &str = "/run/appliance/boot.json";
+pub(crate) const BOOT_RECORD: &str = "/run/appliance/boot.json";
 
 /// Where PERSISTENT is mounted.
-pub const PERSISTENT: &str = "/run/appliance/persistent";
+pub(crate) const PERSISTENT: &str = "/run/appliance/persistent";
 
 /// Where OEM, the site configuration, is mounted.
-pub const OEM: &str = "/oem";
+pub(crate) const OEM: &str = "/oem";
 
 /// Log of an installation, while the machine runs.
-pub const INSTALL_LOG: &str = "/run/appliance/install.log";
+pub(crate) const INSTALL_LOG: &str = "/run/appliance/install.log";
 
 /// Where an installation mounts file systems.
-pub const INSTALL_WORK: &str = "/run/appliance/install";
+pub(crate) const INSTALL_WORK: &str = "/run/appliance/install";
 
 /// Within PERSISTENT: the kept directories, each under its own path.
-pub const KEPT: &str = "kept";
+pub(crate) const KEPT: &str = "kept";
 
 /// Within PERSISTENT: accounts that are not the slot's, and changed passwords.
-pub const ACCOUNTS: &str = "accounts";
+pub(crate) const ACCOUNTS: &str = "accounts";
 
 /// Within PERSISTENT: SSH host keys and machine-id.
-pub const IDENTITY: &str = "identity";
+pub(crate) const IDENTITY: &str = "identity";
 
 /// Within PERSISTENT: what the program itself keeps (an upgrade's layers, …).
-pub const OWN: &str = "appliance";
+pub(crate) const OWN: &str = "appliance";
+
+/// Within PERSISTENT: the profile's own partitions, JSON of UUIDs by mount point.
+pub(crate) const MOUNTS: &str = "appliance/mounts.json";
 
 /// Within STATE: GRUB's environment block.
-pub const GRUBENV: &str = "grubenv";
+pub(crate) const GRUBENV: &str = "grubenv";
 
 /// Within STATE: the menu of the installed system.
-pub const MENU: &str = "grub/grub.cfg";
+pub(crate) const MENU: &str = "grub/grub.cfg";
 
 /// Within STATE: the folder of the slots.
-pub const SLOTS: &str = "slots";
+pub(crate) const SLOTS: &str = "slots";
 
 /// Labels of partitions and their file systems. They are for people: all parts
 /// find each other by UUID.
-pub mod label {
+pub(crate) mod label {
     /// GRUB's core image for BIOS.
-    pub const BIOS_BOOT: &str = "BIOS";
+    pub(crate) const BIOS_BOOT: &str = "BIOS";
     /// The EFI system partition.
-    pub const ESP: &str = "ESP";
+    pub(crate) const ESP: &str = "ESP";
     /// Site configuration.
-    pub const OEM: &str = "OEM";
+    pub(crate) const OEM: &str = "OEM";
     /// The slots.
-    pub const STATE: &str = "STATE";
+    pub(crate) const STATE: &str = "STATE";
     /// What is kept.
-    pub const PERSISTENT: &str = "PERSISTENT";
+    pub(crate) const PERSISTENT: &str = "PERSISTENT";
 }

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 /// Largest file that is read whole.
-pub const READ_MAX_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const READ_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How often a path is resolved anew when something moved meanwhile.
 const RESOLVE_TRIES: u32 = 8;
@@ -18,18 +18,15 @@ const RESOLVE_TRIES: u32 = 8;
 /// Why a file could not be reached, read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} '{}' failed: {source}", path.display())]
-pub struct Error {
-    /// What was tried.
+pub(crate) struct Error {
     pub action: &'static str,
-    /// On what.
     pub path: PathBuf,
-    /// What the system said.
     pub source: io::Error,
 }
 
 /// Mode and owner of what is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attributes {
+pub(crate) struct Attributes {
     /// Permission bits.
     pub mode: u32,
     /// Owner.
@@ -42,8 +39,7 @@ pub struct Attributes {
 
 impl Attributes {
     /// Root's, with these permission bits.
-    #[must_use]
-    pub const fn root(mode: u32) -> Self {
+    pub(crate) const fn root(mode: u32) -> Self {
         Self {
             mode,
             uid: 0,
@@ -53,8 +49,7 @@ impl Attributes {
     }
 
     /// The same, but what is there already keeps its own.
-    #[must_use]
-    pub const fn or_kept(mut self) -> Self {
+    pub(crate) const fn or_kept(mut self) -> Self {
         self.keep = true;
         self
     }
@@ -62,13 +57,13 @@ impl Attributes {
 
 /// A directory taken as the root of paths.
 #[derive(Debug)]
-pub struct Root {
+pub(crate) struct Root {
     folder: Folder,
 }
 
 /// An open directory; names in it are used as they are, symlinks refused.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     fd: OwnedFd,
     path: PathBuf,
     owners: bool,
@@ -80,7 +75,7 @@ impl Root {
     ///
     /// # Errors
     /// [`Error`] where it can't be opened.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let fd = rustix::fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| failed("opening", path, errno))?;
         Ok(Self {
@@ -93,26 +88,22 @@ impl Root {
     }
 
     /// The root itself.
-    #[must_use]
-    pub fn folder(&self) -> &Folder {
+    pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }
 
     /// The root itself, and nothing but it.
-    #[must_use]
-    pub fn into_folder(self) -> Folder {
+    pub(crate) fn into_folder(self) -> Folder {
         self.folder
     }
 
     /// Where a path of this root lies for everyone else.
-    #[must_use]
-    pub fn outside(&self, path: &str) -> PathBuf {
+    pub(crate) fn outside(&self, path: &str) -> PathBuf {
         self.folder.path.join(path.trim_start_matches('/'))
     }
 
     /// Whether something is there, symlinks followed.
-    #[must_use]
-    pub fn exists(&self, path: &str) -> bool {
+    pub(crate) fn exists(&self, path: &str) -> bool {
         self.resolve(path, OFlags::PATH).is_ok()
     }
 
@@ -120,7 +111,7 @@ impl Root {
     ///
     /// # Errors
     /// [`Error`] where it is something else or can't be opened.
-    pub fn dir(&self, path: &str) -> Result<Option<Folder>, Error> {
+    pub(crate) fn dir(&self, path: &str) -> Result<Option<Folder>, Error> {
         match self.resolve(path, OFlags::DIRECTORY) {
             Ok(fd) => Ok(Some(self.at(fd, path))),
             Err(Errno::NOENT) => Ok(None),
@@ -133,7 +124,7 @@ impl Root {
     ///
     /// # Errors
     /// [`Error`] where one can't be made.
-    pub fn make_dir(&self, path: &str, attributes: Attributes) -> Result<Folder, Error> {
+    pub(crate) fn make_dir(&self, path: &str, attributes: Attributes) -> Result<Folder, Error> {
         if let Some(folder) = self.dir(path)? {
             return Ok(folder);
         }
@@ -147,7 +138,7 @@ impl Root {
     ///
     /// # Errors
     /// [`Error`] where it is no regular file, too large, or can't be read.
-    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let outside = self.outside(path);
         match self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK) {
             Ok(fd) => read_file(fd, &outside).map(Some),
@@ -161,7 +152,12 @@ impl Root {
     ///
     /// # Errors
     /// [`Error`] where that fails; what was there is there still.
-    pub fn write(&self, path: &str, bytes: &[u8], attributes: Attributes) -> Result<bool, Error> {
+    pub(crate) fn write(
+        &self,
+        path: &str,
+        bytes: &[u8],
+        attributes: Attributes,
+    ) -> Result<bool, Error> {
         let (parent, name) = split(path).ok_or_else(|| unusable(&self.outside(path)))?;
         self.make_dir(parent, Attributes::root(0o755))?
             .write(name, bytes, attributes)
@@ -197,20 +193,17 @@ impl Root {
 
 impl Folder {
     /// Where it lies, for messages.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The open directory.
-    #[must_use]
-    pub fn fd(&self) -> &OwnedFd {
+    pub(crate) fn fd(&self) -> &OwnedFd {
         &self.fd
     }
 
     /// Whether what is made in it can be given to others.
-    #[must_use]
-    pub fn gives_owners(&self) -> bool {
+    pub(crate) fn gives_owners(&self) -> bool {
         self.owners
     }
 
@@ -218,7 +211,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error`] where that fails, or it is no directory: a symlink is none.
-    pub fn sub(&self, name: &str, attributes: Attributes) -> Result<Self, Error> {
+    pub(crate) fn sub(&self, name: &str, attributes: Attributes) -> Result<Self, Error> {
         let path = self.path.join(name);
         let made = match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)) {
             Ok(()) => true,
@@ -243,7 +236,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error`] where the system does not tell.
-    pub fn stat(&self, name: &str) -> Result<Option<Stat>, Error> {
+    pub(crate) fn stat(&self, name: &str) -> Result<Option<Stat>, Error> {
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
@@ -256,7 +249,7 @@ impl Folder {
     /// # Errors
     /// [`Error`] where it is no regular file (a symlink is none), too large, or
     /// can't be read.
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
@@ -271,7 +264,12 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error`] where that fails; what was there is there still.
-    pub fn write(&self, name: &str, bytes: &[u8], attributes: Attributes) -> Result<bool, Error> {
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        attributes: Attributes,
+    ) -> Result<bool, Error> {
         let path = self.path.join(name);
         let there = self.stat(name)?.filter(is_regular);
         let attributes = match &there {
@@ -342,7 +340,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error`] where it can't be read. Names that are no UTF-8 are left out.
-    pub fn names(&self) -> Result<Vec<String>, Error> {
+    pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
         let entries = rustix::fs::Dir::read_from(&self.fd)
             .map_err(|errno| failed("reading the directory", &self.path, errno))?;
         let mut names = Vec::new();
@@ -362,7 +360,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error`] where it can't be removed.
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(failed("removing", &self.path.join(name), errno)),
@@ -371,8 +369,7 @@ impl Folder {
 }
 
 /// Whether it is a regular file.
-#[must_use]
-pub fn is_regular(stat: &Stat) -> bool {
+pub(crate) fn is_regular(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 

@@ -19,42 +19,20 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Why a program did not do its work.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The program is not installed.
+pub(crate) enum Error {
     #[error("the program '{0}' is not installed")]
     Missing(String),
-    /// The program could not be started or watched.
     #[error("can't start '{program}': {source}")]
-    Start {
-        /// Its name.
-        program: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The program reported failure.
+    Start { program: String, source: io::Error },
     #[error("'{program}' failed: {status}")]
-    Failed {
-        /// Its name.
-        program: String,
-        /// Exit status or signal.
-        status: ExitStatus,
-    },
-    /// The program took too long and was ended.
+    Failed { program: String, status: ExitStatus },
     #[error("'{program}' was ended: it ran for more than {} seconds", limit.as_secs())]
-    TooLong {
-        /// Its name.
-        program: String,
-        /// How long it might have run.
-        limit: Duration,
-    },
+    TooLong { program: String, limit: Duration },
 }
 
 /// Runs a program to its end, or to the end of its time; then all that it
 /// started ends, too.
-///
-/// # Errors
-/// [`Error`].
-pub fn attached(program: &str, args: &[&str], limit: Duration) -> Result<(), Error> {
+pub(crate) fn attached(program: &str, args: &[&str], limit: Duration) -> Result<(), Error> {
     let path = find(program).ok_or_else(|| Error::Missing(program.to_owned()))?;
     let failed = |source: io::Error| Error::Start {
         program: program.to_owned(),

@@ -15,7 +15,7 @@ const LOCK: &str = ".pwd.lock";
 
 /// The databases of one `/etc`.
 #[derive(Debug)]
-pub struct Databases {
+pub(crate) struct Databases {
     folder: Folder,
     tables: BTreeMap<Kind, Held>,
     // Released with the value.
@@ -33,25 +33,19 @@ impl Databases {
     ///
     /// # Errors
     /// [`Error::File`] where one is there but can't be read.
-    pub fn read(etc: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(etc: &Path) -> Result<Self, Error> {
         Self::of(Root::open(etc)?, None)
     }
 
     /// Reads them to be changed: nobody else does so meanwhile who asks.
-    ///
-    /// # Errors
-    /// [`Error::File`].
-    pub fn change(etc: &Path) -> Result<Self, Error> {
+    pub(crate) fn change(etc: &Path) -> Result<Self, Error> {
         let root = Root::open(etc)?;
         let lock = lock(root.folder())?;
         Self::of(root, Some(lock))
     }
 
     /// The same, for the `/etc` of a root.
-    ///
-    /// # Errors
-    /// [`Error::File`].
-    pub fn change_in(root: &Root) -> Result<Self, Error> {
+    pub(crate) fn change_in(root: &Root) -> Result<Self, Error> {
         let folder = root.make_dir("/etc", Attributes::root(0o755).or_kept())?;
         let lock = lock(&folder)?;
         Self::in_folder(folder, Some(lock))
@@ -77,23 +71,21 @@ impl Databases {
     }
 
     /// Whether the database has a file.
-    #[must_use]
-    pub fn has(&self, kind: Kind) -> bool {
+    pub(crate) fn has(&self, kind: Kind) -> bool {
         self.tables
             .get(&kind)
             .is_some_and(|held| held.read.is_some())
     }
 
     /// A database.
-    #[must_use]
-    pub fn table(&self, kind: Kind) -> &Table {
+    pub(crate) fn table(&self, kind: Kind) -> &Table {
         // Each kind is put in when the value is made.
         static EMPTY: Table = Table::empty();
         self.tables.get(&kind).map_or(&EMPTY, |held| &held.table)
     }
 
     /// A database, to change it.
-    pub fn table_mut(&mut self, kind: Kind) -> &mut Table {
+    pub(crate) fn table_mut(&mut self, kind: Kind) -> &mut Table {
         let held = self.tables.entry(kind).or_insert_with(|| Held {
             table: Table::parse(kind, b""),
             read: None,
@@ -105,7 +97,7 @@ impl Databases {
     ///
     /// # Errors
     /// [`Error::File`]; each file is written whole or not at all.
-    pub fn write(&mut self) -> Result<bool, Error> {
+    pub(crate) fn write(&mut self) -> Result<bool, Error> {
         let shadow_gid = self
             .table(Kind::Group)
             .get(b"shadow")

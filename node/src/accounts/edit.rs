@@ -9,10 +9,10 @@ use super::table::{Kind, Row, group, passwd, shadow, union};
 use isoforge_contract::cloud::check_name;
 
 /// Numbers of people and of their groups.
-pub const PEOPLE: Range<u32> = 1000..60_000;
+pub(crate) const PEOPLE: Range<u32> = 1000..60_000;
 
 /// Numbers of system accounts, taken from above.
-pub const SYSTEM: Range<u32> = 100..1000;
+pub(crate) const SYSTEM: Range<u32> = 100..1000;
 
 /// Where ranges of subordinate numbers begin.
 const SUBORDINATES_START: u32 = 100_000;
@@ -21,7 +21,7 @@ const SUBORDINATES: u32 = 65_536;
 
 /// An account to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NewAccount {
+pub(crate) struct NewAccount {
     /// Its name.
     pub name: String,
     /// Its number; none: a free one.
@@ -40,7 +40,7 @@ pub struct NewAccount {
 
 /// An account that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub(crate) struct Account {
     /// Its number.
     pub uid: u32,
     /// Number of its first group.
@@ -50,8 +50,7 @@ pub struct Account {
 }
 
 /// An account by its name.
-#[must_use]
-pub fn account(databases: &Databases, name: &str) -> Option<Account> {
+pub(crate) fn account(databases: &Databases, name: &str) -> Option<Account> {
     let row = databases.table(Kind::Passwd).get(name.as_bytes())?;
     Some(Account {
         uid: row.number(passwd::UID)?,
@@ -61,8 +60,7 @@ pub fn account(databases: &Databases, name: &str) -> Option<Account> {
 }
 
 /// Number of a group.
-#[must_use]
-pub fn gid(databases: &Databases, name: &str) -> Option<u32> {
+pub(crate) fn gid(databases: &Databases, name: &str) -> Option<u32> {
     let row = databases.table(Kind::Group).get(name.as_bytes())?;
     row.number(group::GID)
 }
@@ -71,7 +69,7 @@ pub fn gid(databases: &Databases, name: &str) -> Option<u32> {
 ///
 /// # Errors
 /// [`Error`] for names and values that break lines, and numbers that are taken.
-pub fn add(databases: &mut Databases, new: &NewAccount) -> Result<Account, Error> {
+pub(crate) fn add(databases: &mut Databases, new: &NewAccount) -> Result<Account, Error> {
     check_name(&new.name)?;
     let home = new
         .home
@@ -131,10 +129,7 @@ pub fn add(databases: &mut Databases, new: &NewAccount) -> Result<Account, Error
 }
 
 /// Makes sure of a group and gives its number: `wish` where that is free.
-///
-/// # Errors
-/// [`Error::Name`], [`Error::NoFreeNumber`].
-pub fn add_group(
+pub(crate) fn add_group(
     databases: &mut Databases,
     name: &str,
     wish: Option<u32>,
@@ -165,10 +160,11 @@ pub fn add_group(
 }
 
 /// Makes an account a member of a group, which is made where it lacks.
-///
-/// # Errors
-/// [`Error::Name`], [`Error::NoFreeNumber`].
-pub fn add_member(databases: &mut Databases, group_name: &str, name: &str) -> Result<(), Error> {
+pub(crate) fn add_member(
+    databases: &mut Databases,
+    group_name: &str,
+    name: &str,
+) -> Result<(), Error> {
     check_name(name)?;
     add_group(databases, group_name, None, true)?;
     for kind in [Kind::Group, Kind::Gshadow] {
@@ -182,8 +178,7 @@ pub fn add_member(databases: &mut Databases, group_name: &str, name: &str) -> Re
 }
 
 /// An account's field for the password's hash.
-#[must_use]
-pub fn password(databases: &Databases, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn password(databases: &Databases, name: &str) -> Option<Vec<u8>> {
     let row = databases.table(Kind::Shadow).get(name.as_bytes())?;
     Some(row.field(shadow::HASH).to_vec())
 }
@@ -194,7 +189,7 @@ pub fn password(databases: &Databases, name: &str) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// [`Error::NoAccount`]; [`Error::Field`] for what is no hash.
-pub fn set_password(
+pub(crate) fn set_password(
     databases: &mut Databases,
     name: &str,
     hash: &str,
@@ -219,10 +214,7 @@ pub fn set_password(
 
 /// Locks an account for passwords, so that `passwd -u` opens it again; other
 /// ways to log in stay.
-///
-/// # Errors
-/// [`Error::NoAccount`].
-pub fn lock(databases: &mut Databases, name: &str) -> Result<(), Error> {
+pub(crate) fn lock(databases: &mut Databases, name: &str) -> Result<(), Error> {
     let now = password(databases, name).ok_or_else(|| Error::NoAccount(name.to_owned()))?;
     if !now.starts_with(b"!") && !now.starts_with(b"*") {
         let locked = [b"!", now.as_slice()].concat();

@@ -12,10 +12,7 @@ const SKELETON_DEPTH: usize = 16;
 
 /// Makes an account's home directory where it lacks, with what `/etc/skel` has;
 /// tells whether it did.
-///
-/// # Errors
-/// [`rooted::Error`].
-pub fn make(root: &Root, account: &Account) -> Result<bool, rooted::Error> {
+pub(crate) fn make(root: &Root, account: &Account) -> Result<bool, rooted::Error> {
     if root.exists(&account.home) {
         return Ok(false);
     }
@@ -32,7 +29,11 @@ pub fn make(root: &Root, account: &Account) -> Result<bool, rooted::Error> {
 ///
 /// # Errors
 /// [`rooted::Error`], also where there is no home directory.
-pub fn authorize(root: &Root, account: &Account, keys: &[String]) -> Result<bool, rooted::Error> {
+pub(crate) fn authorize(
+    root: &Root,
+    account: &Account,
+    keys: &[String],
+) -> Result<bool, rooted::Error> {
     let missing = || rooted::Error {
         action: "opening the home directory",
         path: root.outside(&account.home),

@@ -27,7 +27,7 @@ const RESTORED: &str = ".appliance-accounts";
 ///
 /// # Errors
 /// [`Error`] where a database can't be read or written.
-pub fn restore(etc: &Path, kept: &Path) -> Result<Merged, Error> {
+pub(crate) fn restore(etc: &Path, kept: &Path) -> Result<Merged, Error> {
     let current = kept.join(CURRENT);
     let mut merged = Merged::default();
     if current.is_dir() {
@@ -47,7 +47,7 @@ pub fn restore(etc: &Path, kept: &Path) -> Result<Merged, Error> {
 /// # Errors
 /// [`Error::Damaged`] and [`Error::NotRestored`] where `etc` can't be what it
 /// should: what is kept stays.
-pub fn save(etc: &Path, slot_etc: &Path, kept: &Path) -> Result<bool, Error> {
+pub(crate) fn save(etc: &Path, slot_etc: &Path, kept: &Path) -> Result<bool, Error> {
     if Root::open(etc)?.folder().stat(RESTORED)?.is_none() {
         return Err(Error::NotRestored);
     }

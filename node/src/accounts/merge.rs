@@ -21,7 +21,7 @@ use super::table::{Kind, Row, group, passwd, union};
 
 /// What came of merging.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Merged {
+pub(crate) struct Merged {
     /// Whether a database was changed.
     pub changed: bool,
     /// What people should know.

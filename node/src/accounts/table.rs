@@ -4,7 +4,7 @@
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// passwd(5): name, password, uid, gid, gecos, home, shell.
     Passwd,
     /// shadow(5): name, hash, last change, and how it ages.
@@ -22,7 +22,7 @@ pub enum Kind {
 impl Kind {
     /// All, in the order in which they are written: an account is in `passwd`
     /// only once the rest of it is there.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Subuid,
         Self::Subgid,
         Self::Gshadow,
@@ -32,8 +32,7 @@ impl Kind {
     ];
 
     /// Its file below `/etc`.
-    #[must_use]
-    pub fn file(self) -> &'static str {
+    pub(crate) fn file(self) -> &'static str {
         match self {
             Self::Passwd => "passwd",
             Self::Shadow => "shadow",
@@ -45,8 +44,7 @@ impl Kind {
     }
 
     /// How many fields a line has.
-    #[must_use]
-    pub fn fields(self) -> usize {
+    pub(crate) fn fields(self) -> usize {
         match self {
             Self::Passwd => 7,
             Self::Shadow => 9,
@@ -56,8 +54,7 @@ impl Kind {
     }
 
     /// Mode of a new file.
-    #[must_use]
-    pub fn mode(self) -> u32 {
+    pub(crate) fn mode(self) -> u32 {
         match self {
             Self::Shadow | Self::Gshadow => 0o640,
             _ => 0o644,
@@ -66,77 +63,67 @@ impl Kind {
 }
 
 /// Fields of passwd(5).
-pub mod passwd {
+pub(crate) mod passwd {
     /// Number of the account.
-    pub const UID: usize = 2;
+    pub(crate) const UID: usize = 2;
     /// Number of its first group.
-    pub const GID: usize = 3;
+    pub(crate) const GID: usize = 3;
     /// Who it is.
-    pub const GECOS: usize = 4;
+    pub(crate) const GECOS: usize = 4;
     /// Its home directory.
-    pub const HOME: usize = 5;
+    pub(crate) const HOME: usize = 5;
     /// What a login starts.
-    pub const SHELL: usize = 6;
+    pub(crate) const SHELL: usize = 6;
 }
 
 /// Fields of shadow(5).
-pub mod shadow {
+pub(crate) mod shadow {
     /// The hash, or why there is none.
-    pub const HASH: usize = 1;
+    pub(crate) const HASH: usize = 1;
     /// Day of the last change; 0: must be changed at the next login.
-    pub const CHANGED: usize = 2;
+    pub(crate) const CHANGED: usize = 2;
 }
 
 /// Fields of group(5).
-pub mod group {
+pub(crate) mod group {
     /// Number of the group.
-    pub const GID: usize = 2;
+    pub(crate) const GID: usize = 2;
     /// Names with commas between them; in gshadow(5) too.
-    pub const MEMBERS: usize = 3;
+    pub(crate) const MEMBERS: usize = 3;
 }
 
 /// A line's fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row<'a>(Vec<&'a [u8]>);
+pub(crate) struct Row<'a>(Vec<&'a [u8]>);
 
 impl<'a> Row<'a> {
     /// Its first field.
-    #[must_use]
-    pub fn name(&self) -> &'a [u8] {
+    pub(crate) fn name(&self) -> &'a [u8] {
         self.field(0)
     }
 
     /// Its name for messages.
-    #[must_use]
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         String::from_utf8_lossy(self.name()).into_owned()
     }
 
     /// A field; empty where there is none.
-    #[must_use]
-    pub fn field(&self, at: usize) -> &'a [u8] {
+    pub(crate) fn field(&self, at: usize) -> &'a [u8] {
         self.0.get(at).copied().unwrap_or_default()
     }
 
     /// A field as number.
-    #[must_use]
-    pub fn number(&self, at: usize) -> Option<u32> {
+    pub(crate) fn number(&self, at: usize) -> Option<u32> {
         std::str::from_utf8(self.field(at)).ok()?.parse().ok()
     }
 
-    /// A field's names, which commas separate.
-    #[must_use]
-    pub fn names(&self, at: usize) -> Vec<&'a [u8]> {
-        names(self.field(at))
-    }
-
     /// All fields.
-    #[must_use]
-    pub fn fields(&self) -> &[&'a [u8]] {
+    pub(crate) fn fields(&self) -> &[&'a [u8]] {
         &self.0
     }
 }
 
+/// The names of a field, which commas separate.
 fn names(field: &[u8]) -> Vec<&[u8]> {
     field
         .split(|byte| *byte == b',')
@@ -145,8 +132,7 @@ fn names(field: &[u8]) -> Vec<&[u8]> {
 }
 
 /// Two lists of names as one, each name once, in order.
-#[must_use]
-pub fn union(first: &[u8], second: &[u8]) -> Vec<u8> {
+pub(crate) fn union(first: &[u8], second: &[u8]) -> Vec<u8> {
     let mut all = names(first);
     for name in names(second) {
         if !all.contains(&name) {
@@ -158,7 +144,7 @@ pub fn union(first: &[u8], second: &[u8]) -> Vec<u8> {
 
 /// A database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
+pub(crate) struct Table {
     kind: Kind,
     lines: Vec<Vec<u8>>,
     ends: bool,
@@ -166,8 +152,7 @@ pub struct Table {
 
 impl Table {
     /// Nobody.
-    #[must_use]
-    pub const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self {
             kind: Kind::Passwd,
             lines: Vec::new(),
@@ -176,8 +161,7 @@ impl Table {
     }
 
     /// Reads a file's bytes.
-    #[must_use]
-    pub fn parse(kind: Kind, bytes: &[u8]) -> Self {
+    pub(crate) fn parse(kind: Kind, bytes: &[u8]) -> Self {
         let ends = bytes.is_empty() || bytes.ends_with(b"\n");
         let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         let lines = if bytes.is_empty() {
@@ -191,8 +175,7 @@ impl Table {
     }
 
     /// The file's bytes.
-    #[must_use]
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.lines.join(&b'\n');
         if self.ends && !self.lines.is_empty() {
             bytes.push(b'\n');
@@ -201,26 +184,24 @@ impl Table {
     }
 
     /// Its lines that are of its kind.
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.lines.iter().filter_map(|line| self.row(line))
     }
 
     /// The first line of a name.
-    #[must_use]
-    pub fn get(&self, name: &[u8]) -> Option<Row<'_>> {
+    pub(crate) fn get(&self, name: &[u8]) -> Option<Row<'_>> {
         self.rows().find(|row| row.name() == name)
     }
 
     /// Name of the first line that has a number in a field.
-    #[must_use]
-    pub fn holder(&self, at: usize, number: u32) -> Option<Vec<u8>> {
+    pub(crate) fn holder(&self, at: usize, number: u32) -> Option<Vec<u8>> {
         self.rows()
             .find(|row| row.number(at) == Some(number))
             .map(|row| row.name().to_vec())
     }
 
     /// Changes a field of a name's first line; tells whether there is one.
-    pub fn set(&mut self, name: &[u8], at: usize, value: &[u8]) -> bool {
+    pub(crate) fn set(&mut self, name: &[u8], at: usize, value: &[u8]) -> bool {
         let Some(place) = self.place(name) else {
             return false;
         };
@@ -238,7 +219,7 @@ impl Table {
 
     /// Adds a line. NIS's `+` lines stay the last ones: what follows them is
     /// not looked at.
-    pub fn push(&mut self, fields: &[&[u8]]) {
+    pub(crate) fn push(&mut self, fields: &[&[u8]]) {
         let end = self.lines.len();
         let at = self
             .lines
@@ -250,7 +231,7 @@ impl Table {
     }
 
     /// Removes the lines of a name.
-    pub fn remove(&mut self, name: &[u8]) {
+    pub(crate) fn remove(&mut self, name: &[u8]) {
         while let Some(at) = self.place(name) {
             self.lines.remove(at);
         }

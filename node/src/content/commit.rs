@@ -40,15 +40,9 @@ pub struct Moved {
 /// changed: it reads, changes and writes them itself.
 pub trait Service {
     /// Stops it; tells whether it ran.
-    ///
-    /// # Errors
-    /// [`Error::Service`].
     fn stop(&self) -> Result<bool, Error>;
 
     /// Starts it again.
-    ///
-    /// # Errors
-    /// [`Error::Service`].
     fn start(&self) -> Result<(), Error>;
 }
 

@@ -14,22 +14,13 @@ use super::storage::read;
 /// A registry's storage, for reading.
 pub trait Images {
     /// All repositories, sorted.
-    ///
-    /// # Errors
-    /// [`Error::File`].
     fn repositories(&self) -> Result<Vec<String>, Error>;
 
     /// The manifests of a repository, by tag and without one. Whether they are there
     /// and whole is not looked at.
-    ///
-    /// # Errors
-    /// [`Error::File`], [`Error::Record`].
     fn entries(&self, repository: &str) -> Result<Vec<Entry>, Error>;
 
     /// The blobs of a repository that are there, and their sizes in bytes.
-    ///
-    /// # Errors
-    /// [`Error::File`].
     fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>, Error>;
 
     /// Where a blob of a repository is, or would be.

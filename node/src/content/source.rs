@@ -49,15 +49,9 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn digest(&self) -> Digest;
 
     /// Whether it has a blob.
-    ///
-    /// # Errors
-    /// [`Error::Source`].
     fn has(&self, digest: &Digest) -> Result<bool, Error>;
 
     /// Opens a blob; none where it is not there.
-    ///
-    /// # Errors
-    /// [`Error::Source`].
     fn open(&self, digest: &Digest) -> Result<Option<Opened>, Error>;
 }
 

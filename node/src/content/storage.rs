@@ -321,9 +321,6 @@ impl Images for Storage {
 
 /// The repositories below `root`, sorted. `is_part` says of a name, and whether it is
 /// in a repository's folder, that nothing below it is a repository.
-///
-/// # Errors
-/// [`Error::File`].
 pub(super) fn repositories(
     root: &Path,
     is_repository: impl Fn(&Path) -> bool,

@@ -22,7 +22,7 @@ const NAMED_MAX: usize = 8;
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Content {
+pub(crate) struct Content {
     /// In words: `empty`, `GPT: ESP, STATE`, `ext4 "data"`.
     pub words: String,
     /// The installed appliance, where there is one.
@@ -37,8 +37,7 @@ struct Installed {
 }
 
 /// Looks at the disk, without writing to it; `firmware` is the machine's.
-#[must_use]
-pub fn look(disk: &Path, sector_bytes: u32, firmware: Firmware) -> Content {
+pub(crate) fn look(disk: &Path, sector_bytes: u32, firmware: Firmware) -> Content {
     let file = match File::open(disk) {
         Ok(file) => file,
         Err(error) => {

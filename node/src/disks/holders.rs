@@ -13,7 +13,7 @@ const DEPTH_MAX: u32 = 16;
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
+pub(crate) struct Mount {
     /// The device's numbers, `8:1`.
     pub device: String,
     /// Where it is mounted.
@@ -21,8 +21,7 @@ pub struct Mount {
 }
 
 /// The mounted file systems, in the order in which they were mounted.
-#[must_use]
-pub fn mounts(sys: &Sysfs) -> Vec<Mount> {
+pub(crate) fn mounts(sys: &Sysfs) -> Vec<Mount> {
     let text = fs::read_to_string(sys.proc.join("self/mountinfo")).unwrap_or_default();
     text.lines()
         .filter_map(|line| {
@@ -37,8 +36,7 @@ pub fn mounts(sys: &Sysfs) -> Vec<Mount> {
 
 /// Names of the whole disks that back the install medium; empty where it is
 /// none of this machine's disks (a network, memory).
-#[must_use]
-pub fn of_medium(sys: &Sysfs) -> Vec<String> {
+pub(crate) fn of_medium(sys: &Sysfs) -> Vec<String> {
     let mounts = mounts(sys);
     let mut disks = BTreeSet::new();
     let medium = mounts.iter().rfind(|mount| mount.target == sys.medium);
@@ -49,8 +47,7 @@ pub fn of_medium(sys: &Sysfs) -> Vec<String> {
 }
 
 /// The mounted file systems that lie on the disk `name` or its partitions.
-#[must_use]
-pub fn mounts_of(sys: &Sysfs, name: &str) -> Vec<Mount> {
+pub(crate) fn mounts_of(sys: &Sysfs, name: &str) -> Vec<Mount> {
     let devices: BTreeSet<String> = family(sys, name)
         .iter()
         .map(|folder| attribute(&folder.join("dev")))
@@ -62,8 +59,7 @@ pub fn mounts_of(sys: &Sysfs, name: &str) -> Vec<Mount> {
 }
 
 /// By what else the disk `name` is in use, in words.
-#[must_use]
-pub fn use_of(sys: &Sysfs, name: &str) -> Option<String> {
+pub(crate) fn use_of(sys: &Sysfs, name: &str) -> Option<String> {
     // What an earlier installation left mounted is unmounted by the next.
     let foreign = mounts_of(sys, name)
         .into_iter()

@@ -19,7 +19,7 @@ const SIGNATURE: &[u8] = b"EFI PART";
 
 /// A partition of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// From 1.
     pub number: u32,
     /// In the order on disk.
@@ -34,16 +34,14 @@ pub struct Entry {
 
 /// The partitions of the table at the disk's beginning; none where there is no
 /// table.
-#[must_use]
-pub fn read(disk: &File, sector_bytes: u32) -> Option<Vec<Entry>> {
+pub(crate) fn read(disk: &File, sector_bytes: u32) -> Option<Vec<Entry>> {
     read_at(disk, u64::from(sector_bytes), u64::from(sector_bytes))
 }
 
 /// The partitions of every table that is there: at the beginning and at the
 /// end, and for both sizes of sectors, since a disk may have been written
 /// through another adapter.
-#[must_use]
-pub fn read_all(disk: &File, disk_bytes: u64) -> Vec<Entry> {
+pub(crate) fn read_all(disk: &File, disk_bytes: u64) -> Vec<Entry> {
     let mut entries = Vec::new();
     for sector in [512, 4096] {
         let last = (disk_bytes / sector).saturating_sub(1) * sector;

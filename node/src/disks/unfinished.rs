@@ -33,9 +33,6 @@ const OFFSET: u64 = (1 << 20) - BLOCK_BYTES as u64;
 const TEXT: &[u8] = b"appliance: this installation did not come to its end\n";
 
 /// Sets the mark or takes it away.
-///
-/// # Errors
-/// What the system says.
 pub(crate) fn mark(disk: &File, unfinished: bool) -> io::Result<()> {
     let mut block = vec![0; BLOCK_BYTES];
     if unfinished && let Some(begin) = block.get_mut(..TEXT.len()) {
@@ -46,7 +43,6 @@ pub(crate) fn mark(disk: &File, unfinished: bool) -> io::Result<()> {
 
 /// Whether an installation was cut off that left nothing which the firmware starts.
 /// What can't be read counts as finished.
-#[must_use]
 pub(crate) fn is(disk: &File, entries: &[Entry], firmware: Firmware) -> bool {
     let mut text = [0; TEXT.len()];
     let marked = disk.read_exact_at(&mut text, OFFSET).is_ok() && text == *TEXT;

@@ -28,7 +28,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Finds hosts by the machine's own configuration, which is read anew each time:
 /// it changes with the network.
 #[derive(Debug, Clone)]
-pub struct Dns {
+pub(crate) struct Dns {
     hosts: PathBuf,
     settings: PathBuf,
     port: u16,

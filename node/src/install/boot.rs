@@ -32,9 +32,6 @@ const CORE_SECTOR: u64 = 5;
 
 impl Target<'_> {
     /// Writes GRUB's core image into the partition for it.
-    ///
-    /// # Errors
-    /// [`Error::Grub`], [`Error::Write`].
     pub(super) fn write_core(&self, partition: &Partition, mut core: Vec<u8>) -> Result<(), Error> {
         let size = core.len();
         let bad = || Error::Grub {
@@ -61,18 +58,12 @@ impl Target<'_> {
     }
 
     /// Puts boot code into the MBR, by which BIOS starts the disk.
-    ///
-    /// # Errors
-    /// [`Error::Grub`], [`Error::Write`].
     pub(super) fn write_boot_code(&self, plan: &Plan, code: &[u8]) -> Result<(), Error> {
         self.write_mbr(plan, Some(code))?;
         self.flush()
     }
 
     /// Writes an ESP but for its boot sector.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
     pub(super) fn write_esp(&self, partition: &Partition, image: &[u8]) -> Result<(), Error> {
         let write = || {
             let device = self.open_partition(partition)?;
@@ -98,9 +89,6 @@ impl Target<'_> {
     }
 
     /// Makes an ESP that is written a file system, by which UEFI starts it.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
     pub(super) fn start_esp(&self, partition: &Partition, image: &[u8]) -> Result<(), Error> {
         let write = || {
             let device = self.open_partition(partition)?;

@@ -18,14 +18,12 @@ const MIB: u64 = 1 << 20;
 const MEMORY_KEPT_FRACTION: u64 = 8;
 
 /// What this machine lacks; `disk` is the one that is chosen.
-#[must_use]
-pub fn findings(config: &Config, disk: &Disk) -> Vec<Finding> {
+pub(crate) fn findings(config: &Config, disk: &Disk) -> Vec<Finding> {
     findings_on(&Sysfs::default(), config, disk)
 }
 
 /// As [`findings`], on a machine that is given.
-#[must_use]
-pub fn findings_on(sys: &Sysfs, config: &Config, disk: &Disk) -> Vec<Finding> {
+pub(crate) fn findings_on(sys: &Sysfs, config: &Config, disk: &Disk) -> Vec<Finding> {
     let asked = &config.install.requirements;
     let mut lacks = Vec::new();
     if let (Some(asked), Some(there)) = (asked.cpus, cpus(sys))

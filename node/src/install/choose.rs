@@ -14,46 +14,30 @@ use crate::disks::Sysfs;
 
 /// Why no disk is taken.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The machine has no disk at all.
+pub(crate) enum Error {
     #[error("this machine has no disk")]
     NoDisk,
-    /// None of them can be taken.
     #[error("no disk can be taken:{0}")]
     NoneUsable(String),
-    /// None that can be taken fits the rule.
     #[error("no disk fits the rule ({rule}):{disks}")]
-    NoneFits {
-        /// The rule in words.
-        rule: String,
-        /// All disks and why not.
-        disks: String,
-    },
-    /// The disk that is asked for can't be taken.
+    NoneFits { rule: String, disks: String },
     #[error("the disk '{path}' can't be taken: {why}{disks}")]
     Refused {
-        /// As it was asked for.
         path: String,
-        /// Why not.
         why: String,
-        /// The disks that there are.
         disks: String,
     },
-    /// A pattern that is none.
     #[error("the rule's {what} '{pattern}' is no pattern: {why}")]
     Pattern {
-        /// Which of them.
         what: &'static str,
-        /// The text.
         pattern: String,
-        /// What is wrong with it.
         why: String,
     },
 }
 
 /// Notes on each disk that is too small for `image` that it is, after what
 /// [`crate::disks::list`] knows.
-pub fn note_sizes(disks: &mut [Disk], config: &Config, image: &Image) {
+pub(crate) fn note_sizes(disks: &mut [Disk], config: &Config, image: &Image) {
     for disk in disks.iter_mut().filter(|disk| disk.unusable.is_none()) {
         let planned = plan::plan(config, image, disk.bytes, disk.sector_bytes);
         if let Err(error) = planned {
@@ -67,14 +51,23 @@ pub fn note_sizes(disks: &mut [Disk], config: &Config, image: &Image) {
 ///
 /// # Errors
 /// [`Error`], which names every disk with its reason.
-pub fn disk(sys: &Sysfs, config: &Config, site: &Site, disks: &[Disk]) -> Result<PathBuf, Error> {
+pub(crate) fn disk(
+    sys: &Sysfs,
+    config: &Config,
+    site: &Site,
+    disks: &[Disk],
+) -> Result<PathBuf, Error> {
     choose(sys, &wanted(config, site), disks, site.force(config))
 }
 
 /// The disk that the pages propose: as [`disk`], and where that one holds an
 /// appliance all the same, since a person confirms it.
-#[must_use]
-pub fn proposal(sys: &Sysfs, config: &Config, site: &Site, disks: &[Disk]) -> Option<PathBuf> {
+pub(crate) fn proposal(
+    sys: &Sysfs,
+    config: &Config,
+    site: &Site,
+    disks: &[Disk],
+) -> Option<PathBuf> {
     let wanted = wanted(config, site);
     choose(sys, &wanted, disks, false)
         .or_else(|_| choose(sys, &wanted, disks, true))
@@ -161,8 +154,7 @@ fn table(disks: &[Disk], why: &dyn Fn(&Disk) -> Option<String>) -> String {
 }
 
 /// A disk in a line of text: device, size, model, serial number.
-#[must_use]
-pub fn name(disk: &Disk) -> String {
+pub(crate) fn name(disk: &Disk) -> String {
     let mut words = vec![human::size(disk.bytes)];
     for text in [&disk.model, &disk.serial] {
         if !text.is_empty() {
@@ -250,5 +242,4 @@ impl Matcher {
 }
 
 #[cfg(test)]
-#[path = "choose_tests.rs"]
 mod tests;

@@ -64,9 +64,6 @@ impl Content {
     }
 
     /// Whether it fits the `bytes` of the file system `label`.
-    ///
-    /// # Errors
-    /// Where it does not.
     pub(super) fn check(&self, label: &str, bytes: u64) -> Result<()> {
         // Another registry makes a copy of its own.
         let copies = match self.registry.name {
@@ -149,7 +146,7 @@ impl Content {
 ///
 /// # Errors
 /// Where the medium is damaged, or the file system is missing or too small.
-pub fn fill_labelled(
+pub(crate) fn fill_labelled(
     medium: &Medium,
     registry: &Registry,
     label: &str,
@@ -187,5 +184,4 @@ impl Reporter for Counter {
 }
 
 #[cfg(test)]
-#[path = "content_tests.rs"]
 mod tests;

@@ -20,34 +20,20 @@ const SYNC_BYTES: u64 = 64 << 20;
 /// Why a file could not be copied.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// The medium's file can't be read, or is not what it should be.
     #[error(transparent)]
     Medium(#[from] medium::Error),
-    /// Reading broke off.
     #[error("reading the install medium's '{path}' failed after {bytes} bytes")]
     Read {
-        /// The file.
         path: String,
-        /// Bytes read before.
         bytes: u64,
-        /// What the system said.
         source: io::Error,
     },
-    /// A copy can't be written.
     #[error("'{path}' can't be written")]
-    Write {
-        /// The copy.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
 /// Copies `source` to each of `copies`, which are new files, and has them on the
 /// disk. `done` is told the bytes of each piece.
-///
-/// # Errors
-/// [`Error`]'s variants.
 pub(super) fn copy(
     medium: &Medium,
     source: &Source,

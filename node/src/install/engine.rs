@@ -49,9 +49,6 @@ const FILLED: [Slot; 2] = [Slot::A, Slot::Recovery];
 /// folders that the medium has.
 const STUB_FOLDERS: [&str; 2] = ["boot/grub", "EFI/BOOT"];
 
-/// Lists the partitions of the profile that early state mounts.
-const MOUNTS: &str = "mounts.json";
-
 /// Permissions of OEM's files, which may hold secrets.
 const OEM_MODE: u32 = 0o600;
 
@@ -60,7 +57,7 @@ const OEM_MODE: u32 = 0o600;
 /// # Errors
 /// [`Failure`]; the disk then starts nothing, unless the failure came before it
 /// was touched.
-pub fn run(
+pub(crate) fn run(
     medium: &Medium,
     config: &Config,
     choices: &Choices,
@@ -351,7 +348,7 @@ impl Installation<'_> {
         if !mounts.is_empty() {
             let mut text = serde_json::to_vec_pretty(&mounts)?;
             text.push(b'\n');
-            write(&persistent.path().join(paths::OWN).join(MOUNTS), &text)?;
+            write(&persistent.path().join(paths::MOUNTS), &text)?;
         }
         if let Some(content) = content {
             teller.step();

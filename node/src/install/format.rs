@@ -39,7 +39,6 @@ pub(super) struct FileSystems {
 
 impl FileSystems {
     /// Draws identifiers.
-    #[must_use]
     pub(super) fn new(plan: &Plan) -> Self {
         let fresh = || Uuid::new_v4().hyphenated().to_string();
         let (esp_serial, _, _, _) = Uuid::new_v4().as_fields();
@@ -62,9 +61,6 @@ impl FileSystems {
     }
 
     /// Makes the file system of a partition, where it has one.
-    ///
-    /// # Errors
-    /// Where the program fails.
     pub(super) fn make(
         &self,
         target: &Target<'_>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fs_err as fs;
 use isoforge_base::digest::Digest;
@@ -23,13 +23,13 @@ const PROGRAM_MAX_BYTES: u64 = 64 << 20;
 
 /// The install medium where it is mounted.
 #[derive(Debug, Clone)]
-pub struct Medium {
+pub(crate) struct Medium {
     root: PathBuf,
 }
 
 /// A file of the medium that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub(crate) struct Source {
     /// Its path on the medium, without leading slash.
     pub path: String,
     /// What it has to be.
@@ -38,7 +38,7 @@ pub struct Source {
 
 /// What the medium installs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub(crate) struct Image {
     /// The appliance's name.
     pub name: String,
     /// Its version.
@@ -61,53 +61,25 @@ pub struct Image {
 
 /// Why a medium can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file can't be read.
+pub(crate) enum Error {
     #[error("the install medium's '{path}' can't be read")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file is larger than anything that the build writes.
+    Read { path: String, source: io::Error },
     #[error("the install medium's '{path}' has more than {limit} bytes")]
-    TooLarge {
-        /// The file.
-        path: String,
-        /// The limit.
-        limit: u64,
-    },
-    /// The manifest is no manifest of ours.
+    TooLarge { path: String, limit: u64 },
     #[error("the install medium's '{MANIFEST}' can't be used: {why}")]
-    Manifest {
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The manifest does not tell what a file has to be.
+    Manifest { why: String },
     #[error("the install medium's '{MANIFEST}' has no digest of '{path}'")]
-    Unlisted {
-        /// The file.
-        path: String,
-    },
-    /// A file is shorter or longer than it was built.
+    Unlisted { path: String },
     #[error("the install medium's '{path}' has {actual} bytes, not {expected}")]
     Size {
-        /// The file.
         path: String,
-        /// What it should have.
         expected: u64,
-        /// What it has.
         actual: u64,
     },
-    /// A file has other content than it was built with.
     #[error("the install medium's '{path}' is damaged: its content is {actual}, not {expected}")]
     Digest {
-        /// The file.
         path: String,
-        /// What it should be.
         expected: Digest,
-        /// What it is.
         actual: Digest,
     },
 }
@@ -120,28 +92,17 @@ impl Default for Medium {
 
 impl Medium {
     /// The medium that is mounted at `root`.
-    #[must_use]
-    pub fn new(root: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// Where a file of it is.
-    #[must_use]
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
-    /// Where it is mounted.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Its cloud-config; none where it carries none.
-    ///
-    /// # Errors
-    /// [`Error::Read`], [`Error::TooLarge`].
-    pub fn config(&self) -> Result<Option<String>, Error> {
+    pub(crate) fn config(&self) -> Result<Option<String>, Error> {
         match self.bytes(CONFIG, TEXT_MAX_BYTES) {
             Ok(bytes) => {
                 let text = String::from_utf8(bytes).map_err(|error| Error::Read {
@@ -158,10 +119,7 @@ impl Medium {
     /// What it installs for the firmwares that a disk shall boot under. That
     /// every file is there and has its size is checked here; its content, when
     /// it is read.
-    ///
-    /// # Errors
-    /// [`Error`]'s variants.
-    pub fn image(&self, firmware: &[Firmware]) -> Result<Image, Error> {
+    pub(crate) fn image(&self, firmware: &[Firmware]) -> Result<Image, Error> {
         let bytes = self.bytes(MANIFEST, TEXT_MAX_BYTES)?;
         let manifest: Manifest =
             serde_json::from_slice(&bytes).map_err(|error| Error::Manifest {
@@ -193,10 +151,7 @@ impl Medium {
     }
 
     /// A file that is small enough to be held in memory, checked.
-    ///
-    /// # Errors
-    /// [`Error`]'s variants.
-    pub fn verified(&self, source: &Source) -> Result<Vec<u8>, Error> {
+    pub(crate) fn verified(&self, source: &Source) -> Result<Vec<u8>, Error> {
         let bytes = self.bytes(&source.path, PROGRAM_MAX_BYTES)?;
         source.check(bytes.len() as u64, Digest::of(&bytes))?;
         Ok(bytes)
@@ -204,8 +159,7 @@ impl Medium {
 
     /// Folders below `/EFI` that have a GRUB configuration, where one of its
     /// builds looks for it; sorted.
-    #[must_use]
-    pub fn stub_folders(&self) -> Vec<String> {
+    pub(crate) fn stub_folders(&self) -> Vec<String> {
         crate::disks::holders::names_in(&self.path("EFI"))
             .into_iter()
             .map(|name| format!("EFI/{name}"))
@@ -254,10 +208,7 @@ impl Medium {
 
 impl Source {
     /// Compares what was read with what it has to be.
-    ///
-    /// # Errors
-    /// [`Error::Size`], [`Error::Digest`].
-    pub fn check(&self, size: u64, digest: Digest) -> Result<(), Error> {
+    pub(crate) fn check(&self, size: u64, digest: Digest) -> Result<(), Error> {
         if size != self.content.size {
             return Err(Error::Size {
                 path: self.path.clone(),
@@ -276,16 +227,14 @@ impl Source {
     }
 
     /// The last element of its path.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 }
 
 impl Image {
     /// Bytes of the files of one slot.
-    #[must_use]
-    pub fn slot_bytes(&self) -> u64 {
+    pub(crate) fn slot_bytes(&self) -> u64 {
         [&self.rootfs, &self.kernel, &self.initrd]
             .iter()
             .fold(0, |sum: u64, source| {
@@ -294,8 +243,7 @@ impl Image {
     }
 
     /// Bytes of the programs on the ESP.
-    #[must_use]
-    pub fn efi_bytes(&self) -> u64 {
+    pub(crate) fn efi_bytes(&self) -> u64 {
         self.efi.iter().fold(0, |sum: u64, source| {
             sum.saturating_add(source.content.size)
         })

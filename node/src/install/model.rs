@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use isoforge_contract::machine::After;
 
-pub use crate::disks::Disk;
+pub(crate) use crate::disks::Disk;
 
 /// An account that the installer makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub(crate) struct Account {
     /// Its name.
     pub name: String,
     /// Its password's hash, as crypt(5) has it; none: no login by password.
@@ -20,7 +20,7 @@ pub struct Account {
 
 /// An interface's addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
+pub(crate) struct Network {
     /// Name of the interface.
     pub interface: String,
     /// None: by DHCP.
@@ -31,7 +31,7 @@ pub struct Network {
 
 /// A fixed address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StaticAddress {
+pub(crate) struct StaticAddress {
     /// With prefix length: `192.0.2.5/24`.
     pub cidr: String,
     /// Empty: none.
@@ -40,7 +40,7 @@ pub struct StaticAddress {
 
 /// What shall be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choices {
+pub(crate) struct Choices {
     /// The disk whose content will be lost.
     pub disk: PathBuf,
     /// None: profile or site configuration give one.
@@ -55,7 +55,7 @@ pub struct Choices {
 
 /// Something that the machine lacks or the user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Whether it refuses the installation.
     pub refuses: bool,
     /// What was found, with what was asked for.
@@ -64,7 +64,7 @@ pub struct Finding {
 
 /// What an installation tells while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A step begins.
     Step {
         /// From 1.
@@ -86,7 +86,7 @@ pub enum Event {
 }
 
 /// Takes what an installation tells.
-pub trait Observer: Send {
+pub(crate) trait Observer: Send {
     /// Called for each event, in order.
     fn event(&mut self, event: Event);
 }
@@ -94,11 +94,8 @@ pub trait Observer: Send {
 /// Why an installation ended early.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}: {cause}")]
-pub struct Failure {
-    /// The step that failed.
+pub(crate) struct Failure {
     pub step: String,
-    /// Why, the outermost cause first.
     pub cause: String,
-    /// What to do about it.
     pub advice: String,
 }

@@ -157,5 +157,4 @@ fn unit(network: &Network) -> String {
 }
 
 #[cfg(test)]
-#[path = "oem_tests.rs"]
 mod tests;

@@ -11,7 +11,7 @@ use super::medium::Image;
 use crate::paths::label;
 
 /// Alignment of partitions, and unit of the profile's sizes.
-pub const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// Sectors with fewer bytes can't hold a table of 128 entries as it is written.
 const TABLE_BYTES: u64 = 128 * 128;
@@ -36,7 +36,7 @@ const EXTRA_MAX: usize = 64;
 
 /// What a partition is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// GRUB's core image for BIOS.
     BiosBoot,
     /// The EFI system partition.
@@ -53,7 +53,7 @@ pub enum Role {
 
 /// A partition to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partition {
+pub(crate) struct Partition {
     /// From 1.
     pub number: u32,
     /// What it is for.
@@ -68,7 +68,7 @@ pub struct Partition {
 
 /// The partitions of a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Size of the disk.
     pub disk_bytes: u64,
     /// Bytes of its sectors.
@@ -79,72 +79,39 @@ pub struct Plan {
 
 /// Why nothing can be laid out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The disk is too small.
+pub(crate) enum Error {
     #[error("{}: {needed} are needed, which are {parts}", too_small(.disk))]
     DiskTooSmall {
-        /// Size of the disk.
         disk: String,
-        /// What is needed in all.
         needed: String,
-        /// The partitions with their sizes.
         parts: String,
     },
-    /// The profile's size of STATE is too small for the image.
     #[error(
         "[install.partitions] state: {asked} can't hold three systems of {image} each; at least \
          {needed} are needed"
     )]
     StateTooSmall {
-        /// What the profile says.
         asked: String,
-        /// Size of a slot's files.
         image: String,
-        /// What would do.
         needed: String,
     },
-    /// The profile's size of the ESP is too small for the programs.
     #[error("[install.partitions] esp: {asked} can't hold boot loaders of {programs}")]
-    EspTooSmall {
-        /// What the profile says.
-        asked: String,
-        /// Size of the programs.
-        programs: String,
-    },
-    /// The profile's size of the ESP is none that is made.
+    EspTooSmall { asked: String, programs: String },
     #[error("[install.partitions] esp: {asked} is not between {least} and {most}")]
     EspSize {
-        /// What the profile says.
         asked: String,
-        /// The least on this disk.
         least: String,
-        /// The most.
         most: String,
     },
-    /// A size of 0, or one that no disk has.
     #[error("[install.partitions] {what}: {mib} MiB is no size of a partition")]
-    Size {
-        /// Which.
-        what: String,
-        /// What the profile says.
-        mib: u64,
-    },
-    /// A name that a file system can't have.
+    Size { what: String, mib: u64 },
     #[error(
         "[[install.partitions.extra]] label '{label}': a name has 1 to {LABEL_MAX_BYTES} bytes \
          and differs from those of the others"
     )]
-    Label {
-        /// The name.
-        label: String,
-    },
-    /// Too many partitions.
+    Label { label: String },
     #[error("[[install.partitions.extra]]: {count} partitions are more than {EXTRA_MAX}")]
-    TooMany {
-        /// How many.
-        count: usize,
-    },
-    /// Sectors that no partition table fits.
+    TooMany { count: usize },
     #[error("sectors of {0} bytes can't be used, only of 512 or 4,096")]
     Sectors(u32),
 }
@@ -161,10 +128,7 @@ struct Part {
 }
 
 /// Lays out a disk for `image`.
-///
-/// # Errors
-/// [`Error`]'s variants.
-pub fn plan(
+pub(crate) fn plan(
     config: &Config,
     image: &Image,
     disk_bytes: u64,
@@ -337,8 +301,7 @@ fn disk_too_small(parts: &[Part], before: u64, persistent: u64, disk_bytes: u64)
 
 impl Plan {
     /// The first partition with this role.
-    #[must_use]
-    pub fn find(&self, role: Role) -> Option<&Partition> {
+    pub(crate) fn find(&self, role: Role) -> Option<&Partition> {
         self.partitions
             .iter()
             .find(|partition| partition.role == role)
@@ -346,5 +309,4 @@ impl Plan {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 pub(super) mod tests;

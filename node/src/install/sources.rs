@@ -28,7 +28,7 @@ const TEXT_MAX_BYTES: u64 = 1 << 20;
 
 /// A configuration as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
+pub(crate) struct Text {
     /// Name of its file in OEM.
     pub file: &'static str,
     /// Where it was found, in words.
@@ -39,7 +39,7 @@ pub struct Text {
 
 /// The configuration of this machine's site.
 #[derive(Debug, Default)]
-pub struct Site {
+pub(crate) struct Site {
     /// In the order in which they apply: later ones win.
     pub documents: Vec<Document>,
     /// The texts that they were read from.
@@ -48,55 +48,26 @@ pub struct Site {
 
 /// Why the configuration can't be had.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The install medium can't be read.
+pub(crate) enum Error {
     #[error(transparent)]
     Medium(#[from] medium::Error),
-    /// A configuration is none.
     #[error("the configuration {origin} can't be used")]
     Document {
-        /// Where it was found.
         origin: String,
-        /// What is wrong, and where.
         source: Box<cloud::Error>,
     },
-    /// `meta-data` is not what it should be.
     #[error("{origin} can't be used: {why}")]
-    MetaData {
-        /// Where it was found.
-        origin: String,
-        /// What is wrong, and where.
-        why: String,
-    },
-    /// The kernel argument is malformed.
+    MetaData { origin: String, why: String },
     #[error("the kernel argument {CONFIG_ARGUMENT}={value} is not of the form LABEL:/PATH")]
-    Argument {
-        /// Its value.
-        value: String,
-    },
-    /// The kernel's command line can't be read.
+    Argument { value: String },
     #[error("the kernel's command line can't be read")]
-    CommandLine {
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No medium has the label.
+    CommandLine { source: io::Error },
     #[error("no medium is labelled '{label}', which {CONFIG_ARGUMENT} asks for")]
-    NoMedium {
-        /// The label.
-        label: String,
-    },
-    /// The media can't be looked through, or one can't be mounted.
+    NoMedium { label: String },
     #[error(transparent)]
     Media(#[from] media::Error),
-    /// A file can't be read.
     #[error("{origin} can't be read")]
-    Read {
-        /// The file, in words.
-        origin: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    Read { origin: String, source: io::Error },
 }
 
 /// The members of NoCloud's `meta-data` that count.
@@ -108,19 +79,13 @@ struct MetaData {
 }
 
 /// The configuration of this machine's site.
-///
-/// # Errors
-/// [`Error`]'s variants.
-pub fn gather(medium: &Medium) -> Result<Site, Error> {
+pub(crate) fn gather(medium: &Medium) -> Result<Site, Error> {
     let sys = Sysfs::default();
     gather_from(medium, &sys, &Attached { sys: &sys })
 }
 
 /// As [`gather`], from a machine and media that are given.
-///
-/// # Errors
-/// [`Error`]'s variants.
-pub fn gather_from(medium: &Medium, sys: &Sysfs, media: &dyn Media) -> Result<Site, Error> {
+pub(crate) fn gather_from(medium: &Medium, sys: &Sysfs, media: &dyn Media) -> Result<Site, Error> {
     let mut site = Site::default();
     if let Some(text) = medium.config()? {
         site.add("10_medium.yaml", "/config.yaml of the install medium", text)?;
@@ -236,35 +201,30 @@ impl Site {
     }
 
     /// Whether it gives an account.
-    #[must_use]
-    pub fn has_account(&self) -> bool {
+    pub(crate) fn has_account(&self) -> bool {
         self.documents.iter().any(Document::has_account)
     }
 
     /// The disk that it asks for.
-    #[must_use]
-    pub fn device(&self) -> Option<&str> {
+    pub(crate) fn device(&self) -> Option<&str> {
         self.last(|install| install.device.as_deref())
             .filter(|device| !device.is_empty())
     }
 
     /// Whether nobody shall be asked.
-    #[must_use]
-    pub fn unattended(&self, config: &Config) -> bool {
+    pub(crate) fn unattended(&self, config: &Config) -> bool {
         self.last(|install| install.auto)
             .unwrap_or(config.install.unattended)
     }
 
     /// Whether an installed appliance may be overwritten without asking.
-    #[must_use]
-    pub fn force(&self, config: &Config) -> bool {
+    pub(crate) fn force(&self, config: &Config) -> bool {
         self.last(|install| install.force)
             .unwrap_or(config.install.force)
     }
 
     /// What follows the installation.
-    #[must_use]
-    pub fn after(&self, config: &Config) -> After {
+    pub(crate) fn after(&self, config: &Config) -> After {
         let reboot = self.last(|install| install.reboot);
         let poweroff = self.last(|install| install.poweroff);
         match (reboot, poweroff) {
@@ -284,5 +244,4 @@ impl Site {
 }
 
 #[cfg(test)]
-#[path = "sources_tests.rs"]
 mod tests;

@@ -49,66 +49,28 @@ const OUTPUT_MAX_BYTES: u64 = 4096;
 /// Why a disk can't be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// It can't be opened.
     #[error("the disk '{path}' can't be opened for writing")]
-    Open {
-        /// Its device.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another program has locked it.
+    Open { path: PathBuf, source: io::Error },
     #[error("another program works on the disk '{path}'")]
-    Locked {
-        /// Its device.
-        path: PathBuf,
-    },
-    /// A file system on it stays mounted.
+    Locked { path: PathBuf },
     #[error("'{target}', which lies on the disk, can't be unmounted")]
-    Mounted {
-        /// Where it is mounted.
-        target: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It can't be written.
+    Mounted { target: PathBuf, source: io::Error },
     #[error("writing {what} failed")]
     Write {
-        /// What.
         what: &'static str,
-        /// What the system said.
         source: io::Error,
     },
-    /// The library refused the table.
     #[error("writing the partition table failed")]
-    Table {
-        /// What it said.
-        source: gptman::Error,
-    },
-    /// The kernel does not take the new table.
+    Table { source: gptman::Error },
     #[error("the kernel does not read the new partition table of '{path}'")]
     Reread {
-        /// Its device.
         path: PathBuf,
-        /// What it said.
         source: gptman::linux::BlockError,
     },
-    /// A partition does not appear.
     #[error("the partition {number} of '{path}' did not appear within {} s", PATIENCE.as_secs())]
-    NoPartition {
-        /// The disk's device.
-        path: PathBuf,
-        /// The partition.
-        number: u32,
-    },
-    /// GRUB's files for BIOS are not what they should be.
+    NoPartition { path: PathBuf, number: u32 },
     #[error("GRUB's {what} for BIOS has {bytes} bytes, which can't be")]
-    Grub {
-        /// Which.
-        what: &'static str,
-        /// Its size.
-        bytes: usize,
-    },
+    Grub { what: &'static str, bytes: usize },
 }
 
 /// The disk, locked.
@@ -125,9 +87,6 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Opens and locks the disk `name`, and unmounts what an earlier run left
     /// mounted.
-    ///
-    /// # Errors
-    /// [`Error`]'s variants.
     pub(super) fn open(sys: &'a Sysfs, name: &str, bytes: u64) -> Result<Self, Error> {
         let path = sys.dev.join(name.replace('!', "/"));
         let file = File::options()
@@ -164,9 +123,6 @@ impl<'a> Target<'a> {
     /// Destroys what was on the disk. What would start an old system goes first
     /// and is on the disk before anything else changes: cut off here, either
     /// the old system is whole or nothing starts.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
     pub(super) fn wipe(&self, plan: &Plan) -> Result<(), Error> {
         let old = table::read_all(&self.file, self.bytes);
         let zero = |offset, bytes| self.zero(offset, bytes, "zeros over the old content");
@@ -194,9 +150,6 @@ impl<'a> Target<'a> {
     /// Writes the new table, with an MBR that starts nothing, and waits until
     /// the kernel has the partitions. From before the table is there until
     /// [`Self::finish`] the disk is marked as unfinished.
-    ///
-    /// # Errors
-    /// [`Error`]'s variants.
     pub(super) fn partition(&mut self, plan: &Plan) -> Result<(), Error> {
         let sector = u64::from(plan.sector_bytes);
         self.mark(true)?;
@@ -233,9 +186,6 @@ impl<'a> Target<'a> {
     }
 
     /// Says that the installation is whole; everything must be on the disk.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
     pub(super) fn finish(&self) -> Result<(), Error> {
         self.mark(false)
     }
@@ -249,7 +199,6 @@ impl<'a> Target<'a> {
     }
 
     /// Device of a partition.
-    #[must_use]
     pub(super) fn device(&self, number: u32) -> PathBuf {
         self.sys
             .dev
@@ -276,9 +225,6 @@ impl<'a> Target<'a> {
     }
 
     /// Has everything on the disk itself.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
     pub(super) fn flush(&self) -> Result<(), Error> {
         self.file.sync_all().map_err(|source| Error::Write {
             what: "the last bytes to the disk",

@@ -170,13 +170,13 @@ impl Bench {
         );
         shell(
             &script,
-            &[&self.partition(number), &folder, self.medium.root()],
+            &[&self.partition(number), &folder, &self.medium.path("")],
         )
     }
 
     /// Runs a script with the ESP as `$1`, the medium as `$2`.
     pub(super) fn esp(&self, script: &str) -> String {
-        shell(script, &[&self.partition(2), self.medium.root()])
+        shell(script, &[&self.partition(2), &self.medium.path("")])
     }
 
     pub(super) fn uuid(&self, number: u32) -> String {

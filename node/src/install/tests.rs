@@ -486,7 +486,7 @@ fn what_must_not_be_overwritten_is_not() {
     let failure = bench.install(&mut quiet()).unwrap_err();
     assert!(failure.cause.ends_with("the install medium"), "{failure}");
     shell("umount $1", &[&folder]);
-    bench.sys.medium = bench.medium.root().to_owned();
+    bench.sys.medium = bench.medium.path("");
     // The machine falls short of what is required.
     bench.config.install.requirements.disk_mib = Some(1 << 20);
     bench.config.install.requirements.enforce = true;

@@ -2,65 +2,16 @@
 
 use isoforge_contract::machine::Config;
 
-use super::engine::Installation;
-use super::medium::Medium;
 use super::model::{Choices, Disk, Event, Failure, Observer};
-use super::sources::{Site, gather_from};
+use super::sources::Site;
 use super::{check, choose};
 use crate::disks::Sysfs;
-use crate::media::{Attached, Media};
 
 /// The step as it is told until the disk is chosen.
 const STEP: &str = "Looking for what to do";
 
-/// Gathers the site's configuration, chooses a disk and installs. It gives what
-/// was chosen, so that the caller knows what follows.
-///
-/// # Errors
-/// [`Failure`]: before any disk is touched where nobody could log in
-/// afterwards, where the machine falls short of what is required, and where no
-/// disk fits.
-pub fn unattended(
-    medium: &Medium,
-    config: &Config,
-    observer: &mut dyn Observer,
-) -> Result<Choices, Failure> {
-    let sys = Sysfs::default();
-    let media = Attached { sys: &sys };
-    unattended_on(medium, config, &sys, &media, observer)
-}
-
-/// As [`unattended`], on a machine that is given.
-pub(super) fn unattended_on(
-    medium: &Medium,
-    config: &Config,
-    sys: &Sysfs,
-    media: &dyn Media,
-    observer: &mut dyn Observer,
-) -> Result<Choices, Failure> {
-    let site = gather_from(medium, sys, media).map_err(|error| {
-        let advice = "Nothing was written. Correct the configuration and start again.";
-        failure(&error, advice)
-    })?;
-    let disks = super::disks(medium, config, sys)
-        .map_err(|error| failure(&error, "Nothing was written. Try another install medium."))?;
-    let choices = decide(config, &site, sys, &disks, observer)?;
-    Installation {
-        medium,
-        config,
-        choices: &choices,
-        sys,
-        media,
-    }
-    .run(observer)?;
-    Ok(choices)
-}
-
 /// What an unattended installation does, or why it refuses.
-///
-/// # Errors
-/// [`Failure`].
-pub fn decide(
+pub(crate) fn decide(
     config: &Config,
     site: &Site,
     sys: &Sysfs,
@@ -106,8 +57,7 @@ pub fn decide(
 }
 
 /// Whether an account has to be asked for.
-#[must_use]
-pub fn needs_account(config: &Config, site: &Site) -> bool {
+pub(crate) fn needs_account(config: &Config, site: &Site) -> bool {
     config.install.account.is_none() && !site.has_account()
 }
 
@@ -127,5 +77,4 @@ fn failure(error: &dyn std::error::Error, advice: &str) -> Failure {
 }
 
 #[cfg(test)]
-#[path = "unattended_tests.rs"]
 mod tests;

@@ -8,14 +8,14 @@ use super::Error;
 use crate::slots::Slot;
 
 /// Where the kernel tells its command line.
-pub const CMDLINE: &str = "/proc/cmdline";
+pub(crate) const CMDLINE: &str = "/proc/cmdline";
 
 /// The root of a slot, as dracut reads it; what follows is STATE's UUID.
 const ROOT: &str = "root=live:UUID=";
 
 /// What the boot menu says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The slot that was booted.
     pub slot: Slot,
     /// Whether it boots once, until it is found good.
@@ -31,10 +31,7 @@ pub struct Arguments {
 impl Arguments {
     /// Reads a kernel command line. Of an argument that is there more than once
     /// the last counts.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] and [`Error::Value`].
-    pub fn parse(cmdline: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(cmdline: &str) -> Result<Self, Error> {
         let slot = required(cmdline, SLOT_ARGUMENT)?;
         let slot = slot
             .parse()
@@ -59,8 +56,7 @@ impl Arguments {
 }
 
 /// The value of the argument `name`; none where it is not there.
-#[must_use]
-pub fn value<'a>(cmdline: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn value<'a>(cmdline: &'a str, name: &str) -> Option<&'a str> {
     words(cmdline)
         .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='))
         .last()

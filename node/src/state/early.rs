@@ -30,7 +30,7 @@ const TMP_OPTIONS: &str = "mode=1777,size=50%,nr_inodes=1m";
 
 /// Where things are; other places in tests.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub(crate) struct Places {
     /// The root that will be switched to.
     pub root: PathBuf,
     /// The slot's SquashFS.
@@ -67,7 +67,7 @@ impl Places {
 ///
 /// # Errors
 /// [`Error`]: the boot must not go on.
-pub fn run(places: &Places) -> Result<(), Error> {
+pub(crate) fn run(places: &Places) -> Result<(), Error> {
     let arguments = Arguments::parse(&fs_err::read_to_string(CMDLINE)?)?;
     let config = config(&places.root)?;
     files::directory(&places.run, 0o755)?;

@@ -21,10 +21,7 @@ const PRIVATE_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 
 /// The machine-id that `identity` keeps, made now if it is the first boot.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn machine_id(identity: &Path) -> Result<String, Error> {
+pub(crate) fn machine_id(identity: &Path) -> Result<String, Error> {
     let path = identity.join(MACHINE_ID);
     let kept = files::read(&path)?.and_then(|bytes| String::from_utf8(bytes).ok());
     if let Some(id) = kept
@@ -41,10 +38,7 @@ pub fn machine_id(identity: &Path) -> Result<String, Error> {
 }
 
 /// Writes `/etc/machine-id`.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn write_machine_id(etc: &Path, id: &str) -> Result<(), Error> {
+pub(crate) fn write_machine_id(etc: &Path, id: &str) -> Result<(), Error> {
     Ok(files::write(
         &etc.join(MACHINE_ID),
         format!("{id}\n").as_bytes(),
@@ -53,10 +47,7 @@ pub fn write_machine_id(etc: &Path, id: &str) -> Result<(), Error> {
 }
 
 /// Copies the host keys that `identity` keeps to `etc`/ssh.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn restore_host_keys(identity: &Path, etc: &Path) -> Result<(), Error> {
+pub(crate) fn restore_host_keys(identity: &Path, etc: &Path) -> Result<(), Error> {
     let keys = host_keys(&identity.join(SSH))?;
     let ssh = etc.join("ssh");
     if !keys.is_empty() {
@@ -69,10 +60,7 @@ pub fn restore_host_keys(identity: &Path, etc: &Path) -> Result<(), Error> {
 }
 
 /// Keeps the host keys of `etc`/ssh in `identity`.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn save_host_keys(etc: &Path, identity: &Path) -> Result<(), Error> {
+pub(crate) fn save_host_keys(etc: &Path, identity: &Path) -> Result<(), Error> {
     let kept = identity.join(SSH);
     files::directory(identity, 0o700)?;
     files::directory(&kept, 0o700)?;

@@ -34,9 +34,6 @@ const PLACE_BOUND: [&str; 3] = ["security.selinux", "trusted.overlay.", MARK];
 const XATTR_MAX_BYTES: usize = 65_536;
 
 /// What is kept, sorted; a path below another one is kept with that.
-///
-/// # Errors
-/// [`Error::KeptPath`].
 pub(super) fn paths(config: &isoforge_contract::machine::State) -> Result<Vec<String>, Error> {
     let mut paths: Vec<String> = ALWAYS.map(str::to_owned).to_vec();
     for path in config.directories.iter().chain(&config.etc) {
@@ -63,9 +60,6 @@ pub(super) struct Store {
 impl Store {
     /// Makes the directory that lies over `path`, and fills it from the slot's
     /// directory `slot` if it never was.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub(super) fn keep(&self, path: &str, slot: &Path) -> Result<PathBuf, Error> {
         let within = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path));
         let kept = self.kept.join(within);

@@ -8,7 +8,7 @@ const KERNEL_LOG: &str = "/dev/kmsg";
 
 /// How urgent something is, as the kernel counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// The boot fails.
     Error,
     /// Something is missing, and the boot goes on.
@@ -29,18 +29,17 @@ impl Level {
 
 /// The kernel's log, open: it stays so when the root of the process changes.
 #[derive(Debug)]
-pub struct Log(Option<fs_err::File>);
+pub(crate) struct Log(Option<fs_err::File>);
 
 impl Log {
     /// Opens it; that there is none is no error.
-    #[must_use]
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let log = fs_err::OpenOptions::new().write(true).open(KERNEL_LOG);
         Self(log.ok())
     }
 
     /// Says it; nobody listening is no error.
-    pub fn say(&mut self, level: Level, text: &str) {
+    pub(crate) fn say(&mut self, level: Level, text: &str) {
         let Some(log) = &mut self.0 else { return };
         for record in records(level, text) {
             // Each write is one record.
@@ -50,12 +49,12 @@ impl Log {
 }
 
 /// Says it in the kernel's log; nobody listening is no error.
-pub fn say(level: Level, text: &str) {
+pub(crate) fn say(level: Level, text: &str) {
     Log::open().say(level, text);
 }
 
 /// Says an error with its causes.
-pub fn say_error(error: &anyhow::Error) {
+pub(crate) fn say_error(error: &anyhow::Error) {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     say(Level::Error, &causes.join(": "));
 }

@@ -6,30 +6,18 @@ use std::path::Path;
 
 use super::{Error, arguments, tree};
 use crate::files;
-
-/// Within PERSISTENT: the list.
-pub const MOUNTS: &str = "appliance/mounts.json";
+use crate::paths::MOUNTS;
 
 /// UUIDs of ext4 file systems by where they are mounted (absolute).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mounts(pub BTreeMap<String, String>);
+pub(crate) struct Mounts(pub BTreeMap<String, String>);
 
 impl Mounts {
-    /// The file's bytes.
-    ///
-    /// # Errors
-    /// Should a value not fit JSON.
-    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut bytes = serde_json::to_vec_pretty(&self.0)?;
-        bytes.push(b'\n');
-        Ok(bytes)
-    }
-
     /// The list of a PERSISTENT; empty where there is none.
     ///
     /// # Errors
     /// [`Error::File`] where it can't be understood.
-    pub fn read(persistent: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(persistent: &Path) -> Result<Self, Error> {
         let path = persistent.join(MOUNTS);
         let Some(bytes) = files::read(&path)? else {
             return Ok(Self::default());
@@ -63,7 +51,7 @@ mod tests {
         let mounts = Mounts(BTreeMap::from([("/data".to_owned(), uuid)]));
         let path = dir.path().join(MOUNTS);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(&path, mounts.to_json().unwrap()).unwrap();
+        fs_err::write(&path, serde_json::to_vec(&mounts.0).unwrap()).unwrap();
         assert_eq!(Mounts::read(dir.path()).unwrap(), mounts);
         for text in [
             r#"{"/../etc": "44444444-2222-4333-8444-555555555555"}"#,

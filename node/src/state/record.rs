@@ -13,7 +13,7 @@ use crate::slots::Slot;
 /// What is booted, and from what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BootRecord {
+pub(crate) struct BootRecord {
     /// The slot.
     pub slot: Slot,
     /// Whether it boots once, until it is found good.
@@ -31,8 +31,7 @@ pub struct BootRecord {
 
 impl BootRecord {
     /// The record of a boot with these arguments.
-    #[must_use]
-    pub fn new(arguments: Arguments, persistent_mounted: bool) -> Self {
+    pub(crate) fn new(arguments: Arguments, persistent_mounted: bool) -> Self {
         Self {
             slot: arguments.slot,
             trial: arguments.trial,
@@ -47,7 +46,7 @@ impl BootRecord {
     ///
     /// # Errors
     /// [`Error`] where there is a record that can't be read.
-    pub fn read() -> Result<Option<Self>, Error> {
+    pub(crate) fn read() -> Result<Option<Self>, Error> {
         Self::read_from(Path::new(paths::BOOT_RECORD))
     }
 
@@ -55,7 +54,7 @@ impl BootRecord {
     ///
     /// # Errors
     /// [`Error`] where there is one that can't be read.
-    pub fn read_from(path: &Path) -> Result<Option<Self>, Error> {
+    pub(crate) fn read_from(path: &Path) -> Result<Option<Self>, Error> {
         files::read(path)?
             .map(|bytes| Self::parse(&bytes))
             .transpose()
@@ -69,15 +68,12 @@ impl BootRecord {
     ///
     /// # Errors
     /// Where they are no record.
-    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
 
     /// Writes the record.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn write_to(&self, path: &Path) -> Result<(), Error> {
+    pub(crate) fn write_to(&self, path: &Path) -> Result<(), Error> {
         let mut bytes = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
         bytes.push(b'\n');
         Ok(files::write(path, &bytes, 0o644)?)

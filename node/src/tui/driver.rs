@@ -30,10 +30,8 @@ const TICK_TIME: Duration = Duration::from_millis(500);
 /// Why the installer can't go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// No console.
     #[error("all consoles have gone away")]
     NoConsole,
-    /// The kernel refuses a pipe.
     #[error("waiting for keys failed")]
     Wait(#[from] io::Error),
 }
@@ -75,9 +73,6 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// A loop over consoles.
-    ///
-    /// # Errors
-    /// [`Error::Wait`].
     pub(crate) fn new(
         machine: Arc<dyn Machine>,
         consoles: Vec<Console>,
@@ -105,9 +100,6 @@ impl Driver {
     }
 
     /// Runs until the machine goes down.
-    ///
-    /// # Errors
-    /// [`Error`].
     pub(crate) fn run(mut self) -> Result<(), Error> {
         self.perform(Effect::Survey);
         let mut drawn = None;

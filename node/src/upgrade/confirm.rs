@@ -29,9 +29,6 @@ pub trait Checks {
     /// What is wrong with a unit; none: it is active.
     fn unit(&mut self, name: &str) -> Option<String>;
     /// Seconds since the boot.
-    ///
-    /// # Errors
-    /// Where that is not known.
     fn uptime_seconds(&mut self) -> Result<u64>;
     /// Waits until the next round.
     fn pause(&mut self);

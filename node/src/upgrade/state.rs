@@ -77,23 +77,14 @@ pub enum Operation {
 /// What only a mounted file system can do.
 pub trait Volume {
     /// Called before each change; an error ends the work there.
-    ///
-    /// # Errors
-    /// In tests.
     fn before(&mut self, _operation: &Operation) -> io::Result<()> {
         Ok(())
     }
 
     /// Mounts the file system anew, writable or not.
-    ///
-    /// # Errors
-    /// [`Error::Remount`].
     fn remount(&mut self, writable: bool) -> Result<(), Error>;
 
     /// Brings everything to its place on the disk, the journal being empty then.
-    ///
-    /// # Errors
-    /// [`Error::Freeze`], [`Error::Io`].
     fn settle(&mut self) -> Result<(), Error>;
 }
 

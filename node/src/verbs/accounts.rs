@@ -9,7 +9,7 @@ use crate::paths;
 
 /// Keeps changed accounts and passwords
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
 }
@@ -20,11 +20,7 @@ enum Action {
     Save,
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     match args.action {
         Action::Save => {
             let slot_etc = Path::new(paths::ROOTFS_BASE).join("etc");

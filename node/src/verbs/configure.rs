@@ -13,7 +13,7 @@ use isoforge_contract::cloud::Document;
 
 /// Applies one stage of the cloud-config
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Which stage
     #[arg(long, value_enum)]
     stage: Stage,
@@ -23,11 +23,7 @@ pub struct Args {
     root: PathBuf,
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let root = Root::open(&args.root)?;
     let is_running = args.root == Path::new("/");
     let boot = if is_running {

@@ -11,7 +11,7 @@ use crate::upgrade::state::Mounted;
 
 /// Marks the running system as good once its checks hold
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Go on trying until the time limit, then reboot into the good slot; for
     /// the unit that runs on trial
     #[arg(long)]
@@ -21,11 +21,7 @@ pub struct Args {
     overdue: bool,
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let machine = Machine::this();
     let health = machine.config()?.health;
     let mut checks = Live(&machine);

@@ -32,7 +32,7 @@ const OUTPUT_MAX_BYTES: u64 = 64 << 20;
 
 /// Content of this machine's registry: images, packs and charts
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     step: Step,
 }
@@ -99,11 +99,7 @@ struct Import {
     format: Format,
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.step {
         Step::Import(args) => import(args),
         Step::List { format } => {

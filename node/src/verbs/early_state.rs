@@ -6,14 +6,11 @@ use crate::state::{self, Places, message};
 
 /// Lay the state over the root before it is switched to
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
 /// The verb. What goes wrong is said in the kernel's log as well: the machine
 /// reboots, and nothing else will show it.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(_args: &Args) -> Result<()> {
+pub(crate) fn run(_args: &Args) -> Result<()> {
     state::run(&Places::default())
         .map_err(anyhow::Error::from)
         .inspect_err(message::say_error)

@@ -14,14 +14,11 @@ const OUTPUT_MAX_BYTES: u64 = 65_536;
 
 /// Make the SSH host keys of this machine, and keep them
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
 /// The verb. Keys that are there stay. On the medium, in a Kairos system and in
 /// recovery nothing is kept.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(_args: &Args) -> Result<()> {
+pub(crate) fn run(_args: &Args) -> Result<()> {
     Program::new("ssh-keygen", "openssh-client")
         .arg("-A")
         .output(OUTPUT_MAX_BYTES)

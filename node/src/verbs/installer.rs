@@ -6,16 +6,12 @@ use crate::tui;
 
 /// The installer on the medium: full-screen, or unattended
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Console to use instead of the kernel's, such as ttyS0; may be repeated
     #[arg(long, value_name = "NAME")]
     console: Vec<String>,
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     tui::run(&args.console)
 }

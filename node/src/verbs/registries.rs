@@ -15,7 +15,7 @@ const AUTH_FILES: [&str; 2] = [
 
 /// How registries are talked to.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Registries {
+pub(crate) struct Registries {
     /// Talk to this registry without TLS
     #[arg(long, value_name = "HOST")]
     plain_http: Vec<String>,
@@ -29,8 +29,7 @@ pub struct Registries {
 
 impl Registries {
     /// The client's settings.
-    #[must_use]
-    pub fn config(&self) -> RegistryConfig {
+    pub(crate) fn config(&self) -> RegistryConfig {
         let mut registries = RegistryConfig {
             extra_cert_file: self.ca.clone(),
             credential_files: self.auth_file.clone(),

@@ -27,7 +27,7 @@ const STARTING: Duration = Duration::from_secs(300);
 
 /// Prepare the registry of this machine
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     step: Step,
 }
@@ -55,11 +55,7 @@ enum Step {
     Renew,
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let config = Machine::this().config()?;
     let of_machine = config.registry.ok_or(Error::None)?;
     if let Step::Fill {
@@ -99,9 +95,6 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Makes all that the registry needs, and what container runtimes need to look into
 /// it.
-///
-/// # Errors
-/// What went wrong, outermost first.
 pub(super) fn prepare(of_machine: &Registry, places: &Places) -> Result<Prepared> {
     let upstreams = upstreams(places)?;
     let prepared = registry::prepare::prepare(of_machine, places, &upstreams)?;

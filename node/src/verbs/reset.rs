@@ -16,7 +16,7 @@ use crate::upgrade::state::Mounted;
 /// Clears what the machine keeps: logs, home directories, accounts, identity,
 /// Kubernetes' state. The site's configuration stays.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Keep all of that
     #[arg(long)]
     keep_persistent: bool,
@@ -31,11 +31,7 @@ pub struct Args {
     boot_recovery: bool,
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let machine = Machine::this();
     let mut volume = Mounted(machine.state.clone());
     if args.boot_recovery {

@@ -12,13 +12,9 @@ use crate::upgrade::state::Mounted;
 /// An upgrade that waits for its first boot is taken back. Else the system in the
 /// other slot is tried at the next boot, and counts as good once its checks hold.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(_args: &Args) -> Result<()> {
+pub(crate) fn run(_args: &Args) -> Result<()> {
     let machine = Machine::this();
     let decision = rollback::run(&machine, &mut Mounted(machine.state.clone()))?;
     output::say(&text(decision));

@@ -8,17 +8,13 @@ use crate::upgrade::status::status;
 
 /// Shows what is installed, and what boots next
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// How it is told
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let status = status(&Machine::this())?;
     output::data(args.format, &status, &status.text())
 }

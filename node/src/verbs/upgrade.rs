@@ -23,7 +23,7 @@ use crate::upgrade::{Options, Outcome, Site, bundle, make_slot, run as upgrade, 
 /// Upgrades to another provider image
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     step: Option<Step>,
     /// Where the provider image is: a folder or an archive in OCI layout, or a
@@ -62,11 +62,7 @@ enum Step {
     },
 }
 
-/// The verb.
-///
-/// # Errors
-/// What went wrong, outermost first.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(Step::MakeSlot { request }) = &args.step {
         let request = serde_json::from_slice(&small(request)?)?;
         let made = make_slot::run(&request, &output::progress())?;

@@ -20,7 +20,7 @@ impl Machine {
     }
 
     /// Boots a slot: `/etc` starts from it, what is kept is merged.
-    fn boot(&mut self, slot: tempfile::TempDir) -> Result<Merged, Error> {
+    fn boot(&mut self, slot: tempfile::TempDir) -> Result<merge::Merged, Error> {
         self.etc = tempfile::tempdir().unwrap();
         for name in fs_err::read_dir(slot.path()).unwrap() {
             let name = name.unwrap();

@@ -28,21 +28,21 @@
 //! - PERSISTENT's journal is replayed by mounting it; e2fsck does not run. That the
 //!   kernel found errors on it earlier is said, here and by `appliance status`.
 
-pub mod arguments;
+pub(crate) mod arguments;
 mod early;
 mod error;
-pub mod identity;
+pub(crate) mod identity;
 mod kept;
-pub mod message;
+pub(crate) mod message;
 mod mounts;
 mod partitions;
-pub mod record;
+pub(crate) mod record;
 #[cfg(test)]
 mod testing;
 mod tree;
 mod watchdog;
 
-pub use early::{Places, run};
-pub use error::Error;
-pub use partitions::{MOUNTS, Mounts};
-pub use record::BootRecord;
+pub(crate) use early::{Places, run};
+pub(crate) use error::Error;
+pub(crate) use partitions::Mounts;
+pub(crate) use record::BootRecord;

@@ -14,24 +14,23 @@
 //! - Whatever it mounts it unmounts, also when it fails.
 
 mod boot;
-pub mod check;
-pub mod choose;
+pub(crate) mod check;
+pub(crate) mod choose;
 mod content;
 mod copy;
 mod engine;
 mod format;
-pub mod medium;
-pub mod model;
+pub(crate) mod medium;
+pub(crate) mod model;
 mod oem;
-pub mod plan;
-pub mod sources;
+pub(crate) mod plan;
+pub(crate) mod sources;
 mod target;
-pub mod unattended;
+pub(crate) mod unattended;
 
-pub use content::fill_labelled;
-pub use engine::run;
-pub use medium::Medium;
-pub use unattended::unattended;
+pub(crate) use content::fill_labelled;
+pub(crate) use engine::run;
+pub(crate) use medium::Medium;
 
 use isoforge_contract::machine::Config;
 
@@ -39,21 +38,20 @@ use crate::disks::{self, Sysfs};
 
 /// Why the disks can't be shown.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// They can't be listed.
+pub(crate) enum Error {
     #[error(transparent)]
     Disks(#[from] disks::Error),
-    /// The medium can't be used.
     #[error(transparent)]
     Medium(#[from] medium::Error),
 }
 
 /// The disks of this machine; each that can't be taken for what the medium
 /// installs says why.
-///
-/// # Errors
-/// [`Error`]'s variants.
-pub fn disks(medium: &Medium, config: &Config, sys: &Sysfs) -> Result<Vec<model::Disk>, Error> {
+pub(crate) fn disks(
+    medium: &Medium,
+    config: &Config,
+    sys: &Sysfs,
+) -> Result<Vec<model::Disk>, Error> {
     let image = medium.image(&config.firmware)?;
     let mut disks = disks::list(sys)?;
     choose::note_sizes(&mut disks, config, &image);

@@ -3,7 +3,6 @@ use isoforge_contract::machine::{After, DefaultAccount};
 
 use super::*;
 use crate::disks::fixture::Machine;
-use crate::media::{Error, Opened};
 use crate::testing::config;
 use isoforge_contract::cloud::Document;
 
@@ -13,14 +12,6 @@ struct Ear(Vec<Event>);
 impl Observer for Ear {
     fn event(&mut self, event: Event) {
         self.0.push(event);
-    }
-}
-
-struct NoMedia;
-
-impl Media for NoMedia {
-    fn open(&self, _: &str) -> Result<Option<Opened>, Error> {
-        Ok(None)
     }
 }
 
@@ -112,20 +103,4 @@ fn a_machine_that_falls_short_is_warned_of_or_refused() {
     Looking for what to do: processors: 8 are asked for, 2 are there
     Nothing was written. This machine lacks what the appliance requires.
     ");
-}
-
-#[test]
-fn a_configuration_that_does_not_parse_ends_it_before_any_disk_is_looked_at() {
-    let machine = machine();
-    machine.add(r"iso/config.yaml = #cloud-config\nusers: {\nproc/cmdline");
-    machine.add("proc/cmdline = quiet");
-    let medium = Medium::new(machine.root().join("iso"));
-    let mut ear = Ear::default();
-    let run = unattended_on(&medium, &config(), &machine.sys, &NoMedia, &mut ear);
-    let failure = run.unwrap_err();
-    assert_snapshot!(format!("{failure}\n{}", failure.advice), @r"
-    Looking for what to do: the configuration /config.yaml of the install medium can't be used: /config.yaml of the install medium:2:8: unclosed bracket '{'
-    Nothing was written. Correct the configuration and start again.
-    ");
-    assert_eq!(ear.0, []);
 }

@@ -4,10 +4,10 @@
 //! are opened for reading, and no file system of it is mounted, since mounting
 //! ext4 read-only still replays its journal.
 
-pub mod content;
-pub mod holders;
-pub mod table;
-pub mod transport;
+pub(crate) mod content;
+pub(crate) mod holders;
+pub(crate) mod table;
+pub(crate) mod transport;
 pub(crate) mod unfinished;
 
 use std::io;
@@ -33,7 +33,7 @@ const NO_DISKS: [&str; 10] = [
 
 /// A disk of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disk {
+pub(crate) struct Disk {
     /// Its device, such as `/dev/sda`.
     pub path: PathBuf,
     /// Its size in bytes.
@@ -56,7 +56,7 @@ pub struct Disk {
 
 /// Where the kernel tells of the machine; other roots are for tests.
 #[derive(Debug, Clone)]
-pub struct Sysfs {
+pub(crate) struct Sysfs {
     /// `/sys`.
     pub sys: PathBuf,
     /// `/dev`.
@@ -86,33 +86,18 @@ impl Default for Sysfs {
 
 /// Why the disks can't be listed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The kernel's files can't be read.
+pub(crate) enum Error {
     #[error("the machine's disks can't be listed")]
-    List {
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A path leads to no disk.
+    List { source: io::Error },
     #[error("'{path}' is no disk of this machine")]
-    NoDisk {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A path leads to a partition.
+    NoDisk { path: PathBuf },
     #[error("'{path}' is a partition of {disk}; a whole disk is needed")]
-    Partition {
-        /// The path.
-        path: PathBuf,
-        /// The disk that it is on.
-        disk: PathBuf,
-    },
+    Partition { path: PathBuf, disk: PathBuf },
 }
 
 impl Sysfs {
     /// How this machine was started.
-    #[must_use]
-    pub fn firmware(&self) -> Firmware {
+    pub(crate) fn firmware(&self) -> Firmware {
         if self.sys.join("firmware/efi").is_dir() {
             Firmware::Uefi
         } else {
@@ -121,17 +106,13 @@ impl Sysfs {
     }
 
     /// The folder of a disk.
-    #[must_use]
-    pub fn block(&self, name: &str) -> PathBuf {
+    pub(crate) fn block(&self, name: &str) -> PathBuf {
         self.sys.join("block").join(name)
     }
 
     /// The name by which the kernel knows the disk at `path`, which may be a
     /// link such as those below `/dev/disk/by-id`.
-    ///
-    /// # Errors
-    /// [`Error::NoDisk`], [`Error::Partition`].
-    pub fn name_of(&self, path: &Path) -> Result<String, Error> {
+    pub(crate) fn name_of(&self, path: &Path) -> Result<String, Error> {
         let no_disk = || Error::NoDisk {
             path: path.to_owned(),
         };
@@ -177,7 +158,7 @@ impl Sysfs {
 ///
 /// # Errors
 /// [`Error::List`] where the kernel's files can't be read.
-pub fn list(sys: &Sysfs) -> Result<Vec<Disk>, Error> {
+pub(crate) fn list(sys: &Sysfs) -> Result<Vec<Disk>, Error> {
     let names = sys.names().map_err(|source| Error::List { source })?;
     let medium = holders::of_medium(sys);
     Ok(names
@@ -188,18 +169,14 @@ pub fn list(sys: &Sysfs) -> Result<Vec<Disk>, Error> {
 }
 
 /// The one disk at `path`, of whatever kind.
-///
-/// # Errors
-/// [`Error::NoDisk`], [`Error::Partition`].
-pub fn find(sys: &Sysfs, path: &Path) -> Result<Disk, Error> {
+pub(crate) fn find(sys: &Sysfs, path: &Path) -> Result<Disk, Error> {
     let name = sys.name_of(path)?;
     Ok(describe(sys, &name, &holders::of_medium(sys)))
 }
 
 /// What a person should know about the boot order before an installation; none
 /// where the installed system is started by itself.
-#[must_use]
-pub fn boot_order_warning(firmware: Firmware) -> Option<&'static str> {
+pub(crate) fn boot_order_warning(firmware: Firmware) -> Option<&'static str> {
     match firmware {
         Firmware::Uefi => None,
         Firmware::Bios => Some(

@@ -8,21 +8,13 @@
     clippy::print_stderr
 )]
 
-#[path = "content/by_zot.rs"]
 mod by_zot;
-#[path = "content/exported.rs"]
 mod exported;
-#[path = "content/files.rs"]
 mod files;
-#[path = "content/interrupted.rs"]
 mod interrupted;
-#[path = "content/oras.rs"]
 mod oras;
-#[path = "content/registry.rs"]
 mod registry;
-#[path = "content/served.rs"]
 mod served;
-#[path = "content/source.rs"]
 mod source;
 
 use std::os::unix::fs::MetadataExt as _;

@@ -5,15 +5,14 @@
 //! is kept beside it and merged in by name ([`restore`]); a kept file never
 //! replaces a slot's, or an upgrade's own accounts would be masked.
 
-pub mod database;
-pub mod edit;
-pub mod home;
-pub mod kept;
+pub(crate) mod database;
+pub(crate) mod edit;
+pub(crate) mod home;
+pub(crate) mod kept;
 mod merge;
-pub mod table;
+pub(crate) mod table;
 
-pub use kept::{restore, save};
-pub use merge::Merged;
+pub(crate) use kept::{restore, save};
 
 use isoforge_contract::cloud::BadName;
 
@@ -26,57 +25,37 @@ const SALT_BYTES: usize = 12;
 const ROUNDS: u32 = 65_536;
 
 /// Longest password; libxcrypt's limit.
-pub const PASSWORD_MAX_BYTES: usize = 512;
+pub(crate) const PASSWORD_MAX_BYTES: usize = 512;
 
 /// Why accounts can't be read or changed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A database can't be reached.
+pub(crate) enum Error {
     #[error(transparent)]
     File(#[from] rooted::Error),
-    /// A name that programs would stumble over.
     #[error(transparent)]
     Name(#[from] BadName),
-    /// A value that would break its line.
     #[error("the {what} of '{name}' holds a ':' or a control character")]
-    Field {
-        /// What it is.
-        what: &'static str,
-        /// Whose it is.
-        name: String,
-    },
-    /// Every number of a range is taken.
+    Field { what: &'static str, name: String },
     #[error("no number is free for '{0}'")]
     NoFreeNumber(String),
-    /// A number that another account has.
     #[error("'{name}' can't have the number {number}: '{holder}' has it")]
     NumberTaken {
-        /// Whose it should be.
         name: String,
-        /// The number.
         number: u32,
-        /// Who has it.
         holder: String,
     },
-    /// An account that is not there.
     #[error("there is no account '{0}'")]
     NoAccount(String),
-    /// A group that is not there.
     #[error("there is no group '{0}'")]
     NoGroup(String),
-    /// A database that can't be what it should.
     #[error("'{0}' has no account 'root'; it is taken for damaged and not kept")]
     Damaged(String),
-    /// Kept accounts are not there.
     #[error("what was kept of the accounts is not in /etc; it stays as it is")]
     NotRestored,
-    /// A password that crypt(3) does not take.
     #[error("a password is 1 to {PASSWORD_MAX_BYTES} bytes without a zero byte")]
     Password,
-    /// The algorithm failed.
     #[error("the password can't be hashed: {0}")]
     Hash(String),
-    /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(std::io::Error),
 }
@@ -85,7 +64,7 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error::Password`] for what crypt(3) does not take.
-pub fn hash_password(password: &str) -> Result<String, Error> {
+pub(crate) fn hash_password(password: &str) -> Result<String, Error> {
     use sha_crypt::CustomizedPasswordHasher as _;
     if password.is_empty() || password.len() > PASSWORD_MAX_BYTES || password.contains('\0') {
         return Err(Error::Password);

@@ -4,9 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "upgrade/image.rs"]
 mod image;
-#[path = "upgrade/machine.rs"]
 mod machine;
 
 use appliance::slots::{Slot, file};
