@@ -11,7 +11,6 @@ pub mod cli;
 pub mod cloud;
 pub mod content;
 mod disks;
-mod dns;
 mod ext4;
 mod files;
 mod install;

@@ -21,7 +21,6 @@ const ALLOWED: &reader::Table = &[
     ("paths", &[]),
     ("rooted", &[]),
     ("run", &[]),
-    ("dns", &[]),
     ("disks", &[]),
     ("media", &["disks"]),
     ("accounts", &[]),
@@ -36,7 +35,7 @@ const ALLOWED: &reader::Table = &[
     (
         "verbs",
         &[
-            "accounts", "cloud", "content", "dns", "install", "registry", "slots", "state", "tui",
+            "accounts", "cloud", "content", "install", "registry", "slots", "state", "tui",
             "upgrade",
         ],
     ),

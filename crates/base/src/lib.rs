@@ -1,5 +1,5 @@
 //! What every other crate stands on: error classes and hints, progress, digests,
-//! the file tree as a value, running programs, and finished files on disk.
+//! the file tree as a value, running programs, addresses of hosts, and finished files on disk.
 
 pub mod digest;
 pub mod error;
@@ -11,5 +11,6 @@ pub mod parallel;
 pub mod process;
 pub mod progress;
 pub mod read_at;
+pub mod resolve;
 pub mod tree;
 pub mod yaml;

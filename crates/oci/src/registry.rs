@@ -51,7 +51,6 @@ pub use error::Error;
 pub use files::{Files, MAX_UNPACKED_BYTES, Opened, ReadSeek};
 pub use layout::WholeLayout;
 pub use places::Places;
-pub use resolver::Resolve;
 pub use secret::Secret;
 pub use transport::{MAX_REDIRECTS, USER_AGENT};
 pub use url::ShownUrl;

@@ -1,11 +1,8 @@
 //! Arguments about registries, and what the client is told by them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use isoforge_oci::registry::{HostConfig, RegistryConfig};
-
-use crate::dns::Dns;
 
 /// Where credentials for registries are looked for.
 const AUTH_FILES: [&str; 2] = [
@@ -33,7 +30,6 @@ impl Registries {
         let mut registries = RegistryConfig {
             extra_cert_file: self.ca.clone(),
             credential_files: self.auth_file.clone(),
-            resolver: Some(Arc::new(Dns::default())),
             ..RegistryConfig::default()
         };
         for path in AUTH_FILES.map(PathBuf::from) {

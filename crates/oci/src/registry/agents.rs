@@ -126,7 +126,7 @@ impl Agents {
         Ok(Agent::with_parts(
             settings,
             DefaultConnector::default(),
-            resolver::Chosen(config.resolver.clone()),
+            resolver::System,
         ))
     }
 }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::Error;
-use super::resolver::Resolve;
 use super::secret::Secret;
 use super::{endpoint, proxy};
 
@@ -148,8 +147,6 @@ pub struct RegistryConfig {
     pub read_timeout: Duration,
     /// When to try again.
     pub retry: RetryPolicy,
-    /// Finds hosts; unset: the system's resolver does.
-    pub resolver: Option<Arc<dyn Resolve>>,
 }
 
 impl Default for RegistryConfig {
@@ -165,7 +162,6 @@ impl Default for RegistryConfig {
             response_timeout: RESPONSE_TIMEOUT,
             read_timeout: READ_TIMEOUT,
             retry: RetryPolicy::default(),
-            resolver: None,
         }
     }
 }

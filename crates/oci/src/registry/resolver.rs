@@ -1,65 +1,51 @@
-//! Names of hosts become addresses: by the system's resolver, or by one that the
-//! settings bring. A program that is linked statically has no use of the
-//! system's: it would load parts of a C library that may be another.
+//! Names of hosts become addresses by [`resolve`], not by the C library: a program
+//! that is linked statically would load parts of one that may be another.
 
-use std::fmt::Debug;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::mpsc;
 
+use isoforge_base::resolve;
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 /// Most addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 8;
 
-/// Finds the addresses of hosts.
-pub trait Resolve: Debug + Send + Sync {
-    /// The addresses of `host`, which is a name; the best first.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::NotFound`] where there is no such host, others where
-    /// nobody could be asked.
-    fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
-}
-
 /// What agents use.
 #[derive(Debug)]
-pub(super) struct Chosen(pub(super) Option<Arc<dyn Resolve>>);
+pub(super) struct System;
 
-impl Resolver for Chosen {
+impl Resolver for System {
     fn resolve(
         &self,
         uri: &Uri,
-        config: &Config,
+        _: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let Some(resolver) = &self.0 else {
-            return DefaultResolver::default().resolve(uri, config, timeout);
-        };
         let host = uri.host().ok_or(ureq::Error::HostNotFound)?;
         let port = port(uri).ok_or(ureq::Error::HostNotFound)?;
         let literal = host.trim_start_matches('[').trim_end_matches(']');
         let addresses = match literal.parse::<IpAddr>() {
             Ok(address) => vec![address],
-            Err(_) => resolver.addresses(host).map_err(|error| {
-                if error.kind() == io::ErrorKind::NotFound {
-                    ureq::Error::HostNotFound
-                } else {
-                    ureq::Error::Io(error)
-                }
-            })?,
+            Err(_) => within(host.to_owned(), timeout)?,
         };
         let mut found = self.empty();
         for address in addresses.into_iter().take(MAX_ADDRESSES) {
             found.push(SocketAddr::new(address, port));
         }
-        if found.is_empty() {
-            return Err(ureq::Error::HostNotFound);
-        }
         Ok(found)
+    }
+}
+
+/// Asks in a thread: nobody who is asked is told how long there is.
+fn within(host: String, timeout: NextTimeout) -> Result<Vec<IpAddr>, ureq::Error> {
+    let (tell, told) = mpsc::sync_channel(1);
+    std::thread::spawn(move || tell.send(resolve::addresses(&host)));
+    match told.recv_timeout(*timeout.after) {
+        Ok(addresses) => Ok(addresses?),
+        Err(_) => Err(ureq::Error::Timeout(timeout.reason)),
     }
 }
 

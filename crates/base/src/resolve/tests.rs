@@ -200,6 +200,17 @@ fn over_tcp(mut stream: TcpStream, zone: &Zone) -> Option<TcpStream> {
     None
 }
 
+/// On a system that has nothing to ask.
+fn nobody() -> Resolver {
+    Resolver {
+        hosts: "/none/hosts".into(),
+        resolved: "/none/socket".into(),
+        getent: "/none/getent".to_owned(),
+        settings: "/none/resolv.conf".into(),
+        port: 1,
+    }
+}
+
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 fn find(server: &Server, settings: &str, host: &str) -> io::Result<Vec<String>> {
@@ -209,12 +220,13 @@ fn find(server: &Server, settings: &str, host: &str) -> io::Result<Vec<String>> 
     fs_err::write(&path, settings).unwrap();
     let hosts = dir.path().join("hosts");
     fs_err::write(&hosts, "10.9.9.9 known.example\n").unwrap();
-    let dns = Dns {
+    let resolver = Resolver {
         hosts,
         settings: path,
         port: server.port,
+        ..nobody()
     };
-    let found = dns.addresses(host)?;
+    let found = resolver.addresses(host)?;
     Ok(found.iter().map(ToString::to_string).collect())
 }
 
@@ -326,4 +338,52 @@ fn without_tcp_what_came_over_udp_is_enough() {
         );
         assert_eq!(error.to_string(), expected);
     }
+}
+
+/// A systemd-resolved that answers one call with `reply`; gives what it was asked.
+fn resolved(socket: &Path, reply: &'static str) -> std::thread::JoinHandle<String> {
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut call = Vec::new();
+        BufReader::new(&stream).read_until(0, &mut call).unwrap();
+        stream.write_all(reply.as_bytes()).unwrap();
+        stream.write_all(b"\0").unwrap();
+        String::from_utf8(call).unwrap()
+    })
+}
+
+#[test]
+fn systemd_resolved_is_asked_first_and_getent_where_it_does_not_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let getent = dir.path().join("getent");
+    let script = "#!/bin/sh\ntest \"$*\" = 'ahosts known.example' || exit 2\n\
+                  printf '192.0.2.9 STREAM known.example\\n192.0.2.9 DGRAM\\n2001:db8::9 STREAM\\n'\n";
+    fs_err::write(&getent, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(&getent, mode).unwrap();
+    let find = |socket: &str, host: &str| {
+        let resolver = Resolver {
+            resolved: dir.path().join(socket),
+            getent: getent.to_str().unwrap().to_owned(),
+            ..nobody()
+        };
+        let found = resolver.addresses(host)?;
+        Ok::<_, io::Error>(found.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let reply = r#"{"parameters":{"addresses":[{"ifindex":2,"family":2,"address":[127,0,0,7]}],"name":"known.example","flags":1}}"#;
+    let asked = resolved(&dir.path().join("good"), reply);
+    assert_eq!(find("good", "known.example").unwrap(), ["127.0.0.7"]);
+    assert_eq!(
+        asked.join().unwrap(),
+        "{\"method\":\"io.systemd.Resolve.ResolveHostname\",\"parameters\":{\"name\":\"known.example\"}}\0"
+    );
+    let reply = r#"{"error":"io.systemd.Resolve.NoNameServers","parameters":{}}"#;
+    let asked = resolved(&dir.path().join("bad"), reply);
+    let found = find("bad", "known.example").unwrap();
+    assert_eq!(found, ["192.0.2.9", "2001:db8::9"]);
+    asked.join().unwrap();
+    // What getent does not find, nobody else is asked for.
+    let error = find("none", "other.example").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }

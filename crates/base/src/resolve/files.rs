@@ -6,26 +6,22 @@ use std::time::Duration;
 /// As glibc has it.
 const MAX_SERVERS: usize = 3;
 const MAX_SEARCH: usize = 6;
-const TIMEOUT_SECONDS: u64 = 5;
-const TIMEOUT_SECONDS_MAX: u64 = 30;
+const TIMEOUT_SECONDS: u32 = 5;
+const TIMEOUT_SECONDS_MAX: u32 = 30;
 const ATTEMPTS: u32 = 2;
 const ATTEMPTS_MAX: u32 = 5;
-const NDOTS_MAX: usize = 15;
+const NDOTS_MAX: u32 = 15;
 
 /// The addresses of `host` in a file of hosts.
 pub(super) fn hosts(text: &str, host: &str) -> Vec<IpAddr> {
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let mut words = line.split_whitespace();
-        let Some(address) = words.next().and_then(|word| word.parse().ok()) else {
-            continue;
-        };
-        if words.any(|name| super::same(name, host)) {
-            found.push(address);
-        }
-    }
-    found
+    let lines = text.lines().filter_map(|line| line.split('#').next());
+    lines
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let address = words.next()?.parse().ok()?;
+            words.any(|name| super::same(name, host)).then_some(address)
+        })
+        .collect()
 }
 
 /// What resolv.conf says.
@@ -35,28 +31,27 @@ pub(super) struct Settings {
     pub(super) timeout: Duration,
     pub(super) attempts: u32,
     search: Vec<String>,
-    ndots: usize,
+    ndots: u32,
 }
 
 impl Settings {
     pub(super) fn parse(text: &str) -> Self {
         let mut settings = Self {
             servers: Vec::new(),
-            timeout: Duration::from_secs(TIMEOUT_SECONDS),
+            timeout: Duration::from_secs(TIMEOUT_SECONDS.into()),
             attempts: ATTEMPTS,
             search: Vec::new(),
             ndots: 1,
         };
-        for line in text.lines().filter(|line| !line.starts_with(['#', ';'])) {
+        for line in text.lines() {
             let mut words = line.split_whitespace();
             match words.next() {
-                Some("nameserver") if settings.servers.len() < MAX_SERVERS => {
+                Some("nameserver") => {
                     // An address may name its interface, which matters to link-local
                     // ones alone.
                     let address = words.next().and_then(|word| word.split('%').next());
-                    settings
-                        .servers
-                        .extend(address.and_then(|word| word.parse::<IpAddr>().ok()));
+                    let address = address.and_then(|word| word.parse::<IpAddr>().ok());
+                    settings.servers.extend(address);
                 }
                 // Of the two the last counts.
                 Some("search" | "domain") => {
@@ -66,6 +61,7 @@ impl Settings {
                 _ => {}
             }
         }
+        settings.servers.truncate(MAX_SERVERS);
         settings
     }
 
@@ -73,16 +69,13 @@ impl Settings {
         let Some((name, value)) = word.split_once(':') else {
             return;
         };
-        let Ok(value) = value.parse::<u32>() else {
-            return;
-        };
-        match name {
-            "timeout" => {
-                let seconds = u64::from(value).clamp(1, TIMEOUT_SECONDS_MAX);
-                self.timeout = Duration::from_secs(seconds);
+        match (name, value.parse::<u32>()) {
+            ("timeout", Ok(value)) => {
+                let seconds = value.clamp(1, TIMEOUT_SECONDS_MAX);
+                self.timeout = Duration::from_secs(seconds.into());
             }
-            "attempts" => self.attempts = value.clamp(1, ATTEMPTS_MAX),
-            "ndots" => self.ndots = usize::try_from(value).unwrap_or(NDOTS_MAX).min(NDOTS_MAX),
+            ("attempts", Ok(value)) => self.attempts = value.clamp(1, ATTEMPTS_MAX),
+            ("ndots", Ok(value)) => self.ndots = value.min(NDOTS_MAX),
             _ => {}
         }
     }
@@ -92,14 +85,10 @@ impl Settings {
         if let Some(full) = host.strip_suffix('.') {
             return vec![full.to_owned()];
         }
-        let searched = self
-            .search
-            .iter()
-            .map(|domain| domain.trim_matches('.'))
-            .filter(|domain| !domain.is_empty())
-            .map(|domain| format!("{host}.{domain}"));
-        let mut names: Vec<String> = searched.collect();
-        let first = host.matches('.').count() >= self.ndots;
+        let domains = self.search.iter().map(|domain| domain.trim_matches('.'));
+        let domains = domains.filter(|domain| !domain.is_empty());
+        let mut names: Vec<String> = domains.map(|domain| format!("{host}.{domain}")).collect();
+        let first = host.matches('.').count() >= self.ndots as usize;
         names.insert(if first { 0 } else { names.len() }, host.to_owned());
         names
     }

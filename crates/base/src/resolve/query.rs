@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE, header_buffer};
 
-use super::same;
+use super::{same, unspecified};
 
 /// Largest answer that is taken over UDP (4.2.1, without extensions 512).
 const MAX_PACKET_BYTES: usize = 4096;
@@ -32,13 +32,6 @@ struct Query<'a> {
     bytes: Vec<u8>,
 }
 
-/// What came over UDP.
-enum Heard {
-    Whole(Answer),
-    /// It had more to say than fits. What of it was understood.
-    Truncated(Option<Answer>),
-}
-
 /// Asks `server` for addresses of `name`; `timeout` holds for each way of asking.
 ///
 /// # Errors
@@ -50,19 +43,19 @@ pub(super) fn ask(
     timeout: Duration,
 ) -> io::Result<Answer> {
     let query = Query::new(name, kind)?;
-    match query.over_udp(server, timeout)? {
-        Heard::Whole(answer) => Ok(answer),
-        Heard::Truncated(some) => match (query.over_tcp(server, timeout), some) {
-            (Ok(answer), _) => Ok(answer),
-            // Some of a host's addresses are enough to reach it.
-            (Err(_), Some(Answer::Addresses(some))) if !some.is_empty() => {
-                Ok(Answer::Addresses(some))
-            }
-            (Err(error), _) => {
-                let problem = format!("over TCP, as the answer is long: {error}");
-                Err(io::Error::new(error.kind(), problem))
-            }
-        },
+    let (bytes, truncated) = query.over_udp(server, timeout)?;
+    let heard = query.read(&bytes);
+    if !truncated {
+        return heard;
+    }
+    match (query.over_tcp(server, timeout), heard) {
+        (Ok(bytes), _) => query.read(&bytes),
+        // Some of a host's addresses are enough to reach it.
+        (Err(_), Ok(Answer::Addresses(some))) if !some.is_empty() => Ok(Answer::Addresses(some)),
+        (Err(error), _) => {
+            let problem = format!("over TCP, as the answer is long: {error}");
+            Err(io::Error::new(error.kind(), problem))
+        }
     }
 }
 
@@ -73,13 +66,9 @@ impl<'a> Query<'a> {
         let number = u16::from_ne_bytes(number);
         let mut packet = Packet::new_query(number);
         packet.set_flags(PacketFlag::RECURSION_DESIRED);
-        let question = Name::new(name).map_err(invalid)?.into_owned();
-        packet.questions.push(Question::new(
-            question,
-            QTYPE::TYPE(kind),
-            CLASS::IN.into(),
-            false,
-        ));
+        let asked = Name::new(name).map_err(invalid)?.into_owned();
+        let question = Question::new(asked, QTYPE::TYPE(kind), CLASS::IN.into(), false);
+        packet.questions.push(question);
         Ok(Self {
             number,
             name,
@@ -88,13 +77,10 @@ impl<'a> Query<'a> {
         })
     }
 
-    fn over_udp(&self, server: SocketAddr, timeout: Duration) -> io::Result<Heard> {
-        let any: IpAddr = match server {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
+    /// The answer, and whether it has more to say than fits.
+    fn over_udp(&self, server: SocketAddr, timeout: Duration) -> io::Result<(Vec<u8>, bool)> {
         // The port is the system's choice; connected, only the server is heard.
-        let socket = UdpSocket::bind((any, 0))?;
+        let socket = UdpSocket::bind((unspecified(server.ip()), 0))?;
         socket.connect(server)?;
         socket.send(&self.bytes)?;
         let until = Instant::now() + timeout;
@@ -102,33 +88,20 @@ impl<'a> Query<'a> {
         loop {
             socket.set_read_timeout(Some(left(until)?))?;
             let count = match socket.recv(&mut buffer) {
-                Ok(count) => count,
                 Err(error) if again(&error) => continue,
-                Err(error) => return Err(error),
+                count => count?,
             };
             let bytes = buffer.get(..count).unwrap_or_default();
             // Something else than an answer to this question is somebody else's, or
             // forged: wait on.
-            if !self.is_answered_by(bytes) {
-                continue;
-            }
-            let truncated = header_buffer::has_flags(bytes, PacketFlag::TRUNCATION);
-            match (Packet::parse(bytes), truncated.unwrap_or_default()) {
-                (Ok(answer), false) if self.is_repeated_by(&answer) => {
-                    return self.read(&answer).map(Heard::Whole);
-                }
-                (Ok(answer), true) if self.is_repeated_by(&answer) => {
-                    return Ok(Heard::Truncated(self.read(&answer).ok()));
-                }
-                // It may end within a record.
-                (Err(_), true) => return Ok(Heard::Truncated(None)),
-                _ => {}
+            if let Some(truncated) = self.is_answered_by(bytes) {
+                return Ok((bytes.to_vec(), truncated));
             }
         }
     }
 
     /// The same question and answer, each with its length before it (4.2.2).
-    fn over_tcp(&self, server: SocketAddr, timeout: Duration) -> io::Result<Answer> {
+    fn over_tcp(&self, server: SocketAddr, timeout: Duration) -> io::Result<Vec<u8>> {
         let until = Instant::now() + timeout;
         let mut stream = TcpStream::connect_timeout(&server, timeout)?;
         stream.set_write_timeout(Some(left(until)?))?;
@@ -138,78 +111,67 @@ impl<'a> Query<'a> {
         fill(&mut stream, &mut length, until)?;
         let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];
         fill(&mut stream, &mut bytes, until)?;
-        match Packet::parse(&bytes) {
-            Ok(answer) if self.is_answered_by(&bytes) && self.is_repeated_by(&answer) => {
-                self.read(&answer)
-            }
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it answers something else",
-            )),
+        if self.is_answered_by(&bytes).is_none() {
+            let text = "it answers something else";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
+        Ok(bytes)
     }
 
-    fn is_answered_by(&self, bytes: &[u8]) -> bool {
-        header_buffer::id(bytes).is_ok_and(|id| id == self.number)
-            && header_buffer::has_flags(bytes, PacketFlag::RESPONSE).unwrap_or_default()
+    /// Whether it is the answer to this question, and whether it is truncated; then it
+    /// may end within a record.
+    fn is_answered_by(&self, bytes: &[u8]) -> Option<bool> {
+        let has = |flag| header_buffer::has_flags(bytes, flag).unwrap_or_default();
+        let truncated = has(PacketFlag::TRUNCATION);
+        let repeated = match Packet::parse(bytes) {
+            Ok(answer) => answer.questions.iter().any(|asked| {
+                asked.qtype == QTYPE::TYPE(self.kind) && same(&asked.qname.to_string(), self.name)
+            }),
+            Err(_) => truncated,
+        };
+        let number = header_buffer::id(bytes).ok()?;
+        let answers = number == self.number && has(PacketFlag::RESPONSE) && repeated;
+        answers.then_some(truncated)
     }
 
-    fn is_repeated_by(&self, answer: &Packet<'_>) -> bool {
-        answer.questions.iter().any(|asked| {
-            asked.qtype == QTYPE::TYPE(self.kind) && same(&asked.qname.to_string(), self.name)
-        })
-    }
-
-    fn read(&self, answer: &Packet<'_>) -> io::Result<Answer> {
+    fn read(&self, bytes: &[u8]) -> io::Result<Answer> {
+        let answer = Packet::parse(bytes).map_err(invalid)?;
         match answer.rcode() {
-            RCODE::NoError => Ok(Answer::Addresses(self.addresses(answer))),
+            RCODE::NoError => Ok(Answer::Addresses(self.addresses(&answer))),
             RCODE::NameError => Ok(Answer::NoName),
             code => Err(io::Error::other(format!("it answers {code:?}"))),
         }
     }
 
-    /// The addresses of the name, aliases followed.
+    /// The addresses of the name that was asked for, or of what it is an alias of.
     fn addresses(&self, answer: &Packet<'_>) -> Vec<IpAddr> {
         let mut name = self.name.to_owned();
         for _ in 0..MAX_ALIASES {
-            let owned =
-                |record: &&simple_dns::ResourceRecord<'_>| same(&record.name.to_string(), &name);
-            let found: Vec<IpAddr> = answer
-                .answers
-                .iter()
-                .filter(owned)
-                .filter_map(|record| match (&record.rdata, self.kind) {
-                    (RData::A(a), TYPE::A) => Some(Ipv4Addr::from(a.address).into()),
-                    (RData::AAAA(a), TYPE::AAAA) => Some(Ipv6Addr::from(a.address).into()),
-                    _ => None,
-                })
-                .collect();
-            if !found.is_empty() {
-                return found;
+            let mut found = Vec::new();
+            let mut alias = None;
+            let records = answer.answers.iter();
+            for record in records.filter(|record| same(&record.name.to_string(), &name)) {
+                match (&record.rdata, self.kind) {
+                    (RData::A(a), TYPE::A) => found.push(Ipv4Addr::from(a.address).into()),
+                    (RData::AAAA(a), TYPE::AAAA) => found.push(Ipv6Addr::from(a.address).into()),
+                    (RData::CNAME(of), _) => alias = Some(of.0.to_string()),
+                    _ => {}
+                }
             }
-            let alias =
-                answer
-                    .answers
-                    .iter()
-                    .filter(owned)
-                    .find_map(|record| match &record.rdata {
-                        RData::CNAME(alias) => Some(alias.0.to_string()),
-                        _ => None,
-                    });
-            match alias {
+            match alias.filter(|_| found.is_empty()) {
                 Some(alias) => name = alias,
-                None => break,
+                None => return found,
             }
         }
         Vec::new()
     }
 }
 
-/// Reads until `buffer` is full.
+/// Reads until `buffer` is full. A server that sends byte by byte must not hold it up
+/// either.
 fn fill(stream: &mut TcpStream, buffer: &mut [u8], until: Instant) -> io::Result<()> {
     let mut rest = buffer;
     while !rest.is_empty() {
-        // A server that sends byte by byte must not hold it up either.
         stream.set_read_timeout(Some(left(until)?))?;
         match stream.read(rest) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -231,10 +193,8 @@ fn left(until: Instant) -> io::Result<Duration> {
 }
 
 fn again(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-    )
+    let kind = error.kind();
+    matches!(kind, io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 fn invalid(error: simple_dns::SimpleDnsError) -> io::Error {
