@@ -4,9 +4,11 @@
 //!
 //! A program's standard output is handed to the caller as a stream; its
 //! standard error is read line by line, passed on, and its end kept for the
-//! message of a failure. Nothing is read from standard input.
+//! message of a failure. Nothing is read from standard input, and nothing of what the
+//! program leaves running once it has ended.
 
 pub mod helper;
+mod output;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -16,6 +18,7 @@ use std::process::{Child, ExitStatus, Stdio};
 
 use crate::error::{Class, Diagnose};
 use crate::limit::read_within;
+use output::Output;
 
 /// Where programs are looked for, and the `PATH` that they see.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -165,8 +168,8 @@ impl Program {
         stderr_line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<T, Error> {
         let mut child = self.start()?;
-        let mut out = child.stdout.take();
-        let err = child.stderr.take();
+        let mut out = child.stdout.take().map(|out| Output::of(&child, out));
+        let err = child.stderr.take().map(|err| Output::of(&child, err));
         let (taken, tail) = std::thread::scope(|scope| {
             let errors = scope.spawn(move || read_lines(err, stderr_line));
             let taken = match &mut out {
@@ -352,6 +355,16 @@ mod tests {
             })
             .unwrap();
         assert_eq!(longest as u64, LINE_MAX_BYTES);
+    }
+
+    #[test]
+    fn what_it_leaves_running_holds_nobody_up() {
+        let began = std::time::Instant::now();
+        let out = shell("sleep 60 & echo started; echo noted >&2")
+            .output(100)
+            .unwrap();
+        assert_eq!(out, b"started\n");
+        assert!(began.elapsed().as_secs() < 50);
     }
 
     #[test]

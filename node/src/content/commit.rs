@@ -128,10 +128,10 @@ impl Service for Unit {
 /// # Errors
 /// What `work` gives, and [`Error::Service`]. The registry is started again
 /// whatever happens.
-pub fn while_stopped<T>(
+pub fn while_stopped<T, E: From<Error>>(
     service: &dyn Service,
-    work: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Error> {
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
     // An interrupt waits: a registry that stands still would stay so.
     let _whole = interrupt::hold();
     let ran = service.stop()?;

@@ -16,10 +16,12 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use isoforge_base::digest::Digest;
+use isoforge_base::process::Program;
 use isoforge_oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
 use isoforge_oci::media::{Family, MediaType};
 use isoforge_oci::referrer;
 
+use super::commit::{Service, while_stopped};
 use super::images::Images;
 use super::index::Entry;
 use super::storage::{names_in, read, repositories};
@@ -27,6 +29,9 @@ use super::{Error, names};
 
 /// Below the storage's root.
 const TOP: &str = "docker/registry/v2";
+
+/// Most that the program prints.
+const OUTPUT_MAX_BYTES: u64 = 64 << 20;
 
 /// Longest link.
 const LINK_MAX_BYTES: u64 = 128;
@@ -138,6 +143,18 @@ impl Storage {
     }
 }
 
+/// Has distribution's own program remove what no tag leads to, while it does not serve;
+/// gives what it says.
+///
+/// # Errors
+/// Where the program fails, or the registry can't be stopped or started.
+pub fn collect(program: &Path, settings: &Path, service: &dyn Service) -> anyhow::Result<Vec<u8>> {
+    let program = Program::new(&program.to_string_lossy(), "the registry")
+        .arg("garbage-collect")
+        .arg(settings);
+    while_stopped(service, || Ok(program.output(OUTPUT_MAX_BYTES)?))
+}
+
 impl Images for Storage {
     fn repositories(&self) -> Result<Vec<String>, Error> {
         let is_repository = |folder: &Path| folder.join("_manifests").is_dir();
@@ -177,5 +194,61 @@ impl Images for Storage {
 
     fn blob_path(&self, _: &str, digest: &Digest) -> PathBuf {
         self.data(digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Tells when it is started again.
+    struct Told(Sender<&'static str>);
+
+    impl Service for Told {
+        fn stop(&self) -> Result<bool, Error> {
+            Ok(true)
+        }
+
+        fn start(&self) -> Result<(), Error> {
+            let _ = self.0.send("started");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_interrupt_waits_until_the_registry_is_started_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let script = format!(
+            "#!/bin/sh\n>{0}/running; while ! [ -e {0}/go ]; do sleep 0.05; done; echo done\n",
+            dir.path().display()
+        );
+        fs::write(path("registry"), script).unwrap();
+        fs::set_permissions(path("registry"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (tell, told) = channel();
+        let ends = tell.clone();
+        std::thread::scope(|scope| {
+            let collected = scope.spawn(|| {
+                let service = Told(tell);
+                collect(&path("registry"), &path("push.json"), &service)
+            });
+            while !path("running").exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // What the thread does that ends the process.
+            scope.spawn(move || {
+                drop(isoforge_base::interrupt::hold());
+                let _ = ends.send("ended");
+            });
+            let early = told.recv_timeout(Duration::from_millis(300));
+            assert_eq!(early, Err(RecvTimeoutError::Timeout));
+            fs::write(path("go"), "").unwrap();
+            assert_eq!(collected.join().unwrap().unwrap(), b"done\n");
+        });
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["started", "ended"]);
     }
 }

@@ -142,3 +142,21 @@ pub fn make_good(machine: &Machine, volume: &mut dyn Volume) -> Result<Slot> {
     }
     Ok(booted.slot)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_leaves_a_daemon_holds_nothing_up() {
+        let machine = Machine::below(std::path::Path::new("/none"));
+        let began = std::time::Instant::now();
+        assert_eq!(Live(&machine).command("sleep 60 & true", 50), None);
+        assert!(began.elapsed() < Duration::from_secs(40));
+        let problem = Live(&machine).command("echo bad >&2; exit 3", 50).unwrap();
+        assert!(
+            problem.ends_with("failed: exit status: 3\n    bad"),
+            "{problem}"
+        );
+    }
+}

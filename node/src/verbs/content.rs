@@ -9,7 +9,6 @@ use isoforge_base::error::Class;
 use isoforge_base::human;
 use isoforge_base::interrupt;
 use isoforge_base::output::space::HostFileSystems;
-use isoforge_base::process::Program;
 use isoforge_base::progress::Progress;
 use isoforge_contract::machine::{REGISTRY_PROGRAM_PATH, Registry, RegistryKind};
 use serde::Serialize;
@@ -17,7 +16,7 @@ use serde::Serialize;
 use super::output::{self, Format};
 use super::registries::Registries;
 use super::registry::{prepare, say_changed};
-use crate::content::commit::{Service as _, Unit};
+use crate::content::commit::Unit;
 use crate::content::images::Images;
 use crate::content::locate::{Located, locate};
 use crate::content::source::Source;
@@ -26,9 +25,6 @@ use crate::content::zot::{self, Existing};
 use crate::content::{collect, distribution, export, inspect, into_registry, push, verify};
 use crate::registry::{self, Places};
 use crate::upgrade::machine::Machine;
-
-/// Most that the registry's program prints.
-const OUTPUT_MAX_BYTES: u64 = 64 << 20;
 
 /// Content of this machine's registry: images, packs and charts
 #[derive(Debug, clap::Args)]
@@ -294,16 +290,9 @@ fn gc(all: bool, format: Format) -> Result<()> {
                 bail!("distribution tells what it removed as text alone");
             }
             let program = Path::new("/").join(REGISTRY_PROGRAM_PATH);
-            let program = Program::new(&program.to_string_lossy(), "the registry")
-                .arg("garbage-collect")
-                .arg(places.run.join("push.json"));
-            let unit = unit(&registry);
-            let ran = unit.stop()?;
-            let said = program.output(OUTPUT_MAX_BYTES);
-            if ran {
-                unit.start()?;
-            }
-            output::data(format, &(), &String::from_utf8_lossy(&said?))
+            let settings = places.run.join("push.json");
+            let said = distribution::collect(&program, &settings, &unit(&registry))?;
+            output::data(format, &(), &String::from_utf8_lossy(&said))
         }
     }
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::output::Output;
+
 /// How a conversation ended.
 #[derive(Debug)]
 pub struct Answer {
@@ -77,7 +79,9 @@ fn converse(
     max_bytes: u64,
 ) -> mpsc::Receiver<(Vec<u8>, Vec<u8>)> {
     let (tell, ended) = mpsc::channel();
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let stdin = child.stdin.take();
+    let stdout = child.stdout.take().map(|out| Output::of(child, out));
+    let stderr = child.stderr.take().map(|err| Output::of(child, err));
     thread::spawn(move || {
         if let Some(mut stdin) = stdin {
             // A program that needs no input may not read it.
@@ -127,6 +131,9 @@ mod tests {
         let answer = shell("yes | head -c 100000", "ignored", LONG).unwrap();
         assert!(answer.success);
         assert_eq!(answer.stdout.len(), 100);
+        let began = std::time::Instant::now();
+        assert!(shell("sleep 60 & exit 0", "", LONG).unwrap().success);
+        assert!(began.elapsed().as_secs() < 50);
         let missing = ask("no-such-helper", &[], b"", LONG, 1).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
