@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::verbs;
 
@@ -47,6 +47,18 @@ enum Verb {
     /// Mark a system on trial as good, or boot the good one again
     #[command(hide = true)]
     Confirm(verbs::confirm::Args),
+}
+
+/// `docs/appliance.md`: the verbs for people. Those that only units and other programs
+/// use are left out.
+#[must_use]
+pub fn reference() -> String {
+    let head = "# `appliance`\n\n\
+         Written by `cargo xtask generate` from the program's own definitions.\n\n\
+         The program on the machine. Data goes to standard output, everything else to\n\
+         standard error. It ends with 0 where all was done, else with 1, and with 130 where it\n\
+         was interrupted.\n";
+    format!("{head}{}", isoforge_manual::commands(Cli::command()))
 }
 
 /// Runs the program and gives its exit code.

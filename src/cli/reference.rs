@@ -28,28 +28,10 @@ pub fn reference() -> String {
          | 7 | the lock file does not match |\n\
          | 130 | interrupted |\n",
     );
-    // Wrapped as on a terminal of 80 columns, whatever this one has.
-    let mut root = Cli::command().term_width(80);
-    root.build();
-    sections(&mut text, &mut root, 2);
+    text.push_str(&isoforge_manual::commands(Cli::command()));
     text.push_str(VARIABLES_HEAD);
     variables(&mut text);
     text
-}
-
-/// A command, and those below it.
-fn sections(text: &mut String, command: &mut clap::Command, level: usize) {
-    section(text, command, level);
-    let below = command
-        .get_subcommands_mut()
-        .filter(|command| command.get_name() != "help");
-    for command in below {
-        // All commands stand side by side, those of a command one deeper.
-        let deeper = command
-            .get_bin_name()
-            .is_some_and(|name| name.matches(' ').count() > 1);
-        sections(text, command, if deeper { level + 1 } else { level });
-    }
 }
 
 /// `docs/settings.md`.
@@ -107,18 +89,4 @@ fn variables(text: &mut String) {
         let names: Vec<_> = name.split(", ").map(|name| format!("`{name}`")).collect();
         let _ = writeln!(text, "| {} | {meaning} |", names.join(", "));
     }
-}
-
-fn section(text: &mut String, command: &mut clap::Command, level: usize) {
-    let name = command
-        .get_bin_name()
-        .unwrap_or(command.get_name())
-        .to_owned();
-    let help = command.render_long_help();
-    let _ = write!(
-        text,
-        "\n{} `{name}`\n\n```text\n{}\n```\n",
-        "#".repeat(level),
-        help.to_string().trim_end()
-    );
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::sh;
 
@@ -15,11 +15,13 @@ pub(crate) struct Args {
     pub(crate) check: bool,
 }
 
-const DOCUMENTS: [(&str, &str); 4] = [
-    ("profile", "docs/profile.md"),
-    ("cli", "docs/cli.md"),
-    ("hardening", "docs/hardening.md"),
-    ("settings", "docs/settings.md"),
+/// Words of the program that prints a document, and where that lies.
+const DOCUMENTS: [(&[&str], &str); 5] = [
+    (&["reference", "profile"], "docs/profile.md"),
+    (&["reference", "cli"], "docs/cli.md"),
+    (&["reference", "hardening"], "docs/hardening.md"),
+    (&["reference", "settings"], "docs/settings.md"),
+    (&["verbs"], "docs/appliance.md"),
 ];
 
 /// The task.
@@ -35,10 +37,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--examples",
     ];
     sh::run(&mut sh::command(words))?;
-    let program = sh::target_dir().join("release/examples/reference");
+    let examples = sh::target_dir().join("release/examples");
     let mut stale = Vec::new();
-    for (name, path) in DOCUMENTS {
-        let text = sh::output(Command::new(&program).arg(name))?;
+    for (words, path) in DOCUMENTS {
+        let (program, arguments) = words.split_first().context("a program's name")?;
+        let text = sh::output(Command::new(examples.join(program)).args(arguments))?;
         if std::fs::read_to_string(Path::new(path)).is_ok_and(|old| old == text) {
             println!("{path} is up to date");
         } else if args.check {
