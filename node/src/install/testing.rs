@@ -13,7 +13,7 @@ use super::model::{Choices, Event, Failure, Observer};
 use super::plan::MIB;
 use crate::disks::Sysfs;
 use crate::disks::fixture::shell;
-use crate::media::{self, Media, Opened};
+use crate::media::{Media, Opened};
 use crate::testing::config;
 
 /// A machine with one disk, and a medium.
@@ -34,22 +34,15 @@ impl Drop for Bench {
 pub(super) struct NoMedia;
 
 impl Media for NoMedia {
-    fn open(&self, _: &str) -> Result<Option<Opened>, media::Error> {
+    fn open(&self, _: &str) -> anyhow::Result<Option<Opened>> {
         Ok(None)
     }
 }
 
 /// Bytes that no compressor or file system makes smaller.
 pub(super) fn noise(seed: u64, bytes: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut out = Vec::with_capacity(bytes as usize + 8);
-    while (out.len() as u64) < bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        out.extend(state.to_le_bytes());
-    }
-    out.truncate(bytes as usize);
+    let mut out = vec![0; usize::try_from(bytes).unwrap()];
+    fastrand::Rng::with_seed(seed).fill(&mut out);
     out
 }
 

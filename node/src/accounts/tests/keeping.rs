@@ -243,13 +243,8 @@ fn damaged_databases_are_merged_as_far_as_they_can_be() {
     machine.save();
     let current = machine.kept.path().join("current");
     let whole = Kind::ALL.map(|kind| fs_err::read(current.join(kind.file())).unwrap());
-    let mut state = 0x5eed_u64;
-    let mut random = |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state % below as u64).unwrap()
-    };
+    let mut random = fastrand::Rng::with_seed(0x5eed);
+    let mut random = |below: usize| random.usize(..below);
     for _ in 0..300 {
         for (kind, bytes) in Kind::ALL.iter().zip(&whole) {
             let mut bytes = bytes.clone();
