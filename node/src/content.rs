@@ -7,6 +7,7 @@
 //! | `names` | where a reference lies in the registry |
 //! | `storage` | the storage of Zot: a layout for each repository |
 //! | `distribution` | the storage of distribution |
+//! | `files` | reading their folders |
 //! | `images` | what both are read through |
 //! | `plan` | what of a source goes where, known before anything is written |
 //! | `fill` | the blobs, each copied and verified once |
@@ -35,6 +36,7 @@ pub mod commit;
 pub mod distribution;
 mod error;
 pub mod export;
+mod files;
 mod fill;
 pub mod images;
 pub mod imported;

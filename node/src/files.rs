@@ -1,10 +1,11 @@
 //! Writing files that a power cut must not halve.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
+use serde::Serialize;
 
 /// Writes `bytes` to `path` with `mode`: whole and on the disk, or not at all.
 /// What was there stays until then. The temporary beside it, `.NAME.new`, is
@@ -51,11 +52,52 @@ pub(crate) fn directory(path: &Path, mode: u32) -> io::Result<()> {
 /// # Errors
 /// Where it is there and can't be read.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs_err::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+    if_there(fs_err::read(path))
+}
+
+/// The content of a file that is small.
+///
+/// # Errors
+/// Where it can't be read; [`io::ErrorKind::FileTooLarge`] of more than `limit` bytes.
+pub(crate) fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = fs_err::File::open(path)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let text = format!("it has more than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
+}
+
+/// A file's bytes as text.
+///
+/// # Errors
+/// Where they are no UTF-8.
+pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// What was done to something; none where there is no such thing.
+///
+/// # Errors
+/// Any but [`io::ErrorKind::NotFound`].
+pub(crate) fn if_there<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Writes a file of JSON, for people too, as [`write`] does.
+///
+/// # Errors
+/// What can't be written, with its path.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize, mode: u32) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    write(path, &bytes, mode)
 }
 
 fn beside(path: &Path) -> io::Result<PathBuf> {

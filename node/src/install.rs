@@ -26,32 +26,21 @@ mod oem;
 pub(crate) mod plan;
 pub(crate) mod sources;
 mod target;
+mod teller;
 pub(crate) mod unattended;
 
 pub(crate) use content::fill_labelled;
 pub(crate) use engine::run;
 pub(crate) use medium::Medium;
 
+use anyhow::Result;
 use isoforge_contract::machine::Config;
 
 use crate::disks::{self, Sysfs};
 
-/// Why the disks can't be shown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(transparent)]
-    Disks(#[from] disks::Error),
-    #[error(transparent)]
-    Medium(#[from] medium::Error),
-}
-
 /// The disks of this machine; each that can't be taken for what the medium
 /// installs says why.
-pub(crate) fn disks(
-    medium: &Medium,
-    config: &Config,
-    sys: &Sysfs,
-) -> Result<Vec<model::Disk>, Error> {
+pub(crate) fn disks(medium: &Medium, config: &Config, sys: &Sysfs) -> Result<Vec<model::Disk>> {
     let image = medium.image(&config.firmware)?;
     let mut disks = disks::list(sys)?;
     choose::note_sizes(&mut disks, config, &image);

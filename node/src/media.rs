@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, bail};
 use isoforge_base::process::{self, Program};
 use rustix::mount::MountFlags;
 
@@ -22,24 +23,10 @@ const FILE_SYSTEMS: [(&str, &str, Option<&std::ffi::CStr>); 5] = [
     ("ext2", "ext4", None),
 ];
 
-/// Why a medium can't be had.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("several media are labelled '{label}': {devices}; remove all but one")]
-    Ambiguous { label: String, devices: String },
-    #[error("media labelled '{label}' can't be looked for")]
-    Look {
-        label: String,
-        source: process::Error,
-    },
-    #[error("the medium '{device}' can't be mounted: {why}")]
-    Mount { device: String, why: String },
-}
-
 /// Gives labelled media.
 pub(crate) trait Media {
     /// The medium with this label, mounted; none where there is none.
-    fn open(&self, label: &str) -> Result<Option<Opened>, Error>;
+    fn open(&self, label: &str) -> Result<Option<Opened>>;
 }
 
 /// A medium that is mounted as long as this is there.
@@ -59,7 +46,7 @@ pub(crate) struct Attached<'a> {
 }
 
 impl Media for Attached<'_> {
-    fn open(&self, label: &str) -> Result<Option<Opened>, Error> {
+    fn open(&self, label: &str) -> Result<Option<Opened>> {
         let devices = self.labelled(label)?;
         let Some(device) = devices.first() else {
             return Ok(None);
@@ -67,10 +54,8 @@ impl Media for Attached<'_> {
         let disks: BTreeSet<PathBuf> = devices.iter().map(|device| self.disk_of(device)).collect();
         if disks.len() > 1 {
             let devices: Vec<String> = devices.iter().map(|d| d.display().to_string()).collect();
-            return Err(Error::Ambiguous {
-                label: label.to_owned(),
-                devices: devices.join(", "),
-            });
+            let devices = devices.join(", ");
+            bail!("several media are labelled '{label}': {devices}; remove all but one");
         }
         self.mount(device).map(Some)
     }
@@ -78,22 +63,18 @@ impl Media for Attached<'_> {
 
 impl Attached<'_> {
     /// Devices with this label, asked from the devices themselves.
-    fn labelled(&self, label: &str) -> Result<Vec<PathBuf>, Error> {
+    fn labelled(&self, label: &str) -> Result<Vec<PathBuf>> {
         let found = Program::new("blkid", "util-linux")
             .args(["-c", "/dev/null", "-o", "device", "-t"])
             .arg(format!("LABEL={label}"))
             .output(DEVICES_MAX_BYTES);
         let bytes = match found {
-            Ok(bytes) => bytes,
             // It says so where it finds nothing.
             Err(process::Error::Failed { status, .. }) if status.code() == Some(2) => {
                 return Ok(Vec::new());
             }
-            Err(source) => {
-                return Err(Error::Look {
-                    label: label.to_owned(),
-                    source,
-                });
+            found => {
+                found.with_context(|| format!("media labelled '{label}' can't be looked for"))?
             }
         };
         let text = String::from_utf8_lossy(&bytes);
@@ -111,10 +92,9 @@ impl Attached<'_> {
     }
 
     /// Mounts a medium, read-only.
-    pub(crate) fn mount(&self, device: &Path) -> Result<Opened, Error> {
-        let error = |why: String| Error::Mount {
-            device: device.display().to_string(),
-            why,
+    pub(crate) fn mount(&self, device: &Path) -> Result<Opened> {
+        let error = |why: String| {
+            anyhow::anyhow!("the medium '{}' can't be mounted: {why}", device.display())
         };
         let kind = Program::new("blkid", "util-linux")
             .args(["-p", "-o", "value", "-s", "TYPE"])

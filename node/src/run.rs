@@ -74,17 +74,36 @@ pub(crate) fn attached(program: &str, args: &[&str], limit: Duration) -> Result<
     }
 }
 
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    let start = Instant::now();
+/// Tries until something works or the time is over; then its last error counts.
+///
+/// # Errors
+/// Those of `work`.
+pub(crate) fn retried<T, E>(
+    time: Duration,
+    pause: Duration,
+    mut work: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    let deadline = Instant::now() + time;
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        match work() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(pause),
+            done => return done,
         }
-        if start.elapsed() >= limit {
-            return Ok(None);
-        }
-        std::thread::sleep(TICK);
     }
+}
+
+/// Whether something holds before the time is over.
+pub(crate) fn holds_within(
+    time: Duration,
+    pause: Duration,
+    mut holds: impl FnMut() -> bool,
+) -> bool {
+    retried(time, pause, || holds().then_some(()).ok_or(())).is_ok()
+}
+
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let mut ended = || child.try_wait().transpose().ok_or(());
+    retried(limit, TICK, &mut ended).ok().transpose()
 }
 
 fn signal(child: &Child, signal: Signal) {

@@ -30,7 +30,6 @@
 
 pub(crate) mod arguments;
 mod early;
-mod error;
 pub(crate) mod identity;
 mod kept;
 pub(crate) mod message;
@@ -43,6 +42,5 @@ mod tree;
 mod watchdog;
 
 pub(crate) use early::{Places, run};
-pub(crate) use error::Error;
 pub(crate) use partitions::Mounts;
 pub(crate) use record::BootRecord;

@@ -82,7 +82,7 @@ fn open(names: &[String]) -> Result<Vec<console::Console>> {
         }
     }
     match refusal {
-        Some(error) if consoles.is_empty() => Err(error.into()),
+        Some(error) if consoles.is_empty() => Err(error),
         _ => Ok(consoles),
     }
 }

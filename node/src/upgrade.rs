@@ -19,6 +19,7 @@ pub mod last;
 pub mod machine;
 pub mod make_slot;
 mod program;
+mod replace;
 pub mod request;
 pub mod reset;
 pub mod rollback;
@@ -27,30 +28,28 @@ pub mod state;
 pub mod status;
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use isoforge_base::output::space::{self, FileSystems, Requirement};
 use isoforge_base::progress::Progress;
 use isoforge_oci::platform::Platform;
-use isoforge_oci::pull::{self, Limits};
+use isoforge_oci::pull::{self, Limits, PulledImage};
 use isoforge_oci::registry::{Client, RegistryConfig};
 use isoforge_oci::store::Store;
 use serde::Serialize;
 
 use crate::content::source::Source;
-use crate::paths;
+use crate::files;
 use crate::slots::grubenv::Environment;
-use crate::slots::{Record, Slot, file};
+use crate::slots::{Record, Slot};
 use labels::Labels;
 use last::{Last, Stage};
 use machine::{Booted, Machine};
-use request::{Made, Request};
+use replace::{check_digest, check_slot, swap, update_menu};
+use request::Request;
 use state::{State, Volume};
-
-/// Room on STATE beside the slot's files, for the file system's own use.
-const STATE_SLACK_BYTES: u64 = 4 << 20;
 
 /// Why this machine can't be upgraded now.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +131,21 @@ pub struct Outcome {
     pub squashfs: isoforge_base::digest::Digest,
 }
 
+impl Outcome {
+    fn remember(&self, machine: &Machine) -> std::io::Result<()> {
+        let last = Last {
+            slot: self.slot,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            stage: Stage::Pending,
+            problems: Vec::new(),
+        };
+        last.write(machine)
+    }
+}
+
 /// Where an upgrade happens.
+#[expect(missing_debug_implementations, reason = "its traits have none")]
 pub struct Site<'a> {
     /// The machine.
     pub machine: &'a Machine,
@@ -142,14 +155,6 @@ pub struct Site<'a> {
     pub room: &'a dyn FileSystems,
     /// Who is told.
     pub progress: &'a Progress,
-}
-
-impl std::fmt::Debug for Site<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Site")
-            .field("machine", &self.machine)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The slot that an upgrade writes.
@@ -191,57 +196,112 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
     let own = machine.own();
     fs_err::create_dir_all(&own)?;
     let _lock = lock(&own.join("upgrade.lock"))?;
-    let work = own.join("upgrade");
-    let store_path = own.join("store");
-    remove_folder(&work)?;
+    let (work, store_path) = (own.join("upgrade"), own.join("store"));
+    files::if_there(fs_err::remove_dir_all(&work))?;
     fs_err::create_dir_all(&work)?;
 
     let running = state::record(&machine.state, booted.slot);
     let store = Store::open(&store_path)?;
+    let (image, labels) = fetch(&store, &own, running.as_ref(), options, room, progress)?;
+    let new = program::extract(&store, &image.layers, &image.reference, &work, progress)?;
+    let mut request = request(&store_path, &image, &labels, &booted, slot, options);
+    progress.stage("Making the new system");
+    let made = program::ask(&new, &request, &work, progress)?;
+    check_digest(made.digest, &labels)?;
+
+    progress.stage(&format!("Writing slot {slot}"));
+    let mut writer = State::new(&machine.state, volume);
+    writer.begin()?;
+    let mut environment = environment;
+    if environment.trial.take().is_some() {
+        writer.set_environment(&environment)?;
+    }
+    swap(&mut writer, slot, made.bytes, room, &mut |folder| {
+        request.target = Some(folder.to_owned());
+        program::ask(&new, &request, &work, progress)?;
+        check_slot(folder, &labels)
+    })?;
+    update_menu(&mut writer, made.menu.as_deref())?;
+    writer.settle()?;
+    let outcome = Outcome {
+        slot,
+        from: running.map_or_else(String::new, |record| record.version),
+        to: labels.version,
+        kubernetes: labels.kubernetes,
+        squashfs: labels.digest,
+    };
+    outcome.remember(machine)?;
+    environment.trial = Some(slot);
+    writer.set_environment(&environment)?;
+    writer.end()?;
+    drop(store);
+    for folder in [&store_path, &work] {
+        files::if_there(fs_err::remove_dir_all(folder))?;
+    }
+    Ok(outcome)
+}
+
+/// Finds the image and brings it into the store; gives what it says of itself.
+fn fetch(
+    store: &Store,
+    own: &Path,
+    running: Option<&Record>,
+    options: &Options,
+    room: &dyn FileSystems,
+    progress: &Progress,
+) -> Result<(PulledImage, Labels)> {
     progress.stage("Finding the image");
     let client = Client::new(options.registries.clone());
-    let wanted = source::Wanted {
+    let asked = source::Asked {
         source: &options.from,
         tag: options.tag.as_deref(),
         platform: &options.platform,
-        kubernetes: running
-            .as_ref()
-            .and_then(|record| record.kubernetes.as_deref()),
+        kubernetes: running.and_then(|record| record.kubernetes.as_deref()),
     };
     let found = match &options.bundle {
-        Some(of) => bundle::find(of.as_ref(), &client, &store, &wanted, progress)?,
-        None => source::find(&client, &store, &wanted, progress)?,
+        Some(of) => bundle::find(of.as_ref(), &client, store, &asked, progress)?,
+        None => source::find(&client, store, &asked, progress)?,
     };
-    let missing = found.resolved.missing(&store)?;
+    let missing = found.resolved.missing(store)?;
     let bytes: u64 = missing.iter().map(|blob| blob.size).sum();
-    // Layers, and the same compressed anew.
-    let needed = bytes.saturating_add(found.labels.size);
     let requirement = Requirement {
-        path: own.clone(),
-        bytes: needed,
+        path: own.to_owned(),
+        // Layers, and the same compressed anew.
+        bytes: bytes.saturating_add(found.labels.size),
         purpose: "the upgrade".to_owned(),
     };
     space::check(&[requirement], room)?;
 
     progress.stage("Fetching the layers");
     if let Some(of) = &options.bundle {
-        bundle::fetch(of.as_ref(), &store, &missing, progress)?;
+        bundle::fetch(of.as_ref(), store, &missing, progress)?;
     }
     let image = pull::pull_image(
         &client,
         &found.source,
         &options.platform,
-        &store,
+        store,
         &Limits::DEFAULT,
         options.jobs,
         progress,
     )?;
     // A tag may have moved in between; what was pulled counts.
     let labels = Labels::parse(&image.config)?;
-    let new = program::extract(&store, &image.layers, &image.reference, &work, progress)?;
-    let mut request = Request {
+    Ok((image, labels))
+}
+
+/// What the new program is asked for: to find out how large the slot gets.
+fn request(
+    store: &Path,
+    image: &PulledImage,
+    labels: &Labels,
+    booted: &Booted,
+    slot: Slot,
+    options: &Options,
+) -> Request {
+    Request {
         schema: request::SCHEMA,
-        store: store_path.clone(),
+        store: store.to_owned(),
         layers: image.layers.clone(),
         architecture: options.platform.architecture().to_owned(),
         compression: labels.squashfs.compressor.to_string(),
@@ -255,155 +315,7 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
         kubernetes: labels.kubernetes.clone(),
         source: image.reference.clone(),
         target: None,
-    };
-    progress.stage("Making the new system");
-    let made = program::ask(&new, &request, &work, progress)?;
-    check_digest(made.digest, &labels)?;
-
-    progress.stage(&format!("Writing slot {slot}"));
-    let outcome = Outcome {
-        slot,
-        from: running.map_or_else(String::new, |record| record.version),
-        to: labels.version.clone(),
-        kubernetes: labels.kubernetes.clone(),
-        squashfs: labels.digest,
-    };
-    let mut writer = State::new(&machine.state, volume);
-    let mut make = |target: PathBuf| {
-        request.target = Some(target);
-        program::ask(&new, &request, &work, progress).map(drop)
-    };
-    writer.begin()?;
-    let written = replace(
-        &mut writer,
-        environment,
-        slot,
-        (&made, &labels),
-        room,
-        &mut make,
-    );
-    let mut environment = match written {
-        Ok(environment) => environment,
-        Err(error) => {
-            // What is half there is in nobody's way, but takes room.
-            let _ = writer.remove(&new_folder(slot));
-            return Err(error);
-        }
-    };
-    Last {
-        slot,
-        from: outcome.from.clone(),
-        to: outcome.to.clone(),
-        stage: Stage::Pending,
-        problems: Vec::new(),
     }
-    .write(machine)?;
-    environment.trial = Some(slot);
-    writer.set_environment(&environment)?;
-    writer.end()?;
-    drop(store);
-    remove_folder(&store_path)?;
-    remove_folder(&work)?;
-    Ok(outcome)
-}
-
-/// Replaces a slot's files by those that `make` writes into the folder it is
-/// given. The environment that comes back names the slot for nothing.
-fn replace(
-    state: &mut State<'_>,
-    mut environment: Environment,
-    slot: Slot,
-    (made, labels): (&Made, &Labels),
-    room: &dyn FileSystems,
-    make: &mut dyn FnMut(PathBuf) -> Result<()>,
-) -> Result<Environment> {
-    if environment.trial.is_some() {
-        environment.trial = None;
-        state.set_environment(&environment)?;
-    }
-    let new = new_folder(slot);
-    state.remove(&new)?;
-    make_room(state, slot, made.bytes, room)?;
-    let folder = state.make(&new)?;
-    make(folder.clone())?;
-    check_slot(&folder, labels)?;
-    state.sync(&new)?;
-    state.remove(&slot.folder())?;
-    state.rename(&new, &slot.folder())?;
-    if let Some(menu) = &made.menu {
-        let path = state.path(paths::MENU);
-        if machine::small(&path).ok().as_deref() != Some(menu.as_bytes()) {
-            state.write(paths::MENU, menu.as_bytes())?;
-        }
-    }
-    state.settle()?;
-    Ok(environment)
-}
-
-fn new_folder(slot: Slot) -> String {
-    format!("{}.new", slot.folder())
-}
-
-/// Makes room for `bytes`: where they do not fit beside the slot that they
-/// replace, that goes first.
-fn make_room(state: &mut State<'_>, slot: Slot, bytes: u64, room: &dyn FileSystems) -> Result<()> {
-    let needed = bytes.saturating_add(STATE_SLACK_BYTES);
-    let free = room.available_bytes(&state.path(""))?;
-    if free >= needed {
-        return Ok(());
-    }
-    let available = free.saturating_add(folder_bytes(&state.path(slot.folder())));
-    if available < needed {
-        return Err(Refusal::NoSpace { needed, available }.into());
-    }
-    state.remove(&slot.folder())?;
-    state.settle()?;
-    Ok(())
-}
-
-/// [`make_room`] on the disk that is there.
-fn check_room(state: &mut State<'_>, slot: Slot, bytes: u64) -> Result<()> {
-    make_room(state, slot, bytes, &space::HostFileSystems)
-}
-
-fn folder_bytes(path: &Path) -> u64 {
-    let Ok(entries) = fs_err::read_dir(path) else {
-        return 0;
-    };
-    let sizes = entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
-    sizes.sum()
-}
-
-/// Whether a written slot is what was built, by its files alone: whoever wrote
-/// them is not asked.
-fn check_slot(folder: &Path, labels: &Labels) -> Result<()> {
-    check_digest(
-        make_slot::digest_of_file(&folder.join(file::ROOTFS))?,
-        labels,
-    )?;
-    let record = Record::parse(&machine::small(&folder.join(file::RECORD))?)?;
-    for (name, expected) in [(file::KERNEL, record.kernel), (file::INITRD, record.initrd)] {
-        let path = folder.join(name);
-        if make_slot::digest_of_file(&path)? != expected {
-            bail!("{} is not what was written", path.display());
-        }
-    }
-    for name in file::ALL {
-        if !folder.join(name).is_file() {
-            bail!("the new system's slot has no {name}");
-        }
-    }
-    Ok(())
-}
-
-fn check_digest(found: isoforge_base::digest::Digest, labels: &Labels) -> Result<(), Refusal> {
-    if found == labels.digest {
-        return Ok(());
-    }
-    Err(Refusal::Digest {
-        found,
-        expected: labels.digest,
-    })
 }
 
 /// Keeps a second upgrade away as long as it lives.
@@ -424,12 +336,5 @@ fn lock(path: &Path) -> Result<Lock> {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Refusal::Busy.into()),
         Err(TryLockError::Error(error)) => Err(error).context("locking the upgrade"),
-    }
-}
-
-fn remove_folder(path: &Path) -> std::io::Result<()> {
-    match fs_err::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

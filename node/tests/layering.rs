@@ -30,7 +30,7 @@ const ALLOWED: &reader::Table = &[
     ("registry", &["accounts"]),
     ("content", &["disks", "media", "registry"]),
     ("install", &["cloud", "content", "disks", "media", "slots"]),
-    ("upgrade", &["content", "slots"]),
+    ("upgrade", &["content", "slots", "state"]),
     ("tui", &["accounts", "cloud", "disks", "install"]),
     (
         "verbs",

@@ -12,17 +12,19 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use isoforge_base::digest::Digest;
 use isoforge_base::human;
-use isoforge_oci::layout::INDEX_FILE;
+use isoforge_oci::layout::{INDEX_FILE, LAYOUT_FILE};
 use isoforge_oci::manifest::Document;
 use isoforge_oci::referrer;
 use serde::Serialize;
 
 use super::Error;
 use super::commit::{Service, while_stopped};
+use super::files::remove;
 use super::images::Images as _;
 use super::index::Index;
-use super::inspect::Parts;
+use super::inspect::ImageBlobs;
 use super::storage::Storage;
+use crate::files;
 
 /// Blobs that are younger stay where nothing names them: a client may be about to
 /// push the manifest that does. It is Zot's own delay.
@@ -90,7 +92,7 @@ impl Collector<'_> {
         while self.drop_entries(&mut index)? {}
         let dropped = before.saturating_sub(index.entries.len());
         collected.manifests = collected.manifests.saturating_add(dropped as u64);
-        let mut parts = Parts::default();
+        let mut parts = ImageBlobs::default();
         for entry in &index.entries {
             parts.add(self.storage, self.repository, entry)?;
         }
@@ -152,33 +154,22 @@ impl Collector<'_> {
 
     /// Whether a file has its age; what is not there has.
     fn is_old(&self, path: &Path) -> Result<bool, Error> {
-        match fs::metadata(path) {
-            Ok(metadata) => Ok(metadata.mtime() <= self.before),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(Error::file(path, "read")(error)),
-        }
+        let metadata = files::if_there(fs::metadata(path)).map_err(Error::file(path, "read"))?;
+        Ok(metadata.is_none_or(|metadata| metadata.mtime() <= self.before))
     }
 
     /// Removes the repository's layout; others may lie in its folder.
     fn remove_repository(&self) -> Result<(), Error> {
         let folder = self.storage.folder(self.repository);
-        for name in [INDEX_FILE, isoforge_oci::layout::LAYOUT_FILE] {
-            let path = folder.join(name);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::file(&path, "removed")(error));
-                }
-                _ => {}
-            }
+        for name in [INDEX_FILE, LAYOUT_FILE] {
+            remove(&folder.join(name), |path| fs::remove_file(path), "removed")?;
         }
         for name in ["blobs", ".uploads"] {
-            let path = folder.join(name);
-            match fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::file(&path, "removed")(error));
-                }
-                _ => {}
-            }
+            remove(
+                &folder.join(name),
+                |path| fs::remove_dir_all(path),
+                "removed",
+            )?;
         }
         let mut empty: PathBuf = folder;
         // Folders that have something in them stay.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use isoforge_base::digest::Digest;
 use isoforge_base::interrupt;
@@ -14,6 +14,7 @@ use super::Error;
 use super::index::Index;
 use super::plan::{Listed, Plan};
 use super::storage::Storage;
+use crate::run;
 
 /// The unit of the registry.
 pub const UNIT: &str = "appliance-registry.service";
@@ -64,14 +65,8 @@ impl Service for NoService {
 /// so long.
 #[must_use]
 pub fn listens_within(port: u16, time: Duration) -> bool {
-    let deadline = Instant::now() + time;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    true
+    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+    run::holds_within(time, PAUSE, listens)
 }
 
 /// The registry of this machine.

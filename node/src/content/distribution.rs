@@ -22,9 +22,9 @@ use isoforge_oci::media::{Family, MediaType};
 use isoforge_oci::referrer;
 
 use super::commit::{Service, while_stopped};
+use super::files::{names_in, read, repositories};
 use super::images::Images;
 use super::index::Entry;
-use super::storage::{names_in, read, repositories};
 use super::{Error, names};
 
 /// Below the storage's root.

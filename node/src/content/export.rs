@@ -6,15 +6,19 @@ use std::io;
 use std::path::Path;
 
 use fs_err as fs;
-use isoforge_base::digest::HashingReader;
 use isoforge_base::progress::{Progress, Task};
 use isoforge_oci::layout::{Builder, IMAGE_NAME, LayoutFile, OciLayout};
 use isoforge_oci::manifest::Descriptor;
 use serde::Serialize;
 
+use super::files::copy_verified;
 use super::images::Images;
-use super::inspect::Parts;
+use super::index::Entry;
+use super::inspect::ImageBlobs;
 use super::{Error, names};
+
+/// What errors call where the blobs come from.
+const STORAGE: &str = "the registry's storage";
 
 /// What was handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,7 +71,7 @@ fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<Str
     let mut images = BTreeSet::new();
     for repository in storage.repositories()? {
         let entries = storage.entries(&repository)?;
-        let mut chosen = Parts::default();
+        let mut chosen = ImageBlobs::default();
         for entry in &entries {
             let Some(tag) = &entry.tag else { continue };
             let name = names::reference(&repository, tag, &entry.digest);
@@ -91,25 +95,7 @@ fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<Str
             builder.reference(&name, descriptor);
             images.insert(name);
         }
-        // What refers to an image that goes along goes along.
-        loop {
-            let before = chosen.manifests.len();
-            for entry in entries.iter().filter(|entry| entry.tag.is_none()) {
-                let Some(manifest) = storage.manifest(&repository, entry)? else {
-                    continue;
-                };
-                let subject = isoforge_oci::referrer::subject(&manifest.raw);
-                if subject.is_some_and(|subject| chosen.manifests.contains_key(&subject))
-                    && !chosen.manifests.contains_key(&entry.digest)
-                {
-                    chosen.add(storage, &repository, entry)?;
-                    builder.referrer(manifest.descriptor());
-                }
-            }
-            if chosen.manifests.len() == before {
-                break;
-            }
-        }
+        add_referrers(storage, &repository, &entries, &mut chosen, &mut builder)?;
         for (digest, size) in chosen.blobs {
             builder.file(storage.blob_path(&repository, &digest), digest, size);
         }
@@ -130,6 +116,34 @@ fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<Str
     Ok((builder.build(), images.into_iter().collect()))
 }
 
+/// What refers to an image that goes along goes along.
+fn add_referrers(
+    storage: &dyn Images,
+    repository: &str,
+    entries: &[Entry],
+    chosen: &mut ImageBlobs,
+    builder: &mut Builder,
+) -> Result<(), Error> {
+    loop {
+        let before = chosen.manifests.len();
+        for entry in entries.iter().filter(|entry| entry.tag.is_none()) {
+            let Some(manifest) = storage.manifest(repository, entry)? else {
+                continue;
+            };
+            let subject = isoforge_oci::referrer::subject(&manifest.raw);
+            if subject.is_some_and(|subject| chosen.manifests.contains_key(&subject))
+                && !chosen.manifests.contains_key(&entry.digest)
+            {
+                chosen.add(storage, repository, entry)?;
+                builder.referrer(manifest.descriptor());
+            }
+        }
+        if chosen.manifests.len() == before {
+            return Ok(());
+        }
+    }
+}
+
 fn write(path: &Path, file: &LayoutFile, task: &Task) -> Result<(), Error> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::file(parent, "made"))?;
@@ -141,18 +155,5 @@ fn write(path: &Path, file: &LayoutFile, task: &Task) -> Result<(), Error> {
         };
         return fs::write(path, bytes).map_err(Error::file(path, "written"));
     };
-    let source = fs::File::open(from).map_err(Error::file(from, "read"))?;
-    let mut target = fs::File::create(path).map_err(Error::file(path, "written"))?;
-    let mut reader = HashingReader::new(task.reader(source));
-    io::copy(&mut reader, &mut target).map_err(Error::file(path, "written"))?;
-    let (found, bytes) = reader.finish();
-    if found == *digest && bytes == *size {
-        return Ok(());
-    }
-    Err(Error::Damaged {
-        name: "the registry's storage".to_owned(),
-        digest: *digest,
-        found,
-        bytes,
-    })
+    copy_verified(from, path, digest, Some(*size), STORAGE, task)
 }

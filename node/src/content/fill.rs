@@ -16,7 +16,8 @@ use isoforge_base::progress::{Progress, Task};
 use serde::Serialize;
 
 use super::Error;
-use super::plan::{Plan, Wanted};
+use super::files::remove;
+use super::plan::{NeededBlob, Plan};
 use super::pump::{Broken, pump};
 use super::source::Source;
 use super::storage::{Blobs, FILE_MODE, Storage};
@@ -106,7 +107,7 @@ pub(super) fn fill(
 fn sound(
     storage: &Storage,
     digest: &Digest,
-    wanted: &Wanted,
+    wanted: &NeededBlob,
     there: &Blobs,
     existing: Existing,
 ) -> Result<Vec<String>, Error> {
@@ -130,7 +131,7 @@ fn hash(path: &Path) -> Result<Digest, Error> {
 
 fn check_room(
     storage: &Storage,
-    work: &[(&Digest, &Wanted, Vec<String>)],
+    work: &[(&Digest, &NeededBlob, Vec<String>)],
     room: &dyn FileSystems,
 ) -> Result<(), Error> {
     let missing = work.iter().filter(|(_, _, has)| has.is_empty());
@@ -167,7 +168,7 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn blob(&mut self, digest: &Digest, wanted: &Wanted, has: &[String]) -> Result<(), Error> {
+    fn blob(&mut self, digest: &Digest, wanted: &NeededBlob, has: &[String]) -> Result<(), Error> {
         let has_it: BTreeSet<&String> = has.iter().collect();
         let lacking = wanted.repositories.iter().filter(|it| !has_it.contains(it));
         let targets: Vec<PathBuf> = lacking
@@ -305,12 +306,7 @@ fn is_whole(path: &Path, digest: &Digest, size: u64) -> Result<bool, Error> {
 /// Makes hard links; what is in their place, which is damaged, goes.
 fn link(path: &Path, targets: &[PathBuf]) -> Result<(), Error> {
     for target in targets {
-        match fs::remove_file(target) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::file(target, "replaced")(error));
-            }
-            _ => {}
-        }
+        remove(target, |path| fs::remove_file(path), "replaced")?;
         fs::hard_link(path, target).map_err(Error::file(target, "linked"))?;
     }
     Ok(())

@@ -8,8 +8,8 @@ use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::{MAX_MANIFEST_BYTES, Manifest};
 
 use super::Error;
+use super::files::read;
 use super::index::Entry;
-use super::storage::read;
 
 /// A registry's storage, for reading.
 pub trait Images {

@@ -7,8 +7,9 @@ use isoforge_base::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::files::read;
 use super::source::Source;
-use super::storage::{Storage, read};
+use super::storage::Storage;
 
 /// The file within the storage's folder for what the program notes.
 const FILE: &str = "bundles.json";

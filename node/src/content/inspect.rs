@@ -77,7 +77,7 @@ fn listed(
     tag: &str,
     entry: &Entry,
 ) -> Result<Listed, Error> {
-    let mut parts = Parts::default();
+    let mut parts = ImageBlobs::default();
     match parts.add(storage, repository, entry) {
         // One that is damaged must not hide the others; `verify` tells more.
         Err(Error::Record { .. }) => parts.kind = Some(DAMAGED.to_owned()),
@@ -98,7 +98,7 @@ fn listed(
 
 /// All that an image consists of.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
+pub(super) struct ImageBlobs {
     kind: Option<String>,
     platforms: Vec<String>,
     /// Digest and size in bytes.
@@ -107,7 +107,7 @@ pub(super) struct Parts {
     pub(super) manifests: BTreeMap<Digest, Descriptor>,
 }
 
-impl Parts {
+impl ImageBlobs {
     /// Adds a manifest and what is there of all that it leads to.
     pub(super) fn add(
         &mut self,

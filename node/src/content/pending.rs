@@ -1,19 +1,18 @@
 //! Content that waits until the registry runs: a layout beside its storage, put
 //! there by the installer, and gone once it was taken in.
 
-use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
-use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_contract::machine::Registry;
 use isoforge_oci::layout::{INDEX_FILE, LAYOUT_FILE};
 
+use super::files::{copy_verified, names_in};
 use super::source::{Kind, OfBundle, Source};
-use super::storage::names_in;
 use super::{Error, into_registry, names};
 use crate::registry::Places;
 
@@ -39,19 +38,7 @@ pub fn put(from: &Path, home: &Path, progress: &Progress) -> Result<(), Error> {
             continue;
         };
         let target = blobs.join(&name);
-        let file = fs::File::open(&source).map_err(Error::file(&source, "read"))?;
-        let mut reader = HashingReader::new(task.reader(file));
-        let mut file = fs::File::create(&target).map_err(Error::file(&target, "written"))?;
-        io::copy(&mut reader, &mut file).map_err(Error::file(&target, "written"))?;
-        let (found, bytes) = reader.finish();
-        if found != digest {
-            return Err(Error::Damaged {
-                name: "the install medium".to_owned(),
-                digest,
-                found,
-                bytes,
-            });
-        }
+        copy_verified(&source, &target, &digest, None, "the install medium", &task)?;
     }
     for name in [INDEX_FILE, LAYOUT_FILE] {
         let path = from.join(name);

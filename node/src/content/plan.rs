@@ -8,9 +8,10 @@ use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST
 use isoforge_oci::media::MediaType;
 use isoforge_oci::referrer;
 
+use super::files::read;
 use super::index::Entry;
 use super::source::{Kind, Root, Source};
-use super::storage::{Blobs, Storage, read};
+use super::storage::{Blobs, Storage};
 use super::{Error, names};
 
 /// What an import will do.
@@ -19,7 +20,7 @@ pub struct Plan {
     /// What each repository lists in the end, beside what it lists already.
     pub repositories: BTreeMap<String, Listed>,
     /// The blobs, and which repositories they belong to.
-    pub blobs: BTreeMap<Digest, Wanted>,
+    pub blobs: BTreeMap<Digest, NeededBlob>,
     /// The images, by their names in full.
     pub images: BTreeMap<String, Digest>,
     /// Names of provider images, which no registry gets.
@@ -39,7 +40,7 @@ pub struct Listed {
 
 /// A blob that is needed.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub struct NeededBlob {
     /// Its size in bytes.
     pub size: u64,
     /// By which repositories.

@@ -44,8 +44,8 @@ pub struct Report {
     pub providers: Vec<String>,
 }
 
-/// What one repository gets: manifests and their tags.
-type Wanted = BTreeMap<String, Vec<(Descriptor, String)>>;
+/// What each repository gets: manifests and their tags.
+type Repositories = BTreeMap<String, Vec<(Descriptor, String)>>;
 
 /// Pushes the content of `source`.
 ///
@@ -95,8 +95,8 @@ pub fn push(
     Ok(report)
 }
 
-fn wanted(source: &dyn Source, report: &mut Report) -> Result<Wanted, Error> {
-    let mut wanted = Wanted::new();
+fn wanted(source: &dyn Source, report: &mut Report) -> Result<Repositories, Error> {
+    let mut wanted = Repositories::new();
     let mut homes: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
     let mut about = Vec::new();
     for root in source.roots() {

@@ -18,9 +18,9 @@
 //! Non-goals: the storage drivers for object stores, and Zot's databases: it makes
 //! them itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, TryLockError};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,7 @@ use rustix::fs::{Gid, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
 use serde_json::json;
 
 use super::Error;
+use super::files::{names_in, read, repositories};
 use super::images::Images;
 use super::index::{Entry, Index};
 
@@ -49,9 +50,6 @@ const BLOBS: &str = "blobs/sha256";
 
 /// Largest `index.json` that is read.
 const INDEX_MAX_BYTES: u64 = 256 << 20;
-
-/// How deep repositories are looked for, which is more than names can have.
-const DEPTH_MAX: usize = 64;
 
 /// Modes as Zot has them.
 const FOLDER_MODE: u32 = 0o700;
@@ -317,75 +315,6 @@ impl Images for Storage {
     fn blob_path(&self, repository: &str, digest: &Digest) -> PathBuf {
         self.blob_path(repository, digest)
     }
-}
-
-/// The repositories below `root`, sorted. `is_part` says of a name, and whether it is
-/// in a repository's folder, that nothing below it is a repository.
-pub(super) fn repositories(
-    root: &Path,
-    is_repository: impl Fn(&Path) -> bool,
-    is_part: impl Fn(&str, bool) -> bool,
-) -> Result<Vec<String>, Error> {
-    let mut found = BTreeSet::new();
-    let mut left = vec![(root.to_owned(), String::new(), 0_usize)];
-    while let Some((folder, name, depth)) = left.pop() {
-        let is_one = !name.is_empty() && is_repository(&folder);
-        if is_one {
-            found.insert(name.clone());
-        }
-        if depth >= DEPTH_MAX {
-            continue;
-        }
-        for below in names_in(&folder)? {
-            let path = folder.join(&below);
-            let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-            if is_folder && !is_part(&below, is_one) {
-                let name = match name.as_str() {
-                    "" => below,
-                    name => format!("{name}/{below}"),
-                };
-                left.push((path, name, depth + 1));
-            }
-        }
-    }
-    Ok(found.into_iter().collect())
-}
-
-/// Names in a folder, sorted; none where there is no folder. A name that is no
-/// text is none of the registry's.
-pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::file(folder, "read")(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(Error::file(folder, "read"))?;
-        names.extend(entry.file_name().into_string());
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// A file's bytes; none where there is none.
-pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::file(path, "read")(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(Error::file(path, "read"))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::Record {
-            path: path.to_owned(),
-            problem: format!("it has more than {limit} bytes"),
-        });
-    }
-    Ok(Some(bytes))
 }
 
 #[cfg(test)]

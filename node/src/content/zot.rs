@@ -17,6 +17,7 @@ use super::storage::Storage;
 
 /// How to import.
 #[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "its traits have none")]
 pub struct Options<'a> {
     /// How blobs are treated that are there.
     pub existing: Existing,
@@ -26,15 +27,6 @@ pub struct Options<'a> {
     pub service: &'a dyn Service,
     /// How much room there is.
     pub room: &'a dyn FileSystems,
-}
-
-impl std::fmt::Debug for Options<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("existing", &self.existing)
-            .field("replace", &self.replace)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What an import did.

@@ -9,10 +9,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use anyhow::{Context as _, Result};
 use isoforge_formats::gpt::CODE_SECTOR_OFFSET;
 
 use super::plan::{Partition, Plan, Role};
-use super::target::{CHUNK_BYTES, Error, Target};
+use super::target::{CHUNK_BYTES, Target};
 use crate::disks::unfinished::NEXT_DEVICE;
 
 /// Layout of an MBR (UEFI 2.10, table 5.1).
@@ -32,40 +33,34 @@ const CORE_SECTOR: u64 = 5;
 
 impl Target<'_> {
     /// Writes GRUB's core image into the partition for it.
-    pub(super) fn write_core(&self, partition: &Partition, mut core: Vec<u8>) -> Result<(), Error> {
+    pub(super) fn write_core(&self, partition: &Partition, mut core: Vec<u8>) -> Result<()> {
         let size = core.len();
-        let bad = || Error::Grub {
-            what: "core image",
-            bytes: size,
-        };
+        let bad = || unusable("core image", size);
         let sector = (partition.offset / 512)
             .checked_add(CORE_SECTOR)
-            .ok_or_else(bad)?;
+            .with_context(bad)?;
         core.get_mut(CORE_SECTOR_OFFSET..)
             .and_then(|rest| rest.first_chunk_mut::<8>())
             .filter(|_| size as u64 <= partition.bytes)
-            .ok_or_else(bad)?
+            .with_context(bad)?
             .copy_from_slice(&sector.to_le_bytes());
-        let write = || {
+        let write = || -> io::Result<()> {
             let device = self.open_partition(partition)?;
             device.write_all_at(&core, 0)?;
             device.sync_all()
         };
-        write().map_err(|source| Error::Write {
-            what: "GRUB's core image",
-            source,
-        })
+        write().context("writing GRUB's core image failed")
     }
 
     /// Puts boot code into the MBR, by which BIOS starts the disk.
-    pub(super) fn write_boot_code(&self, plan: &Plan, code: &[u8]) -> Result<(), Error> {
+    pub(super) fn write_boot_code(&self, plan: &Plan, code: &[u8]) -> Result<()> {
         self.write_mbr(plan, Some(code))?;
         self.flush()
     }
 
     /// Writes an ESP but for its boot sector.
-    pub(super) fn write_esp(&self, partition: &Partition, image: &[u8]) -> Result<(), Error> {
-        let write = || {
+    pub(super) fn write_esp(&self, partition: &Partition, image: &[u8]) -> Result<()> {
+        let write = || -> io::Result<()> {
             let device = self.open_partition(partition)?;
             let mut found = vec![0_u8; CHUNK_BYTES];
             let mut offset = 0_u64;
@@ -82,29 +77,23 @@ impl Target<'_> {
             }
             device.sync_all()
         };
-        write().map_err(|source| Error::Write {
-            what: "the EFI system partition",
-            source,
-        })
+        write().context("writing the EFI system partition failed")
     }
 
     /// Makes an ESP that is written a file system, by which UEFI starts it.
-    pub(super) fn start_esp(&self, partition: &Partition, image: &[u8]) -> Result<(), Error> {
-        let write = || {
+    pub(super) fn start_esp(&self, partition: &Partition, image: &[u8]) -> Result<()> {
+        let write = || -> io::Result<()> {
             let device = self.open_partition(partition)?;
             device.write_all_at(image.get(..BOOT_SECTOR_BYTES).unwrap_or_default(), 0)?;
             device.sync_all()
         };
-        write().map_err(|source| Error::Write {
-            what: "the boot sector of the EFI system partition",
-            source,
-        })
+        write().context("writing the boot sector of the EFI system partition failed")
     }
 
     /// The protective MBR; with boot code, a second record of type 0 is active:
     /// some BIOSes start a disk only where one is, and since its type says
     /// "unused" the MBR stays a protective one.
-    pub(super) fn write_mbr(&self, plan: &Plan, code: Option<&[u8]>) -> Result<(), Error> {
+    pub(super) fn write_mbr(&self, plan: &Plan, code: Option<&[u8]>) -> Result<()> {
         let mut mbr = [0_u8; MBR_BYTES];
         put(&mut mbr, 0, &NEXT_DEVICE);
         let sectors = self.bytes / u64::from(plan.sector_bytes);
@@ -112,15 +101,12 @@ impl Target<'_> {
         let mut records = vec![0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0];
         records.extend(protected.to_le_bytes());
         if let (Some(code), Some(boot)) = (code, plan.find(Role::BiosBoot)) {
-            let bad = || Error::Grub {
-                what: "boot code",
-                bytes: code.len(),
-            };
-            let code = code.first_chunk::<BOOT_CODE_BYTES>().ok_or_else(bad)?;
+            let bad = || unusable("boot code", code.len());
+            let code = code.first_chunk::<BOOT_CODE_BYTES>().with_context(bad)?;
             put(&mut mbr, 0, code);
             let sector = (boot.offset / 512)
                 .checked_add(CODE_SECTOR)
-                .ok_or_else(bad)?;
+                .with_context(bad)?;
             put(&mut mbr, CODE_SECTOR_OFFSET, &sector.to_le_bytes());
             records.extend([0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
         }
@@ -129,10 +115,7 @@ impl Target<'_> {
         put(&mut mbr, MBR_BYTES - 2, &[0x55, 0xAA]);
         self.file
             .write_all_at(&mbr, 0)
-            .map_err(|source| Error::Write {
-                what: "the MBR",
-                source,
-            })
+            .context("writing the MBR failed")
     }
 
     /// A partition's own device: its pages are not those of the disk.
@@ -142,6 +125,10 @@ impl Target<'_> {
             .write(true)
             .open(self.device(partition.number))
     }
+}
+
+fn unusable(what: &str, bytes: usize) -> String {
+    format!("GRUB's {what} for BIOS has {bytes} bytes, which can't be")
 }
 
 /// Puts `bytes` into the MBR.

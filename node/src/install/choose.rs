@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, bail};
 use globset::GlobBuilder;
 use isoforge_base::human;
 use isoforge_contract::machine::{Config, Device, Rule};
@@ -11,29 +12,6 @@ use super::model::Disk;
 use super::plan;
 use super::sources::Site;
 use crate::disks::Sysfs;
-
-/// Why no disk is taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("this machine has no disk")]
-    NoDisk,
-    #[error("no disk can be taken:{0}")]
-    NoneUsable(String),
-    #[error("no disk fits the rule ({rule}):{disks}")]
-    NoneFits { rule: String, disks: String },
-    #[error("the disk '{path}' can't be taken: {why}{disks}")]
-    Refused {
-        path: String,
-        why: String,
-        disks: String,
-    },
-    #[error("the rule's {what} '{pattern}' is no pattern: {why}")]
-    Pattern {
-        what: &'static str,
-        pattern: String,
-        why: String,
-    },
-}
 
 /// Notes on each disk that is too small for `image` that it is, after what
 /// [`crate::disks::list`] knows.
@@ -50,13 +28,8 @@ pub(crate) fn note_sizes(disks: &mut [Disk], config: &Config, image: &Image) {
 /// installed appliance, unless `force` is set.
 ///
 /// # Errors
-/// [`Error`], which names every disk with its reason.
-pub(crate) fn disk(
-    sys: &Sysfs,
-    config: &Config,
-    site: &Site,
-    disks: &[Disk],
-) -> Result<PathBuf, Error> {
+/// Where there is none; it names every disk with its reason.
+pub(crate) fn disk(sys: &Sysfs, config: &Config, site: &Site, disks: &[Disk]) -> Result<PathBuf> {
     choose(sys, &wanted(config, site), disks, site.force(config))
 }
 
@@ -84,44 +57,46 @@ fn wanted(config: &Config, site: &Site) -> Device {
     }
 }
 
-fn choose(sys: &Sysfs, device: &Device, disks: &[Disk], force: bool) -> Result<PathBuf, Error> {
+fn choose(sys: &Sysfs, device: &Device, disks: &[Disk], force: bool) -> Result<PathBuf> {
     if disks.is_empty() {
-        return Err(Error::NoDisk);
+        bail!("this machine has no disk");
     }
     let refused = |disk: &Disk| refusal(disk, force);
     let usable = disks.iter().filter(|disk| refused(disk).is_none());
     match device {
         Device::Path(path) => by_path(sys, path, disks, force),
-        Device::Auto => largest(usable).ok_or_else(|| Error::NoneUsable(table(disks, &refused))),
+        Device::Auto => largest(usable)
+            .with_context(|| format!("no disk can be taken:{}", table(disks, &refused))),
         Device::Rule(rule) => {
             let rule = Matcher::new(rule)?;
-            largest(usable.filter(|disk| rule.mismatch(disk).is_none())).ok_or_else(|| {
-                Error::NoneFits {
-                    rule: rule.words.clone(),
-                    disks: table(disks, &|disk| refused(disk).or_else(|| rule.mismatch(disk))),
-                }
+            largest(usable.filter(|disk| rule.mismatch(disk).is_none())).with_context(|| {
+                let why = |disk: &Disk| refused(disk).or_else(|| rule.mismatch(disk));
+                format!(
+                    "no disk fits the rule ({}):{}",
+                    rule.words,
+                    table(disks, &why)
+                )
             })
         }
     }
 }
 
-fn by_path(sys: &Sysfs, path: &str, disks: &[Disk], force: bool) -> Result<PathBuf, Error> {
-    let error = |why: String| Error::Refused {
-        path: path.to_owned(),
-        why,
-        disks: table(disks, &|disk| refusal(disk, force)),
+fn by_path(sys: &Sysfs, path: &str, disks: &[Disk], force: bool) -> Result<PathBuf> {
+    let refused = |why: String| {
+        let disks = table(disks, &|disk| refusal(disk, force));
+        anyhow::anyhow!("the disk '{path}' can't be taken: {why}{disks}")
     };
     let device = sys
         .name_of(Path::new(path))
         .map(|name| sys.dev.join(name.replace('!', "/")))
-        .map_err(|source| error(source.to_string()))?;
+        .map_err(|error| refused(error.to_string()))?;
     let disk = disks
         .iter()
         .find(|disk| disk.path == device)
-        .ok_or_else(|| error("it is no disk to install on".to_owned()))?;
+        .ok_or_else(|| refused("it is no disk to install on".to_owned()))?;
     match refusal(disk, force) {
         None => Ok(disk.path.clone()),
-        Some(why) => Err(error(why)),
+        Some(why) => Err(refused(why)),
     }
 }
 
@@ -182,7 +157,7 @@ struct Glob {
 }
 
 impl Matcher {
-    fn new(rule: &Rule) -> Result<Self, Error> {
+    fn new(rule: &Rule) -> Result<Self> {
         let mut globs = Vec::new();
         let mut words = Vec::new();
         words.extend(
@@ -204,10 +179,9 @@ impl Matcher {
             let glob = GlobBuilder::new(pattern)
                 .case_insensitive(true)
                 .build()
-                .map_err(|error| Error::Pattern {
-                    what,
-                    pattern: pattern.clone(),
-                    why: error.kind().to_string(),
+                .map_err(|error| {
+                    let why = error.kind();
+                    anyhow::anyhow!("the rule's {what} '{pattern}' is no pattern: {why}")
                 })?;
             globs.push(Glob {
                 what,

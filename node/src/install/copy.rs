@@ -1,14 +1,15 @@
 //! Copying a file of the medium to several places at once: it is read once, and
 //! what was read is checked.
 
-use std::io::{self, Read as _, Write as _};
-use std::path::PathBuf;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use fs_err as fs;
 use isoforge_base::digest::Sha256;
 use rustix::fs::FallocateFlags;
 
-use super::medium::{self, Medium, Source};
+use super::medium::{Error, Medium, Source};
 
 /// Bytes that are read and written at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -17,21 +18,6 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// of the progress is true, and the last step is short.
 const SYNC_BYTES: u64 = 64 << 20;
 
-/// Why a file could not be copied.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error(transparent)]
-    Medium(#[from] medium::Error),
-    #[error("reading the install medium's '{path}' failed after {bytes} bytes")]
-    Read {
-        path: String,
-        bytes: u64,
-        source: io::Error,
-    },
-    #[error("'{path}' can't be written")]
-    Write { path: PathBuf, source: io::Error },
-}
-
 /// Copies `source` to each of `copies`, which are new files, and has them on the
 /// disk. `done` is told the bytes of each piece.
 pub(super) fn copy(
@@ -39,12 +25,10 @@ pub(super) fn copy(
     source: &Source,
     copies: &[PathBuf],
     done: &mut dyn FnMut(u64),
-) -> Result<(), Error> {
-    let mut from = fs::File::open(medium.path(&source.path)).map_err(|error| {
-        Error::Medium(medium::Error::Read {
-            path: source.path.clone(),
-            source: error,
-        })
+) -> Result<()> {
+    let mut from = fs::File::open(medium.path(&source.path)).map_err(|error| Error::Read {
+        path: source.path.clone(),
+        source: error,
     })?;
     let mut to = Vec::new();
     for path in copies {
@@ -54,7 +38,7 @@ pub(super) fn copy(
     let mut buffer = vec![0_u8; CHUNK_BYTES];
     let (mut total, mut unsynced) = (0_u64, 0_u64);
     loop {
-        let length = from.read(&mut buffer).map_err(|error| Error::Read {
+        let length = from.read(&mut buffer).map_err(|error| Error::BrokenOff {
             path: source.path.clone(),
             bytes: total,
             source: error,
@@ -96,20 +80,17 @@ struct Copy {
 }
 
 impl Copy {
-    fn new(path: &PathBuf, size: u64) -> Result<Self, Error> {
-        let error = |source| Error::Write {
-            path: path.clone(),
-            source,
-        };
+    fn new(path: &PathBuf, size: u64) -> Result<Self> {
+        let failed = || cant_write(path);
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(error)?;
+            fs::create_dir_all(folder).with_context(failed)?;
         }
-        let file = fs::File::create(path).map_err(error)?;
+        let file = fs::File::create(path).with_context(failed)?;
         if size > 0 {
             // In one piece, and a disk that is full says so now.
             match rustix::fs::fallocate(file.file(), FallocateFlags::KEEP_SIZE, 0, size) {
                 Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-                Err(errno) => return Err(error(errno.into())),
+                Err(errno) => return Err(errno).with_context(failed),
             }
         }
         Ok(Self {
@@ -118,20 +99,17 @@ impl Copy {
         })
     }
 
-    fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
-        self.file
-            .write_all(piece)
-            .map_err(|source| self.error(source))
+    fn write(&mut self, piece: &[u8]) -> Result<()> {
+        let written = self.file.write_all(piece);
+        written.with_context(|| cant_write(&self.path))
     }
 
-    fn sync(&self) -> Result<(), Error> {
-        self.file.sync_all().map_err(|source| self.error(source))
+    fn sync(&self) -> Result<()> {
+        let synced = self.file.sync_all();
+        synced.with_context(|| cant_write(&self.path))
     }
+}
 
-    fn error(&self, source: io::Error) -> Error {
-        Error::Write {
-            path: self.path.clone(),
-            source,
-        }
-    }
+fn cant_write(path: &Path) -> String {
+    format!("'{}' can't be written", path.display())
 }

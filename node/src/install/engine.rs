@@ -1,6 +1,5 @@
 //! The installation itself.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -13,34 +12,19 @@ use rustix::mount::MountFlags;
 use super::content::Content;
 use super::copy;
 use super::format::FileSystems;
-use super::medium::{self, Image, Medium};
+use super::medium::{Image, Medium};
 use super::model::{Choices, Disk, Event, Failure, Observer};
 use super::oem;
 use super::plan::{self, Partition, Plan, Role};
 use super::sources::{Site, gather_from};
 use super::target::Target;
+use super::teller::Teller;
 use super::{check, choose};
 use crate::disks::{self, Sysfs};
 use crate::media::{Attached, Media};
 use crate::mount::Mounted;
-use crate::paths;
 use crate::slots::{self, Record, Slot, file, grubenv::Environment};
-
-/// The steps as they are told; [`CONTENT_STEP`] comes before the last two where
-/// there is content.
-const STEPS: [&str; 8] = [
-    "Checking the install medium and the disk",
-    "Erasing the disk",
-    "Partitioning the disk",
-    "Making the file systems",
-    "Copying the system",
-    "Writing the configuration",
-    "Writing the boot loaders",
-    "Making the disk bootable",
-];
-
-const CONTENT_STEP: &str = "Copying the content";
-const STEPS_AFTER_CONTENT: usize = 2;
+use crate::{files, paths};
 
 /// Slots that an installation fills.
 const FILLED: [Slot; 2] = [Slot::A, Slot::Recovery];
@@ -51,6 +35,9 @@ const STUB_FOLDERS: [&str; 2] = ["boot/grub", "EFI/BOOT"];
 
 /// Permissions of OEM's files, which may hold secrets.
 const OEM_MODE: u32 = 0o600;
+
+/// Permissions of all others.
+const FILE_MODE: u32 = 0o644;
 
 /// Installs what `medium` brings on the disk that is chosen.
 ///
@@ -93,59 +80,24 @@ struct Checked {
     content: Option<Content>,
 }
 
-/// Tells the observer which step runs and how far it is.
-struct Teller<'a> {
-    observer: &'a mut dyn Observer,
-    steps: Vec<&'static str>,
-    step: u32,
-    name: &'static str,
-}
-
-impl Teller<'_> {
-    fn step(&mut self) {
-        let name = self.steps.get(self.step as usize);
-        let name = name.copied().unwrap_or_default();
-        self.name = name;
-        self.step = self.step.saturating_add(1);
-        self.observer.event(Event::Step {
-            number: self.step,
-            of: self.steps.len() as u32,
-            name: name.to_owned(),
-        });
-    }
-
-    fn log(&mut self, line: String) {
-        self.observer.event(Event::Log(line));
-    }
-}
-
 impl Installation<'_> {
     pub(super) fn run(&self, observer: &mut dyn Observer) -> Result<(), Failure> {
-        let mut steps = STEPS.to_vec();
         // What can't be found out here is told by the first step.
-        if let Ok(Some(_)) = Content::find(self.medium, self.config.registry.as_ref()) {
-            let at = steps.len().saturating_sub(STEPS_AFTER_CONTENT);
-            steps.insert(at, CONTENT_STEP);
-        }
-        let mut teller = Teller {
-            observer,
-            steps,
-            step: 0,
-            name: "",
-        };
+        let content = Content::find(self.medium, self.config.registry.as_ref());
+        let mut teller = Teller::new(observer, matches!(content, Ok(Some(_))));
         teller.step();
         let checked = self
             .check(&mut teller)
-            .map_err(|error| failure(&teller, &error, false))?;
+            .map_err(|error| teller.failure(&error, false))?;
         let (sys, bytes) = (self.sys, checked.disk.bytes);
         teller.step();
         let mut target = Target::open(sys, &checked.name, bytes)
-            .map_err(|error| failure(&teller, &error.into(), false))?;
+            .map_err(|error| teller.failure(&error, false))?;
         let result = self.write(&checked, &mut target, &mut teller);
         if let Err(error) = result {
             target.disable(&checked.plan);
             teller.log("The disk was left in a state that no firmware starts.".to_owned());
-            return Err(failure(&teller, &error, true));
+            return Err(teller.failure(&error, true));
         }
         drop(target);
         teller.log(format!("{} is installed.", self.config.title));
@@ -300,24 +252,21 @@ impl Installation<'_> {
         let cpio = slots::state_cpio();
         for slot in FILLED {
             let folder = state.join(slot.folder());
-            write(&folder.join(file::STATE_CPIO), &cpio)?;
-            write(&folder.join(file::RECORD), &record)?;
+            write(&folder.join(file::STATE_CPIO), &cpio, FILE_MODE)?;
+            write(&folder.join(file::RECORD), &record, FILE_MODE)?;
             let menu = slots::slot_menu(self.config, ids, slot);
-            write(&folder.join(file::CONFIG), menu.as_bytes())?;
+            write(&folder.join(file::CONFIG), menu.as_bytes(), FILE_MODE)?;
         }
         fs::create_dir_all(state.join(Slot::B.folder()))?;
         let menu = slots::menu(&self.config.name, self.config.boot.timeout_seconds, ids);
-        write(&state.join(paths::MENU), menu.as_bytes())?;
+        write(&state.join(paths::MENU), menu.as_bytes(), FILE_MODE)?;
         let environment = Environment::new(Slot::A).to_bytes();
-        write(&state.join(paths::GRUBENV), &environment)
+        write(&state.join(paths::GRUBENV), &environment, FILE_MODE)
     }
 
     fn fill_oem(&self, site: &Site, folder: &Path) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt as _;
         for (name, text) in oem::files(self.config, site, self.choices)? {
-            let path = folder.join(name);
-            write(&path, text.as_bytes())?;
-            fs::set_permissions(&path, std::fs::Permissions::from_mode(OEM_MODE))?;
+            write(&folder.join(name), text.as_bytes(), OEM_MODE)?;
         }
         Ok(())
     }
@@ -346,9 +295,9 @@ impl Installation<'_> {
         let data = Some(c"noinit_itable");
         let persistent = self.mount(target, plan, Role::Persistent, "ext4", data)?;
         if !mounts.is_empty() {
-            let mut text = serde_json::to_vec_pretty(&mounts)?;
-            text.push(b'\n');
-            write(&persistent.path().join(paths::MOUNTS), &text)?;
+            let path = persistent.path().join(paths::MOUNTS);
+            fs::create_dir_all(persistent.path().join(paths::OWN))?;
+            files::write_json(&path, &mounts, FILE_MODE)?;
         }
         if let Some(content) = content {
             teller.step();
@@ -423,43 +372,10 @@ impl Installation<'_> {
     }
 }
 
-/// Writes a small file and has it on the disk.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a small file into a folder that may be missing.
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut file = fs::File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(())
-}
-
-/// `written` says whether the disk may have been changed.
-fn failure(teller: &Teller<'_>, error: &anyhow::Error, written: bool) -> Failure {
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let is_medium = error.chain().any(|cause| {
-        cause.downcast_ref::<medium::Error>().is_some()
-            || matches!(
-                cause.downcast_ref(),
-                Some(copy::Error::Read { .. } | copy::Error::Medium(_))
-            )
-            || cause
-                .downcast_ref::<crate::content::Error>()
-                .is_some_and(crate::content::Error::is_of_the_source)
-    });
-    let advice = if is_medium {
-        "The install medium is damaged, incomplete or was removed. Compare the ISO file with its \
-         checksum, write it to another medium and start the installation again."
-    } else if !written {
-        "Nothing was written. Put right what is said, or choose another disk, and start the \
-         installation again."
-    } else {
-        "The disk does not start now. See whether the disk is sound and all its cables are \
-         plugged in, then start the installation again: it starts over, or takes another disk."
-    };
-    Failure {
-        step: teller.name.to_owned(),
-        cause: causes.join(": "),
-        advice: advice.to_owned(),
-    }
+    Ok(files::write(path, bytes, mode)?)
 }

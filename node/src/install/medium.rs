@@ -1,7 +1,7 @@
 //! The install medium: what is on it, and what its manifest says that it is.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::PathBuf;
 
 use fs_err as fs;
@@ -14,7 +14,7 @@ use isoforge_contract::manifest::{
     Appliance, Architecture, ComponentKind, Content, Manifest, SCHEMA,
 };
 
-use crate::paths;
+use crate::{files, paths};
 
 /// Largest manifest and configuration, and largest program that is held in
 /// memory.
@@ -64,6 +64,12 @@ pub(crate) struct Image {
 pub(crate) enum Error {
     #[error("the install medium's '{path}' can't be read")]
     Read { path: String, source: io::Error },
+    #[error("reading the install medium's '{path}' failed after {bytes} bytes")]
+    BrokenOff {
+        path: String,
+        bytes: u64,
+        source: io::Error,
+    },
     #[error("the install medium's '{path}' has more than {limit} bytes")]
     TooLarge { path: String, limit: u64 },
     #[error("the install medium's '{MANIFEST}' can't be used: {why}")]
@@ -105,9 +111,9 @@ impl Medium {
     pub(crate) fn config(&self) -> Result<Option<String>, Error> {
         match self.bytes(CONFIG, TEXT_MAX_BYTES) {
             Ok(bytes) => {
-                let text = String::from_utf8(bytes).map_err(|error| Error::Read {
+                let text = files::text(bytes).map_err(|source| Error::Read {
                     path: CONFIG.to_owned(),
-                    source: io::Error::new(io::ErrorKind::InvalidData, error),
+                    source,
                 })?;
                 Ok(Some(text).filter(|text| !text.trim().is_empty()))
             }
@@ -185,24 +191,13 @@ impl Medium {
     }
 
     fn bytes(&self, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        let read = || {
-            let mut bytes = Vec::new();
-            fs::File::open(self.path(path))?
-                .take(limit.saturating_add(1))
-                .read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        if bytes.len() as u64 > limit {
-            return Err(Error::TooLarge {
-                path: path.to_owned(),
-                limit,
-            });
-        }
-        Ok(bytes)
+        files::read_at_most(&self.path(path), limit).map_err(|source| {
+            let path = path.to_owned();
+            match source.kind() {
+                io::ErrorKind::FileTooLarge => Error::TooLarge { path, limit },
+                _ => Error::Read { path, source },
+            }
+        })
     }
 }
 

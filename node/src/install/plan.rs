@@ -3,6 +3,7 @@
 //! Partitions begin and end at multiples of 1 MiB, which suits every size of
 //! sectors and erase blocks.
 
+use anyhow::{Context as _, Result, bail};
 use isoforge_base::human;
 use isoforge_contract::machine::{Config, ExtraFilesystem, Firmware};
 use isoforge_formats::fat;
@@ -77,69 +78,19 @@ pub(crate) struct Plan {
     pub partitions: Vec<Partition>,
 }
 
-/// Why nothing can be laid out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("{}: {needed} are needed, which are {parts}", too_small(.disk))]
-    DiskTooSmall {
-        disk: String,
-        needed: String,
-        parts: String,
-    },
-    #[error(
-        "[install.partitions] state: {asked} can't hold three systems of {image} each; at least \
-         {needed} are needed"
-    )]
-    StateTooSmall {
-        asked: String,
-        image: String,
-        needed: String,
-    },
-    #[error("[install.partitions] esp: {asked} can't hold boot loaders of {programs}")]
-    EspTooSmall { asked: String, programs: String },
-    #[error("[install.partitions] esp: {asked} is not between {least} and {most}")]
-    EspSize {
-        asked: String,
-        least: String,
-        most: String,
-    },
-    #[error("[install.partitions] {what}: {mib} MiB is no size of a partition")]
-    Size { what: String, mib: u64 },
-    #[error(
-        "[[install.partitions.extra]] label '{label}': a name has 1 to {LABEL_MAX_BYTES} bytes \
-         and differs from those of the others"
-    )]
-    Label { label: String },
-    #[error("[[install.partitions.extra]]: {count} partitions are more than {EXTRA_MAX}")]
-    TooMany { count: usize },
-    #[error("sectors of {0} bytes can't be used, only of 512 or 4,096")]
-    Sectors(u32),
-}
-
-fn too_small(disk: &str) -> String {
-    format!("too small with {disk}")
-}
-
-/// A partition whose size is settled.
-struct Part {
-    role: Role,
-    label: String,
-    bytes: u64,
-}
-
 /// Lays out a disk for `image`.
 pub(crate) fn plan(
     config: &Config,
     image: &Image,
     disk_bytes: u64,
     sector_bytes: u32,
-) -> Result<Plan, Error> {
+) -> Result<Plan> {
     if !matches!(sector_bytes, 512 | 4096) {
-        return Err(Error::Sectors(sector_bytes));
+        bail!("sectors of {sector_bytes} bytes can't be used, only of 512 or 4,096");
     }
     let sizes = &config.install.partitions;
-    let mut parts = parts(config, image, sector_bytes)?;
-    let before: u64 = sum(&parts)?;
+    let mut partitions = before_persistent(config, image, sector_bytes)?;
+    let before = sum(&partitions)?;
     let least = match sizes.persistent_mib {
         Some(mib) => mebibytes("persistent", mib)?,
         None => mebibytes("persistent_min", sizes.persistent_min_mib.max(1))?,
@@ -151,24 +102,17 @@ pub(crate) fn plan(
     let persistent = match (room.filter(|room| *room >= least), sizes.persistent_mib) {
         (Some(_), Some(_)) => least,
         (Some(room), None) => room,
-        (None, _) => return Err(disk_too_small(&parts, before, least, disk_bytes)),
+        (None, _) => bail!(too_small(&partitions, before, least, disk_bytes)),
     };
-    parts.push(Part {
-        role: Role::Persistent,
-        label: label::PERSISTENT.to_owned(),
-        bytes: persistent,
-    });
+    partitions.push(Partition::new(
+        Role::Persistent,
+        label::PERSISTENT,
+        persistent,
+    ));
     let mut offset = MIB;
-    let mut partitions = Vec::new();
-    for (number, part) in (1..).zip(parts) {
-        partitions.push(Partition {
-            number,
-            role: part.role,
-            label: part.label,
-            offset,
-            bytes: part.bytes,
-        });
-        offset = offset.saturating_add(part.bytes);
+    for (number, partition) in (1..).zip(&mut partitions) {
+        (partition.number, partition.offset) = (number, offset);
+        offset = offset.saturating_add(partition.bytes);
     }
     Ok(Plan {
         disk_bytes,
@@ -177,68 +121,67 @@ pub(crate) fn plan(
     })
 }
 
-/// All but PERSISTENT.
-fn parts(config: &Config, image: &Image, sector_bytes: u32) -> Result<Vec<Part>, Error> {
+/// All but PERSISTENT; where they lie is not settled yet.
+fn before_persistent(config: &Config, image: &Image, sector_bytes: u32) -> Result<Vec<Partition>> {
     let sizes = &config.install.partitions;
-    let mut parts = Vec::new();
-    let mut add = |role, label: &str, bytes| {
-        parts.push(Part {
-            role,
-            label: label.to_owned(),
-            bytes,
-        });
-    };
+    let mut partitions = Vec::new();
+    let mut add = |role, label: &str, bytes| partitions.push(Partition::new(role, label, bytes));
     // No BIOS starts a disk with larger sectors.
     if config.firmware.contains(&Firmware::Bios) && sector_bytes == 512 {
         add(Role::BiosBoot, label::BIOS_BOOT, MIB);
     }
-    let esp = mebibytes("esp", sizes.esp_mib)?;
+    add(
+        Role::Esp,
+        label::ESP,
+        esp_bytes(config, image, sector_bytes)?,
+    );
+    add(Role::Oem, label::OEM, mebibytes("oem", sizes.oem_mib)?);
+    add(Role::State, label::STATE, state_bytes(config, image)?);
+    if sizes.extra.len() > EXTRA_MAX {
+        bail!(
+            "[[install.partitions.extra]]: {} partitions are more than {EXTRA_MAX}",
+            sizes.extra.len()
+        );
+    }
+    for extra in &sizes.extra {
+        let bytes = mebibytes(&format!("extra '{}'", extra.label), extra.size_mib)?;
+        add(Role::Extra(extra.filesystem), &extra.label, bytes);
+    }
+    let mut seen = vec![label::BIOS_BOOT, label::PERSISTENT];
+    for partition in partitions.iter().filter(|it| it.role != Role::BiosBoot) {
+        let name = partition.label.as_str();
+        if name.is_empty() || name.len() > LABEL_MAX_BYTES || seen.contains(&name) {
+            bail!(
+                "[[install.partitions.extra]] label '{name}': a name has 1 to {LABEL_MAX_BYTES} \
+                 bytes and differs from those of the others"
+            );
+        }
+        seen.push(name);
+    }
+    Ok(partitions)
+}
+
+fn esp_bytes(config: &Config, image: &Image, sector_bytes: u32) -> Result<u64> {
+    let esp = mebibytes("esp", config.install.partitions.esp_mib)?;
+    let asked = human::size(esp);
     if esp < image.efi_bytes().saturating_add(ESP_OVERHEAD_BYTES) {
-        return Err(Error::EspTooSmall {
-            asked: human::size(esp),
-            programs: human::size(image.efi_bytes()),
-        });
+        let programs = human::size(image.efi_bytes());
+        bail!("[install.partitions] esp: {asked} can't hold boot loaders of {programs}");
     }
     let least = match sector_bytes {
         4096 => fat::MIN_BYTES_OF_4096,
         _ => fat::MIN_BYTES,
     };
     if !(least..=fat::MAX_BYTES).contains(&esp) {
-        return Err(Error::EspSize {
-            asked: human::size(esp),
-            least: human::size(least),
-            most: human::size(fat::MAX_BYTES),
-        });
+        let (least, most) = (human::size(least), human::size(fat::MAX_BYTES));
+        bail!("[install.partitions] esp: {asked} is not between {least} and {most}");
     }
-    add(Role::Esp, label::ESP, esp);
-    add(Role::Oem, label::OEM, mebibytes("oem", sizes.oem_mib)?);
-    add(Role::State, label::STATE, state_bytes(config, image)?);
-    if sizes.extra.len() > EXTRA_MAX {
-        return Err(Error::TooMany {
-            count: sizes.extra.len(),
-        });
-    }
-    for extra in &sizes.extra {
-        let bytes = mebibytes(&format!("extra '{}'", extra.label), extra.size_mib)?;
-        add(Role::Extra(extra.filesystem), &extra.label, bytes);
-    }
-    let own = [label::BIOS_BOOT, label::PERSISTENT];
-    let mut seen: Vec<&str> = own.to_vec();
-    for part in parts.iter().filter(|part| part.role != Role::BiosBoot) {
-        let name = part.label.as_str();
-        if name.is_empty() || name.len() > LABEL_MAX_BYTES || seen.contains(&name) {
-            return Err(Error::Label {
-                label: name.to_owned(),
-            });
-        }
-        seen.push(name);
-    }
-    Ok(parts)
+    Ok(esp)
 }
 
 /// Three slots, each with room for a system that is half as large again; an
 /// upgrade writes into the slot that it replaces.
-fn state_bytes(config: &Config, image: &Image) -> Result<u64, Error> {
+fn state_bytes(config: &Config, image: &Image) -> Result<u64> {
     let slot = image.slot_bytes();
     let at_least = slot
         .saturating_mul(SLOTS)
@@ -247,11 +190,13 @@ fn state_bytes(config: &Config, image: &Image) -> Result<u64, Error> {
         Some(mib) => {
             let asked = mebibytes("state", mib)?;
             if asked < at_least {
-                return Err(Error::StateTooSmall {
-                    asked: human::size(asked),
-                    image: human::size(slot),
-                    needed: human::size(at_least.next_multiple_of(MIB)),
-                });
+                bail!(
+                    "[install.partitions] state: {} can't hold three systems of {} each; at least \
+                     {} are needed",
+                    human::size(asked),
+                    human::size(slot),
+                    human::size(at_least.next_multiple_of(MIB))
+                );
             }
             Ok(asked)
         }
@@ -260,42 +205,51 @@ fn state_bytes(config: &Config, image: &Image) -> Result<u64, Error> {
             .and_then(|grown| grown.checked_mul(SLOTS))
             .and_then(|slots| slots.checked_add(STATE_OVERHEAD_BYTES))
             .and_then(|bytes| bytes.checked_next_multiple_of(STATE_GRANULE_BYTES))
-            .ok_or(Error::Size {
-                what: "state".to_owned(),
-                mib: slot / MIB,
-            }),
+            .with_context(|| no_size("state", slot / MIB)),
     }
 }
 
-fn mebibytes(what: &str, mib: u64) -> Result<u64, Error> {
+fn mebibytes(what: &str, mib: u64) -> Result<u64> {
     mib.checked_mul(MIB)
         .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| Error::Size {
-            what: what.to_owned(),
-            mib,
-        })
+        .with_context(|| no_size(what, mib))
 }
 
-fn sum(parts: &[Part]) -> Result<u64, Error> {
-    parts.iter().try_fold(0_u64, |sum, part| {
-        sum.checked_add(part.bytes).ok_or_else(|| Error::Size {
-            what: part.label.clone(),
-            mib: part.bytes / MIB,
-        })
+fn no_size(what: &str, mib: u64) -> String {
+    format!("[install.partitions] {what}: {mib} MiB is no size of a partition")
+}
+
+fn sum(partitions: &[Partition]) -> Result<u64> {
+    partitions.iter().try_fold(0_u64, |sum, partition| {
+        sum.checked_add(partition.bytes)
+            .with_context(|| no_size(&partition.label, partition.bytes / MIB))
     })
 }
 
-fn disk_too_small(parts: &[Part], before: u64, persistent: u64, disk_bytes: u64) -> Error {
-    let mut list: Vec<String> = parts
+fn too_small(partitions: &[Partition], before: u64, persistent: u64, disk_bytes: u64) -> String {
+    let mut list: Vec<String> = partitions
         .iter()
-        .map(|part| format!("{} {}", part.label, human::size(part.bytes)))
+        .map(|partition| format!("{} {}", partition.label, human::size(partition.bytes)))
         .collect();
     list.push(format!("{} {}", label::PERSISTENT, human::size(persistent)));
     let needed = before.saturating_add(persistent).saturating_add(2 * MIB);
-    Error::DiskTooSmall {
-        disk: human::size(disk_bytes),
-        needed: human::size(needed),
-        parts: list.join(", "),
+    format!(
+        "too small with {}: {} are needed, which are {}",
+        human::size(disk_bytes),
+        human::size(needed),
+        list.join(", ")
+    )
+}
+
+impl Partition {
+    fn new(role: Role, label: &str, bytes: u64) -> Self {
+        Self {
+            number: 0,
+            role,
+            label: label.to_owned(),
+            offset: 0,
+            bytes,
+        }
     }
 }
 

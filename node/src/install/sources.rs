@@ -8,17 +8,18 @@
 //! A configuration that can't be read ends the installation: a machine that
 //! comes up otherwise than its site wanted is worse than none.
 
-use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
+use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
+use isoforge_contract::cloud::{self, Document};
 use isoforge_contract::machine::{After, CONFIG_ARGUMENT, Config};
 use serde::Deserialize;
 
-use super::medium::{self, Medium};
+use super::medium::Medium;
 use crate::disks::Sysfs;
-use crate::media::{self, Attached, Media};
-use isoforge_contract::cloud::{self, Document};
+use crate::files;
+use crate::media::{Attached, Media};
 
 /// Labels of a medium with configuration for cloud-init.
 const CIDATA: [&str; 2] = ["cidata", "CIDATA"];
@@ -46,30 +47,6 @@ pub(crate) struct Site {
     pub texts: Vec<Text>,
 }
 
-/// Why the configuration can't be had.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(transparent)]
-    Medium(#[from] medium::Error),
-    #[error("the configuration {origin} can't be used")]
-    Document {
-        origin: String,
-        source: Box<cloud::Error>,
-    },
-    #[error("{origin} can't be used: {why}")]
-    MetaData { origin: String, why: String },
-    #[error("the kernel argument {CONFIG_ARGUMENT}={value} is not of the form LABEL:/PATH")]
-    Argument { value: String },
-    #[error("the kernel's command line can't be read")]
-    CommandLine { source: io::Error },
-    #[error("no medium is labelled '{label}', which {CONFIG_ARGUMENT} asks for")]
-    NoMedium { label: String },
-    #[error(transparent)]
-    Media(#[from] media::Error),
-    #[error("{origin} can't be read")]
-    Read { origin: String, source: io::Error },
-}
-
 /// The members of NoCloud's `meta-data` that count.
 #[derive(Deserialize)]
 struct MetaData {
@@ -79,13 +56,13 @@ struct MetaData {
 }
 
 /// The configuration of this machine's site.
-pub(crate) fn gather(medium: &Medium) -> Result<Site, Error> {
+pub(crate) fn gather(medium: &Medium) -> Result<Site> {
     let sys = Sysfs::default();
     gather_from(medium, &sys, &Attached { sys: &sys })
 }
 
 /// As [`gather`], from a machine and media that are given.
-pub(crate) fn gather_from(medium: &Medium, sys: &Sysfs, media: &dyn Media) -> Result<Site, Error> {
+pub(crate) fn gather_from(medium: &Medium, sys: &Sysfs, media: &dyn Media) -> Result<Site> {
     let mut site = Site::default();
     if let Some(text) = medium.config()? {
         site.add("10_medium.yaml", "/config.yaml of the install medium", text)?;
@@ -97,18 +74,19 @@ pub(crate) fn gather_from(medium: &Medium, sys: &Sysfs, media: &dyn Media) -> Re
         }
     }
     if let Some((label, path)) = argument(sys)? {
-        let opened = media.open(&label)?.ok_or_else(|| Error::NoMedium {
-            label: label.clone(),
+        let opened = media.open(&label)?.with_context(|| {
+            format!("no medium is labelled '{label}', which {CONFIG_ARGUMENT} asks for")
         })?;
         let origin = format!("'{}' of the medium labelled '{label}'", path.display());
         let relative = path.strip_prefix("/").unwrap_or(&path);
-        let text = read(&opened.folder.join(relative), &origin)?;
+        let file = opened.folder.join(relative);
+        let text = read(&file, &origin)?;
         site.add("30_cmdline.yaml", &origin, text)?;
     }
     Ok(site)
 }
 
-fn cidata(site: &mut Site, label: &str, folder: &Path) -> Result<(), Error> {
+fn cidata(site: &mut Site, label: &str, folder: &Path) -> Result<()> {
     let origin = |name: &str| format!("'{name}' of the medium labelled '{label}'");
     if let Some(text) = read_if_there(&folder.join("meta-data"), &origin("meta-data"))? {
         let of = origin("meta-data");
@@ -126,71 +104,52 @@ fn cidata(site: &mut Site, label: &str, folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn hostname(meta_data: &str, origin: &str) -> Result<Option<String>, Error> {
+fn hostname(meta_data: &str, origin: &str) -> Result<Option<String>> {
     if meta_data.trim().is_empty() {
         return Ok(None);
     }
-    let data: MetaData = serde_saphyr::from_str(meta_data).map_err(|error| Error::MetaData {
-        origin: origin.to_owned(),
-        why: error.to_string(),
-    })?;
+    let data: MetaData = serde_saphyr::from_str(meta_data)
+        .map_err(|error| anyhow::anyhow!("{origin} can't be used: {error}"))?;
     Ok(data.local_hostname.or(data.hostname))
 }
 
 /// Label and path of the kernel argument; of several, the last.
-fn argument(sys: &Sysfs) -> Result<Option<(String, PathBuf)>, Error> {
+fn argument(sys: &Sysfs) -> Result<Option<(String, PathBuf)>> {
     let text = fs::read_to_string(sys.proc.join("cmdline"))
-        .map_err(|source| Error::CommandLine { source })?;
+        .context("the kernel's command line can't be read")?;
     let value = text.split_whitespace().rev().find_map(|word| {
         word.trim_matches('"')
             .strip_prefix(CONFIG_ARGUMENT)?
             .strip_prefix('=')
     });
     let Some(value) = value else { return Ok(None) };
-    let malformed = || Error::Argument {
-        value: value.escape_debug().to_string(),
+    let malformed = || {
+        let value = value.escape_debug();
+        format!("the kernel argument {CONFIG_ARGUMENT}={value} is not of the form LABEL:/PATH")
     };
-    let (label, path) = value.split_once(':').ok_or_else(malformed)?;
+    let (label, path) = value.split_once(':').with_context(malformed)?;
     let path = Path::new(path);
     let leads_out = path.components().any(|part| part == Component::ParentDir);
     if label.is_empty() || !path.is_absolute() || leads_out {
-        return Err(malformed());
+        bail!(malformed());
     }
     Ok(Some((label.to_owned(), path.to_owned())))
 }
 
-fn read_if_there(path: &Path, origin: &str) -> Result<Option<String>, Error> {
-    match read(path, origin) {
-        Ok(text) => Ok(Some(text)),
-        Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+fn read_if_there(path: &Path, origin: &str) -> Result<Option<String>> {
+    path.exists().then(|| read(path, origin)).transpose()
 }
 
-fn read(path: &Path, origin: &str) -> Result<String, Error> {
-    let read = || {
-        let mut bytes = Vec::new();
-        fs::File::open(path)?
-            .take(TEXT_MAX_BYTES + 1)
-            .read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > TEXT_MAX_BYTES {
-            let text = format!("it has more than {TEXT_MAX_BYTES} bytes");
-            return Err(io::Error::other(text));
-        }
-        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-    };
-    read().map_err(|source| Error::Read {
-        origin: origin.to_owned(),
-        source,
-    })
+fn read(path: &Path, origin: &str) -> Result<String> {
+    files::read_at_most(path, TEXT_MAX_BYTES)
+        .and_then(files::text)
+        .with_context(|| format!("{origin} can't be read"))
 }
 
 impl Site {
-    fn add(&mut self, file: &'static str, origin: &str, text: String) -> Result<(), Error> {
-        let document = Document::parse(origin, &text).map_err(|error| Error::Document {
-            origin: origin.to_owned(),
-            source: Box::new(error),
-        })?;
+    fn add(&mut self, file: &'static str, origin: &str, text: String) -> Result<()> {
+        let document = Document::parse(origin, &text)
+            .with_context(|| format!("the configuration {origin} can't be used"))?;
         self.documents.push(document);
         self.texts.push(Text {
             file,

@@ -8,11 +8,11 @@
 //! kernel itself (devtmpfs), and need no udev.
 
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use gptman::{GPT, GPTPartitionEntry};
 use isoforge_base::process::Program;
@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::plan::{MIB, Partition, Plan, Role};
 use crate::disks::holders;
 use crate::disks::{SYSFS_SECTOR_BYTES, Sysfs, attribute, table, unfinished};
-use crate::mount;
+use crate::{mount, run};
 
 /// How long the kernel, or another program, is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,32 +46,6 @@ const MBR_BYTES: u64 = 512;
 /// Most output of a program.
 const OUTPUT_MAX_BYTES: u64 = 4096;
 
-/// Why a disk can't be written.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error("the disk '{path}' can't be opened for writing")]
-    Open { path: PathBuf, source: io::Error },
-    #[error("another program works on the disk '{path}'")]
-    Locked { path: PathBuf },
-    #[error("'{target}', which lies on the disk, can't be unmounted")]
-    Mounted { target: PathBuf, source: io::Error },
-    #[error("writing {what} failed")]
-    Write {
-        what: &'static str,
-        source: io::Error,
-    },
-    #[error("writing the partition table failed")]
-    Table { source: gptman::Error },
-    #[error("the kernel does not read the new partition table of '{path}'")]
-    Reread {
-        path: PathBuf,
-        source: gptman::linux::BlockError,
-    },
-    #[error("the partition {number} of '{path}' did not appear within {} s", PATIENCE.as_secs())]
-    NoPartition { path: PathBuf, number: u32 },
-    #[error("GRUB's {what} for BIOS has {bytes} bytes, which can't be")]
-    Grub { what: &'static str, bytes: usize },
-}
 
 /// The disk, locked.
 #[derive(Debug)]
@@ -87,23 +61,22 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Opens and locks the disk `name`, and unmounts what an earlier run left
     /// mounted.
-    pub(super) fn open(sys: &'a Sysfs, name: &str, bytes: u64) -> Result<Self, Error> {
+    pub(super) fn open(sys: &'a Sysfs, name: &str, bytes: u64) -> Result<Self> {
         let path = sys.dev.join(name.replace('!', "/"));
         let file = File::options()
             .read(true)
             .write(true)
             .open(&path)
-            .map_err(|source| Error::Open {
-                path: path.clone(),
-                source,
+            .with_context(|| {
+                format!("the disk '{}' can't be opened for writing", path.display())
             })?;
         lock(&file, &path)?;
         // The last one mounted goes first.
         for mount in holders::mounts_of(sys, name).into_iter().rev() {
             if mount.target.starts_with(&sys.work) {
-                mount::unmount(&mount.target).map_err(|source| Error::Mounted {
-                    target: mount.target.clone(),
-                    source,
+                mount::unmount(&mount.target).with_context(|| {
+                    let target = mount.target.display();
+                    format!("'{target}', which lies on the disk, can't be unmounted")
                 })?;
             }
         }
@@ -123,7 +96,7 @@ impl<'a> Target<'a> {
     /// Destroys what was on the disk. What would start an old system goes first
     /// and is on the disk before anything else changes: cut off here, either
     /// the old system is whole or nothing starts.
-    pub(super) fn wipe(&self, plan: &Plan) -> Result<(), Error> {
+    pub(super) fn wipe(&self, plan: &Plan) -> Result<()> {
         let old = table::read_all(&self.file, self.bytes);
         let zero = |offset, bytes| self.zero(offset, bytes, "zeros over the old content");
         let esp = old
@@ -150,12 +123,12 @@ impl<'a> Target<'a> {
     /// Writes the new table, with an MBR that starts nothing, and waits until
     /// the kernel has the partitions. From before the table is there until
     /// [`Self::finish`] the disk is marked as unfinished.
-    pub(super) fn partition(&mut self, plan: &Plan) -> Result<(), Error> {
+    pub(super) fn partition(&mut self, plan: &Plan) -> Result<()> {
         let sector = u64::from(plan.sector_bytes);
         self.mark(true)?;
         let guid = Uuid::new_v4().to_bytes_le();
-        let table = |source| Error::Table { source };
-        let mut gpt = GPT::new_from(&mut self.file, sector, guid).map_err(table)?;
+        let table = "writing the partition table failed";
+        let mut gpt = GPT::new_from(&mut self.file, sector, guid).context(table)?;
         for partition in &plan.partitions {
             let end = partition.offset.saturating_add(partition.bytes);
             gpt[partition.number] = GPTPartitionEntry {
@@ -167,7 +140,7 @@ impl<'a> Target<'a> {
                 partition_name: partition.label.as_str().into(),
             };
         }
-        gpt.write_into(&mut self.file).map_err(table)?;
+        gpt.write_into(&mut self.file).context(table)?;
         self.write_mbr(plan, None)?;
         self.flush()?;
         self.reread()?;
@@ -186,15 +159,13 @@ impl<'a> Target<'a> {
     }
 
     /// Says that the installation is whole; everything must be on the disk.
-    pub(super) fn finish(&self) -> Result<(), Error> {
+    pub(super) fn finish(&self) -> Result<()> {
         self.mark(false)
     }
 
-    fn mark(&self, unfinished: bool) -> Result<(), Error> {
-        unfinished::mark(&self.file, unfinished).map_err(|source| Error::Write {
-            what: "the mark of an unfinished installation",
-            source,
-        })?;
+    fn mark(&self, unfinished: bool) -> Result<()> {
+        unfinished::mark(&self.file, unfinished)
+            .context("writing the mark of an unfinished installation failed")?;
         self.flush()
     }
 
@@ -225,15 +196,14 @@ impl<'a> Target<'a> {
     }
 
     /// Has everything on the disk itself.
-    pub(super) fn flush(&self) -> Result<(), Error> {
-        self.file.sync_all().map_err(|source| Error::Write {
-            what: "the last bytes to the disk",
-            source,
-        })
+    pub(super) fn flush(&self) -> Result<()> {
+        self.file
+            .sync_all()
+            .context("writing the last bytes to the disk failed")
     }
 
     /// Writes zeros where there is something else.
-    pub(super) fn zero(&self, offset: u64, bytes: u64, what: &'static str) -> Result<(), Error> {
+    pub(super) fn zero(&self, offset: u64, bytes: u64, what: &'static str) -> Result<()> {
         let zeros = vec![0_u8; CHUNK_BYTES];
         let mut found = vec![0_u8; CHUNK_BYTES];
         let end = offset.saturating_add(bytes).min(self.bytes);
@@ -249,7 +219,7 @@ impl<'a> Target<'a> {
             if read.is_err() || found.iter().any(|byte| *byte != 0) {
                 self.file
                     .write_all_at(zeros, at)
-                    .map_err(|source| Error::Write { what, source })?;
+                    .with_context(|| format!("writing {what} failed"))?;
             }
             at += length as u64;
         }
@@ -258,32 +228,22 @@ impl<'a> Target<'a> {
 
     /// Has the kernel read the table; a program that looks at a partition for a
     /// moment is waited for.
-    fn reread(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match gptman::linux::reread_partition_table(&mut self.file) {
-                Ok(()) => return Ok(()),
-                Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
-                Err(source) => {
-                    return Err(Error::Reread {
-                        path: self.path.clone(),
-                        source,
-                    });
-                }
-            }
-        }
+    fn reread(&mut self) -> Result<()> {
+        let mut reread = || gptman::linux::reread_partition_table(&mut self.file);
+        run::retried(PATIENCE, PAUSE, &mut reread).with_context(|| {
+            let path = self.path.display();
+            format!("the kernel does not read the new partition table of '{path}'")
+        })
     }
 
-    fn wait_for(&self, partition: &Partition) -> Result<(), Error> {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.has(partition) {
-            if Instant::now() >= deadline {
-                return Err(Error::NoPartition {
-                    path: self.path.clone(),
-                    number: partition.number,
-                });
-            }
-            std::thread::sleep(PAUSE);
+    fn wait_for(&self, partition: &Partition) -> Result<()> {
+        if !run::holds_within(PATIENCE, PAUSE, || self.has(partition)) {
+            bail!(
+                "the partition {} of '{}' did not appear within {} s",
+                partition.number,
+                self.path.display(),
+                PATIENCE.as_secs()
+            );
         }
         Ok(())
     }
@@ -325,19 +285,12 @@ fn forget_pages(path: &Path) {
         .output(OUTPUT_MAX_BYTES);
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), Error> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
-            Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
-            Err(_) => {
-                return Err(Error::Locked {
-                    path: path.to_owned(),
-                });
-            }
-        }
+fn lock(file: &File, path: &Path) -> Result<()> {
+    let locked = || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    if !run::holds_within(PATIENCE, PAUSE, locked) {
+        bail!("another program works on the disk '{}'", path.display());
     }
+    Ok(())
 }
 
 fn type_of(role: Role) -> Guid {

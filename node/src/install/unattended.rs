@@ -33,7 +33,7 @@ pub(crate) fn decide(
     let disk = choose::disk(sys, config, site, disks).map_err(|error| {
         let advice = "Nothing was written. Attach a disk that fits, or correct install.device; \
                       install.force = true overwrites an installed appliance.";
-        failure(&error, advice)
+        Failure::new(STEP, &*error, advice)
     })?;
     let chosen = disks.iter().find(|of| of.path == disk);
     for finding in chosen.map_or_else(Vec::new, |disk| check::findings_on(sys, config, disk)) {
@@ -59,21 +59,6 @@ pub(crate) fn decide(
 /// Whether an account has to be asked for.
 pub(crate) fn needs_account(config: &Config, site: &Site) -> bool {
     config.install.account.is_none() && !site.has_account()
-}
-
-fn failure(error: &dyn std::error::Error, advice: &str) -> Failure {
-    let mut cause = error.to_string();
-    let mut source = error.source();
-    while let Some(next) = source {
-        cause.push_str(": ");
-        cause.push_str(&next.to_string());
-        source = next.source();
-    }
-    Failure {
-        step: STEP.to_owned(),
-        cause,
-        advice: advice.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What the boot menu says on the kernel command line.
 
+use anyhow::{Context as _, Result, bail};
 use isoforge_contract::machine::{
     OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
 };
 
-use super::Error;
 use crate::slots::Slot;
 
 /// Where the kernel tells its command line.
@@ -31,15 +31,20 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads a kernel command line. Of an argument that is there more than once
     /// the last counts.
-    pub(crate) fn parse(cmdline: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(cmdline: &str) -> Result<Self> {
         let slot = required(cmdline, SLOT_ARGUMENT)?;
-        let slot = slot
-            .parse()
-            .map_err(|_| bad(SLOT_ARGUMENT, slot, "there are the slots a, b and recovery"))?;
+        let slot = match slot.parse() {
+            Ok(slot) => slot,
+            Err(_) => bail!(bad(
+                SLOT_ARGUMENT,
+                slot,
+                "there are the slots a, b and recovery"
+            )),
+        };
         let trial = match value(cmdline, TRIAL_ARGUMENT) {
             None | Some("0") => false,
             Some("1") => true,
-            Some(other) => return Err(bad(TRIAL_ARGUMENT, other, "it is 1 or not there")),
+            Some(other) => bail!(bad(TRIAL_ARGUMENT, other, "it is 1 or not there")),
         };
         Ok(Self {
             slot,
@@ -75,26 +80,25 @@ fn words(cmdline: &str) -> impl Iterator<Item = &str> {
         .take_while(|word| *word != "--")
 }
 
-fn required<'a>(cmdline: &'a str, name: &'static str) -> Result<&'a str, Error> {
+fn required<'a>(cmdline: &'a str, name: &str) -> Result<&'a str> {
     value(cmdline, name)
         .filter(|value| !value.is_empty())
-        .ok_or(Error::Argument { name })
+        .with_context(|| format!("the kernel command line has no '{name}='"))
 }
 
-fn uuid(cmdline: &str, name: &'static str) -> Result<String, Error> {
+fn uuid(cmdline: &str, name: &str) -> Result<String> {
     let value = required(cmdline, name)?;
     if !is_uuid(value) {
-        return Err(bad(name, value, "it is no UUID of a file system"));
+        bail!(bad(name, value, "it is no UUID of a file system"));
     }
     Ok(value.to_ascii_lowercase())
 }
 
-fn bad(name: &'static str, value: &str, reason: &'static str) -> Error {
-    Error::Value {
-        name,
-        value: value.escape_debug().to_string(),
-        reason,
-    }
+fn bad(name: &str, value: &str, reason: &str) -> String {
+    format!(
+        "kernel argument '{name}={}': {reason}",
+        value.escape_debug()
+    )
 }
 
 #[cfg(test)]

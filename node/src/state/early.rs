@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use isoforge_contract::machine::{CONFIG_PATH, Config};
 
 use super::arguments::{Arguments, CMDLINE};
 use super::kept::{self, Store};
 use super::message::{Level, Log, say};
 use super::mounts::{self, DEADLINE};
-use super::{BootRecord, Error, Mounts, identity, tree, watchdog};
+use super::{BootRecord, Mounts, identity, tree, watchdog};
 use crate::slots::Slot;
 use crate::{accounts, ext4, files, paths};
 
@@ -66,8 +67,8 @@ impl Places {
 /// watchdog.
 ///
 /// # Errors
-/// [`Error`]: the boot must not go on.
-pub(crate) fn run(places: &Places) -> Result<(), Error> {
+/// The boot must not go on.
+pub(crate) fn run(places: &Places) -> Result<()> {
     let arguments = Arguments::parse(&fs_err::read_to_string(CMDLINE)?)?;
     let config = config(&places.root)?;
     files::directory(&places.run, 0o755)?;
@@ -86,7 +87,7 @@ pub(crate) fn run(places: &Places) -> Result<(), Error> {
 }
 
 /// A slot with its state.
-fn installed(places: &Places, arguments: &Arguments, config: &Config) -> Result<(), Error> {
+fn installed(places: &Places, arguments: &Arguments, config: &Config) -> Result<()> {
     let kept = kept::paths(&config.state)?;
     mount_persistent(places, arguments)?;
     let mounts = Mounts::read(&places.persistent())?;
@@ -103,7 +104,7 @@ fn installed(places: &Places, arguments: &Arguments, config: &Config) -> Result<
 
 /// The recovery slot, which comes up whatever is broken. Gives whether
 /// PERSISTENT is there.
-fn recovery(places: &Places, arguments: &Arguments) -> Result<bool, Error> {
+fn recovery(places: &Places, arguments: &Arguments) -> Result<bool> {
     lay_root(places, &VOLATILE)?;
     for (name, size) in VOLATILE_IN_RECOVERY {
         let lower = tree::enter(&places.root, &format!("/{name}"))?;
@@ -111,10 +112,9 @@ fn recovery(places: &Places, arguments: &Arguments) -> Result<bool, Error> {
             mounts::overlay(&lower, &places.run.join(name), size, &lower)?;
         }
     }
-    let or_told = |result: Result<(), Error>| match result {
+    let or_told = |result: Result<()>| match result {
         Ok(()) => true,
         Err(error) => {
-            let error = anyhow::Error::from(error);
             say(Level::Warning, &format!("recovery goes on: {error:#}"));
             false
         }
@@ -123,15 +123,13 @@ fn recovery(places: &Places, arguments: &Arguments) -> Result<bool, Error> {
     Ok(or_told(mount_persistent(places, arguments)))
 }
 
-fn config(root: &Path) -> Result<Config, Error> {
+fn config(root: &Path) -> Result<Config> {
     let path = root.join(CONFIG_PATH);
-    Config::parse(&fs_err::read(&path)?).map_err(|error| Error::File {
-        reason: format!("{:#}", anyhow::Error::from(error)),
-        path,
-    })
+    Config::parse(&fs_err::read(&path)?)
+        .map_err(|error| anyhow::anyhow!("{}: {:#}", path.display(), anyhow::Error::from(error)))
 }
 
-fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<(), Error> {
+fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<()> {
     let uuid = &arguments.persistent;
     let name = paths::label::PERSISTENT;
     let device = mounts::wait(&places.by_uuid, uuid, name, DEADLINE)?;
@@ -149,7 +147,7 @@ fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<(), Error>
     Ok(())
 }
 
-fn mount_oem(places: &Places, arguments: &Arguments) -> Result<(), Error> {
+fn mount_oem(places: &Places, arguments: &Arguments) -> Result<()> {
     let name = paths::label::OEM;
     let device = mounts::wait(&places.by_uuid, &arguments.oem, name, DEADLINE)?;
     mounts::ext4(&device, &tree::make(&places.root, paths::OEM)?, false)
@@ -157,7 +155,7 @@ fn mount_oem(places: &Places, arguments: &Arguments) -> Result<(), Error> {
 
 /// Makes the root the SquashFS itself, instead of dracut's writable overlay on
 /// it, with volatile directories over it.
-fn lay_root(places: &Places, volatile: &[(&str, &str)]) -> Result<(), Error> {
+fn lay_root(places: &Places, volatile: &[(&str, &str)]) -> Result<()> {
     mounts::bind(&places.base, &places.root)?;
     // Else each later mount would appear below the SquashFS's own place too.
     mounts::private(&places.root)?;
@@ -168,7 +166,7 @@ fn lay_root(places: &Places, volatile: &[(&str, &str)]) -> Result<(), Error> {
     mounts::tmpfs(&tree::make(&places.root, "/tmp")?, TMP_OPTIONS)
 }
 
-fn lay_kept(places: &Places, kept: &[String]) -> Result<(), Error> {
+fn lay_kept(places: &Places, kept: &[String]) -> Result<()> {
     let persistent = places.persistent();
     let store = Store {
         kept: persistent.join(paths::KEPT),
@@ -183,7 +181,7 @@ fn lay_kept(places: &Places, kept: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-fn lay_identity(places: &Places) -> Result<(), Error> {
+fn lay_identity(places: &Places) -> Result<()> {
     let persistent = places.persistent();
     let etc = places.root.join("etc");
     let kept = persistent.join(paths::IDENTITY);
@@ -192,7 +190,9 @@ fn lay_identity(places: &Places) -> Result<(), Error> {
     identity::restore_host_keys(&kept, &etc)?;
     let kept = persistent.join(paths::ACCOUNTS);
     files::directory(&kept, 0o700)?;
-    for note in accounts::restore(&etc, &kept)?.notes {
+    let merged = accounts::restore(&etc, &kept)
+        .context("can't merge the accounts that were kept into the slot's")?;
+    for note in merged.notes {
         say(Level::Warning, &note);
     }
     Ok(())
@@ -205,7 +205,6 @@ fn guard(root: &Path) {
     match watchdog::arm(root) {
         Ok(armed) => log.say(Level::Info, &armed.to_string()),
         Err(error) => {
-            let error = anyhow::Error::from(error);
             log.say(
                 Level::Warning,
                 &format!("trial without a watchdog: {error:#}"),

@@ -4,7 +4,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use anyhow::Result;
+
 use crate::files;
 
 /// Within identity: the machine-id.
@@ -21,7 +22,7 @@ const PRIVATE_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 
 /// The machine-id that `identity` keeps, made now if it is the first boot.
-pub(crate) fn machine_id(identity: &Path) -> Result<String, Error> {
+pub(crate) fn machine_id(identity: &Path) -> Result<String> {
     let path = identity.join(MACHINE_ID);
     let kept = files::read(&path)?.and_then(|bytes| String::from_utf8(bytes).ok());
     if let Some(id) = kept
@@ -38,7 +39,7 @@ pub(crate) fn machine_id(identity: &Path) -> Result<String, Error> {
 }
 
 /// Writes `/etc/machine-id`.
-pub(crate) fn write_machine_id(etc: &Path, id: &str) -> Result<(), Error> {
+pub(crate) fn write_machine_id(etc: &Path, id: &str) -> Result<()> {
     Ok(files::write(
         &etc.join(MACHINE_ID),
         format!("{id}\n").as_bytes(),
@@ -47,7 +48,7 @@ pub(crate) fn write_machine_id(etc: &Path, id: &str) -> Result<(), Error> {
 }
 
 /// Copies the host keys that `identity` keeps to `etc`/ssh.
-pub(crate) fn restore_host_keys(identity: &Path, etc: &Path) -> Result<(), Error> {
+pub(crate) fn restore_host_keys(identity: &Path, etc: &Path) -> Result<()> {
     let keys = host_keys(&identity.join(SSH))?;
     let ssh = etc.join("ssh");
     if !keys.is_empty() {
@@ -60,7 +61,7 @@ pub(crate) fn restore_host_keys(identity: &Path, etc: &Path) -> Result<(), Error
 }
 
 /// Keeps the host keys of `etc`/ssh in `identity`.
-pub(crate) fn save_host_keys(etc: &Path, identity: &Path) -> Result<(), Error> {
+pub(crate) fn save_host_keys(etc: &Path, identity: &Path) -> Result<()> {
     let kept = identity.join(SSH);
     files::directory(identity, 0o700)?;
     files::directory(&kept, 0o700)?;
@@ -72,7 +73,7 @@ pub(crate) fn save_host_keys(etc: &Path, identity: &Path) -> Result<(), Error> {
 
 /// Copies a key pair where it differs. The private key comes last: it is what
 /// makes `ssh-keygen -A` and [`host_keys`] take the pair for whole.
-fn transfer(key: &Path, folder: &Path) -> Result<(), Error> {
+fn transfer(key: &Path, folder: &Path) -> Result<()> {
     let Some(name) = key.file_name() else {
         return Ok(());
     };
@@ -83,7 +84,7 @@ fn transfer(key: &Path, folder: &Path) -> Result<(), Error> {
     update(&folder.join(name), &fs_err::read(key)?, PRIVATE_MODE)
 }
 
-fn update(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+fn update(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     if files::read(path)?.as_deref() == Some(bytes) {
         return Ok(());
     }
@@ -91,7 +92,7 @@ fn update(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
 }
 
 /// The private host keys in a folder, sorted; empty files are none.
-fn host_keys(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+fn host_keys(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }

@@ -14,10 +14,11 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::{Error, tree};
+use super::tree;
 use crate::files;
 
 /// Marks a directory that was filled.
@@ -34,11 +35,11 @@ const PLACE_BOUND: [&str; 3] = ["security.selinux", "trusted.overlay.", MARK];
 const XATTR_MAX_BYTES: usize = 65_536;
 
 /// What is kept, sorted; a path below another one is kept with that.
-pub(super) fn paths(config: &isoforge_contract::machine::State) -> Result<Vec<String>, Error> {
+pub(super) fn paths(config: &isoforge_contract::machine::State) -> Result<Vec<String>> {
     let mut paths: Vec<String> = ALWAYS.map(str::to_owned).to_vec();
     for path in config.directories.iter().chain(&config.etc) {
         if !tree::is_plain(path) {
-            return Err(Error::KeptPath { path: path.clone() });
+            bail!("'{path}' can't be kept: it must be absolute, without '.' and '..', and below /");
         }
         paths.push(path.trim_end_matches('/').to_owned());
     }
@@ -60,7 +61,7 @@ pub(super) struct Store {
 impl Store {
     /// Makes the directory that lies over `path`, and fills it from the slot's
     /// directory `slot` if it never was.
-    pub(super) fn keep(&self, path: &str, slot: &Path) -> Result<PathBuf, Error> {
+    pub(super) fn keep(&self, path: &str, slot: &Path) -> Result<PathBuf> {
         let within = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path));
         let kept = self.kept.join(within);
         if self.is_filled(within)? {
@@ -82,7 +83,7 @@ impl Store {
     }
 
     /// Whether the directory was filled, or is part of one that was.
-    fn is_filled(&self, within: &Path) -> Result<bool, Error> {
+    fn is_filled(&self, within: &Path) -> Result<bool> {
         for part in within.ancestors() {
             if !part.as_os_str().is_empty() && is_marked(&self.kept.join(part))? {
                 return Ok(self.kept.join(within).is_dir());
@@ -91,21 +92,19 @@ impl Store {
         Ok(false)
     }
 
-    fn clear_staging(&self) -> Result<(), Error> {
-        match fs_err::remove_dir_all(&self.staging) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
+    fn clear_staging(&self) -> Result<()> {
+        files::if_there(fs_err::remove_dir_all(&self.staging))?;
+        Ok(())
     }
 
     /// Has all of the file system written out.
-    fn sync(&self) -> Result<(), Error> {
+    fn sync(&self) -> Result<()> {
         let top = fs_err::File::open(&self.kept)?;
         Ok(rustix::fs::syncfs(&top)?)
     }
 }
 
-fn is_marked(path: &Path) -> Result<bool, Error> {
+fn is_marked(path: &Path) -> Result<bool> {
     let mut value = [0_u8; 1];
     match rustix::fs::lgetxattr(path, MARK, &mut value) {
         Ok(_) => Ok(true),
@@ -114,13 +113,13 @@ fn is_marked(path: &Path) -> Result<bool, Error> {
     }
 }
 
-fn mark(path: &Path) -> Result<(), Error> {
+fn mark(path: &Path) -> Result<()> {
     rustix::fs::lsetxattr(path, MARK, b"1", XattrFlags::empty())
         .map_err(|errno| described(path, errno).into())
 }
 
 /// Copies what `slot` has and `kept` lacks to `staging`.
-fn copy_missing(slot: &Path, kept: &Path, staging: &Path) -> Result<(), Error> {
+fn copy_missing(slot: &Path, kept: &Path, staging: &Path) -> Result<()> {
     make_directory(slot, staging)?;
     for name in names(slot)? {
         let (from, there, to) = (slot.join(&name), kept.join(&name), staging.join(&name));
@@ -136,7 +135,7 @@ fn copy_missing(slot: &Path, kept: &Path, staging: &Path) -> Result<(), Error> {
 }
 
 /// Gives what was staged its name where nothing has it.
-fn place(staging: &Path, kept: &Path) -> Result<(), Error> {
+fn place(staging: &Path, kept: &Path) -> Result<()> {
     if !exists(kept)? {
         return Ok(fs_err::rename(staging, kept)?);
     }
@@ -152,7 +151,7 @@ fn place(staging: &Path, kept: &Path) -> Result<(), Error> {
 }
 
 /// Makes the directories that `slot` has and `kept` lacks.
-fn add_directories(slot: &Path, kept: &Path) -> Result<(), Error> {
+fn add_directories(slot: &Path, kept: &Path) -> Result<()> {
     for name in names(slot)? {
         let (from, to) = (slot.join(&name), kept.join(&name));
         if !is_directory(&from)? {
@@ -168,14 +167,14 @@ fn add_directories(slot: &Path, kept: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn make_directory(like: &Path, path: &Path) -> Result<(), Error> {
+fn make_directory(like: &Path, path: &Path) -> Result<()> {
     fs_err::create_dir(path)?;
     copy_attributes(like, path)
 }
 
 /// Copies anything but a directory. A socket is not copied: whoever listens
 /// makes it.
-fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+fn copy(from: &Path, to: &Path) -> Result<()> {
     let metadata = fs_err::symlink_metadata(from)?;
     let kind = metadata.file_type();
     if kind.is_symlink() {
@@ -195,7 +194,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 /// Gives `to` owner, mode and extended attributes of `from`.
-fn copy_attributes(from: &Path, to: &Path) -> Result<(), Error> {
+fn copy_attributes(from: &Path, to: &Path) -> Result<()> {
     let metadata = fs_err::symlink_metadata(from)?;
     let (uid, gid) = (Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid()));
     // Owner first: changing it clears set-id bits and capabilities.
@@ -208,7 +207,7 @@ fn copy_attributes(from: &Path, to: &Path) -> Result<(), Error> {
     copy_xattrs(from, to)
 }
 
-fn copy_xattrs(from: &Path, to: &Path) -> Result<(), Error> {
+fn copy_xattrs(from: &Path, to: &Path) -> Result<()> {
     let mut list = vec![0_u8; XATTR_MAX_BYTES];
     let length = match rustix::fs::llistxattr(from, &mut list[..]) {
         Ok(length) => length,
@@ -233,7 +232,7 @@ fn copy_xattrs(from: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn names(directory: &Path) -> Result<Vec<OsString>, Error> {
+fn names(directory: &Path) -> Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs_err::read_dir(directory)? {
         names.push(entry?.file_name());
@@ -242,16 +241,12 @@ fn names(directory: &Path) -> Result<Vec<OsString>, Error> {
     Ok(names)
 }
 
-fn is_directory(path: &Path) -> Result<bool, Error> {
+fn is_directory(path: &Path) -> Result<bool> {
     Ok(fs_err::symlink_metadata(path)?.is_dir())
 }
 
-fn exists(path: &Path) -> Result<bool, Error> {
-    match fs_err::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+fn exists(path: &Path) -> Result<bool> {
+    Ok(files::if_there(fs_err::symlink_metadata(path))?.is_some())
 }
 
 fn described(path: &Path, errno: Errno) -> io::Error {
@@ -260,7 +255,7 @@ fn described(path: &Path, errno: Errno) -> io::Error {
 }
 
 /// Makes the directory of `store` that only root looks into.
-pub(super) fn prepare(store: &Store) -> Result<(), Error> {
+pub(super) fn prepare(store: &Store) -> Result<()> {
     if let Some(parent) = store.staging.parent() {
         fs_err::create_dir_all(parent)?;
     }

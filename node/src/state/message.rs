@@ -55,8 +55,7 @@ pub(crate) fn say(level: Level, text: &str) {
 
 /// Says an error with its causes.
 pub(crate) fn say_error(error: &anyhow::Error) {
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    say(Level::Error, &causes.join(": "));
+    say(Level::Error, &format!("{error:#}"));
 }
 
 fn records(level: Level, text: &str) -> Vec<String> {

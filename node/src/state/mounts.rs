@@ -4,13 +4,12 @@ use std::ffi::CString;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail};
 use rustix::mount::{MountFlags, MountPropagationFlags};
 
-use super::Error;
-use crate::files;
-use crate::mount;
+use crate::{files, mount, run};
 
 /// How often a device is looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -22,31 +21,21 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 /// Waits for the file system with `uuid`; `name` is for the message.
 ///
 /// # Errors
-/// [`Error::Device`] after `deadline`.
-pub(super) fn wait(
-    by_uuid: &Path,
-    uuid: &str,
-    name: &str,
-    deadline: Duration,
-) -> Result<PathBuf, Error> {
+/// After `deadline`.
+pub(super) fn wait(by_uuid: &Path, uuid: &str, name: &str, deadline: Duration) -> Result<PathBuf> {
     let device = by_uuid.join(uuid);
-    let began = Instant::now();
     // `exists` follows udev's link: it may be there before the device is.
-    while !device.exists() {
-        if began.elapsed() >= deadline {
-            return Err(Error::Device {
-                name: name.to_owned(),
-                uuid: uuid.to_owned(),
-                seconds: deadline.as_secs(),
-            });
-        }
-        std::thread::sleep(POLL);
+    if !run::holds_within(deadline, POLL, || device.exists()) {
+        bail!(
+            "the file system {name} (UUID {uuid}) did not appear within {} s",
+            deadline.as_secs()
+        );
     }
     Ok(device)
 }
 
 /// Mounts an ext4 file system, writable or not.
-pub(super) fn ext4(device: &Path, target: &Path, writable: bool) -> Result<(), Error> {
+pub(super) fn ext4(device: &Path, target: &Path, writable: bool) -> Result<()> {
     let flags = if writable {
         MountFlags::NOATIME
     } else {
@@ -55,38 +44,33 @@ pub(super) fn ext4(device: &Path, target: &Path, writable: bool) -> Result<(), E
     // An error on the disk must not be written on.
     let options = c"errors=remount-ro";
     rustix::mount::mount(device, target, "ext4", flags, options)
-        .map_err(|errno| error(&device.display().to_string(), target, errno))
+        .with_context(|| cant_mount(&device.display().to_string(), target))
 }
 
 /// Shows `source` at `target` as well.
-pub(super) fn bind(source: &Path, target: &Path) -> Result<(), Error> {
+pub(super) fn bind(source: &Path, target: &Path) -> Result<()> {
     rustix::mount::mount_bind(source, target)
-        .map_err(|errno| error(&source.display().to_string(), target, errno))
+        .with_context(|| cant_mount(&source.display().to_string(), target))
 }
 
 /// Ends the sharing of later mounts at `target` with where it was bound from.
-pub(super) fn private(target: &Path) -> Result<(), Error> {
+pub(super) fn private(target: &Path) -> Result<()> {
     rustix::mount::mount_change(target, MountPropagationFlags::PRIVATE)
-        .map_err(|errno| error("privately what is", target, errno))
+        .with_context(|| cant_mount("privately what is", target))
 }
 
 /// Mounts a tmpfs.
-pub(super) fn tmpfs(target: &Path, options: &str) -> Result<(), Error> {
+pub(super) fn tmpfs(target: &Path, options: &str) -> Result<()> {
     let options = CString::new(options).map_err(io::Error::other)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", target, "tmpfs", flags, options.as_c_str())
-        .map_err(|errno| error("a tmpfs", target, errno))
+        .with_context(|| cant_mount("a tmpfs", target))
 }
 
 /// Makes `target` show `lower` and what is written to it until power-off, which
 /// takes at most `size` (of tmpfs's option) of memory. What is written lies in a
 /// tmpfs of its own at `scratch`: a full `/var` must not fill `/run`.
-pub(super) fn overlay(
-    lower: &Path,
-    scratch: &Path,
-    size: &str,
-    target: &Path,
-) -> Result<(), Error> {
+pub(super) fn overlay(lower: &Path, scratch: &Path, size: &str, target: &Path) -> Result<()> {
     files::directory(scratch, 0o700)?;
     tmpfs(scratch, &format!("mode=0700,size={size}"))?;
     let (upper, work) = (scratch.join("upper"), scratch.join("work"));
@@ -110,24 +94,16 @@ pub(super) fn overlay(
         MountFlags::empty(),
         options.as_c_str(),
     )
-    .map_err(|errno| error(&format!("an overlay on {}", lower.display()), target, errno))
+    .with_context(|| cant_mount(&format!("an overlay on {}", lower.display()), target))
 }
 
 /// Undoes the last mount at `target`.
-pub(super) fn unmount(target: &Path) -> Result<(), Error> {
-    mount::detach(target).map_err(|source| Error::Mount {
-        what: "nothing any more".to_owned(),
-        target: target.to_owned(),
-        source,
-    })
+pub(super) fn unmount(target: &Path) -> Result<()> {
+    mount::detach(target).with_context(|| cant_mount("nothing any more", target))
 }
 
-fn error(what: &str, target: &Path, errno: rustix::io::Errno) -> Error {
-    Error::Mount {
-        what: what.to_owned(),
-        target: target.to_owned(),
-        source: errno.into(),
-    }
+fn cant_mount(what: &str, target: &Path) -> String {
+    format!("can't mount {what} at {}", target.display())
 }
 
 #[cfg(test)]
@@ -166,6 +142,6 @@ mod tests {
     fn a_mount_that_fails_says_what_and_where() {
         let error = bind(Path::new("/nowhere"), Path::new("/none")).unwrap_err();
         assert_snapshot!(error, @"can't mount /nowhere at /none");
-        assert!(std::error::Error::source(&error).is_some());
+        assert!(error.source().is_some());
     }
 }

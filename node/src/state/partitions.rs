@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Error, arguments, tree};
+use anyhow::{Result, bail};
+
+use super::{arguments, tree};
 use crate::files;
 use crate::paths::MOUNTS;
 
@@ -16,23 +18,20 @@ impl Mounts {
     /// The list of a PERSISTENT; empty where there is none.
     ///
     /// # Errors
-    /// [`Error::File`] where it can't be understood.
-    pub(crate) fn read(persistent: &Path) -> Result<Self, Error> {
+    /// Where it can't be understood.
+    pub(crate) fn read(persistent: &Path) -> Result<Self> {
         let path = persistent.join(MOUNTS);
         let Some(bytes) = files::read(&path)? else {
             return Ok(Self::default());
         };
-        let bad = |reason: String| Error::File {
-            path: path.clone(),
-            reason,
-        };
-        let mounts: BTreeMap<String, String> =
-            serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+        let mounts: BTreeMap<String, String> = serde_json::from_slice(&bytes)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
         for (mount, uuid) in &mounts {
             if !tree::is_plain(mount) || !arguments::is_uuid(uuid) {
-                return Err(bad(format!(
-                    "'{mount}': '{uuid}' is no mount of a file system"
-                )));
+                bail!(
+                    "{}: '{mount}': '{uuid}' is no mount of a file system",
+                    path.display()
+                );
             }
         }
         Ok(Self(mounts))

@@ -2,30 +2,34 @@
 
 use std::path::Path;
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::arguments::Arguments;
 use crate::files;
 use crate::paths;
 use crate::slots::Slot;
 
-/// What is booted, and from what.
+/// What is booted, and from what. Another version of the program may have written it:
+/// it is read with more members, and with fewer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct BootRecord {
     /// The slot.
     pub slot: Slot,
     /// Whether it boots once, until it is found good.
+    #[serde(default)]
     pub trial: bool,
     /// UUID of PERSISTENT.
+    #[serde(default)]
     pub persistent: String,
     /// UUID of OEM.
+    #[serde(default)]
     pub oem: String,
     /// UUID of STATE, where the root was named by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Whether PERSISTENT could be mounted; only recovery runs without it.
+    #[serde(default)]
     pub persistent_mounted: bool,
 }
 
@@ -45,38 +49,28 @@ impl BootRecord {
     /// This machine's; none where no slot is booted, as on the medium.
     ///
     /// # Errors
-    /// [`Error`] where there is a record that can't be read.
-    pub(crate) fn read() -> Result<Option<Self>, Error> {
+    /// Where there is a record that can't be read.
+    pub(crate) fn read() -> Result<Option<Self>> {
         Self::read_from(Path::new(paths::BOOT_RECORD))
     }
 
     /// The record at `path`; none where there is none.
     ///
     /// # Errors
-    /// [`Error`] where there is one that can't be read.
-    pub(crate) fn read_from(path: &Path) -> Result<Option<Self>, Error> {
-        files::read(path)?
-            .map(|bytes| Self::parse(&bytes))
-            .transpose()
-            .map_err(|error| Error::File {
-                path: path.to_owned(),
-                reason: format!("this is no record of a boot: {error}"),
-            })
-    }
-
-    /// Reads a record's bytes.
-    ///
-    /// # Errors
-    /// Where they are no record.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+    /// Where there is one that can't be read.
+    pub(crate) fn read_from(path: &Path) -> Result<Option<Self>> {
+        let Some(bytes) = files::read(path)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let path = path.display();
+            anyhow::anyhow!("{path}: this is no record of a boot: {error}")
+        })
     }
 
     /// Writes the record.
-    pub(crate) fn write_to(&self, path: &Path) -> Result<(), Error> {
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
-        bytes.push(b'\n');
-        Ok(files::write(path, &bytes, 0o644)?)
+    pub(crate) fn write_to(&self, path: &Path) -> Result<()> {
+        Ok(files::write_json(path, self, 0o644)?)
     }
 }
 

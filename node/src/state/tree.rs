@@ -2,82 +2,57 @@
 //! from its own top, and must not lead into the initrd.
 
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
-use rustix::io::Errno;
+use anyhow::{Context as _, Result, bail};
 
-use super::Error;
+use crate::rooted::Root;
 
 /// The directory that `path` (absolute, within the root file system at `root`)
 /// leads to, with links followed as they will be once that is the root; none
 /// where nothing is there.
 ///
 /// # Errors
-/// [`Error::Enter`] where something else is there, or links go round.
-pub(super) fn enter(root: &Path, path: &str) -> Result<Option<PathBuf>, Error> {
-    let fail = |source: io::Error| Error::Enter {
-        path: path.to_owned(),
-        root: root.to_owned(),
-        source,
+/// Where something else is there, or links go round.
+pub(super) fn enter(root: &Path, path: &str) -> Result<Option<PathBuf>> {
+    let entered = || -> Result<Option<PathBuf>> {
+        let Some(folder) = Root::open(root)?.dir(path)? else {
+            return Ok(None);
+        };
+        // The kernel knows where it is, free of links.
+        let number = folder.fd().as_raw_fd();
+        Ok(Some(std::fs::read_link(format!("/proc/self/fd/{number}"))?))
     };
-    let within = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path));
-    let top = rustix::fs::openat(
-        CWD,
-        root,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(|errno| fail(errno.into()))?;
-    let found = rustix::fs::openat2(
-        &top,
-        if within.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            within
-        },
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-    );
-    let found = match found {
-        Ok(found) => found,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(errno) => return Err(fail(errno.into())),
-    };
-    // The kernel knows where it is, free of links.
-    let number = std::os::fd::AsRawFd::as_raw_fd(&found);
-    std::fs::read_link(format!("/proc/self/fd/{number}"))
-        .map(Some)
-        .map_err(fail)
+    entered().with_context(|| cant_enter(root, path))
+}
+
+fn cant_enter(root: &Path, path: &str) -> String {
+    let root = root.display();
+    format!("can't enter '{path}' in the root file system at {root}")
 }
 
 /// As [`enter`], making what is missing with mode 0755.
 ///
 /// # Errors
-/// [`Error::MountPoint`] where the root can't be written, [`Error::Enter`].
-pub(super) fn make(root: &Path, path: &str) -> Result<PathBuf, Error> {
+/// Where the root can't be written.
+pub(super) fn make(root: &Path, path: &str) -> Result<PathBuf> {
     if let Some(found) = enter(root, path)? {
         return Ok(found);
     }
     let full = Path::new(path);
     let (Some(parent), Some(name)) = (full.parent().and_then(Path::to_str), full.file_name())
     else {
-        return Err(Error::KeptPath {
-            path: path.to_owned(),
-        });
+        bail!("'{path}' can't be kept: it must be absolute, without '.' and '..', and below /");
     };
-    let made = make(root, parent)?.join(name);
-    match fs_err::create_dir(&made) {
-        Ok(()) => Ok(made),
-        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Err(Error::MountPoint {
-            path: path.to_owned(),
-        }),
-        Err(source) => Err(Error::Enter {
-            path: path.to_owned(),
-            root: root.to_owned(),
-            source,
-        }),
+    let made_at = make(root, parent)?.join(name);
+    match fs_err::create_dir(&made_at) {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => bail!(
+            "the root file system has no directory '{path}' to mount on, and is read-only: it must be in the image"
+        ),
+        made => made
+            .with_context(|| cant_enter(root, path))
+            .map(|()| made_at),
     }
 }
 

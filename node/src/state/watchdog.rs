@@ -12,9 +12,10 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
+use anyhow::{Result, bail};
 use isoforge_base::process::Program;
 
-use super::{Error, mounts};
+use super::mounts;
 use crate::files;
 
 /// Seconds that the slot's systemd has for taking the watchdog over.
@@ -56,8 +57,8 @@ impl fmt::Display for Armed {
 /// change the root of this process to `root`, so it comes last.
 ///
 /// # Errors
-/// [`Error`]: there is none, or its timeout is too short.
-pub(super) fn arm(root: &Path) -> Result<Armed, Error> {
+/// There is none, or its timeout is too short.
+pub(super) fn arm(root: &Path) -> Result<Armed> {
     let top = Path::new("/");
     if top.join(DEVICE).exists() {
         return start(top);
@@ -77,37 +78,32 @@ pub(super) fn arm(root: &Path) -> Result<Armed, Error> {
 
 /// Loads the software watchdog. modprobe is the slot's own: it knows how the
 /// slot's modules are compressed.
-fn load() -> Result<(), Error> {
+fn load() -> Result<()> {
     let parameter = format!("soft_margin={TIMEOUT_SECONDS}");
     Program::new("modprobe", "kmod")
         .args(["softdog", &parameter])
         .output(OUTPUT_MAX_BYTES)
         .map(|_| ())
-        .map_err(|error| failed(Path::new("softdog"), error.to_string()))
+        .map_err(|error| anyhow::anyhow!("softdog: {error}"))
 }
 
 /// Starts the watchdog below `top` (which is `/`) and leaves it running.
-fn start(top: &Path) -> Result<Armed, Error> {
+fn start(top: &Path) -> Result<Armed> {
     let device = top.join(DEVICE);
     let seconds = files::read(&top.join(TIMEOUT))?
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .and_then(|text| text.trim().parse().ok());
     if let Some(seconds @ ..SHORTEST_SECONDS) = seconds {
-        let reason = format!("its timeout of {seconds} s is too short to start a system");
-        return Err(failed(&device, reason));
+        bail!(
+            "{}: its timeout of {seconds} s is too short to start a system",
+            device.display()
+        );
     }
     // Opening starts it, and what is written counts as a sign of life. Only a
     // 'V' before it is closed would stop it.
     let mut dog = fs_err::OpenOptions::new().write(true).open(&device)?;
     dog.write_all(b"\0")?;
     Ok(Armed { seconds })
-}
-
-fn failed(path: &Path, reason: String) -> Error {
-    Error::File {
-        path: path.to_owned(),
-        reason,
-    }
 }
 
 #[cfg(test)]

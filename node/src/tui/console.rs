@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
 use ratatui::Terminal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
@@ -32,14 +33,6 @@ const NO_BLANKING: &[u8] = b"\x1b[9;0]\x1b[14;0]";
 
 /// How long a console may take for the last bytes.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// Why a console can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the console {} can't be used", path.display())]
-pub(crate) struct Error {
-    path: PathBuf,
-    source: io::Error,
-}
 
 /// Who has a console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,19 +62,16 @@ impl Console {
     /// Opens a console and takes it over.
     ///
     /// # Errors
-    /// [`Error`], also where it is no terminal.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let error = |source: io::Error| Error {
-            path: path.to_owned(),
-            source,
-        };
-        let file = open(path).map_err(error)?;
-        let found = tcgetattr(&file).map_err(|errno| error(errno.into()))?;
+    /// Where it can't be opened, or is no terminal.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let unusable = || format!("the console {} can't be used", path.display());
+        let file = open(path).with_context(unusable)?;
+        let found = tcgetattr(&file).with_context(unusable)?;
         let name = path.strip_prefix("/dev").unwrap_or(path);
         let mut console = Self {
             name: name.display().to_string(),
             path: path.to_owned(),
-            terminal: terminal(&file).map_err(error)?,
+            terminal: terminal(&file).with_context(unusable)?,
             file,
             found,
             decoder: Decoder::default(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 
@@ -27,14 +28,8 @@ const FRAME_TIME: Duration = Duration::from_millis(100);
 /// How often time is told.
 const TICK_TIME: Duration = Duration::from_millis(500);
 
-/// Why the installer can't go on.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("all consoles have gone away")]
-    NoConsole,
-    #[error("waiting for keys failed")]
-    Wait(#[from] io::Error),
-}
+/// What can't be done where the kernel refuses a pipe.
+const WAITING: &str = "waiting for keys failed";
 
 /// Hands messages to the loop from other threads.
 #[derive(Debug, Clone)]
@@ -73,16 +68,12 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// A loop over consoles.
-    pub(crate) fn new(
-        machine: Arc<dyn Machine>,
-        consoles: Vec<Console>,
-        log: Log,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(machine: Arc<dyn Machine>, consoles: Vec<Console>, log: Log) -> Result<Self> {
         let names = consoles.iter().map(|console| console.name().to_owned());
         let (sender, messages) = channel();
-        let (bell, ringer) = io::pipe()?;
-        fcntl_setfl(&bell, OFlags::NONBLOCK).map_err(io::Error::from)?;
-        fcntl_setfl(&ringer, OFlags::NONBLOCK).map_err(io::Error::from)?;
+        let (bell, ringer) = io::pipe().context(WAITING)?;
+        fcntl_setfl(&bell, OFlags::NONBLOCK).context(WAITING)?;
+        fcntl_setfl(&ringer, OFlags::NONBLOCK).context(WAITING)?;
         Ok(Self {
             model: Model::new(machine.title(), names.collect()),
             machine,
@@ -100,7 +91,7 @@ impl Driver {
     }
 
     /// Runs until the machine goes down.
-    pub(crate) fn run(mut self) -> Result<(), Error> {
+    pub(crate) fn run(mut self) -> Result<()> {
         self.perform(Effect::Survey);
         let mut drawn = None;
         while !self.quit {
@@ -116,7 +107,7 @@ impl Driver {
             self.wait(wait)?;
             self.take_in();
             if !self.consoles.iter().any(Console::there) && self.model.page != Page::Progress {
-                return Err(Error::NoConsole);
+                bail!("all consoles have gone away");
             }
         }
         Ok(())
@@ -129,7 +120,7 @@ impl Driver {
     }
 
     /// Waits for keys, for room on a console, or for a message.
-    fn wait(&self, at_most: Duration) -> Result<(), Error> {
+    fn wait(&self, at_most: Duration) -> Result<()> {
         let escape = self.consoles.iter().any(Console::waits);
         let wait = if escape {
             at_most.min(ESCAPE_TIME)
@@ -140,7 +131,7 @@ impl Driver {
         fds.push(PollFd::new(&self.bell, PollFlags::IN));
         match poll(&mut fds, Some(&timespec(wait))) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(errno) => Err(Error::Wait(errno.into())),
+            Err(errno) => Err(errno).context(WAITING),
         }
     }
 

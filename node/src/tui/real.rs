@@ -1,7 +1,6 @@
 //! The machine itself: disks, configuration and installation as the rest of the
 //! program has them.
 
-use std::error::Error;
 use std::path::Path;
 
 use isoforge_base::process::Program;
@@ -11,7 +10,7 @@ use super::machine::{Machine, Request, Survey};
 use super::{check, interfaces, shell};
 use crate::accounts;
 use crate::disks::{self, Sysfs};
-use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
+use crate::install::model::{Choices, Disk, Failure, Finding, Observer, causes};
 use crate::install::sources::{self, Site};
 use crate::install::{self, Medium, choose, unattended};
 use isoforge_contract::cloud::Document;
@@ -86,11 +85,11 @@ impl Real {
             .output(1024);
         let site = sources::gather(&self.medium).map_err(|error| {
             let advice = "Nothing was written. Correct the configuration and try again.";
-            failure("Reading the configuration", &error, advice)
+            Failure::new("Reading the configuration", &*error, advice)
         })?;
         let disks = install::disks(&self.medium, &self.config, &self.sys).map_err(|error| {
             let advice = "Nothing was written. Try another installation medium.";
-            failure("Looking at disks and medium", &error, advice)
+            Failure::new("Looking at disks and medium", &*error, advice)
         })?;
         Ok((site, disks))
     }
@@ -133,7 +132,7 @@ impl Machine for Real {
         if let (Some(account), Some(password)) = (&mut choices.account, &request.password) {
             let hash = accounts::hash_password(&password.0).map_err(|error| {
                 let advice = "Nothing was written. Try another password.";
-                failure("Making the account", &error, advice)
+                Failure::new("Making the account", &error, advice)
             })?;
             account.password_hash = Some(hash);
         }
@@ -208,26 +207,6 @@ fn unknown(documents: &[Document]) -> Vec<Finding> {
         message: unknown.to_string(),
     };
     unknown.map(finding).collect()
-}
-
-fn failure(step: &str, error: &dyn Error, advice: &str) -> Failure {
-    Failure {
-        step: step.to_owned(),
-        cause: causes(error),
-        advice: advice.to_owned(),
-    }
-}
-
-/// An error with all of its causes.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }
 
 /// The kernel command line.

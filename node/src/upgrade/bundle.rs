@@ -9,13 +9,11 @@ use std::io;
 use anyhow::{Context as _, Result, bail};
 use isoforge_base::progress::Progress;
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
-use isoforge_oci::pull::{self, Limits};
 use isoforge_oci::reference::{ImageSource, Reference};
 use isoforge_oci::registry::Client;
 use isoforge_oci::store::Store;
 
-use super::labels::Labels;
-use super::source::{Found, Wanted, choose};
+use super::source::{Asked, Found, choose, resolve};
 use crate::content::source::{Kind, Root, Source};
 
 /// Stands for an image that is in the store alone; `.invalid` is a domain that never
@@ -39,7 +37,7 @@ pub fn find(
     source: &dyn Source,
     client: &Client,
     store: &Store,
-    wanted: &Wanted<'_>,
+    asked: &Asked<'_>,
     progress: &Progress,
 ) -> Result<Found> {
     let providers = source
@@ -49,26 +47,18 @@ pub fn find(
     let mut found = Vec::new();
     for root in providers {
         let name = tag(root);
-        if wanted.tag.is_some_and(|tag| tag != name) {
+        if asked.tag.is_some_and(|tag| tag != name) {
             continue;
         }
         take_manifests(source, store, &root.descriptor, 0)?;
         let stored: Reference = STORED.parse()?;
         let image = ImageSource::Registry(stored.with_digest(root.descriptor.digest));
-        let limits = Limits::DEFAULT;
-        let resolved =
-            pull::resolve_image(client, &image, wanted.platform, store, &limits, progress)?;
-        let labels = Labels::parse(&resolved.image.config)?;
         found.push((
             name,
-            Found {
-                source: image,
-                resolved,
-                labels,
-            },
+            resolve(client, store, image, asked.platform, progress)?,
         ));
     }
-    match (found.len(), wanted.tag) {
+    match (found.len(), asked.tag) {
         (0, Some(tag)) => bail!("{} has no system with the tag {tag}", source.name()),
         (0, None) => bail!(
             "{} carries no system; 'appliance content import' takes its content",
@@ -79,7 +69,7 @@ pub fn find(
             .next()
             .map(|(_, found)| found)
             .context("the one that was found"),
-        _ => choose(found, wanted),
+        _ => choose(found, asked),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context as _, Result, anyhow};
 use isoforge_base::digest::Digest;
 use isoforge_contract::labels::{
     KUBERNETES_VERSION, SQUASHFS_BLOCK_SIZE, SQUASHFS_COMPRESSION, SQUASHFS_DIGEST, SQUASHFS_EPOCH,
@@ -11,24 +12,6 @@ use isoforge_contract::labels::{
 use isoforge_formats::squashfs::{Compressor, Settings};
 use serde::Deserialize;
 
-/// Why an image can't be upgraded to.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Its configuration is no JSON.
-    #[error("the image's configuration can't be read")]
-    Json(#[from] serde_json::Error),
-    /// A label is missing.
-    #[error("the image has no label '{0}'; name a provider image that isoforge built")]
-    Missing(&'static str),
-    /// A label is not what it should be.
-    #[error("the image's label '{name}' is '{value}'")]
-    Wrong {
-        /// Its name.
-        name: &'static str,
-        /// Its value.
-        value: String,
-    },
-}
 
 /// What an image says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +34,7 @@ pub struct Labels {
 
 impl Labels {
     /// Reads them from an image's configuration.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub fn parse(config: &[u8]) -> Result<Self, Error> {
+    pub fn parse(config: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Document {
             #[serde(default)]
@@ -65,7 +45,8 @@ impl Labels {
             #[serde(rename = "Labels", default)]
             labels: Option<BTreeMap<String, String>>,
         }
-        let document: Document = serde_json::from_slice(config)?;
+        let document: Document =
+            serde_json::from_slice(config).context("the image's configuration can't be read")?;
         let labels = document
             .config
             .and_then(|container| container.labels)
@@ -74,10 +55,9 @@ impl Labels {
             compressor: value::<Compressor>(&labels, SQUASHFS_COMPRESSION)?,
             block_size: value(&labels, SQUASHFS_BLOCK_SIZE)?,
         };
-        squashfs.validate().map_err(|_| Error::Wrong {
-            name: SQUASHFS_BLOCK_SIZE,
-            value: squashfs.block_size.to_string(),
-        })?;
+        squashfs
+            .validate()
+            .map_err(|_| wrong(SQUASHFS_BLOCK_SIZE, &squashfs.block_size.to_string()))?;
         let text = |name: &str| labels.get(name).cloned().filter(|text| !text.is_empty());
         Ok(Self {
             name: text(TITLE).unwrap_or_default(),
@@ -91,15 +71,15 @@ impl Labels {
     }
 }
 
-fn value<T: std::str::FromStr>(
-    labels: &BTreeMap<String, String>,
-    name: &'static str,
-) -> Result<T, Error> {
-    let text = labels.get(name).ok_or(Error::Missing(name))?;
-    text.parse().map_err(|_| Error::Wrong {
-        name,
-        value: text.escape_debug().to_string(),
-    })
+fn value<T: std::str::FromStr>(labels: &BTreeMap<String, String>, name: &str) -> Result<T> {
+    let text = labels.get(name).with_context(|| {
+        format!("the image has no label '{name}'; name a provider image that isoforge built")
+    })?;
+    text.parse().map_err(|_| wrong(name, text))
+}
+
+fn wrong(name: &str, value: &str) -> anyhow::Error {
+    anyhow!("the image's label '{name}' is '{}'", value.escape_debug())
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The last upgrade, as PERSISTENT remembers it: how it went can be told after
 //! the good slot came back by itself.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::machine::{Machine, small};
+use crate::files;
 use crate::slots::Slot;
 
 const NAME: &str = "last-upgrade.json";
@@ -58,14 +58,8 @@ impl Last {
     /// Where it can't be written.
     pub fn write(&self, machine: &Machine) -> std::io::Result<()> {
         let path = path(machine);
-        let folder = path.parent().unwrap_or_else(|| Path::new("/"));
-        fs_err::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
-        fs_err::File::open(folder)?.sync_all()
+        fs_err::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+        files::write_json(&path, self, 0o600)
     }
 
     /// The same, further on.

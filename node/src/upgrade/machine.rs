@@ -1,37 +1,19 @@
 //! Where this machine's things are, and what it was booted from.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, anyhow};
 use isoforge_contract::machine::{
     CONFIG_PATH, Config, OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
 };
-use serde::Deserialize;
 
-use crate::paths;
 use crate::slots::{Ids, Slot};
+use crate::state::{BootRecord, arguments};
+use crate::{files, paths};
 
 /// Most bytes of a small file of the machine that are read.
 const SMALL_BYTES: u64 = 1 << 20;
-
-/// Why it is not known what this machine runs.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// This is no installed system.
-    #[error(
-        "this is no installed appliance: the kernel's command line has no '{0}=' ({path})",
-        path = .1.display()
-    )]
-    NotInstalled(&'static str, PathBuf),
-    /// A file can't be read.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// A file is larger than any of its kind.
-    #[error("{} has more than {SMALL_BYTES} bytes", .0.display())]
-    TooLarge(PathBuf),
-    /// The program's configuration is not usable.
-    #[error(transparent)]
-    Config(#[from] isoforge_contract::machine::Error),
-}
 
 /// Where things are; another root in tests.
 #[derive(Debug, Clone)]
@@ -63,13 +45,6 @@ pub struct Booted {
     pub trial: bool,
     /// The file systems; the ESP's is not told to the kernel and empty.
     pub ids: Ids,
-}
-
-#[derive(Deserialize)]
-struct BootRecord {
-    slot: Slot,
-    #[serde(default)]
-    trial: bool,
 }
 
 impl Machine {
@@ -113,37 +88,36 @@ impl Machine {
     /// told.
     ///
     /// # Errors
-    /// [`Error::NotInstalled`] on a live system.
-    pub fn booted(&self) -> Result<Booted, Error> {
+    /// On a live system.
+    pub fn booted(&self) -> Result<Booted> {
         let cmdline = String::from_utf8_lossy(&small(&self.cmdline)?).into_owned();
-        let value = |name: &str| {
-            cmdline
-                .split_whitespace()
-                .rev()
-                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
-                .map(str::to_owned)
+        let value = |name: &str| arguments::value(&cmdline, name).map(str::to_owned);
+        let not_installed = |name: &str| {
+            anyhow!(
+                "this is no installed appliance: the kernel's command line has no '{name}=' ({})",
+                self.cmdline.display()
+            )
         };
-        let need = |name: &'static str| {
-            value(name).ok_or_else(|| Error::NotInstalled(name, self.cmdline.clone()))
-        };
+        let need = |name: &str| value(name).ok_or_else(|| not_installed(name));
         let told = need(SLOT_ARGUMENT)?;
-        let (slot, trial) = match self.boot_record()? {
+        // Another version of the program may have written it.
+        let recorded = BootRecord::read_from(&self.boot_record()).unwrap_or_default();
+        let (slot, trial) = match recorded {
             Some(record) => (record.slot, record.trial),
             None => (
-                told.parse()
-                    .map_err(|_| Error::NotInstalled(SLOT_ARGUMENT, self.cmdline.clone()))?,
+                told.parse().map_err(|_| not_installed(SLOT_ARGUMENT))?,
                 value(TRIAL_ARGUMENT).is_some_and(|value| value == "1"),
             ),
         };
         let root = need("root")?;
-        let state = root
-            .strip_prefix("live:UUID=")
-            .ok_or_else(|| Error::NotInstalled("root=live:UUID", self.cmdline.clone()))?;
+        let state = root.strip_prefix("live:UUID=");
         Ok(Booted {
             slot,
             trial,
             ids: Ids {
-                state: state.to_owned(),
+                state: state
+                    .ok_or_else(|| not_installed("root=live:UUID"))?
+                    .to_owned(),
                 persistent: need(PERSISTENT_ARGUMENT)?,
                 oem: need(OEM_ARGUMENT)?,
                 esp: String::new(),
@@ -151,21 +125,16 @@ impl Machine {
         })
     }
 
-    fn boot_record(&self) -> Result<Option<BootRecord>, Error> {
+    fn boot_record(&self) -> PathBuf {
         let name = Path::new(paths::BOOT_RECORD).file_name();
-        let path = self.run.join(name.unwrap_or_default());
-        if !path.exists() {
-            return Ok(None);
-        }
-        // Another version of the program may have written it.
-        Ok(serde_json::from_slice(&small(&path)?).ok())
+        self.run.join(name.unwrap_or_default())
     }
 
     /// The program's configuration.
     ///
     /// # Errors
-    /// [`Error::Config`], and where it can't be read.
-    pub fn config(&self) -> Result<Config, Error> {
+    /// Where it can't be read.
+    pub fn config(&self) -> Result<Config> {
         Ok(Config::parse(&small(&self.config)?)?)
     }
 
@@ -173,30 +142,25 @@ impl Machine {
     ///
     /// # Errors
     /// Where the file can't be read.
-    pub fn uptime_seconds(&self) -> Result<u64, Error> {
+    pub fn uptime_seconds(&self) -> Result<u64> {
         let text = String::from_utf8_lossy(&small(&self.uptime)?).into_owned();
         let seconds = text.split(['.', ' ']).next().unwrap_or_default();
-        seconds.trim().parse().map_err(|_| {
-            let problem = format!("{} is '{}'", self.uptime.display(), text.trim());
-            std::io::Error::new(std::io::ErrorKind::InvalidData, problem).into()
-        })
+        let wrong = || format!("{} is '{}'", self.uptime.display(), text.trim());
+        seconds.trim().parse().ok().with_context(wrong)
     }
 }
 
 /// Reads a small file whole.
 ///
 /// # Errors
-/// [`Error::TooLarge`], and where it can't be read.
-pub fn small(path: &Path) -> Result<Vec<u8>, Error> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    fs_err::File::open(path)?
-        .take(SMALL_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > SMALL_BYTES {
-        return Err(Error::TooLarge(path.to_owned()));
-    }
-    Ok(bytes)
+/// Where it can't be read.
+pub fn small(path: &Path) -> Result<Vec<u8>> {
+    files::read_at_most(path, SMALL_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => {
+            anyhow!("{} has more than {SMALL_BYTES} bytes", path.display())
+        }
+        _ => error.into(),
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::digest::{Digest, HashingReader, Sha256};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::ReadFile;
 use isoforge_contract::arch::Arch;
@@ -33,12 +33,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// # Errors
 /// Of the layers, the store, or the target.
 pub fn run(request: &Request, progress: &Progress) -> Result<Made> {
-    if request.schema != SCHEMA {
-        bail!(
-            "the installed program asks in version {}, this one understands {SCHEMA}",
-            request.schema
-        );
-    }
+    check_schema(request)?;
     let store = Store::open(&request.store)?;
     let settings = Settings {
         compressor: request.compression.parse()?,
@@ -71,27 +66,23 @@ pub fn run(request: &Request, progress: &Progress) -> Result<Made> {
     let digest = match &request.target {
         None => replay::digest_of(&plan, "the root file system", progress)?,
         Some(target) => {
-            let files = system.files();
             let digest = write_image(&plan, &target.join(file::ROOTFS), progress)?;
-            let kernel_digest = copy(files, &kernel.kernel, &target.join(file::KERNEL))?;
-            let initrd_digest = copy(files, &kernel.initrd, &target.join(file::INITRD))?;
             let image = Image {
                 digest,
                 size: plan.size(),
                 epoch: Some(request.epoch),
             };
+            let files = system.files();
             let mut record = Record::new(
                 &config.name,
                 &config.version,
                 image,
-                kernel_digest,
-                initrd_digest,
+                copy(files, &kernel.kernel, &target.join(file::KERNEL))?,
+                copy(files, &kernel.initrd, &target.join(file::INITRD))?,
             );
             record.kubernetes.clone_from(&request.kubernetes);
             record.source = Some(request.source.clone());
-            fs_err::write(target.join(file::STATE_CPIO), &small.cpio)?;
-            fs_err::write(target.join(file::RECORD), record.to_json()?)?;
-            fs_err::write(target.join(file::CONFIG), &small.config)?;
+            write_small(target, &small, &record)?;
             digest
         }
     };
@@ -100,6 +91,23 @@ pub fn run(request: &Request, progress: &Progress) -> Result<Made> {
         bytes: bytes.iter().sum(),
         menu: Some(slots::menu(&config.name, config.boot.timeout_seconds, &ids)),
     })
+}
+
+fn check_schema(request: &Request) -> Result<()> {
+    if request.schema != SCHEMA {
+        bail!(
+            "the installed program asks in version {}, this one understands {SCHEMA}",
+            request.schema
+        );
+    }
+    Ok(())
+}
+
+fn write_small(target: &Path, small: &Small, record: &Record) -> Result<()> {
+    fs_err::write(target.join(file::STATE_CPIO), &small.cpio)?;
+    fs_err::write(target.join(file::RECORD), record.to_json()?)?;
+    fs_err::write(target.join(file::CONFIG), &small.config)?;
+    Ok(())
 }
 
 struct Small {
@@ -157,13 +165,10 @@ fn write_image(plan: &ImagePlan<'_>, path: &Path, progress: &Progress) -> Result
 }
 
 fn copy(files: &dyn ReadFile, from: &BootFile, to: &Path) -> Result<Digest> {
-    let mut reader = files.open(&from.data)?;
-    let mut out = Hashing {
-        inner: fs_err::File::create(to)?,
-        hasher: Sha256::new(),
-    };
-    io::copy(&mut reader, &mut out).with_context(|| format!("copying {}", from.path))?;
-    Ok(out.hasher.finish())
+    let mut reader = HashingReader::new(files.open(&from.data)?);
+    let mut file = fs_err::File::create(to)?;
+    io::copy(&mut reader, &mut file).with_context(|| format!("copying {}", from.path))?;
+    Ok(reader.finish().0)
 }
 
 /// The digest of a file.
@@ -171,14 +176,7 @@ fn copy(files: &dyn ReadFile, from: &BootFile, to: &Path) -> Result<Digest> {
 /// # Errors
 /// Where it can't be read.
 pub fn digest_of_file(path: &Path) -> io::Result<Digest> {
-    let mut file = fs_err::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let count = file.read(&mut chunk)?;
-        if count == 0 {
-            return Ok(hasher.finish());
-        }
-        hasher.update(chunk.get(..count).unwrap_or_default());
-    }
+    let mut reader = HashingReader::new(fs_err::File::open(path)?);
+    io::copy(&mut reader, &mut io::sink())?;
+    Ok(reader.finish().0)
 }

@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use isoforge_base::output::space::HostFileSystems;
 use isoforge_base::process::Program;
 
 use super::machine::{Booted, Machine};
+use super::make_slot;
+use super::replace::{folder_bytes, swap};
 use super::state::{self, State, Volume};
-use super::{check_room, make_slot};
 use crate::paths::label;
 use crate::slots::grubenv::Environment;
 use crate::slots::{Slot, file, slot_menu};
@@ -106,27 +108,28 @@ fn restore(machine: &Machine, booted: &Booted, volume: &mut dyn Volume) -> Resul
     environment.good = if other { Slot::B } else { Slot::A };
     environment.trial = None;
     state.set_environment(&environment)?;
-    let new = "slots/a.new";
-    state.remove(new)?;
-    check_room(&mut state, Slot::A, super::folder_bytes(&from))?;
-    let folder = state.make(new)?;
-    for name in file::ALL {
-        let to = folder.join(name);
-        if name == file::CONFIG {
-            fs_err::write(&to, slot_menu(&config, &booted.ids, Slot::A))?;
-        } else {
-            fs_err::copy(from.join(name), &to)?;
-        }
-    }
-    if make_slot::digest_of_file(&folder.join(file::ROOTFS))? != record.squashfs.digest {
-        state.remove(new)?;
-        bail!("the root file system of recovery is damaged; install from the medium");
-    }
-    state.sync(new)?;
-    state.remove(&Slot::A.folder())?;
-    state.rename(new, &Slot::A.folder())?;
+    let bytes = folder_bytes(&from);
+    swap(
+        &mut state,
+        Slot::A,
+        bytes,
+        &HostFileSystems,
+        &mut |folder| {
+            for name in file::ALL {
+                let to = folder.join(name);
+                if name == file::CONFIG {
+                    fs_err::write(&to, slot_menu(&config, &booted.ids, Slot::A))?;
+                } else {
+                    fs_err::copy(from.join(name), &to)?;
+                }
+            }
+            if make_slot::digest_of_file(&folder.join(file::ROOTFS))? != record.squashfs.digest {
+                bail!("the root file system of recovery is damaged; install from the medium");
+            }
+            Ok(())
+        },
+    )?;
     state.settle()?;
     state.set_environment(&Environment::new(Slot::A))?;
-    state.end()?;
-    Ok(())
+    state.end()
 }

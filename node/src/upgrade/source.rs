@@ -15,7 +15,7 @@ use super::labels::Labels;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
+pub struct Asked<'a> {
     /// As the user wrote it.
     pub source: &'a str,
     /// Which image of several.
@@ -74,29 +74,19 @@ pub fn parse(text: &str) -> Result<ImageSource> {
 pub fn find(
     client: &Client,
     store: &Store,
-    wanted: &Wanted<'_>,
+    asked: &Asked<'_>,
     progress: &Progress,
 ) -> Result<Found> {
-    let source = parse(wanted.source)?;
-    let resolve = |source: ImageSource| -> Result<Found> {
-        let limits = Limits::DEFAULT;
-        let resolved =
-            pull::resolve_image(client, &source, wanted.platform, store, &limits, progress)?;
-        let labels = Labels::parse(&resolved.image.config)?;
-        Ok(Found {
-            source,
-            resolved,
-            labels,
-        })
-    };
+    let source = parse(asked.source)?;
+    let resolve = |source| resolve(client, store, source, asked.platform, progress);
     let path = match &source {
         ImageSource::OciDir { dir, tag: None } => dir.clone(),
         ImageSource::OciArchive { file, tag: None } => file.clone(),
-        _ if wanted.tag.is_some() => bail!("write the tag into the source: {}", wanted.source),
+        _ if asked.tag.is_some() => bail!("write the tag into the source: {}", asked.source),
         _ => return resolve(source),
     };
     let tags = tags(&path, store)?;
-    if let Some(tag) = wanted.tag {
+    if let Some(tag) = asked.tag {
         return resolve(tagged(source, tag));
     }
     if tags.len() < 2 {
@@ -106,7 +96,25 @@ pub fn find(
     for tag in &tags {
         found.push((tag.clone(), resolve(tagged(source.clone(), tag))?));
     }
-    choose(found, wanted)
+    choose(found, asked)
+}
+
+/// The manifests of an image, and what it says of itself.
+pub(super) fn resolve(
+    client: &Client,
+    store: &Store,
+    source: ImageSource,
+    platform: &Platform,
+    progress: &Progress,
+) -> Result<Found> {
+    let limits = Limits::DEFAULT;
+    let resolved = pull::resolve_image(client, &source, platform, store, &limits, progress)?;
+    let labels = Labels::parse(&resolved.image.config)?;
+    Ok(Found {
+        source,
+        resolved,
+        labels,
+    })
 }
 
 fn tagged(source: ImageSource, tag: &str) -> ImageSource {
@@ -132,7 +140,7 @@ fn tags(path: &Path, store: &Store) -> Result<Vec<String>> {
 /// Of several images the one with the Kubernetes that runs here, else the one
 /// with its minor version: Kubernetes allows no jumps, so nothing else is taken
 /// without being asked for.
-pub(super) fn choose(found: Vec<(String, Found)>, wanted: &Wanted<'_>) -> Result<Found> {
+pub(super) fn choose(found: Vec<(String, Found)>, asked: &Asked<'_>) -> Result<Found> {
     let list: String = found
         .iter()
         .map(|(tag, found)| {
@@ -142,7 +150,7 @@ pub(super) fn choose(found: Vec<(String, Found)>, wanted: &Wanted<'_>) -> Result
         .collect();
     let mut chosen = Vec::new();
     for fits in [same as fn(&str, &str) -> bool, same_minor] {
-        chosen = matching(&found, wanted.kubernetes, fits);
+        chosen = matching(&found, asked.kubernetes, fits);
         if !chosen.is_empty() {
             break;
         }
@@ -150,8 +158,8 @@ pub(super) fn choose(found: Vec<(String, Found)>, wanted: &Wanted<'_>) -> Result
     let [only] = chosen.as_slice() else {
         bail!(
             "{} holds several images, and none of them alone has the Kubernetes version that runs here{}; choose one with --tag:{list}",
-            wanted.source,
-            wanted
+            asked.source,
+            asked
                 .kubernetes
                 .map_or_else(String::new, |version| format!(" ({version})")),
         );

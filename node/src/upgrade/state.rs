@@ -5,51 +5,22 @@
 //! its place before the environment block names it.
 
 use std::fs::{OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use isoforge_base::process::{self, Program};
+use anyhow::{Context as _, Result, anyhow};
+use isoforge_base::process::Program;
 use rustix::mount::{MountFlags, mount_remount};
 
-use crate::paths;
-use crate::slots::grubenv::{self, Environment};
+use crate::slots::grubenv::Environment;
 use crate::slots::{Record, Slot, file};
+use crate::{files, paths};
 
-use super::machine::{self, small};
+use super::machine::small;
 
 /// Ignores signals while the file system is frozen, so that it is thawed.
 const FREEZE: &str = "trap '' HUP INT TERM; fsfreeze --freeze \"$1\" && fsfreeze --unfreeze \"$1\"";
-
-/// Why STATE can't be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// GRUB's environment block is damaged.
-    #[error("{} is no environment block of GRUB's: {source}", .path.display())]
-    Environment {
-        /// The block.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: grubenv::Error,
-    },
-    /// The file system can't be made writable.
-    #[error("{} can't be mounted anew", .path.display())]
-    Remount {
-        /// Where it is mounted.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file can't be read or written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A small file is none.
-    #[error(transparent)]
-    Small(#[from] machine::Error),
-    /// The file system can't be frozen.
-    #[error(transparent)]
-    Freeze(#[from] process::Error),
-}
 
 /// A change of STATE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,10 +53,10 @@ pub trait Volume {
     }
 
     /// Mounts the file system anew, writable or not.
-    fn remount(&mut self, writable: bool) -> Result<(), Error>;
+    fn remount(&mut self, writable: bool) -> Result<()>;
 
     /// Brings everything to its place on the disk, the journal being empty then.
-    fn settle(&mut self) -> Result<(), Error>;
+    fn settle(&mut self) -> Result<()>;
 }
 
 /// A mounted ext4.
@@ -93,21 +64,19 @@ pub trait Volume {
 pub struct Mounted(pub PathBuf);
 
 impl Volume for Mounted {
-    fn remount(&mut self, writable: bool) -> Result<(), Error> {
+    fn remount(&mut self, writable: bool) -> Result<()> {
         let flags = if writable {
             MountFlags::empty()
         } else {
             MountFlags::RDONLY
         };
-        mount_remount(&self.0, flags, c"").map_err(|error| Error::Remount {
-            path: self.0.clone(),
-            source: error.into(),
-        })
+        mount_remount(&self.0, flags, c"")
+            .with_context(|| format!("{} can't be mounted anew", self.0.display()))
     }
 
-    fn settle(&mut self) -> Result<(), Error> {
+    fn settle(&mut self) -> Result<()> {
         let root = fs_err::File::open(&self.0)?;
-        rustix::fs::syncfs(root.file()).map_err(io::Error::from)?;
+        rustix::fs::syncfs(root.file())?;
         Program::new("sh", "dash")
             .args(["-c", FREEZE, "sh"])
             .arg(&self.0)
@@ -117,29 +86,21 @@ impl Volume for Mounted {
 }
 
 /// STATE, as far as it is written by a running system.
+#[expect(missing_debug_implementations, reason = "a volume has none")]
 pub struct State<'a> {
     root: PathBuf,
     volume: &'a mut dyn Volume,
     writable: bool,
 }
 
-impl std::fmt::Debug for State<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State")
-            .field("root", &self.root)
-            .field("writable", &self.writable)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The environment block of the STATE at `root`.
-///
-/// # Errors
-/// [`Error::Environment`], [`Error::Io`].
-pub fn environment(root: &Path) -> Result<Environment, Error> {
+pub fn environment(root: &Path) -> Result<Environment> {
     let path = root.join(paths::GRUBENV);
     let bytes = small(&path)?;
-    Environment::parse(&bytes).map_err(|source| Error::Environment { path, source })
+    Environment::parse(&bytes).map_err(|error| {
+        let path = path.display();
+        anyhow!("{path} is no environment block of GRUB's: {error}")
+    })
 }
 
 /// What is in a slot; none where it is empty, or its record is not readable.
@@ -165,15 +126,12 @@ impl<'a> State<'a> {
         self.root.join(name)
     }
 
-    fn before(&mut self, operation: &Operation) -> Result<(), Error> {
+    fn before(&mut self, operation: &Operation) -> Result<()> {
         Ok(self.volume.before(operation)?)
     }
 
     /// Makes it writable; dropping makes it read-only again.
-    ///
-    /// # Errors
-    /// [`Error::Remount`].
-    pub fn begin(&mut self) -> Result<(), Error> {
+    pub fn begin(&mut self) -> Result<()> {
         self.before(&Operation::Writable)?;
         self.volume.remount(true)?;
         self.writable = true;
@@ -181,10 +139,7 @@ impl<'a> State<'a> {
     }
 
     /// Removes a folder, where it is there.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn remove(&mut self, name: &str) -> Result<(), Error> {
+    pub fn remove(&mut self, name: &str) -> Result<()> {
         let path = self.path(name);
         if fs_err::symlink_metadata(&path).is_ok() {
             self.before(&Operation::Remove(name.into()))?;
@@ -195,10 +150,7 @@ impl<'a> State<'a> {
     }
 
     /// Makes an empty folder.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn make(&mut self, name: &str) -> Result<PathBuf, Error> {
+    pub fn make(&mut self, name: &str) -> Result<PathBuf> {
         self.before(&Operation::Make(name.into()))?;
         let path = self.path(name);
         fs_err::create_dir_all(&path)?;
@@ -207,29 +159,15 @@ impl<'a> State<'a> {
     }
 
     /// Writes a file whole, under a name of its own first.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         self.before(&Operation::Write(name.into()))?;
         let path = self.path(name);
-        let parent = path.parent().unwrap_or(&self.root);
-        fs_err::create_dir_all(parent)?;
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
-        file.write_all(bytes)?;
-        file.as_file()
-            .set_permissions(Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
-        sync_folder(path.parent())?;
-        Ok(())
+        fs_err::create_dir_all(path.parent().unwrap_or(&self.root))?;
+        Ok(files::write(&path, bytes, 0o644)?)
     }
 
     /// Syncs the files of a folder, and the folder.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn sync(&mut self, name: &str) -> Result<(), Error> {
+    pub fn sync(&mut self, name: &str) -> Result<()> {
         self.before(&Operation::Sync(name.into()))?;
         let path = self.path(name);
         for entry in fs_err::read_dir(&path)? {
@@ -239,10 +177,7 @@ impl<'a> State<'a> {
     }
 
     /// Renames; nothing may be at `to`.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn rename(&mut self, from: &str, to: &str) -> Result<(), Error> {
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<()> {
         self.before(&Operation::Rename(from.into(), to.into()))?;
         let to = self.path(to);
         fs_err::rename(self.path(from), &to)?;
@@ -250,20 +185,14 @@ impl<'a> State<'a> {
     }
 
     /// Brings all that was written to its place.
-    ///
-    /// # Errors
-    /// [`Error::Freeze`], [`Error::Io`].
-    pub fn settle(&mut self) -> Result<(), Error> {
+    pub fn settle(&mut self) -> Result<()> {
         self.before(&Operation::Settle)?;
         self.volume.settle()
     }
 
     /// Overwrites the environment block where it lies. What it names has to be
     /// settled before.
-    ///
-    /// # Errors
-    /// [`Error::Freeze`], [`Error::Io`].
-    pub fn set_environment(&mut self, environment: &Environment) -> Result<(), Error> {
+    pub fn set_environment(&mut self, environment: &Environment) -> Result<()> {
         self.before(&Operation::Environment(environment.clone()))?;
         let file = OpenOptions::new()
             .write(true)
@@ -274,10 +203,7 @@ impl<'a> State<'a> {
     }
 
     /// Makes it read-only again.
-    ///
-    /// # Errors
-    /// [`Error::Remount`].
-    pub fn end(&mut self) -> Result<(), Error> {
+    pub fn end(&mut self) -> Result<()> {
         self.before(&Operation::ReadOnly)?;
         self.writable = false;
         self.volume.remount(false)
@@ -293,11 +219,8 @@ impl Drop for State<'_> {
     }
 }
 
-fn sync_folder(folder: Option<&Path>) -> Result<(), Error> {
-    if let Some(folder) = folder {
-        fs_err::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+fn sync_folder(folder: Option<&Path>) -> Result<()> {
+    Ok(folder.map_or(Ok(()), files::sync_directory)?)
 }
 
 /// Changes the environment block alone.
@@ -308,7 +231,7 @@ pub fn set_environment(
     root: &Path,
     volume: &mut dyn Volume,
     environment: &Environment,
-) -> Result<(), Error> {
+) -> Result<()> {
     let mut state = State::new(root, volume);
     state.begin()?;
     state.set_environment(environment)?;

@@ -11,7 +11,5 @@ pub(crate) struct Args {}
 /// The verb. What goes wrong is said in the kernel's log as well: the machine
 /// reboots, and nothing else will show it.
 pub(crate) fn run(_args: &Args) -> Result<()> {
-    state::run(&Places::default())
-        .map_err(anyhow::Error::from)
-        .inspect_err(message::say_error)
+    state::run(&Places::default()).inspect_err(message::say_error)
 }

@@ -10,7 +10,7 @@ use appliance::content::source::{OfBundle, Source};
 use appliance::slots::grubenv::Environment;
 use appliance::slots::{Image, Record, Slot, file};
 use appliance::upgrade::machine::Machine;
-use appliance::upgrade::state::{Error, Operation, Volume, environment};
+use appliance::upgrade::state::{Operation, Volume, environment};
 use appliance::upgrade::{Options, Outcome, Site, run};
 use isoforge_base::digest::Digest;
 use isoforge_base::output::space::FileSystems;
@@ -38,11 +38,11 @@ impl Volume for Recorder {
         Ok(())
     }
 
-    fn remount(&mut self, _writable: bool) -> Result<(), Error> {
+    fn remount(&mut self, _writable: bool) -> anyhow::Result<()> {
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), Error> {
+    fn settle(&mut self) -> anyhow::Result<()> {
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::testing::config;
 struct Folders<'a>(&'a Machine);
 
 impl Media for Folders<'_> {
-    fn open(&self, label: &str) -> Result<Option<Opened>, media::Error> {
+    fn open(&self, label: &str) -> Result<Option<Opened>> {
         let folder = self.0.root().join("media").join(label);
         Ok(folder.is_dir().then_some(Opened {
             folder,
@@ -18,15 +18,15 @@ impl Media for Folders<'_> {
     }
 }
 
-fn gathered(machine: &Machine) -> Result<Site, Error> {
+fn gathered(machine: &Machine) -> Result<Site> {
     let medium = Medium::new(machine.root().join("iso"));
     gather_from(&medium, &machine.sys, &Folders(machine))
 }
 
 fn error(machine: &Machine) -> String {
     let error = gathered(machine).unwrap_err();
-    let source = std::error::Error::source(&error);
-    let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    let chain: Vec<String> = error.chain().take(2).map(ToString::to_string).collect();
+    let text = chain.join(": ");
     text.replace(machine.root().to_str().unwrap(), "")
 }
 
@@ -102,10 +102,8 @@ fn what_cant_be_used_is_an_error_that_names_file_and_place() {
     assert!(gathered(&machine).unwrap().texts.is_empty());
     for argument in ["SITE", "SITE:a", ":/a", "SITE:/../a", ""] {
         machine.add(&format!("proc/cmdline = appliance.config={argument}"));
-        assert!(
-            matches!(gathered(&machine), Err(Error::Argument { .. })),
-            "{argument}"
-        );
+        let error = error(&machine);
+        assert!(error.ends_with("is not of the form LABEL:/PATH"), "{error}");
     }
     machine.add("proc/cmdline = appliance.config=SITE:/a.yaml");
     assert_snapshot!(error(&machine), @"no medium is labelled 'SITE', which appliance.config asks for");

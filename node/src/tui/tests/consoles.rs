@@ -13,7 +13,7 @@ use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use super::*;
 use crate::tui::console::Console;
-use crate::tui::driver::{Driver, Error};
+use crate::tui::driver::Driver;
 use crate::tui::log::Log;
 
 /// How long anything may take on a busy machine.
@@ -94,7 +94,7 @@ impl Person {
 }
 
 /// Runs the loop on these terminals.
-fn run(script: &Arc<Script>, people: &[&Person]) -> JoinHandle<Result<(), Error>> {
+fn run(script: &Arc<Script>, people: &[&Person]) -> JoinHandle<anyhow::Result<()>> {
     let script = Arc::clone(script);
     let paths: Vec<PathBuf> = people.iter().map(|person| person.path.clone()).collect();
     std::thread::spawn(move || {
