@@ -1,11 +1,11 @@
 //! An appliance, as tests of several modules have it.
 
-use isoforge_contract::machine::{
-    After, Boot, Config, Device, Firmware, Flavor, Health, Install, Partitions, Requirements,
-    SCHEMA, State,
-};
+use isoforge_contract::machine::Config;
 
 use crate::slots::Ids;
+
+/// The configuration that tests of the contract have, too.
+const CONFIG: &[u8] = include_bytes!("../../crates/contract/src/machine/sample.json");
 
 /// Where its partitions are.
 pub(crate) fn ids() -> Ids {
@@ -19,42 +19,5 @@ pub(crate) fn ids() -> Ids {
 
 /// What it was told by a profile that sets nothing.
 pub(crate) fn config() -> Config {
-    Config {
-        schema: SCHEMA,
-        name: "demo".to_owned(),
-        version: "1.0.0".to_owned(),
-        title: "demo 1.0.0".to_owned(),
-        flavor: Flavor::Appliance,
-        firmware: vec![Firmware::Bios, Firmware::Uefi],
-        install: Install {
-            unattended: false,
-            device: Device::Auto,
-            after: After::Reboot,
-            force: false,
-            pages: Vec::new(),
-            account: None,
-            partitions: Partitions {
-                esp_mib: 64,
-                oem_mib: 64,
-                state_mib: None,
-                persistent_min_mib: 1024,
-                persistent_mib: None,
-                extra: Vec::new(),
-            },
-            requirements: Requirements::default(),
-        },
-        boot: Boot {
-            cmdline: Vec::new(),
-            timeout_seconds: 5,
-            fips: false,
-            selinux: false,
-        },
-        state: State::default(),
-        health: Health {
-            checks: Vec::new(),
-            units: Vec::new(),
-            time_limit_seconds: 600,
-        },
-        registry: None,
-    }
+    Config::parse(CONFIG).unwrap()
 }

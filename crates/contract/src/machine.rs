@@ -399,51 +399,18 @@ mod tests {
     use super::*;
 
     fn config() -> Config {
-        Config {
-            schema: SCHEMA,
-            name: "demo".to_owned(),
-            version: "1.0.0".to_owned(),
-            title: "demo 1.0.0".to_owned(),
-            flavor: Flavor::Appliance,
-            firmware: vec![Firmware::Bios, Firmware::Uefi],
-            install: Install {
-                unattended: false,
-                device: Device::Rule(Rule {
-                    model: Some("QEMU*".to_owned()),
-                    ..Rule::default()
-                }),
-                after: After::Reboot,
-                force: false,
-                pages: vec![Page::Hostname],
-                account: None,
-                partitions: Partitions {
-                    esp_mib: 64,
-                    oem_mib: 64,
-                    state_mib: None,
-                    persistent_min_mib: 1024,
-                    persistent_mib: None,
-                    extra: Vec::new(),
-                },
-                requirements: Requirements::default(),
-            },
-            boot: Boot {
-                cmdline: Vec::new(),
-                timeout_seconds: 5,
-                fips: false,
-                selinux: false,
-            },
-            state: State::default(),
-            health: Health {
-                checks: Vec::new(),
-                units: Vec::new(),
-                time_limit_seconds: 600,
-            },
-            registry: Some(Registry {
-                name: RegistryKind::Zot,
-                port: REGISTRY_PORT,
-                folder: REGISTRY_FOLDER.to_owned(),
-            }),
-        }
+        let mut config = Config::parse(include_bytes!("machine/sample.json")).unwrap();
+        config.install.device = Device::Rule(Rule {
+            model: Some("QEMU*".to_owned()),
+            ..Rule::default()
+        });
+        config.install.pages = vec![Page::Hostname];
+        config.registry = Some(Registry {
+            name: RegistryKind::Zot,
+            port: REGISTRY_PORT,
+            folder: REGISTRY_FOLDER.to_owned(),
+        });
+        config
     }
 
     #[test]

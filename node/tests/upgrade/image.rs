@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use isoforge_base::digest::Digest;
 use isoforge_base::process::Program;
 use isoforge_base::progress::Progress;
-use isoforge_contract::machine::{CONFIG_PATH, PROGRAM_PATH};
+use isoforge_contract::machine::{CONFIG_PATH, Config, Firmware, PROGRAM_PATH};
 use isoforge_contract::manifest::Squashfs;
 use isoforge_formats::squashfs::Settings;
 use isoforge_oci::layer::{Layer, LayerCompression};
@@ -20,6 +20,9 @@ use isoforge_system::provider::Image;
 use isoforge_system::provider::Platform;
 use isoforge_system::provider::Spec;
 use isoforge_system::replay::{Replay, digest_of};
+
+/// The configuration that other tests have, too.
+const CONFIG: &[u8] = include_bytes!("../../../crates/contract/src/machine/sample.json");
 
 pub(crate) const KERNEL: &[u8] = b"a kernel";
 pub(crate) const INITRD: &[u8] = b"an initrd";
@@ -81,19 +84,13 @@ fn layer(store: &Store, files: &BTreeMap<&str, (u32, Vec<u8>)>) -> Layer {
 }
 
 pub(crate) fn config() -> Vec<u8> {
-    let config = serde_json::json!({
-        "schema": 1, "name": "tiny", "version": "2.0.0", "title": "tiny 2.0.0",
-        "flavor": "appliance", "firmware": ["uefi"],
-        "install": {
-            "unattended": false, "device": "auto", "after": "reboot", "force": false, "pages": [],
-            "partitions": {"esp_mib": 64, "oem_mib": 64, "persistent_min_mib": 1024},
-            "requirements": {"enforce": false}
-        },
-        "boot": {"cmdline": ["new=argument"], "timeout_seconds": 5, "fips": false, "selinux": false},
-        "state": {"directories": [], "etc": []},
-        "health": {"checks": [], "units": [], "time_limit_seconds": 600}
-    });
-    serde_json::to_vec(&config).unwrap()
+    let mut config = Config::parse(CONFIG).unwrap();
+    config.name = "tiny".to_owned();
+    config.version = "2.0.0".to_owned();
+    config.title = "tiny 2.0.0".to_owned();
+    config.firmware = vec![Firmware::Uefi];
+    config.boot.cmdline = vec!["new=argument".to_owned()];
+    config.to_json().unwrap()
 }
 
 impl Built {
