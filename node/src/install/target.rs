@@ -46,7 +46,6 @@ const MBR_BYTES: u64 = 512;
 /// Most output of a program.
 const OUTPUT_MAX_BYTES: u64 = 4096;
 
-
 /// The disk, locked.
 #[derive(Debug)]
 pub(super) struct Target<'a> {

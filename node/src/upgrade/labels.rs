@@ -12,7 +12,6 @@ use isoforge_contract::labels::{
 use isoforge_formats::squashfs::{Compressor, Settings};
 use serde::Deserialize;
 
-
 /// What an image says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
