@@ -17,7 +17,7 @@ use serde_json::{Map, Number};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, NonFiniteFloatPolicy, Options, Spanned};
 
-pub use raw::{Numeral, Raw, read};
+use raw::{Raw, read};
 
 /// Most documents of one text.
 const MAX_DOCUMENTS: usize = 65_536;
@@ -223,7 +223,7 @@ pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Node>, Refused> {
 }
 
 fn parse(text: &str, dialect: Dialect) -> Result<Vec<Node>, Refused> {
-    let parsed: Vec<Spanned<Raw<Number>>> = read(text, dialect.options())?;
+    let parsed: Vec<Spanned<Raw>> = read(text, dialect.options())?;
     let parsed = parsed.into_iter();
     parsed.map(|raw| node(raw, text, dialect)).collect()
 }
@@ -251,7 +251,7 @@ impl Dialect {
     }
 }
 
-fn node(raw: Spanned<Raw<Number>>, text: &str, dialect: Dialect) -> Result<Node, Refused> {
+fn node(raw: Spanned<Raw>, text: &str, dialect: Dialect) -> Result<Node, Refused> {
     let value = match raw.value {
         Raw::Null => Value::Null,
         Raw::Bool(is) => Value::Bool(is, written(raw.defined, text, &is)),
