@@ -1,6 +1,7 @@
 //! The order of the stages and nothing else; the only module that sees them
 //! all.
 
+mod assemble;
 mod boot_files;
 mod bundle;
 pub mod cache;
@@ -13,15 +14,17 @@ mod lock;
 mod machine;
 mod pack;
 mod plan;
+mod prepare;
 mod program;
 mod provider;
 mod push;
 mod registry;
 mod renderer;
 mod requirements;
-mod stages;
+mod session;
 mod summary;
 mod system;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,11 +37,18 @@ pub use pack::{PackPushRequest, push_pack};
 pub use plan::{Origin, Plan, PlannedInput, PlannedLayer, PlannedRoom, plan};
 pub use program::{NamedProgram, ProgramPlaces};
 pub use push::{PushRequest, push, push_built};
-pub use stages::build;
 pub use summary::{Next, OutputFile, Run, Stage, Summary};
 
+use isoforge_base::error::Result;
+
 use crate::profile::Loaded;
+use isoforge_base::output::OutputDir;
+use isoforge_base::progress::Progress;
 use isoforge_oci::registry::HostConfig;
+use lock::{LockFile, Locked};
+use prepare::Prepared;
+use renderer::Renderer;
+use write::Written;
 
 /// What a build needs to know beside the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,4 +128,32 @@ impl std::fmt::Debug for Request<'_> {
             .field("artifacts", &self.artifacts)
             .finish_non_exhaustive()
     }
+}
+
+/// Builds what the request asks for: one value after the other, each made of the one
+/// before.
+///
+/// # Errors
+/// Of every stage; nothing of the outputs is there then.
+pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
+    let loaded = request.loaded;
+    let renderer = Renderer::new(loaded, request.profile_path, request.env)?;
+    for warning in check::check_with(loaded, &renderer)? {
+        progress.warn(warning);
+    }
+    let appliance = &loaded.profile.appliance;
+    let output = OutputDir::prepare(request.output, &appliance.name, &appliance.version)?;
+
+    let (upgrade, stage) = (Upgrade::None, Some("Gathering inputs"));
+    let prepared = Prepared::of(request, renderer, &upgrade, stage, progress)?;
+    let locked = Locked::of(prepared, &upgrade)?;
+    requirements::check_cluster(&locked)?;
+    let mut file = LockFile::of(&locked);
+    file.write(&locked.lock)?;
+    let gathered = gather::gather(&locked)?;
+    // Systems are put together and written one after the other.
+    let mut written = Written::of(&gathered, output)?;
+    file.write(&locked.with_core_images(std::mem::take(&mut written.core_images)))?;
+    written.provider()?;
+    written.finish()
 }

@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod cli;
+pub mod inputs;
 pub mod inspect;
 pub mod lock;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::session::Session;
 use super::{LockUse, Settings};
 use crate::profile::Loaded;
 use gather::gather;
@@ -20,7 +21,6 @@ use isoforge_content::bundle::{self, ArchivePart, Bundle, Combined, Composer, Fo
 use isoforge_oci::layout::{INDEX_FILE, LayoutFile, OciLayout};
 use isoforge_oci::platform::Platform;
 use isoforge_oci::reference::Reference;
-use isoforge_oci::store::Store;
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;
@@ -107,11 +107,10 @@ pub fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> 
         .iter()
         .map(|path| Bundle::open(path))
         .collect::<Result<_, _>>()?;
-    let store = Store::open_noting(&request.settings.cache_dir, || {
-        progress.note("waiting: another isoforge removes from the store");
-    })?;
+    let loaded = request.profile.map(|(loaded, _)| loaded);
+    let session = Session::open(loaded, &request.settings, request.lock.offline, progress)?;
     let mut composer = Composer::new(&name, &version);
-    let mut roots = gather(request, &store, &mut composer, progress)?;
+    let mut roots = gather(request, &session, &mut composer)?;
     roots.extend(add_providers(&providers, &name, &mut composer)?);
     if roots.is_empty() {
         let message = format!("nothing goes into the bundle {name}");
@@ -131,7 +130,7 @@ pub fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> 
     space::check(&[needed], &HostFileSystems)?;
     progress.stage("Writing the bundle");
     let blobs = Combined {
-        store: &store,
+        store: &session.store,
         bundles: &providers,
     };
     let written = bundle::write(&layout, &blobs, &target, progress)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::renderer::Renderer;
 use super::{ReadEnv, content};
+use crate::inputs::Inputs;
 use crate::profile::{CloudConfig, Flavor, Loaded, Profile};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_system::boot::cmdline;
@@ -36,17 +37,17 @@ fn administrator(profile: &Profile, is_there: bool) -> Result<Option<String>> {
 /// A secret that can't be read, a template that doesn't render, an overlay
 /// that is missing, a cloud-config that its readers would refuse.
 pub fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<Vec<String>> {
-    let renderer = Renderer::new(loaded, profile_path, env)?;
+    check_with(loaded, &Renderer::new(loaded, profile_path, env)?)
+}
+
+/// The same with secrets that were read already.
+pub(super) fn check_with(loaded: &Loaded, renderer: &Renderer) -> Result<Vec<String>> {
     cmdline::check(&loaded.profile.boot.cmdline)?;
     content::check(loaded)?;
     let mut warnings = Vec::new();
+    Inputs::of(loaded, &[])?;
     for arch in &loaded.profile.appliance.arch {
-        loaded.content_plan(*arch)?;
         for version in &loaded.profile.kubernetes.versions {
-            loaded.kubernetes_plan(crate::profile::Target {
-                arch: *arch,
-                version,
-            })?;
             let context = renderer.context_for(arch.as_str(), version)?;
             let config = renderer.cloud_config(loaded, &context)?;
             warnings.extend(administrator(&loaded.profile, config.has_admin)?);

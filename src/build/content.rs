@@ -8,13 +8,13 @@
 mod complete;
 mod owner;
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::Upgrade;
+use super::session::Session;
+use super::{Upgrade, convert};
+use crate::inputs::Inputs;
 use crate::lock::{self, InputKind, Lock};
-use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Profile};
-pub(super) use complete::check_complete;
+use crate::profile::{ContentSources, FoundImages, ImageMethod, Kind, Loaded, Profile};
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
@@ -26,8 +26,6 @@ use isoforge_content::find::helm::Helm;
 use isoforge_content::find::{Images, Method, Options, Target};
 use isoforge_content::macros;
 use isoforge_oci::artifact::Artifact;
-use isoforge_oci::registry::Client;
-use isoforge_oci::store::Store;
 pub(super) use owner::check;
 use owner::{Known, Owner, Parts, digest, given, layer, manifests, named, owners, pack, unmet};
 
@@ -36,14 +34,11 @@ fn indent(reasons: &[String]) -> String {
 }
 
 /// What a search works with.
-pub(super) struct Means<'a> {
-    pub(super) profile: &'a Profile,
-    pub(super) client: &'a Client,
-    pub(super) store: &'a Store,
-    pub(super) threads: NonZeroUsize,
+struct Means<'a> {
+    profile: &'a Profile,
+    session: &'a Session<'a>,
     /// Take what nobody can prove.
-    pub(super) accept_scan: bool,
-    pub(super) progress: &'a Progress,
+    accept_scan: bool,
 }
 
 /// What was found in all packs, charts and manifests of a profile.
@@ -93,13 +88,37 @@ impl Searched {
     }
 }
 
+/// Finds what packs, charts and manifests of the profile need, and with that all that
+/// goes in. Of what `old` has found in the same sources the images are taken, unless
+/// `upgrade` says otherwise.
+///
+/// # Errors
+/// Of the sources; [`NotProven`], [`NotComplete`].
+pub(super) fn find(
+    session: &Session<'_>,
+    loaded: &Loaded,
+    accept_scan: bool,
+    old: Option<&Lock>,
+    upgrade: &Upgrade,
+) -> Result<(Searched, Inputs)> {
+    let means = Means {
+        profile: &loaded.profile,
+        session,
+        accept_scan,
+    };
+    let searched = search(&means, old, upgrade)?;
+    let inputs = Inputs::of(loaded, &searched.found)?;
+    complete::check(&inputs, &searched, session.progress)?;
+    Ok((searched, inputs))
+}
+
 /// Reads and searches all packs, charts and manifests of the profile. Of what
 /// `old` has found in the same sources the images are taken, unless `upgrade`
 /// says otherwise.
 ///
 /// # Errors
 /// Of the sources; [`NotProven`].
-pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Searched> {
+fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Searched> {
     let profile = with.profile;
     let mut searcher = Searcher {
         with,
@@ -125,7 +144,8 @@ pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) ->
     let answers = known.to(profile.iso_version());
     definition.macros.clone_from(&profile.cluster.macros);
     for (owner, parts) in &read {
-        with.progress
+        with.session
+            .progress
             .detail(format!("searching {} for images", owner.shown()));
         if let Some(kind) = owner.kind
             && (kind != Kind::Kubernetes || owner.version == profile.iso_version())
@@ -138,7 +158,7 @@ pub(super) fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) ->
     searcher.carried(&profile.content.sources, &known)?;
     let mut out = searcher.out;
     if !definition.layers.is_empty() || !definition.macros.is_empty() {
-        told(&definition, with.progress);
+        told(&definition, with.session.progress);
         out.artifacts.push(artifacts::of_definition(&definition)?);
         out.definition = Some(definition);
     }
@@ -217,12 +237,12 @@ impl Searcher<'_> {
             _ => source.clone(),
         };
         let fetched = chart::fetch(
-            self.with.client,
+            &self.with.session.client,
             &asked,
             Path::new(""),
-            self.with.store,
-            self.with.threads,
-            self.with.progress,
+            &self.with.session.store,
+            convert::threads(self.with.session.settings),
+            self.with.session.progress,
         )?;
         match source {
             Source::Path(path) => {
@@ -361,7 +381,7 @@ impl Searcher<'_> {
         for glob in owner.exclude {
             if !crate::profile::matches_any(glob, images) {
                 let owner = owner.shown();
-                self.with.progress.warn(format!(
+                self.with.session.progress.warn(format!(
                     "'{glob}' of exclude_images matches none of the images of {owner}"
                 ));
             }
@@ -397,7 +417,7 @@ impl Searcher<'_> {
             indent(&reasons)
         );
         if self.with.accept_scan {
-            self.with.progress.warn(message);
+            self.with.session.progress.warn(message);
             return Ok(ImageMethod::Scan);
         }
         let hint = match unresolved.any(|text| macros::has_macro(&text.text)) {

@@ -1,462 +1,290 @@
-//! Everything that a profile names is brought into the store.
+//! Everything that a lock names is brought into the store.
 //!
 //! Folders and single files have no time of their own: their layers carry the
 //! build's, which the other inputs decide. So there are two steps: what is
 //! pulled, imported or bootstrapped, then folders and files.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use isoforge_base::error::{Context as _, Result};
 
-use super::stages::Build;
-use super::system::{in_project, shown};
-use crate::profile::{Arch, KubernetesPlan, LayerSource, LayerSpec, OsSource, Target};
-use crate::sources;
-use crate::sources::Sourced;
-use crate::sources::bootstrap;
-use crate::sources::components;
-use crate::sources::content;
-use crate::sources::files;
-use crate::sources::image;
-use crate::sources::kubernetes;
-use crate::sources::layers;
-use crate::sources::packages;
+use super::lock::{Locked, made_of};
+use super::system::shown;
+use crate::inputs::{Input, Packages, Source};
+use crate::profile::Arch;
+use crate::sources::{self, Sourced, content, files, image, kubernetes, layers, packages};
 use isoforge_base::tree::Tree;
-use isoforge_contract::manifest::{self, ComponentKind, Role};
+use isoforge_contract::manifest::{self, Epoch, EpochSource, Role};
 use isoforge_oci::layer::Layer;
 use isoforge_oci::layout::OciLayout;
-use isoforge_system::filtered::{Filter, filter_layers};
-use isoforge_system::merged::System;
+use isoforge_system::filtered::filter_layers;
 use isoforge_system::provider::Base;
 use isoforge_system::slab;
 
-/// Layers of one origin, and where they go.
-#[derive(Debug, Clone)]
-pub(super) struct Part {
-    /// What progress, errors and the image's history call it.
-    pub(super) name: String,
-    pub(super) iso: bool,
-    pub(super) provider: bool,
-    pub(super) layers: Vec<Layer>,
-    /// What its layers are made from once the build's time is known.
-    pending: Option<Pending>,
-}
-
-/// What waits for the build's time.
-#[derive(Debug, Clone)]
-enum Pending {
-    Folder {
-        path: PathBuf,
-        filter: Filter,
-        role: Role,
-    },
-    Files(KubernetesPlan),
+/// The third value of a build: every input in the store, for each architecture.
+pub(super) struct Gathered<'l> {
+    pub(super) locked: &'l Locked<'l>,
+    /// The time of all outputs.
+    pub(super) epoch: Epoch,
+    pub(super) architectures: BTreeMap<Arch, Architecture<'l>>,
 }
 
 /// What one architecture is made from.
 #[derive(Debug, Default)]
-pub(super) struct Inputs {
+pub(super) struct Architecture<'l> {
     /// The OS image; none where the OS is an archive or bootstrapped.
     pub(super) base: Option<Base>,
-    /// The OS's layers, the base's too.
-    pub(super) os: Vec<Layer>,
-    /// By Kubernetes version.
-    pub(super) kubernetes: BTreeMap<String, Vec<Part>>,
-    /// `[[layers]]`, in order.
-    pub(super) further: Vec<Part>,
+    /// Lowest first.
+    pub(super) groups: Vec<LayerGroup<'l>>,
     /// Packages that Kubernetes is made of, for their versions.
     pub(super) kubernetes_packages: Vec<String>,
-    /// What only those packages have, as a layer under each version's own.
-    packages: Option<Layer>,
     /// The OCI layout for the ISO; empty where there is no content.
     pub(super) content: Option<OciLayout>,
     /// What the manifest says of all this.
     pub(super) record: manifest::Architecture,
 }
 
-/// What all architectures are made from.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) inputs: BTreeMap<Arch, Inputs>,
+/// Layers of one input.
+#[derive(Debug, Clone)]
+pub(super) struct LayerGroup<'l> {
+    /// Says which systems have them.
+    pub(super) input: &'l Input,
+    /// What progress, errors and the image's history call them.
+    pub(super) name: String,
+    /// The version of Kubernetes that they are for; none: every one.
+    version: Option<String>,
+    pub(super) layers: Vec<Layer>,
 }
 
-/// Brings everything into the store that has a time of its own.
-pub(super) fn gather(build: &Build<'_>) -> Result<Gathered> {
-    let mut gathered = Gathered::default();
-    let profile = &build.request.loaded.profile;
-    for arch in &profile.appliance.arch {
-        let inputs = gather_arch(build, *arch)?;
-        gathered.inputs.insert(*arch, inputs);
+impl<'l> LayerGroup<'l> {
+    fn of(input: &'l Input, layers: Vec<Layer>) -> Self {
+        Self {
+            input,
+            name: input.label.clone(),
+            version: input.version.clone(),
+            layers,
+        }
     }
-    Ok(gathered)
+
+    /// Whether a system with this version of Kubernetes has them.
+    pub(super) fn is_for(&self, version: &str) -> bool {
+        self.version.as_ref().is_none_or(|only| only == version)
+    }
+}
+
+/// Gathers everything.
+pub(super) fn gather<'l>(locked: &'l Locked<'l>) -> Result<Gathered<'l>> {
+    let mut architectures = bring(locked)?;
+    let epoch = match locked.request.settings.epoch {
+        Some(seconds) => Epoch {
+            seconds,
+            source: EpochSource::SourceDateEpoch,
+        },
+        None => locked.lock.time.into(),
+    };
+    for found in architectures.values_mut() {
+        complete(locked, found, epoch.seconds)?;
+    }
+    Ok(Gathered {
+        locked,
+        epoch,
+        architectures,
+    })
+}
+
+/// Brings everything into the store that needs a network.
+pub(super) fn pull(locked: &Locked<'_>) -> Result<()> {
+    bring(locked)?;
+    let session = &locked.session;
+    for file in locked.inputs.files() {
+        files::fetch(&session.store, &session.client, file, session.progress)
+            .map_err(sources::Error::from)?;
+    }
+    Ok(())
 }
 
 /// The layers of the ISO's system for `arch` that need not the build's time,
 /// lowest first, brought into the store.
-pub(super) fn iso_layers(build: &Build<'_>, arch: Arch) -> Result<Vec<Layer>> {
-    let inputs = gather_systems(build, arch)?;
-    let version = build.request.loaded.profile.iso_version();
-    let kubernetes = inputs.kubernetes.get(version).into_iter().flatten();
-    let parts = kubernetes.chain(&inputs.further).filter(|part| part.iso);
-    let mut layers = inputs.os.clone();
-    layers.extend(parts.flat_map(|part| part.layers.iter().cloned()));
-    Ok(layers)
+pub(super) fn iso_layers(locked: &Locked<'_>, arch: Arch) -> Result<Vec<Layer>> {
+    let version = locked.profile().iso_version();
+    let systems = systems(locked, arch)?;
+    let groups = systems.groups.into_iter();
+    let of_iso = groups.filter(|group| group.input.iso && group.is_for(version));
+    Ok(of_iso.flat_map(|group| group.layers).collect())
 }
 
-/// Brings the files by URL into the store.
-pub(super) fn fetch_files(build: &Build<'_>) -> Result<()> {
-    let loaded = build.request.loaded;
-    for arch in &loaded.profile.appliance.arch {
-        for version in &loaded.profile.kubernetes.versions {
-            let target = Target {
-                arch: *arch,
-                version,
-            };
-            for file in loaded.kubernetes_plan(target)?.files {
-                files::fetch(&build.store, &build.client, &file, build.progress)
-                    .map_err(sources::Error::from)?;
-            }
+/// All that has a time of its own. Groups of what waits for the build's are empty.
+fn bring<'l>(locked: &'l Locked<'_>) -> Result<BTreeMap<Arch, Architecture<'l>>> {
+    let mut architectures = BTreeMap::new();
+    for arch in &locked.profile().appliance.arch {
+        let mut of_arch = systems(locked, *arch)?;
+        if locked.request.artifacts.iso() {
+            content(locked, *arch, &mut of_arch)?;
         }
+        architectures.insert(*arch, of_arch);
     }
-    Ok(())
-}
-
-fn gather_arch(build: &Build<'_>, arch: Arch) -> Result<Inputs> {
-    let mut inputs = gather_systems(build, arch)?;
-    if build.request.artifacts.iso() {
-        gather_content(build, arch, &mut inputs)?;
-    }
-    Ok(inputs)
+    Ok(architectures)
 }
 
 /// What systems for `arch` are made of.
-fn gather_systems(build: &Build<'_>, arch: Arch) -> Result<Inputs> {
-    let loaded = build.request.loaded;
-    let profile = &loaded.profile;
-    let mut inputs = Inputs::default();
-    operating_system(build, arch, &mut inputs)?;
-    for version in &profile.kubernetes.versions {
-        let target = Target { arch, version };
-        let plan = loaded.kubernetes_plan(target)?;
-        let mut parts = Vec::new();
-        if let Some(layer) = &inputs.packages {
-            parts.push(Part {
-                name: format!("Kubernetes {version}"),
-                iso: true,
-                provider: true,
-                layers: vec![layer.clone()],
-                pending: None,
-            });
-        }
-        for spec in &plan.layers {
-            let name = format!("Kubernetes {version}");
-            parts.push(part(
-                build,
-                spec,
-                target,
-                Role::Kubernetes,
-                name,
-                &mut inputs,
-            )?);
-        }
-        if !plan.files.is_empty() {
-            parts.push(Part {
-                name: format!("Kubernetes {version}"),
-                iso: true,
-                provider: true,
-                layers: Vec::new(),
-                pending: Some(Pending::Files(plan)),
-            });
-        }
-        inputs.kubernetes.insert(version.clone(), parts);
+fn systems<'l>(locked: &'l Locked<'_>, arch: Arch) -> Result<Architecture<'l>> {
+    let context = locked.session.context(Some(&locked.lock));
+    let mut found = Architecture::default();
+    for input in locked.inputs.of_systems(arch) {
+        let sourced = match &input.source {
+            Source::Image(source) if input.role == Role::Os => {
+                let (base, sourced) = image::operating_system(&context, input, source)?;
+                found.base = Some(base);
+                sourced
+            }
+            Source::Image(source) => image::layers(&context, input, source)?,
+            Source::Archive(path) => layers::archive(&context, input, path)?,
+            Source::Packages(packages) => {
+                bootstrapped(locked, input, packages, &mut found)?;
+                continue;
+            }
+            // They have the build's time.
+            Source::Folder(_) | Source::Files(_) => Sourced::default(),
+        };
+        found.record.images.extend(sourced.images);
+        found.record.files.extend(sourced.files);
+        found.groups.push(LayerGroup::of(input, sourced.layers));
     }
-    let target = profile.iso_target(arch);
-    for spec in profile.layers.iter().filter(|spec| spec.is_for(arch)) {
-        let name = layer_name(spec, target);
-        let part = part(build, spec, target, Role::Layer, name, &mut inputs)?;
-        inputs.further.push(part);
-    }
-    Ok(inputs)
+    Ok(found)
 }
 
-fn operating_system(build: &Build<'_>, arch: Arch, inputs: &mut Inputs) -> Result<()> {
-    let profile = &build.request.loaded.profile;
-    let target = profile.iso_target(arch);
-    match &profile.os.source {
-        OsSource::Image(template) => {
-            let (base, sourced) = image::operating_system(&build.context(), template, target)?;
-            inputs.os.clone_from(&base.layers);
-            inputs.base = Some(base);
-            inputs.take(sourced);
-        }
-        OsSource::Rootfs(template) => {
-            let everything = Filter::new(&[], &[])?;
-            let sourced =
-                layers::archive(&build.context(), template, &everything, target, Role::Os)?;
-            inputs.os = inputs.take(sourced);
-        }
-        OsSource::Bootstrap(wanted) => {
-            let packages = kubernetes_packages(build, arch)?;
-            let locked = build
-                .lock
-                .as_ref()
-                .and_then(|lock| lock.bootstrap(arch.as_str()));
-            let made = super::lock::made_of(locked.context("the bootstrap was not made")?);
-            inputs.record.bootstrap = Some(manifest::Bootstrap {
-                suite: wanted.suite.clone(),
-                packages: made.packages,
-            });
-            let parted = packages::part(
-                &build.store,
-                &made.layer,
-                &packages,
-                &build.limits,
-                build.progress,
-            )?;
-            inputs.kubernetes_packages = packages;
-            inputs.os = vec![parted.system];
-            inputs.packages = parted.packages;
-        }
+/// A bootstrapped system, and what of it only Kubernetes's packages have: a layer
+/// below each version's own.
+fn bootstrapped<'l>(
+    locked: &'l Locked<'_>,
+    input: &'l Input,
+    packages: &Packages,
+    found: &mut Architecture<'l>,
+) -> Result<()> {
+    let session = &locked.session;
+    let entry = locked.lock.bootstrap(input.arch.as_str());
+    let made = made_of(entry.context("the bootstrap was not made")?);
+    found.record.bootstrap = Some(manifest::Bootstrap {
+        suite: packages.spec.suite.clone(),
+        packages: made.packages,
+    });
+    let parted = packages::part(
+        &session.store,
+        &made.layer,
+        &packages.kubernetes,
+        &session.limits,
+        session.progress,
+    )?;
+    found.kubernetes_packages.clone_from(&packages.kubernetes);
+    found
+        .groups
+        .push(LayerGroup::of(input, vec![parted.system]));
+    for version in &locked.profile().kubernetes.versions {
+        found
+            .groups
+            .extend(parted.packages.iter().map(|layer| LayerGroup {
+                input,
+                name: format!("Kubernetes {version}"),
+                version: Some(version.clone()),
+                layers: vec![layer.clone()],
+            }));
     }
     Ok(())
 }
 
-/// Debian packages of all Kubernetes versions; the profile has checked that
-/// there are none without a bootstrap.
-pub(super) fn kubernetes_packages(build: &Build<'_>, arch: Arch) -> Result<Vec<String>> {
-    let loaded = build.request.loaded;
-    let mut packages = Vec::new();
-    for version in &loaded.profile.kubernetes.versions {
-        packages.extend(loaded.kubernetes_plan(Target { arch, version })?.packages);
+fn content(locked: &Locked<'_>, arch: Arch, found: &mut Architecture<'_>) -> Result<()> {
+    let progress = locked.session.progress;
+    let left_out = locked.inputs.left_out.iter();
+    for (_, reference, needed_by) in left_out.filter(|(of, ..)| *of == arch) {
+        progress.note(format!("left out: {reference} (needed by {needed_by})"));
     }
-    packages.sort();
-    packages.dedup();
-    Ok(packages)
-}
-
-pub(super) fn bootstrap_spec(
-    wanted: &crate::profile::Bootstrap,
-    packages: &[String],
-    arch: Arch,
-) -> bootstrap::Spec {
-    bootstrap::Spec {
-        suite: wanted.suite.clone(),
-        packages: wanted.packages.iter().chain(packages).cloned().collect(),
-        mirrors: wanted.mirror.clone(),
-        components: wanted.components.clone(),
-        keyring: wanted.keyring.clone(),
-        variant: wanted.variant.clone(),
-        arch: arch.as_str().to_owned(),
-    }
-}
-
-/// The layers of one entry; those of a folder come with [`complete`].
-fn part(
-    build: &Build<'_>,
-    spec: &LayerSpec,
-    target: Target<'_>,
-    role: Role,
-    name: String,
-    inputs: &mut Inputs,
-) -> Result<Part> {
-    let context = build.context();
-    let filter = Filter::new(&spec.include, &spec.exclude)?;
-    let mut part = Part {
-        name,
-        iso: spec.iso,
-        provider: spec.provider,
-        layers: Vec::new(),
-        pending: None,
-    };
-    match &spec.source {
-        LayerSource::Image(template) => {
-            let sourced = image::layers(&context, template, &filter, target, role)?;
-            part.layers = inputs.take(sourced);
-        }
-        LayerSource::Archive(template) => {
-            let sourced = layers::archive(&context, template, &filter, target, role)?;
-            part.layers = inputs.take(sourced);
-        }
-        LayerSource::Folder(template) => {
-            part.pending = Some(Pending::Folder {
-                path: template.expand(target),
-                filter,
-                role,
-            });
-        }
-    }
-    Ok(part)
-}
-
-fn gather_content(build: &Build<'_>, arch: Arch, inputs: &mut Inputs) -> Result<()> {
-    let plan = build
-        .request
-        .loaded
-        .content_plan_with(arch, build.found())?;
-    for left_out in &plan.left_out {
-        build.progress.note(format!(
-            "left out: {} (needed by {})",
-            left_out.reference, left_out.needed_by
-        ));
-    }
-    if let Some(content) = content::collect(&build.context(), &plan, build.artifacts(), arch)? {
-        inputs.record.images.extend(content.images);
-        inputs.record.content.extend(content.carried);
-        inputs.content = Some(content.layout);
+    let context = locked.session.context(Some(&locked.lock));
+    let images = locked.inputs.of_content(arch);
+    if let Some(content) = content::collect(&context, images, &locked.content.artifacts, arch)? {
+        found.record.images.extend(content.images);
+        found.record.content.extend(content.carried);
+        found.content = Some(content.layout);
     }
     Ok(())
 }
 
 /// Makes the layers of folders and files, now that the build's time is known.
-pub(super) fn complete(build: &Build<'_>, gathered: &mut Gathered, epoch: u32) -> Result<()> {
-    for (arch, inputs) in &mut gathered.inputs {
-        let mut parts: Vec<(String, &mut Part)> = Vec::new();
-        for (version, of_version) in &mut inputs.kubernetes {
-            parts.extend(of_version.iter_mut().map(|part| (version.clone(), part)));
-        }
-        let iso_version = build.request.loaded.profile.iso_version().to_owned();
-        parts.extend(
-            inputs
-                .further
-                .iter_mut()
-                .map(|part| (iso_version.clone(), part)),
-        );
-        let mut files = Vec::new();
-        for (version, part) in parts {
-            match part.pending.take() {
-                None => {}
-                Some(Pending::Folder { path, filter, role }) => {
-                    let from = (path.as_path(), &filter, role);
-                    let (layer, file) = folder(build, *arch, &version, from, epoch)?;
-                    files.push(file);
-                    part.layers = vec![layer];
-                }
-                Some(Pending::Files(plan)) => {
-                    let sourced = kubernetes::lay_files(&build.context(), &plan, epoch)?;
-                    files.extend(sourced.files);
-                    part.layers = sourced.layers;
-                }
-            }
-        }
-        inputs.record.files.extend(files);
+fn complete(locked: &Locked<'_>, found: &mut Architecture<'_>, epoch: u32) -> Result<()> {
+    let context = locked.session.context(Some(&locked.lock));
+    for group in &mut found.groups {
+        let sourced = match &group.input.source {
+            Source::Folder(path) => folder(locked, group.input, path, epoch)?,
+            Source::Files(files) => kubernetes::lay_files(&context, files, epoch)?,
+            _ => continue,
+        };
+        found.record.files.extend(sourced.files);
+        group.layers = sourced.layers;
     }
     Ok(())
 }
 
 /// A folder as a layer, made like an overlay: owners and modes from the
 /// manifest beside it, never from the host.
-fn folder(
-    build: &Build<'_>,
-    arch: Arch,
-    version: &str,
-    (path, filter, role): (&Path, &Filter, Role),
-    epoch: u32,
-) -> Result<(Layer, manifest::File)> {
-    let renderer = &build.renderer;
-    let name = in_project(&renderer.project, path);
-    let context = renderer.context_for(arch.as_str(), version)?;
+fn folder(locked: &Locked<'_>, input: &Input, path: &Path, epoch: u32) -> Result<Sourced> {
+    let (renderer, session) = (&locked.renderer, &locked.session);
+    let name = renderer.project.path_of(path);
+    let version = input.version.as_deref();
+    let version = version.unwrap_or_else(|| locked.profile().iso_version());
+    let context = renderer.context_for(input.arch.as_str(), version)?;
     let overlay = renderer.overlay(&name, &context, epoch)?;
-    let layer = overlay.store(&build.store, &Tree::new(), &name)?;
+    let layer = overlay.store(&session.store, &Tree::new(), &name)?;
     let file = manifest::File {
-        role,
+        role: input.role,
         name: shown(&name).to_owned(),
         digest: layer.digest,
         size: layer.size,
     };
-    if filter.keeps_everything() {
-        return Ok((layer, file));
-    }
-    let filtered = filter_layers(
-        &build.store,
-        &[layer],
-        filter,
-        &name,
-        &build.limits,
-        build.progress,
-    )?;
-    Ok((filtered, file))
-}
-
-fn layer_name(spec: &LayerSpec, target: Target<'_>) -> String {
-    let text: String = match &spec.source {
-        LayerSource::Image(template) => template.clone().into(),
-        LayerSource::Archive(template) | LayerSource::Folder(template) => template.clone().into(),
+    let layer = match input.filter.keeps_everything() {
+        true => layer,
+        false => filter_layers(
+            &session.store,
+            &[layer],
+            &input.filter,
+            &name,
+            &session.limits,
+            session.progress,
+        )?,
     };
-    format!("layer {}", target.fill(&text))
+    Ok(Sourced {
+        layers: vec![layer],
+        files: vec![file],
+        ..Sourced::default()
+    })
 }
 
-impl Inputs {
-    /// Records what a source gave, and hands its layers on.
-    fn take(&mut self, sourced: Sourced) -> Vec<Layer> {
-        self.record.images.extend(sourced.images);
-        self.record.files.extend(sourced.files);
-        sourced.layers
+impl Gathered<'_> {
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        let groups = self.architectures.values().flat_map(|found| &found.groups);
+        groups.flat_map(|group| &group.layers)
     }
 
-    fn all_layers(&self) -> impl Iterator<Item = &Layer> {
-        let kubernetes = self.kubernetes.values().flatten();
-        let parts = kubernetes.chain(&self.further);
-        self.os.iter().chain(parts.flat_map(|part| &part.layers))
-    }
-}
-
-impl Gathered {
     /// Bytes of all layers' blobs.
     pub(super) fn layer_bytes(&self) -> u64 {
-        self.inputs
-            .values()
-            .flat_map(Inputs::all_layers)
-            .map(|layer| layer.size)
-            .fold(0, u64::saturating_add)
+        sum(self.layers().map(|layer| layer.size))
     }
 
     /// Bytes of all content.
     pub(super) fn content_bytes(&self) -> u64 {
-        self.inputs
-            .values()
-            .filter_map(|inputs| inputs.content.as_ref())
-            .map(OciLayout::size)
-            .fold(0, u64::saturating_add)
+        let content = self.architectures.values();
+        sum(content.filter_map(|found| Some(found.content.as_ref()?.size())))
     }
 
     /// Bytes of the blobs whose slabs the store lacks.
-    pub(super) fn slab_bytes(&self, build: &Build<'_>) -> u64 {
-        self.inputs
-            .values()
-            .flat_map(Inputs::all_layers)
-            .filter(|layer| {
-                let key = slab::key(&layer.diff_id, &build.squashfs);
-                !build.store.slab_path(&key).exists()
-            })
-            .map(|layer| layer.size)
-            .fold(0, u64::saturating_add)
+    pub(super) fn slab_bytes(&self) -> u64 {
+        let lacks = |layer: &&Layer| {
+            let key = slab::key(&layer.diff_id, &self.locked.squashfs);
+            !self.locked.session.store.slab_path(&key).exists()
+        };
+        sum(self.layers().filter(lacks).map(|layer| layer.size))
     }
 }
 
-/// Finds out what is in a system: what the profile names, and what the tree
-/// says of itself.
-pub(super) fn components(
-    build: &Build<'_>,
-    system: &mut System,
-    inputs: &Inputs,
-    version: &str,
-) -> Result<()> {
-    let mut found = components::of_system(&system.tree, &system.slabs)?;
-    found.extend(kubernetes::components(build.request.loaded, version));
-    found.extend(components::of_packages(
-        &system.tree,
-        &system.slabs,
-        ComponentKind::Kubernetes,
-        inputs.kubernetes_packages.iter().map(String::as_str),
-    )?);
-    found.sort();
-    found.dedup();
-    system.components = found;
-    Ok(())
-}
-
-/// What the manifest says of a system's layers.
-pub(super) fn layer_records(system: &System) -> Vec<Layer> {
-    system.layers.iter().map(|own| own.layer.clone()).collect()
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
 }

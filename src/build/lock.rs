@@ -7,20 +7,20 @@
 
 mod core_images;
 mod offline;
-mod project;
+pub(super) mod project;
 mod resolve;
-mod sketch;
-mod wanted;
+pub(super) mod sketch;
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 pub(super) use core_images::{check_core_images, core_image_entries, core_images};
 pub(super) use resolve::{Found, look, made_of, record};
-pub(super) use wanted::{Wanted, WantedArchive, WantedImage};
 
-use super::stages::Build;
-use super::{Request, content, convert, gather};
+use super::prepare::Prepared;
+use super::renderer::Renderer;
+use super::{Request, gather};
 use crate::lock::{self, Drift, Lock, compare};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::output;
@@ -58,124 +58,90 @@ pub enum Upgrade {
 /// The word for all root file systems made from packages.
 const BOOTSTRAP: &str = "bootstrap";
 
-/// A lock that holds for this build.
-#[derive(Debug)]
-pub(super) struct Settled {
+/// The second value of a build: every input by digest. It gives all that
+/// [`Prepared`] has.
+pub(super) struct Locked<'a> {
+    prepared: Prepared<'a>,
     /// The inputs as they are.
     pub(super) lock: Lock,
-    /// The lock's file.
-    pub(super) path: PathBuf,
-    /// What the file said; none where there was no file.
-    pub(super) old: Option<Lock>,
-    /// What moved since then.
-    pub(super) drifts: Vec<Drift>,
-    /// The text that this process wrote.
-    written: Option<String>,
-    /// What was said of it.
-    told: BTreeSet<Drift>,
 }
 
-/// What can be said of a lock before any input is looked at.
-pub(super) struct Prepared {
-    /// The lock's file.
-    pub(super) path: PathBuf,
-    /// What the file says.
-    pub(super) old: Option<Lock>,
-    /// What the profile names.
-    pub(super) wanted: Wanted,
-    /// See [`sketch`].
-    pub(super) sketch: Lock,
+impl<'a> Deref for Locked<'a> {
+    type Target = Prepared<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.prepared
+    }
 }
 
-/// Reads the lock and the project's files.
-pub(super) fn prepare(build: &Build<'_>, upgrade: &Upgrade) -> Result<Prepared> {
-    let explicit = build.request.lock.path.as_deref();
-    let path = lock::locate(build.request.profile_path, explicit);
-    let old = lock::read_if_there(&path)?;
-    if build.content.get().is_none() {
-        let means = content::Means {
-            profile: &build.request.loaded.profile,
-            client: &build.client,
-            store: &build.store,
-            threads: convert::threads(&build.request.settings),
-            accept_scan: build.request.lock.accept_scan,
-            progress: build.progress,
+impl<'a> Locked<'a> {
+    /// Finds out all inputs. Nothing is written but what the store takes. With
+    /// `locked` a lock that would change is an error.
+    pub(super) fn of(prepared: Prepared<'a>, upgrade: &Upgrade) -> Result<Self> {
+        let how = &prepared.request.lock;
+        let (path, old) = (&prepared.lock_path, prepared.old.as_ref());
+        if old.is_none() && (how.locked || how.offline) {
+            let path = path.clone();
+            return Err(lock::Error::Missing { path }.into());
+        }
+        let refuse = |now: &Lock| match old {
+            Some(old) if how.locked => refuse(path, compare(old, now)),
+            Some(old) if how.offline => refuse(path, uncovered(old, now)),
+            _ => Ok(()),
         };
-        let searched = content::search(&means, old.as_ref(), upgrade)?;
-        content::check_complete(build.request.loaded, &searched, build.progress)?;
-        // Nobody else sets it.
-        let _ = build.content.set(searched);
+        refuse(&prepared.sketch)?;
+        let pins = pins(old, &prepared.sketch, upgrade)?;
+        let mut resolver = Resolver::new(&prepared, pins);
+        resolver.local()?;
+        if how.locked {
+            refuse(&resolver.lock)?;
+        }
+        if how.offline
+            && let Some(old) = old
+        {
+            offline::check(&prepared, old)?;
+        }
+        resolver.remote()?;
+        let mut lock = resolver.lock;
+        lock.sort();
+        if how.locked {
+            refuse(&lock)?;
+        }
+        Ok(Self { prepared, lock })
     }
-    let project = project::lock(build)?;
-    check_owner(&path, old.as_ref(), &project.profile)?;
-    let wanted = Wanted::of(build)?;
-    let profile = &build.request.loaded.profile;
-    let sketch = sketch::sketch(project, &wanted, old.as_ref(), profile);
-    Ok(Prepared {
-        path,
-        old,
-        wanted,
-        sketch,
-    })
-}
 
-/// Finds out all inputs. Nothing is written but what the store takes. With
-/// `locked` a lock that would change is an error.
-pub(super) fn settle(build: &Build<'_>, upgrade: &Upgrade) -> Result<Settled> {
-    let how = &build.request.lock;
-    let Prepared {
-        path,
-        old,
-        wanted,
-        sketch,
-    } = prepare(build, upgrade)?;
-    if old.is_none() && (how.locked || how.offline) {
-        return Err(lock::Error::Missing { path }.into());
+    /// The lock with these core images in place of those of the same purpose.
+    pub(super) fn with_core_images(&self, made: Vec<lock::CoreImage>) -> Lock {
+        let mut lock = self.lock.clone();
+        for core in made {
+            lock.core_images
+                .retain(|known| (&known.arch, known.target) != (&core.arch, core.target));
+            lock.core_images.push(core);
+        }
+        lock.sort();
+        lock
     }
-    let refuse = |now: &Lock| match &old {
-        Some(old) if how.locked => refuse(&path, compare(old, now)),
-        Some(old) if how.offline => refuse(&path, uncovered(old, now)),
-        _ => Ok(()),
-    };
-    refuse(&sketch)?;
-    let pins = pins(old.as_ref(), &sketch, upgrade)?;
-    let mut resolver = Resolver::new(build, &wanted, sketch, pins);
-    resolver.local()?;
-    if how.locked {
-        refuse(&resolver.lock)?;
-    }
-    if how.offline
-        && let Some(old) = &old
-    {
-        offline::check(build, &wanted, old)?;
-    }
-    resolver.remote()?;
-    let mut lock = resolver.lock;
-    lock.sort();
-    if how.locked {
-        refuse(&lock)?;
-    }
-    let drifts = old
-        .as_ref()
-        .map_or_else(Vec::new, |old| compare(old, &lock));
-    Ok(Settled {
-        lock,
-        path,
-        old,
-        drifts,
-        written: None,
-        told: BTreeSet::new(),
-    })
-}
 
-fn check_owner(path: &Path, old: Option<&Lock>, profile: &str) -> Result<(), lock::Error> {
-    match old {
-        Some(old) if old.profile != profile => Err(lock::Error::OtherProfile {
-            path: path.to_owned(),
-            found: old.profile.clone(),
-            wanted: profile.to_owned(),
-        }),
-        _ => Ok(()),
+    /// What moved since the file was written, where `lock` is what holds now.
+    fn drifts(&self, lock: &Lock) -> Vec<Drift> {
+        let old = self.old.as_ref();
+        old.map_or_else(Vec::new, |old| compare(old, lock))
+    }
+
+    /// The lock with the core images that have to be made, where an input moved since
+    /// that was found out, or the store lacks one. Where the lock may not change and
+    /// does, that is an error.
+    fn find_core_images(&self) -> Result<Lock> {
+        let mut cores = self.lock.core_images.iter();
+        let known = self.old.is_some() && self.drifts(&self.lock).is_empty();
+        if known && cores.all(|core| self.session.store.has_blob(&core.digest)) {
+            return Ok(self.lock.clone());
+        }
+        let lock = self.with_core_images(core_images::find(self)?);
+        if self.request.lock.locked {
+            refuse(&self.lock_path, self.drifts(&lock))?;
+        }
+        Ok(lock)
     }
 }
 
@@ -261,66 +227,57 @@ fn unpin(pins: &mut Lock, sketch: &Lock, name: &str) -> Result<()> {
     Ok(())
 }
 
-impl Settled {
-    /// Brings the file up to date and says what moved. The old file stays until
-    /// the new one is complete.
-    pub(super) fn write(&mut self, progress: &Progress) -> Result<()> {
-        let text = self.lock.to_toml()?;
+/// The lock's file, and what this process did with it.
+pub(super) struct LockFile<'l> {
+    locked: &'l Locked<'l>,
+    /// The text that this process wrote.
+    written: Option<String>,
+    /// What was said of it.
+    told: BTreeSet<Drift>,
+}
+
+impl<'l> LockFile<'l> {
+    pub(super) fn of(locked: &'l Locked<'l>) -> Self {
+        Self {
+            locked,
+            written: None,
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Brings the file up to date and says what moved, unless the lock may not
+    /// change. The old file stays until the new one is complete.
+    pub(super) fn write(&mut self, lock: &Lock) -> Result<()> {
+        let (locked, path) = (self.locked, &self.locked.lock_path);
+        if locked.request.lock.locked {
+            return Ok(());
+        }
+        let progress = locked.session.progress;
+        let text = lock.to_toml()?;
         if self.written.as_ref() == Some(&text) {
             return Ok(());
         }
-        if let Some(old) = &self.old {
+        if let Some(old) = &locked.old {
             if self.written.is_none() && old.to_toml()? == text {
                 return Ok(());
             }
-            old.check_rewritable(&self.path)?;
-            for drift in &self.drifts {
+            old.check_rewritable(path)?;
+            for drift in compare(old, lock) {
                 if self.told.insert(drift.clone()) {
                     progress.note(format!("lock: {drift}"));
                 }
             }
         }
-        output::replace(&self.path, text.as_bytes()).map_err(|error| {
+        output::replace(path, text.as_bytes()).map_err(|error| {
             Failure::from(error)
                 .context(format!(
                     "the lock file '{}' can't be written",
-                    self.path.display()
+                    path.display()
                 ))
                 .with_hint("name a file in a folder that can be written with --lock")
         })?;
-        progress.note(format!("wrote the lock {}", self.path.display()));
+        progress.note(format!("wrote the lock {}", path.display()));
         self.written = Some(text);
-        Ok(())
-    }
-
-    /// Takes in the core images that a build made.
-    pub(super) fn add_core_images(&mut self, made: Vec<lock::CoreImage>) {
-        for core in made {
-            self.lock
-                .core_images
-                .retain(|known| (&known.arch, known.target) != (&core.arch, core.target));
-            self.lock.core_images.push(core);
-        }
-        self.lock.sort();
-        self.drifts = match &self.old {
-            Some(old) => compare(old, &self.lock),
-            None => Vec::new(),
-        };
-    }
-
-    /// Finds out which core images have to be made, where an input moved since
-    /// that was found out, or the store lacks one. Where the lock may not change
-    /// and does, that is an error.
-    fn find_core_images(&mut self, build: &Build<'_>) -> Result<()> {
-        let cores = &self.lock.core_images;
-        let known = self.old.is_some() && self.drifts.is_empty();
-        if known && cores.iter().all(|core| build.store.has_blob(&core.digest)) {
-            return Ok(());
-        }
-        self.add_core_images(core_images::find(build, &self.lock)?);
-        if build.request.lock.locked {
-            refuse(&self.path, self.drifts.clone())?;
-        }
         Ok(())
     }
 }
@@ -353,25 +310,21 @@ pub fn lock(
     check: bool,
     progress: &Progress,
 ) -> Result<Report> {
-    let build = Build::new(request, progress)?;
-    progress.stage("Finding out the inputs");
-    let mut settled = settle(&build, upgrade)?;
-    if check {
-        match &settled.old {
-            None => {
-                let path = settled.path;
-                return Err(lock::Error::Missing { path }.into());
-            }
-            Some(_) => refuse(&settled.path, settled.drifts.clone())?,
-        }
-    } else {
-        let build = build.with_lock(settled.lock.clone());
-        settled.find_core_images(&build)?;
-        if !request.lock.locked {
-            settled.write(progress)?;
-        }
+    let stage = Some("Finding out the inputs");
+    let renderer = Renderer::new(request.loaded, request.profile_path, request.env)?;
+    let prepared = Prepared::of(request, renderer, upgrade, stage, progress)?;
+    let locked = Locked::of(prepared, upgrade)?;
+    if !check {
+        let lock = locked.find_core_images()?;
+        LockFile::of(&locked).write(&lock)?;
+        return Ok(report(&locked, &lock));
     }
-    Ok(report(settled))
+    if locked.old.is_none() {
+        let path = locked.lock_path.clone();
+        return Err(lock::Error::Missing { path }.into());
+    }
+    refuse(&locked.lock_path, locked.drifts(&locked.lock))?;
+    Ok(report(&locked, &locked.lock))
 }
 
 /// Brings every input of a profile into the store, and the lock file up to date.
@@ -379,30 +332,26 @@ pub fn lock(
 /// # Errors
 /// Of every source, and of the lock.
 pub fn pull(request: &Request<'_>, progress: &Progress) -> Result<Report> {
-    let build = Build::new(request, progress)?;
-    progress.stage("Gathering inputs");
-    let mut settled = settle(&build, &Upgrade::None)?;
-    if !request.lock.locked {
-        settled.write(progress)?;
-    }
-    let build = build.with_lock(settled.lock.clone());
-    gather::gather(&build)?;
-    gather::fetch_files(&build)?;
-    settled.find_core_images(&build)?;
-    if !request.lock.locked {
-        settled.write(progress)?;
-    }
-    Ok(report(settled))
+    let upgrade = Upgrade::None;
+    let stage = Some("Gathering inputs");
+    let renderer = Renderer::new(request.loaded, request.profile_path, request.env)?;
+    let prepared = Prepared::of(request, renderer, &upgrade, stage, progress)?;
+    let locked = Locked::of(prepared, &upgrade)?;
+    let mut file = LockFile::of(&locked);
+    file.write(&locked.lock)?;
+    gather::pull(&locked)?;
+    let lock = locked.find_core_images()?;
+    file.write(&lock)?;
+    Ok(report(&locked, &lock))
 }
 
-fn report(settled: Settled) -> Report {
-    let lock = &settled.lock;
+fn report(locked: &Locked<'_>, lock: &Lock) -> Report {
     Report {
-        new: settled.old.is_none(),
-        changes: settled.drifts,
+        path: locked.lock_path.clone(),
+        new: locked.old.is_none(),
+        changes: locked.drifts(lock),
         images: lock.images.len(),
         files: lock.files.len() + lock.archives.len(),
         packages: lock.bootstraps.iter().map(|made| made.packages.len()).sum(),
-        path: settled.path,
     }
 }

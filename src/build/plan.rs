@@ -6,23 +6,28 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use isoforge_base::error::Result;
 use serde::Serialize;
 
-use super::lock::{self, Found, Prepared, WantedArchive, WantedImage};
-use super::stages::Build;
-use super::{Request, gather};
+use super::lock::{self, Found};
+use super::prepare::Prepared;
+use super::renderer::Renderer;
+use super::{Request, Upgrade};
+use crate::inputs::Input;
 use crate::lock::{Drift, Lock, compare};
-use crate::sources::packages;
+use crate::sources;
+use crate::sources::packages::known;
 use isoforge_base::digest::Digest;
 use isoforge_base::human::size;
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest::Role;
 use isoforge_oci::layer::Layer;
 use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::reference::ImageSource;
 use isoforge_oci::registry::ShownUrl;
+use isoforge_oci::store::Store;
 use isoforge_system::filtered;
 use isoforge_system::slab;
 
@@ -126,14 +131,14 @@ pub struct PlannedRoom {
 /// Where the lock or the project's files can't be read, or a registry does not
 /// answer.
 pub fn plan(request: &Request<'_>, progress: &Progress) -> Result<Plan> {
-    let build = Build::new(request, progress)?;
-    let prepared = lock::prepare(&build, &super::Upgrade::None)?;
-    let mut planner = Planner::new(&build, &prepared);
-    for image in &prepared.wanted.images {
-        planner.image(image)?;
+    let renderer = Renderer::new(request.loaded, request.profile_path, request.env)?;
+    let prepared = Prepared::of(request, renderer, &Upgrade::None, None, progress)?;
+    let mut planner = Planner::new(&prepared);
+    for (input, source) in prepared.inputs.images() {
+        planner.image(input, source)?;
     }
-    for archive in &prepared.wanted.archives {
-        planner.archive(archive)?;
+    for (input, path) in prepared.inputs.archives() {
+        planner.archive(input, path)?;
     }
     planner.files()?;
     planner.bootstraps()?;
@@ -141,8 +146,7 @@ pub fn plan(request: &Request<'_>, progress: &Progress) -> Result<Plan> {
 }
 
 struct Planner<'a> {
-    build: &'a Build<'a>,
-    prepared: &'a Prepared,
+    prepared: &'a Prepared<'a>,
     /// The lock as it would become.
     now: Lock,
     pins: Lock,
@@ -156,8 +160,8 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(build: &'a Build<'a>, prepared: &'a Prepared) -> Self {
-        let profile = &build.request.loaded.profile;
+    fn new(prepared: &'a Prepared<'a>) -> Self {
+        let profile = prepared.profile();
         let pins = prepared.old.as_ref().cloned().unwrap_or_else(|| Lock {
             images: Vec::new(),
             archives: Vec::new(),
@@ -165,7 +169,6 @@ impl<'a> Planner<'a> {
             ..prepared.sketch.clone()
         });
         Self {
-            build,
             prepared,
             now: prepared.sketch.clone(),
             pins,
@@ -177,7 +180,7 @@ impl<'a> Planner<'a> {
                 schema: SCHEMA,
                 name: profile.appliance.name.clone(),
                 version: profile.appliance.version.clone(),
-                lock: prepared.path.clone(),
+                lock: prepared.lock_path.clone(),
                 locked: prepared.old.is_some(),
                 changes: Vec::new(),
                 inputs: Vec::new(),
@@ -192,14 +195,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn image(&mut self, wanted: &WantedImage) -> Result<()> {
-        let found = lock::look(self.build, wanted, &self.pins);
-        let found = found.map_err(|error| wanted.failed(error))?;
+    fn store(&self) -> &'a Store {
+        &self.prepared.session.store
+    }
+
+    fn image(&mut self, wanted: &Input, source: &ImageSource) -> Result<()> {
+        let found = lock::look(&self.prepared.session, wanted, source, &self.pins);
+        let found = found
+            .map_err(|error| sources::Error::from(error).needed_by(wanted.needed_by.as_deref()))?;
         let (index, manifest) = found.digests();
         for lock in [&mut self.now, &mut self.pins] {
             lock::record(lock, wanted, index, manifest);
         }
-        let missing = found.missing(&self.build.store)?;
+        let missing = found.missing(self.store())?;
         let all: Vec<(Digest, u64)> = match &found {
             Found::System(found) => pairs(found.image.layers.iter().map(|l| (l.digest, l.size))),
             Found::Content(found) => pairs(found.blobs.iter().map(|b| (b.digest, b.size))),
@@ -218,7 +226,7 @@ impl<'a> Planner<'a> {
             name: wanted.name.clone(),
             role: wanted.role,
             arch: Some(wanted.arch.as_str().to_owned()),
-            from: match (missing.is_empty(), wanted.is_remote()) {
+            from: match (missing.is_empty(), wanted.reference().is_some()) {
                 (true, _) => Origin::Store,
                 (false, true) => Origin::Network,
                 (false, false) => Origin::Disk,
@@ -252,7 +260,7 @@ impl<'a> Planner<'a> {
             }
             return Ok(());
         }
-        match filtered::known(&self.build.store, layers, filter)? {
+        match filtered::known(self.store(), layers, filter)? {
             Some(layer) => self.slab(of, &layer),
             None => self.compress(of, None, sum(layers.iter().map(|layer| layer.size))),
         }
@@ -260,8 +268,8 @@ impl<'a> Planner<'a> {
     }
 
     fn slab(&mut self, of: &str, layer: &Layer) {
-        let key = slab::key(&layer.diff_id, &self.build.squashfs);
-        if !self.build.store.slab_path(&key).exists() && self.compressed.insert(layer.diff_id) {
+        let key = slab::key(&layer.diff_id, &self.prepared.squashfs);
+        if !self.store().slab_path(&key).exists() && self.compressed.insert(layer.diff_id) {
             self.compress(of, Some(layer.digest), layer.size);
         }
     }
@@ -276,12 +284,12 @@ impl<'a> Planner<'a> {
     }
 
     /// A file of the size that the lock has counts as the same file.
-    fn archive(&mut self, wanted: &WantedArchive) -> Result<()> {
-        let on_disk = fs_err::metadata(&wanted.path).map(|meta| meta.len()).ok();
+    fn archive(&mut self, wanted: &Input, path: &Path) -> Result<()> {
+        let on_disk = fs_err::metadata(path).map(|meta| meta.len()).ok();
         let locked = self.pins.archive(&wanted.name).cloned();
         let stored = locked.filter(|locked| {
             on_disk.is_none_or(|size| size == locked.size)
-                && self.build.store.has_blob(&locked.layer.digest)
+                && self.store().has_blob(&locked.layer.digest)
         });
         let bytes = on_disk.or(stored.as_ref().map(|locked| locked.size));
         self.system_bytes = self.system_bytes.saturating_add(bytes.unwrap_or_default());
@@ -319,11 +327,11 @@ impl<'a> Planner<'a> {
 
     fn files(&mut self) -> Result<()> {
         let mut seen = BTreeSet::new();
-        for file in &self.prepared.wanted.files {
+        for file in self.prepared.inputs.files() {
             if !seen.insert((&file.url, file.sha256)) {
                 continue;
             }
-            let stored = self.build.store.blob_size(&file.sha256)?;
+            let stored = self.store().blob_size(&file.sha256)?;
             if let Some(bytes) = stored {
                 self.count(&[(file.sha256, bytes)], &[]);
             }
@@ -344,20 +352,20 @@ impl<'a> Planner<'a> {
     }
 
     fn bootstraps(&mut self) -> Result<()> {
-        for wanted in &self.prepared.wanted.bootstraps {
-            let arch = wanted.arch.as_str();
+        for (input, packages) in self.prepared.inputs.packages() {
+            let arch = input.arch.as_str();
+            let asked = self.prepared.sketch.bootstrap(arch);
             let locked = self.pins.bootstrap(arch);
             let locked = locked
-                .filter(|locked| locked.spec == wanted.digest)
+                .filter(|locked| asked.is_some_and(|asked| asked.spec == locked.spec))
                 .cloned();
-            let stored = locked.filter(|locked| self.build.store.has_blob(&locked.layer));
-            let name = format!("bootstrap for {arch}");
+            let stored = locked.filter(|locked| self.store().has_blob(&locked.layer));
+            let name = input.name.clone();
             if let Some(locked) = &stored {
                 let layer = locked.layer();
                 self.count(&[(layer.digest, layer.size)], &[]);
                 self.system_bytes = self.system_bytes.saturating_add(layer.size);
-                let names = gather::kubernetes_packages(self.build, wanted.arch)?;
-                match packages::known(&self.build.store, &layer, &names)? {
+                match known(self.store(), &layer, &packages.kubernetes)? {
                     Some(parted) => {
                         for layer in std::iter::once(&parted.system).chain(&parted.packages) {
                             self.slab(&name, layer);
@@ -383,8 +391,8 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(mut self) -> Plan {
-        let request = self.build.request;
-        let profile = &request.loaded.profile;
+        let request = self.prepared.request;
+        let profile = self.prepared.profile();
         if let Some(old) = &self.prepared.old {
             self.plan.changes = compare(old, &self.now);
         }

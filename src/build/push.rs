@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::stages::PROVIDER_SUFFIX;
+use super::write::PROVIDER_SUFFIX;
 use super::{Request, Settings, Summary, convert};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::output::check_name;

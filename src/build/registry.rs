@@ -1,9 +1,9 @@
 //! The machine's registry in the profile, and its program out of the component's
 //! image.
 
-use super::stages::Build;
+use super::lock::Locked;
 use crate::profile::{Arch, Component, Kind, Profile};
-use crate::sources::Wanted;
+use crate::sources::WantedFile;
 use crate::sources::image;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_contract::machine::{REGISTRY_FOLDER, REGISTRY_PORT, Registry, RegistryKind};
@@ -26,18 +26,15 @@ pub(super) fn of(profile: &Profile) -> Option<Registry> {
 
 /// The program out of the component's first image.
 pub(super) fn program(
-    build: &Build<'_>,
+    locked: &Locked<'_>,
     arch: Arch,
     kind: RegistryKind,
     component: &Component,
 ) -> Result<Vec<u8>> {
-    let of_arch = build.request.loaded.component_images(arch, build.found())?;
-    let images = of_arch
-        .into_iter()
-        .find(|it| it.kind == Some(Kind::Registry))
-        .map(|it| it.images)
-        .unwrap_or_default();
-    let reference = images.into_iter().next().ok_or_else(|| {
+    let mut components = locked.inputs.components.iter();
+    let of_it = components.find(|(of, it)| *of == arch && it.kind == Some(Kind::Registry));
+    let image = of_it.and_then(|(_, it)| it.images.first());
+    let reference = image.ok_or_else(|| {
         let message = format!(
             "nothing has the program of the registry '{}' {} for {arch}: the system has none, and \
              the component has no image",
@@ -48,13 +45,13 @@ pub(super) fn program(
         )
     })?;
     let name = reference.to_string();
-    let wanted = Wanted {
+    let wanted = WantedFile {
         paths: &in_image(kind, arch.as_str()),
         max_bytes: PROGRAM_MAX_BYTES,
     };
     Ok(image::file(
-        &build.context(),
-        ImageSource::Registry(reference),
+        &locked.session.context(Some(&locked.lock)),
+        ImageSource::Registry(reference.clone()),
         &name,
         arch,
         wanted,

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::system::{BASE_OVERLAY, in_project, shown};
+use super::system::shown;
 use super::{ReadEnv, registry};
-use crate::profile::{Appliance, CloudConfig, Loaded, SecretReader};
+use crate::inputs::{self, BASE_OVERLAY, ISSUE_TEMPLATE};
+use crate::profile::{Appliance, Loaded, SecretReader};
 use crate::render::{
     Context, Engine, Project, Secret, Secrets, cloud_config, node_files, registry_files,
 };
@@ -20,12 +21,6 @@ use isoforge_system::{appliance_layer, registry_layer};
 const ISSUE_PATH: &str = "etc/issue.d/10-appliance.issue";
 /// The components for programs, as JSON.
 const COMPONENTS_PATH: &str = "usr/lib/isoforge/components.json";
-/// The template of the banner.
-pub(super) const ISSUE_TEMPLATE: &str = "templates/issue.tera";
-
-/// The template that is used where the profile names none.
-pub(super) const CLOUD_CONFIG: &str = "templates/cloud-config.yaml.tera";
-
 /// Everything that turns templates into files.
 #[derive(Debug)]
 pub(super) struct Renderer {
@@ -75,7 +70,7 @@ impl Renderer {
     ) -> Result<cloud_config::CloudConfig> {
         Ok(cloud_config::load(
             &self.project,
-            &self.cloud_config_path(loaded),
+            &inputs::cloud_config(loaded, &self.project),
             &self.engine,
             context,
             &self.secrets,
@@ -83,20 +78,10 @@ impl Renderer {
         )?)
     }
 
-    /// Where the cloud-config comes from.
-    fn cloud_config_path(&self, loaded: &Loaded) -> String {
-        match &loaded.profile.cloud_config {
-            CloudConfig::Builtin => CLOUD_CONFIG.to_owned(),
-            CloudConfig::Template(path) | CloudConfig::File(path) => {
-                in_project(&self.project, path)
-            }
-        }
-    }
-
     /// What the manifest says of the cloud-config: as it was read, since the
     /// digest of the rendered one could give a weak secret away.
     pub(super) fn cloud_config_record(&self, loaded: &Loaded) -> Result<manifest::File> {
-        let path = self.cloud_config_path(loaded);
+        let path = inputs::cloud_config(loaded, &self.project);
         let bytes = self.project.read(&path)?;
         Ok(manifest::File {
             role: Role::Overlay,
@@ -201,7 +186,7 @@ impl Renderer {
     fn paths(&self, paths: &[std::path::PathBuf]) -> Vec<String> {
         paths
             .iter()
-            .map(|path| in_project(&self.project, path))
+            .map(|path| self.project.path_of(path))
             .collect()
     }
 }

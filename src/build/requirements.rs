@@ -1,6 +1,6 @@
 //! Whether a system has what the packs of a profile ask of it.
 
-use super::stages::Build;
+use super::lock::Locked;
 use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::human;
 use isoforge_content::requirements::missing;
@@ -12,11 +12,9 @@ use isoforge_system::merged::System;
 ///
 /// # Errors
 /// Where it is too small, unless the build is forced.
-pub(super) fn check_cluster(build: &Build<'_>) -> Result<()> {
-    let Some(content) = build.content.get() else {
-        return Ok(());
-    };
-    let nodes = build.request.loaded.profile.cluster.nodes;
+pub(super) fn check_cluster(build: &Locked<'_>) -> Result<()> {
+    let content = &build.content;
+    let nodes = build.profile().cluster.nodes;
     let layers = content.definition.iter().flat_map(|it| &it.layers);
     let short = layers.filter_map(|layer| {
         let needed = layer.requirements.nodes;
@@ -28,7 +26,7 @@ pub(super) fn check_cluster(build: &Build<'_>) -> Result<()> {
     for short in short {
         match nodes {
             Some(nodes) => lacks.push(format!("{short}, and it has {nodes}")),
-            None => build.progress.warn(format!(
+            None => build.session.progress.warn(format!(
                 "{short}: say how many the cluster has with 'nodes' under [cluster]"
             )),
         }
@@ -46,11 +44,11 @@ pub(super) fn check_cluster(build: &Build<'_>) -> Result<()> {
 }
 
 /// An error, unless the build is forced.
-fn unmet(build: &Build<'_>, what: &str, lacks: &[String], hint: &str) -> Result<()> {
+fn unmet(build: &Locked<'_>, what: &str, lacks: &[String], hint: &str) -> Result<()> {
     let lines: String = lacks.iter().map(|lack| format!("\n    {lack}")).collect();
     let message = format!("{what}:{lines}");
     if build.request.settings.force {
-        build.progress.warn(message);
+        build.session.progress.warn(message);
         return Ok(());
     }
     let hint = format!("{hint}; --force builds nonetheless");
@@ -59,15 +57,15 @@ fn unmet(build: &Build<'_>, what: &str, lacks: &[String], hint: &str) -> Result<
 
 /// Adds what packs ask of a machine to what its installer checks: of each kind the
 /// most that anybody asks.
-pub(super) fn add(build: &Build<'_>, to: &mut machine::Requirements) {
-    let Some(definition) = build.content.get().and_then(|c| c.definition.as_ref()) else {
+pub(super) fn add(build: &Locked<'_>, to: &mut machine::Requirements) {
+    let Some(definition) = &build.content.definition else {
         return;
     };
     let machine = &definition.nodes;
     to.cpus = to.cpus.max(machine.cpus);
     to.memory_mib = to.memory_mib.max(machine.memory_mib);
     to.disk_mib = to.disk_mib.max(machine.disk_mib);
-    if build.request.loaded.profile.cluster.nodes.is_none() {
+    if build.profile().cluster.nodes.is_none() {
         to.nodes = machine.count.filter(|count| *count > 1);
     }
     let layers = definition.layers.iter();
@@ -87,8 +85,8 @@ pub(super) fn add(build: &Build<'_>, to: &mut machine::Requirements) {
 ///
 /// # Errors
 /// Where one is missing, unless the build is forced.
-pub(super) fn check(build: &Build<'_>, system: &System, arch: &str) -> Result<()> {
-    let Some(definition) = build.content.get().and_then(|c| c.definition.as_ref()) else {
+pub(super) fn check(build: &Locked<'_>, system: &System, arch: &str) -> Result<()> {
+    let Some(definition) = &build.content.definition else {
         return Ok(());
     };
     let mut lacks = Vec::new();

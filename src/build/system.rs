@@ -4,8 +4,9 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::stages::Build;
-use crate::render::{Context, Project};
+use super::lock::Locked;
+use crate::inputs::BASE_OVERLAY;
+use crate::render::Context;
 use isoforge_base::error::Result;
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest::{self, Role};
@@ -13,10 +14,6 @@ use isoforge_oci::layer::Layer;
 use isoforge_system::merged::System;
 use isoforge_system::overlay::OverlayLayer;
 use isoforge_system::slab_maker::SlabMaker;
-
-/// The overlay that every system gets: what no two machines may share is taken
-/// out, the mount points of a read-only root are made.
-pub(super) const BASE_OVERLAY: &str = "overlays/base";
 
 /// Lays an overlay over the system, as a layer of its own in the store.
 pub(super) fn add_overlay(
@@ -33,12 +30,12 @@ pub(super) fn add_overlay(
 /// Adds the files about the system and the overlays.
 pub(super) fn finish(
     system: &mut System,
-    build: &Build<'_>,
+    locked: &Locked<'_>,
     context: &Context,
     epoch: u32,
     maker: &SlabMaker<'_>,
 ) -> Result<()> {
-    let (renderer, loaded) = (&build.renderer, build.request.loaded);
+    let (renderer, loaded) = (&locked.renderer, locked.request.loaded);
     let appliance = &loaded.profile.appliance;
     let files = renderer.system_files(context, appliance, &system.components, epoch)?;
     add_overlay(system, &files, "system files", maker)?;
@@ -58,19 +55,7 @@ pub(super) fn finish(
     Ok(())
 }
 
-/// Paths as [`Project`] takes them: relative to it where they lie in it, so
-/// that the built-in files can stand in for missing ones. Others, which start
-/// from the current directory where `--set` names them, become absolute.
-pub(super) fn in_project(project: &Project, path: &Path) -> String {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (root, full) = (project.root(), absolute(path));
-    let inside = path
-        .strip_prefix(root)
-        .or_else(|_| full.strip_prefix(absolute(root)));
-    inside.unwrap_or(&full).to_string_lossy().into_owned()
-}
-
-/// What a path of [`in_project`] is called in outputs, where no path of this
+/// What a path of [`Project::path_of`](crate::render::Project::path_of) is called in outputs, where no path of this
 /// machine may stand.
 pub(super) fn shown(path: &str) -> &str {
     let name = Path::new(path).file_name().and_then(OsStr::to_str);

@@ -67,6 +67,19 @@ impl Project {
         !self.root.join(path).exists()
     }
 
+    /// `path` as the other functions take it: relative to the project where it lies
+    /// in it, so that the defaults can stand in for what is missing. Others, which
+    /// start from the current directory where `--set` names them, become absolute.
+    #[must_use]
+    pub fn path_of(&self, path: &Path) -> String {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let full = absolute(path);
+        let inside = path
+            .strip_prefix(&self.root)
+            .or_else(|_| full.strip_prefix(absolute(&self.root)));
+        inside.unwrap_or(&full).to_string_lossy().into_owned()
+    }
+
     /// Paths of the templates that others may include, sorted.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 //! their registries have them.
 
 use super::{Context, Error};
-use crate::profile::{Arch, ContentPlan};
+use crate::inputs::Input;
+use crate::profile::Arch;
 use isoforge_base::digest::Digest;
 use isoforge_contract::manifest::{self, Role};
 use isoforge_oci::artifact::{Artifact, TITLE, VERSION};
@@ -39,29 +40,29 @@ pub struct Copied {
     pub tagged: Vec<(String, Descriptor)>,
 }
 
-/// Copies the images of `plan` for `arch` into the store, and puts `artifacts`
+/// Copies `images` for `arch` into the store, and puts `artifacts`
 /// beside them; none where there are neither.
 ///
 /// # Errors
 /// [`Error::Content`].
-pub fn collect(
+pub fn collect<'i>(
     context: &Context<'_>,
-    plan: &ContentPlan,
+    inputs: impl Iterator<Item = &'i Input>,
     artifacts: &[Artifact],
     arch: Arch,
 ) -> Result<Option<Content>, Error> {
-    if plan.images.is_empty() && artifacts.is_empty() {
-        return Ok(None);
-    }
     let platforms = Platforms::Only(vec![Platform::linux(arch.as_str())]);
     let mut builder = Builder::new();
-    let mut images = Vec::with_capacity(plan.images.len());
-    for image in &plan.images {
-        let name = image.reference.to_string();
-        let source = ImageSource::Registry(image.reference.clone());
+    let mut images = Vec::new();
+    for input in inputs {
+        let Some(reference) = input.reference() else {
+            continue;
+        };
+        let name = input.name.clone();
+        let source = ImageSource::Registry(reference.clone());
         let source = context.pinned(source, &name, arch);
-        let copied = copy(context, &image.reference, &source, &platforms)
-            .map_err(|error| error.of_content(&image.needed_by))?;
+        let copied = copy(context, reference, &source, &platforms);
+        let copied = copied.map_err(|error| error.needed_by(input.needed_by.as_deref()))?;
         for blob in &copied.blobs {
             builder.blob(blob.digest, blob.size);
         }
@@ -80,6 +81,9 @@ pub fn collect(
             layers: Vec::new(),
         });
         builder.reference(&name, copied.root);
+    }
+    if images.is_empty() && artifacts.is_empty() {
+        return Ok(None);
     }
     let carried = artifacts
         .iter()

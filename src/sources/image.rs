@@ -3,10 +3,11 @@
 use std::io::{self, Read as _};
 
 use super::epoch::InputTime;
-use super::{Context, Error, Sourced, Wanted, as_written};
-use crate::profile::{Arch, ImageTemplate, Target};
+use super::{Context, Error, Sourced, WantedFile};
+use crate::inputs::Input;
+use crate::profile::Arch;
 use isoforge_base::tree::Kind;
-use isoforge_contract::manifest::{self, EpochSource, Role};
+use isoforge_contract::manifest::{self, EpochSource};
 use isoforge_oci::layer::Layer;
 use isoforge_oci::platform::Platform;
 use isoforge_oci::pull::{PulledImage, pull_image};
@@ -18,14 +19,14 @@ use isoforge_system::provider::Base;
 /// it.
 ///
 /// # Errors
-/// [`Error::Reference`], [`Error::Pull`].
+/// [`Error::Pull`].
 pub fn operating_system(
     context: &Context<'_>,
-    template: &ImageTemplate,
-    target: Target<'_>,
+    input: &Input,
+    source: &ImageSource,
 ) -> Result<(Base, Sourced), Error> {
-    let (source, pulled) = pull(context, template, target)?;
-    let sourced = sourced(&source, template, target, Role::Os, &pulled);
+    let pulled = pull(context, input, source)?;
+    let sourced = sourced(input, &pulled);
     let base = Base {
         name: source.as_reference().map(ToString::to_string),
         manifest: pulled.manifest.digest,
@@ -35,24 +36,23 @@ pub fn operating_system(
     Ok((base, sourced))
 }
 
-/// Takes an image as layers: all of it, or one layer with what `filter` keeps.
+/// Takes an image as layers: all of it, or one layer with what the input's filter
+/// keeps.
 ///
 /// # Errors
-/// [`Error::Reference`], [`Error::Pull`], [`Error::Filter`].
+/// [`Error::Pull`], [`Error::Filter`].
 pub fn layers(
     context: &Context<'_>,
-    template: &ImageTemplate,
-    filter: &Filter,
-    target: Target<'_>,
-    role: Role,
+    input: &Input,
+    source: &ImageSource,
 ) -> Result<Sourced, Error> {
-    let (source, pulled) = pull(context, template, target)?;
-    let mut sourced = sourced(&source, template, target, role, &pulled);
-    if !filter.keeps_everything() {
+    let pulled = pull(context, input, source)?;
+    let mut sourced = sourced(input, &pulled);
+    if !input.filter.keeps_everything() {
         let layer = filter_layers(
             context.store,
             &pulled.layers,
-            filter,
+            &input.filter,
             &pulled.reference,
             &context.limits,
             context.progress,
@@ -71,7 +71,7 @@ pub fn file(
     source: ImageSource,
     name: &str,
     arch: Arch,
-    wanted: Wanted<'_>,
+    wanted: WantedFile<'_>,
 ) -> Result<Vec<u8>, Error> {
     let pulled = pull_image(
         context.client,
@@ -138,50 +138,23 @@ fn read_member(
     Err(failed(io::Error::other(format!("'{path}' is no file"))))
 }
 
-/// What the image is called in outputs and in the lock: its reference in full,
-/// or the local form as the profile writes it.
-#[must_use]
-pub fn name(source: &ImageSource, template: &ImageTemplate, target: Target<'_>) -> String {
-    match source.as_reference() {
-        Some(reference) => reference.to_string(),
-        None => as_written(template.clone().into(), target),
-    }
-}
-
-fn pull(
-    context: &Context<'_>,
-    template: &ImageTemplate,
-    target: Target<'_>,
-) -> Result<(ImageSource, PulledImage), Error> {
-    let source = template.expand(target)?;
-    let asked = context.pinned(
-        source.clone(),
-        &name(&source, template, target),
-        target.arch,
-    );
-    let pulled = pull_image(
+fn pull(context: &Context<'_>, input: &Input, source: &ImageSource) -> Result<PulledImage, Error> {
+    Ok(pull_image(
         context.client,
-        &asked,
-        &Platform::linux(target.arch.as_str()),
+        &context.pinned(source.clone(), &input.name, input.arch),
+        &Platform::linux(input.arch.as_str()),
         context.store,
         &context.pull_limits,
         context.threads,
         context.progress,
-    )?;
-    Ok((source, pulled))
+    )?)
 }
 
-fn sourced(
-    source: &ImageSource,
-    template: &ImageTemplate,
-    target: Target<'_>,
-    role: Role,
-    pulled: &PulledImage,
-) -> Sourced {
+fn sourced(input: &Input, pulled: &PulledImage) -> Sourced {
     Sourced {
         images: vec![manifest::Image {
-            role,
-            reference: name(source, template, target),
+            role: input.role,
+            reference: input.name.clone(),
             index: pulled.index_digest,
             manifest: Some(pulled.manifest.digest),
             layers: pulled.layers.iter().map(|layer| layer.digest).collect(),

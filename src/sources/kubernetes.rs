@@ -4,27 +4,19 @@
 //! [`super::layers`]); Debian packages are part of a bootstrapped system
 //! ([`super::packages`] makes a layer of their own of them).
 
-use super::{Context, Error, Sourced, files};
-use crate::profile::{Kind, KubernetesPlan, Loaded};
+use super::{Context, Error, Sourced};
+use crate::profile::{FileSpec, Kind, Loaded};
 use isoforge_contract::manifest::{Component, ComponentKind, Role};
 
-/// Downloads the files that `plan` names and lays them as one layer, over the
-/// layers; none where there are no files. `mtime` is the build's time.
+/// Downloads `files` and lays them as one layer. `mtime` is the build's time.
 ///
 /// # Errors
 /// [`Error::Files`].
-pub fn lay_files(
-    context: &Context<'_>,
-    plan: &KubernetesPlan,
-    mtime: u32,
-) -> Result<Sourced, Error> {
-    if plan.files.is_empty() {
-        return Ok(Sourced::default());
-    }
-    let laid = files::lay(
+pub fn lay_files(context: &Context<'_>, files: &[FileSpec], mtime: u32) -> Result<Sourced, Error> {
+    let laid = super::files::lay(
         context.store,
         context.client,
-        &plan.files,
+        files,
         Role::Kubernetes,
         mtime,
         context.progress,

@@ -1,10 +1,12 @@
 //! Archives of the local disk: as the operating system, and as layers over it.
 
+use std::path::Path;
+
 use super::archive::{self, Archive};
 use super::epoch::InputTime;
-use super::{Context, Error, Sourced, as_written};
-use crate::profile::{PathTemplate, Target};
-use isoforge_contract::manifest::{self, EpochSource, Role};
+use super::{Context, Error, Sourced};
+use crate::inputs::Input;
+use isoforge_contract::manifest::{self, EpochSource};
 use isoforge_oci::layer::Layer;
 use isoforge_system::filtered::{Filter, filter_layers};
 
@@ -12,15 +14,8 @@ use isoforge_system::filtered::{Filter, filter_layers};
 ///
 /// # Errors
 /// [`Error::Archive`], [`Error::Filter`].
-pub fn archive(
-    context: &Context<'_>,
-    template: &PathTemplate,
-    filter: &Filter,
-    target: Target<'_>,
-    role: Role,
-) -> Result<Sourced, Error> {
-    let path = template.expand(target);
-    let name = as_written(template.clone().into(), target);
+pub fn archive(context: &Context<'_>, input: &Input, path: &Path) -> Result<Sourced, Error> {
+    let (name, role) = (input.name.clone(), input.role);
     let Archive {
         digest,
         size,
@@ -28,10 +23,10 @@ pub fn archive(
         newest_seconds,
     } = match locked(context, &name) {
         Some(known) => known,
-        None => archive::import(context.store, &path, &context.limits, context.progress)?,
+        None => archive::import(context.store, path, &context.limits, context.progress)?,
     };
     Ok(Sourced {
-        layers: vec![filtered(context, layer, filter, &name)?],
+        layers: vec![filtered(context, layer, &input.filter, &name)?],
         files: vec![manifest::File {
             role,
             name,

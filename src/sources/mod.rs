@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 
 use crate::lock::Lock;
-use crate::profile::{Arch, Target};
+use crate::profile::Arch;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest;
@@ -80,9 +80,9 @@ impl Context<'_> {
     }
 }
 
-/// A file that is wanted of an image.
+/// A file that is looked for in an image.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct WantedFile<'a> {
     /// Where it may be, without leading slash; the first that is there is taken.
     pub paths: &'a [String],
     /// Largest size in bytes.
@@ -179,12 +179,15 @@ impl Error {
         }
     }
 
-    /// The same, said to be of an image that `needed_by` needs.
+    /// The same, said to be of an image of the content where `needed_by` needs it.
     #[must_use]
-    pub fn of_content(self, needed_by: &str) -> Self {
-        Self::Content {
-            needed_by: needed_by.to_owned(),
-            source: Box::new(self),
+    pub fn needed_by(self, needed_by: Option<&str>) -> Self {
+        match needed_by {
+            None => self,
+            Some(needed_by) => Self::Content {
+                needed_by: needed_by.to_owned(),
+                source: Box::new(self),
+            },
         }
     }
 }
@@ -197,10 +200,4 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         self.cause().hint()
     }
-}
-
-/// A text of the profile with its placeholders filled in, for the manifest: as
-/// the profile has it, so that it tells nothing of the host's folders.
-pub(crate) fn as_written(text: String, target: Target<'_>) -> String {
-    target.fill(&text)
 }

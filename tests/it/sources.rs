@@ -4,7 +4,8 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use isoforge::profile::{Arch, LayerSource, Loaded, OsSource, Target, load};
+use isoforge::inputs::Inputs;
+use isoforge::profile::{Arch, Loaded, load};
 use isoforge::sources::Context;
 use isoforge::sources::Error;
 use isoforge::sources::Sourced;
@@ -83,10 +84,9 @@ impl Bench {
     }
 
     fn operating_system(&self, loaded: &Loaded, arch: Arch) -> Result<(Base, Sourced), Error> {
-        let OsSource::Image(template) = &loaded.profile.os.source else {
-            panic!("the profile names no image");
-        };
-        image::operating_system(&self.context(), template, loaded.profile.iso_target(arch))
+        let inputs = Inputs::of(loaded, &[]).unwrap();
+        let os = inputs.of_systems(arch).next().unwrap();
+        image::operating_system(&self.context(), os, os.image().unwrap())
     }
 }
 
@@ -217,26 +217,17 @@ fn a_filtered_image_is_one_layer_with_what_was_asked_for() {
         "[kubernetes]\ndistribution = \"mine\"\nversion = \"1.32.3+x1\"\n\
          image = \"oci:k8s-{version}:1\"\ninclude = [\"usr/bin/kube*\"]",
     );
-    let target = Target {
-        arch: Arch::Amd64,
-        version: "1.32.3+x1",
+    let inputs = Inputs::of(&loaded, &[]).unwrap();
+    let mut of_kubernetes = inputs.of_systems(Arch::Amd64);
+    let input = of_kubernetes.find(|it| it.role == Role::Kubernetes);
+    let input = input.unwrap();
+    assert_eq!(input.version.as_deref(), Some("1.32.3+x1"));
+    let take = |filter: Filter| {
+        let mut input = input.clone();
+        input.filter = filter;
+        image::layers(&bench.context(), &input, input.image().unwrap())
     };
-    let plan = loaded.kubernetes_plan(target).unwrap();
-    let spec = &plan.layers[0];
-    let LayerSource::Image(template) = &spec.source else {
-        panic!("{spec:?}");
-    };
-    let take = |include: &[String]| {
-        let filter = Filter::new(include, &spec.exclude)?;
-        image::layers(
-            &bench.context(),
-            template,
-            &filter,
-            target,
-            Role::Kubernetes,
-        )
-    };
-    let sourced = take(&spec.include).unwrap();
+    let sourced = take(input.filter.clone()).unwrap();
     let [layer] = sourced.layers.as_slice() else {
         panic!("{:?}", sourced.layers);
     };
@@ -245,9 +236,9 @@ fn a_filtered_image_is_one_layer_with_what_was_asked_for() {
     assert!(text.contains("new") && !text.contains("old") && !text.contains("etc/x"));
     // The manifest tells of the image that the files are from.
     assert_eq!(sourced.images[0].layers.len(), 2);
-    let all = take(&[]).unwrap();
+    let all = take(Filter::new(&[], &[]).unwrap()).unwrap();
     assert_eq!(all.layers.len(), 2);
-    let error = take(&["opt/none".to_owned()]).unwrap_err();
+    let error = take(Filter::new(&["opt/none".to_owned()], &[]).unwrap()).unwrap_err();
     assert_eq!(error.class(), Class::Profile);
     assert!(error.to_string().contains("'opt/none' matches no path"));
 }
@@ -262,13 +253,11 @@ fn an_archive_tells_its_name_as_the_profile_has_it() {
     )
     .unwrap();
     let loaded = bench.profile("rootfs = \"root-{arch}.tar.zst\"", KUBERNETES);
-    let OsSource::Rootfs(template) = &loaded.profile.os.source else {
-        panic!("the profile names no archive");
-    };
-    let everything = Filter::new(&[], &[]).unwrap();
+    let inputs = Inputs::of(&loaded, &[]).unwrap();
     let take = |arch| {
-        let target = loaded.profile.iso_target(arch);
-        layers::archive(&bench.context(), template, &everything, target, Role::Os)
+        let mut archives = inputs.archives();
+        let (input, path) = archives.find(|(input, _)| input.arch == arch).unwrap();
+        layers::archive(&bench.context(), input, path)
     };
     let sourced = take(Arch::Amd64).unwrap();
     assert_eq!(sourced.files[0].name, "root-amd64.tar.zst");
@@ -298,10 +287,12 @@ fn content_keeps_indexes_and_digests_and_only_the_architectures_blobs() {
              images = [\"{host}/net/node:v1\"]\n[content]\nimages = [\"{host}/net/node:v1\"]"
         ),
     );
-    let plan = loaded.content_plan(Arch::Amd64).unwrap();
-    let content = content::collect(&bench.context(), &plan, &[], Arch::Amd64)
-        .unwrap()
-        .unwrap();
+    let inputs = Inputs::of(&loaded, &[]).unwrap();
+    let collect = || {
+        let images = inputs.of_content(Arch::Amd64);
+        content::collect(&bench.context(), images, &[], Arch::Amd64).unwrap()
+    };
+    let content = collect().unwrap();
     let node = format!("{host}/net/node:v1");
     let of_node = content.images.iter().find(|i| i.reference == node).unwrap();
     assert_eq!(of_node.index, Some(root.digest()));
@@ -331,7 +322,7 @@ fn content_keeps_indexes_and_digests_and_only_the_architectures_blobs() {
     assert_eq!(raw.as_bytes(), root.bytes);
     // A second build takes all from the store, manifests excepted.
     let before = registry.count("/blobs/");
-    let again = content::collect(&bench.context(), &plan, &[], Arch::Amd64).unwrap();
+    let again = collect();
     assert_eq!(again.as_ref(), Some(&content));
     assert_eq!(registry.count("/blobs/"), before);
 }
@@ -345,8 +336,9 @@ fn a_missing_content_image_is_told_by_its_name() {
         "image = \"oci:os:1\"",
         &format!("{KUBERNETES}\n[content]\nimages = [\"{reference}\"]"),
     );
-    let plan = loaded.content_plan(Arch::Amd64).unwrap();
-    let error = content::collect(&bench.context(), &plan, &[], Arch::Amd64).unwrap_err();
+    let inputs = Inputs::of(&loaded, &[]).unwrap();
+    let images = inputs.of_content(Arch::Amd64);
+    let error = content::collect(&bench.context(), images, &[], Arch::Amd64).unwrap_err();
     assert_eq!(error.class(), Class::Network);
     let shown = format!("{:#}", isoforge_base::error::Failure::from(error));
     assert!(shown.contains(&reference), "{shown}");

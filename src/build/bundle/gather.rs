@@ -2,23 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use isoforge_base::error::{Class, Failure, Result};
-
 use super::BundleRequest;
-use crate::build::content::{self as searching, Means, Searched};
-use crate::build::{Upgrade, convert};
+use crate::build::Upgrade;
+use crate::build::content::{self as searching, Searched};
+use crate::build::session::Session;
+use crate::inputs::Inputs;
 use crate::lock::{self, Lock};
-use crate::profile::{Arch, FoundImages};
-use crate::sources;
+use crate::profile::Arch;
 use crate::sources::content;
-use isoforge_base::progress::Progress;
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_content::bundle::{Composer, Kind};
-use isoforge_formats::tar::Limits;
 use isoforge_oci::platform::Platform;
-use isoforge_oci::pull::{self, Platforms};
+use isoforge_oci::pull::Platforms;
 use isoforge_oci::reference::{ImageSource, Reference};
-use isoforge_oci::registry::Client;
-use isoforge_oci::store::Store;
 
 /// Who wants an image.
 #[derive(Debug, Default)]
@@ -29,121 +25,78 @@ struct Use {
     needed_by: Option<String>,
 }
 
-type Wanted = BTreeMap<Reference, Use>;
+type Images = BTreeMap<Reference, Use>;
 
-fn wanted(
-    request: &BundleRequest<'_>,
-    found: &[FoundImages],
-    progress: &Progress,
-) -> Result<Wanted> {
-    let mut wanted = Wanted::new();
-    if let Some((loaded, _)) = request.profile {
-        for arch in &loaded.profile.appliance.arch {
-            let plan = loaded.content_plan_with(*arch, found)?;
-            for left_out in &plan.left_out {
-                progress.note(format!(
-                    "left out: {} (needed by {})",
-                    left_out.reference, left_out.needed_by
-                ));
-            }
-            for image in plan.images {
-                let of = wanted.entry(image.reference).or_default();
-                of.archs.push(*arch);
-                of.needed_by.get_or_insert(image.needed_by);
-            }
-        }
-        for image in request.images {
-            let of = wanted.entry(image.clone()).or_default();
-            of.archs.clone_from(&loaded.profile.appliance.arch);
-        }
+/// The content of the profile, and the images that are asked for beside it.
+fn images(request: &BundleRequest<'_>, inputs: &Inputs) -> Images {
+    let mut images = Images::new();
+    let content = inputs.list.iter().filter(|input| input.is_content());
+    for (input, reference) in content.filter_map(|it| Some((it, it.reference()?))) {
+        let of = images.entry(reference.clone()).or_default();
+        of.archs.push(input.arch);
+        of.needed_by = of.needed_by.take().or_else(|| input.needed_by.clone());
     }
+    let archs = request
+        .profile
+        .map(|(loaded, _)| &loaded.profile.appliance.arch);
     for image in request.images {
-        wanted.entry(image.clone()).or_default();
+        let of = images.entry(image.clone()).or_default();
+        of.archs = archs.cloned().unwrap_or_default();
     }
-    Ok(wanted)
+    images
 }
 
-/// What the profile's packs, charts and manifests need, as `build` finds it.
-fn search(
+/// The profile's lock, what its packs, charts and manifests need, and what goes in.
+fn of_profile(
     request: &BundleRequest<'_>,
-    client: &Client,
-    store: &Store,
-    lock: Option<&Lock>,
-    progress: &Progress,
-) -> Result<Searched> {
+    session: &Session<'_>,
+) -> Result<(Option<Lock>, Searched, Inputs)> {
     let Some((loaded, path)) = request.profile else {
-        return Ok(Searched::default());
+        return Ok(Default::default());
     };
-    let means = Means {
-        profile: &loaded.profile,
-        client,
-        store,
-        threads: convert::threads(&request.settings),
-        accept_scan: request.lock.accept_scan,
-        progress,
-    };
-    let searched = searching::search(&means, lock, &Upgrade::None)?;
-    searching::check_complete(loaded, &searched, progress)?;
+    let path = lock::locate(path, request.lock.path.as_deref());
+    let old = lock::read_if_there(&path)?;
+    let accept_scan = request.lock.accept_scan;
+    let (searched, inputs) =
+        searching::find(session, loaded, accept_scan, old.as_ref(), &Upgrade::None)?;
     for unmet in &searched.unmet {
-        progress.warn(unmet);
+        session.progress.warn(unmet);
     }
-    let owners = searched.not_in(lock);
+    let owners = searched.not_in(old.as_ref());
     if request.lock.locked && !owners.is_empty() {
-        let lock = lock::locate(path, request.lock.path.as_deref());
         return Err(not_locked(format!(
             "packs, charts and manifests are not as the lock {} has them: those of {}",
-            lock.display(),
+            path.display(),
             owners.join(", ")
         )));
     }
-    Ok(searched)
+    for (_, reference, needed_by) in &inputs.left_out {
+        let text = format!("left out: {reference} (needed by {needed_by})");
+        session.progress.note(text);
+    }
+    Ok((old, searched, inputs))
 }
 
 /// Brings the content into the store and lists it.
 pub(super) fn gather(
     request: &BundleRequest<'_>,
-    store: &Store,
+    session: &Session<'_>,
     composer: &mut Composer,
-    progress: &Progress,
 ) -> Result<Vec<String>> {
-    progress.stage("Gathering images");
-    let registries = match request.profile {
-        Some((loaded, _)) => convert::registry(loaded, &request.settings),
-        None => convert::user_registries(&request.settings),
-    };
-    registries.check()?;
-    let client = Client::new(registries);
-    let client = if request.lock.offline {
-        client.offline()
-    } else {
-        client
-    };
-    let lock = read_lock(request)?;
-    let searched = search(request, &client, store, lock.as_ref(), progress)?;
-    let wanted = wanted(request, &searched.found, progress)?;
-    check_locked(request, lock.as_ref(), &wanted)?;
-    let context = sources::Context {
-        store,
-        client: &client,
-        lock: lock.as_ref(),
-        limits: Limits::DEFAULT,
-        pull_limits: pull::Limits::DEFAULT,
-        threads: convert::threads(&request.settings),
-        referrers: request.settings.with_referrers,
-        progress,
-    };
-    let mut names = Vec::with_capacity(wanted.len());
-    for (image, Use { archs, needed_by }) in &wanted {
+    session.progress.stage("Gathering images");
+    let (lock, searched, inputs) = of_profile(request, session)?;
+    let images = images(request, &inputs);
+    check_locked(request, lock.as_ref(), &images)?;
+    let context = session.context(lock.as_ref());
+    let mut names = Vec::with_capacity(images.len());
+    for (image, Use { archs, needed_by }) in &images {
         let name = image.to_string();
         let mut source = ImageSource::Registry(image.clone());
         if let Some(arch) = archs.first() {
             source = context.pinned(source, &name, *arch);
         }
         let copied = content::copy(&context, image, &source, &platforms(request, archs));
-        let copied = copied.map_err(|error| match needed_by {
-            Some(needed_by) => error.of_content(needed_by),
-            None => error,
-        })?;
+        let copied = copied.map_err(|error| error.needed_by(needed_by.as_deref()))?;
         for blob in &copied.blobs {
             composer.blob(blob.digest, blob.size);
         }
@@ -181,17 +134,8 @@ fn platforms(request: &BundleRequest<'_>, archs: &[Arch]) -> Platforms {
     }
 }
 
-/// The profile's lock, where there is one.
-fn read_lock(request: &BundleRequest<'_>) -> Result<Option<Lock>> {
-    let Some((_, path)) = request.profile else {
-        return Ok(None);
-    };
-    let path = lock::locate(path, request.lock.path.as_deref());
-    Ok(lock::read_if_there(&path)?)
-}
-
 /// Refuses images that the lock does not have, where that is asked for.
-fn check_locked(request: &BundleRequest<'_>, lock: Option<&Lock>, wanted: &Wanted) -> Result<()> {
+fn check_locked(request: &BundleRequest<'_>, lock: Option<&Lock>, images: &Images) -> Result<()> {
     let Some((_, path)) = request.profile.filter(|_| request.lock.locked) else {
         return Ok(());
     };
@@ -203,7 +147,7 @@ fn check_locked(request: &BundleRequest<'_>, lock: Option<&Lock>, wanted: &Wante
                 .iter()
                 .all(|arch| locked.is_some_and(|image| image.pin(arch.as_str()).is_some()))
     };
-    let lacking: Vec<String> = wanted
+    let lacking: Vec<String> = images
         .iter()
         .filter(|(image, of)| !is_pinned(image, &of.archs))
         .map(|(image, _)| image.to_string())

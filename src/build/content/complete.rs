@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::Searched;
-use crate::profile::Loaded;
+use crate::inputs::Inputs;
+use crate::profile::Arch;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_content::find::Method;
@@ -16,21 +17,17 @@ use isoforge_content::find::Method;
 ///
 /// # Errors
 /// [`NotComplete`].
-pub(in crate::build) fn check_complete(
-    loaded: &Loaded,
-    searched: &Searched,
-    progress: &Progress,
-) -> Result<()> {
+pub(super) fn check(inputs: &Inputs, searched: &Searched, progress: &Progress) -> Result<()> {
     let (mut missing, mut left_out) = (BTreeSet::new(), BTreeSet::new());
-    for arch in &loaded.profile.appliance.arch {
-        let plan = loaded.content_plan_with(*arch, &searched.found)?;
-        let known: BTreeSet<String> = plan
-            .images
-            .iter()
-            // Those are told of when the content is gathered.
-            .chain(&plan.left_out)
-            .map(|image| image.reference.to_string())
+    let archs: BTreeSet<Arch> = inputs.components.iter().map(|(arch, _)| *arch).collect();
+    for arch in archs {
+        let mut known: BTreeSet<String> = inputs
+            .of_content(arch)
+            .map(|image| image.name.clone())
             .collect();
+        // Those are told of when the content is gathered.
+        let excluded = inputs.left_out.iter().filter(|(of, ..)| *of == arch);
+        known.extend(excluded.map(|(_, reference, _)| reference.to_string()));
         for listed in &searched.listed {
             let owner = &listed.owner;
             for (image, places) in &listed.images.images {

@@ -9,10 +9,10 @@
 
 use isoforge_base::error::{Context as _, Result};
 
+use super::Locked;
 use crate::build::boot_files::BootFiles;
 use crate::build::gather;
-use crate::build::stages::Build;
-use crate::lock::{CoreImage, CoreTarget, Error, Lock, compare, locate};
+use crate::lock::{CoreImage, CoreTarget, Error, compare};
 use crate::profile::{Arch, Firmware, Flavor};
 use isoforge_oci::layer::Layer;
 use isoforge_system::boot::core_image::{Recipe, Target};
@@ -22,26 +22,26 @@ use isoforge_system::filtered::{Filter, filter_layers, merge};
 use isoforge_system::merged::System;
 
 /// The core images for all architectures, made where the store has none.
-pub(super) fn find(build: &Build<'_>, lock: &Lock) -> Result<Vec<CoreImage>> {
+pub(super) fn find(build: &Locked<'_>) -> Result<Vec<CoreImage>> {
     let profile = &build.request.loaded.profile;
     let mut found = Vec::new();
     for arch in &profile.appliance.arch {
         if !profile.firmware(*arch).contains(&Firmware::Bios) {
             continue;
         }
-        found.extend(of_arch(build, *arch, lock)?);
+        found.extend(of_arch(build, *arch)?);
     }
     Ok(found)
 }
 
-fn of_arch(build: &Build<'_>, arch: Arch, lock: &Lock) -> Result<Vec<CoreImage>> {
+fn of_arch(build: &Locked<'_>, arch: Arch) -> Result<Vec<CoreImage>> {
     let layers = gather::iso_layers(build, arch)?;
     let tree = merge(
-        &build.store,
+        &build.session.store,
         &layers,
         "the OS",
-        &build.limits,
-        build.progress,
+        &build.session.limits,
+        build.session.progress,
     )?;
     let mut wanted = Vec::new();
     // What is missing the build says, which knows the overlays too.
@@ -63,22 +63,22 @@ fn of_arch(build: &Build<'_>, arch: Arch, lock: &Lock) -> Result<Vec<CoreImage>>
     let mut made = Vec::new();
     for (of, target, _) in wanted {
         let recipe = recipe.clone().target(target);
-        let (_, kept) = core_images::get(&build.store, &recipe, &pinned(lock, arch))?;
+        let (_, kept) = core_images::get(&build.session.store, &recipe, &core_images(build, arch))?;
         made.push(entry(arch, of, kept));
     }
     Ok(made)
 }
 
 /// Of `layers` the modules in `dir` alone.
-fn recipe(build: &Build<'_>, layers: &[Layer], dir: &str) -> Result<Recipe> {
+fn recipe(build: &Locked<'_>, layers: &[Layer], dir: &str) -> Result<Recipe> {
     let pattern = format!("{}/**", dir.trim_start_matches('/'));
     let layer = filter_layers(
-        &build.store,
+        &build.session.store,
         layers,
         &Filter::new(&[pattern], &[])?,
         "the OS",
-        &build.limits,
-        build.progress,
+        &build.session.limits,
+        build.session.progress,
     )?;
     let mut modules = System::default();
     modules.add(&layer, "GRUB's modules", &build.maker())?;
@@ -86,9 +86,9 @@ fn recipe(build: &Build<'_>, layers: &[Layer], dir: &str) -> Result<Recipe> {
         .with_context(|| format!("reading GRUB's modules in {dir}"))
 }
 
-/// What the lock has for `arch`.
-fn pinned(lock: &Lock, arch: Arch) -> Vec<KeptCoreImage> {
-    let locked = lock.core_images.iter();
+/// The core images that the build's lock has for `arch`.
+pub(in crate::build) fn core_images(build: &Locked<'_>, arch: Arch) -> Vec<KeptCoreImage> {
+    let locked = build.lock.core_images.iter();
     locked
         .filter(|core| core.arch == arch.as_str())
         .map(|core| KeptCoreImage {
@@ -97,12 +97,6 @@ fn pinned(lock: &Lock, arch: Arch) -> Vec<KeptCoreImage> {
             made_by: core.made_by.clone(),
         })
         .collect()
-}
-
-/// The core images that the build's lock has for `arch`.
-pub(in crate::build) fn core_images(build: &Build<'_>, arch: Arch) -> Vec<KeptCoreImage> {
-    let lock = build.lock.as_ref();
-    lock.map_or_else(Vec::new, |lock| pinned(lock, arch))
 }
 
 /// The core images that were made for an ISO, as the lock has them.
@@ -123,25 +117,19 @@ pub(in crate::build) fn core_image_entries(arch: Arch, boot: &BootFiles) -> Vec<
 
 /// Where the lock may not change, core images that were made must be in it.
 pub(in crate::build) fn check_core_images(
-    build: &Build<'_>,
+    build: &Locked<'_>,
     arch: Arch,
     boot: &BootFiles,
 ) -> Result<()> {
-    let (true, Some(lock)) = (build.request.lock.locked, &build.lock) else {
+    if !build.request.lock.locked {
         return Ok(());
-    };
-    let mut now = lock.clone();
-    for made in core_image_entries(arch, boot) {
-        now.core_images
-            .retain(|core| (&core.arch, core.target) != (&made.arch, made.target));
-        now.core_images.push(made);
     }
-    let drifts = compare(lock, &now);
+    let now = build.with_core_images(core_image_entries(arch, boot));
+    let drifts = compare(&build.lock, &now);
     if drifts.is_empty() {
         return Ok(());
     }
-    let explicit = build.request.lock.path.as_deref();
-    let path = locate(build.request.profile_path, explicit);
+    let path = build.lock_path.clone();
     Err(Error::Drift { path, drifts }.into())
 }
 

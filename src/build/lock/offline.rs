@@ -1,8 +1,7 @@
 //! What a build without any connection would lack, all of it at once.
 
 use super::resolve::look;
-use super::wanted::Wanted;
-use crate::build::stages::Build;
+use crate::build::prepare::Prepared;
 use crate::lock::Lock;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::process;
@@ -10,12 +9,16 @@ use isoforge_oci::pull;
 use isoforge_oci::registry;
 
 /// Looks for everything that `lock` names and no local file brings.
-pub(super) fn check(build: &Build<'_>, wanted: &Wanted, lock: &Lock) -> Result<()> {
+pub(super) fn check(prepared: &Prepared<'_>, lock: &Lock) -> Result<()> {
+    let (session, inputs) = (&prepared.session, &prepared.inputs);
     let mut items = Vec::new();
-    for image in wanted.images.iter().filter(|image| image.is_remote()) {
-        match look(build, image, lock) {
+    for (image, source) in inputs.images() {
+        if image.reference().is_none() {
+            continue;
+        }
+        match look(session, image, source, lock) {
             Ok(found) => {
-                let missing = found.missing(&build.store)?;
+                let missing = found.missing(&session.store)?;
                 items.extend(missing.iter().map(|blob| {
                     format!(
                         "{} for {}: {} ({} bytes)",
@@ -26,8 +29,8 @@ pub(super) fn check(build: &Build<'_>, wanted: &Wanted, lock: &Lock) -> Result<(
             Err(error) => items.push(refused(&image.name, image.arch.as_str(), error)?),
         }
     }
-    for file in &wanted.files {
-        if !build.store.has_blob(&file.sha256) {
+    for file in inputs.files() {
+        if !session.store.has_blob(&file.sha256) {
             items.push(format!(
                 "{}: {}",
                 registry::ShownUrl::of(&file.url),
@@ -35,14 +38,14 @@ pub(super) fn check(build: &Build<'_>, wanted: &Wanted, lock: &Lock) -> Result<(
             ));
         }
     }
-    for archive in wanted.archives.iter().filter(|a| !a.path.exists()) {
+    for (archive, _) in inputs.archives().filter(|(_, path)| !path.exists()) {
         let known = lock.archive(&archive.name);
-        if !known.is_some_and(|known| build.store.has_blob(&known.layer.digest)) {
+        if !known.is_some_and(|known| session.store.has_blob(&known.layer.digest)) {
             items.push(format!("{}: neither the file nor its layer", archive.name));
         }
     }
     for bootstrap in &lock.bootstraps {
-        if build.store.blob_size(&bootstrap.layer)? != Some(bootstrap.size) {
+        if session.store.blob_size(&bootstrap.layer)? != Some(bootstrap.size) {
             items.push(format!(
                 "bootstrap for {}: {}",
                 bootstrap.arch, bootstrap.layer
@@ -53,7 +56,7 @@ pub(super) fn check(build: &Build<'_>, wanted: &Wanted, lock: &Lock) -> Result<(
         .iter()
         .any(|name| process::find(name).is_some());
     for core in lock.core_images.iter().filter(|_| !can_make) {
-        if !build.store.has_blob(&core.digest) {
+        if !session.store.has_blob(&core.digest) {
             items.push(format!(
                 "GRUB core image for {}: {}",
                 core.purpose(),

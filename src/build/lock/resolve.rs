@@ -2,12 +2,15 @@
 //! is now, the pinned ones by their pins.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use isoforge_base::error::Result;
+use isoforge_base::error::{Context as _, Result};
 
-use super::wanted::{Wanted, WantedArchive, WantedBootstrap, WantedImage};
-use crate::build::stages::Build;
+use crate::build::prepare::Prepared;
+use crate::build::session::Session;
+use crate::inputs::{Input, Packages, Spec};
 use crate::lock::{Bootstrap, Image, Lock, Package};
+use crate::sources;
 use crate::sources::archive;
 use crate::sources::bootstrap::{self, Bootstrapped};
 use crate::sources::epoch::{self, InputTime};
@@ -16,12 +19,12 @@ use isoforge_contract::manifest::EpochSource;
 use isoforge_oci::manifest::Descriptor;
 use isoforge_oci::platform::Platform;
 use isoforge_oci::pull::{self, Platforms, resolve_image, resolve_mirror};
+use isoforge_oci::reference::ImageSource;
 use isoforge_oci::store::{self, Store};
 
 /// Fills a sketch.
 pub(super) struct Resolver<'a> {
-    build: &'a Build<'a>,
-    wanted: &'a Wanted,
+    prepared: &'a Prepared<'a>,
     /// What the lock becomes.
     pub(super) lock: Lock,
     /// By what images are asked for; grows, so that the same tag is asked for
@@ -39,11 +42,10 @@ pub(in crate::build) enum Found {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(build: &'a Build<'a>, wanted: &'a Wanted, sketch: Lock, pins: Lock) -> Self {
+    pub(super) fn new(prepared: &'a Prepared<'a>, pins: Lock) -> Self {
         Self {
-            build,
-            wanted,
-            lock: sketch,
+            prepared,
+            lock: prepared.sketch.clone(),
             pins,
             times: Vec::new(),
         }
@@ -51,30 +53,35 @@ impl<'a> Resolver<'a> {
 
     /// What lies on the local disk.
     pub(super) fn local(&mut self) -> Result<()> {
-        for archive in &self.wanted.archives {
-            self.archive(archive)?;
+        let inputs = &self.prepared.inputs;
+        for (input, path) in inputs.archives() {
+            self.archive(input, path)?;
         }
-        for image in self.wanted.images.iter().filter(|i| !i.is_remote()) {
-            self.image(image)?;
-        }
-        Ok(())
+        self.images(false)
     }
 
     /// What registries and package archives have, and the time of it all.
     pub(super) fn remote(&mut self) -> Result<()> {
-        for image in self.wanted.images.iter().filter(|i| i.is_remote()) {
-            self.image(image)?;
-        }
-        for bootstrap in &self.wanted.bootstraps {
-            self.bootstrap(bootstrap)?;
+        self.images(true)?;
+        for (input, packages) in self.prepared.inputs.packages() {
+            self.bootstrap(input, packages)?;
         }
         self.lock.time = epoch::decide(None, self.times.iter().copied()).into();
         Ok(())
     }
 
-    fn archive(&mut self, wanted: &WantedArchive) -> Result<()> {
-        let build = self.build;
-        let stored = |known: &&crate::lock::Archive| build.store.has_blob(&known.layer.digest);
+    fn images(&mut self, remote: bool) -> Result<()> {
+        for (input, source) in self.prepared.inputs.images() {
+            if source.as_reference().is_some() == remote {
+                self.image(input, source)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn archive(&mut self, wanted: &Input, path: &Path) -> Result<()> {
+        let session = &self.prepared.session;
+        let stored = |known: &&crate::lock::Archive| session.store.has_blob(&known.layer.digest);
         let pinned = self.pins.archive(&wanted.name).filter(stored).cloned();
         let entry = self.lock.archives.iter_mut();
         let Some(entry) = entry.into_iter().find(|a| a.path == wanted.name) else {
@@ -82,12 +89,17 @@ impl<'a> Resolver<'a> {
         };
         match pinned {
             // The layer travelled, the file that it was made of did not.
-            Some(pinned) if !wanted.path.exists() => {
+            Some(pinned) if !path.exists() => {
                 entry.newest_seconds = pinned.newest_seconds;
             }
             _ => {
-                let found =
-                    archive::import(&build.store, &wanted.path, &build.limits, build.progress)?;
+                let Session {
+                    store,
+                    limits,
+                    progress,
+                    ..
+                } = session;
+                let found = archive::import(store, path, limits, progress)?;
                 entry.digest = found.digest;
                 entry.size = found.size;
                 entry.layer = found.layer;
@@ -102,8 +114,10 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn image(&mut self, wanted: &WantedImage) -> Result<()> {
-        let found = look(self.build, wanted, &self.pins).map_err(|error| wanted.failed(error))?;
+    fn image(&mut self, wanted: &Input, source: &ImageSource) -> Result<()> {
+        let found = look(&self.prepared.session, wanted, source, &self.pins);
+        let found = found
+            .map_err(|error| sources::Error::from(error).needed_by(wanted.needed_by.as_deref()))?;
         if let Found::System(found) = &found {
             let created = found.image.created;
             self.times.extend(created.map(|seconds| InputTime {
@@ -118,19 +132,25 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn bootstrap(&mut self, wanted: &WantedBootstrap) -> Result<()> {
+    fn bootstrap(&mut self, wanted: &Input, packages: &Packages) -> Result<()> {
         let arch = wanted.arch.as_str();
+        let session = &self.prepared.session;
+        let spec = self
+            .lock
+            .bootstrap(arch)
+            .context("the sketch has all")?
+            .spec;
         let pinned = self.pins.bootstrap(arch);
-        let pinned = pinned.filter(|pinned| pinned.spec == wanted.digest);
+        let pinned = pinned.filter(|pinned| pinned.spec == spec);
         let made = bootstrap::bootstrap(
-            &wanted.spec,
+            &packages.spec,
             pinned.map(made_of).as_ref(),
-            &self.build.store,
+            &session.store,
             &bootstrap::Host {
-                proxies: self.build.request.settings.proxies.clone(),
-                offline: self.build.request.lock.offline,
+                proxies: session.settings.proxies.clone(),
+                offline: session.offline,
             },
-            self.build.progress,
+            session.progress,
         )?;
         self.times.push(InputTime {
             source: EpochSource::Bootstrap,
@@ -139,7 +159,7 @@ impl<'a> Resolver<'a> {
         // The same layer made at another time or by another program is the same.
         let entry = match pinned {
             Some(pinned) if pinned.layer == made.layer.digest => pinned.clone(),
-            _ => entry_of(wanted, made),
+            _ => entry_of(&packages.spec, spec, made),
         };
         self.lock.bootstraps.retain(|known| known.arch != arch);
         self.lock.bootstraps.push(entry);
@@ -150,7 +170,7 @@ impl<'a> Resolver<'a> {
 /// Says in `lock` what an image is.
 pub(in crate::build) fn record(
     lock: &mut Lock,
-    wanted: &WantedImage,
+    wanted: &Input,
     index: Option<Digest>,
     manifest: Digest,
 ) {
@@ -194,15 +214,13 @@ impl Found {
 
 /// Finds out what an image is, as `pins` say or as it is now.
 pub(in crate::build) fn look(
-    build: &Build<'_>,
-    wanted: &WantedImage,
+    session: &Session<'_>,
+    wanted: &Input,
+    source: &ImageSource,
     pins: &Lock,
 ) -> Result<Found, pull::Error> {
-    let context = crate::sources::Context {
-        lock: Some(pins),
-        ..build.context()
-    };
-    let source = context.pinned(wanted.source.clone(), &wanted.name, wanted.arch);
+    let context = session.context(Some(pins));
+    let source = context.pinned(source.clone(), &wanted.name, wanted.arch);
     let platform = Platform::linux(wanted.arch.as_str());
     if wanted.is_content() {
         let platforms = Platforms::Only(vec![platform]);
@@ -245,13 +263,13 @@ pub(in crate::build) fn made_of(locked: &Bootstrap) -> Bootstrapped {
     }
 }
 
-fn entry_of(wanted: &WantedBootstrap, made: Bootstrapped) -> Bootstrap {
+fn entry_of(asked: &Spec, spec: Digest, made: Bootstrapped) -> Bootstrap {
     let mut releases = made.releases;
     releases.sort();
     Bootstrap {
-        arch: wanted.arch.as_str().to_owned(),
-        suite: wanted.spec.suite.clone(),
-        spec: wanted.digest,
+        arch: asked.arch.clone(),
+        suite: asked.suite.clone(),
+        spec,
         epoch: made.epoch,
         made_by: made.made_by,
         layer: made.layer.digest,

@@ -2,7 +2,9 @@
 //! says of each input that is still wanted. Compared with the old lock it shows
 //! what is new and what is gone, before anything is looked at.
 
-use super::wanted::Wanted;
+use isoforge_base::error::Result;
+
+use crate::inputs::Inputs;
 use crate::lock::{Archive, Bootstrap, CoreTarget, File, Image, Lock};
 use crate::profile::{Firmware, Flavor, Profile};
 use isoforge_base::digest::Digest;
@@ -15,12 +17,12 @@ use isoforge_oci::registry::ShownUrl;
 const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
 
 /// Fills the entries of `project`, a lock of the project's files alone.
-pub(super) fn sketch(
+pub(in crate::build) fn sketch(
     project: Lock,
-    wanted: &Wanted,
+    inputs: &Inputs,
     old: Option<&Lock>,
     profile: &Profile,
-) -> Lock {
+) -> Result<Lock> {
     let mut lock = project;
     if let Some(old) = old {
         lock.time = old.time;
@@ -32,7 +34,7 @@ pub(super) fn sketch(
             }) && (core.target == CoreTarget::Medium || profile.os.flavor == Flavor::Appliance)
         });
     }
-    for image in &wanted.images {
+    for (image, _) in inputs.images() {
         let known = old.and_then(|old| old.image(&image.name));
         let entry = entry_of(&mut lock, &image.name);
         add_role(&mut entry.roles, image.role);
@@ -43,7 +45,7 @@ pub(super) fn sketch(
             .manifests
             .insert(arch.to_owned(), manifest.unwrap_or(UNKNOWN));
     }
-    for archive in &wanted.archives {
+    for (archive, _) in inputs.archives() {
         let known = old.and_then(|old| old.archive(&archive.name));
         let at = lock.archives.iter().position(|a| a.path == archive.name);
         match at.and_then(|at| lock.archives.get_mut(at)) {
@@ -56,24 +58,24 @@ pub(super) fn sketch(
             }),
         }
     }
-    for file in &wanted.files {
+    for file in inputs.files() {
         lock.files.push(File {
             url: ShownUrl::of(&file.url).to_string(),
             digest: file.sha256,
             role: Role::Kubernetes,
         });
     }
-    for bootstrap in &wanted.bootstraps {
-        let arch = bootstrap.arch.as_str();
+    for (input, packages) in inputs.packages() {
+        let arch = input.arch.as_str();
         let known = old.and_then(|old| old.bootstrap(arch)).cloned();
         lock.bootstraps.push(Bootstrap {
-            spec: bootstrap.digest,
-            suite: bootstrap.spec.suite.clone(),
+            spec: packages.spec.digest()?,
+            suite: packages.spec.suite.clone(),
             ..known.unwrap_or_else(|| unknown_bootstrap(arch))
         });
     }
     lock.sort();
-    lock
+    Ok(lock)
 }
 
 /// The entry of an image, made where there is none.

@@ -20,13 +20,13 @@ mod release;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::lock::Release;
 pub use error::Error;
 
+use crate::inputs::Spec;
 use isoforge_base::digest::Digest;
 use isoforge_base::process::Program;
 use isoforge_base::progress::Progress;
@@ -51,26 +51,6 @@ const PACKAGES_PER_NOTE: usize = 20;
 
 /// Most that `mmdebstrap --version` may print, in bytes.
 const VERSION_MAX_BYTES: u64 = 4096;
-
-/// What to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Spec {
-    /// Code name of the release.
-    pub suite: String,
-    /// Packages beside the variant's.
-    pub packages: Vec<String>,
-    /// URLs or one-line entries of sources.list; empty: Debian's archive, with
-    /// updates and security where the suite has them.
-    pub mirrors: Vec<String>,
-    /// Components of the archive, for mirrors given by URL.
-    pub components: Vec<String>,
-    /// Keyring of the archive; none: the host's.
-    pub keyring: Option<PathBuf>,
-    /// mmdebstrap's variant.
-    pub variant: String,
-    /// Architecture, as Debian and OCI call it.
-    pub arch: String,
-}
 
 /// What of the host takes part.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
