@@ -8,6 +8,7 @@ mod exit;
 mod reference;
 pub mod report;
 pub mod settings;
+mod texts;
 
 use std::process::ExitCode;
 

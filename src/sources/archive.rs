@@ -365,5 +365,4 @@ impl<R: Read> Read for Tee<R> {
 }
 
 #[cfg(test)]
-#[path = "archive_tests.rs"]
 mod tests;

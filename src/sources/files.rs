@@ -244,5 +244,4 @@ impl ReadFile for Blobs<'_> {
 }
 
 #[cfg(test)]
-#[path = "files_tests.rs"]
 mod tests;

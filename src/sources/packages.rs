@@ -315,5 +315,4 @@ fn upper(tree: &Tree, moved: &BTreeSet<Vec<u8>>) -> Result<Tree, tree::Error> {
 }
 
 #[cfg(test)]
-#[path = "packages_tests.rs"]
 mod tests;

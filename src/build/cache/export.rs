@@ -13,9 +13,9 @@ use serde::Serialize;
 use super::artifact::{self, CORE_IMAGE_TYPE, FILE_TYPE, INPUT_NAME, INPUT_TYPE, LOCK_TYPE};
 use super::artifact::{SLAB_TYPE, SLABS_NAME, SLABS_TYPE};
 use super::error::Error;
-use super::inputs::{self, Inputs, Part, PartKind};
+use super::inputs::{self, Inputs, StoredBlob};
 use super::{SCHEMA, parallel};
-use crate::lock::{self, Lock};
+use crate::lock::{self, BlobKind, Lock};
 use isoforge_base::digest::{Digest, HashingReader, Sha256};
 use isoforge_base::human::size;
 use isoforge_base::output;
@@ -97,7 +97,7 @@ pub fn export(request: &Export<'_>, progress: &Progress) -> Result<Exported> {
         digest,
         bytes: layout.size(),
         images,
-        parts: found.parts.len() as u64,
+        parts: found.others.len() as u64,
         slabs: slabs.len() as u64,
     })
 }
@@ -127,7 +127,7 @@ fn layout(lock: &Lock, text: Vec<u8>, found: &Inputs, slabs: &[SlabFile]) -> Oci
         digest,
         size,
     )];
-    for part in &found.parts {
+    for part in &found.others {
         builder.blob(part.digest, part.size);
         parts.push(described(part, lock));
     }
@@ -149,26 +149,37 @@ fn layout(lock: &Lock, text: Vec<u8>, found: &Inputs, slabs: &[SlabFile]) -> Oci
     builder.build()
 }
 
-fn described(part: &Part, lock: &Lock) -> Descriptor {
+fn described(part: &StoredBlob, lock: &Lock) -> Descriptor {
     let layer = |compression| MediaType::Layer(Family::Oci, compression).to_string();
     let media_type = match part.kind {
-        PartKind::Archive => {
+        BlobKind::Archive => {
             let mut archives = lock.archives.iter();
             let archive = archives.find(|archive| archive.layer.digest == part.digest);
             layer(archive.map_or(LayerCompression::Plain, |archive| archive.layer.compression))
         }
-        PartKind::Bootstrap => layer(LayerCompression::Plain),
-        PartKind::Chart => chart::CONTENT_TYPE.to_owned(),
-        PartKind::CoreImage => CORE_IMAGE_TYPE.to_owned(),
-        PartKind::File => FILE_TYPE.to_owned(),
+        BlobKind::Bootstrap => layer(LayerCompression::Plain),
+        BlobKind::Chart => chart::CONTENT_TYPE.to_owned(),
+        BlobKind::CoreImage => CORE_IMAGE_TYPE.to_owned(),
+        BlobKind::File => FILE_TYPE.to_owned(),
     };
     artifact::part(
         &media_type,
-        part.kind.name(),
+        kind_name(part.kind),
         &part.name,
         part.digest,
         part.size,
     )
+}
+
+/// As annotations have it.
+fn kind_name(kind: BlobKind) -> &'static str {
+    match kind {
+        BlobKind::Archive => "archive",
+        BlobKind::Bootstrap => "bootstrap",
+        BlobKind::Chart => "chart",
+        BlobKind::CoreImage => "core-image",
+        BlobKind::File => "file",
+    }
 }
 
 /// The sound slabs of the lock's layers, of this version's format, by key.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{Error, MissingBlob};
-use crate::lock::{Image, Lock};
+use crate::lock::{BlobKind, Image, Lock, LockedBlob};
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest};
 use isoforge_oci::media::MediaType;
@@ -18,28 +18,19 @@ pub(super) struct Inputs {
     /// Everything that belongs to images, with sizes in bytes.
     pub(super) blobs: BTreeMap<Digest, u64>,
     /// What is no image.
-    pub(super) parts: Vec<Part>,
+    pub(super) others: Vec<StoredBlob>,
     /// What the store lacks, by digest.
     pub(super) missing: BTreeMap<Digest, MissingBlob>,
 }
 
-/// A blob of the lock that belongs to no image.
+/// A blob of the lock that belongs to no image, and that the store has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Part {
-    pub(super) kind: PartKind,
-    /// URL, path or architecture, as the lock has it.
+pub(super) struct StoredBlob {
+    pub(super) kind: BlobKind,
+    /// As the lock has it.
     pub(super) name: String,
     pub(super) digest: Digest,
     pub(super) size: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum PartKind {
-    Archive,
-    Bootstrap,
-    Chart,
-    CoreImage,
-    File,
 }
 
 /// Finds the input of `lock` in the store; what is not there is told in the
@@ -52,29 +43,11 @@ pub(super) fn find(store: &Store, lock: &Lock) -> Result<Inputs, Error> {
     for image in &lock.images {
         finder.image(image)?;
     }
-    for archive in &lock.archives {
-        let layer = &archive.layer;
-        finder.part(
-            PartKind::Archive,
-            &archive.path,
-            layer.digest,
-            Some(layer.size),
-        )?;
+    for blob in lock.blobs() {
+        finder.other(blob)?;
     }
-    for made in &lock.bootstraps {
-        finder.part(PartKind::Bootstrap, &made.arch, made.layer, Some(made.size))?;
-    }
-    for chart in &lock.charts {
-        finder.part(PartKind::Chart, &chart.source, chart.digest, None)?;
-    }
-    for core in &lock.core_images {
-        finder.part(PartKind::CoreImage, &core.purpose(), core.digest, None)?;
-    }
-    for file in &lock.files {
-        finder.part(PartKind::File, &file.url, file.digest, None)?;
-    }
-    finder.found.parts.sort();
-    finder.found.parts.dedup();
+    finder.found.others.sort();
+    finder.found.others.dedup();
     Ok(finder.found)
 }
 
@@ -180,21 +153,20 @@ impl Finder<'_> {
         Ok(())
     }
 
-    fn part(
-        &mut self,
-        kind: PartKind,
-        name: &str,
-        digest: Digest,
-        size: Option<u64>,
-    ) -> Result<(), Error> {
-        match self.store.blob_size(&digest)? {
-            Some(found) if size.is_none_or(|size| size == found) => self.found.parts.push(Part {
-                kind,
-                name: name.to_owned(),
-                digest,
-                size: found,
-            }),
-            _ => self.miss(digest, &format!("{} {name}", kind.described())),
+    fn other(&mut self, blob: LockedBlob) -> Result<(), Error> {
+        match self.store.blob_size(&blob.digest)? {
+            Some(found) if blob.size.is_none_or(|size| size == found) => {
+                self.found.others.push(StoredBlob {
+                    kind: blob.kind,
+                    name: blob.name,
+                    digest: blob.digest,
+                    size: found,
+                });
+            }
+            _ => {
+                let what = format!("{} {}", described(blob.kind), blob.name);
+                self.miss(blob.digest, &what);
+            }
         }
         Ok(())
     }
@@ -210,26 +182,13 @@ impl Finder<'_> {
     }
 }
 
-impl PartKind {
-    fn described(self) -> &'static str {
-        match self {
-            Self::Archive => "the archive",
-            Self::Bootstrap => "the bootstrap for",
-            Self::Chart => "the chart",
-            Self::CoreImage => "GRUB's core image for",
-            Self::File => "the file",
-        }
-    }
-
-    /// As annotations have it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Archive => "archive",
-            Self::Bootstrap => "bootstrap",
-            Self::Chart => "chart",
-            Self::CoreImage => "core-image",
-            Self::File => "file",
-        }
+fn described(kind: BlobKind) -> &'static str {
+    match kind {
+        BlobKind::Archive => "the archive",
+        BlobKind::Bootstrap => "the bootstrap for",
+        BlobKind::Chart => "the chart",
+        BlobKind::CoreImage => "GRUB's core image for",
+        BlobKind::File => "the file",
     }
 }
 

@@ -202,11 +202,7 @@ fn kept(store: &Store, locks: &[PathBuf], knowledge: &Knowledge) -> Result<Kept>
         let images = lock.images.iter();
         let roots = images
             .flat_map(|image| image.manifests.values().copied())
-            .chain(lock.archives.iter().map(|archive| archive.layer.digest))
-            .chain(lock.bootstraps.iter().map(|made| made.layer))
-            .chain(lock.charts.iter().map(|chart| chart.digest))
-            .chain(lock.core_images.iter().map(|core| core.digest))
-            .chain(lock.files.iter().map(|file| file.digest));
+            .chain(lock.blobs().into_iter().map(|blob| blob.digest));
         kept.blobs.extend(knowledge.closure(roots));
         let indexes = lock.images.iter().filter_map(|image| image.index);
         kept.blobs.extend(knowledge.indexes(indexes));

@@ -106,16 +106,6 @@ pub struct Sourced {
     pub times: Vec<InputTime>,
 }
 
-impl Sourced {
-    /// Puts what another source gave over this.
-    pub fn append(&mut self, other: Self) {
-        self.layers.extend(other.layers);
-        self.images.extend(other.images);
-        self.files.extend(other.files);
-        self.times.extend(other.times);
-    }
-}
-
 /// Why a source can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

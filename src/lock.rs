@@ -15,12 +15,14 @@
 //! - [`Lock::inputs`] is the digest of all [`Input`]s and [`Flags`]; a lock
 //!   whose own value differs was edited by hand.
 
+mod blobs;
 mod compare;
 mod error;
 mod locate;
 mod model;
 mod read;
 
+pub use blobs::{BlobKind, LockedBlob};
 pub use compare::{Change, Drift, compare, compare_project};
 pub use error::Error;
 pub use locate::{FILE_NAME, locate};

@@ -1,0 +1,4 @@
+//! Reports of the library as texts for people; as JSON they are what they are.
+
+mod build;
+mod plan;
