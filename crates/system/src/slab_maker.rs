@@ -58,7 +58,7 @@ impl SlabMaker<'_> {
         if let Some(path) = self.store.slab(&key)
             && let Some(slab) = self.open(&path)?
         {
-            let bounds = bounds(&self.limits);
+            let bounds = bounds(self.limits);
             diff_id::check(self.store, layer, name, bounds, self.progress)?;
             self.progress
                 .count(Counted::SlabStored, layer.diff_id, layer.size);

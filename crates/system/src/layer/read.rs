@@ -30,11 +30,13 @@ pub fn read_tar(
     };
     let mut files = 0_u32;
     while let Some(member) = reader.next_member()? {
-        if let Some(whiteout) = whiteout(&member)? {
-            if let Some((path, kind)) = whiteout {
+        match marker(&member)? {
+            None => {}
+            Some(Marker::Aufs) => continue,
+            Some(Marker::Removes(path, kind)) => {
                 entries.push(path, Meta::default(), kind, member.name)?;
+                continue;
             }
-            continue;
         }
         let kind = match reader.kind(&member)? {
             Kind::Directory => EntryKind::Directory,
@@ -64,9 +66,15 @@ pub fn read_tar(
     Ok(entries.found)
 }
 
-/// What a whiteout or an opaque mark removes, and nothing for a file of AUFS;
-/// `None` for any other member.
-fn whiteout(member: &Member) -> Result<Option<Option<(Vec<u8>, EntryKind)>>, Error> {
+/// A member that is no entry of the tree.
+enum Marker {
+    /// A file of AUFS's own.
+    Aufs,
+    /// A whiteout or an opaque mark, and the path that it is about.
+    Removes(Vec<u8>, EntryKind),
+}
+
+fn marker(member: &Member) -> Result<Option<Marker>, Error> {
     let Some((parent, base)) = tree::split(&member.path) else {
         return Ok(None);
     };
@@ -74,9 +82,9 @@ fn whiteout(member: &Member) -> Result<Option<Option<(Vec<u8>, EntryKind)>>, Err
     let mut names = member.path.split(|&byte| byte == b'/');
     let is_aufs = !is_opaque && names.any(|name| name.starts_with(AUFS_PREFIX));
     Ok(match base.strip_prefix(WHITEOUT_PREFIX) {
-        _ if is_aufs => Some(None),
+        _ if is_aufs => Some(Marker::Aufs),
         None => None,
-        _ if is_opaque => Some(Some((parent.to_vec(), EntryKind::Opaque))),
+        _ if is_opaque => Some(Marker::Removes(parent.to_vec(), EntryKind::Opaque)),
         Some(b"" | b".") => {
             return Err(member.error("path", "a whiteout that names nothing").into());
         }
@@ -88,7 +96,7 @@ fn whiteout(member: &Member) -> Result<Option<Option<(Vec<u8>, EntryKind)>>, Err
                     source,
                 }
             })?;
-            Some(Some((path, EntryKind::Whiteout)))
+            Some(Marker::Removes(path, EntryKind::Whiteout))
         }
     })
 }
