@@ -120,7 +120,7 @@ pub enum Error {
     Archive(#[from] archive::Error),
     /// Paths can't be taken out of layers.
     #[error(transparent)]
-    Filter(#[from] isoforge_system::filtered::Error),
+    Filter(#[from] isoforge_system::Error),
     /// Files can't be downloaded or laid.
     #[error(transparent)]
     Files(Box<files::Error>),

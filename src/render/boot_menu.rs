@@ -7,7 +7,8 @@
 use serde::Serialize;
 use tera::{Context, Kwargs, State, Tera};
 
-use isoforge_base::error::{Class, Diagnose};
+use super::Error;
+use isoforge_base::error::Result;
 use isoforge_base::tree::Tree;
 use isoforge_contract::iso;
 use isoforge_contract::machine::{Flavor, InstallMode};
@@ -82,38 +83,6 @@ pub struct Settings {
     pub cmdline: Vec<String>,
 }
 
-/// Why there is no menu.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// An argument of the profile can't be used.
-    #[error(transparent)]
-    Cmdline(#[from] cmdline::Error),
-    /// A template is wrong.
-    #[error("the boot menu's template '{name}' can't be rendered")]
-    Template {
-        /// Its name.
-        name: &'static str,
-        /// What and where.
-        source: Box<tera::Error>,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Cmdline(error) => error.class(),
-            Self::Template { .. } => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Cmdline(error) => error.hint(),
-            Self::Template { .. } => None,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Entry {
     id: &'static str,
@@ -150,8 +119,8 @@ pub fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action) {
 /// [`MENU_TEMPLATE`].
 ///
 /// # Errors
-/// [`Error`], where the profile's kernel arguments can't be used.
-pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String, Error> {
+/// Where the template is wrong or the profile's kernel arguments can't be used.
+pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String> {
     cmdline::check(&settings.cmdline)?;
     let options = Options {
         flavor: settings.flavor,
@@ -175,7 +144,7 @@ pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String, 
     context.insert("consoles", &cmdline::consoles(settings.flavor));
     context.insert("entries", &entries);
     context.insert("efi_loaders", &EFI_LOADERS);
-    render(MENU_TEMPLATE, template, &context)
+    Ok(render(MENU_TEMPLATE, template, &context)?)
 }
 
 /// Path on the ISO (absolute) of the file that only the build with this
@@ -189,7 +158,7 @@ pub fn marker_path(digest: &str) -> String {
 /// the menu there. Its length depends on that of `marker` alone.
 ///
 /// # Errors
-/// [`Error::Template`] where the template is wrong.
+/// [`Error::BootMenu`] where the template is wrong.
 pub fn stub(marker: &str) -> Result<String, Error> {
     let mut context = Context::new();
     context.insert("marker", marker);
@@ -201,7 +170,7 @@ fn render(name: &'static str, template: &str, context: &Context) -> Result<Strin
     tera.register_filter("grub", |text: &str, _: Kwargs, _: &State| quote(text));
     tera.register_filter("comment", |text: &str, _: Kwargs, _: &State| one_line(text));
     tera.render_str(template, context, false)
-        .map_err(|source| Error::Template {
+        .map_err(|source| Error::BootMenu {
             name,
             source: Box::new(source),
         })
@@ -213,6 +182,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use isoforge_base::error::Class;
 
     const MENU: &str = include_str!("../../templates/grub/menu.cfg.tera");
     use insta::assert_snapshot;

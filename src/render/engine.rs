@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::Error;
 use super::filters;
 use super::project::Project;
-use isoforge_base::error::Diagnose;
+use isoforge_base::error::Failure;
 
 /// What messages call the templates that others may include.
 const INCLUDE_DIR: &str = "templates/include";
@@ -55,10 +55,10 @@ impl Engine {
     pub fn filling<'a>(
         &'a self,
         context: &'a Context,
-    ) -> impl Fn(&str, &str) -> Result<String, Box<dyn Diagnose + Send + Sync>> + 'a {
+    ) -> impl Fn(&str, &str) -> Result<String, Failure> + 'a {
         |name, text| {
             let rendered = self.render(name, text, context);
-            rendered.map_err(|error| Box::new(error) as Box<dyn Diagnose + Send + Sync>)
+            rendered.map_err(Failure::from)
         }
     }
 }
@@ -90,6 +90,7 @@ fn describe(name: &str, error: &tera::Error) -> Error {
 mod tests {
     use super::*;
     use isoforge_base::error::Class;
+    use isoforge_base::error::Diagnose as _;
 
     fn render(text: &str) -> Result<String, Error> {
         let dir = tempfile::tempdir().unwrap();

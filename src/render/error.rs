@@ -30,6 +30,14 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// A template of the boot menu is wrong.
+    #[error("the boot menu's template '{name}' can't be rendered")]
+    BootMenu {
+        /// Its name.
+        name: &'static str,
+        /// What and where.
+        source: Box<tera::Error>,
+    },
     /// The values for templates can't be represented.
     #[error("the values for templates can't be used: {problem}")]
     Context {

@@ -56,7 +56,7 @@ pub enum Error {
     Path(#[from] tree::Error),
     /// The layer can't be written.
     #[error("the layer of files can't be written")]
-    Write(#[from] tar_out::Error),
+    Write(#[from] isoforge_system::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -94,7 +94,7 @@ pub fn file(
         matches!(inode, Some(Kind::File(_)))
     };
     let path = wanted.paths.iter().find(is_there).ok_or_else(|| {
-        Error::Filter(filtered::Error::NoMatch {
+        Error::Filter(isoforge_system::Error::NoMatch {
             pattern: wanted.paths.join("' or '"),
             from: name.to_owned(),
         })
@@ -117,7 +117,12 @@ fn read_member(
     path: &str,
     max_bytes: u64,
 ) -> Result<Vec<u8>, Error> {
-    let failed = |error: io::Error| Error::Filter(error.into());
+    let failed = |error: io::Error| {
+        Error::Filter(isoforge_system::Error::Io {
+            doing: "the filtered files can't be put aside".into(),
+            source: error,
+        })
+    };
     let mut archive = tar::Archive::new(context.store.open_blob(&layer.digest)?);
     for entry in archive.entries().map_err(failed)? {
         let entry = entry.map_err(failed)?;

@@ -48,7 +48,7 @@ pub enum Error {
     Tree(#[from] tree::Error),
     /// A part can't be written.
     #[error("a part of the system can't be written")]
-    Write(#[from] tar_out::Error),
+    Write(#[from] isoforge_system::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -158,7 +158,7 @@ pub fn part(
 
 fn write(
     store: &Store,
-    content: impl FnOnce(&mut store::BlobWriter) -> Result<(), tar_out::Error>,
+    content: impl FnOnce(&mut store::BlobWriter) -> Result<(), isoforge_system::Error>,
 ) -> Result<Layer, Error> {
     let mut blob = store.blob_writer()?;
     content(&mut blob)?;

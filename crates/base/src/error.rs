@@ -124,9 +124,9 @@ impl Failure {
     /// Gives another hint than its error does.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self(Box::new(Hinted {
-            hint: hint.into(),
+        Self(Box::new(Cause {
             error: self.0,
+            hint: Some(hint.into()),
         }))
     }
 
@@ -232,32 +232,43 @@ impl Diagnose for Within {
     }
 }
 
-/// An error with another hint; it is no cause of its own.
+/// A [`Failure`] where a [`std::error::Error`] is asked for, such as in another
+/// error; it is no cause of its own.
 #[derive(Debug)]
-struct Hinted {
-    hint: String,
+pub struct Cause {
     error: Box<dyn Diagnose + Send + Sync>,
+    /// Instead of the error's own.
+    hint: Option<String>,
 }
 
-impl fmt::Display for Hinted {
+impl From<Failure> for Cause {
+    fn from(failure: Failure) -> Self {
+        Self {
+            error: failure.0,
+            hint: None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl StdError for Hinted {
+impl StdError for Cause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.error.source()
     }
 }
 
-impl Diagnose for Hinted {
+impl Diagnose for Cause {
     fn class(&self) -> Class {
         self.error.class()
     }
 
     fn hint(&self) -> Option<String> {
-        Some(self.hint.clone())
+        self.hint.clone().or_else(|| self.error.hint())
     }
 }
 

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
+use crate::Error;
 use crate::boot::loader;
-use crate::overlay::{self, OverlayLayer};
+use crate::overlay::OverlayLayer;
 use isoforge_base::tree::Tree;
 use isoforge_contract::machine::{CONFIG_PATH, Config, Firmware, Flavor, PROGRAM_PATH};
 
@@ -31,14 +32,14 @@ pub fn disk_firmware(tree: &Tree, wanted: &[Firmware]) -> Vec<Firmware> {
 /// the time of everything in it.
 ///
 /// # Errors
-/// [`overlay::Error::Tree`] where a path of the configuration can't be one.
+/// [`Error::Tree`] where a path of the configuration can't be one.
 pub fn layer(
     units: OverlayLayer,
     program: &Arc<[u8]>,
     (config, json): (&Config, Vec<u8>),
     epoch: u32,
     tree: &Tree,
-) -> Result<OverlayLayer, overlay::Error> {
+) -> Result<OverlayLayer, Error> {
     let is_appliance = config.flavor == Flavor::Appliance;
     let mut layer = match is_appliance {
         true => units,

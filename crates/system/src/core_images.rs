@@ -6,9 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
 use crate::boot::core_image::{self, CORE_MAX_BYTES, CoreImage, Recipe};
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
 use isoforge_oci::store::{self, Store};
 
 /// Kind of the store's facts on core images.
@@ -23,59 +23,6 @@ pub struct KeptCoreImage {
     pub digest: Digest,
     /// What `grub-mkimage --version` said where it was made.
     pub made_by: String,
-}
-
-/// Why there is no core image.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It can't be made.
-    #[error(transparent)]
-    Make(#[from] core_image::Error),
-    /// This machine makes another one than the lock has.
-    #[error(
-        "GRUB's core image is {found}, made by {made_by}, but the lock has {locked}, made by \
-         {locked_by}"
-    )]
-    Drift {
-        /// The digest in the lock.
-        locked: Digest,
-        /// The program in the lock.
-        locked_by: String,
-        /// The digest of what was made.
-        found: Digest,
-        /// The program here.
-        made_by: String,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// No folder to work in.
-    #[error("GRUB's core image for BIOS can't be made")]
-    Scratch(#[from] std::io::Error),
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Make(error) => error.class(),
-            Self::Drift { .. } => Class::LockDrift,
-            Self::Store(error) => error.class(),
-            Self::Scratch(_) => Class::Io,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Make(error) => error.hint(),
-            Self::Drift { .. } => Some(
-                "take the locked one along with `isoforge cache export`, or remove its entry of \
-                 [[core_image]] from the lock"
-                    .to_owned(),
-            ),
-            Self::Store(error) => error.hint(),
-            Self::Scratch(_) => None,
-        }
-    }
 }
 
 /// The core image of `recipe` and its record; `pinned` is what a lock has.
@@ -103,14 +50,15 @@ pub fn get(
             Err(error) => return Err(error.into()),
         }
     }
-    let scratch = tempfile::tempdir_in(store.temp_dir())?;
+    let scratch =
+        tempfile::tempdir_in(store.temp_dir()).map_err(Error::io(core_image::CANT_MAKE))?;
     let CoreImage {
         bytes,
         digest,
         made_by,
     } = recipe.make(scratch.path())?;
     if let Some(pinned) = pinned.filter(|pinned| pinned.digest != digest) {
-        return Err(Error::Drift {
+        return Err(Error::CoreImageDrift {
             locked: pinned.digest,
             locked_by: pinned.made_by.clone(),
             found: digest,
@@ -134,6 +82,7 @@ pub fn get(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use isoforge_base::error::{Class, Diagnose as _};
     use isoforge_base::tree::{Inode, Meta};
     use isoforge_judges::trees::{InMemory, file, tree};
 
@@ -202,7 +151,7 @@ mod tests {
         let recipe = hopeless();
         assert!(matches!(
             get(&store, &recipe, &[]),
-            Err(Error::Make(core_image::Error::Program(_)))
+            Err(Error::GrubMkimage(_))
         ));
         store.put_blob(b"core").unwrap();
         let pinned = pin(&recipe, b"core");

@@ -14,17 +14,17 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::spool::{FileId, NoData, Spool, SpoolWriter};
-use crate::filter::{self, PatternError, Patterns};
-use crate::layer::{InLayer, apply, bounds, decompress, read_tar};
+use crate::Error;
+use crate::filter::{self, Patterns};
+use crate::layer::{apply, bounds, decompress, read_tar};
 use crate::tar_out;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
-use isoforge_base::tree::{self, FileData, Kind, LayerId, Tree};
+use isoforge_base::tree::{FileData, Kind, LayerId, Tree};
 use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::{Layer, LayerCompression};
-use isoforge_oci::pull::{self, diff_id};
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::pull::diff_id;
+use isoforge_oci::store::Store;
 
 /// Kind of the store's facts on filtered layers.
 const FACT: &str = "filtered-layer";
@@ -32,76 +32,8 @@ const FACT: &str = "filtered-layer";
 /// Counts up when equal input no longer gives equal bytes.
 const VERSION: u32 = 1;
 
-/// Why paths can't be taken out of layers.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A pattern is malformed.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// A pattern of `include` matches no path.
-    #[error("'{pattern}' matches no path in {from}")]
-    NoMatch {
-        /// The pattern.
-        pattern: String,
-        /// What the layers are of.
-        from: String,
-    },
-    /// A layer is damaged, unsafe or too large.
-    #[error(transparent)]
-    Layer(#[from] InLayer),
-    /// A layer is not the one that its image claims.
-    #[error(transparent)]
-    DiffId(Box<pull::Error>),
-    /// The kept tree can't be put together.
-    #[error("the filtered tree can't be made")]
-    Tree(#[from] tree::Error),
-    /// The new layer can't be written.
-    #[error("the filtered layer can't be written")]
-    Write(#[from] tar_out::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// Reading or writing failed.
-    #[error("the filtered files can't be put aside")]
-    Io(#[from] io::Error),
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Pattern(error) => error.class(),
-            Self::NoMatch { .. } => Class::Profile,
-            Self::Layer(error) => error.class(),
-            Self::DiffId(error) => error.class(),
-            Self::Tree(_) => Class::Bug,
-            Self::Write(error) => error.class(),
-            Self::Store(error) => error.class(),
-            Self::Io(_) => Class::Io,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoMatch { .. } => Some(
-                "patterns are over real paths without a leading slash, as in 'usr/bin/kubelet' or 'opt/cni/**'"
-                    .into(),
-            ),
-            Self::Pattern(error) => error.hint(),
-            Self::Layer(error) => error.hint(),
-            Self::DiffId(error) => error.hint(),
-            Self::Write(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
-
-// Boxed, so that results stay small.
-impl From<pull::Error> for Error {
-    fn from(error: pull::Error) -> Self {
-        Self::DiffId(Box::new(error))
-    }
-}
+/// What is said where files can't be written or read on the way.
+const PUT_ASIDE: &str = "the filtered files can't be put aside";
 
 /// Which paths are kept.
 #[derive(Debug, Clone)]
@@ -136,7 +68,8 @@ impl Filter {
     fn key(&self, layers: &[Layer]) -> Result<String, Error> {
         let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
         let text = serde_json::to_vec(&(VERSION, diff_ids, &self.include, &self.exclude))
-            .map_err(io::Error::from)?;
+            .map_err(io::Error::from)
+            .map_err(Error::io(PUT_ASIDE))?;
         Ok(Digest::of(&text).hex())
     }
 
@@ -151,7 +84,7 @@ impl Filter {
                 });
             }
         }
-        Ok(filter::filter(tree, &self.included, &self.excluded)?)
+        filter::filter(tree, &self.included, &self.excluded).map_err(Error::FilteredTree)
     }
 }
 
@@ -189,7 +122,8 @@ pub fn filter_layers(
     let kept = filter.apply(&merge(store, layers, from, limits, progress)?, from)?;
     let spool = put_aside(store, layers, &kept, limits, progress)?;
     let mut blob = store.blob_writer()?;
-    tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, &mut blob)?;
+    tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, &mut blob)
+        .map_err(|error| Error::FilteredLayer(Box::new(error)))?;
     let (digest, size) = blob.commit(None)?;
     let layer = Layer {
         digest,
@@ -209,7 +143,7 @@ fn layer_id(at: usize) -> LayerId {
 /// names them in errors.
 ///
 /// # Errors
-/// [`Error::DiffId`], [`Error::Layer`], [`Error::Store`].
+/// [`Error::Pull`], [`Error::Layer`], [`Error::Store`].
 pub fn merge(
     store: &Store,
     layers: &[Layer],
@@ -247,7 +181,8 @@ fn put_aside(
             _ => None,
         })
         .collect();
-    let mut spool = SpoolWriter::new(tempfile::tempfile_in(store.temp_dir())?);
+    let mut spool =
+        SpoolWriter::new(tempfile::tempfile_in(store.temp_dir()).map_err(Error::io(PUT_ASIDE))?);
     for (at, layer) in layers.iter().enumerate() {
         let id = layer_id(at);
         if wanted.range((id, 0)..=(id, u32::MAX)).next().is_none() {
@@ -260,7 +195,7 @@ fn put_aside(
         let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
         read_tar(tar, limits, &mut spool.layer(id, &wanted)).map_err(in_layer)?;
     }
-    Ok(spool.finish()?)
+    spool.finish().map_err(Error::io(PUT_ASIDE))
 }
 
 #[cfg(test)]

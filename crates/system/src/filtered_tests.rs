@@ -1,4 +1,5 @@
 use super::*;
+use isoforge_base::error::{Class, Diagnose as _};
 use std::io::Read;
 use tempfile::TempDir;
 
@@ -166,7 +167,7 @@ fn a_star_stays_within_a_component_and_what_lower_layers_lost_is_gone() {
         );
     }
     let error = fixture.run(&["usr/[a"], &[]).unwrap_err();
-    assert!(matches!(error, Error::Pattern(_)), "{error}");
+    assert!(matches!(error, Error::Pattern { .. }), "{error}");
 }
 
 #[test]

@@ -20,7 +20,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::overlay::{self, OverlayLayer};
+use crate::Error;
+use crate::overlay::OverlayLayer;
 use isoforge_contract::manifest;
 
 /// What progress, errors and the image's history call the layer.
@@ -103,8 +104,8 @@ impl Hardening {
     /// 1970) becomes the time of everything in it.
     ///
     /// # Errors
-    /// [`overlay::Error::Tree`], which the rules give no reason for.
-    pub fn layer(&self, epoch: u32) -> Result<OverlayLayer, overlay::Error> {
+    /// [`Error::Tree`], which the rules give no reason for.
+    pub fn layer(&self, epoch: u32) -> Result<OverlayLayer, Error> {
         let mut layer = OverlayLayer::default();
         for rule in self.rules() {
             for (path, text) in rule.files {

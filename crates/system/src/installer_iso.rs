@@ -9,7 +9,6 @@
 //! the rest is written in order while the digest of the whole is computed
 //! behind it. That the layout did not change is checked, not assumed.
 
-mod error;
 mod follow;
 mod inputs;
 mod payload;
@@ -19,14 +18,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::fs::FileExt as _;
 
-pub use error::Error;
 pub use inputs::{
     Bios, EfiProgram, Extra, ExtraKind, IsoInputs, IsoReport, PlacedFile, SourceError, Squashfs,
 };
 pub use payload::Payload;
 pub use plan::CONFIG_ROOM_BYTES;
 
-use error::MAX_EFI_PROGRAM_BYTES;
+use crate::Error;
 use follow::{Watermark, hash_behind};
 use isoforge_base::digest::{Digest, SHA256_BYTES};
 use isoforge_base::progress::{Progress, Task};
@@ -37,6 +35,9 @@ use isoforge_formats::iso9660::layout::Layout;
 use isoforge_formats::iso9660::tree::FileId;
 use isoforge_formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
 use plan::Plan;
+
+/// Largest EFI program that is accepted; they are held in memory.
+pub(crate) const MAX_EFI_PROGRAM_BYTES: u64 = 256 << 20;
 
 /// Label of the EFI system partition's file system.
 const ESP_LABEL: &str = "EFI_LIVE";
@@ -114,7 +115,7 @@ fn write_squashfs(
     let ((), digest) = hash_behind(out, start, end, read_back, |watermark| {
         let data = DataWriter::new(out, &plan.tree, layout, plan.squashfs)?;
         stream(data, watermark, &task, |out| {
-            write(out).map_err(|source| Error::Squashfs { source })
+            write(out).map_err(|source| Error::RootFileSystem { source })
         })
     })?;
     Ok(digest)
@@ -354,10 +355,7 @@ fn path_of(plan: &Plan<'_>, file: FileId) -> String {
 }
 
 fn part(path: &str, source: io::Error) -> Error {
-    Error::Io {
-        path: path.to_owned(),
-        source,
-    }
+    Error::io(format!("writing '{path}' to the ISO"))(source)
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@
 //! [`write_over`](crate::tar_out::write_over).
 
 mod digest;
-mod error;
 mod load;
 mod manifest;
 mod source;
@@ -26,10 +25,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use digest::digest;
-pub use error::Error;
 pub use load::{Render, load};
 pub use source::{EmbeddedFile, Source, below};
 
+use crate::Error;
 use crate::filter::Patterns;
 use crate::tar_out;
 use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree, display};
@@ -58,7 +57,7 @@ impl OverlayLayer {
     /// Adds a file of the owner root.
     ///
     /// # Errors
-    /// [`Error::Tree`] where the path can't be one, or leads through a file.
+    /// [`Error::OverlayTree`] where the path can't be one, or leads through a file.
     pub fn add_file(&mut self, path: &str, mode: u16, bytes: Arc<[u8]>) -> Result<(), Error> {
         self.add(path, mode, Kind::File(FileData::Inline(bytes)))
     }
@@ -89,7 +88,7 @@ impl OverlayLayer {
         self.tree
             .insert(path.as_bytes(), Inode { meta, kind })
             .map(drop)
-            .map_err(|source| Error::Tree {
+            .map_err(|source| Error::OverlayTree {
                 overlay: path.to_owned(),
                 source,
             })
@@ -147,8 +146,8 @@ impl OverlayLayer {
     /// is laid over, in which the manifest's `delete` patterns are looked up.
     ///
     /// # Errors
-    /// See [`tar_out::Error`].
-    pub fn to_tar(&self, below: &Tree, out: impl Write) -> Result<(), tar_out::Error> {
+    /// What reading its files, or writing, gives.
+    pub fn to_tar(&self, below: &Tree, out: impl Write) -> Result<(), Error> {
         tar_out::write_over(&self.tree, &self.whiteouts(below), &self.keep, self, out)
     }
 
@@ -156,11 +155,11 @@ impl OverlayLayer {
     /// it `name`.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::Store`].
+    /// [`Error::OverlayLayer`], [`Error::Store`].
     pub fn store(&self, store: &Store, below: &Tree, name: &str) -> Result<Layer, Error> {
         let mut blob = store.blob_writer()?;
         self.to_tar(below, &mut blob)
-            .map_err(|source| Error::Write {
+            .map_err(|source| Error::OverlayLayer {
                 name: name.to_owned(),
                 source: Box::new(source),
             })?;
@@ -195,6 +194,12 @@ impl ReadFile for OverlayLayer {
             ))),
         }
     }
+}
+
+/// A file of the overlay can't be read.
+fn read_error(overlay: &str, path: &[u8], source: io::Error) -> Error {
+    let path = display(path);
+    Error::io(format!("overlay '{overlay}': can't read '{path}'"))(source)
 }
 
 /// Whether an inode of the tree is a regular file.

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::overlay::{self, OverlayLayer};
+use crate::Error;
+use crate::overlay::OverlayLayer;
 use isoforge_base::tree::Tree;
 use isoforge_contract::machine::{Flavor, REGISTRY_PROGRAM_PATH, RegistryKind};
 
@@ -60,8 +61,8 @@ pub fn in_image(kind: RegistryKind, arch: &str) -> Vec<String> {
 /// 1970) becomes the time of everything in it.
 ///
 /// # Errors
-/// Of `program`; [`overlay::Error::Tree`].
-pub fn layer<E: From<overlay::Error>>(
+/// Of `program`; [`Error::Tree`].
+pub fn layer<E: From<Error>>(
     units: OverlayLayer,
     kind: RegistryKind,
     flavor: Flavor,

@@ -24,5 +24,5 @@ mod set;
 mod tests;
 
 pub use check::diff_id;
-pub use container::{Error, Slab, build, key};
+pub use container::{Slab, build, key};
 pub use set::SlabSet;

@@ -9,7 +9,7 @@ use isoforge_base::progress::{Counted, Progress};
 use isoforge_formats::squashfs;
 use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;
-use isoforge_oci::pull::{self, diff_id};
+use isoforge_oci::pull::diff_id;
 use isoforge_oci::store::Store;
 
 /// What the time for making slabs is counted as.
@@ -28,23 +28,6 @@ pub struct SlabMaker<'a> {
     pub jobs: usize,
     /// Told what is done.
     pub progress: &'a Progress,
-}
-
-/// What making a slab may give: the layer's fault, the image's or the slab's.
-#[derive(Debug, thiserror::Error)]
-enum MakeError {
-    #[error(transparent)]
-    Layer(#[from] layer::Error),
-    #[error(transparent)]
-    DiffId(Box<pull::Error>),
-    #[error(transparent)]
-    Slab(#[from] slab::Error),
-}
-
-impl From<pull::Error> for MakeError {
-    fn from(error: pull::Error) -> Self {
-        Self::DiffId(Box::new(error))
-    }
 }
 
 impl SlabMaker<'_> {
@@ -78,26 +61,23 @@ impl SlabMaker<'_> {
             writer.file(),
             self.squashfs,
             self.jobs,
-            |sink| -> Result<_, MakeError> {
-                let tar = decompress(task.reader(blob), layer.compression, self.limits)?;
+            |sink| -> Result<_, Error> {
+                let in_layer = |error: layer::Error| error.in_layer(name);
+                let tar = decompress(task.reader(blob), layer.compression, self.limits)
+                    .map_err(in_layer)?;
                 let mut tar = diff_id::Checking::new(self.store, layer, name, tar)?;
-                let entries = read_tar(&mut tar, self.limits, sink)?;
+                let entries = read_tar(&mut tar, self.limits, sink).map_err(in_layer)?;
                 tar.finish()?;
                 Ok(entries)
             },
-        )
-        .map_err(|error| match error {
-            MakeError::Layer(error) => Error::Layer(error.in_layer(name)),
-            MakeError::DiffId(error) => Error::Pull(error),
-            MakeError::Slab(error) => Error::Slab(error),
-        })?;
+        )?;
         drop(task);
         let path = writer.commit()?;
         self.progress
             .count(Counted::SlabMade, layer.diff_id, layer.size);
         Slab::open(&path).map_err(|source| Error::NewSlab {
             layer: name.to_owned(),
-            source,
+            source: Box::new(source),
         })
     }
 

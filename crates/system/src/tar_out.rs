@@ -17,7 +17,7 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 
 use super::layer::WHITEOUT_PREFIX;
-use isoforge_base::error::{Class, Diagnose};
+use crate::Error;
 use isoforge_base::tree::{self, FileData, InodeId, Kind, Meta, ReadFile, Tree, display};
 use isoforge_formats::tar;
 use isoforge_formats::tar::header::{
@@ -25,74 +25,11 @@ use isoforge_formats::tar::header::{
     NAME, SIZE, TYPEFLAG, UID, USTAR_MAGIC,
 };
 
+/// What is said where the archive can't be written.
+const WRITE: &str = "can't write the archive";
+
 const PAX_HEADER_MODE: u16 = 0o644;
 const PAX_HEADER_PREFIX: &[u8] = b"PaxHeaders/";
-
-/// Why a tar stream could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file's data can't be read.
-    #[error("can't read the data of '{path}'")]
-    Data {
-        /// The file.
-        path: String,
-        /// What the reader said.
-        source: io::Error,
-    },
-    /// A file's data is shorter or longer than its size.
-    #[error("'{path}' was to have {expected} bytes and has {}", Difference(*.actual, *.expected))]
-    Size {
-        /// The file.
-        path: String,
-        /// Its size in the tree.
-        expected: u64,
-        /// Bytes that came; one more than expected means "more".
-        actual: u64,
-    },
-    /// A tar archive has no sockets.
-    #[error("'{path}' is a socket, which a layer can't hold")]
-    Socket {
-        /// The socket.
-        path: String,
-    },
-    /// The stream can't be written.
-    #[error("can't write the archive")]
-    Write {
-        /// What the writer said.
-        source: io::Error,
-    },
-}
-
-struct Difference(u64, u64);
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 > self.1 {
-            f.write_str("more")
-        } else {
-            write!(f, "{}", self.0)
-        }
-    }
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Data { .. } | Self::Size { .. } | Self::Write { .. } => Class::Io,
-            Self::Socket { .. } => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Size { .. } => {
-                Some("the file was changed while it was read; build again".to_owned())
-            }
-            Self::Socket { .. } => Some("remove the socket; programs make theirs anew".to_owned()),
-            _ => None,
-        }
-    }
-}
 
 /// Writes all of `tree`, the root first.
 ///
@@ -249,10 +186,8 @@ impl<'d, W: Write> Writer<'d, W> {
     }
 
     fn file(&mut self, path: &[u8], data: &FileData) -> Result<(), Error> {
-        let read_error = |source| Error::Data {
-            path: display(path),
-            source,
-        };
+        let read_error =
+            |source| Error::io(format!("can't read the data of '{}'", display(path)))(source);
         let expected = data.size();
         let mut reader = self
             .data
@@ -275,7 +210,7 @@ impl<'d, W: Write> Writer<'d, W> {
             self.write(buf.get(..n).unwrap_or_default())?;
         }
         if actual != expected {
-            return Err(Error::Size {
+            return Err(Error::FileSize {
                 path: display(path),
                 expected,
                 actual,
@@ -309,14 +244,12 @@ impl<'d, W: Write> Writer<'d, W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.out
-            .write_all(bytes)
-            .map_err(|source| Error::Write { source })
+        self.out.write_all(bytes).map_err(Error::io(WRITE))
     }
 
     fn finish(mut self) -> Result<(), Error> {
         self.write(&[0; 2 * BLOCK_BYTES])?;
-        self.out.flush().map_err(|source| Error::Write { source })
+        self.out.flush().map_err(Error::io(WRITE))
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn extract(
     let only = Filter::new(&[PROGRAM_PATH.to_owned()], &[])?;
     let limits = Limits::DEFAULT;
     let layer = match filtered::filter_layers(store, layers, &only, image, &limits, progress) {
-        Err(filtered::Error::NoMatch { .. }) => {
+        Err(isoforge_system::Error::NoMatch { .. }) => {
             anyhow::bail!("{image} has no /{PROGRAM_PATH}: it is no image of an appliance")
         }
         other => other?,

@@ -24,8 +24,8 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::files::{self, BootFile};
+use crate::Error;
 use isoforge_base::digest::{Digest, Sha256};
-use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::process::{self, Program};
 use isoforge_base::tree::{ReadFile, Tree};
 
@@ -97,7 +97,10 @@ const RECIPE_VERSION: u32 = 2;
 const PROGRAMS: [&str; 2] = ["grub-mkimage", "grub2-mkimage"];
 
 /// Debian's package with the program.
-const PACKAGE: &str = "grub-common";
+/// What is said where no file of it can be written or read.
+pub(crate) const CANT_MAKE: &str = "GRUB's core image for BIOS can't be made";
+
+pub(crate) const PACKAGE: &str = "grub-common";
 
 /// Largest file of GRUB's directory of modules that is taken over, in bytes;
 /// GRUB 2.12's largest has 270 KB.
@@ -118,58 +121,6 @@ pub struct CoreImage {
     pub digest: Digest,
     /// What `grub-mkimage --version` said.
     pub made_by: String,
-}
-
-/// Why no core image could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The host has no grub-mkimage.
-    #[error(
-        "the OS image has GRUB's modules for BIOS ({modules}) but no core image made of them, \
-         and this machine has neither grub-mkimage nor grub2-mkimage"
-    )]
-    NoProgram {
-        /// Directory of the modules in the image.
-        modules: String,
-    },
-    /// grub-mkimage failed.
-    #[error("GRUB's core image for BIOS can't be made")]
-    Program(#[from] process::Error),
-    /// A file could not be read or written.
-    #[error("GRUB's core image for BIOS can't be made")]
-    Io(#[from] io::Error),
-    /// The image is too large to be loaded.
-    #[error(
-        "GRUB's core image for BIOS has {size} bytes, of which only {CORE_MAX_BYTES} can be loaded"
-    )]
-    TooLarge {
-        /// Its size in bytes.
-        size: u64,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::NoProgram { .. } => Class::Environment,
-            // grub-mkimage fails of what it is given: the image's modules.
-            Self::Program(process::Error::Failed { .. }) => Class::Profile,
-            Self::Program(error) => error.class(),
-            Self::Io(_) => Class::Io,
-            Self::TooLarge { .. } => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoProgram { .. } => Some(format!(
-                "install it (Debian, Ubuntu: {PACKAGE}; Fedora, RHEL: grub2-tools; SUSE: grub2), \
-                 or write `firmware = [\"uefi\"]` under [boot]"
-            )),
-            Self::Program(error) => error.hint(),
-            Self::Io(_) | Self::TooLarge { .. } => None,
-        }
-    }
 }
 
 /// What a core image is made of.
@@ -234,23 +185,24 @@ impl Recipe {
     /// an empty directory.
     ///
     /// # Errors
-    /// [`Error`]; [`Error::NoProgram`] where the host has no grub-mkimage.
+    /// [`Error`]; [`Error::NoGrubMkimage`] where the host has no grub-mkimage.
     pub fn make(&self, scratch: &Path) -> Result<CoreImage, Error> {
         let Some(name) = PROGRAMS
             .into_iter()
             .find(|name| process::find(name).is_some())
         else {
-            return Err(Error::NoProgram {
+            return Err(Error::NoGrubMkimage {
                 modules: self.dir.clone(),
             });
         };
         let version = Program::new(name, PACKAGE)
             .arg("--version")
-            .output(VERSION_MAX_BYTES)?;
+            .output(VERSION_MAX_BYTES)
+            .map_err(Error::GrubMkimage)?;
         let modules = scratch.join("i386-pc");
-        fs::create_dir(&modules)?;
+        fs::create_dir(&modules).map_err(Error::io(CANT_MAKE))?;
         for (file, bytes) in &self.modules {
-            fs::write(modules.join(file), bytes)?;
+            fs::write(modules.join(file), bytes).map_err(Error::io(CANT_MAKE))?;
         }
         let out = scratch.join("eltorito.img");
         Program::new(name, PACKAGE)
@@ -260,12 +212,13 @@ impl Recipe {
             .arg("--output")
             .arg(&out)
             .args(MODULES)
-            .output(0)?;
-        let size = fs::metadata(&out)?.len();
+            .output(0)
+            .map_err(Error::GrubMkimage)?;
+        let size = fs::metadata(&out).map_err(Error::io(CANT_MAKE))?.len();
         if size > CORE_MAX_BYTES {
-            return Err(Error::TooLarge { size });
+            return Err(Error::CoreImageTooLarge { size });
         }
-        let bytes = fs::read(&out)?;
+        let bytes = fs::read(&out).map_err(Error::io(CANT_MAKE))?;
         Ok(CoreImage {
             digest: Digest::of(&bytes),
             bytes,
@@ -281,6 +234,7 @@ fn read_module(data: &dyn ReadFile, file: &BootFile) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use isoforge_base::error::{Class, Diagnose as _};
     use isoforge_base::tree::{Inode, Meta};
     use isoforge_judges::trees::{InMemory, file, tree};
 
@@ -372,7 +326,7 @@ mod tests {
         tree.remove(format!("{DIR}/regexp.mod").as_bytes());
         let error = made(&tree).unwrap_err();
         assert_eq!(error.class(), Class::Profile);
-        let Error::Program(source) = error else {
+        let Error::GrubMkimage(source) = error else {
             panic!("{error}");
         };
         assert!(source.to_string().contains("regexp"), "{source}");

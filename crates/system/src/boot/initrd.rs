@@ -9,7 +9,7 @@ use isoforge_formats::cpio::{self, Error as FormatError, Limits};
 use super::files::{self, BootFile};
 use super::kernel::Kernel;
 use super::{Finding, Severity};
-use isoforge_base::error::{Class, Diagnose};
+use crate::Error;
 use isoforge_base::tree::{ReadFile, Tree};
 use isoforge_contract::arch::Arch;
 
@@ -97,29 +97,6 @@ impl Report {
     }
 }
 
-/// Why an initrd can't be looked into.
-#[derive(Debug, thiserror::Error)]
-#[error("the initrd {path} can't be read")]
-pub struct Error {
-    /// Its path in the image.
-    pub path: String,
-    /// What is wrong.
-    pub source: FormatError,
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self.source {
-            FormatError::Io(_) => Class::Io,
-            _ => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("make the image's initrd anew, with dracut and compress=\"zstd\"".to_owned())
-    }
-}
-
 /// Reads an initrd: any number of cpio archives, the last of which may be
 /// compressed (Linux, Documentation/driver-api/early-userspace/buffer-format).
 ///
@@ -158,7 +135,7 @@ fn module_name(file: &str) -> Option<String> {
 /// Looks into the initrd of `kernel` and tells what the system can do with it.
 ///
 /// # Errors
-/// [`Error`] where the initrd can't be read.
+/// [`Error::Initrd`] where the initrd can't be read.
 pub fn inspect(
     tree: &Tree,
     data: &dyn ReadFile,
@@ -172,7 +149,7 @@ pub fn inspect(
         .open(&kernel.initrd.data)
         .map_err(FormatError::Io)
         .and_then(|initrd| read(initrd, limits))
-        .map_err(|source| Error {
+        .map_err(|source| Error::Initrd {
             path: path.clone(),
             source,
         })?;
@@ -363,6 +340,7 @@ mod tests {
     use super::*;
     use crate::boot::kernel;
     use insta::assert_snapshot;
+    use isoforge_base::error::{Class, Diagnose as _};
     use isoforge_base::tree::{Inode, Meta};
     use isoforge_judges::trees::{InMemory, file, tree};
 
@@ -520,6 +498,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(error.class(), Class::Profile);
         assert_snapshot!(error, @"the initrd /boot/initrd.img-6 can't be read");
-        assert_snapshot!(error.source, @"neither a cpio archive nor a known compression at offset 0 (bytes 6e 6f 6e 73 65 6e)");
+        let source = std::error::Error::source(&error).unwrap();
+        assert_snapshot!(source, @"neither a cpio archive nor a known compression at offset 0 (bytes 6e 6f 6e 73 65 6e)");
     }
 }

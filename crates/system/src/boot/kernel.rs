@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use super::files::{self, BootFile};
 use super::{Finding, version};
-use isoforge_base::error::{Class, Diagnose};
+use crate::Error;
 use isoforge_base::tree::{self, Tree};
 use isoforge_contract::arch::Arch;
 
@@ -26,43 +26,6 @@ pub struct Kernel {
     pub modules: Option<String>,
     /// What is noteworthy about the choice.
     pub findings: Vec<Finding>,
-}
-
-/// Why no kernel could be taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// There is no kernel.
-    #[error("the OS image has no kernel; looked for:{}", files::list(.looked_at))]
-    NoKernel {
-        /// Patterns that were tried, without leading slash.
-        looked_at: Vec<String>,
-    },
-    /// There is a kernel and no initrd for it.
-    #[error("the OS image has no initrd for its kernel {kernel}; looked for:{}", files::list(.looked_at))]
-    NoInitrd {
-        /// Path of the kernel.
-        kernel: String,
-        /// Paths that were tried, without leading slash.
-        looked_at: Vec<String>,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoKernel { .. } => "add a kernel to the image: linux-image-amd64 (Debian), \
-                 linux-image-generic (Ubuntu), kernel (Fedora, RHEL), kernel-default (SUSE)"
-                .to_owned(),
-            Self::NoInitrd { .. } => "make one in the image with dracut (packages dracut and \
-                 dracut-live, dracut-squash on older releases): dracut --no-hostonly \
-                 --add dmsquash-live --regenerate-all --force"
-                .to_owned(),
-        })
-    }
 }
 
 /// The link that Kairos makes, and that names the kernel for all others.
@@ -247,6 +210,7 @@ fn initrd_paths(candidate: &Candidate, only: bool) -> Vec<String> {
 mod tests {
     use super::*;
     use insta::assert_snapshot;
+    use isoforge_base::error::{Class, Diagnose as _};
     use isoforge_judges::trees::tree;
 
     fn found(text: &str) -> String {

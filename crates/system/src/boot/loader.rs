@@ -8,7 +8,7 @@
 //! configuration on the medium that it was started from.
 
 use super::files::{self, BootFile};
-use isoforge_base::error::{Class, Diagnose};
+use crate::Error;
 use isoforge_base::tree::{ReadFile, Tree};
 use isoforge_contract::arch::Arch;
 
@@ -62,44 +62,10 @@ pub enum Core {
     Modules(String),
 }
 
-/// Why a firmware can't be served.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A file that the firmware needs is missing.
-    #[error("the OS image has no {what}; looked for:{}", files::list(.looked_at))]
-    Missing {
-        /// What is missing.
-        what: &'static str,
-        /// Packages that have it.
-        packages: &'static str,
-        /// Patterns that were tried, without leading slash.
-        looked_at: Vec<String>,
-    },
-    /// This architecture knows no BIOS.
-    #[error("firmware \"bios\" does not exist on {}", arch)]
-    NoBios {
-        /// The architecture.
-        arch: Arch,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Missing { packages, .. } => format!("add to the image: {packages}"),
-            Self::NoBios { .. } => "write `firmware = [\"uefi\"]` under [boot]".to_owned(),
-        })
-    }
-}
-
 /// Finds what UEFI needs.
 ///
 /// # Errors
-/// [`Error::Missing`] naming every place that was looked at.
+/// [`Error::NoBootFile`] naming every place that was looked at.
 pub fn find_uefi(tree: &Tree, data: &dyn ReadFile, arch: Arch) -> Result<Uefi, Error> {
     let shim = required(tree, shim_paths(arch), "signed shim", shim_packages(arch))?;
     let grub = required(tree, grub_paths(arch), "signed GRUB", grub_packages(arch))?;
@@ -131,7 +97,7 @@ pub fn find_uefi(tree: &Tree, data: &dyn ReadFile, arch: Arch) -> Result<Uefi, E
 /// Finds what BIOS needs.
 ///
 /// # Errors
-/// [`Error::Missing`] naming every place that was looked at, and
+/// [`Error::NoBootFile`] naming every place that was looked at, and
 /// [`Error::NoBios`] for arm64.
 pub fn find_bios(tree: &Tree, arch: Arch) -> Result<Bios, Error> {
     const PACKAGES: &str = "grub-pc-bin (Debian, Ubuntu), grub2-pc-modules (Fedora, RHEL) or \
@@ -142,7 +108,7 @@ pub fn find_bios(tree: &Tree, arch: Arch) -> Result<Bios, Error> {
     let images = core_paths();
     let core = match files::first(tree, &images) {
         Some(image) => Core::Image(image),
-        None => Core::Modules(modules(tree).ok_or_else(|| Error::Missing {
+        None => Core::Modules(modules(tree).ok_or_else(|| Error::NoBootFile {
             what: "GRUB core image for BIOS, nor the modules to make it",
             packages: PACKAGES,
             looked_at: [images.clone(), kernel_paths()].concat(),
@@ -184,7 +150,7 @@ fn required(
     what: &'static str,
     packages: &'static str,
 ) -> Result<BootFile, Error> {
-    files::first(tree, &paths).ok_or(Error::Missing {
+    files::first(tree, &paths).ok_or(Error::NoBootFile {
         what,
         packages,
         looked_at: paths,
@@ -321,6 +287,7 @@ fn os_id(tree: &Tree, data: &dyn ReadFile) -> Option<String> {
 mod tests {
     use super::*;
     use insta::assert_snapshot;
+    use isoforge_base::error::{Class, Diagnose as _};
     use isoforge_judges::trees::{InMemory, tree};
 
     fn uefi(arch: Arch, text: &str) -> String {

@@ -2,7 +2,8 @@
 //! their data.
 
 use super::payload::Payload;
-use super::{Error, ExtraKind, IsoInputs};
+use super::{ExtraKind, IsoInputs};
+use crate::Error;
 use isoforge_base::digest::{Digest, SHA256_BYTES};
 use isoforge_contract::iso::{
     CONFIG, CORE_IMAGE, EFI_FOLDER, INITRD, KERNEL, MANIFEST, MARKERS, MENU, ROOTFS, STUBS,

@@ -416,7 +416,7 @@ fn content_that_is_not_as_announced_is_an_error() {
     };
     assert!(matches!(
         try_build(&path, missing),
-        Err(Error::Io { path, .. }) if path == "boot/kernel"
+        Err(Error::Io { doing, .. }) if doing == "writing 'boot/kernel' to the ISO"
     ));
     let mut twice = inputs();
     twice.extra.push(Extra {

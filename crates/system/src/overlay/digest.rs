@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::error::Error;
 use super::load::open_no_follow;
+use super::read_error;
 use super::source::Source;
+use crate::Error;
 use isoforge_base::digest::{Digest, HashingReader, Sha256};
-use isoforge_base::tree::display;
 
 /// Kinds of entries, as the digest has them.
 const FILE: u8 = b'f';
@@ -23,7 +23,7 @@ const EMPTY_DIRECTORY: u8 = b'd';
 /// the default. Nothing else of the host is in it: no owner, mode, time or path.
 ///
 /// # Errors
-/// [`Error::Read`].
+/// [`Error::Io`].
 pub fn digest(source: &Source, name: &str) -> Result<Digest, Error> {
     let name = name.trim_end_matches('/');
     let mut entries: BTreeMap<Vec<u8>, (u8, Digest)> = BTreeMap::new();
@@ -98,14 +98,6 @@ fn one(path: &Path, kind: std::fs::FileType) -> io::Result<Option<(u8, Digest)>>
     io::copy(&mut reader, &mut io::sink())?;
     let kind = if executable { EXECUTABLE } else { FILE };
     Ok(Some((kind, reader.finish().0)))
-}
-
-fn read_error(overlay: &str, path: &[u8], source: io::Error) -> Error {
-    Error::Read {
-        overlay: overlay.to_owned(),
-        path: display(path),
-        source,
-    }
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
-use super::error::Error;
 use super::manifest::{self, Manifest};
 use super::source::{EmbeddedFile, Source};
 use super::{HOST_DATA, OverlayLayer, is_file};
+use crate::Error;
 use crate::filter::Patterns;
-use isoforge_base::error::Diagnose;
+use isoforge_base::error::{Cause, Failure};
 use isoforge_base::tree::{FileData, Inode, Kind, Meta, Tree, display, normalize};
 
 const FILE_MODE: u16 = 0o644;
@@ -27,7 +27,7 @@ const LINK_MODE: u16 = 0o777;
 pub(super) const TEMPLATE_SUFFIX: &str = ".tera";
 
 /// Fills in a template: what messages call it, and its text.
-pub type Render<'a> = &'a dyn Fn(&str, &str) -> Result<String, Box<dyn Diagnose + Send + Sync>>;
+pub type Render<'a> = &'a dyn Fn(&str, &str) -> Result<String, Failure>;
 
 /// Loads an overlay, which messages call `name`, with its manifest. `mtime`
 /// (seconds since 1970) becomes the time of everything in it.
@@ -161,7 +161,7 @@ impl Loader<'_> {
             path: name.clone(),
             offset: e.valid_up_to(),
         })?;
-        let rendered = (self.render)(&name, text).map_err(Error::Render)?;
+        let rendered = (self.render)(&name, text).map_err(Cause::from)?;
         let data = FileData::Inline(Arc::from(rendered.into_bytes()));
         self.put(target, file_mode(executable), Kind::File(data))
     }
@@ -310,7 +310,7 @@ impl Loader<'_> {
             .filter(|path| set.matches(path))
             .collect();
         if found.is_empty() {
-            return Err(Error::NoMatch {
+            return Err(Error::NoneInOverlay {
                 manifest: manifest_path.to_owned(),
                 pattern: pattern.to_owned(),
             });
@@ -323,18 +323,14 @@ impl Loader<'_> {
     }
 
     fn tree_error(&self, source: isoforge_base::tree::Error) -> Error {
-        Error::Tree {
+        Error::OverlayTree {
             overlay: self.name.to_owned(),
             source,
         }
     }
 
     fn read_error(&self, path: &[u8], source: io::Error) -> Error {
-        Error::Read {
-            overlay: self.name.to_owned(),
-            path: display(path),
-            source,
-        }
+        super::read_error(self.name, path, source)
     }
 }
 
@@ -357,9 +353,9 @@ fn special_kind(kind: std::fs::FileType) -> &'static str {
 }
 
 fn patterns<S: AsRef<str>>(manifest: &str, patterns: &[S]) -> Result<Patterns, Error> {
-    Patterns::new(patterns).map_err(|source| Error::Pattern {
+    Patterns::new(patterns).map_err(|source| Error::ManifestPattern {
         manifest: manifest.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 

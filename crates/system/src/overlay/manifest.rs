@@ -25,7 +25,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::error::Error;
+use crate::Error;
 
 /// A manifest as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::layer::apply;
 use crate::layer::tests::{Archive, Files, listing, merged, read};
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose as _, Failure};
 use isoforge_formats::tar::Limits;
 
 struct Fixture {
@@ -52,19 +52,12 @@ fn load_from(project: &Path, dir: &str) -> Result<OverlayLayer, Error> {
 }
 
 /// Knows one variable.
-fn fill(name: &str, text: &str) -> Result<String, Box<dyn Diagnose + Send + Sync>> {
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}: what is 'nope'?")]
-    struct Unknown(String);
-
-    impl Diagnose for Unknown {
-        fn class(&self) -> Class {
-            Class::Profile
-        }
-    }
-
+fn fill(name: &str, text: &str) -> Result<String, Failure> {
     match text.contains("nope") {
-        true => Err(Box::new(Unknown(name.to_owned()))),
+        true => {
+            let message = format!("{name}: what is 'nope'?");
+            Err(Failure::new(Class::Profile, message))
+        }
         false => Ok(text.replace("{{ appliance.name }}", "edge")),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use flate2::{Compression, GzBuilder};
 
-use super::Error;
+use crate::Error;
 use isoforge_base::digest::{Digest, Sha256};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layer::{Layer, LayerCompression};
@@ -23,6 +23,9 @@ const GZIP_LEVEL: u32 = 6;
 
 /// Zstandard's own default.
 const ZSTD_LEVEL: i32 = 3;
+
+/// What is said where a layer can't be read or written.
+const WRITE: &str = "writing the provider image failed";
 
 const COPY_BUFFER_BYTES: usize = 1 << 18;
 
@@ -58,19 +61,20 @@ pub fn compress_layer(
     let mut blob = task.reader(store.open_blob(&layer.digest)?);
     let mut out = store.blob_writer()?;
     let found = match compression {
-        LayerCompression::Plain => copy_hashed(&mut blob, &mut out)?,
+        LayerCompression::Plain => copy_hashed(&mut blob, &mut out).map_err(Error::io(WRITE))?,
         LayerCompression::Gzip => {
             let mut encoder = GzBuilder::new()
                 .mtime(0)
                 .write(&mut out, Compression::new(GZIP_LEVEL));
-            let found = copy_hashed(&mut blob, &mut encoder)?;
-            encoder.finish()?;
+            let found = copy_hashed(&mut blob, &mut encoder).map_err(Error::io(WRITE))?;
+            encoder.finish().map_err(Error::io(WRITE))?;
             found
         }
         LayerCompression::Zstd => {
-            let mut encoder = zstd::stream::Encoder::new(&mut out, ZSTD_LEVEL)?;
-            let found = copy_hashed(&mut blob, &mut encoder)?;
-            encoder.finish()?;
+            let mut encoder =
+                zstd::stream::Encoder::new(&mut out, ZSTD_LEVEL).map_err(Error::io(WRITE))?;
+            let found = copy_hashed(&mut blob, &mut encoder).map_err(Error::io(WRITE))?;
+            encoder.finish().map_err(Error::io(WRITE))?;
             found
         }
     };

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Error;
+use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::ImageConfig;
 use isoforge_oci::platform::Platform;

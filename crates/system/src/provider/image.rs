@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::config::{self, ConfigInput, ConfigLayer};
-use super::{Error, Image, Platform, PlatformImage, Spec, compress_layer, labels};
+use super::{Image, Platform, PlatformImage, Spec, compress_layer, labels};
+use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_oci::layer::Layer;

@@ -16,18 +16,17 @@
 //! - Every blob that an image names is in the store.
 
 use std::collections::BTreeMap;
-use std::io;
 
+use crate::Error;
 use crate::merged::OwnLayer;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest::Squashfs;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::layout::{Builder, IMAGE_NAME, OciLayout};
 use isoforge_oci::manifest::Descriptor;
 use isoforge_oci::platform::Platform as PlatformName;
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::store::Store;
 
 mod compress;
 mod config;
@@ -38,74 +37,6 @@ pub use compress::compress_layer;
 
 /// Longest tag that the OCI Distribution Specification allows.
 const MAX_TAG_BYTES: usize = 128;
-
-/// What can go wrong with a provider image.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The base image's configuration can't be built upon.
-    #[error("the base image's configuration can't be used: {reason}")]
-    BaseConfig {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Names and versions of the profile that make no tag.
-    #[error("'{tag}' can't be the tag of a provider image")]
-    BadTag {
-        /// The tag that they would make.
-        tag: String,
-    },
-    /// A layer in the store is not what its diffID says.
-    #[error("layer {digest} in the store has diffID {found}, not {expected}")]
-    DiffId {
-        /// The layer's blob.
-        digest: Digest,
-        /// As recorded.
-        expected: Digest,
-        /// As it is.
-        found: Digest,
-    },
-    /// The build's time has no date.
-    #[error("{seconds} s after 1970 has no date")]
-    Time {
-        /// The time.
-        seconds: u32,
-    },
-    /// A document can't be put into JSON.
-    #[error("a document of the provider image can't be written as JSON")]
-    Json(#[source] serde_json::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// Reading or writing failed.
-    #[error("writing the provider image failed")]
-    Io(#[from] io::Error),
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::BaseConfig { .. } | Self::BadTag { .. } => Class::Profile,
-            Self::DiffId { .. } => Class::Verification,
-            Self::Time { .. } | Self::Json(_) => Class::Bug,
-            Self::Store(error) => error.class(),
-            Self::Io(_) => Class::Io,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::BaseConfig { .. } => {
-                Some("name an image for Linux on the profile's architecture".into())
-            }
-            Self::BadTag { .. } => Some(
-                "use letters, digits, '.', '_', '+' and '-' in kubernetes.distribution, kubernetes.version and appliance.version"
-                    .into(),
-            ),
-            Self::Store(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
 
 /// What an image says of itself, in the profile's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use isoforge_base::error::{Class, Diagnose as _};
 use isoforge_oci::layer::LayerCompression;
 use isoforge_oci::layout::LayoutFile;
 use isoforge_oci::media::{Family, MediaType};

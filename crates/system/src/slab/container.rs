@@ -1,15 +1,15 @@
 //! Writing and opening one slab.
 
 use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fs_err::File;
 use fs_err::os::unix::fs::FileExt;
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
 use crate::entry::{Entry, FileSink};
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
 use isoforge_formats::squashfs::pack::{self, ContentReader, Packed, PackedData, Packer};
 use isoforge_formats::squashfs::{self, Settings, compress};
 
@@ -21,82 +21,6 @@ const CHECKSUM_BYTES: usize = blake3::OUT_LEN;
 const TRAILER_BYTES: usize = 8 + CHECKSUM_BYTES + MAGIC.len();
 /// Largest index that is read: some millions of files.
 const INDEX_BYTES_MAX: u64 = 1 << 30;
-
-/// Why a slab can't be made or used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The data could not be packed.
-    #[error(transparent)]
-    Pack(#[from] squashfs::Error),
-    /// Writing header, index or trailer failed.
-    #[error("writing a slab failed")]
-    Write {
-        /// What writing gave.
-        source: io::Error,
-    },
-    /// The index can't be turned into bytes.
-    #[error("a slab's index can't be written")]
-    Encode {
-        /// Why not.
-        source: postcard::Error,
-    },
-    /// Reading failed.
-    #[error("reading the slab '{}' failed", path.display())]
-    Read {
-        /// The slab.
-        path: PathBuf,
-        /// What reading gave.
-        source: io::Error,
-    },
-    /// It is no whole slab of this version.
-    #[error("'{}' is no whole slab: {reason}", path.display())]
-    Damaged {
-        /// The slab.
-        path: PathBuf,
-        /// What is wrong.
-        reason: &'static str,
-    },
-}
-
-impl Error {
-    /// Whether the slab is there but can't be used, so that making it anew
-    /// helps.
-    #[must_use]
-    pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. })
-    }
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Pack(error) => error.class(),
-            Self::Write { .. } | Self::Read { .. } => Class::Io,
-            Self::Encode { .. } => Class::Bug,
-            Self::Damaged { .. } => Class::Verification,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Pack(error) => error.hint(),
-            Self::Damaged { path, .. } => Some(format!(
-                "remove '{}' and build again: it is made anew",
-                path.display()
-            )),
-            Self::Write { source } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("free some disk space and build again".to_owned())
-            }
-            Self::Write { .. } | Self::Read { .. } | Self::Encode { .. } => None,
-        }
-    }
-}
-
-impl From<Error> for io::Error {
-    fn from(error: Error) -> Self {
-        Self::other(error)
-    }
-}
 
 /// Names the slab of a layer within a store. Other settings, another version
 /// of the format, of this program or of its compressor give another name, since
@@ -139,12 +63,12 @@ where
 {
     let header = header();
     out.write_all(&header)
-        .map_err(|source| Error::Write { source })?;
+        .map_err(|source| Error::SlabWrite { source })?;
     let packed = pack::pack(&mut *out, settings, threads, |packer| {
         feed(&mut Sink(packer)).map_err(Failure::Feed)
     });
     let (packed, entries) = packed.map_err(|failure| match failure {
-        Failure::Pack(error) => E::from(Error::Pack(error)),
+        Failure::Pack(error) => E::from(Error::Squashfs(error)),
         Failure::Feed(error) => error,
     })?;
     let index = Index {
@@ -157,7 +81,7 @@ where
 }
 
 fn write_index(out: &mut impl Write, header: &[u8], index: &Index) -> Result<(), Error> {
-    let index = postcard::to_allocvec(index).map_err(|source| Error::Encode { source })?;
+    let index = postcard::to_allocvec(index).map_err(|source| Error::SlabEncode { source })?;
     let length = (index.len() as u64).to_le_bytes();
     let checksum = checksum(header, &index, length);
     let write = |out: &mut dyn Write| {
@@ -167,7 +91,7 @@ fn write_index(out: &mut impl Write, header: &[u8], index: &Index) -> Result<(),
         out.write_all(&MAGIC)?;
         out.flush()
     };
-    write(out).map_err(|source| Error::Write { source })
+    write(out).map_err(|source| Error::SlabWrite { source })
 }
 
 enum Failure<E> {
@@ -216,14 +140,12 @@ impl Slab {
     /// checked when they are read.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where the file is no whole slab of this version,
-    /// [`Error::Read`] where it can't be read.
+    /// [`Error::SlabDamaged`] where the file is no whole slab of this version,
+    /// [`Error::Io`] where it can't be read.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let read = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let damaged = |reason| Error::Damaged {
+        let read =
+            |source| Error::io(format!("reading the slab '{}' failed", path.display()))(source);
+        let damaged = |reason| Error::SlabDamaged {
             path: path.to_owned(),
             reason,
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::*;
 use crate::layer::apply;
 use crate::layer::tests::{Files, listing, read};
+use isoforge_base::error::{Class, Diagnose as _};
 use isoforge_base::tree::{Device, Inode, LayerId};
 use isoforge_formats::tar::Limits;
 

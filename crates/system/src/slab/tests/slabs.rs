@@ -3,8 +3,9 @@
 use std::io::{self, Cursor, Read};
 
 use super::support::{Layer, TestError, noise, settings, text};
+use crate::Error;
 use crate::entry::EntryKind;
-use crate::slab::{self, Error, Slab, SlabSet};
+use crate::slab::{self, Slab, SlabSet};
 use isoforge_base::digest::Digest;
 use isoforge_base::tree::{FileData, LayerId, ReadFile};
 use isoforge_formats::squashfs::pack::PackedData;
@@ -213,7 +214,7 @@ fn errors_of_the_feed_and_of_the_output_come_through() {
             Err(_) => Err(TestError::Feed("the sink failed")),
         }
     });
-    let Err(TestError::Slab(Error::Pack(error))) = full else {
+    let Err(TestError::Slab(Error::Squashfs(error))) = full else {
         panic!("{full:?}");
     };
     assert!(

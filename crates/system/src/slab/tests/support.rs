@@ -146,8 +146,8 @@ pub(super) fn write_image(tree: &Tree, slabs: &SlabSet, settings: &Settings) -> 
     image
 }
 
-impl From<slab::Error> for TestError {
-    fn from(error: slab::Error) -> Self {
+impl From<crate::Error> for TestError {
+    fn from(error: crate::Error) -> Self {
         Self::Slab(error)
     }
 }
@@ -155,6 +155,6 @@ impl From<slab::Error> for TestError {
 /// What a failing feed gives, to see that it comes through.
 #[derive(Debug)]
 pub(super) enum TestError {
-    Slab(slab::Error),
+    Slab(crate::Error),
     Feed(&'static str),
 }
