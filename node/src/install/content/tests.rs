@@ -76,14 +76,14 @@ fn the_content_is_in_zots_storage_before_the_disk_starts() {
         for blobs in $(find . -name sha256); do (cd $blobs; for f in *; do echo \"$f  $f\"; done \
         | sha256sum --check --quiet); done";
     assert_snapshot!(bench.inside(5, files), @r#"
-    ./docker.io/calico/node/blobs/sha256/…0322
-    ./docker.io/calico/node/blobs/sha256/…5010
-    ./docker.io/calico/node/blobs/sha256/…5c84
+    ./docker.io/calico/node/blobs/sha256/…37b4
+    ./docker.io/calico/node/blobs/sha256/…456e
+    ./docker.io/calico/node/blobs/sha256/…d5a6
     ./docker.io/calico/node/index.json
     ./docker.io/calico/node/oci-layout
-    ./quay.io/calico/node/blobs/sha256/…5c84
-    ./quay.io/calico/node/blobs/sha256/…6b78
-    ./quay.io/calico/node/blobs/sha256/…af1f
+    ./quay.io/calico/node/blobs/sha256/…37b4
+    ./quay.io/calico/node/blobs/sha256/…73be
+    ./quay.io/calico/node/blobs/sha256/…edc1
     ./quay.io/calico/node/index.json
     ./quay.io/calico/node/oci-layout
     2
