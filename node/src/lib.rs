@@ -20,7 +20,6 @@ mod paths;
 pub mod registry;
 mod rooted;
 mod run;
-pub mod slots;
 mod state;
 #[cfg(test)]
 mod testing;

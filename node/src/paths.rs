@@ -39,27 +39,3 @@ pub(crate) const OWN: &str = "appliance";
 
 /// Within PERSISTENT: the profile's own partitions, JSON of UUIDs by mount point.
 pub(crate) const MOUNTS: &str = "appliance/mounts.json";
-
-/// Within STATE: GRUB's environment block.
-pub(crate) const GRUBENV: &str = "grubenv";
-
-/// Within STATE: the menu of the installed system.
-pub(crate) const MENU: &str = "grub/grub.cfg";
-
-/// Within STATE: the folder of the slots.
-pub(crate) const SLOTS: &str = "slots";
-
-/// Labels of partitions and their file systems. They are for people: all parts
-/// find each other by UUID.
-pub(crate) mod label {
-    /// GRUB's core image for BIOS.
-    pub(crate) const BIOS_BOOT: &str = "BIOS";
-    /// The EFI system partition.
-    pub(crate) const ESP: &str = "ESP";
-    /// Site configuration.
-    pub(crate) const OEM: &str = "OEM";
-    /// The slots.
-    pub(crate) const STATE: &str = "STATE";
-    /// What is kept.
-    pub(crate) const PERSISTENT: &str = "PERSISTENT";
-}

@@ -2,7 +2,7 @@
 
 use isoforge_contract::machine::Config;
 
-use crate::slots::Ids;
+use isoforge_system::slots::Ids;
 
 /// The configuration that tests of the contract have, too.
 const CONFIG: &[u8] = include_bytes!("../../crates/contract/src/machine/sample.json");

@@ -42,8 +42,8 @@ use serde::Serialize;
 
 use crate::content::source::Source;
 use crate::files;
-use crate::slots::grubenv::Environment;
-use crate::slots::{Record, Slot};
+use isoforge_system::slots::grubenv::Environment;
+use isoforge_system::slots::{Record, Slot};
 use labels::Labels;
 use last::{Last, Stage};
 use machine::{Booted, Machine};

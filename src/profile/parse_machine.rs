@@ -5,6 +5,7 @@ use super::leaf;
 use super::machine::{ExtraPartition, Install, Partitions, Require};
 use super::problem::{Bad, nearest};
 use super::reader::Reader;
+use isoforge_contract::disk::label;
 use isoforge_contract::machine::{
     After, DefaultAccount, Device, Health, InstallMode, Page, Rule, State,
 };
@@ -24,8 +25,6 @@ const HEALTH_SECONDS: u32 = 600;
 const LABEL_BYTES: usize = 16;
 /// Longest name of an account that useradd(8) takes.
 const NAME_BYTES: usize = 32;
-/// Labels that the installer gives itself.
-const OWN_LABELS: [&str; 5] = ["BIOS", "ESP", "OEM", "STATE", "PERSISTENT"];
 /// Where a partition can be mounted: each place must have something behind it.
 const MOUNTS: [&str; 6] = ["/var/", "/opt/", "/srv/", "/mnt/", "/usr/local/", "/data/"];
 /// Directories that hold what a package manager knows of the slot: kept, they
@@ -204,7 +203,7 @@ fn label(text: &str) -> Result<String, Bad> {
             format!("letters, digits, '-' and '_', at most {LABEL_BYTES}"),
         ));
     }
-    if OWN_LABELS.contains(&text.to_uppercase().as_str()) {
+    if label::ALL.contains(&text.to_uppercase().as_str()) {
         return Err(Bad::new(
             format!("'{text}' is the label of a partition that the installer makes itself"),
             "another label",

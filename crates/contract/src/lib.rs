@@ -3,6 +3,7 @@
 
 pub mod arch;
 pub mod cloud;
+pub mod disk;
 pub mod iso;
 pub mod kept;
 pub mod labels;

@@ -18,6 +18,7 @@ pub mod registry_layer;
 pub mod replay;
 pub mod slab;
 pub mod slab_maker;
+pub mod slots;
 pub mod spool;
 pub mod tar_out;
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::table::{self, Entry};
 use super::{printable, unfinished};
-use crate::paths::{self, label};
+use isoforge_contract::disk::label;
 use isoforge_formats::gpt::TYPE_ESP;
 
 /// Most bytes that a program may print about a disk.
@@ -91,10 +91,10 @@ fn appliance(disk: &Path, entries: &[Entry]) -> Option<String> {
     let state = named(label::STATE)?;
     named(label::OEM)?;
     named(label::PERSISTENT)?;
-    let slot = read_ext4(disk, state, paths::GRUBENV)
+    let slot = read_ext4(disk, state, isoforge_contract::disk::GRUBENV)
         .and_then(|bytes| good_slot(&bytes))
         .unwrap_or_else(|| "a".to_owned());
-    let record = format!("{}/{slot}/slot.json", paths::SLOTS);
+    let record = format!("{}/{slot}/slot.json", isoforge_contract::disk::SLOTS);
     let installed: Option<Installed> = read_ext4(disk, state, &record)
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .filter(|installed: &Installed| !installed.name.is_empty());

@@ -23,8 +23,8 @@ use super::{check, choose};
 use crate::disks::{self, Sysfs};
 use crate::media::{Attached, Media};
 use crate::mount::Mounted;
-use crate::slots::{self, Record, Slot, file, grubenv::Environment};
 use crate::{files, paths};
+use isoforge_system::slots::{self, Record, Slot, file, grubenv::Environment};
 
 /// Slots that an installation fills.
 const FILLED: [Slot; 2] = [Slot::A, Slot::Recovery];
@@ -123,7 +123,7 @@ impl Installation<'_> {
         let content = Content::find(self.medium, self.config.registry.as_ref())?;
         if let (Some(content), Some(persistent)) = (&content, plan.find(Role::Persistent)) {
             content
-                .check(paths::label::PERSISTENT, persistent.bytes)
+                .check(isoforge_contract::disk::label::PERSISTENT, persistent.bytes)
                 .with_context(|| format!("the disk {} can't be taken", choose::name(&disk)))?;
         }
         for finding in check::findings_on(self.sys, self.config, &disk) {
@@ -259,9 +259,17 @@ impl Installation<'_> {
         }
         fs::create_dir_all(state.join(Slot::B.folder()))?;
         let menu = slots::menu(&self.config.name, self.config.boot.timeout_seconds, ids);
-        write(&state.join(paths::MENU), menu.as_bytes(), FILE_MODE)?;
+        write(
+            &state.join(isoforge_contract::disk::MENU),
+            menu.as_bytes(),
+            FILE_MODE,
+        )?;
         let environment = Environment::new(Slot::A).to_bytes();
-        write(&state.join(paths::GRUBENV), &environment, FILE_MODE)
+        write(
+            &state.join(isoforge_contract::disk::GRUBENV),
+            &environment,
+            FILE_MODE,
+        )
     }
 
     fn fill_oem(&self, site: &Site, folder: &Path) -> Result<()> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::plan::{MIB, Partition, Plan, Role};
 use super::target::Target;
-use crate::slots::Ids;
+use isoforge_system::slots::Ids;
 
 /// Features of the ext4 file systems, all of them named, so that the image's
 /// `mke2fs.conf` decides nothing. GRUB reads these from 2.06 on, which does not

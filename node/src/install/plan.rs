@@ -9,7 +9,7 @@ use isoforge_contract::machine::{Config, ExtraFilesystem, Firmware};
 use isoforge_formats::fat;
 
 use super::medium::Image;
-use crate::paths::label;
+use isoforge_contract::disk::label;
 
 /// Alignment of partitions, and unit of the profile's sizes.
 pub(crate) const MIB: u64 = 1 << 20;

@@ -5,7 +5,7 @@ use isoforge_contract::machine::{
     OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
 };
 
-use crate::slots::Slot;
+use isoforge_system::slots::Slot;
 
 /// Where the kernel tells its command line.
 pub(crate) const CMDLINE: &str = "/proc/cmdline";

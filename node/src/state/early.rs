@@ -10,8 +10,8 @@ use super::kept::{self, Store};
 use super::message::{Level, Log, say};
 use super::mounts::{self, DEADLINE};
 use super::{BootRecord, Mounts, identity, tree, watchdog};
-use crate::slots::Slot;
 use crate::{accounts, ext4, files, paths};
+use isoforge_system::slots::Slot;
 
 /// The kernel's own files.
 const SYS: &str = "/sys";
@@ -131,7 +131,7 @@ fn config(root: &Path) -> Result<Config> {
 
 fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<()> {
     let uuid = &arguments.persistent;
-    let name = paths::label::PERSISTENT;
+    let name = isoforge_contract::disk::label::PERSISTENT;
     let device = mounts::wait(&places.by_uuid, uuid, name, DEADLINE)?;
     let target = places.persistent();
     fs_err::create_dir_all(&target)?;
@@ -148,7 +148,7 @@ fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<()> {
 }
 
 fn mount_oem(places: &Places, arguments: &Arguments) -> Result<()> {
-    let name = paths::label::OEM;
+    let name = isoforge_contract::disk::label::OEM;
     let device = mounts::wait(&places.by_uuid, &arguments.oem, name, DEADLINE)?;
     mounts::ext4(&device, &tree::make(&places.root, paths::OEM)?, false)
 }

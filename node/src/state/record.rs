@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::arguments::Arguments;
 use crate::files;
 use crate::paths;
-use crate::slots::Slot;
+use isoforge_system::slots::Slot;
 
 /// What is booted, and from what. Another version of the program may have written it:
 /// it is read with more members, and with fewer.

@@ -10,7 +10,7 @@ use isoforge_contract::machine::Health;
 use super::last::{Last, Stage};
 use super::machine::Machine;
 use super::state::{self, Volume};
-use crate::slots::Slot;
+use isoforge_system::slots::Slot;
 
 /// Between two rounds of checks.
 const PAUSE: Duration = Duration::from_secs(5);

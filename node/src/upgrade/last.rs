@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::{Machine, small};
 use crate::files;
-use crate::slots::Slot;
+use isoforge_system::slots::Slot;
 
 const NAME: &str = "last-upgrade.json";
 

@@ -8,9 +8,9 @@ use isoforge_contract::machine::{
     CONFIG_PATH, Config, OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
 };
 
-use crate::slots::{Ids, Slot};
 use crate::state::{BootRecord, arguments};
 use crate::{files, paths};
+use isoforge_system::slots::{Ids, Slot};
 
 /// Most bytes of a small file of the machine that are read.
 const SMALL_BYTES: u64 = 1 << 20;

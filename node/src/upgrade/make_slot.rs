@@ -20,7 +20,7 @@ use isoforge_system::boot::{files::BootFile, kernel};
 use isoforge_system::replay::{self, Replay};
 
 use super::request::{Made, Request, SCHEMA};
-use crate::slots::{self, Ids, Image, Record, file};
+use isoforge_system::slots::{self, Ids, Image, Record, file};
 
 /// Most bytes of the program's configuration.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;

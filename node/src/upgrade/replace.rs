@@ -11,8 +11,7 @@ use super::labels::Labels;
 use super::machine::small;
 use super::make_slot;
 use super::state::State;
-use crate::paths;
-use crate::slots::{Record, Slot, file};
+use isoforge_system::slots::{Record, Slot, file};
 
 /// Room on STATE beside the slot's files, for the file system's own use.
 const STATE_SLACK_BYTES: u64 = 4 << 20;
@@ -53,9 +52,11 @@ fn swap_for(
 
 /// GRUB's menu as the new version has it.
 pub(super) fn update_menu(state: &mut State<'_>, menu: Option<&str>) -> Result<()> {
-    let there = small(&state.path(paths::MENU)).ok();
+    let there = small(&state.path(isoforge_contract::disk::MENU)).ok();
     match menu.map(str::as_bytes) {
-        Some(menu) if there.as_deref() != Some(menu) => state.write(paths::MENU, menu),
+        Some(menu) if there.as_deref() != Some(menu) => {
+            state.write(isoforge_contract::disk::MENU, menu)
+        }
         _ => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use isoforge_base::digest::Digest;
 use isoforge_oci::layer::Layer;
 use serde::{Deserialize, Serialize};
 
-use crate::slots::Slot;
+use isoforge_system::slots::Slot;
 
 /// The `schema` that this version writes and reads.
 pub const SCHEMA: u32 = 1;

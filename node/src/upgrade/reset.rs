@@ -11,9 +11,9 @@ use super::machine::{Booted, Machine};
 use super::make_slot;
 use super::replace::{folder_bytes, swap};
 use super::state::{self, State, Volume};
-use crate::paths::label;
-use crate::slots::grubenv::Environment;
-use crate::slots::{Slot, file, slot_menu};
+use isoforge_contract::disk::label;
+use isoforge_system::slots::grubenv::Environment;
+use isoforge_system::slots::{Slot, file, slot_menu};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

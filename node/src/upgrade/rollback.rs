@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use super::last::{Last, Stage};
 use super::machine::Machine;
 use super::state::{self, Volume};
-use crate::slots::Slot;
+use isoforge_system::slots::Slot;
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use anyhow::{Context as _, Result, anyhow};
 use isoforge_base::process::Program;
 use rustix::mount::{MountFlags, mount_remount};
 
-use crate::slots::grubenv::Environment;
-use crate::slots::{Record, Slot, file};
 use crate::{files, paths};
+use isoforge_system::slots::grubenv::Environment;
+use isoforge_system::slots::{Record, Slot, file};
 
 use super::machine::small;
 
@@ -95,7 +95,7 @@ pub struct State<'a> {
 
 /// The environment block of the STATE at `root`.
 pub fn environment(root: &Path) -> Result<Environment> {
-    let path = root.join(paths::GRUBENV);
+    let path = root.join(isoforge_contract::disk::GRUBENV);
     let bytes = small(&path)?;
     Environment::parse(&bytes).map_err(|error| {
         let path = path.display();
@@ -196,7 +196,7 @@ impl<'a> State<'a> {
         self.before(&Operation::Environment(environment.clone()))?;
         let file = OpenOptions::new()
             .write(true)
-            .open(self.path(paths::GRUBENV))?;
+            .open(self.path(isoforge_contract::disk::GRUBENV))?;
         file.write_all_at(&environment.to_bytes(), 0)?;
         file.sync_all()?;
         self.settle()

@@ -11,8 +11,8 @@ use super::last::{Last, Stage};
 use super::machine::{Booted, Machine};
 use super::state;
 use crate::ext4;
-use crate::paths::label;
-use crate::slots::{Record, Slot};
+use isoforge_contract::disk::label;
+use isoforge_system::slots::{Record, Slot};
 
 /// How things are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use isoforge_base::process::Program;
 
 use crate::paths;
-use crate::slots::Slot;
 use crate::state::{BootRecord, identity};
+use isoforge_system::slots::Slot;
 
 /// Most that ssh-keygen prints.
 const OUTPUT_MAX_BYTES: u64 = 65_536;

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use appliance::content::source::{OfBundle, Source};
-use appliance::slots::grubenv::Environment;
-use appliance::slots::{Image, Record, Slot, file};
 use appliance::upgrade::machine::Machine;
 use appliance::upgrade::state::{Operation, Volume, environment};
 use appliance::upgrade::{Options, Outcome, Site, run};
@@ -17,6 +15,8 @@ use isoforge_base::output::space::FileSystems;
 use isoforge_base::progress::Progress;
 use isoforge_oci::platform::Platform;
 use isoforge_oci::registry::RegistryConfig;
+use isoforge_system::slots::grubenv::Environment;
+use isoforge_system::slots::{Image, Record, Slot, file};
 
 pub(crate) struct Folder {
     _dir: tempfile::TempDir,

@@ -7,13 +7,13 @@
 mod image;
 mod machine;
 
-use appliance::slots::{Slot, file};
 use appliance::upgrade::state::{Operation, environment, record};
 use appliance::upgrade::{confirm, last, reset, rollback, status};
 use image::{Built, Variant};
 use insta::assert_snapshot;
 use isoforge_base::digest::Digest;
 use isoforge_contract::machine::Health;
+use isoforge_system::slots::{Slot, file};
 use machine::{Folder, Room};
 
 fn name(operation: &Operation) -> String {

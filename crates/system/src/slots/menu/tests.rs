@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use isoforge_base::process::Program;
 
 use super::*;
-use crate::testing;
+use crate::slots::testing;
 
 /// GRUB's own judgement of a script's syntax.
 fn assert_grub_accepts(script: &str) {

@@ -8,7 +8,7 @@ use isoforge_base::process::Program;
 
 use super::grubenv::Environment;
 use super::{Slot, esp_stub, file, menu, slot_menu};
-use crate::testing;
+use crate::slots::testing;
 
 /// First sector of the partition.
 const PARTITION_SECTOR: u32 = 2048;
@@ -99,8 +99,8 @@ impl Machine {
         let config = testing::config();
         fs_err::create_dir_all(state.join("grub")).unwrap();
         let menu = menu(&config.name, 0, &testing::ids());
-        fs_err::write(state.join(crate::paths::MENU), menu).unwrap();
-        fs_err::write(state.join(crate::paths::GRUBENV), environment).unwrap();
+        fs_err::write(state.join(isoforge_contract::disk::MENU), menu).unwrap();
+        fs_err::write(state.join(isoforge_contract::disk::GRUBENV), environment).unwrap();
         for &slot in slots {
             let folder = state.join(slot.folder());
             fs_err::create_dir_all(&folder).unwrap();
@@ -284,7 +284,7 @@ fn an_initrd_that_cannot_be_read_leads_to_the_good_slot_or_to_recovery() {
     assert_eq!(machine.boot(WRITABLE), "a");
     machine.broken = Some("/slots/a/initrd");
     fs_err::write(
-        machine.state().join(crate::paths::GRUBENV),
+        machine.state().join(isoforge_contract::disk::GRUBENV),
         Environment::new(Slot::A).to_bytes(),
     )
     .unwrap();

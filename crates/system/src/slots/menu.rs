@@ -8,10 +8,10 @@ use isoforge_contract::machine::Flavor;
 use isoforge_contract::machine::{
     Config, OEM_ARGUMENT, PERSISTENT_ARGUMENT, SLOT_ARGUMENT, TRIAL_ARGUMENT,
 };
-use isoforge_system::boot::cmdline;
-use isoforge_system::boot::grub::quote;
 
 use super::{Ids, Slot, file};
+use crate::boot::cmdline;
+use crate::boot::grub::quote;
 
 const MENU: &str = include_str!("menu.cfg");
 const SLOT: &str = include_str!("slot.cfg");
@@ -125,5 +125,4 @@ fn fill(template: &str, values: &[(&str, String)]) -> String {
 }
 
 #[cfg(test)]
-#[path = "menu_tests.rs"]
 mod tests;

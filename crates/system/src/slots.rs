@@ -27,6 +27,7 @@ mod record;
 use std::fmt;
 use std::str::FromStr;
 
+use isoforge_contract::disk;
 use serde::{Deserialize, Serialize};
 
 pub use early::state_cpio;
@@ -81,7 +82,7 @@ impl Slot {
     /// Its folder within STATE.
     #[must_use]
     pub fn folder(self) -> String {
-        format!("{}/{}", crate::paths::SLOTS, self.name())
+        format!("{}/{}", disk::SLOTS, self.name())
     }
 
     /// The slot that is replaced while this one is good; for recovery the first.
@@ -132,3 +133,27 @@ pub struct Ids {
 
 #[cfg(test)]
 mod boot_tests;
+
+#[cfg(test)]
+mod testing {
+    //! An appliance whose profile sets nothing.
+
+    use isoforge_contract::machine::Config;
+
+    use super::Ids;
+
+    /// Where its partitions are.
+    pub(super) fn ids() -> Ids {
+        Ids {
+            state: "11111111-2222-4333-8444-555555555555".to_owned(),
+            persistent: "22222222-2222-4333-8444-555555555555".to_owned(),
+            oem: "33333333-2222-4333-8444-555555555555".to_owned(),
+            esp: "ABCD-1234".to_owned(),
+        }
+    }
+
+    /// What it was told.
+    pub(super) fn config() -> Config {
+        Config::parse(include_bytes!("../../contract/src/machine/sample.json")).unwrap()
+    }
+}
