@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use isoforge_base::process::Program;
 use rustix::mount::{MountFlags, mount_remount};
 
-use crate::{files, paths};
+use crate::files;
 use isoforge_system::slots::grubenv::Environment;
 use isoforge_system::slots::{Record, Slot, file};
 
