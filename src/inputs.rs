@@ -15,9 +15,10 @@ use serde::Serialize;
 use isoforge_base::error::Result;
 
 use crate::profile::{
-    self, Arch, ComponentImages, FileSpec, FoundImages, ImageTemplate, KubernetesPlan, LayerSource,
+    self, ComponentImages, FileSpec, FoundImages, ImageTemplate, KubernetesPlan, LayerSource,
     LayerSpec, Loaded, OsSource, PathTemplate, Target,
 };
+use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::Role;
 use isoforge_oci::reference::{ImageSource, Reference};
 use isoforge_system::filtered::Filter;

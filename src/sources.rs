@@ -5,9 +5,9 @@
 use std::num::NonZeroUsize;
 
 use crate::lock::Lock;
-use crate::profile::Arch;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
+use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest;
 use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;

@@ -5,9 +5,9 @@ use isoforge_base::error::{Context as _, Result};
 
 use super::gather::{Architecture, Gathered};
 use super::{machine, registry, requirements, system};
-use crate::profile::Arch;
 use crate::sources::{components, kubernetes};
 use isoforge_base::digest::Digest;
+use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::ComponentKind;
 use isoforge_system::merged::System;
 use isoforge_system::{appliance_layer, hardening, registry_layer};

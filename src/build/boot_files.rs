@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use super::Settings;
-use crate::profile::{self, Firmware, Flavor, Profile};
+use crate::profile::{self, Profile};
 use isoforge_base::digest::HashingReader;
 use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{ReadFile, Tree};
 use isoforge_contract::iso;
+use isoforge_contract::machine::{Firmware, Flavor};
 use isoforge_contract::manifest::{Content, GrubMkimage};
 use isoforge_oci::store::Store;
 use isoforge_system::boot::core_image::{Recipe, Target};
@@ -64,7 +65,7 @@ pub(super) fn find(
     tree: &Tree,
     slabs: &SlabSet,
     profile: &Profile,
-    arch: profile::Arch,
+    arch: isoforge_contract::arch::Arch,
     (store, pinned): (&Store, &[KeptCoreImage]),
     settings: &Settings,
     progress: &Progress,
@@ -141,7 +142,7 @@ fn find_bios(
     files: &mut BootFiles,
     tree: &Tree,
     slabs: &SlabSet,
-    arch: profile::Arch,
+    arch: isoforge_contract::arch::Arch,
     store: &Store,
     pinned: &[KeptCoreImage],
 ) -> Result<()> {

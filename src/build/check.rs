@@ -6,8 +6,9 @@ use std::path::Path;
 use super::renderer::Renderer;
 use super::{ReadEnv, content};
 use crate::inputs::Inputs;
-use crate::profile::{CloudConfig, Flavor, Loaded, Profile};
+use crate::profile::{CloudConfig, Loaded, Profile};
 use isoforge_base::error::{Class, Failure, Result};
+use isoforge_contract::machine::Flavor;
 use isoforge_system::boot::cmdline;
 
 /// Nobody could administer the machine: Kairos's installer refuses that.

@@ -1,11 +1,13 @@
 //! What the program `appliance` is told by the profile.
 
-use crate::profile::{Arch, InstallMode, Kind, Profile};
+use crate::profile::{Kind, Profile};
 use crate::sources::kubernetes::component_kind;
 use isoforge_base::tree::Tree;
+use isoforge_contract::arch::Arch;
 use isoforge_contract::kept;
 use isoforge_contract::machine::{
-    self, Boot, Config, ExtraFilesystem, ExtraPartition, Install, Requirements, SCHEMA, State,
+    self, Boot, Config, ExtraFilesystem, ExtraPartition, Install, InstallMode, Requirements,
+    SCHEMA, State,
 };
 use isoforge_system::appliance_layer::disk_firmware;
 use isoforge_system::boot::cmdline;

@@ -13,8 +13,9 @@ use super::session::Session;
 use super::{Request, Upgrade, content, convert};
 use crate::inputs::{self, Inputs};
 use crate::lock::{self, Lock};
-use crate::profile::{Arch, Profile};
+use crate::profile::Profile;
 use isoforge_base::progress::Progress;
+use isoforge_contract::arch::Arch;
 use isoforge_formats::squashfs;
 use isoforge_system::slab_maker::SlabMaker;
 

@@ -10,9 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::profile::Arch;
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
+use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::Content;
 use isoforge_formats::elf::{self, Machine};
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use isoforge_base::error::Result;
 
-use crate::profile::{Arch, Profile};
+use crate::profile::Profile;
 use isoforge_base::progress::Progress;
+use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::Squashfs;
 use isoforge_oci::platform::Platform;
 use isoforge_oci::store::Store;

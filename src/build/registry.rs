@@ -2,10 +2,11 @@
 //! image.
 
 use super::lock::Locked;
-use crate::profile::{Arch, Component, Kind, Profile};
+use crate::profile::{Component, Kind, Profile};
 use crate::sources::WantedFile;
 use crate::sources::image;
 use isoforge_base::error::{Class, Failure, Result};
+use isoforge_contract::arch::Arch;
 use isoforge_contract::machine::{REGISTRY_FOLDER, REGISTRY_PORT, Registry, RegistryKind};
 use isoforge_oci::reference::ImageSource;
 use isoforge_system::registry_layer::in_image;

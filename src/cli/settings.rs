@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use crate::build::{self, NamedProgram, ProgramPlaces};
 use crate::cli::args::{Global, ProgressMode, SettingArgs};
 use crate::cli::env;
-use crate::profile::{Arch, Problems};
+use crate::profile::Problems;
 use isoforge_base::error::{Class, Diagnose};
+use isoforge_contract::arch::Arch;
 use isoforge_oci::registry::{HostConfig, RegistryConfig};
 
 pub use explain::{Effective, Origin};

@@ -7,9 +7,10 @@ use isoforge_base::error::Result;
 
 use super::{Inputs, Source};
 use crate::lock::InputKind;
-use crate::profile::{Arch, CloudConfig, FileRead, Loaded, OsSource};
+use crate::profile::{CloudConfig, FileRead, Loaded, OsSource};
 use crate::render::{Project, boot_menu, node_files, registry_files};
 use isoforge_base::digest::Digest;
+use isoforge_contract::arch::Arch;
 use isoforge_contract::machine::RegistryKind;
 use isoforge_system::overlay::EmbeddedFile;
 use isoforge_system::{appliance_layer, registry_layer};

@@ -44,8 +44,6 @@ use source::{Place, Sources};
 
 pub use catalog::{Catalog, CatalogError, Entry, Kind, Resolution, Wanted};
 pub use doc::reference;
-pub use isoforge_contract::arch::Arch;
-pub use isoforge_contract::machine::{Firmware, Flavor, InstallMode};
 pub use json_schema::{Document, json_schema};
 pub use machine::{ExtraPartition, Install, Partitions, Require};
 pub use model::{

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use insta::assert_snapshot;
 
 use super::*;
+use isoforge_contract::arch::Arch;
+use isoforge_contract::machine::Firmware;
 
 mod bad_input;
 mod catalog;

@@ -4,8 +4,8 @@
 
 use super::{Context, Error};
 use crate::inputs::Input;
-use crate::profile::Arch;
 use isoforge_base::digest::Digest;
+use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::{self, Role};
 use isoforge_oci::artifact::{Artifact, TITLE, VERSION};
 use isoforge_oci::layout::{Builder, OciLayout};

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use isoforge::inputs::Inputs;
-use isoforge::profile::{Arch, Loaded, load};
+use isoforge::profile::{Loaded, load};
 use isoforge::sources::Context;
 use isoforge::sources::Error;
 use isoforge::sources::Sourced;
@@ -16,6 +16,7 @@ use isoforge::sources::kubernetes;
 use isoforge::sources::layers;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
+use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::{Role, Squashfs};
 use isoforge_oci::layer::LayerCompression::{Gzip, Plain, Zstd};
 use isoforge_oci::layout::LayoutFile;

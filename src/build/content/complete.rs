@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use super::Searched;
 use crate::inputs::Inputs;
-use crate::profile::Arch;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_content::find::Method;
+use isoforge_contract::arch::Arch;
 
 /// Checks what the objects of all components name, and tells what is left out.
 ///

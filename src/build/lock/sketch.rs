@@ -6,8 +6,9 @@ use isoforge_base::error::Result;
 
 use crate::inputs::Inputs;
 use crate::lock::{Archive, Bootstrap, CoreTarget, File, Image, Lock};
-use crate::profile::{Firmware, Flavor, Profile};
+use crate::profile::Profile;
 use isoforge_base::digest::Digest;
+use isoforge_contract::machine::{Firmware, Flavor};
 use isoforge_contract::manifest::Role;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::registry::ShownUrl;
