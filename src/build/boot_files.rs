@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use super::Settings;
-use crate::profile::{self, Profile};
+use crate::profile::Profile;
 use isoforge_base::digest::HashingReader;
 use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::progress::Progress;
