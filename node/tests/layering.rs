@@ -28,9 +28,9 @@ const ALLOWED: &reader::Table = &[
     ("state", &["accounts"]),
     ("registry", &["accounts"]),
     ("content", &["disks", "media", "registry"]),
-    ("install", &["cloud", "content", "disks", "media"]),
+    ("install", &["content", "disks", "media"]),
     ("upgrade", &["content", "state"]),
-    ("tui", &["accounts", "cloud", "disks", "install"]),
+    ("tui", &["accounts", "disks", "install"]),
     (
         "verbs",
         &[
