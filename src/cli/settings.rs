@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 use crate::build::{self, NamedProgram, ProgramPlaces};
 use crate::cli::args::{Global, ProgressMode, SettingArgs};
 use crate::cli::env;
-use crate::profile::Problems;
+use crate::profile::{Problems, UserSettings};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_contract::arch::Arch;
 use isoforge_oci::registry::{HostConfig, RegistryConfig};
 
 pub use explain::{Effective, Origin};
 use file::Found;
-pub use file::{File, path};
+pub use file::path;
 
 /// What can be set, and how.
 #[derive(Debug, Clone, Copy)]
@@ -136,15 +136,6 @@ pub enum Error {
     /// The settings file is not what it should be.
     #[error("{}", in_settings(.0))]
     File(Problems),
-    /// The check of the settings file let something pass.
-    #[error("the settings file {} is wrong", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        #[source]
-        source: Box<toml::de::Error>,
-    },
     /// `--mirror` without `=`, or with an empty side.
     #[error("--mirror {argument}: expected HOST=MIRROR")]
     Mirror {
@@ -182,9 +173,7 @@ impl Diagnose for Error {
         match self {
             Self::Read(_) => Class::Io,
             Self::NoCacheFolder | Self::NoConfigFolder => Class::Environment,
-            Self::File(_) | Self::Parse { .. } | Self::Mirror { .. } | Self::Epoch { .. } => {
-                Class::Profile
-            }
+            Self::File(_) | Self::Mirror { .. } | Self::Epoch { .. } => Class::Profile,
         }
     }
 
@@ -258,12 +247,12 @@ impl Settings {
 /// A settings file that can't be read or is wrong.
 pub fn complete(global: &mut Global) -> Result<(), Error> {
     let found = file::read(global.config.as_deref())?;
-    global.progress = global.progress.or(found.file.progress);
+    global.progress = global.progress.or(found.progress());
     Ok(())
 }
 
 fn progress(global: &Global, found: &Found) -> (ProgressMode, Origin) {
-    let file = found.file.progress;
+    let file = found.progress();
     pick(&PROGRESS, global, global.progress, file, found)
         .unwrap_or((ProgressMode::Auto, Origin::Default))
 }
@@ -382,15 +371,17 @@ fn cache_dir(
     args: &SettingArgs,
     found: &Found,
 ) -> Result<(PathBuf, Origin), Error> {
-    let in_file = found.file.cache_dir.as_ref();
-    let in_file = in_file.map(|dir| found.folder().join(dir));
+    let in_file = found.file.cache_dir.clone();
     pick(&CACHE_DIR, global, args.cache_dir.clone(), in_file, found)
         .or_else(|| Some((env::cache_home()?.join("isoforge"), Origin::Default)))
         .ok_or(Error::NoCacheFolder)
 }
 
 /// What file and flags say of hosts; flags win key by key.
-fn registries(args: &SettingArgs, file: &File) -> Result<BTreeMap<String, HostConfig>, Error> {
+fn registries(
+    args: &SettingArgs,
+    file: &UserSettings,
+) -> Result<BTreeMap<String, HostConfig>, Error> {
     let mut registries = file.registries.clone();
     for argument in &args.mirror {
         let (host, mirror) = argument

@@ -6,16 +6,14 @@ use std::path::PathBuf;
 
 use globset::Glob;
 
-use super::keys;
-use super::leaf;
-use super::model::{ContentSources, FileSpec, LayerSource, LayerSpec};
-use super::parse;
-use super::placeholder::{self, ImageTemplate, Target};
-use super::problem::{Bad, Problems, Report, nearest};
-use super::reader::Reader;
-use super::schema;
-use super::source::{Place, Sources};
-use super::value::{self, Table};
+use super::Document;
+use super::check;
+use super::document::{self, Table};
+use super::keys::{Context, boolean, inline, integer, keys, list, placed, table, text};
+use super::model::{ContentSources, FileSpec, Filter, LayerSource, LayerSpec, SCHEMA_VERSION};
+use super::placeholder::Target;
+use super::problem::{Problems, Report, nearest};
+use super::source::{Sources, Span};
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_contract::arch::Arch;
 
@@ -114,7 +112,7 @@ impl Entry {
 
 /// What is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted<'a> {
+pub struct Query<'a> {
     /// The kind.
     pub kind: Kind,
     /// The name.
@@ -235,8 +233,8 @@ impl Catalog {
         let source = sources.add_file(BUILTIN_NAME.as_ref(), BUILTIN.to_owned());
         let report = Report::default();
         let mut catalog = Self::default();
-        let table = value::parse(source, BUILTIN, &report);
-        catalog.extend(source, &table, &mut sources, &report);
+        let table = document::parse(source, BUILTIN, &report);
+        catalog.extend(source, &table, &sources, &report);
         report.finish(&sources)?;
         Ok(catalog)
     }
@@ -252,22 +250,38 @@ impl Catalog {
         &mut self,
         source: usize,
         table: &Table,
-        sources: &mut Sources,
+        sources: &Sources,
         report: &Report,
     ) {
-        schema::check(&keys::CATALOG, table, Place::whole(source), sources, report);
-        let root = Reader::new(table, sources, report);
-        for kind in Kind::ALL {
-            for reader in root.tables(kind.key()) {
-                let Some(new) = entry(kind, &reader) else {
-                    continue;
-                };
-                self.entries.retain(|old| {
-                    (old.kind, &old.name, &old.version, old.fips)
-                        != (new.kind, &new.name, &new.version, new.fips)
-                });
-                self.entries.push(new);
-            }
+        // An entry is read for any version and architecture; the two differ so that
+        // one digest for a URL with {arch} is seen.
+        let targets = [Arch::Amd64, Arch::Arm64].map(|arch| Target {
+            arch,
+            version: "1.0.0",
+        });
+        let context = Context {
+            document: Document::Catalog,
+            sources,
+            report,
+            targets: &targets,
+        };
+        let entries: Entries = context.read("", table, Span::whole(source));
+        let of_kind = |kind: Kind, entries: Vec<ComponentEntry>| {
+            let entries = entries.into_iter();
+            entries.map(move |entry| Entry { kind, ..entry.0 })
+        };
+        let all = entries.kubernetes.into_iter().map(|entry| entry.0);
+        let all = all
+            .chain(of_kind(Kind::Cni, entries.cni))
+            .chain(of_kind(Kind::Csi, entries.csi))
+            .chain(of_kind(Kind::Registry, entries.registry))
+            .chain(of_kind(Kind::Addon, entries.addons));
+        for new in all {
+            self.entries.retain(|old| {
+                (old.kind, &old.name, &old.version, old.fips)
+                    != (new.kind, &new.name, &new.version, new.fips)
+            });
+            self.entries.push(new);
         }
     }
 
@@ -275,7 +289,7 @@ impl Catalog {
     ///
     /// # Errors
     /// No entry fits; the error knows what is near.
-    pub fn resolve(&self, wanted: Wanted<'_>, arch: Arch) -> Result<Resolution, CatalogError> {
+    pub fn resolve(&self, wanted: Query<'_>, arch: Arch) -> Result<Resolution, CatalogError> {
         let entry = self.find(wanted)?;
         let target = Target {
             arch,
@@ -301,7 +315,7 @@ impl Catalog {
 
     /// The packs, charts and manifests that `wanted` is; none where no entry says
     /// so.
-    pub(super) fn sources(&self, wanted: Wanted<'_>, arch: Arch) -> ContentSources {
+    pub(super) fn sources(&self, wanted: Query<'_>, arch: Arch) -> ContentSources {
         let Ok(entry) = self.find(wanted) else {
             return ContentSources::default();
         };
@@ -323,7 +337,7 @@ impl Catalog {
         }
     }
 
-    fn find(&self, wanted: Wanted<'_>) -> Result<&Entry, CatalogError> {
+    fn find(&self, wanted: Query<'_>) -> Result<&Entry, CatalogError> {
         let of_kind = || self.entries.iter().filter(|e| e.kind == wanted.kind);
         let named: Vec<_> = of_kind().filter(|e| e.name == wanted.name).collect();
         if named.is_empty() {
@@ -387,60 +401,126 @@ fn near_versions(version: &str, entries: &[&Entry]) -> Vec<String> {
     known
 }
 
-fn entry(kind: Kind, r: &Reader<'_>) -> Option<Entry> {
-    // An entry is read for any version and architecture; the two differ so that
-    // one digest for a URL with {arch} is seen.
-    let targets = [Arch::Amd64, Arch::Arm64].map(|arch| Target {
-        arch,
-        version: "1.0.0",
-    });
-    let known = ["version", "arch"];
-    let image: Option<ImageTemplate> = r.image_template("image", &known, &targets);
-    let layers = image.into_iter().map(|image| LayerSpec {
-        source: LayerSource::Image(image),
-        include: r.parsed_list("include", leaf::glob),
-        exclude: r.parsed_list("exclude", leaf::glob),
-        iso: true,
-        provider: true,
-        arch: None,
-    });
-    let (name, version) = (
-        r.parsed("name", leaf::name),
-        r.parsed("version", version_or_glob),
-    );
-    let source = r.parsed("source", leaf::url);
-    let entry = Entry {
-        kind,
-        name: name.clone().unwrap_or_default(),
-        version: version.clone().unwrap_or_default(),
-        fips: r.flag("fips").unwrap_or(false),
-        source: source.clone().unwrap_or_default(),
-        images: r.parsed_list("images", |text| {
-            placeholder::reference(text, &known, &targets)?;
-            Ok(text.to_owned())
-        }),
-        layers: layers.collect(),
-        packages: r.parsed_list("packages", leaf::package),
-        files: r
-            .tables("files")
-            .iter()
-            .filter_map(|f| parse::file(f, &targets))
-            .collect(),
-        sources: ContentSources {
-            packs: r.path("pack").into_iter().collect(),
-            charts: r.places("chart"),
-            manifests: r.paths("manifests"),
-            ..ContentSources::default()
-        },
-        required_from_user: r.parsed("required_from_user", leaf::not_empty),
-    };
-    // Every key was looked at; an entry without its name is of no use.
-    name.and(version).and(source).map(|_| entry)
+/// A catalog, as it is written.
+pub(super) struct Entries {
+    _schema: i64,
+    kubernetes: Vec<KubernetesEntry>,
+    cni: Vec<ComponentEntry>,
+    csi: Vec<ComponentEntry>,
+    registry: Vec<ComponentEntry>,
+    addons: Vec<ComponentEntry>,
 }
 
-fn version_or_glob(text: &str) -> Result<String, Bad> {
-    leaf::version(text).or_else(|bad| match text.contains(['*', '?']) {
-        true => leaf::glob(text),
-        false => Err(bad),
+keys! {
+    impl Entries {
+        /// Version of this format.
+        _schema as "schema" = integer(SCHEMA_VERSION, SCHEMA_VERSION).required(),
+        /// Kubernetes distributions.
+        kubernetes = list(table()).or_empty(""),
+        /// Networks.
+        cni = list(table()).or_empty(""),
+        /// Storage.
+        csi = list(table()).or_empty(""),
+        /// Registries.
+        registry = list(table()).or_empty(""),
+        /// Further components.
+        addons = list(table()).or_empty(""),
+    }
+}
+
+/// The keys of every entry.
+struct Common {
+    name: String,
+    version: String,
+    source: String,
+    fips: bool,
+    images: Vec<String>,
+}
+
+keys! {
+    impl Common {
+        /// Name that a profile uses.
+        name = text(check::name).required(),
+        /// Version that the entry is for, or a glob such as `1.32.*`; an exact version wins.
+        version = text(check::version_or_glob).required(),
+        /// Public address where these facts come from.
+        source = text(check::url).required(),
+        /// The entry is the FIPS variant.
+        fips = boolean().or(false),
+        /// Container images that the component needs. `{version}` and `{arch}` are filled in.
+        images = list(placed(check::reference)).or_empty(""),
+    }
+}
+
+impl Common {
+    fn entry(self, required_from_user: Option<String>) -> Entry {
+        Entry {
+            kind: Kind::Kubernetes,
+            name: self.name,
+            version: self.version,
+            fips: self.fips,
+            source: self.source,
+            images: self.images,
+            layers: Vec::new(),
+            packages: Vec::new(),
+            files: Vec::new(),
+            sources: ContentSources::default(),
+            required_from_user,
+        }
+    }
+}
+
+struct KubernetesEntry(Entry);
+
+keys! {
+    impl KubernetesEntry {
+        /// What every entry says.
+        common = inline::<Common>(),
+        /// An image laid as a layer.
+        image = placed(check::image).optional(""),
+        /// What of the image is laid.
+        filter = inline::<Filter>(),
+        /// Debian packages.
+        packages = list(text(check::package)).or_empty(""),
+        /// Files by URL and digest.
+        files = list(table()).or_empty(""),
+        /// What the profile must name itself, because there is no public source or no known digest.
+        required_from_user = text(check::not_empty).optional(""),
+    }
+    => {
+        let image = image.map(LayerSource::Image).into_iter();
+        Self(Entry {
+            layers: image.map(|source| LayerSpec::everywhere(source, &filter)).collect(),
+            packages,
+            files,
+            ..common.entry(required_from_user)
+        })
+    }
+}
+
+struct ComponentEntry(Entry);
+
+keys! {
+    impl ComponentEntry {
+        /// What every entry says.
+        common = inline::<Common>(),
+        /// The pack that the component is, unless the profile says what it is made of. Its images are found. `{version}` is filled in.
+        pack = placed(check::path).optional(""),
+        /// The same with a chart, in a form of a component's `chart`.
+        chart = placed(check::url_or_path).optional(""),
+        /// The same with manifests, or folders of such.
+        manifests = list(placed(check::path)).or_empty(""),
+        /// What the profile must name itself, because there is no public source.
+        required_from_user = text(check::not_empty).optional(""),
+    }
+    one of images, pack, chart, manifests;
+    => Self(Entry {
+        sources: ContentSources {
+            packs: pack.into_iter().collect(),
+            charts: chart.into_iter().collect(),
+            manifests,
+            ..ContentSources::default()
+        },
+        ..common.entry(required_from_user)
     })
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::machine::cloud_config_device;
-use super::model::{Component, Profile, Var};
+use super::model::{Component, Profile, Var, cloud_config_device};
 use super::secret::{REDACTED, Secrets};
 use isoforge_contract::machine::Device;
 

@@ -1,28 +1,17 @@
-//! The table of keys as a JSON Schema (draft 2020-12), for editors that complete and
+//! The keys as a JSON Schema (draft 2020-12), for editors that complete and
 //! check TOML by one.
 //!
-//! It accepts whatever [`super::schema`] accepts, and refuses unknown keys, wrong
+//! It accepts whatever the reader accepts, and refuses unknown keys, wrong
 //! types and words, and missing keys. What depends on several keys or on files is
 //! left to `isoforge validate`.
 
 use serde_json::{Map, Value, json};
 
-use super::keys;
+use super::Document;
+use super::keys::{Choice, Fields, Key, Need, Shape};
 use super::merge::APPEND;
-use super::schema::{Choice, Fields, Key, Need, Shape};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
-
-/// A document that the user writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Document {
-    /// A profile.
-    Profile,
-    /// A catalog.
-    Catalog,
-    /// The user's settings.
-    Settings,
-}
 
 /// Whether a table may leave out required keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +24,11 @@ enum Form {
 /// The schema of a document.
 #[must_use]
 pub fn json_schema(document: Document) -> Value {
-    let (title, fields) = match document {
-        Document::Profile => ("A profile of isoforge", &keys::PROFILE),
-        Document::Catalog => ("A catalog of isoforge", &keys::CATALOG),
-        Document::Settings => ("The settings of isoforge", &keys::SETTINGS),
+    let fields = document.fields();
+    let title = match document {
+        Document::Profile => "A profile of isoforge",
+        Document::Catalog => "A catalog of isoforge",
+        Document::Settings => "The settings of isoforge",
     };
     let mut schema = Map::new();
     schema.insert("$schema".to_owned(), DRAFT.into());
@@ -56,14 +46,14 @@ pub fn json_schema(document: Document) -> Value {
 fn table(fields: &Fields, form: Form) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    for key in fields.keys {
+    for key in &fields.keys {
         let Some(schema) = property(key, form) else {
             continue;
         };
         if form == Form::Whole && matches!(key.need, Need::Required) {
             required.push(key.name);
         }
-        if is_list(key.shape) {
+        if matches!(key.shape, Shape::List(_) | Shape::OneOrMore) {
             properties.insert(format!("{APPEND}{}", key.name), schema.clone());
         }
         properties.insert(key.name.to_owned(), schema);
@@ -105,24 +95,18 @@ fn choice_rules(choice: &Choice, form: Form) -> Vec<Value> {
 
 /// A key's value, with what it means; nothing where it must not be written.
 fn property(key: &Key, form: Form) -> Option<Value> {
-    let description = match key.need {
-        Need::Required | Need::Default("") => key.help.to_owned(),
+    let description = match &key.need {
+        Need::Required => key.help.to_owned(),
+        Need::Default(default) if default.is_empty() => key.help.to_owned(),
         Need::Default(default) => format!("{} Default: {default}.", key.help),
         Need::Later(_) | Need::Refused(_) => return None,
     };
-    let mut schema = value(key.shape, form);
+    let mut schema = value(&key.shape, form);
     schema["description"] = description.into();
     Some(schema)
 }
 
-fn is_list(shape: Shape) -> bool {
-    matches!(
-        shape,
-        Shape::Texts | Shape::OneOrMore | Shape::Words(_) | Shape::Tables(_)
-    )
-}
-
-fn value(shape: Shape, form: Form) -> Value {
+fn value(shape: &Shape, form: Form) -> Value {
     let text = json!({ "type": "string" });
     let texts = json!({ "type": "array", "items": text });
     match shape {
@@ -131,16 +115,16 @@ fn value(shape: Shape, form: Form) -> Value {
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Integer { min, max } => {
             let mut schema = json!({ "type": "integer", "minimum": min });
-            if max < i64::MAX {
-                schema["maximum"] = max.into();
+            if *max < i64::MAX {
+                schema["maximum"] = (*max).into();
             }
             schema
         }
         Shape::Size | Shape::Mode => json!({ "type": ["string", "integer"] }),
-        Shape::Texts => texts,
+        // A list replaces the base's, so each of its tables is whole.
+        Shape::List(of) => json!({ "type": "array", "items": value(of, Form::Whole) }),
         Shape::OneOrMore => json!({ "anyOf": [text, texts] }),
         Shape::Word(words) => json!({ "enum": words }),
-        Shape::Words(words) => json!({ "type": "array", "items": { "enum": words } }),
         Shape::Secret => json!({
             "type": "object",
             "properties": { "env": text, "file": text },
@@ -149,10 +133,6 @@ fn value(shape: Shape, form: Form) -> Value {
             "maxProperties": 1,
         }),
         Shape::Table(fields) => table(fields, form),
-        // A list replaces the base's, so each of its tables is whole.
-        Shape::Tables(fields) => {
-            json!({ "type": "array", "items": table(fields, Form::Whole) })
-        }
         Shape::Named(fields) => {
             json!({ "type": "object", "additionalProperties": table(fields, form) })
         }

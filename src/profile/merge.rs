@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::keys;
+use super::document::{self, Entry, Node, Table, Value};
+use super::keys::{Fields, Section, Shape, secret_in};
+use super::model::Profile;
 use super::problem::{Bad, Draft, Report};
-use super::schema::{Fields, Shape, secret_in};
-use super::source::{Place, Sources};
-use super::value::{self, Entry, Node, Table, Value};
+use super::source::{Sources, Span};
+
 use super::{FileRead, SetOverride};
 use isoforge_base::digest::Digest;
 
@@ -32,7 +33,7 @@ impl Loader<'_> {
     pub(crate) fn file(
         &mut self,
         path: &Path,
-        wanted_by: Option<Place>,
+        wanted_by: Option<Span>,
         report: &Report,
     ) -> Option<(usize, Table)> {
         let text = match (self.read)(path) {
@@ -55,11 +56,11 @@ impl Loader<'_> {
                     digest: Digest::of(text.as_bytes()),
                 });
                 let source = self.sources.add_file(path, text.clone());
-                Some((source, value::parse(source, &text, report)))
+                Some((source, document::parse(source, &text, report)))
             }
             Err(message) => {
                 let place = wanted_by
-                    .unwrap_or_else(|| Place::whole(self.sources.add_file(path, String::new())));
+                    .unwrap_or_else(|| Span::whole(self.sources.add_file(path, String::new())));
                 report.add(Draft::new(place, message));
                 None
             }
@@ -100,7 +101,7 @@ impl Loader<'_> {
         for mut table in tables.into_iter().rev() {
             // What it extends was followed; the merged profile extends nothing.
             table.remove("extends");
-            merge(&mut merged, table, Some(&keys::PROFILE), report);
+            merge(&mut merged, table, Some(Profile::fields()), report);
         }
         merged
     }
@@ -129,15 +130,15 @@ impl Loader<'_> {
             let source = self.sources.add_argument(number, set.0.clone());
             match parse_override(source, &set.0, report) {
                 Ok((keys, _)) if is_extends(&keys) => {
-                    let place = Place::new(source, 0..set.0.len());
+                    let place = Span::new(source, 0..set.0.len());
                     let bad = Bad::new("'extends' can't be set", "'extends' in a profile only");
                     report.bad(place, bad);
                 }
                 Ok((keys, node)) => insert(&mut all, &keys, node),
-                Err(bad) => report.bad(Place::new(source, 0..set.0.len().max(1)), bad),
+                Err(bad) => report.bad(Span::new(source, 0..set.0.len().max(1)), bad),
             }
         }
-        merge(table, all, Some(&keys::PROFILE), report);
+        merge(table, all, Some(Profile::fields()), report);
     }
 }
 
@@ -171,7 +172,7 @@ fn normalized(path: &Path) -> PathBuf {
 }
 
 /// The keys before the `=` with their places, and the value.
-type Override = (Vec<(String, Place)>, Node);
+type Override = (Vec<(String, Span)>, Node);
 
 fn parse_override(source: usize, text: &str, report: &Report) -> Result<Override, Bad> {
     let expected = "key.path=value, such as appliance.version=2.0.0";
@@ -191,17 +192,17 @@ fn parse_override(source: usize, text: &str, report: &Report) -> Result<Override
         .ok_or_else(|| Bad::new(format!("'{path}' is not the path of a key"), expected))?;
     let offset = equals + 1;
     let text = Node {
-        place: Place::new(source, offset..text.len().max(offset + 1)),
+        place: Span::new(source, offset..text.len().max(offset + 1)),
         value: Value::Text(value.to_owned()),
     };
-    let node = match value::parse_value(source, value, offset, report) {
+    let node = match document::parse_value(source, value, offset, report) {
         Some(node) if !(is_scalar(&node.value) && wants_text(&keys)) => node,
         _ => text,
     };
     Ok((keys, node))
 }
 
-fn is_extends(keys: &[(String, Place)]) -> bool {
+fn is_extends(keys: &[(String, Span)]) -> bool {
     keys.first()
         .is_some_and(|(name, _)| name.trim_start_matches(APPEND) == "extends")
 }
@@ -211,15 +212,15 @@ fn is_scalar(value: &Value) -> bool {
 }
 
 /// Whether the key at `path` is a string in every case: then `2.0` is no float.
-fn wants_text(path: &[(String, Place)]) -> bool {
-    let mut fields = &keys::PROFILE;
-    let mut shape = None;
+fn wants_text(path: &[(String, Span)]) -> bool {
+    let mut fields = Profile::fields();
+    let mut shape: Option<&Shape> = None;
     for (name, _) in path {
         match (shape, fields.key(name)) {
             // The name of a registry's host is no key of the table.
             (Some(Shape::Named(_)), _) => shape = None,
             (_, Some(key)) => {
-                shape = Some(key.shape);
+                shape = Some(&key.shape);
                 fields = key.shape.fields().unwrap_or(fields);
             }
             (_, None) => return false,
@@ -232,7 +233,7 @@ fn wants_text(path: &[(String, Place)]) -> bool {
 }
 
 /// Parts at dots; a part in double quotes keeps its dots.
-fn split_path(source: usize, path: &str) -> Option<Vec<(String, Place)>> {
+fn split_path(source: usize, path: &str) -> Option<Vec<(String, Span)>> {
     let mut keys = Vec::new();
     let mut at = 0;
     let mut rest = path;
@@ -248,7 +249,7 @@ fn split_path(source: usize, path: &str) -> Option<Vec<(String, Place)>> {
         if key.trim().is_empty() || key.contains('"') {
             return None;
         }
-        keys.push((key.trim().to_owned(), Place::new(source, at..at + used)));
+        keys.push((key.trim().to_owned(), Span::new(source, at..at + used)));
         at += used + 1;
         match tail.strip_prefix('.') {
             Some(more) => rest = more,
@@ -258,7 +259,7 @@ fn split_path(source: usize, path: &str) -> Option<Vec<(String, Place)>> {
     }
 }
 
-fn insert(table: &mut Table, keys: &[(String, Place)], node: Node) {
+fn insert(table: &mut Table, keys: &[(String, Span)], node: Node) {
     let Some(((name, key), rest)) = keys.split_first() else {
         return;
     };
@@ -284,7 +285,7 @@ fn insert(table: &mut Table, keys: &[(String, Place)], node: Node) {
 /// Merges `over` into `base`. `fields` is the key table of the two where it is
 /// known: in it, a key that excludes others takes theirs away from the base.
 pub(crate) fn merge(base: &mut Table, over: Table, fields: Option<&Fields>, report: &Report) {
-    for choice in fields.into_iter().flat_map(|f| f.choices) {
+    for choice in fields.into_iter().flat_map(|f| &f.choices) {
         if choice.names.iter().any(|n| over.contains_key(*n)) {
             for name in choice.names {
                 if !over.contains_key(*name) {

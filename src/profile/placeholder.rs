@@ -61,7 +61,7 @@ impl From<ImageTemplate> for String {
 }
 
 /// A path with placeholders `{arch}` and, for Kubernetes, `{version}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct PathTemplate {
     pub(super) text: String,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use globset::{Glob, GlobMatcher};
 
 use super::Loaded;
-use super::catalog::{Catalog, CatalogError, Kind, Resolution, Wanted, fill_files};
+use super::catalog::{Catalog, CatalogError, Kind, Query, Resolution, fill_files};
 use super::model::{Component, ContentImage, ContentSources, FileSpec, LayerSpec, Profile};
 use super::placeholder::Target;
 use isoforge_base::error::{Class, Diagnose};
@@ -140,9 +140,12 @@ impl Profile {
             .chain(self.addons.iter().map(|c| (Kind::Addon, c)))
     }
 
-    /// Takes from the catalog what components are made of that say nothing of
-    /// it themselves.
+    /// Fills in what other keys say, and from the catalog what components are made of
+    /// that say nothing of it themselves.
     pub(super) fn adopt(&mut self, catalog: &Catalog) {
+        if self.provider.repository.is_empty() {
+            self.provider.repository = self.appliance.name.clone();
+        }
         let (fips, arch) = (self.os.fips, self.appliance.arch.first().copied());
         let named = [
             (Kind::Cni, &mut self.cni),
@@ -157,7 +160,7 @@ impl Profile {
             if !component.sources.is_empty() || component.images.is_some() {
                 continue;
             }
-            let wanted = Wanted {
+            let wanted = Query {
                 kind,
                 name: &component.name,
                 version: &component.version,
@@ -172,8 +175,8 @@ impl Profile {
         }
     }
 
-    pub(super) fn wanted<'a>(&self, kind: Kind, name: &'a str, version: &'a str) -> Wanted<'a> {
-        Wanted {
+    pub(super) fn wanted<'a>(&self, kind: Kind, name: &'a str, version: &'a str) -> Query<'a> {
+        Query {
             kind,
             name,
             version,

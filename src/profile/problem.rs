@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::source::{Place, Sources};
+use super::source::{Sources, Span};
 use isoforge_base::error::{Class, Diagnose};
 
 /// Longest message, expectation or help that is shown; what is longer repeats a
@@ -149,12 +149,12 @@ impl Bad {
 /// A problem that is being described; see [`Report::add`].
 #[derive(Debug)]
 pub(crate) struct Draft {
-    place: Place,
+    place: Span,
     problem: Problem,
 }
 
 impl Draft {
-    pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
+    pub(crate) fn new(place: Span, message: impl Into<String>) -> Self {
         Self {
             place,
             problem: Problem {
@@ -181,6 +181,7 @@ impl Draft {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     drafts: RefCell<Vec<Draft>>,
+    hidden: RefCell<Vec<Span>>,
 }
 
 impl Report {
@@ -188,12 +189,17 @@ impl Report {
         self.drafts.borrow_mut().push(draft);
     }
 
-    pub(crate) fn bad(&self, place: Place, bad: Bad) {
+    pub(crate) fn bad(&self, place: Span, bad: Bad) {
         self.add(
             Draft::new(place, bad.message)
                 .expected(bad.expected)
                 .help(bad.help),
         );
+    }
+
+    /// The text at `span` is not shown with any problem.
+    pub(crate) fn hide(&self, span: Span) {
+        self.hidden.borrow_mut().push(span);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -202,7 +208,7 @@ impl Report {
 
     /// The problems with their places looked up; `Ok` when there is none.
     pub(crate) fn finish(self, sources: &Sources) -> Result<(), Problems> {
-        let mut drafts = self.drafts.into_inner();
+        let (mut drafts, hidden) = (self.drafts.into_inner(), self.hidden.into_inner());
         drafts.sort_by(|a, b| {
             let key = |d: &Draft| (d.place.source, d.place.start);
             key(a).cmp(&key(b))
@@ -211,7 +217,7 @@ impl Report {
         for Draft { place, problem } in drafts {
             let problem = Problem {
                 message: shown(problem.message),
-                location: sources.location(place),
+                location: sources.location(place, &hidden),
                 expected: problem.expected.map(shown),
                 help: problem.help.map(shown),
             };

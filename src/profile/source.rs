@@ -11,14 +11,14 @@ const MAX_LINE_CHARS: usize = 200;
 
 /// A range of bytes in one of [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct Span {
     pub(crate) source: usize,
     pub(crate) start: usize,
     /// First byte after the range; a range that ends at 0 means the whole source.
     pub(crate) end: usize,
 }
 
-impl Place {
+impl Span {
     pub(crate) fn whole(source: usize) -> Self {
         Self {
             source,
@@ -55,7 +55,6 @@ struct Source {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     list: Vec<Source>,
-    secrets: Vec<Place>,
 }
 
 impl Sources {
@@ -81,20 +80,15 @@ impl Sources {
         }
     }
 
-    /// From now on the text at `place` is not shown.
-    pub(crate) fn hide(&mut self, place: Place) {
-        self.secrets.push(place);
-    }
-
-    /// `place` as people read it.
-    pub(crate) fn location(&self, place: Place) -> Option<Location> {
+    /// `place` as people read it, without the texts at `secrets`.
+    pub(crate) fn location(&self, place: Span, secrets: &[Span]) -> Option<Location> {
         let source = self.list.get(place.source)?;
         let origin = match &source.name {
             Name::File(path) => path.display().to_string(),
             Name::Argument(n) => format!("--set argument {n}"),
         };
         let excerpt = (place.end > 0).then(|| {
-            let (line, excerpt) = self.excerpt(&source.text, place);
+            let (line, excerpt) = excerpt(&source.text, place, secrets);
             Excerpt {
                 line: matches!(source.name, Name::File(_)).then_some(line),
                 ..excerpt
@@ -102,56 +96,56 @@ impl Sources {
         });
         Some(Location { origin, excerpt })
     }
+}
 
-    /// The line's number, counted from 1, and the excerpt without it.
-    fn excerpt(&self, text: &str, place: Place) -> (usize, Excerpt) {
-        let start = floor_boundary(text, place.start);
-        let (before, after) = text.split_at_checked(start).unwrap_or((text, ""));
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let line_end = after.find('\n').map_or(text.len(), |i| start + i);
-        let end = floor_boundary(text, place.end.clamp(start, line_end));
-        let part = |from, to| text.get(from..to).unwrap_or_default();
-        let hidden = |from, to| self.hidden(place.source, from, part(from, to));
-        let (head, marked, tail) = (
-            hidden(line_start, start),
-            hidden(start, end),
-            hidden(end, line_end),
-        );
-        let (indent, head) = clip_head(&head);
-        let excerpt = Excerpt {
-            line: None,
-            column: part(line_start, start).chars().count() + 1,
-            indent,
-            width: marked.chars().count().clamp(1, MAX_LINE_CHARS),
-            text: printable(&format!("{head}{marked}{tail}"), indent),
-        };
-        (before.matches('\n').count() + 1, excerpt)
-    }
+/// The line's number, counted from 1, and the excerpt without it.
+fn excerpt(text: &str, place: Span, secrets: &[Span]) -> (usize, Excerpt) {
+    let start = floor_boundary(text, place.start);
+    let (before, after) = text.split_at_checked(start).unwrap_or((text, ""));
+    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+    let line_end = after.find('\n').map_or(text.len(), |i| start + i);
+    let end = floor_boundary(text, place.end.clamp(start, line_end));
+    let part = |from, to| text.get(from..to).unwrap_or_default();
+    let hidden = |from, to| without(secrets, place.source, from, part(from, to));
+    let (head, marked, tail) = (
+        hidden(line_start, start),
+        hidden(start, end),
+        hidden(end, line_end),
+    );
+    let (indent, head) = clip_head(&head);
+    let excerpt = Excerpt {
+        line: None,
+        column: part(line_start, start).chars().count() + 1,
+        indent,
+        width: marked.chars().count().clamp(1, MAX_LINE_CHARS),
+        text: printable(&format!("{head}{marked}{tail}"), indent),
+    };
+    (before.matches('\n').count() + 1, excerpt)
+}
 
-    /// `line`, which starts at byte `offset` of its source, without secrets.
-    fn hidden(&self, source: usize, offset: usize, line: &str) -> String {
-        let mut spans: Vec<_> = self
-            .secrets
-            .iter()
-            .filter(|s| s.source == source && s.end > offset && s.start < offset + line.len())
-            .map(|s| {
-                (
-                    s.start.saturating_sub(offset),
-                    (s.end - offset).min(line.len()),
-                )
-            })
-            .collect();
-        spans.sort_unstable();
-        let mut shown = String::new();
-        let mut at = 0;
-        for (start, end) in spans {
-            shown.push_str(line.get(at..start).unwrap_or_default());
-            shown.push_str(REDACTED);
-            at = at.max(end);
-        }
-        shown.push_str(line.get(at..).unwrap_or_default());
-        shown
+/// `line`, which starts at byte `offset` of its source, without the secrets in it.
+fn without(secrets: &[Span], source: usize, offset: usize, line: &str) -> String {
+    let mut spans: Vec<_> = secrets
+        .iter()
+        .filter(|s| s.source == source && s.end > offset && s.start < offset + line.len())
+        .map(|s| {
+            (
+                s.start.saturating_sub(offset),
+                (s.end - offset).min(line.len()),
+            )
+        })
+        .collect();
+    spans.sort_unstable();
+    spans.dedup();
+    let mut shown = String::new();
+    let mut at = 0;
+    for (start, end) in spans {
+        shown.push_str(line.get(at..start).unwrap_or_default());
+        shown.push_str(REDACTED);
+        at = at.max(end);
     }
+    shown.push_str(line.get(at..).unwrap_or_default());
+    shown
 }
 
 /// `head` and its length in characters; of a long one the end.

@@ -1,37 +1,18 @@
 //! The settings file, `isoforge/isoforge.toml` in the configuration folder.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use clap::ValueEnum as _;
 
 use super::{CONFIG, Error, Origin};
 use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
-use crate::profile;
-use isoforge_oci::registry::HostConfig;
-
-/// What the file says. Its keys are checked by `profile`'s table before this.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct File {
-    /// How progress is shown.
-    pub progress: Option<ProgressMode>,
-    /// Threads that compress and pull.
-    pub jobs: Option<u16>,
-    /// The store's folder.
-    pub cache_dir: Option<PathBuf>,
-    /// Folder for the outputs of a build.
-    pub output: Option<PathBuf>,
-    /// By host name as references spell it (`quay.io`, `localhost:5000`).
-    #[serde(default)]
-    pub registries: BTreeMap<String, HostConfig>,
-}
+use crate::profile::{UserSettings, read_settings};
 
 /// The file that was looked for, and what it says.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    pub(super) file: File,
+    pub(super) file: UserSettings,
     path: Option<PathBuf>,
 }
 
@@ -44,10 +25,9 @@ impl Found {
         }
     }
 
-    /// The folder that the file is in.
-    pub(super) fn folder(&self) -> &Path {
-        let parent = self.path.as_deref().and_then(Path::parent);
-        parent.unwrap_or(Path::new(""))
+    /// How the file has progress shown.
+    pub(super) fn progress(&self) -> Option<ProgressMode> {
+        ProgressMode::from_str(self.file.progress.as_deref()?, false).ok()
     }
 
     /// Where the file is looked for, and who said so.
@@ -83,22 +63,9 @@ pub(super) fn read(named: Option<&Path>) -> Result<Found, Error> {
         }
         other => other.map_err(Error::Read)?,
     };
-    let mut file = parse(&path, &text)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    for said in file.registries.values_mut() {
-        said.start_from(folder);
-    }
     Ok(Found {
-        file,
+        file: read_settings(&path, &text).map_err(Error::File)?,
         path: Some(path),
-    })
-}
-
-fn parse(path: &Path, text: &str) -> Result<File, Error> {
-    profile::check_settings(path, text).map_err(Error::File)?;
-    toml::from_str(text).map_err(|source| Error::Parse {
-        path: path.to_owned(),
-        source: Box::new(source),
     })
 }
 
@@ -106,11 +73,13 @@ fn parse(path: &Path, text: &str) -> Result<File, Error> {
 mod tests {
     use super::*;
     use insta::assert_snapshot;
+    use isoforge_oci::registry::HostConfig;
+    use std::collections::BTreeMap;
 
     #[test]
     fn every_key_is_understood() {
-        let file = parse(
-            Path::new("isoforge.toml"),
+        let file = read_settings(
+            Path::new("folder/isoforge.toml"),
             "progress = \"plain\"\njobs = 2\ncache_dir = \"store\"\noutput = \"out\"\n\
              [registries.\"quay.io\"]\nmirror = \"127.0.0.1:5000/quay\"\nplain_http = true\n",
         )
@@ -122,14 +91,26 @@ mod tests {
         };
         assert_eq!(
             file,
-            File {
-                progress: Some(ProgressMode::Plain),
+            UserSettings {
+                progress: Some("plain".to_owned()),
                 jobs: Some(2),
-                cache_dir: Some("store".into()),
+                cache_dir: Some("folder/store".into()),
                 output: Some("out".into()),
                 registries: BTreeMap::from([("quay.io".to_owned(), registry)]),
             }
         );
+    }
+
+    #[test]
+    fn every_mode_of_progress_can_be_written() {
+        for mode in ["auto", "plain", "json", "none"] {
+            let text = format!("progress = \"{mode}\"");
+            let file = read_settings(Path::new("isoforge.toml"), &text).unwrap();
+            let found = Found { file, path: None };
+            let known = found.progress().unwrap().to_possible_value().unwrap();
+            assert_eq!(known.get_name(), mode);
+        }
+        assert_eq!(ProgressMode::value_variants().len(), 4);
     }
 
     #[test]
@@ -163,42 +144,12 @@ mod tests {
         }
     }
 
-    /// A key that one of the two did not know would be refused though it is
-    /// documented, or be there without documentation.
-    #[test]
-    fn the_table_of_keys_and_the_structures_agree() {
-        let reference = profile::settings_reference();
-        let documented: Vec<&str> = reference
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
-            .map(|(key, _)| key)
-            .collect();
-        let known = |unknown: Result<(), toml::de::Error>| -> Vec<String> {
-            let message = unknown.unwrap_err().to_string();
-            let (_, list) = message
-                .split_once("expected one of")
-                .or_else(|| message.split_once("expected "))
-                .unwrap();
-            list.split('`')
-                .skip(1)
-                .step_by(2)
-                .map(str::to_owned)
-                .collect()
-        };
-        let mut keys =
-            known(toml::from_str::<File>("? = 1".replace('?', "zzz").as_str()).map(drop));
-        keys.extend(known(toml::from_str::<HostConfig>("zzz = 1").map(drop)));
-        keys.sort();
-        let mut documented: Vec<_> = documented.into_iter().map(str::to_owned).collect();
-        documented.sort();
-        assert_eq!(keys, documented);
-    }
-
     #[test]
     fn what_is_wrong_is_shown_where_it_is() {
         let text =
             "job = 2\njobs = 0\nprogress = \"bar\"\n[registries.\"quay io\"]\nmirrror = \"x\"\n";
-        let error = parse(Path::new("isoforge.toml"), text).unwrap_err();
+        let problems = read_settings(Path::new("isoforge.toml"), text).unwrap_err();
+        let error = Error::File(problems);
         assert_snapshot!(error, @r#"
         error: unknown key 'job'
          --> isoforge.toml:1:1

@@ -3,7 +3,7 @@
 use super::*;
 
 fn resolve(kind: Kind, name: &str, version: &str) -> Result<Resolution, CatalogError> {
-    let wanted = Wanted {
+    let wanted = Query {
         kind,
         name,
         version,

@@ -1,28 +1,13 @@
 //! No text, however broken, makes the reader panic, and every problem can be
 //! printed.
 
+use fastrand::Rng;
+
 use super::*;
 
 const DEMO: &str = include_str!("../../../profiles/demo.toml");
 const ROUNDS: u64 = 3000;
 const CATALOG_ROUNDS: u64 = 500;
-
-/// The generator of Steele, Lea and Flood's SplitMix.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-}
 
 const SCRAPS: [&str; 16] = [
     "\"",
@@ -43,23 +28,23 @@ const SCRAPS: [&str; 16] = [
     "\u{7f}",
 ];
 
-fn mutate(random: &mut Random, text: &str) -> String {
+fn mutate(random: &mut Rng, text: &str) -> String {
     let mut chars: Vec<char> = text.chars().collect();
-    for _ in 0..=random.below(4) {
-        let at = random.below(chars.len());
-        match random.below(4) {
+    for _ in 0..=random.usize(..4) {
+        let at = random.usize(..chars.len());
+        match random.usize(..4) {
             0 => chars.truncate(at),
             1 => {
-                let end = (at + random.below(12)).min(chars.len());
+                let end = (at + random.usize(..12)).min(chars.len());
                 chars.drain(at..end);
             }
             2 => {
-                let scrap = SCRAPS[random.below(SCRAPS.len())];
+                let scrap = SCRAPS[random.usize(..SCRAPS.len())];
                 chars.splice(at..at, scrap.chars());
             }
             _ => {
-                let from = random.below(chars.len());
-                let end = (from + random.below(40)).min(chars.len());
+                let from = random.usize(..chars.len());
+                let end = (from + random.usize(..40)).min(chars.len());
                 let copied = chars[from..end].to_vec();
                 chars.splice(at..at, copied);
             }
@@ -91,7 +76,7 @@ fn every_truncation_is_survived() {
 
 #[test]
 fn mutations_are_survived() {
-    let mut random = Random(20_250);
+    let mut random = Rng::with_seed(20_250);
     let mut right = 0;
     for _ in 0..ROUNDS {
         let main = mutate(&mut random, DEMO);
@@ -111,7 +96,7 @@ fn mutations_are_survived() {
 fn mutated_catalogs_are_survived() {
     const CATALOG: &str = include_str!("../../../profiles/catalog.toml");
     let main = format!("catalog = \"c.toml\"\n{MINIMAL}");
-    let mut random = Random(7);
+    let mut random = Rng::with_seed(7);
     for _ in 0..CATALOG_ROUNDS {
         let catalog = mutate(&mut random, CATALOG);
         try_load(&[("p/main.toml", &main), ("p/c.toml", &catalog)], &[]);

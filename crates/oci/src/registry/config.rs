@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use super::error::Error;
 use super::secret::Secret;
@@ -44,12 +44,10 @@ pub const NO_PROXY: &str = "none";
 
 /// Settings for one registry host, as the settings file and the profile have them;
 /// what is unset is another one's to say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct HostConfig {
     /// `host[:port][/prefix]`s that are asked in the host's place, in this
     /// order. In files `mirror` with one or `mirrors` with several.
-    #[serde(alias = "mirror", default, deserialize_with = "one_or_more")]
     pub mirrors: Option<Vec<String>>,
     /// Whether the host itself is asked where its mirrors fail. Without, a build
     /// whose mirrors lack an image fails instead of going elsewhere.
@@ -94,30 +92,6 @@ impl HostConfig {
             max_connections: self.max_connections.or(other.max_connections),
         }
     }
-
-    /// Has relative paths start from `folder`.
-    pub fn start_from(&mut self, folder: &Path) {
-        let paths = [&mut self.ca, &mut self.client_cert, &mut self.client_key];
-        for path in paths.into_iter().flatten() {
-            *path = folder.join(&*path);
-        }
-    }
-}
-
-/// A string, or a list of strings.
-fn one_or_more<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a string or a list of strings")]
-    enum OneOrMore {
-        One(String),
-        More(Vec<String>),
-    }
-    Ok(Some(match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::One(one) => vec![one],
-        OneOrMore::More(more) => more,
-    }))
 }
 
 /// Settings of the registry client.

@@ -1,37 +1,31 @@
 //! The infrastructure profile: what a user writes, read into a typed value.
 //!
+//! Read it in this order: [`load`], whose stages these are; [`model`], where every
+//! key is stated; [`keys`], by which they are read; [`rules`], which look at several
+//! keys and at the catalog. [`plan`] is what the stages of a build ask a profile.
+//!
 //! Reading goes through a closure, so that this module opens no file and no
-//! connection itself. The stages of [`load`] are: parse (TOML with the place of
-//! every value), merge (`extends`, then `--set`), check against the table of
-//! keys, typed values, rules over several keys. All problems are reported at
-//! once, each in the file that wrote the key.
+//! connection itself. All problems are reported at once, each in the file that
+//! wrote the key.
 
 mod catalog;
+mod check;
 mod context;
-mod doc;
+mod document;
 mod json_schema;
 mod keys;
-mod leaf;
-mod machine;
 mod merge;
 mod model;
-mod parse;
-mod parse_cluster;
-mod parse_machine;
 mod placeholder;
 mod plan;
 mod problem;
-mod reader;
-mod schema;
+mod reference;
+mod rules;
 mod secret;
 mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
-mod tree;
-mod validate;
-mod validate_machine;
-mod value;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,26 +33,50 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use isoforge_base::digest::Digest;
+use isoforge_contract::arch::Arch;
+use keys::{Context, Fields, Section as _};
 use problem::Report;
-use source::{Place, Sources};
+use source::{Sources, Span};
 
-pub use catalog::{Catalog, CatalogError, Entry, Kind, Resolution, Wanted};
-pub use doc::reference;
-pub use json_schema::{Document, json_schema};
-pub use machine::{ExtraPartition, Install, Partitions, Require};
+pub use catalog::{Catalog, CatalogError, Entry, Kind, Query, Resolution};
+pub use json_schema::json_schema;
+pub(crate) use model::macro_answer;
 pub use model::{
     Appliance, Boot, Bootstrap, CloudConfig, Cluster, Component, Content, ContentImage,
-    ContentSources, FileSpec, Kubernetes, LayerSource, LayerSpec, Limits, Mode, Os, OsSource,
-    Output, Overlays, Profile, Provider, Registration, Var,
+    ContentSources, ExtraPartition, FileSpec, Install, Kubernetes, LayerSource, LayerSpec, Limits,
+    Mode, Os, OsSource, Output, Overlays, Partitions, Profile, Provider, Registration, Require,
+    Var,
 };
-pub(crate) use parse_cluster::macro_answer;
 pub use placeholder::{ImageTemplate, PathTemplate, Target};
 pub use plan::{
     ComponentImages, ContentPlan, FoundImages, ImageMethod, KubernetesPlan, PlanError, matches_any,
 };
 pub use problem::{Excerpt, Location, Problem, Problems};
+pub use reference::{reference, settings_reference};
 pub use secret::{REDACTED, Secret, SecretReader, SecretRef, Secrets};
-pub use settings::{check_settings, settings_reference};
+pub use settings::{UserSettings, read_settings};
+
+/// A document that the user writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// A profile.
+    Profile,
+    /// A catalog.
+    Catalog,
+    /// The user's settings.
+    Settings,
+}
+
+impl Document {
+    /// The keys of its top level.
+    fn fields(self) -> &'static Fields {
+        match self {
+            Self::Profile => Profile::fields(),
+            Self::Catalog => catalog::Entries::fields(),
+            Self::Settings => UserSettings::fields(),
+        }
+    }
+}
 
 /// A `--set` argument as it was given: `key.path=value`. The value is TOML, or
 /// else a string; a part of the path with dots in it is put in double quotes.
@@ -98,7 +116,7 @@ pub struct Loaded {
     /// How many of [`files`](Self::files) are the profile and what it extends.
     chain: usize,
     sources: Sources,
-    table: value::Table,
+    table: document::Table,
 }
 
 impl Loaded {
@@ -107,7 +125,7 @@ impl Loaded {
     /// Secrets are in it by the name of their variable or file alone.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(value::to_json(&self.table).to_string().as_bytes())
+        Digest::of(document::to_json(&self.table).to_string().as_bytes())
     }
 
     /// The entry file, then what it extends.
@@ -122,8 +140,8 @@ impl Loaded {
         self.files.get(self.chain..).unwrap_or_default()
     }
 
-    fn place(&self, path: &str) -> Place {
-        tree::place(&self.table, path)
+    fn place(&self, path: &str) -> Span {
+        document::place(&self.table, path)
     }
 }
 
@@ -152,14 +170,18 @@ pub fn load(
         // Half a tree would only give problems that follow from the first.
         report.finish(&loader.sources)?;
     }
+    let first = first_reading(&loader.sources, &table);
     let report = Report::default();
-    let place = Place::whole(0);
-    schema::check(&keys::PROFILE, &table, place, &mut loader.sources, &report);
-    let catalog = catalogs(&mut loader, &table, options, &report)?;
-    let reader = reader::Reader::new(&table, &loader.sources, &report);
-    let mut profile = parse::profile(&reader);
+    let catalog = catalogs(&mut loader, first.catalog, &table, options, &report)?;
+    let context = Context {
+        document: Document::Profile,
+        sources: &loader.sources,
+        report: &report,
+        targets: &targets(&first.appliance.arch, &first.kubernetes.versions),
+    };
+    let mut profile: Profile = context.read("", &table, Span::whole(0));
     profile.adopt(&catalog);
-    let notes = validate::validate(&profile, &catalog, &table, &report);
+    let notes = rules::validate(&profile, &catalog, &table, &report);
     report.finish(&loader.sources)?;
     Ok(Loaded {
         profile,
@@ -172,27 +194,42 @@ pub fn load(
     })
 }
 
+/// The profile before it is known for which architectures and versions its texts
+/// with placeholders have to be right; what is wrong with it is reported later.
+fn first_reading(sources: &Sources, table: &document::Table) -> Profile {
+    let context = Context {
+        document: Document::Profile,
+        sources,
+        report: &Report::default(),
+        targets: &[],
+    };
+    context.read("", table, Span::whole(0))
+}
+
+/// Every combination that texts with placeholders have to be right for. A
+/// missing version was reported; the form of the texts is checked all the same.
+fn targets<'a>(arch: &[Arch], versions: &'a [String]) -> Vec<Target<'a>> {
+    let all = |version: &'a str| arch.iter().map(move |&arch| Target { arch, version });
+    match versions {
+        [] => all("1.0.0").collect(),
+        some => some.iter().flat_map(|v| all(v)).collect(),
+    }
+}
+
 fn catalogs(
     loader: &mut merge::Loader<'_>,
-    table: &value::Table,
+    named: Vec<PathBuf>,
+    table: &document::Table,
     options: &Options<'_>,
     report: &Report,
 ) -> Result<Catalog, Problems> {
     let mut catalog = Catalog::builtin()?;
-    let named = {
-        let reader = reader::Reader::new(table, &loader.sources, report);
-        reader.paths("catalog")
-    };
     let place = table.get("catalog").map(|e| e.node.place);
     let outside = options.catalogs.iter().cloned().map(|path| (path, None));
-    let all: Vec<_> = named
-        .into_iter()
-        .map(|path| (path, place))
-        .chain(outside)
-        .collect();
-    for (path, wanted_by) in all {
+    let named = named.into_iter().map(|path| (path, place));
+    for (path, wanted_by) in named.chain(outside) {
         if let Some((source, table)) = loader.file(&path, wanted_by, report) {
-            catalog.extend(source, &table, &mut loader.sources, report);
+            catalog.extend(source, &table, &loader.sources, report);
         }
     }
     Ok(catalog)

@@ -1,7 +1,7 @@
 //! The reference of all keys as Markdown, made from the key table.
 
-use super::keys;
-use super::schema::{Fields, Key, Need, Shape};
+use super::Document;
+use super::keys::{Fields, Key, Need, Shape, join, path_of};
 
 const HEAD: &str = "\
 <!-- Written by `cargo xtask generate` from the table of keys; edits here are lost. -->
@@ -42,22 +42,23 @@ struct Section {
 #[must_use]
 pub fn reference() -> String {
     let mut out = HEAD.to_owned();
-    sections(&mut out, &keys::PROFILE, true);
+    sections(&mut out, Document::Profile.fields(), true);
     out.push_str("\n## Known, but not supported by this version\n\n");
     let mut groups = Groups::new();
-    later(&mut groups, "", &keys::PROFILE);
+    later(&mut groups, "", Document::Profile.fields());
     for (reason, names) in groups {
         out.push_str(&format!("- {reason}: {}.\n", names.join(", ")));
     }
     out.push_str(CATALOG_HEAD);
-    sections(&mut out, &keys::CATALOG, false);
+    sections(&mut out, Document::Catalog.fields(), false);
     out
 }
 
-/// The keys of the settings file.
-pub(super) fn settings() -> String {
+/// The reference of all keys of the settings file.
+#[must_use]
+pub fn settings_reference() -> String {
     let mut out = String::new();
-    sections(&mut out, &keys::SETTINGS, true);
+    sections(&mut out, Document::Settings.fields(), true);
     out
 }
 
@@ -79,12 +80,12 @@ fn sections(out: &mut String, root: &'static Fields, top_named: bool) {
         }
         told.push((section.fields, title));
         out.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
-        for key in section.fields.keys {
+        for key in &section.fields.keys {
             if let Some(row) = row(key) {
                 out.push_str(&row);
             }
         }
-        for choice in section.fields.choices {
+        for choice in &section.fields.choices {
             let names: Vec<_> = choice.names.iter().map(|n| format!("`{n}`")).collect();
             let count = if choice.required {
                 "Exactly"
@@ -105,30 +106,23 @@ fn collect(all: &mut Vec<Section>, path: &str, fields: &'static Fields) {
         path: path.to_owned(),
         fields,
     });
-    let prefix = path.trim_end_matches("[]");
-    for key in fields.keys.iter().filter(|k| usable(k)) {
-        let Some(inner) = key.shape.fields() else {
-            continue;
-        };
-        let mut path = match prefix {
-            "" => key.name.to_owned(),
-            prefix => format!("{prefix}.{}", key.name),
-        };
-        match key.shape {
-            Shape::Tables(_) => path.push_str("[]"),
-            Shape::Named(_) => path.push_str(".\"…\""),
-            _ => {}
+    for key in fields.usable() {
+        if let Some(inner) = key.shape.fields() {
+            collect(all, &inner_path(path, key), inner);
         }
-        collect(all, &path, inner);
     }
 }
 
-fn usable(key: &Key) -> bool {
-    matches!(key.need, Need::Required | Need::Default(_))
+/// The path of the table or tables that `key` holds.
+fn inner_path(path: &str, key: &Key) -> String {
+    match key.shape {
+        Shape::Named(_) => format!("{}.\"…\"", path_of(path, key)),
+        _ => path_of(path, key),
+    }
 }
 
 fn row(key: &Key) -> Option<String> {
-    let default = match key.need {
+    let default = match &key.need {
         Need::Required => "**required**",
         Need::Default(default) => default,
         Need::Later(_) | Need::Refused(_) => return None,
@@ -136,16 +130,16 @@ fn row(key: &Key) -> Option<String> {
     Some(format!(
         "| `{}` | {} | {default} | {} |\n",
         key.name,
-        describe(key.shape),
+        describe(&key.shape),
         key.help
     ))
 }
 
 /// The type in words, with code where TOML is meant.
-fn describe(shape: Shape) -> String {
+fn describe(shape: &Shape) -> String {
     match shape {
         Shape::Word(words) => code(words),
-        Shape::Words(words) => format!("array of {}", code(words)),
+        Shape::List(of) if matches!(**of, Shape::Word(_)) => format!("array of {}", describe(of)),
         Shape::Secret => "`{ env = \"NAME\" }` or `{ file = \"PATH\" }`".to_owned(),
         Shape::PasswordHash => "string as crypt(5) has it".to_owned(),
         Shape::Size => "bytes: `262144` or `\"256K\"`".to_owned(),
@@ -167,29 +161,22 @@ fn code(words: &[&str]) -> String {
 /// What a key waits for, or what to do instead, and the keys that do.
 type Groups = Vec<(String, Vec<String>)>;
 
-fn later(groups: &mut Groups, path: &str, fields: &'static Fields) {
-    for key in fields.keys {
-        let name = match path {
-            "" => key.name.to_owned(),
-            path => format!("{path}.{}", key.name),
-        };
-        match (key.need, key.shape) {
-            (Need::Later(with), _) => group(groups, format!("Comes with {with}"), name),
-            (Need::Refused(instead), _) => group(groups, format!("Never: {instead}"), name),
-            (_, shape) => {
-                let name = match shape {
-                    Shape::Named(_) => format!("{name}.\"…\""),
-                    _ => name,
-                };
-                if let Some(inner) = shape.fields() {
-                    later(groups, &name, inner);
+fn later(groups: &mut Groups, path: &str, fields: &Fields) {
+    for key in &fields.keys {
+        let name = || join(path, key.name);
+        match key.need {
+            Need::Later(with) => group(groups, format!("Comes with {with}"), &name()),
+            Need::Refused(instead) => group(groups, format!("Never: {instead}"), &name()),
+            Need::Required | Need::Default(_) => {
+                if let Some(inner) = key.shape.fields() {
+                    later(groups, &inner_path(path, key), inner);
                 }
             }
         }
     }
 }
 
-fn group(groups: &mut Groups, reason: String, name: String) {
+fn group(groups: &mut Groups, reason: String, name: &str) {
     let name = format!("`{name}`");
     match groups.iter_mut().find(|(known, _)| *known == reason) {
         Some((_, names)) => names.push(name),

@@ -6,12 +6,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Draft, Report};
-use super::source::Place;
+use super::source::Span;
 
 /// A value and where it was written.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    pub(crate) place: Place,
+    pub(crate) place: Span,
     pub(crate) value: Value,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Value {
 /// A key's place and its value.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    pub(crate) key: Place,
+    pub(crate) key: Span,
     pub(crate) node: Node,
 }
 
@@ -65,13 +65,6 @@ impl Value {
             _ => None,
         }
     }
-
-    pub(crate) fn list(&self) -> Option<&[Node]> {
-        match self {
-            Self::List(list) => Some(list),
-            _ => None,
-        }
-    }
 }
 
 /// The values without their places.
@@ -98,7 +91,7 @@ pub(crate) fn parse(source: usize, text: &str, report: &Report) -> Table {
     for error in errors {
         let span = error.span().unwrap_or(0..text.len());
         // An empty span at the end of the text still has to be seen.
-        let place = Place::new(source, span.start..span.end.max(span.start + 1));
+        let place = Span::new(source, span.start..span.end.max(span.start + 1));
         report.add(Draft::new(place, format!("not TOML: {}", error.message())));
     }
     convert_table(source, document.get_ref(), report)
@@ -138,7 +131,7 @@ fn convert_table(source: usize, table: &DeTable<'_>, report: &Report) -> Table {
         .iter()
         .map(|(key, value)| {
             let entry = Entry {
-                key: Place::new(source, key.span()),
+                key: Span::new(source, key.span()),
                 node: convert(source, value, report),
             };
             (key.get_ref().to_string(), entry)
@@ -148,7 +141,7 @@ fn convert_table(source: usize, table: &DeTable<'_>, report: &Report) -> Table {
 
 /// The parser bounds nesting, so recursion is bounded too.
 fn convert(source: usize, value: &Spanned<DeValue<'_>>, report: &Report) -> Node {
-    let place = Place::new(source, value.span());
+    let place = Span::new(source, value.span());
     let value = match value.get_ref() {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(i) => {
@@ -167,4 +160,36 @@ fn convert(source: usize, value: &Spanned<DeValue<'_>>, report: &Report) -> Node
         DeValue::Table(table) => Value::Table(convert_table(source, table, report)),
     };
     Node { place, value }
+}
+
+/// The place of the value at `path`, keys and list indexes parted by dots. If
+/// there is none: that of the nearest table or list above it.
+pub(crate) fn place(table: &Table, path: &str) -> Span {
+    let mut parts = path.split('.');
+    let first = parts.next().and_then(|name| table.get(name));
+    let Some(entry) = first else {
+        return Span::whole(0);
+    };
+    let mut node = &entry.node;
+    for part in parts {
+        match step(node, part) {
+            Some(next) => node = next,
+            None => break,
+        }
+    }
+    node.place
+}
+
+fn step<'a>(node: &'a Node, part: &str) -> Option<&'a Node> {
+    match &node.value {
+        Value::Table(table) => table.get(part).map(|e| &e.node),
+        Value::List(list) => list.get(part.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+/// Whether there is a value at `table_key.key`.
+pub(crate) fn has(table: &Table, table_key: &str, key: &str) -> bool {
+    let table = table.get(table_key).and_then(|e| e.node.value.table());
+    table.is_some_and(|t| t.contains_key(key))
 }

@@ -1,14 +1,27 @@
-//! The forms of single values.
+//! The forms of texts that keys take. Each function gives the value, or says what is
+//! wrong with the text and what would have been right.
+
+mod machine;
+
+use std::path::PathBuf;
 
 use globset::Glob;
 
-use super::placeholder;
+use super::Document;
+use super::keys::At;
+use super::placeholder::{self, ImageTemplate, PathTemplate};
 use super::problem::{Bad, did_you_mean};
 use isoforge_base::digest::Digest;
 use isoforge_base::error::Diagnose;
-use isoforge_contract::machine::Device;
 use isoforge_formats::squashfs::Compressor;
 use isoforge_oci::reference::{ParseReferenceError, Reference};
+
+use isoforge_oci::registry::Secret;
+
+pub(crate) use machine::{
+    account, device, directory_of_etc, disk_glob, is_password_hash, kept_directory, label, mib,
+    module, mount_point, rule_of_guide, unit,
+};
 
 /// Longest name of an appliance; with version, architecture and suffix it has
 /// to fit a file name of 255 bytes.
@@ -16,8 +29,6 @@ const MAX_NAME_BYTES: usize = 100;
 /// Longest version; with distribution and Kubernetes version it has to fit an
 /// OCI tag of 128 characters.
 const MAX_VERSION_BYTES: usize = 40;
-/// Highest permission bits: set-user-id, set-group-id, sticky and rwx thrice.
-const MAX_MODE: i64 = 0o7777;
 /// SquashFS 4.0: blocks of 4 KiB to 1 MiB.
 const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 20;
 pub(crate) fn name(text: &str) -> Result<String, Bad> {
@@ -84,6 +95,11 @@ pub(crate) fn kubernetes_version(text: &str) -> Result<String, Bad> {
         Some(rest) if kubernetes_version(rest).is_ok() => bad.help(format!("write '{rest}'")),
         _ => bad,
     })
+}
+
+/// A text that is looked at elsewhere.
+pub(crate) fn any(text: &str) -> Result<String, Bad> {
+    Ok(text.to_owned())
 }
 
 pub(crate) fn not_empty(text: &str) -> Result<String, Bad> {
@@ -186,8 +202,15 @@ pub(crate) fn mirror(text: &str) -> Result<String, Bad> {
     }
 }
 
-/// A proxy's URL, or `none`.
-pub(crate) fn proxy(text: &str) -> Result<String, Bad> {
+/// A proxy's URL, or `none`; a password is for the user's settings alone.
+pub(crate) fn proxy(text: &str, at: &At<'_>) -> Result<Secret, Bad> {
+    match at.context.document {
+        Document::Settings => Ok(Secret::new(text.to_owned())),
+        _ => without_password(text).map(Secret::new),
+    }
+}
+
+fn without_password(text: &str) -> Result<String, Bad> {
     let expected =
         "'none' or a URL such as http://proxy.example:3128 or socks5h://proxy.example:1080";
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
@@ -268,21 +291,6 @@ pub(crate) fn root_path(text: &str) -> Result<String, Bad> {
     Ok(text.to_owned())
 }
 
-pub(crate) fn device(text: &str) -> Result<Device, Bad> {
-    if text == "auto" {
-        return Ok(Device::Auto);
-    }
-    let fine = |c: char| c.is_ascii_alphanumeric() || "/-_.:+".contains(c);
-    let below = text.strip_prefix("/dev/").unwrap_or_default();
-    if !below.is_empty() && below.chars().all(fine) && !below.split('/').any(|p| p == "..") {
-        return Ok(Device::Path(text.to_owned()));
-    }
-    Err(Bad::new(
-        format!("'{text}' is not a disk"),
-        "'auto', a path such as /dev/sda or /dev/disk/by-id/…, or a table with a rule",
-    ))
-}
-
 /// Debian Policy, section 5.6.7, with an optional `:arch`, `=version` or `/suite`
 /// that apt understands.
 pub(crate) fn package(text: &str) -> Result<String, Bad> {
@@ -349,7 +357,12 @@ pub(crate) fn size(text: &str) -> Result<u64, Bad> {
         })
 }
 
-pub(crate) fn block_size(bytes: u64) -> Result<u32, Bad> {
+/// A number of bytes that is right as it is.
+pub(crate) fn any_size(bytes: u64, _: &At<'_>) -> Result<u64, Bad> {
+    Ok(bytes)
+}
+
+pub(crate) fn block_size(bytes: u64, _: &At<'_>) -> Result<u32, Bad> {
     match u32::try_from(bytes) {
         Ok(size) if bytes.is_power_of_two() && BLOCK_SIZES.contains(&bytes) => Ok(size),
         _ => Err(Bad::new(
@@ -359,23 +372,74 @@ pub(crate) fn block_size(bytes: u64) -> Result<u32, Bad> {
     }
 }
 
-/// Octal digits.
-pub(crate) fn mode_text(text: &str) -> Result<u32, Bad> {
-    i64::from_str_radix(text, 8)
-        .map_err(|_| mode_bad(text))
-        .and_then(|mode| mode_number(mode).map_err(|_| mode_bad(text)))
+/// The name of an environment variable.
+pub(crate) fn variable(text: &str) -> Result<String, Bad> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !text.is_empty() && text.chars().all(fine) {
+        return Ok(text.to_owned());
+    }
+    Err(Bad::new(
+        format!("'{text}' is not the name of an environment variable"),
+        "letters, digits and '_', such as EDGE_TOKEN",
+    ))
 }
 
-pub(crate) fn mode_number(mode: i64) -> Result<u32, Bad> {
-    u32::try_from(mode)
-        .ok()
-        .filter(|_| mode <= MAX_MODE)
-        .ok_or_else(|| mode_bad(&mode.to_string()))
+/// A path, joined to the directory of the file that wrote it.
+pub(crate) fn path(text: &str, at: &At<'_>) -> Result<PathBuf, Bad> {
+    Ok(at.directory().join(one_line(text)?))
 }
 
-fn mode_bad(text: &str) -> Bad {
-    Bad::new(
-        format!("'{text}' is not a file mode"),
-        "octal permissions such as \"0755\" or 0o755",
-    )
+/// A path that starts from the current directory.
+pub(crate) fn path_as_it_is(text: &str) -> Result<PathBuf, Bad> {
+    Ok(PathBuf::from(text))
+}
+
+/// A URL, or else a path, which is joined.
+pub(crate) fn url_or_path(text: &str, at: &At<'_>) -> Result<String, Bad> {
+    match text.contains("://") {
+        true => one_line(text),
+        false => Ok(path(text, at)?.display().to_string()),
+    }
+}
+
+/// A path with placeholders.
+pub(crate) fn path_template(text: &str, at: &At<'_>) -> Result<PathTemplate, Bad> {
+    placeholder::check(text, placeholders(at))?;
+    Ok(PathTemplate {
+        text: one_line(text)?,
+        directory: at.directory().to_owned(),
+    })
+}
+
+/// The name of an image with placeholders.
+pub(crate) fn image(text: &str, at: &At<'_>) -> Result<ImageTemplate, Bad> {
+    placeholder::image(text, placeholders(at), at.context.targets)?;
+    Ok(ImageTemplate {
+        text: text.to_owned(),
+        directory: at.directory().to_owned(),
+    })
+}
+
+/// The reference of an image with placeholders, right for every target.
+pub(crate) fn reference(text: &str, at: &At<'_>) -> Result<String, Bad> {
+    placeholder::reference(text, placeholders(at), at.context.targets)?;
+    Ok(text.to_owned())
+}
+
+/// The placeholders that a text may have: only what is of Kubernetes, of the ISO or
+/// in a catalog has a version to fill in.
+fn placeholders(at: &At<'_>) -> &'static [&'static str] {
+    match at.context.document == Document::Catalog || at.is_in("kubernetes") || at.is_in("content")
+    {
+        true => &["version", "arch"],
+        false => &["arch"],
+    }
+}
+
+/// A version, or a glob over versions.
+pub(crate) fn version_or_glob(text: &str) -> Result<String, Bad> {
+    version(text).or_else(|bad| match text.contains(['*', '?']) {
+        true => glob(text),
+        false => Err(bad),
+    })
 }

@@ -3,19 +3,28 @@
 use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, CatalogError, Kind};
+use super::document::{self, Table};
 use super::model::{CloudConfig, Component, ContentSources, FileSpec, Mode, Profile};
 use super::placeholder::Target;
 use super::plan::{self, PlanError};
 use super::problem::{Draft, Report};
-use super::source::Place;
-use super::tree;
-use super::value::Table;
+use super::source::Span;
 use isoforge_base::error::Diagnose;
 use isoforge_contract::arch::Arch;
-use isoforge_contract::machine::Flavor;
+use isoforge_contract::machine::{Device, Flavor};
 
 /// Longest tag of an image (OCI Distribution Specification v1.1).
 const MAX_TAG_BYTES: usize = isoforge_oci::reference::MAX_TAG_BYTES;
+
+/// Keys that isoforge's own installer and program act on, and Kairos's do not.
+const OWN: [(&str, &[&str]); 3] = [
+    (
+        "install",
+        &["force", "pages", "account", "partitions", "require"],
+    ),
+    ("state", &["directories", "etc"]),
+    ("health", &["checks", "units", "time_limit"]),
+];
 
 /// Reports what is wrong, and returns what should be known though it is not.
 pub(super) fn validate(
@@ -39,7 +48,8 @@ pub(super) fn validate(
     check.packages();
     check.filters();
     check.unused_by_file();
-    super::validate_machine::validate(profile, table, report);
+    check.needs_own_installer();
+    check.labels();
     check.kubernetes();
     for (path, kind, component) in paths(profile) {
         check.component(&path, kind, component);
@@ -72,8 +82,8 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn place(&self, path: &str) -> Place {
-        tree::place(self.table, path)
+    fn place(&self, path: &str) -> Span {
+        document::place(self.table, path)
     }
 
     fn problem(&self, path: &str, message: impl Into<String>) -> Draft {
@@ -120,7 +130,7 @@ impl<'a> Check<'a> {
         for (i, file) in files.iter().enumerate() {
             let clashes = |other: &FileSpec| {
                 let apart = matches!((file.arch, other.arch), (Some(a), Some(b)) if a != b);
-                other.path == file.path && !apart
+                !file.path.is_empty() && other.path == file.path && !apart
             };
             if files.iter().take(i).any(clashes) {
                 let path = format!("kubernetes.files.{i}.path");
@@ -139,6 +149,49 @@ impl<'a> Check<'a> {
                     format!("{what} '{item}' is listed twice in '{list}'"),
                 ));
             }
+        }
+    }
+
+    fn labels(&self) {
+        let extra = &self.profile.install.partitions.extra;
+        for (i, one) in extra
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| !one.label.is_empty())
+        {
+            if extra.iter().take(i).any(|other| other.label == one.label) {
+                let message = format!("two partitions '{}'", one.label);
+                let path = format!("install.partitions.extra.{i}.label");
+                self.report
+                    .add(self.problem(&path, message).expected("a label for each"));
+            }
+        }
+    }
+
+    /// What Kairos would ignore is an error, not a wish.
+    fn needs_own_installer(&self) {
+        if self.profile.os.flavor != Flavor::Kairos {
+            return;
+        }
+        let written = OWN.iter().flat_map(|(name, keys)| {
+            let keys = keys
+                .iter()
+                .filter(|key| document::has(self.table, name, key));
+            keys.map(move |key| format!("{name}.{key}"))
+        });
+        let rule = matches!(self.profile.install.device, Device::Rule(_));
+        let rule = rule.then(|| "install.device".to_owned());
+        for path in written.chain(rule) {
+            let message = match path.as_str() {
+                "install.device" => {
+                    "a rule for the disk has no effect in flavor 'kairos'".to_owned()
+                }
+                path => format!("'{path}' has no effect in flavor 'kairos'"),
+            };
+            self.report.add(
+                self.problem(&path, message)
+                    .expected("os.flavor = \"appliance\" with it, or a cloud-config that says so"),
+            );
         }
     }
 
@@ -193,7 +246,7 @@ impl<'a> Check<'a> {
     }
 
     fn filters(&self) {
-        let has = |key| tree::has(self.table, "kubernetes", key);
+        let has = |key| document::has(self.table, "kubernetes", key);
         for key in ["include", "exclude"] {
             if has(key) && !has("image") && !has("archive") {
                 let path = format!("kubernetes.{key}");
@@ -215,7 +268,7 @@ impl<'a> Check<'a> {
         }
         let tables = ["registration", "vars"].map(|t| (t.to_owned(), self.table.contains_key(t)));
         let keys = ["device", "after"].map(|key| {
-            let written = tree::has(self.table, "install", key);
+            let written = document::has(self.table, "install", key);
             (format!("install.{key}"), written)
         });
         let is_kairos = self.profile.os.flavor == Flavor::Kairos;
@@ -245,7 +298,7 @@ impl<'a> Check<'a> {
     fn ready_made_os(&self) -> bool {
         ["image", "rootfs"]
             .iter()
-            .any(|key| tree::has(self.table, "os", key))
+            .any(|key| document::has(self.table, "os", key))
     }
 
     fn targets(&self) -> Vec<Target<'a>> {
