@@ -7,8 +7,7 @@
 
 mod accounts;
 pub mod cli;
-#[allow(private_interfaces)]
-pub mod cloud;
+mod cloud;
 pub mod content;
 mod disks;
 mod ext4;

@@ -12,7 +12,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(600);
 const PROGRAM_LIMIT: Duration = Duration::from_secs(120);
 
 /// The running system.
-pub trait Host {
+pub(crate) trait Host {
     /// Runs a program of the system.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ pub trait Host {
 
 /// The system that this program runs on.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct System;
+pub(crate) struct System;
 
 impl Host for System {
     fn run(&mut self, program: &str, args: &[&str]) -> Result<(), String> {
@@ -68,7 +68,7 @@ impl Host for System {
 /// No system: a root in which files are written, and nothing runs. What would
 /// be run is told.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Telling;
+pub(crate) struct Telling;
 
 impl Host for Telling {
     fn run(&mut self, program: &str, args: &[&str]) -> Result<(), String> {

@@ -13,7 +13,7 @@ const MEDIUM_FILE: &str = "config.yaml";
 
 /// What was booted, as far as configurations go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Boot {
+pub(crate) enum Boot {
     /// An installed system: its site configuration counts.
     Installed,
     /// The system on the medium: the medium's configuration counts.
@@ -25,7 +25,7 @@ pub enum Boot {
 impl Boot {
     /// Tells it from the kernel's command line and who installs.
     #[must_use]
-    pub fn of(cmdline: &str, flavor: Flavor) -> Self {
+    pub(crate) fn of(cmdline: &str, flavor: Flavor) -> Self {
         let has = |name: &str| {
             let mut words = cmdline.split_ascii_whitespace();
             words.any(|word| word.split('=').next() == Some(name))
@@ -42,7 +42,7 @@ impl Boot {
 /// The documents of a boot in the order in which they count, and what could
 /// not be read of them.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// Those that could be read.
     pub documents: Vec<Document>,
     /// What is wrong with the rest.
@@ -52,7 +52,7 @@ pub struct Found {
 /// Finds and reads them. What can't be read does not keep the rest away: it may
 /// be what lets somebody in to mend it.
 #[must_use]
-pub fn find(root: &Root, boot: Boot) -> Found {
+pub(crate) fn find(root: &Root, boot: Boot) -> Found {
     match boot {
         Boot::Installed => folder(root, paths::OEM),
         Boot::Live => {
@@ -67,7 +67,7 @@ pub fn find(root: &Root, boot: Boot) -> Found {
 
 /// The configurations of a folder, in byte order of their names.
 #[must_use]
-pub fn folder(root: &Root, path: &str) -> Found {
+pub(crate) fn folder(root: &Root, path: &str) -> Found {
     let mut found = Found::default();
     let folder = match root.dir(path) {
         Ok(Some(folder)) => folder,

@@ -192,7 +192,7 @@ impl Installation<'_> {
             target.write_boot_code(plan, &code)?;
         }
         target.flush()?;
-        Ok(target.finish()?)
+        target.finish()
     }
 
     fn mount(

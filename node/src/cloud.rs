@@ -3,14 +3,14 @@
 
 mod apply;
 mod host;
-pub mod sources;
+pub(crate) mod sources;
 
-pub use apply::{Failure, apply};
-pub use host::{Host, System, Telling};
+pub(crate) use apply::apply;
+pub(crate) use host::{Host, System, Telling};
 
 /// When something is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Before any service that reads what is configured: Kairos's stages
     /// `initramfs` and `fs`, and what stands outside of stages.
     Initramfs,
@@ -23,7 +23,7 @@ pub enum Stage {
 impl Stage {
     /// The stages of a document that make it up, in order.
     #[must_use]
-    pub fn names(self) -> &'static [&'static str] {
+    pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Initramfs => &["initramfs", "fs"],
             Self::Boot => &["boot"],

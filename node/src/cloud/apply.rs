@@ -19,7 +19,7 @@ use isoforge_contract::cloud::{Document, Step, User};
 
 /// Something that could not be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Name of the document.
     pub document: String,
     /// The stage, as the document names it.
@@ -46,7 +46,7 @@ impl fmt::Display for Failure {
 /// then itself, then what is `.after`, each in the documents' order. `slot_etc`
 /// is the `/etc` that the system brought, where that is known: what still is as
 /// it was brought was not changed on this machine.
-pub fn apply(
+pub(crate) fn apply(
     stage: Stage,
     documents: &[Document],
     root: &Root,
