@@ -7,7 +7,6 @@ pub mod cli;
 pub mod inputs;
 pub mod inspect;
 pub mod lock;
-
 pub mod profile;
 pub mod render;
 pub mod sources;

@@ -543,7 +543,7 @@ fn in_flavor_appliance_the_machines_own_reader_checks() {
         "{refused}"
     );
     assert!(
-        refused.contains("f:7:16: 'stages.boot[1].files[0]' has no path"),
+        refused.contains("f:7:15: 'stages.boot[1].files[0]' has no path"),
         "{refused}"
     );
     let text = "#cloud-config\nk3s: {}\nstylus: {debug: true}\nstages:\n  reconcile: []\n";
