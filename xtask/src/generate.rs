@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--examples",
     ];
     sh::run(&mut sh::command(words))?;
-    let examples = sh::target_dir().join("release/examples");
+    let examples = sh::built("examples");
     let mut stale = Vec::new();
     for (words, path) in DOCUMENTS {
         let (program, arguments) = words.split_first().context("a program's name")?;

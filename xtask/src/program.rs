@@ -1,7 +1,7 @@
 //! The two programs of the product: isoforge, and `appliance` for the machine,
 //! linked statically and put beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -13,49 +13,53 @@ const MAX_BYTES: u64 = 15 << 20;
 
 /// The task.
 pub(crate) fn build() -> Result<()> {
-    for mut command in commands() {
-        sh::run(&mut command)?;
+    sh::run(&mut command())?;
+    for (name, place) in [("isoforge", sh::isoforge()), ("appliance", appliance()?)] {
+        let made = sh::built(name);
+        let size = check(&made)?;
+        ensure!(
+            name != "appliance" || size < MAX_BYTES,
+            "{} has {}, which is not below {}",
+            made.display(),
+            sh::mib(size),
+            sh::mib(MAX_BYTES)
+        );
+        put(&made, &place)?;
+        println!("{} has {}", place.display(), sh::mib(size));
     }
-    let made = sh::target_dir().join(format!("{}/release/appliance", target()));
-    let headers = sh::output(sh::command(["readelf", "--program-headers", "--wide"]).arg(&made))?;
+    Ok(())
+}
+
+/// What builds both. Dependencies are taken with the features that the tests ask for, too:
+/// the whole workspace is named, and its examples, which use what tests use. Else much
+/// would be compiled once more for the tests.
+pub(crate) fn command() -> Command {
+    let words = ["cargo", "build", "--release", "--workspace"];
+    sh::command(words.into_iter().chain(["--bins", "--examples"]))
+}
+
+/// The size in bytes of a program that is static and starts.
+fn check(made: &Path) -> Result<u64> {
+    let headers = sh::output(sh::command(["readelf", "--program-headers", "--wide"]).arg(made))?;
     ensure!(
         !headers.contains("INTERP"),
         "{} is linked dynamically",
         made.display()
     );
-    let size = std::fs::metadata(&made)
-        .with_context(|| made.display().to_string())?
-        .len();
-    ensure!(
-        size < MAX_BYTES,
-        "{} has {}, which is not below {}",
-        made.display(),
-        sh::mib(size),
-        sh::mib(MAX_BYTES)
-    );
     // A C library that can't relocate it that way would crash here.
     sh::output(sh::command([made.as_os_str()]).arg("--version"))?;
-    let place = appliance()?;
-    std::fs::copy(&made, &place).with_context(|| place.display().to_string())?;
-    println!("{} has {}", place.display(), sh::mib(size));
-    Ok(())
+    let metadata = std::fs::metadata(made).with_context(|| made.display().to_string())?;
+    Ok(metadata.len())
 }
 
-/// What builds both.
-pub(crate) fn commands() -> [Command; 2] {
-    let isoforge = sh::command(["cargo", "build", "--release", "--package", "isoforge"]);
-    let mut appliance = sh::command(["cargo", "rustc", "--release", "--package", "appliance"]);
-    // With a target named, the flags are for the program alone and not for
-    // what runs while it is built.
-    appliance
-        .args(["--bin", "appliance", "--target", &target(), "--"])
-        // Its relocations take 25 KiB so, not 730 (glibc 2.36 and later).
-        .args(["-C", "link-arg=-Wl,-z,pack-relative-relocs"])
-        .env(
-            "RUSTFLAGS",
-            "-C target-feature=+crt-static -C strip=symbols",
-        );
-    [isoforge, appliance]
+/// Copies a program to where users find it, by rename: one that runs stays as it is.
+fn put(made: &Path, place: &Path) -> Result<()> {
+    let beside = place.with_extension("new");
+    let folder = place.parent().context("a program has a folder")?;
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::copy(made, &beside))
+        .and_then(|_| std::fs::rename(&beside, place))
+        .with_context(|| place.display().to_string())
 }
 
 /// Where isoforge finds the program for this machine's architecture.
@@ -66,8 +70,4 @@ pub(crate) fn appliance() -> Result<PathBuf> {
         other => bail!("isoforge builds for no machine like this one ({other})"),
     };
     Ok(sh::target_dir().join(format!("release/appliance-{arch}")))
-}
-
-fn target() -> String {
-    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }

@@ -20,7 +20,13 @@ pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
 }
 
-/// The isoforge program that `cargo build --release` makes.
+/// A program that `cargo build --release` made, in the folder of its target.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    target_dir().join(target).join("release").join(name)
+}
+
+/// The isoforge program that `cargo xtask build` puts there.
 pub(crate) fn isoforge() -> PathBuf {
     target_dir().join("release/isoforge")
 }

@@ -8,7 +8,7 @@ use crate::boots::{self, BIOS_CD, SECURE_CD, WAYS};
 use crate::install::{self, Lab, STEPS};
 use crate::qemu::{self, Accel};
 use crate::setup::{self, Need};
-use crate::steps::Steps;
+use crate::steps::{self, Steps};
 use crate::{big_file, demo, generate, same_root, sh, twice};
 
 /// Arguments of `e2e`.
@@ -40,8 +40,8 @@ const TWICE: &str = "twice";
 
 /// Everything that has to hold before a commit is taken.
 ///
-/// Tests are compiled like the product (`--release`): its dependencies are then
-/// compiled once for both, large inputs take a third of the time, and the
+/// Everything is compiled like the product (`--release`): dependencies are then
+/// compiled once for all, what builds them runs once for lints and tests, and the
 /// profile keeps overflow checks on.
 pub(crate) fn test() -> Result<()> {
     let mut steps = Steps::default();
@@ -51,6 +51,7 @@ pub(crate) fn test() -> Result<()> {
         cargo(&[
             "clippy",
             "--workspace",
+            "--release",
             "--all-targets",
             "--",
             "--deny",
@@ -58,10 +59,15 @@ pub(crate) fn test() -> Result<()> {
         ])
     })?;
     steps.run("unit and integration tests", || {
-        cargo(&["test", "--workspace", "--release"])
+        steps::run_tests(&mut sh::command([
+            "cargo",
+            "test",
+            "--workspace",
+            "--release",
+        ]))
     })?;
     steps.run("documentation of the code", || {
-        let words = ["cargo", "doc", "--workspace", "--no-deps"];
+        let words = ["cargo", "doc", "--workspace", "--release", "--no-deps"];
         sh::run(sh::command(words).env("RUSTDOCFLAGS", "-Dwarnings"))
     })?;
     steps.run("generated documents", || {
@@ -141,7 +147,7 @@ fn cargo(words: &[&str]) -> Result<()> {
 /// where it is installed, what can be said offline is checked.
 fn deny() -> Result<()> {
     if !sh::succeeds(&mut sh::command(["cargo", "deny", "--version"])) {
-        println!("SKIPPED: cargo-deny is not installed (cargo install --locked cargo-deny)");
+        steps::skip("cargo-deny is not installed (cargo install --locked cargo-deny)");
         return Ok(());
     }
     cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"])

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::another_host::{Circumstances, Host, is_root};
 use crate::demo::{self, files_in};
-use crate::{same_root, sh};
+use crate::{same_root, sh, steps};
 
 const HERE: Circumstances = Circumstances {
     name: "here",
@@ -42,7 +42,7 @@ const STORE: &str = "store";
 /// Builds twice and compares.
 pub(crate) fn check() -> Result<()> {
     if !is_root()? {
-        println!("SKIPPED: another user, host name and clock need root");
+        steps::skip("another user, host name and clock need root");
         return Ok(());
     }
     let (first_host, first) = build(&HERE)?;
