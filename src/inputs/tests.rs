@@ -18,10 +18,10 @@ image = "registry.example/os:{arch}"
 distribution = "mine"
 versions = ["1.32.3", "1.31.0"]
 image = "registry.example/k8s:{version}"
-files = [{ url = "https://e.example/{version}/kubelet", sha256 = "sha256:0000000000000000000000000000000000000000000000000000000000000001", path = "/usr/bin/kubelet" }]
+files = [{ url = "https://e.example/kubelet", sha256 = "sha256:0000000000000000000000000000000000000000000000000000000000000001", path = "/usr/bin/kubelet" }]
 [[layers]]
 folder = "extra"
-provider = false
+for = ["iso"]
 [[layers]]
 archive = "agent-{arch}.tar"
 arch = "arm64"
