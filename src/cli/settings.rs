@@ -414,7 +414,7 @@ pub fn registry_config(global: &Global) -> Result<RegistryConfig, Error> {
     let found = file::read(global.config.as_deref())?;
     let hosts = found.file.registries.into_iter();
     Ok(build::user_registries(&build::Settings {
-        registries: hosts.map(|(host, said)| (host, said.into())).collect(),
+        registries: hosts.collect(),
         credential_files: env::credential_files(),
         proxies: env::proxies(),
         extra_cert_file: env::extra_cert_file(),

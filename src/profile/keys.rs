@@ -210,12 +210,15 @@ pub(crate) trait Stated {
     fn take(self, keys: &mut Keys<'_>, name: &'static str, help: &'static str) -> Self::Value;
 }
 
+/// Reads a key's value; none where it is wrong, which is then reported.
+type ReadValue<V> = Box<dyn Fn(&At<'_>) -> Option<V>>;
+
 /// A key's form with what holds where it is not written.
 pub(crate) struct Stating<V> {
     shape: Shape,
     need: Need,
     absent: V,
-    read: Box<dyn Fn(&At<'_>) -> Option<V>>,
+    read: ReadValue<V>,
 }
 
 impl<V> Stated for Stating<V> {

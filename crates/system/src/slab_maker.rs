@@ -91,7 +91,7 @@ impl SlabMaker<'_> {
                     .warn(format!("{error}; it is made again from its layer"));
                 Ok(None)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 }

@@ -98,12 +98,14 @@ type Found<T> = Option<Option<T>>;
 
 type Read<T> = Box<dyn Fn(&At<'_>) -> Found<T>>;
 
+type Show<T> = Box<dyn Fn(&T) -> String>;
+
 /// How the value of a key is written and read.
 pub(crate) struct Form<T> {
     shape: Shape,
     read: Read<T>,
     /// A value as TOML says it, where that is not as serde says it.
-    show: Option<Box<dyn Fn(&T) -> String>>,
+    show: Option<Show<T>>,
 }
 
 impl<T: 'static> Form<T> {
