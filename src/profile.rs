@@ -1,8 +1,8 @@
 //! The infrastructure profile: what a user writes, read into a typed value.
 //!
-//! Read it in this order: [`load`], whose stages these are; [`model`], where every
-//! key is stated; [`keys`], by which they are read; [`rules`], which look at several
-//! keys and at the catalog. [`plan`] is what the stages of a build ask a profile.
+//! Read it in this order: [`load`], whose stages these are; `model`, where every
+//! key is stated; `keys`, by which they are read; `rules`, which look at several
+//! keys and at the catalog. `plan` is what the stages of a build ask a profile.
 //!
 //! Reading goes through a closure, so that this module opens no file and no
 //! connection itself. All problems are reported at once, each in the file that

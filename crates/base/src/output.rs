@@ -7,7 +7,7 @@
 //! are; after an error nothing partial is left.
 //!
 //! [`space`] checks before the work starts that what will be written fits;
-//! [`manifest`] is the record of what went in and came out.
+//! the build manifest, which is the contract's, records what went in and came out.
 //!
 //! Invariants:
 //! - A final name is only ever given to a complete, fsynced file.

@@ -141,10 +141,10 @@ impl Chart {
         &self.values
     }
 
-    /// The digest of its archive, see [`to_archive`](Self::to_archive).
+    /// The digest of its archive, see `to_archive`.
     ///
     /// # Errors
-    /// Like [`to_archive`](Self::to_archive).
+    /// Like `to_archive`.
     pub fn digest(&self) -> Result<Digest, Error> {
         match self.files.packed() {
             Some((digest, _)) => Ok(*digest),

@@ -3,7 +3,7 @@
 //! Specification: packs as Palette has them
 //! (<https://docs.spectrocloud.com/registries-and-packs/>), as far as the public
 //! ones show it: `pack.json`, `values.yaml`, `presets.yaml`, `charts/`,
-//! `manifests/`. `isoforge.toml` beside them is isoforge's own ([`IsoforgeToml`]).
+//! `manifests/`. `isoforge.toml` beside them is isoforge's own (`IsoforgeToml`).
 //!
 //! A pack's values are [composed](Pack::compose): `values.yaml`, then the presets
 //! that are on (what they remove first, then what they add), then the user's.

@@ -32,7 +32,7 @@ pub fn disk_firmware(tree: &Tree, wanted: &[Firmware]) -> Vec<Firmware> {
 /// the time of everything in it.
 ///
 /// # Errors
-/// [`Error::Tree`] where a path of the configuration can't be one.
+/// Where a path of the configuration can't be one.
 pub fn layer(
     units: OverlayLayer,
     program: &Arc<[u8]>,

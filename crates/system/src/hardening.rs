@@ -104,7 +104,7 @@ impl Hardening {
     /// 1970) becomes the time of everything in it.
     ///
     /// # Errors
-    /// [`Error::Tree`], which the rules give no reason for.
+    /// Where a path can't be one, which the rules give no reason for.
     pub fn layer(&self, epoch: u32) -> Result<OverlayLayer, Error> {
         let mut layer = OverlayLayer::default();
         for rule in self.rules() {

@@ -1,7 +1,7 @@
 //! Files that a project lays over the root file system or the ISO.
 //!
 //! An overlay is a directory (`overlays/base`) and, beside it, an optional
-//! manifest of the same name (`overlays/base.toml`, see [`manifest`] and
+//! manifest of the same name (`overlays/base.toml`, see `manifest` and
 //! `docs/overlays.md`). It is the only place where files of the host enter a
 //! tree, so nothing else of the host may come along: owners are root, modes
 //! 0644 or 0755 (the executable bit is kept), the time is the build's, whatever

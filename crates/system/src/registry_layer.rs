@@ -61,7 +61,7 @@ pub fn in_image(kind: RegistryKind, arch: &str) -> Vec<String> {
 /// 1970) becomes the time of everything in it.
 ///
 /// # Errors
-/// Of `program`; [`Error::Tree`].
+/// Of `program`, or where a path can't be one.
 pub fn layer<E: From<Error>>(
     units: OverlayLayer,
     kind: RegistryKind,
