@@ -24,6 +24,7 @@ mod cmd_inspect;
 mod cmd_lock;
 mod cmd_plan;
 mod cmd_schema;
+mod dependencies;
 mod environment;
 mod faults_random;
 mod guard;

@@ -30,12 +30,15 @@ pub(crate) fn build() -> Result<()> {
     Ok(())
 }
 
-/// What builds both. Dependencies are taken with the features that the tests ask for, too:
-/// the whole workspace is named, and its examples, which use what tests use. Else much
-/// would be compiled once more for the tests.
+/// What builds both. What it compiles, `cargo test` takes as it is
+/// (tests/it/dependencies.rs).
 pub(crate) fn command() -> Command {
-    let words = ["cargo", "build", "--release", "--workspace"];
-    sh::command(words.into_iter().chain(["--bins", "--examples"]))
+    let words = ["cargo", "build", "--release", "--bins"];
+    sh::command(
+        words
+            .into_iter()
+            .chain(["--package=isoforge", "--package=appliance"]),
+    )
 }
 
 /// The size in bytes of a program that is static and starts.
