@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use super::Settings;
 use crate::profile::Profile;
-use isoforge_base::digest::HashingReader;
+use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{ReadFile, Tree};
@@ -270,12 +270,9 @@ impl BootFiles {
         let task = progress.task("hash the boot files", Some(total));
         let mut records = BTreeMap::new();
         for (path, data) in payloads {
-            let reader = data.open();
-            let mut reader = HashingReader::new(reader.with_context(|| format!("reading {path}"))?);
-            let copied = std::io::copy(&mut reader, &mut std::io::sink());
-            let size = copied.with_context(|| format!("reading {path}"))?;
+            let hashed = data.open().and_then(Digest::of_reader);
+            let (digest, size) = hashed.with_context(|| format!("reading {path}"))?;
             task.advance(size);
-            let digest = reader.finish().0;
             records.insert(path, Content { digest, size });
         }
         Ok(records)

@@ -3,18 +3,15 @@
 //!
 //! `docs/cache.md` tells how it looks from outside.
 
-mod artifact;
-mod error;
 mod export;
 mod import;
 mod inputs;
 mod known;
 mod list;
-mod parallel;
 mod remove;
 mod verify;
 
-pub use export::{Export, Exported, export};
+pub use export::{Exported, export};
 pub use import::{Import, Imported, import};
 pub use list::{Group, Listed, Listing, list};
 pub use remove::{Removal, RemovalRules, Removed, remove};
@@ -24,6 +21,11 @@ use isoforge_oci::store::EntryKind;
 
 /// Version of the reports' JSON.
 const SCHEMA: u32 = 1;
+/// An export's artifact that has the lock, and what is no image, as `index.json` calls
+/// it.
+const INPUT_NAME: &str = "isoforge-input";
+/// Type of the artifact's part that is the lock.
+const LOCK_TYPE: &str = "application/vnd.isoforge.lock.v1+toml";
 
 /// The kind of a file in reports.
 fn kind_name(kind: &EntryKind) -> &'static str {

@@ -23,7 +23,7 @@ use isoforge_base::progress::Progress;
 use isoforge_formats::tar::Limits;
 use isoforge_oci::compression::sniff;
 use isoforge_oci::layer::{Layer, LayerCompression};
-use isoforge_oci::store::{self, BlobWriter, Store};
+use isoforge_oci::store::{self, Store};
 use isoforge_system::layer::{self, EntryKind, InLayer, decompress, read_tar};
 use isoforge_system::spool::NoData;
 
@@ -151,7 +151,7 @@ pub fn import(
         return Ok(known);
     }
     let task = progress.task(&format!("read {}", file_name(path)), Some(size));
-    let mut input = FingerprintReader::new(task.reader(open()?));
+    let mut input = Tee::new(task.reader(open()?), blake3::Hasher::new());
     let in_layer = |error: layer::Error| Error::Layer(error.in_layer(path.display().to_string()));
     let read = match format {
         Format::Layer(compression) => read_as_is(store, &mut input, compression, limits),
@@ -161,7 +161,7 @@ pub fn import(
         ReadError::Layer(error) => in_layer(error),
         ReadError::Store(error) => Error::Store(error),
     })?;
-    if input.finish() != fingerprint {
+    if input.to.finalize() != fingerprint {
         return Err(Error::Changed {
             path: path.to_path_buf(),
         });
@@ -252,37 +252,7 @@ fn read_as_is(
 /// BLAKE3 of a file's bytes, by which the store finds it again: several times
 /// faster than SHA-256 where the processor has no instructions for that.
 fn fingerprint(file: impl Read) -> io::Result<blake3::Hash> {
-    let mut reader = FingerprintReader::new(file);
-    let mut buffer = vec![0; COPY_BUFFER_BYTES];
-    while reader.read(&mut buffer)? != 0 {}
-    Ok(reader.finish())
-}
-
-/// Fingerprints what is read through it.
-struct FingerprintReader<R> {
-    inner: R,
-    hasher: blake3::Hasher,
-}
-
-impl<R: Read> FingerprintReader<R> {
-    fn new(inner: R) -> Self {
-        Self {
-            inner,
-            hasher: blake3::Hasher::new(),
-        }
-    }
-
-    fn finish(self) -> blake3::Hash {
-        self.hasher.finalize()
-    }
-}
-
-impl<R: Read> Read for FingerprintReader<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.hasher.update(buf.get(..n).unwrap_or_default());
-        Ok(n)
-    }
+    Ok(blake3::Hasher::new().update_reader(file)?.finalize())
 }
 
 fn read_xz(
@@ -337,29 +307,29 @@ fn newest_member(tar: impl Read, limits: &Limits) -> Result<Option<i64>, layer::
         .max())
 }
 
-/// Writes what is read through it to a blob.
-struct Tee<R> {
+/// Writes what is read through it to a blob or hash.
+struct Tee<R, W> {
     inner: R,
-    blob: BlobWriter,
+    to: W,
 }
 
-impl<R: Read> Tee<R> {
-    fn new(inner: R, blob: BlobWriter) -> Self {
-        Self { inner, blob }
+impl<R: Read, W: Write> Tee<R, W> {
+    fn new(inner: R, to: W) -> Self {
+        Self { inner, to }
     }
 
-    /// Reads what is left, so that the blob has all of it.
-    fn finish(mut self) -> io::Result<BlobWriter> {
+    /// Reads what is left, so that nothing is missing.
+    fn finish(mut self) -> io::Result<W> {
         let mut buffer = vec![0; COPY_BUFFER_BYTES];
         while self.read(&mut buffer)? != 0 {}
-        Ok(self.blob)
+        Ok(self.to)
     }
 }
 
-impl<R: Read> Read for Tee<R> {
+impl<R: Read, W: Write> Read for Tee<R, W> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
-        self.blob.write_all(buf.get(..n).unwrap_or_default())?;
+        self.to.write_all(buf.get(..n).unwrap_or_default())?;
         Ok(n)
     }
 }

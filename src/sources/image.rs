@@ -1,10 +1,11 @@
 //! Images: as the operating system, and as layers over it.
 
-use std::io::{self, Read as _};
+use std::io;
 
 use super::epoch::InputTime;
 use super::{Context, Error, Sourced, WantedFile};
 use crate::inputs::Input;
+use isoforge_base::limit::read_within;
 use isoforge_base::tree::Kind;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::{self, EpochSource};
@@ -129,16 +130,11 @@ fn read_member(
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let mut bytes = Vec::new();
-        entry
-            .take(max_bytes.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        if bytes.len() as u64 > max_bytes {
+        let bytes = read_within(entry, max_bytes).map_err(failed)?;
+        return bytes.ok_or_else(|| {
             let problem = format!("'{path}' has more than {max_bytes} bytes");
-            return Err(failed(io::Error::other(problem)));
-        }
-        return Ok(bytes);
+            failed(io::Error::other(problem))
+        });
     }
     Err(failed(io::Error::other(format!("'{path}' is no file"))))
 }

@@ -37,6 +37,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+pub use archive::write_tar;
 pub use blobs::{Blobs, Combined};
 pub use compose::{Composer, applied};
 pub use diff::{Change, Difference, difference};
@@ -44,7 +45,7 @@ pub use inspect::{Inspection, RootReport, inspect};
 pub use parts::ArchivePart;
 pub use serve::{LOCAL, Server, repository};
 pub use verify::{Fault, Verification, verify};
-pub use write::{DEFAULT_PART_BYTES, Form, Target, Written, write};
+pub use write::{DEFAULT_PART_BYTES, Form, Target, Written, write, write_folder};
 
 use crate::Error;
 use isoforge_base::digest::Digest;
@@ -286,7 +287,10 @@ impl Bundle {
     }
 
     /// A small blob's bytes, at most `limit` of them; their digest is not checked.
-    pub(crate) fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         let Some((_, reader)) = self.open_blob(digest)? else {
             return Ok(None);
         };

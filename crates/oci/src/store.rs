@@ -26,8 +26,8 @@
 //!   its layer, a fact by finding out. So losing a file costs time, never a
 //!   result; only what its origin no longer offers is lost, which is why
 //!   collecting spares what locks name.
-//! - A fact is believed because this store's own processes found it out. Facts
-//!   never come from outside, only blobs and slabs do, which are checked.
+//! - A fact is believed because this store's own processes found it out. Neither
+//!   facts nor slabs come from outside, only blobs do, which are checked.
 //! - Several processes may use a store at once. Two that write the same blob
 //!   rename the same bytes over each other.
 //! - What a dead process left in `tmp` is removed by the next that opens the

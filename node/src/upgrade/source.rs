@@ -129,7 +129,7 @@ fn tagged(source: ImageSource, tag: &str) -> ImageSource {
 /// Names of the images in a layout.
 fn tags(path: &Path, store: &Store) -> Result<Vec<String>> {
     let layout = WholeLayout::open(path, store.temp_dir())?;
-    let entries = layout.entries()?;
+    let (_, entries) = layout.index()?;
     let named = entries
         .iter()
         .filter(|entry| !entry.is_attestation())

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::{Error, MissingBlob};
+use isoforge_base::error::{Context as _, Result};
+
 use crate::lock::{BlobKind, Image, Lock, LockedBlob};
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest};
@@ -19,8 +20,17 @@ pub(super) struct Inputs {
     pub(super) blobs: BTreeMap<Digest, u64>,
     /// What is no image.
     pub(super) others: Vec<StoredBlob>,
-    /// What the store lacks, by digest.
-    pub(super) missing: BTreeMap<Digest, MissingBlob>,
+    /// What the store lacks: what it is, in the lock's words.
+    pub(super) missing: BTreeMap<Digest, String>,
+}
+
+impl Inputs {
+    /// What is missing, each on a line of its own.
+    pub(super) fn missing_list(&self) -> String {
+        let missing = self.missing.iter();
+        let lines = missing.map(|(digest, what)| format!("\n    {digest} {what}"));
+        lines.collect()
+    }
 }
 
 /// A blob of the lock that belongs to no image, and that the store has.
@@ -35,7 +45,7 @@ pub(super) struct StoredBlob {
 
 /// Finds the input of `lock` in the store; what is not there is told in the
 /// result.
-pub(super) fn find(store: &Store, lock: &Lock) -> Result<Inputs, Error> {
+pub(super) fn find(store: &Store, lock: &Lock) -> Result<Inputs> {
     let mut finder = Finder {
         store,
         found: Inputs::default(),
@@ -57,7 +67,7 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    fn image(&mut self, image: &Image) -> Result<(), Error> {
+    fn image(&mut self, image: &Image) -> Result<()> {
         let name = &image.reference;
         let wanted: BTreeSet<Digest> = image.manifests.values().copied().collect();
         let mut reached = BTreeSet::new();
@@ -95,7 +105,7 @@ impl Finder<'_> {
         wanted: &BTreeSet<Digest>,
         reached: &mut BTreeSet<Digest>,
         depth: usize,
-    ) -> Result<bool, Error> {
+    ) -> Result<bool> {
         let Document::Index(entries) = &index.document else {
             return Ok(false);
         };
@@ -118,7 +128,7 @@ impl Finder<'_> {
     }
 
     /// A manifest or index that has to be there.
-    fn document(&mut self, digest: Digest, what: &str) -> Result<Option<Manifest>, Error> {
+    fn document(&mut self, digest: Digest, what: &str) -> Result<Option<Manifest>> {
         let read = self.read(digest)?;
         match &read {
             Some(manifest) => {
@@ -131,20 +141,17 @@ impl Finder<'_> {
     }
 
     /// A manifest or index, where the store has it undamaged.
-    fn read(&self, digest: Digest) -> Result<Option<Manifest>, Error> {
+    fn read(&self, digest: Digest) -> Result<Option<Manifest>> {
         match self.store.read_blob(&digest, MAX_MANIFEST_BYTES) {
             Ok(raw) => Manifest::parse(raw, None)
                 .map(Some)
-                .map_err(|source| Error::Manifest {
-                    digest,
-                    source: Box::new(source),
-                }),
+                .with_context(|| format!("{digest} in the store can't be used")),
             Err(store::Error::Missing { .. } | store::Error::Damaged { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn blob(&mut self, blob: &Descriptor, of: &str) -> Result<(), Error> {
+    fn blob(&mut self, blob: &Descriptor, of: &str) -> Result<()> {
         if self.store.blob_size(&blob.digest)? == Some(blob.size) {
             self.found.blobs.insert(blob.digest, blob.size);
         } else {
@@ -153,7 +160,7 @@ impl Finder<'_> {
         Ok(())
     }
 
-    fn other(&mut self, blob: LockedBlob) -> Result<(), Error> {
+    fn other(&mut self, blob: LockedBlob) -> Result<()> {
         match self.store.blob_size(&blob.digest)? {
             Some(found) if blob.size.is_none_or(|size| size == found) => {
                 self.found.others.push(StoredBlob {
@@ -175,10 +182,7 @@ impl Finder<'_> {
         self.found
             .missing
             .entry(digest)
-            .or_insert_with(|| MissingBlob {
-                digest,
-                what: what.to_owned(),
-            });
+            .or_insert_with(|| what.to_owned());
     }
 }
 
@@ -190,33 +194,4 @@ fn described(kind: BlobKind) -> &'static str {
         BlobKind::CoreImage => "GRUB's core image for",
         BlobKind::File => "the file",
     }
-}
-
-/// The diffIDs of the layers that a lock names, as far as the store tells.
-pub(super) fn diff_ids(store: &Store, lock: &Lock) -> Result<BTreeSet<Digest>, Error> {
-    use isoforge_oci::manifest::{ImageConfig, MAX_CONFIG_BYTES};
-    let mut found: BTreeSet<Digest> = lock
-        .archives
-        .iter()
-        .map(|archive| archive.layer.diff_id)
-        .chain(lock.bootstraps.iter().map(|made| made.layer))
-        .collect();
-    let finder = Finder {
-        store,
-        found: Inputs::default(),
-    };
-    let manifests = lock
-        .images
-        .iter()
-        .flat_map(|image| image.manifests.values());
-    for digest in manifests {
-        if let Some(manifest) = finder.read(*digest)?
-            && let Document::Image(image) = &manifest.document
-            && let Ok(bytes) = store.read_blob(&image.config.digest, MAX_CONFIG_BYTES)
-            && let Ok(config) = ImageConfig::parse(&bytes)
-        {
-            found.extend(config.diff_ids);
-        }
-    }
-    Ok(found)
 }

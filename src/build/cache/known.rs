@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::list::described;
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::{Descriptor, Document, ImageConfig, MAX_MANIFEST_BYTES, Manifest};
 use isoforge_oci::media::MediaType;
@@ -67,40 +68,38 @@ impl Knowledge {
         self.blobs.get(digest).cloned().unwrap_or_default()
     }
 
+    /// What is known of a blob, in words; nothing of other files.
+    pub(super) fn describe(&self, entry: &Entry) -> String {
+        match &entry.kind {
+            EntryKind::Blob(digest) => {
+                let known = self.blob(digest);
+                described(known.what, &known.of)
+            }
+            _ => String::new(),
+        }
+    }
+
     /// The digests that a fact tells of, its own name's included.
     pub(super) fn fact(&self, kind: &str, name: &str) -> BTreeSet<Digest> {
         let key = (kind.to_owned(), name.to_owned());
         self.facts.get(&key).cloned().unwrap_or_default()
     }
 
-    /// `roots` and all that manifests among them lead to, as far as the store
-    /// has them.
-    pub(super) fn closure(&self, roots: impl IntoIterator<Item = Digest>) -> BTreeSet<Digest> {
+    /// `roots` and all that manifests among them lead to over parts that `follow` holds
+    /// for, as far as the store has them.
+    pub(super) fn closure(
+        &self,
+        roots: impl IntoIterator<Item = Digest>,
+        follow: fn(&Descriptor) -> bool,
+    ) -> BTreeSet<Digest> {
         let mut found = BTreeSet::new();
         let mut pending: Vec<Digest> = roots.into_iter().collect();
         while let Some(digest) = pending.pop() {
             if found.insert(digest)
                 && let Some(manifest) = self.manifests.get(&digest)
             {
-                pending.extend(children(manifest).iter().map(|child| child.digest));
-            }
-        }
-        found
-    }
-
-    /// `roots` and the indexes that they lead to, without the images in them.
-    pub(super) fn indexes(&self, roots: impl IntoIterator<Item = Digest>) -> BTreeSet<Digest> {
-        let mut found = BTreeSet::new();
-        let mut pending: Vec<Digest> = roots.into_iter().collect();
-        while let Some(digest) = pending.pop() {
-            if found.insert(digest)
-                && let Some(manifest) = self.manifests.get(&digest)
-                && let Document::Index(entries) = &manifest.document
-            {
-                let nested = entries
-                    .iter()
-                    .filter(|entry| matches!(entry.media_type, MediaType::Index(_)));
-                pending.extend(nested.map(|entry| entry.digest));
+                let next = children(manifest).into_iter();
+                pending.extend(next.filter(|part| follow(part)).map(|part| part.digest));
             }
         }
         found

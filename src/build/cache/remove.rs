@@ -9,12 +9,13 @@ use isoforge_base::error::Result;
 use serde::Serialize;
 
 use super::known::Knowledge;
-use super::list::described;
 use super::{SCHEMA, day, entry_name, kind_name};
 use crate::lock;
 use isoforge_base::digest::Digest;
 use isoforge_base::human::{count, size};
 use isoforge_base::progress::Progress;
+use isoforge_oci::manifest::Descriptor;
+use isoforge_oci::media::MediaType;
 use isoforge_oci::store::{Collector, Entry, EntryKind, Store};
 use isoforge_system::slab;
 
@@ -203,9 +204,10 @@ fn kept(store: &Store, locks: &[PathBuf], knowledge: &Knowledge) -> Result<Kept>
         let roots = images
             .flat_map(|image| image.manifests.values().copied())
             .chain(lock.blobs().into_iter().map(|blob| blob.digest));
-        kept.blobs.extend(knowledge.closure(roots));
+        kept.blobs.extend(knowledge.closure(roots, |_| true));
         let indexes = lock.images.iter().filter_map(|image| image.index);
-        kept.blobs.extend(knowledge.indexes(indexes));
+        let nested = |part: &Descriptor| matches!(part.media_type, MediaType::Index(_));
+        kept.blobs.extend(knowledge.closure(indexes, nested));
         let layers = lock.archives.iter().map(|archive| archive.layer.diff_id);
         kept.diff_ids.extend(layers);
         kept.diff_ids
@@ -228,13 +230,7 @@ fn report(
         .map(|entry| Removed {
             kind: kind_name(&entry.kind),
             name: entry_name(entry),
-            known: match &entry.kind {
-                EntryKind::Blob(digest) => {
-                    let known = knowledge.blob(digest);
-                    described(known.what, &known.of)
-                }
-                _ => String::new(),
-            },
+            known: knowledge.describe(entry),
             size: entry.size,
             last_use: entry.last_use,
         })

@@ -1,24 +1,22 @@
 //! Whether everything in the store is still what it was when it was written.
 
 use std::fmt;
-use std::io::{self, Read as _};
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
 use super::known::Knowledge;
-use super::list::described;
-use super::{SCHEMA, entry_name, kind_name, parallel};
+use super::{SCHEMA, entry_name, kind_name};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::human::{count, size};
+use isoforge_base::parallel;
 use isoforge_base::progress::{Progress, Task};
 use isoforge_oci::pull;
 use isoforge_oci::store::{Collector, Entry, EntryKind, Store};
 use isoforge_system::slab::Slab;
-
-/// Bytes hashed at once.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,13 +115,21 @@ fn check(
     let mut by_size: Vec<&Entry> = entries.iter().collect();
     by_size.sort_by_key(|entry| std::cmp::Reverse(entry.size));
     let task = progress.task("check the store", Some(bytes));
-    let problems = parallel::map(&by_size, threads, |entry| problem(store, entry, &task));
+    let found = Mutex::new(Vec::new());
+    parallel::for_each(
+        &by_size,
+        threads,
+        |_| false,
+        |entry, _| {
+            if let Some(problem) = problem(store, entry, &task) {
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.push((*entry, problem));
+            }
+            Ok::<_, Failure>(())
+        },
+    )?;
     drop(task);
-    let mut damaged: Vec<(&Entry, String)> = by_size
-        .into_iter()
-        .zip(problems)
-        .filter_map(|(entry, problem)| Some((entry, problem?)))
-        .collect();
+    let mut damaged = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     damaged.sort_by(|(a, _), (b, _)| (&a.kind, &a.path).cmp(&(&b.kind, &b.path)));
     let report = Verification {
         schema: SCHEMA,
@@ -135,13 +141,7 @@ fn check(
             .map(|(entry, problem)| Damage {
                 kind: kind_name(&entry.kind),
                 name: entry_name(entry),
-                known: match &entry.kind {
-                    EntryKind::Blob(digest) => {
-                        let known = knowledge.blob(digest);
-                        described(known.what, &known.of)
-                    }
-                    _ => String::new(),
-                },
+                known: knowledge.describe(entry),
                 problem: problem.clone(),
             })
             .collect(),
@@ -155,22 +155,11 @@ fn check(
 /// What is wrong with a file.
 fn problem(store: &Store, entry: &Entry, task: &Task) -> Option<String> {
     match &entry.kind {
-        EntryKind::Blob(digest) => {
-            let found = store.rehash(digest, |reader| {
-                let mut chunk = vec![0; CHUNK_BYTES];
-                loop {
-                    match reader.read(&mut chunk)? {
-                        0 => return Ok(()),
-                        n => task.advance(n as u64),
-                    }
-                }
-            });
-            match found {
-                Ok(found) if found == *digest => None,
-                Ok(found) => Some(format!("its digest is {found}")),
-                Err(error) => Some(error.to_string()),
-            }
-        }
+        EntryKind::Blob(digest) => match store.rehash(digest, task) {
+            Ok(found) if found == *digest => None,
+            Ok(found) => Some(format!("its digest is {found}")),
+            Err(error) => Some(error.to_string()),
+        },
         EntryKind::Slab(_) => slab_problem(&entry.path, task),
         EntryKind::Fact { .. } => fact_problem(&entry.path),
         EntryKind::Partial(_) => (entry.size > pull::Limits::DEFAULT.blob_bytes)
@@ -191,8 +180,7 @@ fn slab_problem(path: &Path, task: &Task) -> Option<String> {
 
 fn fact_problem(path: &Path) -> Option<String> {
     let read = || -> io::Result<()> {
-        let mut text = Vec::new();
-        fs_err::File::open(path)?.read_to_end(&mut text)?;
+        let text = fs_err::read(path)?;
         serde_json::from_slice::<serde::de::IgnoredAny>(&text)?;
         Ok(())
     };

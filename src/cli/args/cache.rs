@@ -137,9 +137,6 @@ pub struct Export {
     /// An archive where the name ends with .tar, else a folder
     #[arg(short, long, value_name = "PATH")]
     pub output: PathBuf,
-    /// Take along what is compressed already, so that it need not be again
-    #[arg(long)]
-    pub slabs: bool,
     /// Store and format.
     #[command(flatten)]
     pub store: StoreArgs,

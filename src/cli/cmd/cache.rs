@@ -63,16 +63,10 @@ fn export(args: &Export, global: &Global) -> Result<()> {
     let store = store(&args.store, global)?;
     let profile = args.profile.clone().unwrap_or_default();
     let lock = lock::locate(&profile, args.lock.as_deref());
-    let request = cache::Export {
-        store: &store.cache_dir,
-        lock: &lock,
-        to: &args.output,
-        slabs: args.slabs,
-        threads: threads(&store),
-    };
+    let progress = report::progress(global);
     show(
         args.store.format,
-        &cache::export(&request, &report::progress(global))?,
+        &cache::export(&store.cache_dir, &lock, &args.output, &progress)?,
     )
 }
 

@@ -15,7 +15,7 @@ use super::blobs::{Blobs, CHUNK_BYTES, each_chunk};
 use super::open::COMPRESSED;
 use super::parts::{ArchivePart, MAX_PARTS, PartsList, part_name};
 use crate::error::{Error, writing};
-use isoforge_base::digest::Sha256;
+use isoforge_base::digest::{Digest, Sha256};
 use isoforge_base::progress::Task;
 use isoforge_formats::zstd_seekable::{Effort, Encoder};
 use isoforge_oci::layout::OciLayout;
@@ -106,15 +106,52 @@ fn compress(
     task: &Task,
 ) -> Result<(), Error> {
     let mut encoder = Encoder::new().map_err(writing)?;
+    pieces(layout, blobs, task, |piece, effort| {
+        // So that a large frame has a piece of its own, and is copied no more.
+        if piece.len() > FRAME_BYTES / 2 {
+            out.pass(1)?;
+        }
+        encoder.frame(piece, effort, &mut out.piece)?;
+        out.pass(FRAME_BYTES / 2)
+    })?;
+    out.piece.extend(encoder.table().map_err(writing)?);
+    out.pass(1).map_err(writing)
+}
+
+/// Writes the layout as an archive that is not compressed, and gives its digest.
+///
+/// # Errors
+/// What the blobs give, [`Error::DamagedBlob`], and what writing gives.
+pub fn write_tar(
+    layout: &OciLayout,
+    blobs: &dyn Blobs,
+    out: impl io::Write,
+    task: &Task,
+) -> Result<Digest, Error> {
+    let mut out = io::BufWriter::with_capacity(FRAME_BYTES, out);
+    let mut hasher = Sha256::new();
+    pieces(layout, blobs, task, |piece, _| {
+        hasher.update(piece);
+        out.write_all(piece)
+    })?;
+    out.flush().map_err(writing)?;
+    Ok(hasher.finish())
+}
+
+/// Gives the plain archive's bytes in the pieces that become frames, each with the
+/// effort that it is worth.
+fn pieces(
+    layout: &OciLayout,
+    blobs: &dyn Blobs,
+    task: &Task,
+    mut take: impl FnMut(&[u8], Effort) -> io::Result<()>,
+) -> Result<(), Error> {
     let mut chunk = Vec::new();
     for (path, file) in &layout.files {
-        let size = file.size();
-        let header = header(path, size).map_err(writing)?;
-        encoder
-            .frame(header.as_bytes(), Effort::Normal, &mut out.piece)
-            .map_err(writing)?;
+        let mut left = file.size();
+        let header = header(path, left).map_err(writing)?;
+        take(header.as_bytes(), Effort::Normal).map_err(writing)?;
         let mut effort = None;
-        let mut left = size;
         each_chunk(blobs, file, &mut chunk, |chunk| {
             let effort = *effort.get_or_insert_with(|| effort_for(chunk));
             left = left.saturating_sub(chunk.len() as u64);
@@ -122,20 +159,11 @@ fn compress(
             if left == 0 {
                 chunk.resize(chunk.len().next_multiple_of(BLOCK_BYTES), 0);
             }
-            // So that a large frame has a piece of its own, and is copied no more.
-            if chunk.len() > FRAME_BYTES / 2 {
-                out.pass(1)?;
-            }
-            encoder.frame(chunk, effort, &mut out.piece)?;
-            out.pass(FRAME_BYTES / 2)
+            take(chunk, effort)
         })?;
     }
     // Two empty blocks end an archive.
-    encoder
-        .frame(&[0; 2 * BLOCK_BYTES], Effort::Normal, &mut out.piece)
-        .map_err(writing)?;
-    out.piece.extend(encoder.table().map_err(writing)?);
-    out.pass(1).map_err(writing)
+    take(&[0; 2 * BLOCK_BYTES], Effort::Normal).map_err(writing)
 }
 
 fn effort_for(first: &[u8]) -> Effort {

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::SocketAddr;
 
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::http::{Answer, Listener, Request};
@@ -253,20 +254,7 @@ pub fn repository(reference: &Reference) -> String {
 /// The text of a target's part whose bytes may stand as `%2F` or `%2f` (RFC 3986,
 /// section 2.1).
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut pieces = text.split('%');
-    bytes.extend(pieces.next().unwrap_or_default().bytes());
-    for piece in pieces {
-        let hex = piece.get(..2).filter(|hex| !hex.starts_with('+'));
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend(piece.bytes().skip(2));
-            }
-            None => bytes.extend(format!("%{piece}").bytes()),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn document(media_type: &str, bytes: Vec<u8>) -> Answer {

@@ -161,7 +161,11 @@ fn replaced(target: &Target<'_>, name: &str) -> Vec<String> {
     names
 }
 
-fn write_folder(
+/// Writes the layout's files into `folder`, each brought to the disk.
+///
+/// # Errors
+/// What the blobs give, [`Error::DamagedBlob`], and what writing gives.
+pub fn write_folder(
     layout: &OciLayout,
     blobs: &dyn Blobs,
     folder: &Path,

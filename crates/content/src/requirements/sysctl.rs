@@ -11,11 +11,12 @@
 //! files overrule; programs that set values later.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
+use std::io;
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::pack::setting;
+use isoforge_base::limit::read_within;
 use isoforge_base::tree::{FileData, ReadFile, Tree, display, join};
 
 /// The folders, the one that counts first. The last is another one only where
@@ -143,16 +144,10 @@ fn files(tree: &Tree) -> Vec<(Vec<u8>, &FileData)> {
 }
 
 fn text(data: &dyn ReadFile, file: &FileData, name: &str) -> io::Result<String> {
-    if file.size() > MAX_FILE_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("{name} has more than {MAX_FILE_BYTES} bytes"),
-        ));
-    }
-    let mut bytes = Vec::new();
-    data.open(file)?
-        .take(MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)?;
+    let bytes = read_within(data.open(file)?, MAX_FILE_BYTES)?.ok_or_else(|| {
+        let problem = format!("{name} has more than {MAX_FILE_BYTES} bytes");
+        io::Error::new(io::ErrorKind::FileTooLarge, problem)
+    })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

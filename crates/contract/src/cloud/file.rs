@@ -1,10 +1,9 @@
 //! Files and directories of a cloud-config, in cloud-init's and in yip's form.
 
-use std::io::Read as _;
-
 use base64::Engine as _;
 
 use super::reader::{Fields, Reader};
+use isoforge_base::limit::read_within;
 use isoforge_base::yaml::{Node, Value};
 
 /// Largest file that a document may hold compressed, in bytes.
@@ -163,13 +162,7 @@ fn decode(content: &str, encoding: &str) -> Result<Vec<u8>, String> {
 }
 
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let mut content = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes)
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut content)
-        .map_err(|error| format!("it is no gzip: {error}"))?;
-    if content.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("it has more than {MAX_FILE_BYTES} bytes"));
-    }
-    Ok(content)
+    read_within(flate2::read::MultiGzDecoder::new(bytes), MAX_FILE_BYTES)
+        .map_err(|error| format!("it is no gzip: {error}"))?
+        .ok_or_else(|| format!("it has more than {MAX_FILE_BYTES} bytes"))
 }

@@ -6,6 +6,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
+use percent_encoding::percent_decode;
+
 use isoforge_base::tree::{Xattrs, display};
 
 /// libarchive writes base64 without padding.
@@ -105,7 +107,7 @@ fn take(pax: &mut Pax, encoded: &mut Xattrs, key: &[u8], value: &[u8]) -> Result
                 pax.xattrs.insert(unescape_keyword(name), value.to_vec());
             } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
                 let value = BASE64_ANY_PADDING.decode(value).map_err(|_| "not base64")?;
-                encoded.insert(percent_decode(name), value);
+                encoded.insert(percent_decode(name).collect(), value);
             } else if key == b"RHT.security.selinux" {
                 pax.xattrs
                     .insert(b"security.selinux".to_vec(), value.to_vec());
@@ -200,28 +202,6 @@ pub fn escape_keyword(name: &[u8]) -> Vec<u8> {
         }
         out
     })
-}
-
-fn percent_decode(name: &[u8]) -> Vec<u8> {
-    let hex = |byte: &u8| {
-        char::from(*byte)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
-    let mut out = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((&first, tail)) = rest.split_first() {
-        if let (b'%', [high, low, tail @ ..]) = (first, tail)
-            && let (Some(high), Some(low)) = (hex(high), hex(low))
-        {
-            out.push(high << 4 | low);
-            rest = tail;
-        } else {
-            out.push(first);
-            rest = tail;
-        }
-    }
-    out
 }
 
 /// Gives keyword and value of each record.

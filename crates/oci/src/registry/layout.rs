@@ -2,7 +2,6 @@
 //!
 //! OCI Image Specification v1.1, "Image Layout".
 
-use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -185,14 +184,6 @@ impl WholeLayout {
         self.0.files.open(&blob_path(digest))
     }
 
-    /// What `index.json` lists.
-    ///
-    /// # Errors
-    /// Where it is missing or malformed.
-    pub fn entries(&self) -> Result<Vec<Descriptor>, Error> {
-        Ok(self.0.index()?.1)
-    }
-
     /// The manifest or index that a descriptor names, its digest checked; `None`
     /// where the layout leaves it out, as one with some platforms of an index.
     ///
@@ -203,19 +194,6 @@ impl WholeLayout {
             return Ok(None);
         }
         self.0.manifest(descriptor).map(Some)
-    }
-
-    /// A stream of a blob's bytes, whose length is right and whose digest is to
-    /// be checked; `None` where it is missing.
-    ///
-    /// # Errors
-    /// [`Error::Length`], and what opening gives.
-    pub fn blob(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
-        if self.0.files.open(&blob_path(&descriptor.digest))?.is_none() {
-            return Ok(None);
-        }
-        let opened = self.0.open_blob(&descriptor.digest, descriptor.size)?;
-        Ok(Some(opened.reader))
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::facts::FACT_SUFFIX;
 use super::{Result, Store, last_use};
-use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::digest::Digest;
+use isoforge_base::progress::Task;
 
 /// What a file of the store is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,18 +69,14 @@ impl Store {
     }
 
     /// The digest that a blob's bytes have now, which is not the one that it is
-    /// called by where it was damaged. It does not count as a use.
+    /// called by where it was damaged; `task` advances by what is read. It does not count
+    /// as a use.
     ///
     /// # Errors
     /// What reading the file gives.
-    pub fn rehash(
-        &self,
-        digest: &Digest,
-        through: impl FnOnce(&mut dyn std::io::Read) -> std::io::Result<()>,
-    ) -> std::io::Result<Digest> {
-        let mut reader = HashingReader::new(fs_err::File::open(self.blob_path(digest))?);
-        through(&mut reader)?;
-        Ok(reader.finish().0)
+    pub fn rehash(&self, digest: &Digest, task: &Task) -> std::io::Result<Digest> {
+        let file = fs_err::File::open(self.blob_path(digest))?;
+        Ok(Digest::of_reader(task.reader(file))?.0)
     }
 }
 

@@ -10,7 +10,7 @@ use super::load::open_no_follow;
 use super::read_error;
 use super::source::Source;
 use crate::Error;
-use isoforge_base::digest::{Digest, HashingReader, Sha256};
+use isoforge_base::digest::{Digest, Sha256};
 
 /// Kinds of entries, as the digest has them.
 const FILE: u8 = b'f';
@@ -94,10 +94,8 @@ fn one(path: &Path, kind: std::fs::FileType) -> io::Result<Option<(u8, Digest)>>
     }
     let file = open_no_follow(path)?;
     let executable = file.metadata()?.permissions().mode() & 0o100 != 0;
-    let mut reader = HashingReader::new(file);
-    io::copy(&mut reader, &mut io::sink())?;
     let kind = if executable { EXECUTABLE } else { FILE };
-    Ok(Some((kind, reader.finish().0)))
+    Ok(Some((kind, Digest::of_reader(file)?.0)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use flate2::{Compression, GzBuilder};
 
 use crate::Error;
-use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::store::Store;
@@ -97,15 +97,10 @@ pub fn compress_layer(
 }
 
 fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<Digest> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; COPY_BUFFER_BYTES];
-    loop {
-        let n = from.read(&mut buffer)?;
-        let bytes = buffer.get(..n).unwrap_or_default();
-        if bytes.is_empty() {
-            return Ok(hasher.finish());
-        }
-        hasher.update(bytes);
-        to.write_all(bytes)?;
-    }
+    let mut reader = HashingReader::new(from);
+    io::copy(
+        &mut io::BufReader::with_capacity(COPY_BUFFER_BYTES, &mut reader),
+        to,
+    )?;
+    Ok(reader.finish().0)
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Slab, key};
+use super::Slab;
 use isoforge_base::digest::{Digest, SHA256_BYTES};
 use isoforge_formats::squashfs::pack::{Block, PackedData};
 
@@ -14,13 +14,6 @@ pub fn diff_id(key: &str) -> Option<Digest> {
 }
 
 impl Slab {
-    /// Whether `key` is what this program would call the slab: of its settings,
-    /// its version and its compressor.
-    #[must_use]
-    pub fn has_key(&self, name: &str) -> bool {
-        diff_id(name).is_some_and(|diff_id| key(&diff_id, self.settings()) == name)
-    }
-
     /// Reads all stored blocks and holds them to their hashes; the rest of the
     /// slab was checked when it was opened. `done` is told how many bytes were
     /// read each time.
