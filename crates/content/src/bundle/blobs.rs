@@ -77,7 +77,10 @@ pub(super) fn each_chunk(
     // Never more than the archive's header has said.
     let mut reader = HashingReader::new(reader.take(size));
     loop {
-        fill(&mut reader, chunk).map_err(|source| match expected {
+        chunk.clear();
+        let mut piece = reader.by_ref().take(CHUNK_BYTES as u64);
+        let read = piece.read_to_end(chunk);
+        read.map_err(|source| match expected {
             Some(digest) => Error::ReadBlob {
                 digest: *digest,
                 source,
@@ -97,20 +100,4 @@ pub(super) fn each_chunk(
         }),
         _ => Ok(()),
     }
-}
-
-/// Reads the next [`CHUNK_BYTES`], fewer at the end.
-fn fill(reader: &mut impl Read, chunk: &mut Vec<u8>) -> io::Result<()> {
-    chunk.resize(CHUNK_BYTES, 0);
-    let mut filled = 0;
-    while let Some(rest) = chunk.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match reader.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    chunk.truncate(filled);
-    Ok(())
 }
