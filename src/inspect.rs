@@ -15,7 +15,6 @@ use serde::Serialize;
 
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
-use isoforge_formats::iso9660;
 use isoforge_oci::layout::LAYOUT_FILE;
 use isoforge_oci::registry::{self, Files};
 
@@ -62,7 +61,7 @@ pub enum Error {
         /// The path.
         path: PathBuf,
         /// What is wrong.
-        source: iso9660::read::Error,
+        source: isoforge_formats::Error,
     },
     /// A document that must be there for the rest to make sense is missing or
     /// damaged.

@@ -14,8 +14,6 @@ pub(crate) mod table;
 
 pub(crate) use kept::{restore, save};
 
-use isoforge_contract::cloud::BadName;
-
 use crate::rooted;
 
 /// Random bytes of a salt; sixteen characters, the most that the algorithm takes.
@@ -33,7 +31,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     File(#[from] rooted::Error),
     #[error(transparent)]
-    Name(#[from] BadName),
+    Name(#[from] isoforge_contract::Error),
     #[error("the {what} of '{name}' holds a ':' or a control character")]
     Field { what: &'static str, name: String },
     #[error("no number is free for '{0}'")]

@@ -54,7 +54,7 @@ pub(super) fn squashfs_record(
     manifest::Squashfs {
         digest,
         size,
-        compression: profile.output.compression.to_string(),
+        compression: profile.output.compression,
         block_size: profile.output.block_size,
         epoch,
     }

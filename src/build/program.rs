@@ -5,7 +5,6 @@
 //! lies beside isoforge, or where packages put such programs.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,32 +82,8 @@ pub(crate) enum Error {
         /// The architecture.
         arch: Arch,
         /// What is wrong.
-        why: Unfit,
+        why: String,
     },
-}
-
-/// What is wrong with a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unfit {
-    /// It is no program.
-    Elf(elf::Error),
-    /// It is for another machine.
-    Machine(Machine),
-    /// It needs a loader and libraries, which no image is sure to have.
-    Dynamic,
-    /// It is too large.
-    Size(u64),
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Elf(error) => error.fmt(f),
-            Self::Machine(machine) => write!(f, "it is for {machine}"),
-            Self::Dynamic => f.write_str("it is linked dynamically"),
-            Self::Size(bytes) => write!(f, "it has {bytes} bytes, more than {MAX_BYTES}"),
-        }
-    }
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -215,18 +190,18 @@ fn checked(path: &Path, arch: Arch, bytes: Vec<u8>) -> Result<Program, Error> {
     };
     let size = bytes.len() as u64;
     if size > MAX_BYTES {
-        return Err(unfit(Unfit::Size(size)));
+        return Err(unfit(format!("it has {size} bytes, more than {MAX_BYTES}")));
     }
-    let found = elf::read(&bytes).map_err(|error| unfit(Unfit::Elf(error)))?;
+    let found = elf::read(&bytes).map_err(|error| unfit(error.to_string()))?;
     let wanted = match arch {
         Arch::Amd64 => Machine::X86_64,
         Arch::Arm64 => Machine::Aarch64,
     };
     if found.machine != wanted {
-        return Err(unfit(Unfit::Machine(found.machine)));
+        return Err(unfit(format!("it is for {}", found.machine)));
     }
     if !found.is_static {
-        return Err(unfit(Unfit::Dynamic));
+        return Err(unfit("it is linked dynamically".to_owned()));
     }
     Ok(Program {
         digest: Digest::of(&bytes),

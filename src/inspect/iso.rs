@@ -159,7 +159,7 @@ impl BootReport {
 }
 
 impl Iso<'_> {
-    fn error(&self, source: read::Error) -> Error {
+    fn error(&self, source: isoforge_formats::Error) -> Error {
         Error::Iso {
             path: self.path.to_path_buf(),
             source,

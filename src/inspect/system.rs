@@ -8,7 +8,8 @@ use std::io::{self, Cursor, Read, Seek};
 use crate::sources::components;
 use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree};
 use isoforge_contract::manifest::{Component, ComponentKind};
-use isoforge_formats::squashfs::read::{Error, Image, Inode as SquashfsInode, InodeKind};
+use isoforge_formats::Error;
+use isoforge_formats::squashfs::read::{Image, Inode as SquashfsInode, InodeKind};
 
 /// Debian packages by which Kubernetes and what runs it are commonly installed.
 const KUBERNETES_PACKAGES: [&str; 12] = [

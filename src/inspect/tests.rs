@@ -25,7 +25,7 @@ fn squashfs(bytes: &[u8]) -> Squashfs {
     Squashfs {
         digest: Digest::of(bytes),
         size: bytes.len() as u64,
-        compression: "zstd:9".into(),
+        compression: "zstd:9".parse().unwrap(),
         block_size: 262_144,
         epoch: EPOCH,
     }

@@ -24,7 +24,7 @@ use isoforge_formats::tar::Limits;
 use isoforge_oci::compression::sniff;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::store::{self, Store};
-use isoforge_system::layer::{self, EntryKind, InLayer, decompress, read_tar};
+use isoforge_system::layer::{EntryKind, decompress, read_tar};
 use isoforge_system::spool::NoData;
 
 /// Kind of the store's facts on archives.
@@ -86,7 +86,7 @@ pub enum Error {
     },
     /// The archive is damaged, unsafe or too large.
     #[error(transparent)]
-    Layer(#[from] InLayer),
+    Layer(isoforge_system::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -152,7 +152,8 @@ pub fn import(
     }
     let task = progress.task(&format!("read {}", file_name(path)), Some(size));
     let mut input = Tee::new(task.reader(open()?), blake3::Hasher::new());
-    let in_layer = |error: layer::Error| Error::Layer(error.in_layer(path.display().to_string()));
+    let in_layer =
+        |error: isoforge_system::Error| Error::Layer(error.in_layer(path.display().to_string()));
     let read = match format {
         Format::Layer(compression) => read_as_is(store, &mut input, compression, limits),
         Format::Xz => read_xz(store, &mut input, limits, size),
@@ -195,12 +196,12 @@ fn detect(file: fs_err::File, path: &Path) -> Result<Format, Error> {
 
 /// What may fail while an archive is read, before it is known by its path.
 enum ReadError {
-    Layer(layer::Error),
+    Layer(isoforge_system::Error),
     Store(store::Error),
 }
 
-impl From<layer::Error> for ReadError {
-    fn from(error: layer::Error) -> Self {
+impl From<isoforge_system::Error> for ReadError {
+    fn from(error: isoforge_system::Error) -> Self {
         Self::Layer(error)
     }
 }
@@ -215,7 +216,7 @@ impl From<io::Error> for ReadError {
     /// What a reader carries of a layer's errors comes out again; the rest is
     /// the archive that can't be read.
     fn from(error: io::Error) -> Self {
-        Self::Layer(layer::Error::of_stream(error))
+        Self::Layer(isoforge_system::Error::of_stream(error))
     }
 }
 
@@ -298,7 +299,7 @@ fn read_xz(
 }
 
 /// Reads a tar stream to its end for the time of its newest member.
-fn newest_member(tar: impl Read, limits: &Limits) -> Result<Option<i64>, layer::Error> {
+fn newest_member(tar: impl Read, limits: &Limits) -> Result<Option<i64>, isoforge_system::Error> {
     let entries = read_tar(tar, limits, &mut NoData)?;
     Ok(entries
         .iter()

@@ -21,7 +21,7 @@ use isoforge_base::tree::{self, FileData, Inode, InodeId, Kind, LayerId, ReadFil
 use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::store::{self, Store};
-use isoforge_system::layer::{Entry, FileSink, InLayer, apply, decompress, read_tar};
+use isoforge_system::layer::{Entry, FileSink, apply, decompress, read_tar};
 use isoforge_system::spool::{FileId, NoData, Spool, SpoolWriter};
 use isoforge_system::tar_out;
 
@@ -42,7 +42,7 @@ const MAX_LIST_BYTES: u64 = 64 << 20;
 pub enum Error {
     /// The layer is damaged, unsafe or too large.
     #[error(transparent)]
-    Layer(#[from] InLayer),
+    Layer(isoforge_system::Error),
     /// A part can't be put together.
     #[error("the packages' files can't be parted from the system's")]
     Tree(#[from] tree::Error),
@@ -178,12 +178,12 @@ fn read(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<(Tree, Spool), Error> {
-    let in_layer = |e: isoforge_system::layer::Error| e.in_layer(layer.digest.to_string());
+    let in_layer = |e: isoforge_system::Error| Error::Layer(e.in_layer(layer.digest.to_string()));
     let read = |label: &str, sink: &mut dyn FileSink| -> Result<Vec<Entry>, Error> {
         let task = progress.task(label, Some(layer.size));
         let blob = task.reader(store.open_blob(&layer.digest)?);
         let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
-        Ok(read_tar(tar, limits, sink).map_err(in_layer)?)
+        read_tar(tar, limits, sink).map_err(in_layer)
     };
     let id = LayerId(0);
     let entries = read("read the system's packages", &mut NoData)?;

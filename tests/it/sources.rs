@@ -129,7 +129,7 @@ fn an_image_is_the_base_of_the_provider_image_for_each_architecture() {
             squashfs: Squashfs {
                 digest: image.manifest.digest(),
                 size: 1,
-                compression: "zstd:9".into(),
+                compression: "zstd:9".parse().unwrap(),
                 block_size: 1 << 18,
                 epoch: IMAGE_TIME,
             },

@@ -8,7 +8,6 @@ use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::yaml::Refused;
 use isoforge_base::{output, process};
-use isoforge_formats::iso9660::read;
 use isoforge_oci::registry::{self, ShownUrl};
 use isoforge_oci::{pull, store};
 
@@ -175,7 +174,10 @@ pub enum Error {
     },
     /// The ISO image that a bundle is on.
     #[error("{} can't be used", path.display())]
-    Iso { path: PathBuf, source: read::Error },
+    Iso {
+        path: PathBuf,
+        source: isoforge_formats::Error,
+    },
     /// A file of a bundle can't be read.
     #[error("{} can't be read", path.display())]
     ReadBundle { path: PathBuf, source: io::Error },

@@ -20,7 +20,7 @@ use std::fmt;
 
 pub use document::{Document, Install, MAX_BYTES};
 pub use file::{File, Id};
-pub use names::{BadName, check_name, is_hash};
+pub use names::{check_name, is_hash};
 pub use step::{Conditions, Dns, Override, Step, Systemctl};
 pub use user::{Password, User};
 
@@ -51,14 +51,4 @@ impl fmt::Display for Remark {
         } = self;
         write!(f, "{document}:{line}:{column}: {message}")
     }
-}
-
-/// Why a document can't be used: all that is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", lines(.0))]
-pub struct Error(pub Vec<Remark>);
-
-fn lines(problems: &[Remark]) -> String {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    lines.join("\n")
 }

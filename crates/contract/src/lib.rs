@@ -1,6 +1,8 @@
 //! What the builder and the program on the machine agree on: each fact is stated
 //! here once, and both read it from here.
 
+mod error;
+
 pub mod arch;
 pub mod cloud;
 pub mod disk;
@@ -9,3 +11,5 @@ pub mod kept;
 pub mod labels;
 pub mod machine;
 pub mod manifest;
+
+pub use error::Error;

@@ -13,7 +13,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use isoforge_base::error::{Class, Diagnose};
+use crate::Error;
 
 /// The `schema` that this version writes, and the only one that it reads.
 pub const SCHEMA: u32 = 1;
@@ -354,21 +354,6 @@ impl RegistryKind {
     }
 }
 
-/// Why a configuration can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the configuration of the program 'appliance' can't be read")]
-pub struct Error(#[from] serde_json::Error);
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        Class::Verification
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("program and configuration come from one build; build the system again".to_owned())
-    }
-}
-
 impl Config {
     /// The file's bytes; they end with a line feed.
     ///
@@ -388,7 +373,7 @@ impl Config {
         let config: Self = serde_json::from_slice(bytes)?;
         if config.schema != SCHEMA {
             let message = format!("schema {}, not {SCHEMA}", config.schema);
-            return Err(Error(serde_json::Error::custom(message)));
+            return Err(serde_json::Error::custom(message).into());
         }
         Ok(config)
     }

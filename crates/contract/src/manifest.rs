@@ -16,10 +16,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use isoforge_base::digest::Digest;
 use isoforge_base::output::{Error, Finished};
+use isoforge_formats::squashfs::Compressor;
 use isoforge_oci::layer::Layer;
 
 /// The `schema` that this version writes.
@@ -268,12 +269,22 @@ pub struct Squashfs {
     pub digest: Digest,
     /// Size in bytes.
     pub size: u64,
-    /// Compressor and level, as `output.compression` has it.
-    pub compression: String,
+    /// Compressor and level; its text is that of `output.compression`.
+    #[serde(serialize_with = "to_text", deserialize_with = "from_text")]
+    pub compression: Compressor,
     /// Block size in bytes.
     pub block_size: u32,
     /// Its creation time in seconds since 1970-01-01 UTC.
     pub epoch: u32,
+}
+
+fn to_text<S: Serializer>(compressor: &Compressor, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(compressor)
+}
+
+fn from_text<'de, D: Deserializer<'de>>(from: D) -> Result<Compressor, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 /// A named part of the system and its version.
@@ -404,5 +415,4 @@ impl Manifest {
 }
 
 #[cfg(test)]
-#[path = "manifest_tests.rs"]
 mod tests;

@@ -13,6 +13,8 @@
 
 use std::io::{self, BufReader, Read};
 
+use crate::Error;
+
 /// Size of a header, in bytes.
 const HEADER_BYTES: usize = 110;
 
@@ -52,60 +54,6 @@ impl Default for Limits {
     }
 }
 
-/// What is wrong with an initrd.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Reading or decompressing failed.
-    #[error("reading failed")]
-    Io(#[from] io::Error),
-    /// The stream ends within an archive.
-    #[error("it ends at offset {offset}, within an archive")]
-    Truncated {
-        /// Where, in bytes.
-        offset: u64,
-    },
-    /// A header is not one.
-    #[error("broken cpio header at offset {offset}")]
-    Header {
-        /// Where, in bytes.
-        offset: u64,
-    },
-    /// What stands there is unknown.
-    #[error(
-        "neither a cpio archive nor a known compression at offset {offset} (bytes {})",
-        hex(.magic)
-    )]
-    Unknown {
-        /// Where, in bytes.
-        offset: u64,
-        /// What stands there.
-        magic: Vec<u8>,
-    },
-    /// A compression that is known but not supported.
-    #[error("it is compressed with {name} at offset {offset}, which isoforge can't read")]
-    Unsupported {
-        /// Where, in bytes.
-        offset: u64,
-        /// Name of the compression.
-        name: &'static str,
-    },
-    /// A limit was met.
-    #[error("it has more than {limit} {what} at offset {offset}")]
-    Limit {
-        /// Where, in bytes.
-        offset: u64,
-        /// What there is too much of.
-        what: &'static str,
-        /// The limit.
-        limit: u64,
-    },
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    bytes.join(" ")
-}
-
 /// Receives each entry: its path and its data.
 pub type Visit<'v> = dyn FnMut(&str, &mut dyn Read) -> io::Result<()> + 'v;
 
@@ -113,7 +61,8 @@ pub type Visit<'v> = dyn FnMut(&str, &mut dyn Read) -> io::Result<()> + 'v;
 /// its data.
 ///
 /// # Errors
-/// [`Error`], with the offset where the format is broken or a limit met.
+/// [`Error::Io`] where reading, decompressing or `visit` fails; else with the offset
+/// where the format is broken or a limit met.
 pub fn walk(initrd: impl Read, limits: &Limits, visit: &mut Visit<'_>) -> Result<(), Error> {
     let mut stream = Stream::new(Box::new(BufReader::new(initrd)), limits);
     let mut entries = 0;
@@ -123,11 +72,8 @@ pub fn walk(initrd: impl Read, limits: &Limits, visit: &mut Visit<'_>) -> Result
             Some(compression) => stream = Stream::new(compression.reader(stream, limits)?, limits),
         }
     }
-    Err(Error::Limit {
-        offset: stream.offset,
-        what: "compressed streams within each other",
-        limit: MAX_NESTING as u64,
-    })
+    let what = "compressed streams within each other";
+    Err(over(MAX_NESTING as u64, what, stream.offset))
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -140,10 +86,13 @@ enum Compression {
 impl Compression {
     fn reader<'a>(self, stream: Stream<'a>, limits: &Limits) -> Result<Box<dyn Read + 'a>, Error> {
         Ok(match self {
-            Self::Zstd => Box::new(zstd::stream::read::Decoder::new(stream)?.single_frame()),
+            Self::Zstd => {
+                let decoder = zstd::stream::read::Decoder::new(stream).map_err(reading)?;
+                Box::new(decoder.single_frame())
+            }
             Self::Xz => {
                 let decoder = liblzma::stream::Stream::new_stream_decoder(limits.xz_memory, 0)
-                    .map_err(io::Error::from)?;
+                    .map_err(|error| reading(error.into()))?;
                 Box::new(liblzma::read::XzDecoder::new_stream(stream, decoder))
             }
             Self::Gzip => Box::new(flate2::read::GzDecoder::new(stream)),
@@ -161,7 +110,7 @@ fn archives(
     loop {
         stream.skip_zeros()?;
         let offset = stream.offset;
-        let magic = stream.peek()?;
+        let magic = stream.peek().map_err(reading)?;
         match magic {
             [] => return Ok(None),
             b"070701" | b"070702" => archive(stream, limits, entries, visit)?,
@@ -175,11 +124,16 @@ fn archives(
                     [0x89, b'L', b'Z', b'O', ..] => "lzo",
                     [b'B', b'Z', b'h', ..] => "bzip2",
                     _ => {
-                        let magic = magic.to_vec();
-                        return Err(Error::Unknown { offset, magic });
+                        let magic: Vec<_> = magic.iter().map(|b| format!("{b:02x}")).collect();
+                        let magic = magic.join(" ");
+                        return Err(Error::damaged(format!(
+                            "neither a cpio archive nor a known compression at offset {offset} (bytes {magic})"
+                        )));
                     }
                 };
-                return Err(Error::Unsupported { offset, name });
+                return Err(Error::damaged(format!(
+                    "it is compressed with {name} at offset {offset}, which isoforge can't read"
+                )));
             }
         }
     }
@@ -196,33 +150,29 @@ fn archive(
         let offset = stream.offset;
         let header = Header::read(stream)?;
         if header.name_bytes > limits.max_name_bytes {
-            return Err(Error::Limit {
+            return Err(over(
+                limits.max_name_bytes.into(),
+                "bytes in a name",
                 offset,
-                what: "bytes in a name",
-                limit: limits.max_name_bytes.into(),
-            });
+            ));
         }
         let mut name = vec![0; header.name_bytes as usize];
         stream.fill(&mut name)?;
         stream.skip_padding()?;
         let Some((0, name)) = name.split_last() else {
-            return Err(Error::Header { offset });
+            return Err(broken_header(offset));
         };
         if name == TRAILER.as_bytes() {
             return Ok(());
         }
         *entries += 1;
         if *entries > limits.max_entries {
-            return Err(Error::Limit {
-                offset,
-                what: "entries",
-                limit: limits.max_entries,
-            });
+            return Err(over(limits.max_entries, "entries", offset));
         }
         let end = stream.offset.saturating_add(header.data_bytes.into());
         let mut data = (&mut *stream).take(header.data_bytes.into());
         let name = String::from_utf8_lossy(name);
-        visit(name.trim_start_matches("./"), &mut data)?;
+        visit(name.trim_start_matches("./"), &mut data).map_err(reading)?;
         stream.skip_to(end)?;
         stream.skip_padding()?;
     }
@@ -239,7 +189,7 @@ impl Header {
         let offset = stream.offset;
         let mut bytes = [0; HEADER_BYTES];
         stream.fill(&mut bytes)?;
-        let broken = || Error::Header { offset };
+        let broken = || broken_header(offset);
         if !matches!(bytes.get(..MAGIC_BYTES), Some(b"070701" | b"070702")) {
             return Err(broken());
         }
@@ -261,6 +211,21 @@ impl Header {
             name_bytes: field(11).ok_or_else(broken)?,
         })
     }
+}
+
+fn reading(source: io::Error) -> Error {
+    Error::io("reading failed")(source)
+}
+
+fn broken_header(offset: u64) -> Error {
+    Error::damaged(format!("broken cpio header at offset {offset}"))
+}
+
+/// A limit was met.
+fn over(limit: u64, what: &str, offset: u64) -> Error {
+    Error::damaged(format!(
+        "it has more than {limit} {what} at offset {offset}"
+    ))
 }
 
 /// Writes an archive whose entries belong to root and have time 0. Names are
@@ -336,7 +301,7 @@ impl<'a> Stream<'a> {
     }
 
     fn skip_zeros(&mut self) -> Result<(), Error> {
-        while self.peek()?.first() == Some(&0) {
+        while self.peek().map_err(reading)?.first() == Some(&0) {
             self.check_limit(self.offset)?;
             self.fill(&mut [0])?;
         }
@@ -350,33 +315,30 @@ impl<'a> Stream<'a> {
     fn skip_to(&mut self, end: u64) -> Result<(), Error> {
         self.check_limit(end)?;
         let rest = end.saturating_sub(self.offset);
-        let skipped = io::copy(&mut (&mut *self).take(rest), &mut io::sink())?;
+        let skipped = io::copy(&mut (&mut *self).take(rest), &mut io::sink()).map_err(reading)?;
         if skipped < rest {
-            return Err(Error::Truncated {
-                offset: self.offset,
-            });
+            return Err(self.truncated());
         }
         Ok(())
     }
 
     fn check_limit(&self, end: u64) -> Result<(), Error> {
         if end > self.max_bytes {
-            return Err(Error::Limit {
-                offset: self.offset,
-                what: "bytes",
-                limit: self.max_bytes,
-            });
+            return Err(over(self.max_bytes, "bytes", self.offset));
         }
         Ok(())
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
-        match self.read_exact(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::Truncated {
-                offset: self.offset,
-            }),
-            other => Ok(other?),
-        }
+        self.read_exact(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.truncated(),
+            _ => reading(error),
+        })
+    }
+
+    fn truncated(&self) -> Error {
+        let offset = self.offset;
+        Error::damaged(format!("it ends at offset {offset}, within an archive"))
     }
 }
 
@@ -474,7 +436,7 @@ mod tests {
         let truncated = compressed(Compression::Zstd, &good);
         let error = names(&truncated[..truncated.len() - 5]).unwrap_err();
         assert!(
-            matches!(error, Error::Io(_) | Error::Truncated { .. }),
+            matches!(error, Error::Io { .. } | Error::Invalid { .. }),
             "{error}"
         );
     }

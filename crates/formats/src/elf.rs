@@ -4,6 +4,8 @@
 //! Specification: System V ABI, chapter 4 ("Object Files"), 64-bit little-endian
 //! files alone. Nothing but the headers and the section asked for is read.
 
+use crate::Error;
+
 /// Size of the file header of a 64-bit file, in bytes.
 const HEADER_BYTES: usize = 64;
 
@@ -49,60 +51,28 @@ pub struct Executable {
     pub is_static: bool,
 }
 
-/// Why bytes are no program.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// They don't begin as an ELF file does.
-    #[error("it is no ELF file")]
-    Magic,
-    /// Another class or byte order.
-    #[error("it is no 64-bit little-endian ELF file (bytes 4 and 5 are {class} and {order})")]
-    Class {
-        /// `EI_CLASS`.
-        class: u8,
-        /// `EI_DATA`.
-        order: u8,
-    },
-    /// A library's member, a core dump.
-    #[error("it is an ELF file, but no program (type {kind} at offset 16)")]
-    Type {
-        /// `e_type`.
-        kind: u16,
-    },
-    /// It ends within a header.
-    #[error("it ends within its headers, at byte {at}")]
-    Short {
-        /// Where bytes are missing.
-        at: u64,
-    },
-    /// Its table of program headers can't be.
-    #[error("its table of program headers has entries of {bytes} bytes (offset 54)")]
-    EntrySize {
-        /// `e_phentsize`.
-        bytes: u64,
-    },
-}
-
 /// Reads the headers of a program.
 ///
 /// # Errors
-/// [`Error`] where `bytes` are no 64-bit little-endian program.
+/// Where `bytes` are no 64-bit little-endian program.
 pub fn read(bytes: &[u8]) -> Result<Executable, Error> {
     if !bytes.starts_with(b"\x7fELF") {
-        return Err(Error::Magic);
+        return Err(Error::damaged("it is no ELF file"));
     }
     if bytes.len() < HEADER_BYTES {
-        return Err(Error::Short {
-            at: bytes.len() as u64,
-        });
+        return Err(short(bytes.len() as u64));
     }
     let [class, order] = field(bytes, 4)?;
     if (class, order) != (2, 1) {
-        return Err(Error::Class { class, order });
+        return Err(Error::damaged(format!(
+            "it is no 64-bit little-endian ELF file (bytes 4 and 5 are {class} and {order})"
+        )));
     }
     let kind = u16::from_le_bytes(field(bytes, 16)?);
     if !TYPES.contains(&kind) {
-        return Err(Error::Type { kind });
+        return Err(Error::damaged(format!(
+            "it is an ELF file, but no program (type {kind} at offset 16)"
+        )));
     }
     let machine = match u16::from_le_bytes(field(bytes, 18)?) {
         62 => Machine::X86_64,
@@ -113,7 +83,9 @@ pub fn read(bytes: &[u8]) -> Result<Executable, Error> {
     let entry_bytes = u64::from(u16::from_le_bytes(field(bytes, 54)?));
     let entries = u64::from(u16::from_le_bytes(field(bytes, 56)?));
     if entries > 0 && entry_bytes < PROGRAM_HEADER_BYTES {
-        return Err(Error::EntrySize { bytes: entry_bytes });
+        return Err(Error::damaged(format!(
+            "its table of program headers has entries of {entry_bytes} bytes (offset 54)"
+        )));
     }
     let mut is_static = true;
     for entry in 0..entries {
@@ -155,14 +127,15 @@ pub fn section<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 fn field<const N: usize>(bytes: &[u8], at: u64) -> Result<[u8; N], Error> {
-    let short = Error::Short {
-        at: at.min(bytes.len() as u64),
-    };
-    let start = usize::try_from(at).map_err(|_| short.clone())?;
+    let start = usize::try_from(at).ok();
     start
-        .checked_add(N)
-        .and_then(|end| bytes.get(start..end)?.try_into().ok())
-        .ok_or(short)
+        .and_then(|start| bytes.get(start..start.checked_add(N)?)?.try_into().ok())
+        .ok_or_else(|| short(at.min(bytes.len() as u64)))
+}
+
+/// It ends within a header.
+fn short(at: u64) -> Error {
+    Error::damaged(format!("it ends within its headers, at byte {at}"))
 }
 
 #[cfg(test)]
@@ -222,14 +195,15 @@ mod tests {
         let with = |at: usize, byte: u8| {
             let mut bytes = program(62, &[1]);
             bytes[at] = byte;
-            read(&bytes).unwrap_err()
+            read(&bytes).unwrap_err().to_string()
         };
-        assert_eq!(read(b"#!/bin/sh\n").unwrap_err(), Error::Magic);
-        assert_eq!(with(4, 1), Error::Class { class: 1, order: 1 });
-        assert_eq!(with(16, 1), Error::Type { kind: 1 });
-        assert_eq!(with(54, 8), Error::EntrySize { bytes: 8 });
-        assert_eq!(with(33, 1), Error::Short { at: 120 });
-        assert_eq!(with(39, 0xff), Error::Short { at: 120 });
+        let script = read(b"#!/bin/sh\n").unwrap_err();
+        assert_eq!(script.to_string(), "it is no ELF file");
+        assert!(with(4, 1).contains("(bytes 4 and 5 are 1 and 1)"));
+        assert!(with(16, 1).contains("no program (type 1 at"));
+        assert!(with(54, 8).contains("entries of 8 bytes"));
+        assert!(with(33, 1).ends_with("at byte 120"));
+        assert!(with(39, 0xff).ends_with("at byte 120"));
     }
 
     /// No damage of one byte, and no cut, is worse than an error.

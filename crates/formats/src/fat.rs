@@ -16,7 +16,8 @@ use std::io::{self, Cursor, Write};
 use fatfs::{Date, DateTime, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time};
 use jiff::tz::TimeZone;
 
-use isoforge_base::error::{Class, Diagnose};
+use crate::Error;
+use isoforge_base::error::Class;
 
 /// Smallest file system that is made; some firmware refuses smaller ones.
 pub const MIN_BYTES: u64 = 8 << 20;
@@ -79,46 +80,11 @@ impl SectorSize {
     }
 }
 
-/// Why a file system can't be made.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The content needs more than [`MAX_BYTES`].
-    #[error("a FAT file system of {bytes} bytes is over the limit of {MAX_BYTES}")]
-    TooLarge {
-        /// Bytes needed.
-        bytes: u64,
-    },
-    /// A label that FAT does not allow.
-    #[error("'{label}' is no FAT volume label: at most 11 of A-Z, 0-9 and '_'")]
-    Label {
-        /// The label.
-        label: String,
-    },
-    /// The library refused, which for content of the announced size means that
-    /// a name is invalid.
-    #[error("putting '{path}' into the FAT file system")]
-    Write {
-        /// The file, or empty for the file system as a whole.
-        path: String,
-        /// What the library said.
-        source: io::Error,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::TooLarge { .. } | Self::Label { .. } => Class::Profile,
-            Self::Write { .. } => Class::Bug,
-        }
-    }
-}
-
 /// A size with room for files of the given sizes: each rounded up to the
 /// largest cluster, and a sixteenth for tables and directories.
 ///
 /// # Errors
-/// [`Error::TooLarge`].
+/// For more than [`MAX_BYTES`].
 pub fn size_for(file_sizes: impl IntoIterator<Item = u64>) -> Result<u64, Error> {
     const CLUSTER_BYTES: u64 = 32 << 10;
     let content = file_sizes.into_iter().fold(0_u64, |sum, size| {
@@ -129,7 +95,7 @@ pub fn size_for(file_sizes: impl IntoIterator<Item = u64>) -> Result<u64, Error>
         .saturating_add(GRANULE_BYTES)
         .max(MIN_BYTES);
     if bytes > MAX_BYTES {
-        return Err(Error::TooLarge { bytes });
+        return Err(too_large(bytes));
     }
     Ok(bytes.next_multiple_of(GRANULE_BYTES))
 }
@@ -137,7 +103,7 @@ pub fn size_for(file_sizes: impl IntoIterator<Item = u64>) -> Result<u64, Error>
 /// Makes the file system, for a medium with sectors of 512 bytes.
 ///
 /// # Errors
-/// [`Error`]'s variants.
+/// For a label or size that FAT does not allow, and what does not fit.
 pub fn build(options: &Options<'_>, files: &[FatFile<'_>]) -> Result<Vec<u8>, Error> {
     build_for(SectorSize::Bytes512, options, files)
 }
@@ -146,7 +112,7 @@ pub fn build(options: &Options<'_>, files: &[FatFile<'_>]) -> Result<Vec<u8>, Er
 /// refuses one whose sectors are smaller than the medium's.
 ///
 /// # Errors
-/// [`Error`]'s variants.
+/// For a label or size that FAT does not allow, and what does not fit.
 pub fn build_for(
     sector: SectorSize,
     options: &Options<'_>,
@@ -154,14 +120,9 @@ pub fn build_for(
 ) -> Result<Vec<u8>, Error> {
     let label = label_bytes(options.label)?;
     if options.bytes > MAX_BYTES {
-        return Err(Error::TooLarge {
-            bytes: options.bytes,
-        });
+        return Err(too_large(options.bytes));
     }
-    let whole = |source| Error::Write {
-        path: String::new(),
-        source,
-    };
+    let whole = |source| refused("", source);
     let format = FormatVolumeOptions::new()
         .fat_type(FatType::Fat16)
         .bytes_per_sector(sector.bytes())
@@ -173,13 +134,23 @@ pub fn build_for(
     let settings = FsOptions::new().time_provider(&CLOCK);
     let volume = FileSystem::new(Cursor::new(&mut image), settings).map_err(whole)?;
     for file in files {
-        add(&volume, file).map_err(|source| Error::Write {
-            path: file.path.to_owned(),
-            source,
-        })?;
+        add(&volume, file).map_err(|source| refused(file.path, source))?;
     }
     volume.unmount().map_err(whole)?;
     Ok(image)
+}
+
+fn too_large(bytes: u64) -> Error {
+    Error::unfit(format!(
+        "a FAT file system of {bytes} bytes is over the limit of {MAX_BYTES}"
+    ))
+}
+
+/// The library refused a file, or with no path the whole, which for content of the
+/// announced size means that a name is invalid.
+fn refused(path: &str, source: io::Error) -> Error {
+    let problem = format!("putting '{path}' into the FAT file system");
+    Error::new(Class::Bug, problem).because(source)
 }
 
 type Volume<'a> = FileSystem<Cursor<&'a mut Vec<u8>>>;
@@ -203,9 +174,9 @@ fn add(volume: &Volume<'_>, file: &FatFile<'_>) -> io::Result<()> {
 fn label_bytes(label: &str) -> Result<[u8; LABEL_BYTES], Error> {
     let allowed = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
     if label.is_empty() || label.len() > LABEL_BYTES || !label.bytes().all(allowed) {
-        return Err(Error::Label {
-            label: label.to_owned(),
-        });
+        return Err(Error::unfit(format!(
+            "'{label}' is no FAT volume label: at most 11 of A-Z, 0-9 and '_'"
+        )));
     }
     let mut out = [b' '; LABEL_BYTES];
     for (to, from) in out.iter_mut().zip(label.bytes()) {
@@ -371,10 +342,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_an_error() {
-        assert!(matches!(
-            size_for([MAX_BYTES, u64::MAX]),
-            Err(Error::TooLarge { .. })
-        ));
+        let error = size_for([MAX_BYTES, u64::MAX]).unwrap_err().to_string();
+        assert!(error.contains("over the limit"), "{error}");
         let data = vec![0_u8; MIN_BYTES as usize];
         let options = Options {
             label: "X",
@@ -386,14 +355,16 @@ mod tests {
             path: "f",
             data: &data,
         };
-        assert!(matches!(
-            build(&options, &[file]),
-            Err(Error::Write { path, .. }) if path == "f"
-        ));
+        let error = build(&options, &[file]).unwrap_err().to_string();
+        assert_eq!(error, "putting 'f' into the FAT file system");
         let bad = Options {
             label: "lower",
             ..options
         };
-        assert!(matches!(build(&bad, &[]), Err(Error::Label { .. })));
+        let error = build(&bad, &[]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("'lower' is no FAT volume label"),
+            "{error}"
+        );
     }
 }

@@ -14,7 +14,8 @@ use std::os::unix::fs::FileExt as _;
 use gptman::{GPT, GPTPartitionEntry};
 
 use super::iso9660::Block;
-use isoforge_base::error::{Class, Diagnose};
+use crate::Error;
+use isoforge_base::error::Class;
 
 /// Bytes of a sector.
 pub const SECTOR_BYTES: u64 = 512;
@@ -145,48 +146,6 @@ pub struct BiosBoot<'a> {
     pub core_block: Block,
 }
 
-/// Why a table can't be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The library refused partitions or could not write.
-    #[error("writing the GUID partition table")]
-    Gpt {
-        /// What it said.
-        source: gptman::Error,
-    },
-    /// Boot code that is too short to be one.
-    #[error("the MBR boot code has {bytes} bytes, not at least {BOOT_CODE_BYTES}")]
-    BootCode {
-        /// Its size.
-        bytes: usize,
-    },
-    /// Reading the file's size or writing the MBR failed.
-    #[error("writing the partition table")]
-    Io {
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Gpt { .. } => Class::Bug,
-            Self::BootCode { .. } => Class::Profile,
-            Self::Io { .. } => Class::Io,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::BootCode { .. } => {
-                Some("GRUB's boot_hybrid.img (Debian: grub-pc-bin) has 512 bytes".to_owned())
-            }
-            _ => None,
-        }
-    }
-}
-
 /// Writes MBR, primary and backup table into `disk`, which has its final size,
 /// a multiple of the sector size.
 ///
@@ -194,7 +153,8 @@ impl Diagnose for Error {
 /// that the table calls usable.
 ///
 /// # Errors
-/// [`Error`]'s variants.
+/// Where `disk` can't be written, partitions are none that a table can hold, or the
+/// boot code is too short to be one.
 pub fn write<const N: usize>(
     mut disk: &File,
     ids: DiskIds,
@@ -203,11 +163,11 @@ pub fn write<const N: usize>(
 ) -> Result<(), Error> {
     const { assert!(N <= ENTRIES) };
 
-    let bytes = disk
-        .metadata()
-        .map_err(|source| Error::Io { source })?
-        .len();
-    let gpt = |source| Error::Gpt { source };
+    let io = Error::io("writing the partition table");
+    let bytes = disk.metadata().map_err(&io)?.len();
+    let gpt = |source: gptman::Error| {
+        Error::new(Class::Bug, "writing the GUID partition table").because(source)
+    };
     let mut table = GPT::new_from(&mut disk, SECTOR_BYTES, ids.guid.on_disk()).map_err(gpt)?;
     if let Some(first) = partitions.iter().map(|partition| partition.first).min() {
         table.header.first_usable_lba = first.0.max(HEAD_SECTORS);
@@ -224,8 +184,7 @@ pub fn write<const N: usize>(
     }
     table.write_into(&mut disk).map_err(gpt)?;
     let mbr = mbr(bytes / SECTOR_BYTES, ids.mbr_signature, boot)?;
-    disk.write_all_at(&mbr, 0)
-        .map_err(|source| Error::Io { source })
+    disk.write_all_at(&mbr, 0).map_err(io)
 }
 
 /// The protective MBR. With boot code, a second entry of type 0 is active: some
@@ -256,8 +215,12 @@ fn mbr(sectors: u64, signature: [u8; 4], boot: Option<BiosBoot<'_>>) -> Result<V
 }
 
 fn boot_code(boot: BiosBoot<'_>) -> Result<Vec<u8>, Error> {
-    let short = || Error::BootCode {
-        bytes: boot.code.len(),
+    let short = || {
+        let bytes = boot.code.len();
+        Error::unfit(format!(
+            "the MBR boot code has {bytes} bytes, not at least {BOOT_CODE_BYTES}"
+        ))
+        .with_hint("GRUB's boot_hybrid.img (Debian: grub-pc-bin) has 512 bytes")
     };
     let mut code = boot.code.get(..BOOT_CODE_BYTES).ok_or_else(short)?.to_vec();
     let sector = Sector::of_block(boot.core_block).plus(4).0;
@@ -379,9 +342,7 @@ mod tests {
             code: &code[..100],
             core_block: Block(0),
         };
-        assert!(matches!(
-            super::mbr(9, [0; 4], Some(short)),
-            Err(Error::BootCode { bytes: 100 })
-        ));
+        let error = super::mbr(9, [0; 4], Some(short)).unwrap_err().to_string();
+        assert!(error.contains("has 100 bytes"), "{error}");
     }
 }

@@ -39,7 +39,11 @@ mod records;
 pub mod tree;
 pub mod write;
 
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::Class;
+use isoforge_base::tree as base_tree;
+
+use crate::Error;
+use tree::FileId;
 
 /// Bytes in a logical block (and sector) of the image.
 pub const BLOCK_BYTES: u64 = 2048;
@@ -79,98 +83,40 @@ pub const MAX_TARGET_BYTES: usize = 4095;
 /// Directories in one tree: the path table numbers parents with 16 bits.
 pub const MAX_DIRECTORIES: usize = 65_535;
 
-/// Why an image can't be laid out or written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A path that no tree can hold.
-    #[error("cannot put '{path}' on the ISO")]
-    Path {
-        /// The path, lossily decoded.
-        path: String,
-        /// What is wrong with it.
-        source: isoforge_base::tree::Error,
-    },
-    /// Something is there already.
-    #[error("'{path}' is on the ISO already")]
-    Exists {
-        /// The path, lossily decoded.
-        path: String,
-    },
-    /// A name, link target or tree that the format can't express.
-    #[error("'{path}' on the ISO: {what} of {value} is over the limit of {limit}")]
-    TooLarge {
-        /// The path, lossily decoded; empty for the whole image.
-        path: String,
-        /// What is counted, in plural.
-        what: &'static str,
-        /// How many there are.
-        value: u64,
-        /// How many there may be.
-        limit: u64,
-    },
-    /// A volume id that ECMA-119 does not allow.
-    #[error("'{id}' is no volume id: at most 32 of A-Z, 0-9 and '_'")]
-    VolumeId {
-        /// The id.
-        id: String,
-    },
-    /// A file was given more or fewer bytes than were announced.
-    #[error("'{path}' on the ISO: {expected} bytes were announced, but its data has {actual}")]
-    Length {
-        /// The path, lossily decoded.
-        path: String,
-        /// Announced size, or the reserved room, in bytes.
-        expected: u64,
-        /// Bytes that came.
-        actual: u64,
-    },
-    /// A file of the tree does not exist; ids come from another tree.
-    #[error("file number {file} is not part of this ISO")]
-    UnknownFile {
-        /// The number.
-        file: u32,
-    },
-    /// The time is outside what the format's dates can hold.
-    #[error("the time {epoch} can't be written into the ISO")]
-    Time {
-        /// Seconds since 1970-01-01 UTC.
-        epoch: u32,
-        /// What the calendar says.
-        source: jiff::Error,
-    },
-    /// Reading content or writing the image failed.
-    #[error("writing '{path}' of the ISO")]
-    Io {
-        /// The path on the ISO, lossily decoded, or the part of it.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+/// A path that no tree can hold, as `source` says.
+fn unusable_path(path: &str, source: base_tree::Error) -> Error {
+    Error::unfit(format!("cannot put '{path}' on the ISO")).because(source)
 }
 
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Path { .. }
-            | Self::Exists { .. }
-            | Self::TooLarge { .. }
-            | Self::VolumeId { .. }
-            | Self::Time { .. } => Class::Profile,
-            Self::Length { .. } => Class::Verification,
-            Self::UnknownFile { .. } => Class::Bug,
-            Self::Io { .. } => Class::Io,
-        }
-    }
+/// Something is at the path already.
+fn exists(path: &str) -> Error {
+    Error::unfit(format!("'{path}' is on the ISO already"))
+        .with_hint("two inputs give the same path; leave it out of one of them")
+}
 
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Exists { .. } => {
-                Some("two inputs give the same path; leave it out of one of them".to_owned())
-            }
-            Self::TooLarge { .. } => Some("leave it out of the overlay or shorten it".to_owned()),
-            _ => None,
-        }
-    }
+/// A name, link target or tree that the format can't express: `what` counts in
+/// plural, `path` is empty for the whole image.
+fn too_large(path: &str, what: &str, value: u64, limit: u64) -> Error {
+    Error::unfit(format!(
+        "'{path}' on the ISO: {what} of {value} is over the limit of {limit}"
+    ))
+    .with_hint("leave it out of the overlay or shorten it")
+}
+
+/// A file was given more or fewer bytes than were announced or kept for it.
+fn wrong_length(path: &str, expected: u64, actual: u64) -> Error {
+    Error::damaged(format!(
+        "'{path}' on the ISO: {expected} bytes were announced, but its data has {actual}"
+    ))
+}
+
+/// A file of the tree does not exist; ids come from another tree.
+fn unknown_file(file: FileId) -> Error {
+    let number = file.0;
+    Error::new(
+        Class::Bug,
+        format!("file number {number} is not part of this ISO"),
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! On-disk formats: each module writes one and, where isoforge must look at what
 //! others made, reads it. They know nothing of registries, stores or profiles.
 
+mod error;
+
 pub mod cpio;
 pub mod elf;
 pub mod fat;
@@ -9,3 +11,5 @@ pub mod iso9660;
 pub mod squashfs;
 pub mod tar;
 pub mod zstd_seekable;
+
+pub use error::Error;

@@ -34,15 +34,20 @@
 
 pub mod compress;
 pub mod dump;
-mod error;
 pub mod layout;
 pub mod pack;
 pub mod read;
 mod settings;
 pub mod write;
 
-pub use error::Error;
-pub use settings::{Compressor, Settings, SettingsError};
+pub use settings::{Compressor, Settings};
+
+use crate::Error;
+use isoforge_base::error::Class;
+
+fn compressing(source: std::io::Error) -> Error {
+    Error::new(Class::Bug, "compressing failed").because(source)
+}
 
 #[cfg(test)]
 mod tests;

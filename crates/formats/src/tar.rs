@@ -26,7 +26,6 @@
 //! - Every amount that the archive states is held to a [`Limits`] field before
 //!   memory is set aside for it.
 
-mod error;
 pub mod header;
 mod index;
 mod limits;
@@ -35,8 +34,7 @@ mod read;
 mod source;
 mod sparse;
 
-pub use error::Error;
-pub use index::{Found, IndexError, MAX_INDEXED_MEMBERS, index};
+pub use index::{Found, MAX_INDEXED_MEMBERS, index};
 pub use limits::{Limit, Limits};
 pub use pax::{escape_keyword, record};
-pub use read::{Kind, Member, Reader};
+pub use read::{Kind, Member, Reader, unsafe_path};

@@ -10,6 +10,9 @@
 //! reading what anybody wrote, with checksums in the table or without.
 //! Non-goals: the table's own checksums (the frames have theirs), dictionaries.
 //!
+//! Ours because the crates for it compress through a writer that decides itself where
+//! frames end, and trust the table that they read; what compresses is Zstandard.
+//!
 //! Invariants:
 //! - Same frames, same bytes.
 //! - Input is not trusted: the table must account for every byte of the file, and a
@@ -24,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{self, CParameter};
 
+use crate::Error;
 use isoforge_base::read_at::ReadAt;
 
 /// Largest frame that is unpacked, in bytes.
@@ -45,17 +49,6 @@ const HAS_CHECKSUMS: u8 = 0x80;
 const RESERVED: u8 = 0x7C;
 /// Bytes of unpacked frames that are kept for who reads on: a few readers at once.
 const KEPT_BYTES: usize = 32 * 1024 * 1024;
-
-/// What can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The table at the end contradicts the format or the file's size.
-    #[error("has a damaged seek table: {0}")]
-    Table(&'static str),
-    /// The system's answer.
-    #[error("can't be read: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// How hard to compress a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,24 +180,26 @@ impl Reader {
     /// Reads the table; `None` where the file has none, as other Zstandard files.
     ///
     /// # Errors
-    /// [`Error::Table`] and [`Error::Io`].
+    /// Where the table contradicts the format or the file's size, or reading fails.
     pub fn open(source: Arc<dyn ReadAt>) -> Result<Option<Self>, Error> {
         let length = source.size();
         let Some(footer_at) = length.checked_sub(FOOTER_BYTES) else {
             return Ok(None);
         };
         let mut footer = [0; FOOTER_BYTES as usize];
-        source.read_exact_at(&mut footer, footer_at)?;
+        source
+            .read_exact_at(&mut footer, footer_at)
+            .map_err(reading)?;
         let [a, b, c, d, descriptor, magic @ ..] = footer;
         if u32::from_le_bytes(magic) != SEEKABLE_MAGIC {
             return Ok(None);
         }
         if descriptor & RESERVED != 0 {
-            return Err(Error::Table("it is of a later version"));
+            return Err(wrong_table("it is of a later version"));
         }
         let count = u32::from_le_bytes([a, b, c, d]);
         if count > MAX_FRAMES {
-            return Err(Error::Table("it has more entries than the format allows"));
+            return Err(wrong_table("it has more entries than the format allows"));
         }
         let entry_bytes = if descriptor & HAS_CHECKSUMS == 0 {
             8
@@ -214,15 +209,15 @@ impl Reader {
         let entries_bytes = u64::from(count) * entry_bytes;
         let start = footer_at
             .checked_sub(entries_bytes + SKIPPABLE_HEADER_BYTES)
-            .ok_or(Error::Table("it is longer than the file"))?;
+            .ok_or_else(|| wrong_table("it is longer than the file"))?;
         let mut table = vec![0; (length - start - FOOTER_BYTES) as usize];
-        source.read_exact_at(&mut table, start)?;
+        source.read_exact_at(&mut table, start).map_err(reading)?;
         let mut words = table
             .chunks_exact(4)
             .map(|word| u32::from_le_bytes(word.try_into().unwrap_or_default()));
         let stated = (words.next(), words.next().map(u64::from));
         if stated != (Some(SKIPPABLE_MAGIC), Some(entries_bytes + FOOTER_BYTES)) {
-            return Err(Error::Table("its frame is not where it must be"));
+            return Err(wrong_table("its frame is not where it must be"));
         }
         let words: Vec<u32> = words.collect();
         let entries = words.chunks_exact((entry_bytes / 4) as usize);
@@ -282,6 +277,14 @@ impl Reader {
     }
 }
 
+fn reading(source: io::Error) -> Error {
+    Error::io(format!("can't be read: {source}"))(source)
+}
+
+fn wrong_table(problem: &str) -> Error {
+    Error::damaged(format!("has a damaged seek table: {problem}"))
+}
+
 /// The frames of the table's entries, which end at `end`, and the size of all.
 fn frames<'a>(
     entries: impl Iterator<Item = &'a [u32]>,
@@ -291,14 +294,14 @@ fn frames<'a>(
     let mut frames = Vec::new();
     for entry in entries {
         let &[compressed, size, ..] = entry else {
-            return Err(Error::Table("an entry is cut off"));
+            return Err(wrong_table("an entry is cut off"));
         };
         if size > MAX_FRAME_BYTES {
-            return Err(Error::Table("a frame is too large to be unpacked"));
+            return Err(wrong_table("a frame is too large to be unpacked"));
         }
         // A frame is read whole, so it is bounded as well.
         if u64::from(compressed) > zstd_safe::compress_bound(MAX_FRAME_BYTES as usize) as u64 {
-            return Err(Error::Table("a frame has too many bytes"));
+            return Err(wrong_table("a frame has too many bytes"));
         }
         if size > 0 {
             frames.push(Frame {
@@ -312,7 +315,7 @@ fn frames<'a>(
         at += u64::from(size);
     }
     if start != end {
-        return Err(Error::Table("its frames do not end where it begins"));
+        return Err(wrong_table("its frames do not end where it begins"));
     }
     Ok((frames, at))
 }

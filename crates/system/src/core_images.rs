@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::boot::core_image::{self, CORE_MAX_BYTES, CoreImage, Recipe};
 use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Failure};
 use isoforge_oci::store::{self, Store};
 
 /// Kind of the store's facts on core images.
@@ -58,12 +59,15 @@ pub fn get(
         made_by,
     } = recipe.make(scratch.path())?;
     if let Some(pinned) = pinned.filter(|pinned| pinned.digest != digest) {
-        return Err(Error::CoreImageDrift {
-            locked: pinned.digest,
-            locked_by: pinned.made_by.clone(),
-            found: digest,
-            made_by,
-        });
+        let (locked, locked_by) = (pinned.digest, &pinned.made_by);
+        let problem = format!(
+            "GRUB's core image is {digest}, made by {made_by}, but the lock has {locked}, made by \
+             {locked_by}"
+        );
+        let hint = "take the locked one along with `isoforge cache export`, or remove its entry of \
+             [[core_image]] from the lock";
+        let drift = Failure::new(Class::LockDrift, problem).with_hint(hint);
+        return Err(drift.into());
     }
     store.put_blob(&bytes)?;
     let kept = match pinned {

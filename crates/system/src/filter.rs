@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::Error;
+use crate::error::unfit;
 use isoforge_base::tree::{self, InodeId, Kind, Tree};
 
 /// Path patterns, matched against paths relative to the root. A slash at the
@@ -13,36 +14,38 @@ use isoforge_base::tree::{self, InodeId, Kind, Tree};
 #[derive(Debug, Clone, Default)]
 pub struct Patterns(GlobSet);
 
+fn malformed(pattern: &str, problem: &str) -> Error {
+    unfit(format!("'{pattern}' is not a path pattern: {problem}"))
+        .with_hint("'*' and '?' match within one name, '**' across directories, {a,b} either")
+        .into()
+}
+
 impl Patterns {
     /// Compiles patterns.
     ///
     /// # Errors
-    /// [`Error::Pattern`] for the first that is malformed.
+    /// For the first that is malformed.
     pub fn new<S: AsRef<str>>(patterns: &[S]) -> Result<Self, Error> {
         let mut set = GlobSetBuilder::new();
         for pattern in patterns {
             let pattern = pattern.as_ref();
-            let error = |problem: String| Error::Pattern {
-                pattern: pattern.to_owned(),
-                problem,
-            };
+            let error = |problem: &str| malformed(pattern, problem);
             let relative = pattern.trim_matches('/');
             if relative.is_empty() {
-                return Err(error("it is empty".to_owned()));
+                return Err(error("it is empty"));
             }
             if relative.split('/').any(|name| name == ".." || name == ".") {
-                return Err(error("it has a '.' or '..' component".to_owned()));
+                return Err(error("it has a '.' or '..' component"));
             }
             let glob = GlobBuilder::new(relative)
                 .literal_separator(true)
                 .build()
-                .map_err(|e| error(e.kind().to_string()))?;
+                .map_err(|e| error(&e.kind().to_string()))?;
             set.add(glob);
         }
-        let set = set.build().map_err(|e| Error::Pattern {
-            pattern: e.glob().unwrap_or_default().to_owned(),
-            problem: e.kind().to_string(),
-        })?;
+        let set = set
+            .build()
+            .map_err(|e| malformed(e.glob().unwrap_or_default(), &e.kind().to_string()))?;
         Ok(Self(set))
     }
 

@@ -19,6 +19,7 @@ use crate::filter::{self, Patterns};
 use crate::layer::{apply, bounds, decompress, read_tar};
 use crate::tar_out;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Context as _};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{FileData, Kind, LayerId, Tree};
 use isoforge_formats::tar::Limits;
@@ -49,7 +50,7 @@ impl Filter {
     /// `exclude` matches.
     ///
     /// # Errors
-    /// [`Error::Pattern`].
+    /// For a pattern that is malformed.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, Error> {
         Ok(Self {
             include: include.to_vec(),
@@ -84,7 +85,11 @@ impl Filter {
                 });
             }
         }
-        filter::filter(tree, &self.included, &self.excluded).map_err(Error::FilteredTree)
+        filter::filter(tree, &self.included, &self.excluded).map_err(|source| Error::Tree {
+            class: Class::Bug,
+            problem: "the filtered tree can't be made".to_owned(),
+            source,
+        })
     }
 }
 
@@ -123,7 +128,7 @@ pub fn filter_layers(
     let spool = put_aside(store, layers, &kept, limits, progress)?;
     let mut blob = store.blob_writer()?;
     tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, &mut blob)
-        .map_err(|error| Error::FilteredLayer(Box::new(error)))?;
+        .context("the filtered layer can't be written")?;
     let (digest, size) = blob.commit(None)?;
     let layer = Layer {
         digest,
@@ -143,7 +148,7 @@ fn layer_id(at: usize) -> LayerId {
 /// names them in errors.
 ///
 /// # Errors
-/// [`Error::Pull`], [`Error::Layer`], [`Error::Store`].
+/// Where a layer is damaged, unsafe or not what its image says; of the store.
 pub fn merge(
     store: &Store,
     layers: &[Layer],
@@ -153,7 +158,7 @@ pub fn merge(
 ) -> Result<Tree, Error> {
     let mut tree = Tree::new();
     for (at, layer) in layers.iter().enumerate() {
-        let in_layer = |e: crate::layer::Error| e.in_layer(layer.digest.to_string());
+        let in_layer = |e: Error| e.in_layer(layer.digest.to_string());
         let label = format!("read layer {}", layer.digest.short());
         let task = progress.task(&label, Some(layer.size));
         let blob = task.reader(store.open_blob(&layer.digest)?);
@@ -188,7 +193,7 @@ fn put_aside(
         if wanted.range((id, 0)..=(id, u32::MAX)).next().is_none() {
             continue;
         }
-        let in_layer = |e: crate::layer::Error| e.in_layer(layer.digest.to_string());
+        let in_layer = |e: Error| e.in_layer(layer.digest.to_string());
         let label = format!("take files out of layer {}", layer.digest.short());
         let task = progress.task(&label, Some(layer.size));
         let blob = task.reader(store.open_blob(&layer.digest)?);
@@ -199,5 +204,4 @@ fn put_aside(
 }
 
 #[cfg(test)]
-#[path = "filtered_tests.rs"]
 mod tests;

@@ -25,8 +25,10 @@ pub use payload::Payload;
 pub use plan::CONFIG_ROOM_BYTES;
 
 use crate::Error;
+use crate::error::unfit;
 use follow::{Watermark, hash_behind};
 use isoforge_base::digest::{Digest, SHA256_BYTES};
+use isoforge_base::error::{Class, Context as _, Failure};
 use isoforge_base::progress::{Progress, Task};
 use isoforge_contract::iso::{CORE_IMAGE, EFI_FOLDER, MANIFEST, ROOTFS};
 use isoforge_formats::fat;
@@ -36,8 +38,10 @@ use isoforge_formats::iso9660::tree::FileId;
 use isoforge_formats::iso9660::write::{DataWriter, HEAD_OFFSET, head, patch_core_image};
 use plan::Plan;
 
+const NO_ESP: &str = "making the EFI system partition";
+
 /// Largest EFI program that is accepted; they are held in memory.
-pub(crate) const MAX_EFI_PROGRAM_BYTES: u64 = 256 << 20;
+const MAX_EFI_PROGRAM_BYTES: u64 = 256 << 20;
 
 /// Label of the EFI system partition's file system.
 const ESP_LABEL: &str = "EFI_LIVE";
@@ -61,7 +65,8 @@ pub fn size(inputs: &IsoInputs<'_>) -> Result<u64, Error> {
 /// [`Error`]'s variants. What was written until then is of no use.
 pub fn write(out: &File, inputs: IsoInputs<'_>, progress: &Progress) -> Result<IsoReport, Error> {
     if inputs.bios.is_none() && inputs.efi_programs.is_empty() {
-        return Err(Error::NoFirmware);
+        let problem = "an ISO without boot files for BIOS and for UEFI starts nowhere";
+        return Err(unfit(problem).into());
     }
     let mut inputs = inputs;
     let mut plan = Plan::new(&inputs, unknown_manifest(&inputs))?;
@@ -74,7 +79,9 @@ pub fn write(out: &File, inputs: IsoInputs<'_>, progress: &Progress) -> Result<I
     plan.set_manifest(&manifest, &manifest_digest.hex())?;
     let layout = plan.layout(&inputs)?;
     if !layout.same_places(&first) {
-        return Err(Error::Moved { what: MANIFEST });
+        let problem =
+            format!("a file of the ISO changed its size with the digest in it: {MANIFEST}");
+        return Err(Failure::new(Class::Bug, problem).into());
     }
     write_small(out, &inputs, &plan, &layout, &manifest)?;
     write_tables(out, &inputs, &plan, &layout, &manifest_digest)?;
@@ -169,10 +176,11 @@ fn efi_partition(
     for program in &inputs.efi_programs {
         let size = program.data.size();
         if size > MAX_EFI_PROGRAM_BYTES {
-            return Err(Error::EfiProgram {
-                name: program.name.clone(),
-                bytes: size,
-            });
+            let name = &program.name;
+            let problem = format!(
+                "the EFI program '{name}' has {size} bytes, more than {MAX_EFI_PROGRAM_BYTES}"
+            );
+            return Err(unfit(problem).into());
         }
         let path = format!("{EFI_FOLDER}/{}", program.name);
         let mut data = Vec::new();
@@ -197,7 +205,7 @@ fn efi_partition(
         epoch: inputs.epoch,
         bytes,
     };
-    Ok(fat::build(&options, &files)?)
+    Ok(fat::build(&options, &files).context(NO_ESP)?)
 }
 
 /// The beginning of a digest that the manifest and a purpose decide, so that

@@ -12,12 +12,10 @@
 
 mod apply;
 mod decompress;
-mod error;
 mod read;
 
 pub use apply::apply;
 pub use decompress::{bounds, decompress};
-pub use error::{Error, InLayer};
 pub use read::read_tar;
 
 pub use super::entry::{Entry, EntryKind, FileSink};

@@ -8,6 +8,7 @@ use crate::Error;
 use crate::layer::apply;
 use crate::slab::SlabSet;
 use crate::slab_maker::SlabMaker;
+use isoforge_base::error::{Class, Failure};
 
 /// A layer of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,10 @@ impl System {
         maker: &SlabMaker<'_>,
     ) -> Result<(), Error> {
         let slab = maker.get(layer, purpose)?;
-        let id = self.slabs.push(slab).ok_or(Error::TooManyLayers)?;
+        let id = self.slabs.push(slab).ok_or_else(|| {
+            let problem = "the system has more layers than can be numbered";
+            Failure::new(Class::Bug, problem)
+        })?;
         let entries = self.slabs.get(id).map(|slab| slab.entries());
         apply(&mut self.tree, id, entries.unwrap_or_default())
             .map_err(|error| error.in_layer(format!("{purpose} ({})", layer.digest.short())))?;

@@ -31,6 +31,7 @@ pub use source::{EmbeddedFile, Source, below};
 use crate::Error;
 use crate::filter::Patterns;
 use crate::tar_out;
+use isoforge_base::error::Context as _;
 use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree, display};
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::store::Store;
@@ -57,7 +58,7 @@ impl OverlayLayer {
     /// Adds a file of the owner root.
     ///
     /// # Errors
-    /// [`Error::OverlayTree`] where the path can't be one, or leads through a file.
+    /// Where the path can't be one, or leads through a file.
     pub fn add_file(&mut self, path: &str, mode: u16, bytes: Arc<[u8]>) -> Result<(), Error> {
         self.add(path, mode, Kind::File(FileData::Inline(bytes)))
     }
@@ -88,10 +89,7 @@ impl OverlayLayer {
         self.tree
             .insert(path.as_bytes(), Inode { meta, kind })
             .map(drop)
-            .map_err(|source| Error::OverlayTree {
-                overlay: path.to_owned(),
-                source,
-            })
+            .map_err(|source| Error::overlay_tree(path, source))
     }
 
     /// Gives everything in it the time `mtime` (seconds since 1970).
@@ -155,14 +153,11 @@ impl OverlayLayer {
     /// it `name`.
     ///
     /// # Errors
-    /// [`Error::OverlayLayer`], [`Error::Store`].
+    /// Where its files can't be read, or the store can't keep them.
     pub fn store(&self, store: &Store, below: &Tree, name: &str) -> Result<Layer, Error> {
         let mut blob = store.blob_writer()?;
         self.to_tar(below, &mut blob)
-            .map_err(|source| Error::OverlayLayer {
-                name: name.to_owned(),
-                source: Box::new(source),
-            })?;
+            .with_context(|| format!("writing {name} as a layer"))?;
         let (digest, size) = blob.commit(None)?;
         Ok(Layer {
             digest,

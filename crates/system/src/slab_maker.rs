@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::Error;
-use crate::layer::{self, bounds, decompress, read_tar};
+use crate::layer::{bounds, decompress, read_tar};
 use crate::slab::{self, Slab};
+use isoforge_base::error::Context as _;
 use isoforge_base::progress::{Counted, Progress};
 use isoforge_formats::squashfs;
 use isoforge_formats::tar::Limits;
@@ -62,7 +63,7 @@ impl SlabMaker<'_> {
             self.squashfs,
             self.jobs,
             |sink| -> Result<_, Error> {
-                let in_layer = |error: layer::Error| error.in_layer(name);
+                let in_layer = |error: Error| error.in_layer(name);
                 let tar = decompress(task.reader(blob), layer.compression, self.limits)
                     .map_err(in_layer)?;
                 let mut tar = diff_id::Checking::new(self.store, layer, name, tar)?;
@@ -75,10 +76,7 @@ impl SlabMaker<'_> {
         let path = writer.commit()?;
         self.progress
             .count(Counted::SlabMade, layer.diff_id, layer.size);
-        Slab::open(&path).map_err(|source| Error::NewSlab {
-            layer: name.to_owned(),
-            source: Box::new(source),
-        })
+        Ok(Slab::open(&path).with_context(|| format!("the slab of {name}"))?)
     }
 
     /// Opens a slab of the store; a damaged one counts as missing, since it is

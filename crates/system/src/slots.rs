@@ -27,12 +27,14 @@ mod record;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Error;
+use crate::error::unfit;
 use isoforge_contract::disk;
 use serde::{Deserialize, Serialize};
 
 pub use early::state_cpio;
 pub use menu::{arguments, esp_stub, menu, slot_menu};
-pub use record::{Image, Record, RecordError};
+pub use record::{Image, Record};
 
 /// Names of the files of a slot.
 pub mod file {
@@ -101,19 +103,17 @@ impl fmt::Display for Slot {
     }
 }
 
-/// A text that names no slot.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no slot; there are a, b and recovery")]
-pub struct UnknownSlot(String);
-
 impl FromStr for Slot {
-    type Err = UnknownSlot;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, UnknownSlot> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         Self::ALL
             .into_iter()
             .find(|slot| slot.name() == text)
-            .ok_or_else(|| UnknownSlot(text.escape_debug().to_string()))
+            .ok_or_else(|| {
+                let text = text.escape_debug();
+                unfit(format!("'{text}' is no slot; there are a, b and recovery")).into()
+            })
     }
 }
 
@@ -132,7 +132,7 @@ pub struct Ids {
 }
 
 #[cfg(test)]
-mod boot_tests;
+mod tests;
 
 #[cfg(test)]
 mod testing {

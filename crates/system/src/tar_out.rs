@@ -18,6 +18,8 @@ use std::ops::Range;
 
 use super::layer::WHITEOUT_PREFIX;
 use crate::Error;
+use crate::error::unfit;
+use isoforge_base::error::{Class, Failure};
 use isoforge_base::tree::{self, FileData, InodeId, Kind, Meta, ReadFile, Tree, display};
 use isoforge_formats::tar;
 use isoforge_formats::tar::header::{
@@ -177,9 +179,10 @@ impl<'d, W: Write> Writer<'d, W> {
             }
             Kind::Fifo => member.typeflag = b'6',
             Kind::Socket => {
-                return Err(Error::Socket {
-                    path: display(path),
-                });
+                let path = display(path);
+                let socket = unfit(format!("'{path}' is a socket, which a layer can't hold"));
+                let hint = "remove the socket; programs make theirs anew";
+                return Err(socket.with_hint(hint).into());
             }
         }
         self.header(&member)
@@ -210,11 +213,14 @@ impl<'d, W: Write> Writer<'d, W> {
             self.write(buf.get(..n).unwrap_or_default())?;
         }
         if actual != expected {
-            return Err(Error::FileSize {
-                path: display(path),
-                expected,
-                actual,
-            });
+            let path = display(path);
+            let found = match actual {
+                _ if actual > expected => "more".to_owned(),
+                _ => actual.to_string(),
+            };
+            let problem = format!("'{path}' was to have {expected} bytes and has {found}");
+            let hint = "the file was changed while it was read; build again";
+            return Err(Failure::new(Class::Io, problem).with_hint(hint).into());
         }
         self.pad(expected)
     }

@@ -144,7 +144,7 @@ impl Built {
                 let squashfs = Squashfs {
                     digest: variant.label.unwrap_or(digest),
                     size,
-                    compression: COMPRESSION.to_owned(),
+                    compression: COMPRESSION.parse().unwrap(),
                     block_size: BLOCK_BYTES,
                     epoch: EPOCH,
                 };

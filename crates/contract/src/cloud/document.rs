@@ -7,7 +7,8 @@ use super::pattern;
 use super::reader::Reader;
 use super::step::Step;
 use super::user::{self, User};
-use super::{Error, Remark, STAGES};
+use super::{Remark, STAGES};
+use crate::Error;
 use isoforge_base::yaml::{self, Dialect, Node, Value};
 
 /// Largest text: readers look at files up to this size (1 MB) on the installation
@@ -59,14 +60,14 @@ impl Document {
     /// Reads a document; `name` stands before line and column in messages.
     ///
     /// # Errors
-    /// [`Error`] with all that is wrong: no YAML, a key twice, values of the
+    /// With all that is wrong: no YAML, a key twice, values of the
     /// wrong type.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let (document, problems) = Self::salvage(name, text);
         if problems.is_empty() {
             Ok(document)
         } else {
-            Err(Error(problems))
+            Err(Error::CloudConfig(problems))
         }
     }
 

@@ -1,11 +1,6 @@
 //! Names and passwords of accounts, as shadow's tools take them.
 
-/// A name that programs would stumble over.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "'{0}' can't be the name of an account or group: a letter or '_', then letters, digits, '_', '-', '.', 32 at most"
-)]
-pub struct BadName(String);
+use crate::Error;
 
 /// Whether a shadow(5) field is a hash that some password fits. `!` before it
 /// locks it, and it is one no more.
@@ -21,8 +16,8 @@ pub fn is_hash(field: &[u8]) -> bool {
 /// Holds a name to what shadow's tools take.
 ///
 /// # Errors
-/// [`BadName`].
-pub fn check_name(name: &str) -> Result<(), BadName> {
+/// For any other.
+pub fn check_name(name: &str) -> Result<(), Error> {
     let mut chars = name.chars();
     let first = chars
         .next()
@@ -31,6 +26,6 @@ pub fn check_name(name: &str) -> Result<(), BadName> {
     if first && rest && name.len() <= 32 {
         Ok(())
     } else {
-        Err(BadName(name.to_owned()))
+        Err(Error::AccountName(name.to_owned()))
     }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::io::{Read, Seek};
 
 use super::BLOCK_BYTES;
-use super::read::{Entry, EntryKind, Error, Image, Namespace};
+use super::read::{Entry, EntryKind, Image, Namespace};
+use crate::Error;
 use isoforge_base::tree::display;
 
 /// Describes volume, boot catalog and both trees. Positions are blocks; a

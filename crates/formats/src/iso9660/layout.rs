@@ -9,7 +9,8 @@ pub use super::plan::Extent;
 use super::plan::{Namespace, Plan};
 use super::records;
 use super::tree::{FileId, IsoTree};
-use super::{BLOCK_BYTES, Block, Error, SYSTEM_AREA_BLOCKS};
+use super::{BLOCK_BYTES, Block, SYSTEM_AREA_BLOCKS, too_large, unknown_file};
+use crate::Error;
 
 /// Bytes of a volume id (ECMA-119 8.4.7).
 const VOLUME_ID_BYTES: usize = 32;
@@ -54,12 +55,12 @@ impl Layout {
     /// Lays out `tree`.
     ///
     /// # Errors
-    /// [`Error::VolumeId`], [`Error::TooLarge`], [`Error::UnknownFile`].
+    /// Where the volume id, the sizes or the boot files are none that an image can have.
     pub fn new(tree: &IsoTree, options: &Options<'_>) -> Result<Self, Error> {
         check_volume_id(options.volume_id)?;
         for file in [options.boot.bios, options.boot.uefi].into_iter().flatten() {
             if tree.files.len() <= file.0 as usize {
-                return Err(Error::UnknownFile { file: file.0 });
+                return Err(unknown_file(file));
             }
         }
         let mut layout = Self {
@@ -98,12 +99,12 @@ impl Layout {
     /// Where a file's data lies.
     ///
     /// # Errors
-    /// [`Error::UnknownFile`] for an id of another tree.
+    /// For an id of another tree.
     pub fn extent(&self, file: FileId) -> Result<Extent, Error> {
         self.files
             .get(file.0 as usize)
             .copied()
-            .ok_or(Error::UnknownFile { file: file.0 })
+            .ok_or_else(|| unknown_file(file))
     }
 
     /// Whether all that has a place has the same one in `other`: names and
@@ -189,18 +190,15 @@ impl Cursor {
 }
 
 fn narrow(value: u64, what: &'static str) -> Result<u32, Error> {
-    u32::try_from(value).map_err(|_| Error::TooLarge {
-        path: String::new(),
-        what,
-        value,
-        limit: u64::from(u32::MAX),
-    })
+    u32::try_from(value).map_err(|_| too_large("", what, value, u64::from(u32::MAX)))
 }
 
 fn check_volume_id(id: &str) -> Result<(), Error> {
     let allowed = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
     if id.is_empty() || id.len() > VOLUME_ID_BYTES || !id.bytes().all(allowed) {
-        return Err(Error::VolumeId { id: id.to_owned() });
+        return Err(Error::unfit(format!(
+            "'{id}' is no volume id: at most 32 of A-Z, 0-9 and '_'"
+        )));
     }
     Ok(())
 }

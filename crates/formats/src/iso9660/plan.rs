@@ -3,7 +3,8 @@
 
 use super::names::Names;
 use super::tree::{DIRECTORY_MODE, IsoTree, Node, NodeId};
-use super::{BLOCK_BYTES, Block, Error, MAX_DIRECTORIES};
+use super::{BLOCK_BYTES, Block, MAX_DIRECTORIES, too_large};
+use crate::Error;
 
 /// Most bytes in one extent: the largest multiple of a block in 32 bits.
 const MAX_SECTION_BYTES: u64 = u32::MAX as u64 / BLOCK_BYTES * BLOCK_BYTES;
@@ -108,12 +109,8 @@ impl Plan {
             index += 1;
         }
         if directories.len() > MAX_DIRECTORIES {
-            return Err(Error::TooLarge {
-                path: String::new(),
-                what: "a number of directories",
-                value: directories.len() as u64,
-                limit: MAX_DIRECTORIES as u64,
-            });
+            let (count, limit) = (directories.len() as u64, MAX_DIRECTORIES as u64);
+            return Err(too_large("", "a number of directories", count, limit));
         }
         Ok(Self {
             namespace,

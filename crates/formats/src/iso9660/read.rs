@@ -19,9 +19,8 @@ pub use file::FileReader;
 pub use image::Image;
 pub use record::{BootEntry, Entry, EntryKind, Section};
 
-use isoforge_base::error::{Class, Diagnose};
-
 use super::Block;
+use crate::Error;
 
 /// Bytes of a block, as [`BLOCK_BYTES`](super::BLOCK_BYTES).
 const BLOCK: usize = 2048;
@@ -60,46 +59,21 @@ impl Default for Limits {
     }
 }
 
-/// Why an image can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No volume descriptor where one must be.
-    #[error("this is no ISO 9660 image: no primary volume descriptor")]
-    NotIso,
-    /// A structure contradicts the specification or the image's size.
-    #[error("the ISO image is damaged at byte {offset}: {what}")]
-    Damaged {
-        /// Where.
-        offset: u64,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// More of something than [`Limits`] allow.
-    #[error("the ISO image has more than {limit} {what}")]
-    Limit {
-        /// What there is too much of.
-        what: &'static str,
-        /// The limit.
-        limit: u64,
-    },
-    /// Reading failed.
-    #[error("reading the ISO image")]
-    Io {
-        /// What the system said.
-        #[from]
-        source: io::Error,
-    },
+/// A structure contradicts the specification or the image's size.
+fn damaged(offset: u64, what: &str) -> Error {
+    Error::damaged(format!("the ISO image is damaged at byte {offset}: {what}"))
 }
 
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::NotIso | Self::Damaged { .. } | Self::Limit { .. } => Class::Verification,
-            Self::Io { source } if source.kind() == io::ErrorKind::UnexpectedEof => {
-                Class::Verification
-            }
-            Self::Io { .. } => Class::Io,
-        }
+/// More of something than [`Limits`] allow.
+fn over(limit: u64, what: &str) -> Error {
+    Error::damaged(format!("the ISO image has more than {limit} {what}"))
+}
+
+fn reading(source: io::Error) -> Error {
+    const DOING: &str = "reading the ISO image";
+    match source.kind() {
+        io::ErrorKind::UnexpectedEof => Error::damaged(DOING).because(source),
+        _ => Error::io(DOING)(source),
     }
 }
 

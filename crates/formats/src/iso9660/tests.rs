@@ -283,84 +283,59 @@ fn the_layout_depends_on_rooms_and_not_on_sizes_within_them() {
     let after = Layout::new(&tree, &options(Boot::default())).unwrap();
     assert!(before.same_places(&after));
     assert_eq!(after.extent(file).unwrap().bytes, 4000);
-    assert!(matches!(
-        tree.set_size(file, 5001),
-        Err(Error::Length { .. })
-    ));
+    assert_refused(tree.set_size(file, 5001), "bytes were announced");
     tree.file(b"n", 0o644, 0).unwrap();
     tree.file(b"o", 0o644, 1).unwrap();
     let more = Layout::new(&tree, &options(Boot::default())).unwrap();
     assert!(!before.same_places(&more));
 }
 
+fn assert_refused<T>(result: Result<T, Error>, problem: &str) {
+    let error = result.err().unwrap().to_string();
+    assert!(error.contains(problem), "{error}");
+}
+
 #[test]
 fn what_the_format_or_the_tree_cannot_hold_is_an_error() {
     let mut tree = IsoTree::new();
     tree.file(b"a/b", 0o644, 1).unwrap();
-    assert!(matches!(
-        tree.file(b"a/b", 0o644, 1),
-        Err(Error::Exists { .. })
-    ));
-    assert!(matches!(
-        tree.file(b"a", 0o644, 1),
-        Err(Error::Exists { .. })
-    ));
-    assert!(matches!(
-        tree.file(b"a/b/c", 0o644, 1),
-        Err(Error::Path { .. })
-    ));
-    assert!(matches!(
-        tree.file(b"../x", 0o644, 1),
-        Err(Error::Path { .. })
-    ));
-    assert!(matches!(
-        tree.file(b"", 0o644, 1),
-        Err(Error::Exists { .. })
-    ));
+    assert_refused(tree.file(b"a/b", 0o644, 1), "is on the ISO already");
+    assert_refused(tree.file(b"a", 0o644, 1), "is on the ISO already");
+    assert_refused(tree.file(b"a/b/c", 0o644, 1), "cannot put");
+    assert_refused(tree.file(b"../x", 0o644, 1), "cannot put");
+    assert_refused(tree.file(b"", 0o644, 1), "is on the ISO already");
     let long = [b'x'; 254];
-    assert!(matches!(
-        tree.file(&long, 0o644, 1),
-        Err(Error::TooLarge { .. })
-    ));
-    assert!(matches!(
-        tree.symlink(b"l", &[b'x'; 4096]),
-        Err(Error::TooLarge { .. })
-    ));
+    assert_refused(tree.file(&long, 0o644, 1), "is over the limit of");
+    assert_refused(tree.symlink(b"l", &[b'x'; 4096]), "is over the limit of");
     let deep = vec!["d"; MAX_DEPTH].join("/");
-    assert!(matches!(
+    assert_refused(
         tree.file(format!("{deep}/f").as_bytes(), 0o644, 1),
-        Err(Error::TooLarge { .. })
-    ));
-    assert!(matches!(
-        tree.file(b"huge", 0o644, u64::MAX),
-        Err(Error::TooLarge { .. })
-    ));
+        "is over the limit of",
+    );
+    assert_refused(tree.file(b"huge", 0o644, u64::MAX), "is over the limit of");
     for volume_id in ["", "lower", &"X".repeat(33)] {
         let options = Options {
             volume_id,
             ..options(Boot::default())
         };
-        assert!(matches!(
-            Layout::new(&tree, &options),
-            Err(Error::VolumeId { .. })
-        ));
+        assert_refused(Layout::new(&tree, &options), "is no volume id");
     }
     let mut many = IsoTree::new();
     for n in 0..MAX_DIRECTORIES {
         many.directory(format!("d{n}").as_bytes(), 0o755).unwrap();
     }
-    assert!(matches!(
+    assert_refused(
         Layout::new(&many, &options(Boot::default())),
-        Err(Error::TooLarge { .. })
-    ));
+        "is over the limit of",
+    );
     let half = u64::from(u32::MAX) * BLOCK_BYTES / 2;
     for name in [b"h1", b"h2", b"h3"] {
         tree.file(name, 0o644, half).unwrap();
     }
-    assert!(matches!(
+    assert_refused(
         Layout::new(&tree, &options(Boot::default())),
-        Err(Error::TooLarge { .. })
-    ));
+        "is over the limit of",
+    );
 }
 
 #[test]
@@ -372,12 +347,8 @@ fn more_or_fewer_bytes_than_announced_are_an_error() {
     let mut writer = DataWriter::new(&out, &tree, &layout, file).unwrap();
     writer.write_all(b"abc").unwrap();
     assert!(writer.write_all(b"de").is_err());
-    assert!(matches!(
+    assert_refused(
         writer.finish(),
-        Err(Error::Length {
-            expected: 4,
-            actual: 3,
-            ..
-        })
-    ));
+        "4 bytes were announced, but its data has 3",
+    );
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{BLOCK_BYTES, Error, MAX_DEPTH, MAX_NAME_BYTES, MAX_TARGET_BYTES};
-use isoforge_base::tree::{display, normalize, split};
+use super::{BLOCK_BYTES, MAX_DEPTH, MAX_NAME_BYTES, MAX_TARGET_BYTES};
+use super::{exists, too_large, unknown_file, unusable_path, wrong_length};
+use crate::Error;
+use isoforge_base::tree::{self, display, normalize, split};
 
 /// Mode of directories that are made on the way to a file.
 pub const DIRECTORY_MODE: u16 = 0o755;
@@ -70,8 +72,7 @@ impl IsoTree {
     /// Adds a directory, or sets the mode of one that is there.
     ///
     /// # Errors
-    /// [`Error::Path`], [`Error::Exists`] where something else is there,
-    /// [`Error::TooLarge`].
+    /// For a path that the image can't hold, or where something else is there.
     pub fn directory(&mut self, path: &[u8], mode: u16) -> Result<(), Error> {
         let path = normal(path)?;
         let id = self.make_directories(&path)?;
@@ -84,7 +85,7 @@ impl IsoTree {
     /// Adds a file of `size` bytes; missing parents are made.
     ///
     /// # Errors
-    /// [`Error::Path`], [`Error::Exists`], [`Error::TooLarge`].
+    /// For a path that the image can't hold, or where something is there.
     pub fn file(&mut self, path: &[u8], mode: u16, size: u64) -> Result<FileId, Error> {
         self.file_with_room(path, mode, size, size)
     }
@@ -93,8 +94,8 @@ impl IsoTree {
     /// can change its size without moving anything.
     ///
     /// # Errors
-    /// [`Error::Path`], [`Error::Exists`], [`Error::TooLarge`],
-    /// [`Error::Length`] where the size is over the room.
+    /// For a path that the image can't hold, where something is there, and where the
+    /// size is over the room.
     pub fn file_with_room(
         &mut self,
         path: &[u8],
@@ -112,7 +113,7 @@ impl IsoTree {
     /// partition; it starts at a multiple of `align_blocks`.
     ///
     /// # Errors
-    /// [`Error::TooLarge`].
+    /// For more than the image can hold.
     pub fn hidden(&mut self, label: &str, size: u64, align_blocks: u32) -> Result<FileId, Error> {
         let file = self.next_file()?;
         self.push(label.to_owned(), size, size, align_blocks.max(1), file)
@@ -121,7 +122,7 @@ impl IsoTree {
     /// Adds a symbolic link. The Joliet tree leaves it out.
     ///
     /// # Errors
-    /// [`Error::Path`], [`Error::Exists`], [`Error::TooLarge`].
+    /// For a path that the image can't hold, or where something is there.
     pub fn symlink(&mut self, path: &[u8], target: &[u8]) -> Result<(), Error> {
         let path = normal(path)?;
         limit(&path, "target bytes", target.len(), MAX_TARGET_BYTES)?;
@@ -142,18 +143,14 @@ impl IsoTree {
     /// Changes a file's size within its room.
     ///
     /// # Errors
-    /// [`Error::Length`] where the room is too small.
+    /// Where the room is too small.
     pub fn set_size(&mut self, file: FileId, size: u64) -> Result<(), Error> {
         let spec = self
             .files
             .get_mut(file.0 as usize)
-            .ok_or(Error::UnknownFile { file: file.0 })?;
+            .ok_or_else(|| unknown_file(file))?;
         if size > spec.room {
-            return Err(Error::Length {
-                path: spec.label.clone(),
-                expected: spec.room,
-                actual: size,
-            });
+            return Err(wrong_length(&spec.label, spec.room, size));
         }
         spec.size = size;
         Ok(())
@@ -162,18 +159,15 @@ impl IsoTree {
     /// Gives what is at `path` another last name.
     ///
     /// # Errors
-    /// [`Error::Path`] where nothing is there, [`Error::Exists`],
-    /// [`Error::TooLarge`].
+    /// Where nothing is there, and for a name that is taken or can't be.
     pub fn rename(&mut self, path: &[u8], new_name: &[u8]) -> Result<(), Error> {
         let path = normal(path)?;
-        let missing = || Error::Path {
-            path: display(&path),
-            source: isoforge_base::tree::Error::NotFound {
-                path: display(&path),
-            },
+        let missing = || {
+            let path = display(&path);
+            unusable_path(&path.clone(), tree::Error::NotFound { path })
         };
         let (parent, name) = split(&path).ok_or_else(missing)?;
-        let renamed = normal(&isoforge_base::tree::join(parent, new_name))?;
+        let renamed = normal(&tree::join(parent, new_name))?;
         let dir = self.find(parent).ok_or_else(missing)?;
         let children = self.children_mut(dir).ok_or_else(missing)?;
         let id = children.remove(name).ok_or_else(missing)?;
@@ -181,14 +175,7 @@ impl IsoTree {
     }
 
     fn next_file(&self) -> Result<FileId, Error> {
-        u32::try_from(self.files.len())
-            .map(FileId)
-            .map_err(|_| Error::TooLarge {
-                path: String::new(),
-                what: "a number of files",
-                value: self.files.len() as u64,
-                limit: u64::from(u32::MAX),
-            })
+        number(self.files.len(), "", "a number of files").map(FileId)
     }
 
     fn push(
@@ -201,12 +188,7 @@ impl IsoTree {
     ) -> Result<FileId, Error> {
         let limit = u64::from(u32::MAX) * BLOCK_BYTES;
         if room > limit {
-            return Err(Error::TooLarge {
-                path: label,
-                what: "a size in bytes",
-                value: room,
-                limit,
-            });
+            return Err(too_large(&label, "a size in bytes", room, limit));
         }
         self.files.push(FileSpec {
             label,
@@ -219,22 +201,13 @@ impl IsoTree {
     }
 
     fn insert(&mut self, path: &[u8], node: Node) -> Result<(), Error> {
-        let id = NodeId(
-            u32::try_from(self.nodes.len()).map_err(|_| Error::TooLarge {
-                path: display(path),
-                what: "a number of entries",
-                value: self.nodes.len() as u64,
-                limit: u64::from(u32::MAX),
-            })?,
-        );
+        let id = number(self.nodes.len(), &display(path), "a number of entries").map(NodeId)?;
         self.nodes.push(node);
         self.link(path, id)
     }
 
     fn link(&mut self, path: &[u8], id: NodeId) -> Result<(), Error> {
-        let exists = || Error::Exists {
-            path: display(path),
-        };
+        let exists = || exists(&display(path));
         let (parent, name) = split(path).ok_or_else(exists)?;
         limit(path, "name bytes", name.len(), MAX_NAME_BYTES)?;
         let depth = 1 + parent.split(|&byte| byte == b'/').count();
@@ -255,17 +228,16 @@ impl IsoTree {
         }
         match self.find(path) {
             Some(id) if self.children_mut(id).is_some() => Ok(id),
-            Some(_) => Err(Error::Path {
-                path: display(path),
-                source: isoforge_base::tree::Error::NotADirectory {
-                    path: display(path),
-                },
-            }),
+            Some(_) => {
+                let path = display(path);
+                Err(unusable_path(
+                    &path.clone(),
+                    tree::Error::NotADirectory { path },
+                ))
+            }
             None => {
                 self.insert(path, empty_directory(DIRECTORY_MODE))?;
-                self.find(path).ok_or_else(|| Error::Exists {
-                    path: display(path),
-                })
+                self.find(path).ok_or_else(|| exists(&display(path)))
             }
         }
     }
@@ -309,20 +281,18 @@ fn empty_directory(mode: u16) -> Node {
 }
 
 fn normal(path: &[u8]) -> Result<Vec<u8>, Error> {
-    normalize(path).map_err(|source| Error::Path {
-        path: display(path),
-        source,
-    })
+    normalize(path).map_err(|source| unusable_path(&display(path), source))
+}
+
+/// A number of 32 bits for the next of what there are `count`.
+fn number(count: usize, path: &str, what: &str) -> Result<u32, Error> {
+    let (count, limit) = (count as u64, u64::from(u32::MAX));
+    u32::try_from(count).map_err(|_| too_large(path, what, count, limit))
 }
 
 fn limit(path: &[u8], what: &'static str, value: usize, limit: usize) -> Result<(), Error> {
     if value > limit {
-        return Err(Error::TooLarge {
-            path: display(path),
-            what,
-            value: value as u64,
-            limit: limit as u64,
-        });
+        return Err(too_large(&display(path), what, value as u64, limit as u64));
     }
     Ok(())
 }

@@ -12,7 +12,8 @@ pub use boot::patch_core_image;
 use super::layout::{Extent, Layout};
 use super::records;
 use super::tree::{FileId, IsoTree};
-use super::{BLOCK_BYTES, Error, SYSTEM_AREA_BLOCKS};
+use super::{BLOCK_BYTES, SYSTEM_AREA_BLOCKS, unknown_file, wrong_length};
+use crate::Error;
 
 /// Where the bytes of [`head`] begin in the image.
 pub const HEAD_OFFSET: u64 = SYSTEM_AREA_BLOCKS as u64 * BLOCK_BYTES;
@@ -21,7 +22,7 @@ pub const HEAD_OFFSET: u64 = SYSTEM_AREA_BLOCKS as u64 * BLOCK_BYTES;
 /// from [`HEAD_OFFSET`] to the first file. `layout` is `tree`'s.
 ///
 /// # Errors
-/// [`Error::Time`], [`Error::UnknownFile`].
+/// Where the time or a file of the boot catalog is none that the image can have.
 pub fn head(tree: &IsoTree, layout: &Layout) -> Result<Vec<u8>, Error> {
     let mut out = descriptors::descriptors(layout)?;
     for plan in [&layout.primary, &layout.joliet] {
@@ -64,7 +65,7 @@ impl<'a> DataWriter<'a> {
     /// A writer for `file`, which announced its size to `tree`.
     ///
     /// # Errors
-    /// [`Error::UnknownFile`] for an id of another tree.
+    /// For an id of another tree.
     pub fn new(
         out: &'a File,
         tree: &IsoTree,
@@ -74,7 +75,7 @@ impl<'a> DataWriter<'a> {
         let spec = tree
             .files
             .get(file.0 as usize)
-            .ok_or(Error::UnknownFile { file: file.0 })?;
+            .ok_or_else(|| unknown_file(file))?;
         Ok(Self {
             out,
             label: spec.label.clone(),
@@ -92,14 +93,10 @@ impl<'a> DataWriter<'a> {
     /// Checks that all announced bytes came.
     ///
     /// # Errors
-    /// [`Error::Length`].
+    /// Where fewer came.
     pub fn finish(self) -> Result<(), Error> {
         if self.written != self.extent.bytes {
-            return Err(Error::Length {
-                path: self.label,
-                expected: self.extent.bytes,
-                actual: self.written,
-            });
+            return Err(wrong_length(&self.label, self.extent.bytes, self.written));
         }
         Ok(())
     }

@@ -25,6 +25,9 @@ use super::layout::{BLOCK_HOLE, BLOCK_LENGTH_MASK, BLOCK_STORED};
 use super::settings::Settings;
 use isoforge_base::tree::LayerId;
 
+/// What is being done when packed data can't be kept.
+pub(super) const WRITING: &str = "writing packed file data failed";
+
 /// A BLAKE3 hash.
 pub type Hash = [u8; blake3::OUT_LEN];
 

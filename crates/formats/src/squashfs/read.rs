@@ -6,16 +6,14 @@
 //! [`Limits`] bound the rest.
 
 mod directory;
-mod error;
 mod file;
 mod inode;
 mod metadata;
 mod xattrs;
 
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 
 pub use directory::Entry;
-pub use error::Error;
 pub use file::FileReader;
 pub use inode::{Inode, InodeKind};
 
@@ -26,6 +24,7 @@ use super::layout::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, FLAG_COMPRESSOR_OPTIONS, FragmentEntry, MAGIC,
     METADATA_BYTES, NO_TABLE, Superblock, VERSION_MAJOR, VERSION_MINOR,
 };
+use crate::Error;
 use isoforge_base::tree;
 
 /// What a reader holds and follows at most.
@@ -77,15 +76,18 @@ impl<R: Read + Seek> Image<R> {
     pub fn with_limits(mut source: R, offset: u64, limits: Limits) -> Result<Self, Error> {
         let mut bytes = [0; Superblock::SIZE];
         metadata::read_at(&mut source, offset, &mut bytes).map_err(|error| match error {
-            Error::Read { .. } => error,
-            _ => Error::NotSquashfs,
+            Error::Io { .. } => error,
+            _ => not_squashfs(),
         })?;
-        let superblock = Superblock::parse(&bytes).ok_or(Error::NotSquashfs)?;
+        let superblock = Superblock::parse(&bytes).ok_or_else(not_squashfs)?;
         check(&superblock)?;
         let decoder = Decoder::new(superblock.compressor)
-            .map_err(|source| Error::Read { offset, source })?
-            .ok_or(Error::Compressor {
-                number: superblock.compressor,
+            .map_err(reading(offset))?
+            .ok_or_else(|| {
+                let number = superblock.compressor;
+                Error::damaged(format!(
+                    "SquashFS compressor {number} is not supported; zlib, xz and zstd are"
+                ))
             })?;
         Ok(Self {
             blocks: Blocks::new(source, offset, superblock.bytes_used, decoder),
@@ -159,9 +161,10 @@ impl<R: Read + Seek> Image<R> {
             let inode = self.inode(reference)?;
             if matches!(inode.kind, InodeKind::Directory { .. }) {
                 if !seen.insert(reference) {
-                    return Err(Error::DirectoryLoop {
-                        path: tree::display(&path),
-                    });
+                    let path = tree::display(&path);
+                    return Err(Error::damaged(format!(
+                        "directory '{path}' of the SquashFS image is met twice"
+                    )));
                 }
                 let entries = self.entries(&inode)?;
                 for entry in entries.into_iter().rev() {
@@ -171,7 +174,9 @@ impl<R: Read + Seek> Image<R> {
                     let count = (pending.len() + found.len()) as u64;
                     if count >= self.limits.walk_entries || path_bytes > self.limits.walk_path_bytes
                     {
-                        return Err(Error::TooManyEntries { count });
+                        return Err(Error::damaged(format!(
+                            "the SquashFS image has more than {count} entries, or paths that are too long"
+                        )));
                     }
                 }
             }
@@ -190,20 +195,20 @@ impl<R: Read + Seek> Image<R> {
         entry_bytes: usize,
     ) -> Result<Vec<u8>, Error> {
         if index_start == NO_TABLE {
-            return Err(Error::NoEntry { table, number });
+            return Err(no_entry(table, number));
         }
         let per_block = METADATA_BYTES / entry_bytes;
         let number_in_index = number as usize / per_block;
         let pointer_at = index_start
             .checked_add(number_in_index as u64 * size_of::<u64>() as u64)
-            .ok_or(Error::NoEntry { table, number })?;
+            .ok_or_else(|| no_entry(table, number))?;
         let pointer = self.blocks.u64_at(pointer_at)?;
         let (block, _) = self.blocks.metadata(pointer)?;
         let at = number as usize % per_block * entry_bytes;
         block
             .get(at..at + entry_bytes)
             .map(<[u8]>::to_vec)
-            .ok_or(Error::NoEntry { table, number })
+            .ok_or_else(|| no_entry(table, number))
     }
 
     /// Where fragment block `number` is.
@@ -211,16 +216,13 @@ impl<R: Read + Seek> Image<R> {
     /// # Errors
     /// Where there is no such fragment or the table is damaged.
     pub fn fragment(&mut self, number: u32) -> Result<FragmentEntry, Error> {
-        let no_entry = Error::NoEntry {
-            table: "fragment table",
-            number,
-        };
+        const TABLE: &str = "fragment table";
         if number >= self.superblock.fragment_count {
-            return Err(no_entry);
+            return Err(no_entry(TABLE, number));
         }
         let start = self.superblock.fragment_table;
-        let bytes = self.table_entry("fragment table", start, number, FragmentEntry::SIZE)?;
-        FragmentEntry::parse(&bytes).ok_or(no_entry)
+        let bytes = self.table_entry(TABLE, start, number, FragmentEntry::SIZE)?;
+        FragmentEntry::parse(&bytes).ok_or_else(|| no_entry(TABLE, number))
     }
 
     /// Owner or group number `number`.
@@ -228,10 +230,7 @@ impl<R: Read + Seek> Image<R> {
     /// # Errors
     /// Where there is no such id or the table is damaged.
     pub fn id(&mut self, number: u16) -> Result<u32, Error> {
-        let no_entry = || Error::NoEntry {
-            table: "id table",
-            number: u32::from(number),
-        };
+        let no_entry = || no_entry("id table", u32::from(number));
         if number >= self.superblock.id_count {
             return Err(no_entry());
         }
@@ -252,10 +251,7 @@ impl<R: Read + Seek> Image<R> {
         if start == NO_TABLE {
             return Ok(None);
         }
-        let no_entry = || Error::NoEntry {
-            table: "export table",
-            number,
-        };
+        let no_entry = || no_entry("export table", number);
         let index = number
             .checked_sub(1)
             .filter(|&index| index < self.superblock.inode_count)
@@ -269,18 +265,51 @@ impl<R: Read + Seek> Image<R> {
 
 fn check(superblock: &Superblock) -> Result<(), Error> {
     if superblock.magic != MAGIC {
-        return Err(Error::NotSquashfs);
+        return Err(not_squashfs());
     }
     let (major, minor) = (superblock.version_major, superblock.version_minor);
     if (major, minor) != (VERSION_MAJOR, VERSION_MINOR) {
-        return Err(Error::Version { major, minor });
+        return Err(Error::damaged(format!(
+            "SquashFS version {major}.{minor} is not supported, only 4.0 is"
+        )));
     }
     let size = superblock.block_size;
     if !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&size)
         || !size.is_power_of_two()
         || size.trailing_zeros() != u32::from(superblock.block_log)
     {
-        return Err(Error::BlockSize { bytes: size });
+        return Err(Error::damaged(format!(
+            "the SquashFS image has an invalid block size of {size} bytes"
+        )));
     }
     Ok(())
+}
+
+fn not_squashfs() -> Error {
+    Error::damaged("this is no SquashFS image")
+}
+
+fn reading(offset: u64) -> impl Fn(io::Error) -> Error {
+    Error::io(format!(
+        "reading the SquashFS image at offset {offset} failed"
+    ))
+}
+
+/// Something lies beyond the image's end.
+fn truncated(offset: u64) -> Error {
+    Error::damaged(format!(
+        "the SquashFS image ends before offset {offset}, where more is expected"
+    ))
+}
+
+fn block_length(offset: u64) -> Error {
+    Error::damaged(format!(
+        "the block at offset {offset} of the SquashFS image has an invalid size"
+    ))
+}
+
+fn no_entry(table: &str, number: u32) -> Error {
+    Error::damaged(format!(
+        "the {table} of the SquashFS image has no entry {number}"
+    ))
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::layout::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, COMPRESSOR_GZIP, COMPRESSOR_XZ, COMPRESSOR_ZSTD,
 };
+use crate::Error;
 
 const ZSTD_LEVEL_DEFAULT: u32 = 9;
 const ZSTD_LEVEL_MAX: u32 = 22;
@@ -64,11 +65,13 @@ impl fmt::Display for Compressor {
 }
 
 impl FromStr for Compressor {
-    type Err = SettingsError;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, SettingsError> {
-        let unknown = || SettingsError::Compressor {
-            text: text.to_owned(),
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let unknown = || {
+            Error::unfit(format!(
+                "'{text}' is not a compression: zstd, zstd:LEVEL, gzip, gzip:LEVEL or xz is expected"
+            ))
         };
         let (name, level) = match text.split_once(':') {
             Some((name, level)) => (name, Some(level.parse().map_err(|_| unknown())?)),
@@ -113,16 +116,18 @@ impl Settings {
     ///
     /// # Errors
     /// The level or block size that it can't have.
-    pub fn validate(&self) -> Result<(), SettingsError> {
+    pub fn validate(&self) -> Result<(), Error> {
         let size = self.block_size;
         if !size.is_power_of_two() || !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&size) {
-            return Err(SettingsError::BlockSize { bytes: size });
+            return Err(Error::unfit(format!(
+                "a SquashFS block size of {size} bytes is not a power of two from {BLOCK_BYTES_MIN} to {BLOCK_BYTES_MAX}"
+            )));
         }
         check_level(self.compressor)
     }
 }
 
-fn check_level(compressor: Compressor) -> Result<(), SettingsError> {
+fn check_level(compressor: Compressor) -> Result<(), Error> {
     let (level, max) = match compressor {
         Compressor::Zstd { level } => (level, ZSTD_LEVEL_MAX),
         Compressor::Gzip { level } => (level, GZIP_LEVEL_MAX),
@@ -131,35 +136,10 @@ fn check_level(compressor: Compressor) -> Result<(), SettingsError> {
     if (1..=max).contains(&level) {
         Ok(())
     } else {
-        Err(SettingsError::Level { compressor, max })
+        Err(Error::unfit(format!(
+            "compression '{compressor}' has a level outside 1 to {max}"
+        )))
     }
-}
-
-/// Settings that an image can't have.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
-    /// No such compressor.
-    #[error("'{text}' is not a compression: zstd, zstd:LEVEL, gzip, gzip:LEVEL or xz is expected")]
-    Compressor {
-        /// What was given.
-        text: String,
-    },
-    /// A level that the compressor does not have.
-    #[error("compression '{compressor}' has a level outside 1 to {max}")]
-    Level {
-        /// What was given.
-        compressor: Compressor,
-        /// The highest level.
-        max: u32,
-    },
-    /// A block size that the format does not have.
-    #[error(
-        "a SquashFS block size of {bytes} bytes is not a power of two from {BLOCK_BYTES_MIN} to {BLOCK_BYTES_MAX}"
-    )]
-    BlockSize {
-        /// What was given.
-        bytes: u32,
-    },
 }
 
 #[cfg(test)]
@@ -171,7 +151,10 @@ mod tests {
         for text in ["zstd:9", "zstd:22", "gzip:1", "xz"] {
             assert_eq!(text.parse::<Compressor>().unwrap().to_string(), text);
         }
-        assert_eq!("zstd".parse(), Ok(Compressor::Zstd { level: 9 }));
+        assert_eq!(
+            "zstd".parse::<Compressor>().unwrap(),
+            Compressor::Zstd { level: 9 }
+        );
         for text in ["", "lz4", "zstd:", "zstd:0", "zstd:23", "gzip:10", "xz:6"] {
             assert!(text.parse::<Compressor>().is_err(), "{text}");
         }

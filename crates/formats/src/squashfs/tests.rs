@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::layout::XATTR_VALUE_BYTES_MAX;
 use super::pack::{PackedData, PackedLayers};
-use super::read::{self, Image, Limits};
+use super::read::{Image, Limits};
 use super::write::ImagePlan;
 use super::{Compressor, Error, Settings, dump};
 use isoforge_base::digest::Digest;
@@ -263,16 +263,17 @@ fn what_the_format_refuses_is_an_error_with_the_path() {
     let name = vec![b'n'; 257];
     tree.insert(&[b"dir/", name.as_slice()].concat(), file(b""))
         .unwrap();
-    let error = plan_error(&tree);
-    assert!(
-        matches!(&error, Error::NameTooLong { path, bytes: 257 } if path.starts_with("dir/nnn"))
-    );
+    let error = plan_error(&tree).to_string();
+    assert!(error.starts_with("'dir/nnn"), "{error}");
+    assert!(error.contains("the name has 257 bytes"), "{error}");
 
     let mut tree = Tree::new();
     tree.insert(b"a/long", inode(0o777, Kind::Symlink(vec![b't'; 4097])))
         .unwrap();
+    let error = plan_error(&tree).to_string();
     assert!(
-        matches!(plan_error(&tree), Error::SymlinkLength { path, bytes: 4097 } if path == "a/long")
+        error.starts_with("'a/long': the symbolic link's target has 4097 bytes"),
+        "{error}"
     );
 
     let mut tree = Tree::new();
@@ -282,9 +283,8 @@ fn what_the_format_refuses_is_an_error_with_the_path() {
     };
     tree.insert(b"dev/x", inode(0o600, Kind::BlockDevice(device)))
         .unwrap();
-    assert!(
-        matches!(plan_error(&tree), Error::DeviceNumber { path, major: 4096, .. } if path == "dev/x")
-    );
+    let error = plan_error(&tree).to_string();
+    assert!(error.starts_with("'dev/x': device 4096:0 does"), "{error}");
 
     let mut tree = Tree::new();
     let mut large = file(b"");
@@ -293,7 +293,8 @@ fn what_the_format_refuses_is_an_error_with_the_path() {
         .xattrs
         .insert(b"user.l".to_vec(), vec![0; XATTR_VALUE_BYTES_MAX + 1]);
     tree.insert(b"x", large).unwrap();
-    assert!(matches!(plan_error(&tree), Error::XattrTooLarge { path, .. } if path == "x"));
+    let error = plan_error(&tree).to_string();
+    assert!(error.starts_with("'x': the extended attribute"), "{error}");
 
     let mut tree = Tree::new();
     let data = FileData::Layer {
@@ -303,8 +304,10 @@ fn what_the_format_refuses_is_an_error_with_the_path() {
     };
     tree.insert(b"lost", inode(0o644, Kind::File(data)))
         .unwrap();
+    let error = plan_error(&tree).to_string();
     assert!(
-        matches!(plan_error(&tree), Error::MissingData { path, layer: 3, file: 7, .. } if path == "lost")
+        error.starts_with("'lost': layer 3 has no file number 7"),
+        "{error}"
     );
 }
 
@@ -322,7 +325,8 @@ fn as_many_owners_as_the_superblock_counts_and_no_more() {
     let mut node = inode(0o600, Kind::Fifo);
     node.meta.uid = 65_535;
     tree.insert(b"one more", node).unwrap();
-    assert!(matches!(plan_error(&tree), Error::TooManyIds));
+    let error = plan_error(&tree).to_string();
+    assert!(error.contains("different owners and groups"), "{error}");
 }
 
 #[test]
@@ -331,29 +335,15 @@ fn images_of_other_kinds_are_refused_by_name() {
     let open = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = good.clone();
         change(&mut bytes);
-        Image::open(Cursor::new(bytes), 0).unwrap_err()
+        let error = Image::open(Cursor::new(bytes), 0).unwrap_err();
+        error.to_string()
     };
-    assert!(matches!(open(&|b| b[0] = b'x'), read::Error::NotSquashfs));
-    assert!(matches!(
-        open(&|b| b.truncate(95)),
-        read::Error::NotSquashfs
-    ));
-    assert!(matches!(
-        open(&|b| b[28] = 3),
-        read::Error::Version { major: 3, minor: 0 }
-    ));
-    assert!(matches!(
-        open(&|b| b[20] = 5),
-        read::Error::Compressor { number: 5 }
-    ));
-    assert!(matches!(
-        open(&|b| b[12] = 1),
-        read::Error::BlockSize { .. }
-    ));
-    assert!(matches!(
-        open(&|b| b[22] = 12),
-        read::Error::BlockSize { .. }
-    ));
+    assert_eq!(open(&|b| b[0] = b'x'), "this is no SquashFS image");
+    assert_eq!(open(&|b| b.truncate(95)), "this is no SquashFS image");
+    assert!(open(&|b| b[28] = 3).starts_with("SquashFS version 3.0 is"));
+    assert!(open(&|b| b[20] = 5).starts_with("SquashFS compressor 5 is"));
+    assert!(open(&|b| b[12] = 1).contains("invalid block size"));
+    assert!(open(&|b| b[22] = 12).contains("invalid block size"));
 }
 
 #[test]

@@ -20,14 +20,15 @@ use metadata::write_table;
 use order::Order;
 
 use super::compress;
-use super::error::Error;
 use super::layout::{
     FLAG_ALWAYS_FRAGMENTS, FLAG_COMPRESSOR_OPTIONS, FLAG_DUPLICATES, FLAG_EXPORTABLE,
-    FLAG_NO_XATTRS, FragmentEntry, MAGIC, METADATA_STORED, NO_TABLE, Superblock, VERSION_MAJOR,
-    VERSION_MINOR, XattrTableHeader,
+    FLAG_NO_XATTRS, FragmentEntry, IDS_MAX, MAGIC, METADATA_STORED, NO_TABLE, Superblock,
+    VERSION_MAJOR, VERSION_MINOR, XattrTableHeader,
 };
 use super::pack::PackedLayers;
 use super::settings::Settings;
+use crate::Error;
+use isoforge_base::error::Class;
 use isoforge_base::tree::Tree;
 
 /// Images end on a multiple of this, so that they can be used as block devices.
@@ -88,7 +89,7 @@ impl<'a> ImagePlan<'a> {
         let fragment_table = tables.indexed_or_none(&fragment_bytes(fragments))?;
         let export_table = tables.indexed(&u64_bytes(&inodes.refs))?;
         let id_table = tables.indexed(&u32_bytes(attributes.ids()))?;
-        let id_count = u16::try_from(attributes.ids().len()).map_err(|_| Error::TooManyIds)?;
+        let id_count = u16::try_from(attributes.ids().len()).map_err(|_| too_many_ids())?;
         let xattrs = attributes.finish()?;
         let xattr_table = match &xattrs.table {
             Some(table) => tables.xattrs(table)?,
@@ -156,19 +157,40 @@ impl<'a> ImagePlan<'a> {
     /// [`size`](Self::size) bytes.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where a block is not what it was when it was packed,
+    /// [`Error::PackedData`] where a block is not what it was when it was packed,
     /// and where reading or writing fails.
     pub fn write(&self, out: &mut dyn Write) -> Result<(), Error> {
-        let written =
-            |result: std::io::Result<()>| result.map_err(|source| Error::WriteImage { source });
+        let written = |result: std::io::Result<()>| result.map_err(Error::io(WRITING));
         written(out.write_all(&self.head))?;
         self.data.copy(out)?;
         written(out.write_all(&self.tables))?;
-        let padding = usize::try_from(self.size() - self.bytes_used)
-            .map_err(|_| Error::TableTooLarge { table: "padding" })?;
+        let padding =
+            usize::try_from(self.size() - self.bytes_used).map_err(|_| too_large("padding"))?;
         written(out.write_all(&vec![0; padding]))?;
         written(out.flush())
     }
+}
+
+/// What is being done when the image's bytes can't be written.
+const WRITING: &str = "writing the SquashFS image failed";
+
+/// A table that outgrew its offsets.
+fn too_large(table: &str) -> Error {
+    Error::unfit(format!("the {table} outgrows what SquashFS can address"))
+}
+
+fn too_many_ids() -> Error {
+    Error::unfit(format!(
+        "the tree has more than {IDS_MAX} different owners and groups"
+    ))
+}
+
+/// The tree names data that the packed layers do not have.
+fn missing_data(path: &str, layer: u32, file: u32, bytes: u64) -> Error {
+    Error::new(
+        Class::Bug,
+        format!("'{path}': layer {layer} has no file number {file} of {bytes} bytes"),
+    )
 }
 
 /// The tables as they follow the data.
@@ -218,9 +240,8 @@ impl Tables {
         let keys = self.append(&table.keys);
         let mut sets = Vec::new();
         let index = write_table(&table.ids, self.end(), self.settings.compressor, &mut sets)?;
-        let index_at = usize::try_from(index - self.end()).map_err(|_| Error::TableTooLarge {
-            table: "extended attribute table",
-        })?;
+        let index_at = usize::try_from(index - self.end())
+            .map_err(|_| too_large("extended attribute table"))?;
         let (blocks, index) = sets.split_at(index_at);
         self.append(blocks);
         let header = self.end();
@@ -238,16 +259,14 @@ impl Tables {
 /// A metadata block that holds `bytes` uncompressed, as the compressor options
 /// have to be.
 fn stored_metadata(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let length = u16::try_from(bytes.len()).map_err(|_| Error::TableTooLarge {
-        table: "compressor options",
-    })?;
+    let length = u16::try_from(bytes.len()).map_err(|_| too_large("compressor options"))?;
     let mut block = (length | METADATA_STORED).to_le_bytes().to_vec();
     block.extend_from_slice(bytes);
     Ok(block)
 }
 
 fn count(length: usize, table: &'static str) -> Result<u32, Error> {
-    u32::try_from(length).map_err(|_| Error::TableTooLarge { table })
+    u32::try_from(length).map_err(|_| too_large(table))
 }
 
 fn fragment_bytes(fragments: &[FragmentEntry]) -> Vec<u8> {

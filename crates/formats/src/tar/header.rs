@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::error::Error;
+use crate::Error;
 use isoforge_base::tree::display;
 
 /// Unit of the format, in bytes.
@@ -150,13 +150,15 @@ impl Header {
 
     /// An error in a field of this header.
     pub(super) fn error(&self, field: &str, problem: &'static str) -> Error {
-        Error::Field {
-            offset: self.offset,
-            entry: display(&self.path()),
-            field: field.to_owned(),
-            problem,
-        }
+        wrong_field(self.offset, &display(&self.path()), field, problem)
     }
+}
+
+/// A field of the header at byte `offset`, or of its extended header, is malformed.
+pub(super) fn wrong_field(offset: u64, entry: &str, field: &str, problem: &str) -> Error {
+    Error::damaged(format!(
+        "entry '{entry}' at byte {offset}: {field} is {problem}"
+    ))
 }
 
 /// Appends the pairs of offset and length of an old GNU sparse header or

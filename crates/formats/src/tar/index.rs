@@ -1,11 +1,10 @@
 //! Where the members of an archive at rest are.
 
 use std::collections::BTreeMap;
-use std::io;
 
+use crate::Error;
 use isoforge_base::read_at::{ReadAt, Window};
 
-use super::error::Error;
 use super::header::BLOCK_BYTES;
 use super::limits::Limits;
 use super::read::{Member, Reader};
@@ -27,47 +26,12 @@ pub enum Found {
     Link(String),
 }
 
-/// Why there is no index of an archive.
-#[derive(Debug, thiserror::Error)]
-pub enum IndexError {
-    /// It begins with no header.
-    #[error("is no tar archive")]
-    NoTar,
-    /// It can't be read.
-    #[error("can't be read: {0}")]
-    Read(io::Error),
-    /// A header is not accepted.
-    #[error("is damaged: {0}")]
-    Archive(#[from] Error),
-    /// Its data end before a member's; the offset of the header.
-    #[error("ends within the member at byte {at}")]
-    Truncated {
-        /// Bytes from the beginning.
-        at: u64,
-    },
-    /// A member has holes that the archive leaves out.
-    #[error("has the sparse member {name}")]
-    Sparse {
-        /// Its path.
-        name: String,
-    },
-    /// A link names what can't be in the archive.
-    #[error("has the link {name}, which leads out of it")]
-    Outside {
-        /// Its path.
-        name: String,
-    },
-    /// More than [`MAX_INDEXED_MEMBERS`].
-    #[error("has more than {MAX_INDEXED_MEMBERS} members")]
-    TooMany,
-}
-
 /// Finds all regular files and links of an archive by their normalized paths; of
 /// several with one path the last counts. Reads headers alone.
 ///
 /// # Errors
-/// [`IndexError`].
-pub fn index(file: &dyn ReadAt) -> Result<BTreeMap<String, Found>, IndexError> {
+/// What the archive is instead, as in "is no tar archive".
+pub fn index(file: &dyn ReadAt) -> Result<BTreeMap<String, Found>, Error> {
     let (length, mut at, mut members) = (file.size(), 0, BTreeMap::new());
     let limits = Limits {
         layer_bytes: u64::MAX,
@@ -80,42 +44,57 @@ pub fn index(file: &dyn ReadAt) -> Result<BTreeMap<String, Found>, IndexError> {
         };
         let (start, size) = (reader.offset(), member.stored_bytes());
         let end = start.checked_add(size).filter(|&end| end <= length);
-        let end = end.ok_or(IndexError::Truncated { at })?;
+        let end = end.ok_or_else(|| truncated(at))?;
         if let Some(found) = describe(&member, start, size)? {
             let path = String::from_utf8_lossy(&member.path).into_owned();
             members.insert(path, found);
         }
         if members.len() > MAX_INDEXED_MEMBERS {
-            return Err(IndexError::TooMany);
+            return Err(Error::damaged(format!(
+                "has more than {MAX_INDEXED_MEMBERS} members"
+            )));
         }
         at = end.next_multiple_of(BLOCK_BYTES as u64);
     }
     if members.is_empty() {
-        return Err(IndexError::NoTar);
+        return Err(Error::damaged(NO_TAR));
     }
     Ok(members)
 }
 
+const NO_TAR: &str = "is no tar archive";
+
 /// What does not even begin as an archive is none.
-fn no_tar(error: Error, at: u64) -> IndexError {
+fn no_tar(error: Error, at: u64) -> Error {
     match error {
-        Error::Checksum { offset: 0 } => IndexError::NoTar,
-        Error::Truncated { .. } if at == 0 => IndexError::NoTar,
-        Error::Truncated { .. } => IndexError::Truncated { at },
-        Error::Read { source, .. } => IndexError::Read(source),
-        error => error.into(),
+        Error::Checksum { offset: 0 } => Error::damaged(NO_TAR),
+        Error::Truncated { .. } if at == 0 => Error::damaged(NO_TAR),
+        Error::Truncated { .. } => truncated(at),
+        Error::Read { source, .. } => {
+            Error::damaged(format!("can't be read: {source}")).because(source)
+        }
+        error => Error::damaged(format!("is damaged: {error}")).because(error),
     }
 }
 
+/// The data end before those of the member whose header is at byte `at`.
+fn truncated(at: u64) -> Error {
+    Error::damaged(format!("ends within the member at byte {at}"))
+}
+
 /// Place and content of a member; `None` for what has neither data nor target.
-fn describe(member: &Member, start: u64, size: u64) -> Result<Option<Found>, IndexError> {
-    let name = || member.name.clone();
+fn describe(member: &Member, start: u64, size: u64) -> Result<Option<Found>, Error> {
+    let name = &member.name;
     Ok(match member.typeflag() {
-        _ if member.is_sparse() => return Err(IndexError::Sparse { name: name() }),
+        _ if member.is_sparse() => {
+            return Err(Error::damaged(format!("has the sparse member {name}")));
+        }
         b'0' | b'\0' | b'7' => Some(Found::File { start, size }),
         kind @ (b'1' | b'2') => {
             let target = link_target(&member.path, member.link(), kind == b'2');
-            let target = target.ok_or_else(|| IndexError::Outside { name: name() })?;
+            let target = target.ok_or_else(|| {
+                Error::damaged(format!("has the link {name}, which leads out of it"))
+            })?;
             Some(Found::Link(target))
         }
         _ => None,

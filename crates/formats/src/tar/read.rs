@@ -2,9 +2,9 @@
 
 use std::io::Read;
 
+use crate::Error;
 use isoforge_base::tree::{self, Device, MODE_MASK, Meta, display};
 
-use super::error::Error;
 use super::header::{self, BLOCK_BYTES, Header, MAX_OCTAL_SIZE, sparse_pairs, until_nul};
 use super::limits::{Limit, Limits};
 use super::pax::{self, Pax};
@@ -152,11 +152,12 @@ impl<R: Read> Reader<R> {
             b'3' => Ok(Kind::CharDevice(device(header)?)),
             b'4' => Ok(Kind::BlockDevice(device(header)?)),
             b'6' => Ok(Kind::Fifo),
-            typeflag => Err(Error::Type {
-                offset: header.offset,
-                entry: member.name.clone(),
-                typeflag,
-            }),
+            typeflag => Err(Error::damaged(format!(
+                "entry '{}' at byte {} has type '{}', which a layer can't have",
+                member.name,
+                header.offset,
+                typeflag.escape_ascii()
+            ))),
         }
     }
 
@@ -224,13 +225,16 @@ impl<R: Read> Reader<R> {
             if block.iter().all(|&byte| byte == 0) {
                 return match self.source.block("the end mark")? {
                     Some(next) if next.iter().any(|&byte| byte != 0) => {
-                        Err(Error::LoneZeroBlock { offset })
+                        // Some readers stop here, some don't.
+                        Err(untrustworthy(format!(
+                            "the archive goes on after a single zero block at byte {offset}"
+                        )))
                     }
                     _ => self.end(&extended),
                 };
             }
             let header = Header::new(block, offset)?;
-            let malformed = |problem| Error::ExtendedHeader { offset, problem };
+            let malformed = |problem: String| malformed(offset, &problem);
             match header.typeflag() {
                 b'x' if extended.pax.is_some() => {
                     return Err(malformed("the entry has two of them".to_owned()));
@@ -298,14 +302,9 @@ impl<R: Read> Reader<R> {
         if let (Some(gnu), Some(posix)) = (&extended.long_name, &pax.path)
             && gnu != posix
         {
-            return Err(Error::ExtendedHeader {
-                offset: header.offset,
-                problem: format!(
-                    "it names the entry both '{}' and '{}'",
-                    display(gnu),
-                    display(posix)
-                ),
-            });
+            let (gnu, posix) = (display(gnu), display(posix));
+            let problem = format!("it names the entry both '{gnu}' and '{posix}'");
+            return Err(malformed(header.offset, &problem));
         }
         let raw = pax
             .sparse
@@ -488,30 +487,38 @@ impl Member {
     /// An error in one of its fields.
     #[must_use]
     pub fn error(&self, field: &str, problem: &'static str) -> Error {
-        Error::Field {
-            offset: self.header.offset,
-            entry: self.name.clone(),
-            field: field.to_owned(),
-            problem,
-        }
+        header::wrong_field(self.header.offset, &self.name, field, problem)
     }
 
     fn sparse(&self, problem: &'static str) -> Error {
-        Error::Sparse {
-            offset: self.header.offset,
-            entry: self.name.clone(),
-            problem,
-        }
+        let (entry, offset) = (&self.name, self.header.offset);
+        Error::damaged(format!("sparse file '{entry}' at byte {offset}: {problem}"))
     }
 
     fn unexpected_data(&self, kind: &'static str) -> Error {
-        Error::UnexpectedData {
-            offset: self.header.offset,
-            entry: self.name.clone(),
-            kind,
-            size: self.size,
-        }
+        let (entry, offset, size) = (&self.name, self.header.offset, self.size);
+        untrustworthy(format!(
+            "entry '{entry}' at byte {offset} is a {kind} and states {size} bytes of data"
+        ))
     }
+}
+
+/// What readers understand differently.
+fn untrustworthy(problem: String) -> Error {
+    Error::damaged(problem)
+        .with_hint("no usual tool writes such an archive; do not trust the image it comes from")
+}
+
+fn malformed(offset: u64, problem: &str) -> Error {
+    Error::damaged(format!(
+        "the extended header at byte {offset} is malformed: {problem}"
+    ))
+}
+
+/// A path has `..` or a NUL byte, as `source` says.
+#[must_use]
+pub fn unsafe_path(entry: &str, source: tree::Error) -> Error {
+    untrustworthy(format!("unsafe entry '{entry}': {source}")).because(source)
 }
 
 /// The member's size in the archive. Writers put 0 or all sevens in the header
@@ -524,12 +531,10 @@ fn member_size(header: &Header, pax: &Pax, name: &str) -> Result<u64, Error> {
         Some(size) if size == stated => size,
         Some(size) if size > MAX_OCTAL_SIZE && [0, MAX_OCTAL_SIZE].contains(&stated) => size,
         Some(size) => {
-            return Err(Error::SizeDisagreement {
-                offset: header.offset,
-                entry: name.to_owned(),
-                header: stated,
-                pax: size,
-            });
+            let offset = header.offset;
+            return Err(untrustworthy(format!(
+                "entry '{name}' at byte {offset} has two sizes: {stated} in its header, {size} in its extended header"
+            )));
         }
     };
     // These have no data, whatever size they state: every reader agrees.
@@ -538,10 +543,7 @@ fn member_size(header: &Header, pax: &Pax, name: &str) -> Result<u64, Error> {
 }
 
 fn safe_path(raw: &[u8], name: &str) -> Result<Vec<u8>, Error> {
-    tree::normalize(raw).map_err(|source| Error::UnsafePath {
-        entry: name.to_owned(),
-        source,
-    })
+    tree::normalize(raw).map_err(|source| unsafe_path(name, source))
 }
 
 fn device(header: &Header) -> Result<Device, Error> {

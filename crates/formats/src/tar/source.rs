@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
-use super::error::Error;
 use super::header::BLOCK_BYTES;
 use super::limits::Limit;
+use crate::Error;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 const DRAIN_BUFFER_BYTES: usize = 64 * 1024;

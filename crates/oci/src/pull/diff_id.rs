@@ -228,5 +228,4 @@ fn failed(name: &str, layer: &Layer, error: io::Error) -> Error {
 }
 
 #[cfg(test)]
-#[path = "diff_id_tests.rs"]
 mod tests;

@@ -6,9 +6,10 @@
 
 use super::files;
 use crate::Error;
+use crate::error::unfit;
 use isoforge_base::tree::Tree;
 use isoforge_contract::iso::VOLUME_ID;
-use isoforge_contract::machine::Flavor;
+use isoforge_contract::machine::{Flavor, INSTALL_ARGUMENT};
 
 /// What systemd starts instead of its default, for the installer.
 const INSTALL_UNIT: &str = "systemd.unit=appliance-install.target";
@@ -68,7 +69,7 @@ pub struct Consoles {
 /// take as it is.
 ///
 /// # Errors
-/// [`Error::KernelArgument`] for the first that is not.
+/// For the first that is not.
 pub fn check(extra: &[String]) -> Result<(), Error> {
     for argument in extra {
         let why = if argument.is_empty() {
@@ -82,10 +83,10 @@ pub fn check(extra: &[String]) -> Result<(), Error> {
         } else {
             continue;
         };
-        return Err(Error::KernelArgument {
-            argument: argument.escape_debug().to_string(),
-            why,
-        });
+        let argument = argument.escape_debug();
+        let problem = format!("[boot] cmdline: '{argument}' can't be a kernel argument: it {why}");
+        let hint = "write each argument as an element of its own: [\"quiet\", \"splash\"]";
+        return Err(unfit(problem).with_hint(hint).into());
     }
     Ok(())
 }
@@ -136,11 +137,7 @@ pub fn args(action: Action, options: &Options<'_>) -> Args {
         before.push("fips=1");
     }
     let mut after: Vec<String> = options.extra.to_vec();
-    after.extend(
-        action_args(action, options.flavor)
-            .iter()
-            .map(|&arg| arg.to_owned()),
-    );
+    after.extend(action_args(action, options.flavor));
     Args {
         before: before.into_iter().map(str::to_owned).collect(),
         after,
@@ -148,19 +145,21 @@ pub fn args(action: Action, options: &Options<'_>) -> Args {
 }
 
 /// What makes the started system do what the entry says.
-fn action_args(action: Action, flavor: Flavor) -> &'static [&'static str] {
-    match (action, flavor) {
+fn action_args(action: Action, flavor: Flavor) -> Vec<String> {
+    let install = |mode| {
+        vec![
+            format!("{INSTALL_ARGUMENT}={mode}"),
+            INSTALL_UNIT.to_owned(),
+        ]
+    };
+    let fixed: &[&str] = match (action, flavor) {
         // Both names: which one counts depends on the agent's version.
         (Action::InstallInteractive, Flavor::Kairos) => {
             &["interactive-install", "install-mode-interactive"]
         }
         (Action::InstallUnattended, Flavor::Kairos) => &["install-mode"],
-        (Action::InstallInteractive, Flavor::Appliance) => {
-            &["appliance.install=interactive", INSTALL_UNIT]
-        }
-        (Action::InstallUnattended, Flavor::Appliance) => {
-            &["appliance.install=unattended", INSTALL_UNIT]
-        }
+        (Action::InstallInteractive, Flavor::Appliance) => return install("interactive"),
+        (Action::InstallUnattended, Flavor::Appliance) => return install("unattended"),
         // Who starts the medium owns the machine, and the image's root account
         // may be locked: the shell asks for no password.
         (Action::Rescue, _) => &[
@@ -168,7 +167,8 @@ fn action_args(action: Action, flavor: Flavor) -> &'static [&'static str] {
             "systemd.setenv=SYSTEMD_SULOGIN_FORCE=1",
         ],
         (Action::Live | Action::Disk, _) => &[],
-    }
+    };
+    fixed.iter().map(|&argument| argument.to_owned()).collect()
 }
 
 #[cfg(test)]

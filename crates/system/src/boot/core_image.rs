@@ -25,7 +25,9 @@ use fs_err as fs;
 
 use super::files::{self, BootFile};
 use crate::Error;
+use crate::error::unfit;
 use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::error::{Class, Failure};
 use isoforge_base::process::{self, Program};
 use isoforge_base::tree::{ReadFile, Tree};
 
@@ -185,15 +187,23 @@ impl Recipe {
     /// an empty directory.
     ///
     /// # Errors
-    /// [`Error`]; [`Error::NoGrubMkimage`] where the host has no grub-mkimage.
+    /// Where the host has no grub-mkimage, it fails, or gives more than can be loaded.
     pub fn make(&self, scratch: &Path) -> Result<CoreImage, Error> {
         let Some(name) = PROGRAMS
             .into_iter()
             .find(|name| process::find(name).is_some())
         else {
-            return Err(Error::NoGrubMkimage {
-                modules: self.dir.clone(),
-            });
+            let modules = &self.dir;
+            let problem = format!(
+                "the OS image has GRUB's modules for BIOS ({modules}) but no core image made of \
+                 them, and this machine has neither grub-mkimage nor grub2-mkimage"
+            );
+            let hint = format!(
+                "install it (Debian, Ubuntu: {PACKAGE}; Fedora, RHEL: grub2-tools; SUSE: \
+                 grub2), or write `firmware = [\"uefi\"]` under [boot]"
+            );
+            let lack = Failure::new(Class::Environment, problem).with_hint(hint);
+            return Err(lack.into());
         };
         let version = Program::new(name, PACKAGE)
             .arg("--version")
@@ -216,7 +226,11 @@ impl Recipe {
             .map_err(Error::GrubMkimage)?;
         let size = fs::metadata(&out).map_err(Error::io(CANT_MAKE))?.len();
         if size > CORE_MAX_BYTES {
-            return Err(Error::CoreImageTooLarge { size });
+            let problem = format!(
+                "GRUB's core image for BIOS has {size} bytes, of which only {CORE_MAX_BYTES} can \
+                 be loaded"
+            );
+            return Err(unfit(problem).into());
         }
         let bytes = fs::read(&out).map_err(Error::io(CANT_MAKE))?;
         Ok(CoreImage {

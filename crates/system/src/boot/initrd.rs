@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
-use isoforge_formats::cpio::{self, Error as FormatError, Limits};
+use isoforge_formats::cpio::{self, Limits};
 
 use super::files::{self, BootFile};
 use super::kernel::Kernel;
@@ -101,8 +101,8 @@ impl Report {
 /// compressed (Linux, Documentation/driver-api/early-userspace/buffer-format).
 ///
 /// # Errors
-/// [`FormatError`], with the offset where the format is broken or a limit met.
-pub fn read(initrd: impl Read, limits: &Limits) -> Result<Contents, FormatError> {
+/// With the offset where the format is broken or a limit met.
+pub fn read(initrd: impl Read, limits: &Limits) -> Result<Contents, isoforge_formats::Error> {
     let mut contents = Contents::default();
     cpio::walk(initrd, limits, &mut |path, data| {
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -147,7 +147,10 @@ pub fn inspect(
     let path = kernel.initrd.path.clone();
     let contents = data
         .open(&kernel.initrd.data)
-        .map_err(FormatError::Io)
+        .map_err(|source| isoforge_formats::Error::Io {
+            doing: "reading failed".into(),
+            source,
+        })
         .and_then(|initrd| read(initrd, limits))
         .map_err(|source| Error::Initrd {
             path: path.clone(),

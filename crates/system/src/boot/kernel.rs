@@ -6,9 +6,10 @@
 
 use std::cmp::Ordering;
 
-use super::files::{self, BootFile};
+use super::files::{self, BootFile, list};
 use super::{Finding, version};
 use crate::Error;
+use crate::error::unfit;
 use isoforge_base::tree::{self, Tree};
 use isoforge_contract::arch::Arch;
 
@@ -49,9 +50,11 @@ struct Candidate {
 pub fn find(tree: &Tree, arch: Arch) -> Result<Kernel, Error> {
     let candidates = candidates(tree, arch);
     let Some(best) = candidates.first() else {
-        return Err(Error::NoKernel {
-            looked_at: kernel_patterns(arch),
-        });
+        let looked_at = list(&kernel_patterns(arch));
+        let problem = format!("the OS image has no kernel; looked for:{looked_at}");
+        let hint = "add a kernel to the image: linux-image-amd64 (Debian), linux-image-generic \
+             (Ubuntu), kernel (Fedora, RHEL), kernel-default (SUSE)";
+        return Err(unfit(problem).with_hint(hint).into());
     };
     let only = candidates.iter().all(|c| c.release == best.release);
     let mut findings = Vec::new();
@@ -77,10 +80,13 @@ pub fn find(tree: &Tree, arch: Arch) -> Result<Kernel, Error> {
             findings,
         });
     }
-    Err(Error::NoInitrd {
-        kernel: best.file.path.clone(),
-        looked_at: initrd_paths(best, only),
-    })
+    let (kernel, looked_at) = (&best.file.path, list(&initrd_paths(best, only)));
+    let problem =
+        format!("the OS image has no initrd for its kernel {kernel}; looked for:{looked_at}");
+    let hint = "make one in the image with dracut (packages dracut and dracut-live, \
+         dracut-squash on older releases): dracut --no-hostonly --add dmsquash-live \
+         --regenerate-all --force";
+    Err(unfit(problem).with_hint(hint).into())
 }
 
 /// File name prefixes of kernels in `/boot`.

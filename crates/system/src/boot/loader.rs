@@ -7,8 +7,9 @@
 //! CDs is preferred: it is made to read ISO 9660 and looks for its
 //! configuration on the medium that it was started from.
 
-use super::files::{self, BootFile};
+use super::files::{self, BootFile, list};
 use crate::Error;
+use crate::error::unfit;
 use isoforge_base::tree::{ReadFile, Tree};
 use isoforge_contract::arch::Arch;
 
@@ -65,7 +66,7 @@ pub enum Core {
 /// Finds what UEFI needs.
 ///
 /// # Errors
-/// [`Error::NoBootFile`] naming every place that was looked at.
+/// Naming every place that was looked at.
 pub fn find_uefi(tree: &Tree, data: &dyn ReadFile, arch: Arch) -> Result<Uefi, Error> {
     let shim = required(tree, shim_paths(arch), "signed shim", shim_packages(arch))?;
     let grub = required(tree, grub_paths(arch), "signed GRUB", grub_packages(arch))?;
@@ -97,21 +98,21 @@ pub fn find_uefi(tree: &Tree, data: &dyn ReadFile, arch: Arch) -> Result<Uefi, E
 /// Finds what BIOS needs.
 ///
 /// # Errors
-/// [`Error::NoBootFile`] naming every place that was looked at, and
-/// [`Error::NoBios`] for arm64.
+/// Naming every place that was looked at; for arm64, which knows no BIOS.
 pub fn find_bios(tree: &Tree, arch: Arch) -> Result<Bios, Error> {
     const PACKAGES: &str = "grub-pc-bin (Debian, Ubuntu), grub2-pc-modules (Fedora, RHEL) or \
          grub2-i386-pc (SUSE); or write `firmware = [\"uefi\"]` under [boot]";
     if arch != Arch::Amd64 {
-        return Err(Error::NoBios { arch });
+        let problem = format!("firmware \"bios\" does not exist on {arch}");
+        let hint = "write `firmware = [\"uefi\"]` under [boot]";
+        return Err(unfit(problem).with_hint(hint).into());
     }
     let images = core_paths();
     let core = match files::first(tree, &images) {
         Some(image) => Core::Image(image),
-        None => Core::Modules(modules(tree).ok_or_else(|| Error::NoBootFile {
-            what: "GRUB core image for BIOS, nor the modules to make it",
-            packages: PACKAGES,
-            looked_at: [images.clone(), kernel_paths()].concat(),
+        None => Core::Modules(modules(tree).ok_or_else(|| {
+            let what = "GRUB core image for BIOS, nor the modules to make it";
+            missing(what, PACKAGES, &[images.clone(), kernel_paths()].concat())
         })?),
     };
     let mbr = required(tree, mbr_paths(), "boot code for the MBR", PACKAGES)?;
@@ -147,14 +148,19 @@ fn mbr_paths() -> Vec<String> {
 fn required(
     tree: &Tree,
     paths: Vec<String>,
-    what: &'static str,
-    packages: &'static str,
+    what: &str,
+    packages: &str,
 ) -> Result<BootFile, Error> {
-    files::first(tree, &paths).ok_or(Error::NoBootFile {
-        what,
-        packages,
-        looked_at: paths,
-    })
+    files::first(tree, &paths).ok_or_else(|| missing(what, packages, &paths))
+}
+
+fn missing(what: &str, packages: &str, looked_at: &[String]) -> Error {
+    let looked_at = list(looked_at);
+    unfit(format!(
+        "the OS image has no {what}; looked for:{looked_at}"
+    ))
+    .with_hint(format!("add to the image: {packages}"))
+    .into()
 }
 
 fn shim_packages(arch: Arch) -> &'static str {

@@ -5,6 +5,7 @@ use super::payload::Payload;
 use super::{ExtraKind, IsoInputs};
 use crate::Error;
 use isoforge_base::digest::{Digest, SHA256_BYTES};
+use isoforge_base::error::Context as _;
 use isoforge_contract::iso::{
     CONFIG, CORE_IMAGE, EFI_FOLDER, INITRD, KERNEL, MANIFEST, MARKERS, MENU, ROOTFS, STUBS,
 };
@@ -170,5 +171,5 @@ fn esp_bytes(inputs: &IsoInputs<'_>, stubs: usize, stub_bytes: u64) -> Result<Op
         .iter()
         .map(|program| program.data.size());
     let sizes = programs.chain(std::iter::repeat_n(stub_bytes, stubs));
-    Ok(Some(fat::size_for(sizes)?))
+    Ok(Some(fat::size_for(sizes).context(super::NO_ESP)?))
 }

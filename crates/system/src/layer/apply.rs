@@ -15,16 +15,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::Error;
 use super::{Entry, EntryKind};
+use crate::Error;
+use isoforge_base::error::{Class, Failure};
 use isoforge_base::tree::{self, FileData, Inode, Kind, LayerId, Tree, display};
 
 /// Merges `entries` of `layer` into `tree`, which holds the layers below.
 ///
 /// # Errors
-/// [`Error::Merge`] where an entry's parent is no directory or leads through a
-/// loop of symbolic links; [`Error::LinkTarget`] where a hard link's target is
-/// missing. The tree is of no use then.
+/// Where an entry's parent is no directory or leads through a loop of symbolic
+/// links, or a hard link's target is missing. The tree is of no use then.
 pub fn apply(tree: &mut Tree, layer: LayerId, entries: &[Entry]) -> Result<(), Error> {
     remove_whiteouts(tree, entries)?;
     for entry in entries {
@@ -34,8 +34,9 @@ pub fn apply(tree: &mut Tree, layer: LayerId, entries: &[Entry]) -> Result<(), E
 }
 
 fn merge_error(entry: &Entry) -> impl FnOnce(tree::Error) -> Error + '_ {
-    move |source| Error::Merge {
-        entry: display(&entry.path),
+    move |source| Error::Tree {
+        class: Class::Verification,
+        problem: format!("entry '{}': {source}", display(&entry.path)),
         source,
     }
 }
@@ -122,10 +123,11 @@ fn add_link(tree: &mut Tree, entry: &Entry, target: &[u8]) -> Result<(), Error> 
     let real_target = real_path(tree, target).map_err(merge_error(entry))?;
     match tree.link(&path, &real_target) {
         Ok(_) => Ok(()),
-        Err(tree::Error::NotFound { .. }) => Err(Error::LinkTarget {
-            entry: display(&entry.path),
-            target: display(target),
-        }),
+        Err(tree::Error::NotFound { .. }) => {
+            let (entry, target) = (display(&entry.path), display(target));
+            let problem = format!("hard link '{entry}' leads to '{target}', which does not exist");
+            Err(Failure::new(Class::Verification, problem).into())
+        }
         Err(source) => Err(merge_error(entry)(source)),
     }
 }

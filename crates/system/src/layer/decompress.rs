@@ -2,9 +2,8 @@
 
 use std::io::{self, Read};
 
-use isoforge_formats::tar::{self, Limit, Limits};
-
-use super::error::Error;
+use crate::Error;
+use isoforge_formats::tar::{Limit, Limits};
 use isoforge_oci::compression::{self, Bound, Bounds, Exceeded};
 use isoforge_oci::layer::LayerCompression;
 
@@ -13,17 +12,17 @@ use isoforge_oci::layer::LayerCompression;
 /// The reader fails as soon as the decoder has given more than
 /// [`Limits::layer_bytes`], or, above [`Limits::inflation_floor_bytes`], more
 /// than [`Limits::inflation_ratio`] bytes for each byte it took. The error of
-/// the reader carries a [`tar::Error`].
+/// the reader carries a [`isoforge_formats::Error`].
 ///
 /// # Errors
-/// [`tar::Error::Read`] where the decoder can't be set up.
+/// [`isoforge_formats::Error::Read`] where the decoder can't be set up.
 pub fn decompress<'a>(
     blob: impl Read + Send + 'a,
     compression: LayerCompression,
     limits: &Limits,
 ) -> Result<Box<dyn Read + Send + 'a>, Error> {
     let inner = compression::decompress_within(blob, compression, bounds(limits))
-        .map_err(|source| tar::Error::Read { offset: 0, source })?;
+        .map_err(|source| isoforge_formats::Error::Read { offset: 0, source })?;
     Ok(Box::new(NamedErrors { inner }))
 }
 
@@ -54,7 +53,7 @@ impl<R: Read> Read for NamedErrors<R> {
             };
             let entry = format!("byte {} of the uncompressed layer", exceeded.given);
             let max = exceeded.allowed;
-            tar::Error::Limit { limit, max, entry }.into()
+            isoforge_formats::Error::Limit { limit, max, entry }.into()
         })
     }
 }
@@ -137,13 +136,13 @@ mod tests {
             match reader.read(&mut buf) {
                 Ok(0) => panic!("the bomb went off"),
                 Ok(n) => given += n,
-                Err(error) => break tar::Error::from_io(error).unwrap(),
+                Err(error) => break isoforge_formats::Error::from_io(error).unwrap(),
             }
         };
         assert!(given <= 1_000_000 + buf.len(), "{given}");
         assert!(matches!(
             error,
-            tar::Error::Limit {
+            isoforge_formats::Error::Limit {
                 limit: Limit::InflationRatio,
                 max: 200,
                 ..
@@ -169,7 +168,7 @@ mod tests {
         let error = all(&[1; 101], LayerCompression::Plain, &limits).unwrap_err();
         assert!(matches!(
             error,
-            Error::Archive(tar::Error::Limit {
+            Error::Format(isoforge_formats::Error::Limit {
                 limit: Limit::LayerBytes,
                 ..
             })

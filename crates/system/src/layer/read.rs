@@ -2,10 +2,11 @@
 
 use std::io::Read;
 
+use crate::Error;
+use isoforge_base::error::{Class, Failure};
 use isoforge_base::tree::{self, Meta};
 use isoforge_formats::tar::{self, Kind, Limit, Limits, Member, Reader};
 
-use super::error::Error;
 use super::{Entry, EntryKind, FileSink, WHITEOUT_PREFIX};
 
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
@@ -16,7 +17,7 @@ const AUFS_PREFIX: &[u8] = b".wh..wh.";
 /// archive's order, hard links' and whiteouts' not.
 ///
 /// # Errors
-/// See [`Error`]; what was handed to `sink` before is of no use then.
+/// Where the archive is damaged, unsafe or too large, or `sink` fails; what was handed to `sink` before is of no use then.
 pub fn read_tar(
     tar: impl Read,
     limits: &Limits,
@@ -42,11 +43,13 @@ pub fn read_tar(
             Kind::Directory => EntryKind::Directory,
             Kind::File(size) => {
                 let file = files;
-                files = file.checked_add(1).ok_or_else(|| tar::Error::Limit {
-                    limit: Limit::Entries,
-                    max: u64::from(u32::MAX),
-                    entry: member.name.clone(),
-                })?;
+                files = file
+                    .checked_add(1)
+                    .ok_or_else(|| isoforge_formats::Error::Limit {
+                        limit: Limit::Entries,
+                        max: u64::from(u32::MAX),
+                        entry: member.name.clone(),
+                    })?;
                 let kept = sink.file(size, &mut reader.data());
                 kept.map_err(|error| Error::of_sink(error, &member.name))?;
                 EntryKind::File { file, size }
@@ -58,7 +61,10 @@ pub fn read_tar(
             Kind::Fifo => EntryKind::Fifo,
         };
         if member.path.is_empty() && kind != EntryKind::Directory {
-            return Err(Error::RootNotDirectory { entry: member.name });
+            let entry = member.name;
+            let problem =
+                format!("entry '{entry}' makes the root something other than a directory");
+            return Err(Failure::new(Class::Verification, problem).into());
         }
         let meta = reader.meta(&member)?;
         entries.push(member.path, meta, kind, member.name)?;
@@ -90,12 +96,8 @@ fn marker(member: &Member) -> Result<Option<Marker>, Error> {
         }
         Some(removed) => {
             // `.wh...` would remove the parent.
-            let path = tree::normalize(&tree::join(parent, removed)).map_err(|source| {
-                tar::Error::UnsafePath {
-                    entry: member.name.clone(),
-                    source,
-                }
-            })?;
+            let path = tree::normalize(&tree::join(parent, removed))
+                .map_err(|source| tar::unsafe_path(&member.name, source))?;
             Some(Marker::Removes(path, EntryKind::Whiteout))
         }
     })
@@ -124,7 +126,7 @@ impl Entries {
         self.metadata_bytes += (path.len() + link + xattrs) as u64;
         let max = self.max_metadata_bytes;
         if self.metadata_bytes > max {
-            return Err(Error::Archive(tar::Error::Limit {
+            return Err(Error::Format(isoforge_formats::Error::Limit {
                 limit: Limit::MetadataBytes,
                 max,
                 entry: name,

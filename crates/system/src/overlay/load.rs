@@ -10,12 +10,13 @@ use std::sync::Arc;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
-use super::manifest::{self, Manifest};
+use super::manifest::{self, Manifest, wrong_value};
 use super::source::{EmbeddedFile, Source};
 use super::{HOST_DATA, OverlayLayer, is_file};
 use crate::Error;
+use crate::error::unfit;
 use crate::filter::Patterns;
-use isoforge_base::error::{Cause, Failure};
+use isoforge_base::error::Failure;
 use isoforge_base::tree::{FileData, Inode, Kind, Meta, Tree, display, normalize};
 
 const FILE_MODE: u16 = 0o644;
@@ -102,11 +103,7 @@ impl Loader<'_> {
             } else if kind.is_file() {
                 self.host_file(path, on_disk)?;
             } else {
-                return Err(Error::SpecialFile {
-                    overlay: self.name.to_owned(),
-                    path: display(path),
-                    kind: special_kind(kind),
-                });
+                return Err(self.refused(path, special_kind(kind)));
             }
         }
         Ok(())
@@ -124,8 +121,9 @@ impl Loader<'_> {
                 .map_err(|e| self.read_error(path, e))?;
             return self.template(path, target, &bytes, executable);
         }
-        let file = u32::try_from(self.host_files.len()).map_err(|_| Error::TooManyFiles {
-            overlay: self.name.to_owned(),
+        let file = u32::try_from(self.host_files.len()).map_err(|_| {
+            let max = u32::MAX;
+            unfit(format!("overlay '{}' has more than {max} files", self.name))
         })?;
         self.host_files.push(on_disk.to_owned());
         let data = FileData::Layer {
@@ -157,11 +155,13 @@ impl Loader<'_> {
         executable: bool,
     ) -> Result<(), Error> {
         let name = format!("{}/{}", self.name, display(path));
-        let text = std::str::from_utf8(bytes).map_err(|e| Error::NotUtf8 {
-            path: name.clone(),
-            offset: e.valid_up_to(),
+        let text = std::str::from_utf8(bytes).map_err(|e| {
+            let offset = e.valid_up_to();
+            unfit(format!(
+                "'{name}' is not UTF-8 text (first at byte {offset})"
+            ))
         })?;
-        let rendered = (self.render)(&name, text).map_err(Cause::from)?;
+        let rendered = (self.render)(&name, text)?;
         let data = FileData::Inline(Arc::from(rendered.into_bytes()));
         self.put(target, file_mode(executable), Kind::File(data))
     }
@@ -170,10 +170,10 @@ impl Loader<'_> {
     /// but for a file and the template of the same file.
     fn put(&mut self, path: &[u8], mode: u16, kind: Kind) -> Result<(), Error> {
         if is_file(&self.tree, path) {
-            return Err(Error::Twice {
-                overlay: self.name.to_owned(),
-                path: display(path),
-            });
+            let (overlay, path) = (self.name, display(path));
+            let problem =
+                format!("overlay '{overlay}': '{path}' comes both as it is and from '{path}.tera'");
+            return Err(unfit(problem).into());
         }
         let meta = Meta {
             mtime: self.mtime,
@@ -243,12 +243,7 @@ impl Loader<'_> {
                 return Err(conflict(manifest_path, &link.path));
             }
             if link.target.is_empty() || link.target.contains('\0') {
-                return Err(Error::Value {
-                    manifest: manifest_path.to_owned(),
-                    key: "target",
-                    value: link.target.clone(),
-                    expected: "a path",
-                });
+                return Err(wrong_value(manifest_path, "target", &link.target, "a path"));
             }
             let inode = Inode {
                 meta: Meta::with_mode(LINK_MODE),
@@ -310,10 +305,9 @@ impl Loader<'_> {
             .filter(|path| set.matches(path))
             .collect();
         if found.is_empty() {
-            return Err(Error::NoneInOverlay {
-                manifest: manifest_path.to_owned(),
-                pattern: pattern.to_owned(),
-            });
+            let problem = format!("{manifest_path}: '{pattern}' matches nothing in the overlay");
+            let hint = "attributes are set on what the overlay itself has, not on the layers below";
+            return Err(unfit(problem).with_hint(hint).into());
         }
         Ok(found)
     }
@@ -323,10 +317,13 @@ impl Loader<'_> {
     }
 
     fn tree_error(&self, source: isoforge_base::tree::Error) -> Error {
-        Error::OverlayTree {
-            overlay: self.name.to_owned(),
-            source,
-        }
+        Error::overlay_tree(self.name, source)
+    }
+
+    fn refused(&self, path: &[u8], kind: &str) -> Error {
+        let problem = format!("overlay '{}': '{}' is {kind}", self.name, display(path));
+        let hint = "an overlay holds files, directories and symbolic links only";
+        unfit(problem).with_hint(hint).into()
     }
 
     fn read_error(&self, path: &[u8], source: io::Error) -> Error {
@@ -353,15 +350,12 @@ fn special_kind(kind: std::fs::FileType) -> &'static str {
 }
 
 fn patterns<S: AsRef<str>>(manifest: &str, patterns: &[S]) -> Result<Patterns, Error> {
-    Patterns::new(patterns).map_err(|source| Error::ManifestPattern {
-        manifest: manifest.to_owned(),
-        source: Box::new(source),
+    Patterns::new(patterns).map_err(|error| {
+        let problem = format!("{manifest}: {error}");
+        Failure::from(error).context(problem).into()
     })
 }
 
 fn conflict(manifest: &str, path: &str) -> Error {
-    Error::Conflict {
-        manifest: manifest.to_owned(),
-        path: path.to_owned(),
-    }
+    unfit(format!("{manifest}: '{path}' is in the overlay already")).into()
 }

@@ -26,6 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::Error;
+use crate::error::unfit;
 
 /// A manifest as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -98,7 +99,7 @@ pub(super) struct Link {
 /// Parses a manifest; `name` is its path in messages.
 ///
 /// # Errors
-/// [`Error::Manifest`] with line and column.
+/// With line and column.
 pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, Error> {
     toml::from_str(text).map_err(|e| {
         let before = e
@@ -106,14 +107,12 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, Error> {
             .and_then(|span| text.get(..span.start))
             .unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Error::Manifest {
-            manifest: name.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before.chars().count()
-                - before.get(..line_start).unwrap_or_default().chars().count()
-                + 1,
-            message: e.message().to_owned(),
-        }
+        let line = before.matches('\n').count() + 1;
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        let message = e.message();
+        unfit(format!("{name}:{line}:{column}: {message}"))
+            .with_hint("docs/overlays.md describes the manifest")
+            .into()
     })
 }
 
@@ -121,11 +120,9 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, Error> {
 pub(super) fn owner(manifest: &str, text: &str) -> Result<(u32, u32), Error> {
     text.split_once(':')
         .and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)))
-        .ok_or_else(|| Error::Value {
-            manifest: manifest.to_owned(),
-            key: "owner",
-            value: text.to_owned(),
-            expected: "two numbers, uid:gid (names mean nothing before there is a system)",
+        .ok_or_else(|| {
+            let expected = "two numbers, uid:gid (names mean nothing before there is a system)";
+            wrong_value(manifest, "owner", text, expected)
         })
 }
 
@@ -135,23 +132,20 @@ pub(super) fn mode(manifest: &str, text: &str) -> Result<u16, Error> {
     u16::from_str_radix(digits, 8)
         .ok()
         .filter(|&mode| mode <= isoforge_base::tree::MODE_MASK && !digits.starts_with('+'))
-        .ok_or_else(|| Error::Value {
-            manifest: manifest.to_owned(),
-            key: "mode",
-            value: text.to_owned(),
-            expected: "an octal mode such as \"0644\"",
-        })
+        .ok_or_else(|| wrong_value(manifest, "mode", text, "an octal mode such as \"0644\""))
 }
 
 /// The bytes of an extended attribute.
 pub(super) fn xattr(manifest: &str, value: &XattrValue) -> Result<Vec<u8>, Error> {
     match value {
         XattrValue::Text(text) => Ok(text.as_bytes().to_vec()),
-        XattrValue::Base64 { base64 } => STANDARD.decode(base64).map_err(|_| Error::Value {
-            manifest: manifest.to_owned(),
-            key: "base64",
-            value: base64.clone(),
-            expected: "base64",
-        }),
+        XattrValue::Base64 { base64 } => STANDARD
+            .decode(base64)
+            .map_err(|_| wrong_value(manifest, "base64", base64, "base64")),
     }
+}
+
+/// A value in the manifest is none of its kind.
+pub(super) fn wrong_value(manifest: &str, key: &str, value: &str, expected: &str) -> Error {
+    unfit(format!("{manifest}: {key} = '{value}' is not {expected}")).into()
 }

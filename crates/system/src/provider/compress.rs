@@ -7,6 +7,7 @@ use flate2::{Compression, GzBuilder};
 
 use crate::Error;
 use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::error::{Class, Failure};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::store::Store;
@@ -33,7 +34,7 @@ const COPY_BUFFER_BYTES: usize = 1 << 18;
 /// before; a layer that is compressed already as it is.
 ///
 /// # Errors
-/// [`Error::DiffId`] where the blob is not the layer, or what the store says.
+/// Where the blob is not the layer, or what the store says.
 pub fn compress_layer(
     store: &Store,
     layer: &Layer,
@@ -79,11 +80,9 @@ pub fn compress_layer(
         }
     };
     if found != layer.diff_id {
-        return Err(Error::DiffId {
-            digest: layer.digest,
-            expected: layer.diff_id,
-            found,
-        });
+        let (digest, expected) = (layer.digest, layer.diff_id);
+        let problem = format!("layer {digest} in the store has diffID {found}, not {expected}");
+        return Err(Failure::new(Class::Verification, problem).into());
     }
     let (digest, size) = out.commit(None)?;
     let compressed = Layer {

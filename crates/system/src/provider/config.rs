@@ -13,7 +13,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::Error;
+use crate::error::unfit;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Context as _;
 use isoforge_oci::manifest::ImageConfig;
 use isoforge_oci::platform::Platform;
 
@@ -103,13 +105,16 @@ pub(super) fn merge(input: &ConfigInput<'_>) -> Result<Vec<u8>, Error> {
         },
         history,
     };
-    serde_json::to_vec(&merged).map_err(Error::Json)
+    Ok(serde_json::to_vec(&merged).context(super::NO_JSON)?)
 }
 
 fn base_error(reason: impl Into<String>) -> Error {
-    Error::BaseConfig {
-        reason: reason.into(),
-    }
+    let reason = reason.into();
+    unfit(format!(
+        "the base image's configuration can't be used: {reason}"
+    ))
+    .with_hint("name an image for Linux on the profile's architecture")
+    .into()
 }
 
 fn parse_base(bytes: &[u8], input: &ConfigInput<'_>) -> Result<Map<String, Value>, Error> {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::config::{self, ConfigInput, ConfigLayer};
-use super::{Image, Platform, PlatformImage, Spec, compress_layer, labels};
+use super::{Image, NO_JSON, Platform, PlatformImage, Spec, compress_layer, labels};
 use crate::Error;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Context as _, Failure};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layer::Layer;
 use isoforge_oci::layout::descriptor_json;
@@ -140,7 +141,10 @@ fn merge_config(
 fn rfc3339(seconds: u32) -> Result<String, Error> {
     jiff::Timestamp::from_second(i64::from(seconds))
         .map(|time| time.to_string())
-        .map_err(|_| Error::Time { seconds })
+        .map_err(|_| {
+            let problem = format!("{seconds} s after 1970 has no date");
+            Failure::new(Class::Bug, problem).into()
+        })
 }
 
 fn put_document(
@@ -149,7 +153,7 @@ fn put_document(
     document: &Value,
     blobs: &mut Blobs,
 ) -> Result<Descriptor, Error> {
-    let bytes = serde_json::to_vec(document).map_err(Error::Json)?;
+    let bytes = serde_json::to_vec(document).context(NO_JSON)?;
     let digest = store.put_blob(&bytes)?;
     let size = bytes.len() as u64;
     blobs.insert(digest, size);

@@ -65,7 +65,7 @@ pub(super) fn platform(
     for (name, value) in [
         (SQUASHFS_DIGEST, squashfs.digest.to_string()),
         (SQUASHFS_SIZE, squashfs.size.to_string()),
-        (SQUASHFS_COMPRESSION, squashfs.compression.clone()),
+        (SQUASHFS_COMPRESSION, squashfs.compression.to_string()),
         (SQUASHFS_BLOCK_SIZE, squashfs.block_size.to_string()),
         (SQUASHFS_EPOCH, squashfs.epoch.to_string()),
     ] {

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::entry::{Entry, FileSink};
 use isoforge_base::digest::Digest;
 use isoforge_formats::squashfs::pack::{self, ContentReader, Packed, PackedData, Packer};
-use isoforge_formats::squashfs::{self, Settings, compress};
+use isoforge_formats::squashfs::{Settings, compress};
 
 /// Changes with the file's layout and with how data is packed.
 const FORMAT_VERSION: u32 = 1;
@@ -68,7 +68,7 @@ where
         feed(&mut Sink(packer)).map_err(Failure::Feed)
     });
     let (packed, entries) = packed.map_err(|failure| match failure {
-        Failure::Pack(error) => E::from(Error::Squashfs(error)),
+        Failure::Pack(error) => E::from(Error::Format(error)),
         Failure::Feed(error) => error,
     })?;
     let index = Index {
@@ -95,12 +95,12 @@ fn write_index(out: &mut impl Write, header: &[u8], index: &Index) -> Result<(),
 }
 
 enum Failure<E> {
-    Pack(squashfs::Error),
+    Pack(isoforge_formats::Error),
     Feed(E),
 }
 
-impl<E> From<squashfs::Error> for Failure<E> {
-    fn from(error: squashfs::Error) -> Self {
+impl<E> From<isoforge_formats::Error> for Failure<E> {
+    fn from(error: isoforge_formats::Error) -> Self {
         Self::Pack(error)
     }
 }

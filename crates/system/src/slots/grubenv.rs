@@ -5,8 +5,13 @@
 //! block"): 1,024 bytes, a first line that names it, `NAME=VALUE` lines in which
 //! a backslash guards the next byte, and `#` up to the end. GRUB overwrites the
 //! block where it lies, so it never changes its size.
+//!
+//! Ours because `grub-editenv` is no part of every system that is installed, and
+//! writes the block as a new file, which no power cut may meet halfway.
 
 use super::Slot;
+use crate::Error;
+use isoforge_base::error::{Class, Failure};
 
 /// Size of the block.
 pub const BYTES: usize = 1024;
@@ -22,17 +27,6 @@ const GOOD: &[u8] = b"good";
 
 /// The variable with the slot that boots once; the menu takes it back first.
 const TRIAL: &[u8] = b"trial";
-
-/// A file that is no environment block.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// It does not begin as one.
-    #[error("it does not begin with '# GRUB Environment Block'")]
-    Header,
-    /// It has another size.
-    #[error("it has {0} bytes, not {BYTES}")]
-    Size(usize),
-}
 
 /// The block's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +74,15 @@ impl Environment {
     /// counts as not there, and without a good slot `a` is it.
     ///
     /// # Errors
-    /// [`Error`] where GRUB would not take it for a block, or could not keep it.
+    /// Where GRUB would not take it for a block, or could not keep it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let body = bytes.strip_prefix(HEADER).ok_or(Error::Header)?;
+        let body = bytes.strip_prefix(HEADER).ok_or_else(|| {
+            let problem = "it does not begin with '# GRUB Environment Block'";
+            Failure::new(Class::Verification, problem)
+        })?;
         if bytes.len() != BYTES {
-            return Err(Error::Size(bytes.len()));
+            let problem = format!("it has {} bytes, not {BYTES}", bytes.len());
+            return Err(Failure::new(Class::Verification, problem).into());
         }
         let mut environment = Self::new(Slot::A);
         for line in lines(body) {
@@ -202,12 +200,13 @@ mod tests {
 
     #[test]
     fn what_is_no_block_is_refused() {
-        assert_eq!(Environment::parse(b"good=a\n"), Err(Error::Header));
-        assert_eq!(Environment::parse(&[]), Err(Error::Header));
+        let refused = |bytes: &[u8]| Environment::parse(bytes).unwrap_err().to_string();
+        assert!(refused(b"good=a\n").starts_with("it does not begin with"));
+        assert!(refused(&[]).starts_with("it does not begin with"));
         let mut long = block("good=b\n");
         long.push(PADDING);
-        assert_eq!(Environment::parse(&long), Err(Error::Size(BYTES + 1)));
-        assert_eq!(Environment::parse(HEADER), Err(Error::Size(HEADER.len())));
+        assert_eq!(refused(&long), "it has 1025 bytes, not 1024");
+        assert_eq!(refused(HEADER), "it has 25 bytes, not 1024");
     }
 
     #[test]
@@ -232,7 +231,7 @@ mod tests {
                 let mut changed = bytes;
                 changed[at] = value;
                 if let Ok(read) = Environment::parse(&changed) {
-                    assert_eq!(Environment::parse(&read.to_bytes()), Ok(read));
+                    assert_eq!(Environment::parse(&read.to_bytes()).unwrap(), read);
                 }
             }
         }

@@ -1,12 +1,16 @@
 //! What is in a slot: `slot.json`, for people and for `appliance status`. GRUB
 //! does not read it.
 
+use crate::Error;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Context as _;
 use serde::{Deserialize, Serialize};
 
 /// The `schema` that this version writes. Newer ones may add members, which are
 /// passed over: a slot's record is read by the program of the other slot.
 const SCHEMA: u32 = 1;
+
+const NOT_VALID: &str = "the slot's record is not valid";
 
 /// What is in a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,11 +47,6 @@ pub struct Image {
     pub epoch: Option<u32>,
 }
 
-/// Why a record can't be read or written.
-#[derive(Debug, thiserror::Error)]
-#[error("the slot's record is not valid")]
-pub struct RecordError(#[from] serde_json::Error);
-
 impl Record {
     /// A record of the system `name` in `version`.
     #[must_use]
@@ -67,9 +66,9 @@ impl Record {
     /// The file's bytes; they end with a line feed.
     ///
     /// # Errors
-    /// [`RecordError`], should a value not fit JSON.
-    pub fn to_json(&self) -> Result<Vec<u8>, RecordError> {
-        let mut bytes = serde_json::to_vec_pretty(self)?;
+    /// Should a value not fit JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>, Error> {
+        let mut bytes = serde_json::to_vec_pretty(self).context(NOT_VALID)?;
         bytes.push(b'\n');
         Ok(bytes)
     }
@@ -77,9 +76,9 @@ impl Record {
     /// Reads the file's bytes.
     ///
     /// # Errors
-    /// [`RecordError`] where they are no record.
-    pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
-        Ok(serde_json::from_slice(bytes)?)
+    /// Where they are no record.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        Ok(serde_json::from_slice(bytes).context(NOT_VALID)?)
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::record::{BootEntry, Entry, EntryKind, RawRecord, le16, le32, text};
-use super::{BLOCK, Block, DESCRIPTOR_START, Error, FileReader, Limits, Namespace, Volume, rock};
+use super::{BLOCK, Block, DESCRIPTOR_START, FileReader, Limits, Namespace, Volume, rock};
+use super::{damaged, over, reading};
+use crate::Error;
 
 /// Fields of a volume descriptor, in bytes from its beginning (ECMA-119 8.4).
 mod field {
@@ -49,9 +51,9 @@ impl<R: Read + Seek> Image<R> {
     /// Reads the volume descriptors.
     ///
     /// # Errors
-    /// [`Error`]'s variants.
+    /// Where the image is damaged, over the limits, or reading fails.
     pub fn open(mut reader: R, limits: Limits) -> Result<Self, Error> {
-        let bytes = reader.seek(SeekFrom::End(0))?;
+        let bytes = reader.seek(SeekFrom::End(0)).map_err(reading)?;
         let mut primary = None;
         let mut joliet_root = None;
         let mut catalog_block = None;
@@ -76,11 +78,10 @@ impl<R: Read + Seek> Image<R> {
                 _ => {}
             }
         }
-        let (descriptor, start) = primary.ok_or(Error::NotIso)?;
-        let damaged = |at: usize, what| Error::Damaged {
-            offset: start + at as u64,
-            what,
-        };
+        let (descriptor, start) = primary.ok_or_else(|| {
+            Error::damaged("this is no ISO 9660 image: no primary volume descriptor")
+        })?;
+        let damaged = |at: usize, what| damaged(start + at as u64, what);
         if le16(&descriptor, field::BLOCK_BYTES) != Some(BLOCK as u16) {
             let what = "logical blocks are not 2,048 bytes";
             return Err(damaged(field::BLOCK_BYTES, what));
@@ -123,7 +124,7 @@ impl<R: Read + Seek> Image<R> {
     /// list is empty.
     ///
     /// # Errors
-    /// [`Error`]'s variants.
+    /// Where the image is damaged, over the limits, or reading fails.
     pub fn entries(&mut self, namespace: Namespace) -> Result<Vec<Entry>, Error> {
         let root = match namespace {
             Namespace::Primary => Some(self.root.clone()),
@@ -136,10 +137,10 @@ impl<R: Read + Seek> Image<R> {
         while let Some((path, directory, depth)) = pending.pop() {
             limit("directory levels", depth, self.limits.depth)?;
             if !seen.insert(directory.block) {
-                return Err(Error::Damaged {
-                    offset: directory.offset,
-                    what: "a directory is in the tree twice",
-                });
+                return Err(damaged(
+                    directory.offset,
+                    "a directory is in the tree twice",
+                ));
             }
             let children = self.directory(&path, &directory, namespace)?;
             let mut below = Vec::new();
@@ -158,7 +159,7 @@ impl<R: Read + Seek> Image<R> {
     /// The entry of the primary tree at `path` (no leading slash).
     ///
     /// # Errors
-    /// [`Error`]'s variants.
+    /// Where the image is damaged, over the limits, or reading fails.
     pub fn find(&mut self, path: &[u8]) -> Result<Option<Entry>, Error> {
         let mut directory = self.root.clone();
         let mut at = Vec::new();
@@ -187,23 +188,22 @@ impl<R: Read + Seek> Image<R> {
     /// A file's data, where it has at most `max_bytes`.
     ///
     /// # Errors
-    /// [`Error`]'s variants.
+    /// Where the image is damaged, over the limits, or reading fails.
     pub fn read_file(&mut self, entry: &Entry, max_bytes: u64) -> Result<Vec<u8>, Error> {
         if entry.size > max_bytes {
-            return Err(Error::Limit {
-                what: "bytes in a file",
-                limit: max_bytes,
-            });
+            return Err(over(max_bytes, "bytes in a file"));
         }
         let mut out = Vec::new();
-        self.open_file(entry).read_to_end(&mut out)?;
+        self.open_file(entry)
+            .read_to_end(&mut out)
+            .map_err(reading)?;
         Ok(out)
     }
 
     /// The boot catalog's entries; none where there is no catalog.
     ///
     /// # Errors
-    /// [`Error`]'s variants.
+    /// Where the image is damaged, over the limits, or reading fails.
     pub fn boot_entries(&mut self) -> Result<Vec<BootEntry>, Error> {
         let Some(block) = self.volume.catalog_block else {
             return Ok(Vec::new());
@@ -218,10 +218,8 @@ impl<R: Read + Seek> Image<R> {
                 sum.wrapping_add(le16(word, 0).unwrap_or_default())
             });
         if catalog.first() != Some(&1) || catalog.get(30..32) != Some(&[0x55, 0xAA]) || sum != 0 {
-            return Err(Error::Damaged {
-                offset,
-                what: "the boot catalog has no valid validation entry",
-            });
+            let what = "the boot catalog has no valid validation entry";
+            return Err(damaged(offset, what));
         }
         let mut platform = catalog.get(1).copied().unwrap_or_default();
         let mut out = Vec::new();
@@ -242,7 +240,7 @@ impl<R: Read + Seek> Image<R> {
     /// `length` bytes at `offset`, both within the image.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where that leads outside, [`Error::Io`].
+    /// Where that leads outside, or reading fails.
     pub fn read_at(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
         read_at(&mut self.reader, self.bytes, offset, length)
     }
@@ -257,20 +255,14 @@ impl<R: Read + Seek> Image<R> {
     ) -> Result<Vec<(Entry, RawRecord)>, Error> {
         let length = u64::from(directory.bytes);
         if length > self.limits.directory_bytes {
-            return Err(Error::Limit {
-                what: "bytes in a directory",
-                limit: self.limits.directory_bytes,
-            });
+            return Err(over(self.limits.directory_bytes, "bytes in a directory"));
         }
         let start = directory.block.offset();
         let bytes = self.read_at(start, length as usize)?;
         let mut out: Vec<(Entry, RawRecord)> = Vec::new();
         let mut goes_on = false;
         for (offset, record) in records(&bytes, start) {
-            let record = record.ok_or(Error::Damaged {
-                offset,
-                what: "a directory record is cut off",
-            })?;
+            let record = record.ok_or_else(|| damaged(offset, "a directory record is cut off"))?;
             if record.is_self_or_parent() {
                 continue;
             }
@@ -311,9 +303,9 @@ impl<R: Read + Seek> Image<R> {
 
     /// The entries of a record's system use area and its continuations.
     fn system_use(&mut self, record: &RawRecord) -> Result<Vec<rock::Field>, Error> {
-        let own = record.system_use.get(self.skip..).unwrap_or_default();
+        let in_record = record.system_use.get(self.skip..).unwrap_or_default();
         let mut fields = Vec::new();
-        let mut next = rock::split(own, &mut fields);
+        let mut next = rock::split(in_record, &mut fields);
         for _ in 0..self.limits.continuations {
             let Some(continuation) = next else {
                 return Ok(fields);
@@ -321,18 +313,13 @@ impl<R: Read + Seek> Image<R> {
             let at = continuation.block.offset() + u64::from(continuation.offset);
             let length = continuation.length as usize;
             if length > BLOCK {
-                return Err(Error::Damaged {
-                    offset: at,
-                    what: "a continuation area is longer than a block",
-                });
+                return Err(damaged(at, "a continuation area is longer than a block"));
             }
             let area = self.read_at(at, length)?;
             next = rock::split(&area, &mut fields);
         }
-        Err(Error::Limit {
-            what: "continuation areas in a directory record",
-            limit: self.limits.continuations as u64,
-        })
+        let what = "continuation areas in a directory record";
+        Err(over(self.limits.continuations as u64, what))
     }
 
     /// Looks for the `SP` entry in the root's own record.
@@ -392,10 +379,7 @@ fn is_joliet(descriptor: &[u8]) -> bool {
 
 fn limit(what: &'static str, value: usize, limit: usize) -> Result<(), Error> {
     if value > limit {
-        return Err(Error::Limit {
-            what,
-            limit: limit as u64,
-        });
+        return Err(over(limit as u64, what));
     }
     Ok(())
 }
@@ -410,13 +394,12 @@ fn read_at<R: Read + Seek>(
         .checked_add(length as u64)
         .is_none_or(|end| end > size)
     {
-        return Err(Error::Damaged {
-            offset: offset.min(size),
-            what: "a position outside the image",
-        });
+        return Err(damaged(offset.min(size), "a position outside the image"));
     }
-    reader.seek(SeekFrom::Start(offset))?;
     let mut out = vec![0_u8; length];
-    reader.read_exact(&mut out)?;
+    reader
+        .seek(SeekFrom::Start(offset))
+        .and_then(|_| reader.read_exact(&mut out))
+        .map_err(reading)?;
     Ok(out)
 }

@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::super::Error;
+use crate::Error;
 
 /// ECMA-119 7.2.3: both byte orders, little-endian first.
 pub(in crate::iso9660) fn both_u16(out: &mut Vec<u8>, value: u16) {
@@ -29,8 +29,9 @@ pub(in crate::iso9660) fn padded(out: &mut Vec<u8>, text: &[u8], width: usize) {
 
 /// The calendar's view of `epoch`, in UTC.
 pub(super) fn civil(epoch: u32) -> Result<DateTime, Error> {
-    let time = jiff::Timestamp::from_second(i64::from(epoch))
-        .map_err(|source| Error::Time { epoch, source })?;
+    let time = jiff::Timestamp::from_second(i64::from(epoch)).map_err(|source| {
+        Error::unfit(format!("the time {epoch} can't be written into the ISO")).because(source)
+    })?;
     Ok(TimeZone::UTC.to_datetime(time))
 }
 

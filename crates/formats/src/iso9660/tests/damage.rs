@@ -1,7 +1,6 @@
 //! The reader against images that are not what they should be.
 
 use super::*;
-use crate::iso9660::read;
 
 #[test]
 fn damage_never_panics_the_reader() {
@@ -54,7 +53,7 @@ fn damage_never_panics_the_reader() {
     );
 }
 
-fn walk(bytes: Vec<u8>, limits: Limits) -> Result<(), read::Error> {
+fn walk(bytes: Vec<u8>, limits: Limits) -> Result<(), Error> {
     let mut image = Image::open(std::io::Cursor::new(bytes), limits)?;
     image.boot_entries()?;
     for namespace in [Namespace::Primary, Namespace::Joliet] {
@@ -79,8 +78,9 @@ fn a_directory_within_itself_is_refused() {
     let root = u32::from_le_bytes(bytes[0x8000 + 158..][..4].try_into().unwrap());
     let record = entry.records[0] as usize;
     bytes[record + 2..record + 6].copy_from_slice(&root.to_le_bytes());
-    assert!(matches!(
-        walk(bytes, Limits::default()),
-        Err(read::Error::Damaged { .. })
-    ));
+    let error = walk(bytes, Limits::default()).unwrap_err().to_string();
+    assert!(
+        error.contains("a directory is in the tree twice"),
+        "{error}"
+    );
 }

@@ -1,7 +1,8 @@
 //! The boot catalog (El Torito 1.0) and what GRUB expects in its images.
 
 use super::super::layout::Layout;
-use super::super::{BLOCK_BYTES, Block, Error, SYSTEM_AREA_BLOCKS};
+use super::super::{BLOCK_BYTES, Block, SYSTEM_AREA_BLOCKS, too_large, wrong_length};
+use crate::Error;
 
 /// Platform ids: PC BIOS, and EFI (UEFI 2.10, 13.3.2.1).
 const PLATFORM_BIOS: u8 = 0;
@@ -91,21 +92,14 @@ fn boot_entry(sectors: u16, block: Block) -> Vec<u8> {
 /// and the boot information table.
 ///
 /// # Errors
-/// [`Error::TooLarge`] where the image is too small to have these fields, or
-/// larger than its 32-bit length.
+/// Where the image is too small to have these fields, or larger than its 32-bit
+/// length.
 pub fn patch_core_image(image: &mut [u8], block: Block, path: &str) -> Result<(), Error> {
     const LIMIT: u64 = u32::MAX as u64;
-    let length = u32::try_from(image.len()).map_err(|_| Error::TooLarge {
-        path: path.to_owned(),
-        what: "a size in bytes",
-        value: image.len() as u64,
-        limit: LIMIT,
-    })?;
-    let too_small = || Error::Length {
-        path: path.to_owned(),
-        expected: (GRUB_DISK_SECTOR_OFFSET + 8) as u64,
-        actual: u64::from(length),
-    };
+    let bytes = image.len() as u64;
+    let length =
+        u32::try_from(bytes).map_err(|_| too_large(path, "a size in bytes", bytes, LIMIT))?;
+    let too_small = || wrong_length(path, (GRUB_DISK_SECTOR_OFFSET + 8) as u64, bytes);
     image
         .get_mut(GRUB_DISK_SECTOR_OFFSET..GRUB_DISK_SECTOR_OFFSET + 8)
         .ok_or_else(too_small)?

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::pipeline::{self, Buffers, Job, Task};
 use super::{Content, Hash, Hole, Packed, Tail};
-use crate::squashfs::error::Error;
+use crate::Error;
 use crate::squashfs::settings::Settings;
 
 /// Uncompressed bytes of blocks in work or waiting: enough that the threads
@@ -85,9 +85,7 @@ fn feed_packer<T, E: From<Error>>(
 ) -> Result<(Contents, T), E> {
     let mut packer = Packer::new(settings.block_size as usize, jobs, free)?;
     let fed = feed(&mut packer)?;
-    packer
-        .flush_fragment()
-        .map_err(|source| Error::WritePacked { source })?;
+    packer.flush_fragment().map_err(Error::io(super::WRITING))?;
     Ok((packer.contents, fed))
 }
 
@@ -157,9 +155,9 @@ impl Packer {
             block_by_hash: BTreeMap::new(),
             tail_by_hash: BTreeMap::new(),
         };
-        let stopped = |source| Error::WritePacked { source };
-        packer.current = packer.free_buffers().map_err(stopped)?;
-        packer.fragment = packer.free_buffers().map_err(stopped)?;
+        let stopped = Error::io(super::WRITING);
+        packer.current = packer.free_buffers().map_err(&stopped)?;
+        packer.fragment = packer.free_buffers().map_err(&stopped)?;
         Ok(packer)
     }
 

@@ -10,8 +10,9 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::{Block, Fragment, Packed};
+use crate::Error;
 use crate::squashfs::compress::Encoder;
-use crate::squashfs::error::Error;
+use crate::squashfs::compressing;
 use crate::squashfs::layout::BLOCK_STORED;
 use crate::squashfs::settings::Compressor;
 
@@ -66,7 +67,7 @@ pub(super) fn work(compressor: Compressor, jobs: &Receiver<Job>, finished: &Send
             Ok(encoder) => compress(encoder, job.task, job.buffers),
             Err(error) => Err(std::io::Error::new(error.kind(), error.to_string())),
         };
-        let result = result.map_err(|source| Error::Compress { source });
+        let result = result.map_err(compressing);
         if finished.send((job.sequence, result)).is_err() {
             // The writer failed and says why itself.
             return;
@@ -113,23 +114,19 @@ pub(super) fn write_in_order<W: Read + Write + Seek>(
     finished: &Receiver<Finished>,
     free: &Sender<Buffers>,
 ) -> Result<(Packed, Vec<u64>), Error> {
-    let mut writer = OrderedWriter::new(out).map_err(|source| Error::WritePacked { source })?;
+    let mut writer = OrderedWriter::new(out).map_err(Error::io(super::WRITING))?;
     let mut waiting = BTreeMap::new();
     let mut next = 0;
     for (sequence, result) in finished {
         waiting.insert(sequence, result?);
         while let Some(mut done) = waiting.remove(&next) {
-            writer
-                .write(&mut done)
-                .map_err(|source| Error::WritePacked { source })?;
+            writer.write(&mut done).map_err(Error::io(super::WRITING))?;
             next += 1;
             // Whoever feeds may have gone already; then no one needs it.
             let _ = free.send(done.buffers);
         }
     }
-    writer
-        .finish()
-        .map_err(|source| Error::WritePacked { source })
+    writer.finish().map_err(Error::io(super::WRITING))
 }
 
 struct OrderedWriter<W: Write> {

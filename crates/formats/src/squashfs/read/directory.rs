@@ -3,7 +3,8 @@
 use std::io::{Read, Seek};
 
 use super::metadata::Cursor;
-use super::{Error, Image, Inode, InodeKind};
+use super::{Image, Inode, InodeKind};
+use crate::Error;
 use crate::squashfs::layout::{
     DIRECTORY_RUN_MAX, DirectoryEntry, DirectoryHeader, NAME_BYTES_MAX, inode_ref,
 };
@@ -51,10 +52,7 @@ impl<R: Read + Seek> Image<R> {
         let InodeKind::Directory { listing, bytes, .. } = directory.kind else {
             return Ok(Vec::new());
         };
-        let invalid = |reason| Error::Directory {
-            number: directory.number,
-            reason,
-        };
+        let invalid = |reason| invalid(directory.number, reason);
         if u64::from(bytes) > self.limits.directory_bytes {
             return Err(invalid("its listing is larger than the limit"));
         }
@@ -67,7 +65,8 @@ impl<R: Read + Seek> Image<R> {
         let mut runs = Vec::new();
         while listing.rest > 0 {
             let header = listing.take(DirectoryHeader::SIZE)?;
-            let header = DirectoryHeader::parse(&header).ok_or(invalid("a header is cut off"))?;
+            let header =
+                DirectoryHeader::parse(&header).ok_or_else(|| invalid("a header is cut off"))?;
             if header.count as usize >= DIRECTORY_RUN_MAX {
                 return Err(invalid("a header counts too many entries"));
             }
@@ -83,10 +82,7 @@ impl<R: Read + Seek> Image<R> {
 
 impl<R: Read + Seek> Listing<'_, R> {
     fn invalid(&self, reason: &'static str) -> Error {
-        Error::Directory {
-            number: self.number,
-            reason,
-        }
+        invalid(self.number, reason)
     }
 
     fn take(&mut self, length: usize) -> Result<Vec<u8>, Error> {
@@ -118,4 +114,10 @@ impl<R: Read + Seek> Listing<'_, R> {
             inode_type: part.inode_type,
         })
     }
+}
+
+fn invalid(number: u32, reason: &str) -> Error {
+    Error::damaged(format!(
+        "directory inode {number} of the SquashFS image is invalid: {reason}"
+    ))
 }

@@ -3,7 +3,8 @@
 use std::io::{self, Read, Seek};
 
 use super::metadata::Cursor;
-use super::{Error, Image, Inode, InodeKind};
+use super::{Image, Inode, InodeKind, block_length};
+use crate::Error;
 use crate::squashfs::layout::{BLOCK_HOLE, BLOCK_LENGTH_MASK};
 
 /// Gives a file's bytes, one block in memory at a time. As many bytes come as
@@ -98,7 +99,7 @@ impl<R: Read + Seek> FileReader<'_, R> {
             _ => self.data_block(expected, block_size)?,
         }
         if self.block.len() != expected {
-            return Err(Error::BlockLength { offset: start });
+            return Err(block_length(start));
         }
         self.rest -= expected as u64;
         Ok(())

@@ -3,7 +3,8 @@
 use std::io::{Read, Seek};
 
 use super::metadata::Cursor;
-use super::{Error, Image};
+use super::{Image, truncated};
+use crate::Error;
 use crate::squashfs::layout::{
     BasicDirectory, BasicFile, DIRECTORY_SIZE_BIAS, DeviceNode, ExtendedDirectory, ExtendedFile,
     InodeHeader, Ipc, NO_FRAGMENT, NO_XATTRS, SYMLINK_BYTES_MAX, Symlink, TYPE_BLOCK_DEVICE,
@@ -117,9 +118,7 @@ impl<R: Read + Seek> Image<R> {
     /// The place in a table that starts at `table` which `reference` names.
     pub(in crate::squashfs) fn cursor(&self, table: u64, reference: u64) -> Result<Cursor, Error> {
         let (block, offset) = split_ref(reference);
-        let block = table
-            .checked_add(block)
-            .ok_or(Error::Truncated { offset: table })?;
+        let block = table.checked_add(block).ok_or_else(|| truncated(table))?;
         Ok(Cursor {
             block,
             offset: usize::from(offset),
@@ -129,10 +128,10 @@ impl<R: Read + Seek> Image<R> {
 
 impl<R: Read + Seek> Parts<'_, R> {
     fn invalid(&self, reason: &'static str) -> Error {
-        Error::Inode {
-            reference: self.reference,
-            reason,
-        }
+        let reference = self.reference;
+        Error::damaged(format!(
+            "the inode at {reference:#x} of the SquashFS image is invalid: {reason}"
+        ))
     }
 
     fn next<T>(&mut self, size: usize, parse: fn(&[u8]) -> Option<T>) -> Result<T, Error> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::Error;
+use super::{block_length, reading, truncated};
+use crate::Error;
 use crate::squashfs::compress::Decoder;
 use crate::squashfs::layout::{
     BLOCK_HOLE, BLOCK_LENGTH_MASK, BLOCK_STORED, METADATA_BYTES, METADATA_HEADER_BYTES,
@@ -35,6 +36,13 @@ pub(in crate::squashfs) struct Cursor {
     pub(in crate::squashfs) offset: usize,
 }
 
+fn undecompressed(offset: u64, source: io::Error) -> Error {
+    Error::damaged(format!(
+        "the block at offset {offset} of the SquashFS image can't be decompressed"
+    ))
+    .because(source)
+}
+
 /// Fills `bytes` from `offset` of `source` on.
 pub(super) fn read_at(
     source: &mut (impl Read + Seek),
@@ -45,8 +53,8 @@ pub(super) fn read_at(
         .seek(SeekFrom::Start(offset))
         .and_then(|_| source.read_exact(bytes));
     read.map_err(|source| match source.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => Error::Truncated { offset },
-        _ => Error::Read { offset, source },
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => truncated(offset),
+        _ => reading(offset)(source),
     })
 }
 
@@ -64,7 +72,7 @@ impl<R: Read + Seek> Blocks<R> {
 
     /// Reads `length` bytes from `start` of the image to `self.stored`.
     fn fetch(&mut self, start: u64, length: usize) -> Result<(), Error> {
-        let truncated = || Error::Truncated { offset: start };
+        let truncated = || truncated(start);
         let end = start.checked_add(length as u64).ok_or_else(truncated)?;
         if end > self.bytes_used {
             return Err(truncated());
@@ -79,7 +87,7 @@ impl<R: Read + Seek> Blocks<R> {
         let bytes = self.stored.first_chunk().copied();
         bytes
             .map(u64::from_le_bytes)
-            .ok_or(Error::Truncated { offset: start })
+            .ok_or_else(|| truncated(start))
     }
 
     /// The metadata block at `start`, and where the next one begins.
@@ -94,16 +102,16 @@ impl<R: Read + Seek> Blocks<R> {
         self.cache
             .get(&start)
             .map(|(block, next)| (block.as_slice(), *next))
-            .ok_or(Error::Truncated { offset: start })
+            .ok_or_else(|| truncated(start))
     }
 
     fn load_metadata(&mut self, start: u64) -> Result<(Vec<u8>, u64), Error> {
         self.fetch(start, METADATA_HEADER_BYTES)?;
         let header = self.stored.first_chunk().copied().map(u16::from_le_bytes);
-        let header = header.ok_or(Error::Truncated { offset: start })?;
+        let header = header.ok_or_else(|| truncated(start))?;
         let length = usize::from(header & !METADATA_STORED);
         if length == 0 || length > METADATA_BYTES {
-            return Err(Error::BlockLength { offset: start });
+            return Err(block_length(start));
         }
         let body = start + METADATA_HEADER_BYTES as u64;
         self.fetch(body, length)?;
@@ -111,10 +119,7 @@ impl<R: Read + Seek> Blocks<R> {
             let mut block = Vec::new();
             self.decoder
                 .decompress(&self.stored, METADATA_BYTES, &mut block)
-                .map_err(|source| Error::Decompress {
-                    offset: start,
-                    source,
-                })?;
+                .map_err(|source| undecompressed(start, source))?;
             block
         } else {
             self.stored.clone()
@@ -129,12 +134,10 @@ impl<R: Read + Seek> Blocks<R> {
         while bytes.len() < length {
             let start = cursor.block;
             let (block, next) = self.metadata(start)?;
-            let rest = block
-                .get(cursor.offset..)
-                .ok_or(Error::Truncated { offset: start })?;
+            let rest = block.get(cursor.offset..).ok_or_else(|| truncated(start))?;
             if rest.is_empty() && block.len() < METADATA_BYTES {
                 // Only the last block of a table is not full.
-                return Err(Error::Truncated { offset: start });
+                return Err(truncated(start));
             }
             let count = rest.len().min(length - bytes.len());
             bytes.extend_from_slice(rest.get(..count).unwrap_or_default());
@@ -160,15 +163,14 @@ impl<R: Read + Seek> Blocks<R> {
     ) -> Result<(), Error> {
         let length = (word & BLOCK_LENGTH_MASK) as usize;
         if word == BLOCK_HOLE || word > BLOCK_STORED | BLOCK_LENGTH_MASK || length > max_bytes {
-            return Err(Error::BlockLength { offset: start });
+            return Err(block_length(start));
         }
         self.fetch(start, length)?;
         if word & BLOCK_STORED == 0 {
-            let offset = start;
             return self
                 .decoder
                 .decompress(&self.stored, max_bytes, out)
-                .map_err(|source| Error::Decompress { offset, source });
+                .map_err(|source| undecompressed(start, source));
         }
         out.clear();
         out.extend_from_slice(&self.stored);

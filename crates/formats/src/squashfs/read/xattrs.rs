@@ -3,7 +3,8 @@
 use std::io::{Read, Seek};
 
 use super::metadata::Cursor;
-use super::{Error, Image};
+use super::{Image, no_entry, truncated};
+use crate::Error;
 use crate::squashfs::layout::{
     METADATA_BYTES, NO_TABLE, XATTR_NAME_BYTES_MAX, XATTR_OUT_OF_LINE, XATTR_PREFIXES,
     XATTR_VALUE_BYTES_MAX, XattrId, XattrKey, XattrTableHeader,
@@ -25,7 +26,7 @@ impl<R: Read + Seek> Image<R> {
         }
         let second = start
             .checked_add(size_of::<u64>() as u64)
-            .ok_or(Error::Truncated { offset: start })?;
+            .ok_or_else(|| truncated(start))?;
         let counts = self.blocks.u64_at(second)?;
         Ok(Some(XattrTableHeader {
             keys: self.blocks.u64_at(start)?,
@@ -39,22 +40,17 @@ impl<R: Read + Seek> Image<R> {
     /// # Errors
     /// Where there is no such set or the table is damaged.
     pub fn xattr_set(&mut self, number: u32) -> Result<(XattrTableHeader, XattrId), Error> {
-        let no_entry = Error::NoEntry {
-            table: "extended attribute table",
-            number,
-        };
+        let no_entry = || no_entry("extended attribute table", number);
         let header = self.xattr_header()?;
         let Some(header) = header.filter(|header| number < header.count) else {
-            return Err(no_entry);
+            return Err(no_entry());
         };
         let index = self
             .superblock
             .xattr_table
             .checked_add(XattrTableHeader::SIZE as u64)
             .and_then(|index| index.checked_add(u64::from(number / SETS_PER_BLOCK) * 8))
-            .ok_or(Error::Truncated {
-                offset: self.superblock.xattr_table,
-            })?;
+            .ok_or_else(|| truncated(self.superblock.xattr_table))?;
         let block = self.blocks.u64_at(index)?;
         let mut cursor = Cursor {
             block,
@@ -63,7 +59,7 @@ impl<R: Read + Seek> Image<R> {
         let bytes = self.blocks.read(&mut cursor, XattrId::SIZE)?;
         XattrId::parse(&bytes)
             .map(|id| (header, id))
-            .ok_or(no_entry)
+            .ok_or_else(no_entry)
     }
 
     /// The extended attributes of set `number`.
@@ -73,7 +69,7 @@ impl<R: Read + Seek> Image<R> {
     /// and Linux allow.
     pub fn xattrs(&mut self, number: u32) -> Result<Xattrs, Error> {
         let (header, set) = self.xattr_set(number)?;
-        let invalid = |reason| Error::Xattrs { number, reason };
+        let invalid = |reason| invalid(number, reason);
         if set.count > self.limits.xattrs {
             return Err(invalid("it has more attributes than the limit"));
         }
@@ -81,10 +77,10 @@ impl<R: Read + Seek> Image<R> {
         let mut xattrs = Xattrs::new();
         for _ in 0..set.count {
             let key = self.blocks.read(&mut cursor, XattrKey::SIZE)?;
-            let key = XattrKey::parse(&key).ok_or(invalid("a name is cut off"))?;
+            let key = XattrKey::parse(&key).ok_or_else(|| invalid("a name is cut off"))?;
             let prefix = XATTR_PREFIXES
                 .get(usize::from(key.name_type & !XATTR_OUT_OF_LINE))
-                .ok_or(invalid("an attribute has an unknown namespace"))?;
+                .ok_or_else(|| invalid("an attribute has an unknown namespace"))?;
             if usize::from(key.name_length) > XATTR_NAME_BYTES_MAX {
                 return Err(invalid("a name is too long"));
             }
@@ -94,7 +90,7 @@ impl<R: Read + Seek> Image<R> {
             let mut value = self.xattr_value(number, &mut cursor)?;
             if key.name_type & XATTR_OUT_OF_LINE != 0 {
                 let at = value.first_chunk().copied().map(u64::from_le_bytes);
-                let at = at.ok_or(invalid("a reference to a value is cut off"))?;
+                let at = at.ok_or_else(|| invalid("a reference to a value is cut off"))?;
                 let mut elsewhere = self.cursor(header.keys, at)?;
                 value = self.xattr_value(number, &mut elsewhere)?;
             }
@@ -107,11 +103,14 @@ impl<R: Read + Seek> Image<R> {
         let length = self.blocks.read(cursor, size_of::<u32>())?;
         let length = length.first_chunk().copied().map_or(0, u32::from_le_bytes) as usize;
         if length > XATTR_VALUE_BYTES_MAX {
-            return Err(Error::Xattrs {
-                number,
-                reason: "a value is too long",
-            });
+            return Err(invalid(number, "a value is too long"));
         }
         self.blocks.read(cursor, length)
     }
+}
+
+fn invalid(number: u32, reason: &str) -> Error {
+    Error::damaged(format!(
+        "set {number} of extended attributes in the SquashFS image is invalid: {reason}"
+    ))
 }

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use super::foreign::{fill_source, foreign_image};
 use super::{settings, small_tree, write};
 use crate::squashfs::layout::Superblock;
-use crate::squashfs::read::{self, Image, InodeKind, Limits};
+use crate::squashfs::read::{Image, InodeKind, Limits};
 use crate::squashfs::{Compressor, dump};
 
 #[test]
@@ -20,7 +20,8 @@ fn a_directory_that_contains_itself_is_an_error() {
     let entry = superblock.directory_table as usize + 2 + 12;
     bytes[entry..entry + 2].copy_from_slice(&root_offset.to_le_bytes());
     let mut image = Image::open(Cursor::new(bytes), 0).unwrap();
-    assert!(matches!(image.walk(), Err(read::Error::DirectoryLoop { path }) if path == "self"));
+    let error = image.walk().unwrap_err().to_string();
+    assert!(error.starts_with("directory 'self' of"), "{error}");
 }
 
 /// Reads whatever can be read of an image and counts the bytes; errors are

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::metadata::MetadataWriter;
 use super::order::Order;
-use crate::squashfs::error::Error;
+use crate::Error;
 use crate::squashfs::layout::{
     IDS_MAX, NO_XATTRS, XATTR_NAME_BYTES_MAX, XATTR_PREFIXES, XATTR_VALUE_BYTES_MAX, XattrId,
     XattrKey, inode_ref,
@@ -53,7 +53,7 @@ impl Attributes {
             })
             .collect();
         if ids.len() > IDS_MAX {
-            return Err(Error::TooManyIds);
+            return Err(super::too_many_ids());
         }
         Ok(Self {
             ids: ids.into_iter().collect(),
@@ -75,7 +75,7 @@ impl Attributes {
             .binary_search(&id)
             .ok()
             .and_then(|index| u16::try_from(index).ok())
-            .ok_or(Error::TooManyIds)
+            .ok_or_else(super::too_many_ids)
     }
 
     /// The number of a set of extended attributes, [`NO_XATTRS`] for an empty
@@ -93,11 +93,10 @@ impl Attributes {
                 continue;
             };
             encode(name_type, short_name, value, &mut encoded).ok_or_else(|| {
-                Error::XattrTooLarge {
-                    path: path(),
-                    name: tree::display(name),
-                    bytes: value.len(),
-                }
+                let (path, name, bytes) = (path(), tree::display(name), value.len());
+                Error::unfit(format!(
+                    "'{path}': the extended attribute '{name}' is larger than Linux allows ({bytes} bytes)"
+                ))
             })?;
             count += 1;
         }
@@ -111,9 +110,7 @@ impl Attributes {
     }
 
     fn new_set(&mut self, encoded: Vec<u8>, count: u32) -> Result<u32, Error> {
-        let too_large = |_| Error::TableTooLarge {
-            table: "extended attribute table",
-        };
+        let too_large = |_| super::too_large("extended attribute table");
         let number = u32::try_from(self.sets.len()).map_err(too_large)?;
         let position = self.keys.position();
         XattrId {

@@ -7,10 +7,11 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::order::Order;
-use crate::squashfs::error::Error;
+use crate::Error;
 use crate::squashfs::layout::{FragmentEntry, NO_FRAGMENT};
 use crate::squashfs::pack::{self, Block, Content, Hash, Packed, PackedData, PackedLayers, Tail};
 use crate::squashfs::settings::Settings;
+use isoforge_base::error::Class;
 use isoforge_base::tree::{FileData, Kind, LayerId};
 
 /// About as many bytes are read and written at a time.
@@ -126,11 +127,11 @@ impl<'a> DataPlan<'a> {
         if let (Source::Layer(layer), Some(place)) = (source, place)
             && place.settings() != settings
         {
-            return Err(Error::SettingsDiffer {
-                layer: layer.0,
-                found: *place.settings(),
-                expected: *settings,
-            });
+            let (layer, found) = (layer.0, place.settings());
+            return Err(Error::new(
+                Class::Bug,
+                format!("layer {layer} was packed with {found:?}, the image needs {settings:?}"),
+            ));
         }
         place
             .zip(file)
@@ -139,14 +140,13 @@ impl<'a> DataPlan<'a> {
                 let found = place.packed().contents.get(content as usize)?;
                 (found.size == data.size()).then_some((source, content))
             })
-            .ok_or_else(|| Error::MissingData {
-                path: order.path(number),
-                layer: match source {
+            .ok_or_else(|| {
+                let layer = match source {
                     Source::Layer(layer) => layer.0,
                     Source::Inline => u32::MAX,
-                },
-                file: file.unwrap_or(u32::MAX),
-                bytes: data.size(),
+                };
+                let file = file.unwrap_or(u32::MAX);
+                super::missing_data(&order.path(number), layer, file, data.size())
             })
     }
 
@@ -321,8 +321,7 @@ impl<'a> DataPlan<'a> {
         thread::scope(move |scope| {
             let reader = scope.spawn(move || self.read_ahead(&full_sender, &empty));
             for bytes in full {
-                out.write_all(&bytes)
-                    .map_err(|source| Error::WriteImage { source })?;
+                out.write_all(&bytes).map_err(Error::io(super::WRITING))?;
                 // A reader that is done needs no more.
                 let _ = empty_sender.send(bytes);
             }
@@ -377,17 +376,17 @@ impl<'a> DataPlan<'a> {
         let before = bytes.len();
         bytes.resize(before + length, 0);
         let mut rest = bytes.get_mut(before..).unwrap_or_default();
-        data.read_at(start, rest)
-            .map_err(|source| Error::ReadPacked {
-                path: stretch.path.clone(),
-                layer: data.name(),
-                source,
-            })?;
+        data.read_at(start, rest).map_err(|source| {
+            let (path, layer) = (&stretch.path, data.name());
+            Error::io(format!(
+                "reading the packed data of '{path}' from {layer} failed"
+            ))(source)
+        })?;
         let mut offset = start;
         for block in group {
             let (stored, after) = rest.split_at_mut(rest.len().min(block.stored_bytes() as usize));
             if *blake3::hash(stored).as_bytes() != block.hash {
-                return Err(Error::Damaged {
+                return Err(Error::PackedData {
                     path: stretch.path.clone(),
                     layer: data.name(),
                     offset,
@@ -438,7 +437,7 @@ impl InlineData {
             for (_, bytes) in &files {
                 packer
                     .file(bytes.len() as u64, &mut &bytes[..])
-                    .map_err(|source| Error::WritePacked { source })?;
+                    .map_err(Error::io(pack::WRITING))?;
             }
             Ok::<_, Error>(())
         })?;

@@ -4,7 +4,7 @@ use super::attributes::Attributes;
 use super::data::DataPlan;
 use super::metadata::{MetadataWriter, Position};
 use super::order::{Order, ROOT, index};
-use crate::squashfs::error::Error;
+use crate::Error;
 use crate::squashfs::layout::{
     BasicDirectory, BasicFile, DIRECTORY_RUN_MAX, DIRECTORY_SIZE_BIAS, DeviceNode, DirectoryEntry,
     DirectoryHeader, DirectoryIndex, ExtendedDirectory, ExtendedFile, InodeHeader, Ipc,
@@ -181,12 +181,10 @@ impl<'t> Builder<'_, 't, '_> {
     }
 
     fn file_inode(&mut self, number: u32, nlink: u32, xattr: u32) -> Result<(), Error> {
-        let place = self.data.file(number).ok_or_else(|| Error::MissingData {
-            path: self.order.path(number),
-            layer: u32::MAX,
-            file: u32::MAX,
-            bytes: 0,
-        })?;
+        let place = self
+            .data
+            .file(number)
+            .ok_or_else(|| super::missing_data(&self.order.path(number), u32::MAX, u32::MAX, 0))?;
         let sparse = place.content.hole_bytes(self.block_size);
         let mut body = Vec::new();
         let basic = u32::try_from(place.start)
@@ -225,9 +223,11 @@ impl<'t> Builder<'_, 't, '_> {
         let target_length = u32::try_from(target.len())
             .ok()
             .filter(|_| (1..=SYMLINK_BYTES_MAX).contains(&target.len()))
-            .ok_or_else(|| Error::SymlinkLength {
-                path: self.order.path(number),
-                bytes: target.len(),
+            .ok_or_else(|| {
+                let (path, bytes) = (self.order.path(number), target.len());
+                Error::unfit(format!(
+                    "'{path}': the symbolic link's target has {bytes} bytes, Linux reads 1 to {SYMLINK_BYTES_MAX}"
+                ))
             })?;
         let mut body = Vec::new();
         Symlink {
@@ -241,10 +241,11 @@ impl<'t> Builder<'_, 't, '_> {
 
     fn device(&self, number: u32, nlink: u32, device: Device) -> Result<Vec<u8>, Error> {
         let Device { major, minor } = device;
-        let device = encode_device(major, minor).ok_or_else(|| Error::DeviceNumber {
-            path: self.order.path(number),
-            major,
-            minor,
+        let device = encode_device(major, minor).ok_or_else(|| {
+            let path = self.order.path(number);
+            Error::unfit(format!(
+                "'{path}': device {major}:{minor} does not fit in 12 and 20 bits"
+            ))
         })?;
         let mut body = Vec::new();
         DeviceNode { nlink, device }.write(&mut body);
@@ -252,8 +253,11 @@ impl<'t> Builder<'_, 't, '_> {
     }
 
     fn directory_inode(&mut self, number: u32, listing: &Listing) -> Result<(), Error> {
-        let too_large = || Error::DirectoryTooLarge {
-            path: self.order.path(number),
+        let too_large = || {
+            let path = self.order.path(number);
+            Error::unfit(format!(
+                "'{path}': the directory has more entries than SquashFS holds"
+            ))
         };
         let nlink = self.order.links(number);
         let parent = self.order.parent(number);
@@ -344,15 +348,15 @@ impl<'t> Builder<'_, 't, '_> {
             .ok()
             .filter(|_| name.len() <= NAME_BYTES_MAX)
             .and_then(|length| length.checked_sub(1))
-            .ok_or_else(|| Error::NameTooLong {
-                path: self.order.entry_path(directory, name),
-                bytes: name.len(),
+            .ok_or_else(|| {
+                let (path, bytes) = (self.order.entry_path(directory, name), name.len());
+                Error::unfit(format!(
+                    "'{path}': the name has {bytes} bytes, SquashFS holds {NAME_BYTES_MAX}"
+                ))
             })?;
         let at = self.refs.get(index(child)).copied().flatten().unwrap_or(0);
         let (block, offset) = split_ref(at);
-        let block = u32::try_from(block).map_err(|_| Error::TableTooLarge {
-            table: "inode table",
-        })?;
+        let block = u32::try_from(block).map_err(|_| super::too_large("inode table"))?;
         let entry = DirectoryEntry {
             offset,
             number_delta: 0,

@@ -1,7 +1,8 @@
 //! Metadata blocks and the tables made of them.
 
+use crate::Error;
 use crate::squashfs::compress::Encoder;
-use crate::squashfs::error::Error;
+use crate::squashfs::compressing;
 use crate::squashfs::layout::{METADATA_BYTES, METADATA_STORED};
 use crate::squashfs::settings::Compressor;
 
@@ -26,7 +27,7 @@ pub(super) struct Position {
 impl MetadataWriter {
     pub(super) fn new(compressor: Compressor) -> Result<Self, Error> {
         Ok(Self {
-            encoder: Encoder::new(compressor).map_err(|source| Error::Compress { source })?,
+            encoder: Encoder::new(compressor).map_err(compressing)?,
             pending: Vec::with_capacity(METADATA_BYTES),
             compressed: Vec::new(),
             out: Vec::new(),
@@ -68,7 +69,7 @@ impl MetadataWriter {
         let smaller = self
             .encoder
             .compress(&self.pending, &mut self.compressed)
-            .map_err(|source| Error::Compress { source })?;
+            .map_err(compressing)?;
         let (stored, flag) = if smaller {
             (&self.compressed, 0)
         } else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::squashfs::error::Error;
+use crate::Error;
 use isoforge_base::tree::{self, Inode, InodeId, Kind, Tree};
 
 /// The root's number; numbers count from it.
@@ -56,9 +56,7 @@ impl<'t> Order<'t> {
         let number = u32::try_from(self.places.len())
             .ok()
             .filter(|&number| number < u32::MAX)
-            .ok_or(Error::TableTooLarge {
-                table: "inode table",
-            })?;
+            .ok_or_else(|| super::too_large("inode table"))?;
         self.numbers.insert(id, number);
         Ok(number)
     }

@@ -157,7 +157,7 @@ fn limits_hold_and_say_their_name() {
         ),
     ] {
         match read(&tar, &limits).unwrap_err() {
-            Error::Archive(Bad::Limit { limit: found, .. }) => assert_eq!(found, limit),
+            Error::Format(Bad::Limit { limit: found, .. }) => assert_eq!(found, limit),
             other => panic!("{limit:?}: {other}"),
         }
     }
@@ -190,7 +190,7 @@ fn a_bomb_in_an_archive_is_stopped_with_its_entry() {
     let error = read_tar(tar, &limits, &mut Kept::default()).unwrap_err();
     assert!(matches!(
         error,
-        Error::Archive(Bad::Limit {
+        Error::Format(Bad::Limit {
             limit: Limit::InflationRatio,
             ..
         })

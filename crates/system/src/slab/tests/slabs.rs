@@ -209,7 +209,7 @@ fn errors_of_the_feed_and_of_the_output_come_through() {
             Err(_) => Err(TestError::Feed("the sink failed")),
         }
     });
-    let Err(TestError::Slab(Error::Squashfs(error))) = full else {
+    let Err(TestError::Slab(Error::Format(error))) = full else {
         panic!("{full:?}");
     };
     assert!(

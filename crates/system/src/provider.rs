@@ -18,6 +18,7 @@
 use std::collections::BTreeMap;
 
 use crate::Error;
+use crate::error::unfit;
 use crate::merged::OwnLayer;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
@@ -34,6 +35,8 @@ mod image;
 mod labels;
 
 pub use compress::compress_layer;
+
+const NO_JSON: &str = "a document of the provider image can't be written as JSON";
 
 /// Longest tag that the OCI Distribution Specification allows.
 const MAX_TAG_BYTES: usize = 128;
@@ -60,7 +63,7 @@ impl Description {
     /// written `_`.
     ///
     /// # Errors
-    /// [`Error::BadTag`] where the OCI Distribution Specification's grammar
+    /// Where the OCI Distribution Specification's grammar
     /// does not allow the result.
     pub fn tag(&self) -> Result<String, Error> {
         let tag = isoforge_contract::labels::tag(
@@ -70,7 +73,10 @@ impl Description {
         );
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if tag.len() > MAX_TAG_BYTES || tag.starts_with(['.', '-']) || !tag.chars().all(allowed) {
-            return Err(Error::BadTag { tag });
+            let problem = format!("'{tag}' can't be the tag of a provider image");
+            let hint = "use letters, digits, '.', '_', '+' and '-' in kubernetes.distribution, \
+                 kubernetes.version and appliance.version";
+            return Err(unfit(problem).with_hint(hint).into());
         }
         Ok(tag)
     }
@@ -173,8 +179,8 @@ pub fn layout(images: &[Image], repository: Option<&str>) -> OciLayout {
 /// manifests and the index into the store.
 ///
 /// # Errors
-/// [`Error::BaseConfig`], [`Error::BadTag`], [`Error::DiffId`], or what the
-/// store says.
+/// Where the base image's configuration, the tag or a layer can't be used, or what
+/// the store says.
 pub fn build(store: &Store, spec: &Spec, progress: &Progress) -> Result<Image, Error> {
     image::build(store, spec, progress)
 }

@@ -53,7 +53,7 @@ fn full() -> Manifest {
         squashfs: Some(Squashfs {
             digest,
             size: 4096,
-            compression: "zstd:9".into(),
+            compression: "zstd:9".parse().unwrap(),
             block_size: 262_144,
             epoch: 1_700_000_000,
         }),
@@ -272,7 +272,7 @@ fn every_field_is_documented() {
     let value: serde_json::Value = serde_json::from_slice(&full().to_json().unwrap()).unwrap();
     let mut fields = Vec::new();
     keys(&value, "", &mut fields);
-    let documentation = include_str!("../../../docs/manifest.md");
+    let documentation = include_str!("../../../../docs/manifest.md");
     for field in fields {
         assert!(
             documentation.contains(&format!("`{field}`")),
