@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 pub use reference::{reference, settings as settings_reference};
 
+use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::args::{Cli, Command, ConfigCommand, Given};
 use isoforge_base::error::{Class, Result};
@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
 
 /// The arguments, and the name of the command among them.
 fn parse() -> Result<(Cli, String), clap::Error> {
-    let matches = Cli::command().try_get_matches()?;
+    let matches = args::command().try_get_matches()?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     cli.global.given = Given::of(&matches);
     Ok((

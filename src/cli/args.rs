@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{
@@ -18,10 +18,10 @@ pub use bundle::{
 };
 pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
 pub use content::{
-    Check, Content, ContentCommand, Find, Pack, PackBuild, PackCommand, PackInit, PackLint,
-    PackPush,
+    Check, Content, ContentCommand, Find, HelmArgs, Pack, PackBuild, PackCommand, PackInit,
+    PackLint, PackPush,
 };
-pub use lock::{Lock, LockArgs, Plan, Pull};
+pub use lock::{Lock, LockArgs, LockFile, Plan, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
 /// provider image, without root, containers or host tools.
@@ -45,18 +45,23 @@ pub struct Cli {
     pub global: Global,
 }
 
+/// The command line. Values of variables are not shown in its help.
+#[must_use]
+pub fn command() -> clap::Command {
+    without_values(Cli::command())
+}
+
+fn without_values(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| argument.hide_env_values(true));
+    command.mut_subcommands(without_values)
+}
+
 /// Options that every command takes, behind its own ones.
 #[derive(Debug, Clone, Args)]
 #[command(next_display_order = 900)]
 pub struct Global {
     /// How progress is shown on standard error [default: auto]
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        env = "ISOFORGE_PROGRESS",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, value_enum, env = "ISOFORGE_PROGRESS")]
     pub progress: Option<ProgressMode>,
     /// Only errors and warnings on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -66,13 +71,7 @@ pub struct Global {
     pub verbose: bool,
     /// Settings file [default: isoforge/isoforge.toml in the user's
     /// configuration folder]
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "ISOFORGE_CONFIG",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, value_name = "FILE", env = "ISOFORGE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Which arguments were given, and how.
     #[arg(skip)]
@@ -259,15 +258,10 @@ pub enum Only {
 #[derive(Debug, Clone, Default, Args)]
 pub struct SettingArgs {
     /// Store of blobs and slabs [default: isoforge in the user's cache folder]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "ISOFORGE_CACHE_DIR",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "DIR", env = "ISOFORGE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
     /// Threads that compress and pull [default: the machine's cores]
-    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Pull what comes from HOST from MIRROR instead; may be repeated
     #[arg(long, value_name = "HOST=MIRROR")]
@@ -281,8 +275,7 @@ pub struct SettingArgs {
         long,
         value_name = "[ARCH=]FILE",
         value_delimiter = ',',
-        env = "ISOFORGE_APPLIANCE",
-        hide_env_values = true
+        env = "ISOFORGE_APPLIANCE"
     )]
     pub appliance: Vec<String>,
 }
@@ -301,13 +294,7 @@ pub struct Build {
     pub only: Option<Only>,
     /// Folder for the outputs, in which each build gets NAME-VERSION [default:
     /// dist]
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        env = "ISOFORGE_OUTPUT",
-        hide_env_values = true
-    )]
+    #[arg(short, long, value_name = "DIR", env = "ISOFORGE_OUTPUT")]
     pub output: Option<PathBuf>,
     /// Store, threads, registries.
     #[command(flatten)]
@@ -350,15 +337,10 @@ pub struct Push {
     pub dry_run: bool,
     /// Store, which a compressed archive is unpacked in [default: isoforge in
     /// the user's cache folder]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "ISOFORGE_CACHE_DIR",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "DIR", env = "ISOFORGE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
     /// Blobs sent at once [default: the machine's cores]
-    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Talk to HOST without TLS; may be repeated
     #[arg(long, value_name = "HOST")]
@@ -450,13 +432,7 @@ pub struct ConfigShow {
     #[command(flatten)]
     pub settings: SettingArgs,
     /// Folder for the outputs of a build [default: dist]
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        env = "ISOFORGE_OUTPUT",
-        hide_env_values = true
-    )]
+    #[arg(short, long, value_name = "DIR", env = "ISOFORGE_OUTPUT")]
     pub output: Option<PathBuf>,
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
@@ -469,7 +445,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -3,9 +3,7 @@
 
 use std::fmt::Write as _;
 
-use clap::CommandFactory as _;
-
-use super::args::Cli;
+use super::args;
 use super::env::VARIABLES;
 use super::settings::SETTINGS;
 use crate::profile::settings_reference;
@@ -28,7 +26,7 @@ pub fn reference() -> String {
          | 7 | the lock file does not match |\n\
          | 130 | interrupted |\n",
     );
-    text.push_str(&isoforge_manual::commands(Cli::command()));
+    text.push_str(&isoforge_manual::commands(args::command()));
     text.push_str(VARIABLES_HEAD);
     variables(&mut text);
     text

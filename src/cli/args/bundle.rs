@@ -53,13 +53,7 @@ pub enum As {
 #[derive(Debug, Args)]
 pub struct FormArgs {
     /// Folder that the bundle is written to [default: dist]
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        env = "ISOFORGE_OUTPUT",
-        hide_env_values = true
-    )]
+    #[arg(short, long, value_name = "DIR", env = "ISOFORGE_OUTPUT")]
     pub output: Option<PathBuf>,
     /// What the bundle is written as
     #[arg(
@@ -181,7 +175,7 @@ pub struct BundleVerify {
     #[command(flatten)]
     pub bundle: BundleArgs,
     /// Threads that read and hash [default: the machine's cores]
-    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]

@@ -41,15 +41,10 @@ pub enum CacheCommand {
 #[derive(Debug, Args)]
 pub struct StoreArgs {
     /// Store of blobs and slabs [default: isoforge in the user's cache folder]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "ISOFORGE_CACHE_DIR",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "DIR", env = "ISOFORGE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
     /// Threads that read and hash [default: the machine's cores]
-    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", env = "ISOFORGE_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
@@ -127,12 +122,7 @@ pub struct Export {
     #[arg(required_unless_present = "lock")]
     pub profile: Option<PathBuf>,
     /// The lock [default: the profile's]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "ISOFORGE_LOCK",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE", env = "ISOFORGE_LOCK")]
     pub lock: Option<PathBuf>,
     /// An archive where the name ends with .tar, else a folder
     #[arg(short, long, value_name = "PATH")]

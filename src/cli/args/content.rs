@@ -28,6 +28,17 @@ pub enum ContentCommand {
     Check(Check),
 }
 
+/// What charts are rendered by.
+#[derive(Debug, Args)]
+pub struct HelmArgs {
+    /// Render charts with this Helm [default: the installed one, if any]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_helm")]
+    pub helm: Option<PathBuf>,
+    /// Render no charts: look at their values alone
+    #[arg(long)]
+    pub no_helm: bool,
+}
+
 /// Arguments of `content check`.
 #[derive(Debug, Args)]
 #[command(
@@ -45,12 +56,9 @@ pub struct Check {
     /// Also fail (exit code 5) where something is not proven
     #[arg(long)]
     pub strict: bool,
-    /// Render charts with this Helm [default: the installed one, if any]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_helm")]
-    pub helm: Option<PathBuf>,
-    /// Render no charts: look at their values alone
-    #[arg(long)]
-    pub no_helm: bool,
+    /// What renders charts.
+    #[command(flatten)]
+    pub helm: HelmArgs,
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -89,12 +97,9 @@ pub struct Find {
     /// Fill a macro of packs, such as spectro.var.site=lab; may be repeated
     #[arg(long = "macro", value_name = "PATH=TEXT", value_parser = macro_answer)]
     pub macros: Vec<(String, String)>,
-    /// Render charts with this Helm [default: the installed one, if any]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_helm")]
-    pub helm: Option<PathBuf>,
-    /// Render no charts: look at their values alone
-    #[arg(long)]
-    pub no_helm: bool,
+    /// What renders charts.
+    #[command(flatten)]
+    pub helm: HelmArgs,
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -186,12 +191,7 @@ pub struct PackPush {
     #[arg(long)]
     pub dry_run: bool,
     /// Store [default: isoforge in the user's cache folder]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "ISOFORGE_CACHE_DIR",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "DIR", env = "ISOFORGE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
     /// Talk to HOST without TLS; may be repeated
     #[arg(long, value_name = "HOST")]

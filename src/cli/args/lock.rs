@@ -6,17 +6,20 @@ use clap::Args;
 
 use super::{Format, ProfileArgs, SettingArgs};
 
+/// Where the lock is.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LockFile {
+    /// Lock file [default: isoforge.lock beside the profile]
+    #[arg(long, value_name = "FILE", env = "ISOFORGE_LOCK")]
+    pub lock: Option<PathBuf>,
+}
+
 /// How a command uses the lock.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LockArgs {
-    /// Lock file [default: isoforge.lock beside the profile]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "ISOFORGE_LOCK",
-        hide_env_values = true
-    )]
-    pub lock: Option<PathBuf>,
+    /// The lock file.
+    #[command(flatten)]
+    pub file: LockFile,
     /// Refuse to go on where the lock would change
     #[arg(long)]
     pub locked: bool,
@@ -49,14 +52,9 @@ pub struct Lock {
     /// pack says which they need
     #[arg(long)]
     pub accept_scan: bool,
-    /// Lock file [default: isoforge.lock beside the profile]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "ISOFORGE_LOCK",
-        hide_env_values = true
-    )]
-    pub lock: Option<PathBuf>,
+    /// The lock file.
+    #[command(flatten)]
+    pub file: LockFile,
     /// Store, threads, registries.
     #[command(flatten)]
     pub settings: SettingArgs,
@@ -72,14 +70,9 @@ pub struct Pull {
     /// Profile and overrides.
     #[command(flatten)]
     pub profile: ProfileArgs,
-    /// Lock file [default: isoforge.lock beside the profile]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "ISOFORGE_LOCK",
-        hide_env_values = true
-    )]
-    pub lock: Option<PathBuf>,
+    /// The lock file.
+    #[command(flatten)]
+    pub file: LockFile,
     /// Refuse to go on where the lock would change
     #[arg(long)]
     pub locked: bool,
@@ -98,14 +91,9 @@ pub struct Plan {
     /// Profile and overrides.
     #[command(flatten)]
     pub profile: ProfileArgs,
-    /// Lock file [default: isoforge.lock beside the profile]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "ISOFORGE_LOCK",
-        hide_env_values = true
-    )]
-    pub lock: Option<PathBuf>,
+    /// The lock file.
+    #[command(flatten)]
+    pub file: LockFile,
     /// Open no connection
     #[arg(long)]
     pub offline: bool,

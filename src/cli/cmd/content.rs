@@ -1,12 +1,12 @@
 //! `isoforge content`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::bundle::open;
 use super::show;
-use crate::cli::args::{Check, Content, ContentCommand, Find, Format, Global};
+use crate::cli::args::{Check, Content, ContentCommand, Find, Format, Global, HelmArgs};
 use crate::cli::report;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_content::check;
@@ -26,11 +26,11 @@ pub(in crate::cli) fn run(args: &Content, global: &Global) -> Result<()> {
 }
 
 /// What charts are rendered by.
-fn helm(given: Option<&Path>, without: bool) -> Option<Helm> {
-    match (given, without) {
-        (Some(path), _) => Some(Helm::at(path)),
-        (None, true) => None,
-        (None, false) => Helm::installed(),
+fn helm(args: &HelmArgs) -> Option<Helm> {
+    match &args.helm {
+        Some(path) => Some(Helm::at(path)),
+        None if args.no_helm => None,
+        None => Helm::installed(),
     }
 }
 
@@ -38,7 +38,7 @@ fn check(args: &Check, global: &Global) -> Result<()> {
     let progress = report::progress(global);
     progress.stage(&format!("Checking {}", args.bundle.bundle.display()));
     let bundle = open(&args.bundle)?;
-    let report = check::check(&bundle, helm(args.helm.as_deref(), args.no_helm))?;
+    let report = check::check(&bundle, helm(&args.helm))?;
     show(args.format, &report)?;
     let path = report.path.display();
     let (message, hint) = match report.missing.first() {
@@ -61,7 +61,7 @@ fn find(args: &Find, global: &Global) -> Result<()> {
     let mut options = Options {
         presets: args.presets.clone(),
         kubernetes: args.kubernetes.clone(),
-        helm: helm(args.helm.as_deref(), args.no_helm),
+        helm: helm(&args.helm),
         ..Options::default()
     };
     if let Some(version) = &args.kubernetes {

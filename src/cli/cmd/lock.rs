@@ -15,7 +15,7 @@ impl LockArgs {
     /// What the build needs of it.
     pub(in crate::cli) fn how(&self, profile: &ProfileArgs) -> LockUse {
         LockUse {
-            path: self.lock.clone(),
+            path: self.file.lock.clone(),
             set: profile.set.clone(),
             locked: self.locked,
             offline: self.offline,
@@ -31,7 +31,7 @@ pub(in crate::cli) fn run(args: &Lock, global: &Global) -> Result<()> {
         Some(Some(name)) => Upgrade::One(name.clone()),
     };
     let lock = LockArgs {
-        lock: args.lock.clone(),
+        file: args.file.clone(),
         accept_scan: args.accept_scan,
         ..LockArgs::default()
     };
@@ -52,10 +52,9 @@ pub(in crate::cli) fn run(args: &Lock, global: &Global) -> Result<()> {
 
 pub(in crate::cli) fn pull(args: &Pull, global: &Global) -> Result<()> {
     let lock = LockArgs {
-        lock: args.lock.clone(),
+        file: args.file.clone(),
         locked: args.locked,
-        offline: false,
-        accept_scan: false,
+        ..LockArgs::default()
     };
     let found = with_request(&args.profile, &lock, &args.settings, global, build::pull)?;
     print(&found, "is in the store", args.format)
@@ -63,10 +62,9 @@ pub(in crate::cli) fn pull(args: &Pull, global: &Global) -> Result<()> {
 
 pub(in crate::cli) fn plan(args: &Plan, global: &Global) -> Result<()> {
     let lock = LockArgs {
-        lock: args.lock.clone(),
-        locked: false,
+        file: args.file.clone(),
         offline: args.offline,
-        accept_scan: false,
+        ..LockArgs::default()
     };
     let plan = with_request(&args.profile, &lock, &args.settings, global, build::plan)?;
     super::show(args.format, &plan)
