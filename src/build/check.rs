@@ -60,7 +60,7 @@ pub(super) fn check_with(loaded: &Loaded, renderer: &Renderer) -> Result<Vec<Str
                 let place = "the root file system and the provider image";
                 found.extend(renderer.secrets.in_overlay(&overlay, place));
             }
-            warnings.extend(found.iter().map(ToString::to_string));
+            warnings.extend(found);
         }
     }
     warnings.sort();

@@ -7,8 +7,7 @@
 use serde::Serialize;
 use tera::{Context, Kwargs, State, Tera};
 
-use super::Error;
-use isoforge_base::error::Result;
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::tree::Tree;
 use isoforge_contract::iso;
 use isoforge_contract::machine::{Flavor, InstallMode};
@@ -144,7 +143,7 @@ pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String> 
     context.insert("consoles", &cmdline::consoles(settings.flavor));
     context.insert("entries", &entries);
     context.insert("efi_loaders", &EFI_LOADERS);
-    Ok(render(MENU_TEMPLATE, template, &context)?)
+    render(MENU_TEMPLATE, template, &context)
 }
 
 /// Path on the ISO (absolute) of the file that only the build with this
@@ -158,22 +157,21 @@ pub fn marker_path(digest: &str) -> String {
 /// the menu there. Its length depends on that of `marker` alone.
 ///
 /// # Errors
-/// [`Error::BootMenu`] where the template is wrong.
-pub fn stub(marker: &str) -> Result<String, Error> {
+/// The template is wrong.
+pub fn stub(marker: &str) -> Result<String> {
     let mut context = Context::new();
     context.insert("marker", marker);
     render("templates/grub/stub.cfg.tera", STUB, &context)
 }
 
-fn render(name: &'static str, template: &str, context: &Context) -> Result<String, Error> {
+fn render(name: &'static str, template: &str, context: &Context) -> Result<String> {
     let mut tera = Tera::default();
     tera.register_filter("grub", |text: &str, _: Kwargs, _: &State| quote(text));
     tera.register_filter("comment", |text: &str, _: Kwargs, _: &State| one_line(text));
-    tera.render_str(template, context, false)
-        .map_err(|source| Error::BootMenu {
-            name,
-            source: Box::new(source),
-        })
+    tera.render_str(template, context, false).map_err(|error| {
+        let message = format!("the boot menu's template '{name}' can't be rendered");
+        Failure::caused(Class::Profile, message, error)
+    })
 }
 
 #[cfg(test)]
@@ -182,7 +180,6 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use isoforge_base::error::Class;
 
     const MENU: &str = include_str!("../../templates/grub/menu.cfg.tera");
     use insta::assert_snapshot;

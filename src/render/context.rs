@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::error::Error;
+use isoforge_base::error::{Class, Failure, Result};
 
 /// Sections of the profile: where it has none of a name, templates see an empty
 /// map, so that they can ask for a value in it.
@@ -16,6 +16,11 @@ const SECTIONS: [&str; 7] = [
     "vars",
 ];
 
+fn unusable(problem: impl std::fmt::Display) -> Failure {
+    let message = format!("the values for templates can't be used: {problem}");
+    Failure::new(Class::Profile, message)
+}
+
 /// Values by name. Maps keep the order of their source, so what a template
 /// makes of them is the same in every run.
 #[derive(Debug, Clone)]
@@ -25,16 +30,12 @@ impl Context {
     /// The top-level keys of `value` become variables.
     ///
     /// # Errors
-    /// [`Error::Context`] where `value` is no map.
-    pub fn new(value: &serde_json::Value) -> Result<Self, Error> {
+    /// `value` is no map.
+    pub fn new(value: &serde_json::Value) -> Result<Self> {
         if !value.is_object() {
-            return Err(Error::Context {
-                problem: "they are no map".to_owned(),
-            });
+            return Err(unusable("they are no map"));
         }
-        let mut context = tera::Context::from_serialize(value).map_err(|e| Error::Context {
-            problem: e.to_string(),
-        })?;
+        let mut context = tera::Context::from_serialize(value).map_err(unusable)?;
         for section in SECTIONS {
             if !context.contains_key(section) {
                 context.insert_value(section, tera::Map::new().into());
@@ -52,12 +53,11 @@ impl Context {
     /// Adds or replaces a variable.
     ///
     /// # Errors
-    /// [`Error::Context`] where `value` can't be represented (a map with keys
+    /// `value` can't be represented (a map with keys
     /// that are no text, say).
-    pub fn insert(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), Error> {
-        let value = tera::Value::try_from_serializable(value).map_err(|e| Error::Context {
-            problem: format!("'{name}': {e}"),
-        })?;
+    pub fn insert(&mut self, name: &'static str, value: &impl Serialize) -> Result<()> {
+        let value = tera::Value::try_from_serializable(value)
+            .map_err(|error| unusable(format!("'{name}': {error}")))?;
         self.0.insert_value(name, value);
         Ok(())
     }

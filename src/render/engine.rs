@@ -3,10 +3,9 @@
 use tera::{ErrorKind, Tera};
 
 use super::context::Context;
-use super::error::Error;
 use super::filters;
 use super::project::Project;
-use isoforge_base::error::Failure;
+use isoforge_base::error::{Class, Failure, Result};
 
 /// What messages call the templates that others may include.
 const INCLUDE_DIR: &str = "templates/include";
@@ -24,8 +23,8 @@ impl Engine {
     /// of the project, by their path in the project.
     ///
     /// # Errors
-    /// [`Error::Template`] where one of them is malformed, [`Error::Read`].
-    pub fn new(project: &Project) -> Result<Self, Error> {
+    /// One of them is malformed, or can't be read.
+    pub fn new(project: &Project) -> Result<Self> {
         let mut tera = Tera::new();
         tera.autoescape_on(Vec::<String>::new());
         filters::register(&mut tera);
@@ -42,9 +41,9 @@ impl Engine {
     /// Renders `text`, which messages call `name`.
     ///
     /// # Errors
-    /// [`Error::Template`] with the place, [`Error::Engine`] where there is
-    /// none.
-    pub fn render(&self, name: &str, text: &str, context: &Context) -> Result<String, Error> {
+    /// The template is malformed or uses what is not there; with the place, where there
+    /// is one.
+    pub fn render(&self, name: &str, text: &str, context: &Context) -> Result<String> {
         let mut tera = self.tera.clone();
         tera.add_raw_template(name, text)
             .and_then(|()| tera.render(name, &context.0))
@@ -55,44 +54,39 @@ impl Engine {
     pub fn filling<'a>(
         &'a self,
         context: &'a Context,
-    ) -> impl Fn(&str, &str) -> Result<String, Failure> + 'a {
-        |name, text| {
-            let rendered = self.render(name, text, context);
-            rendered.map_err(Failure::from)
-        }
+    ) -> impl Fn(&str, &str) -> Result<String> + 'a {
+        |name, text| self.render(name, text, context)
     }
 }
 
-fn describe(name: &str, error: &tera::Error) -> Error {
-    match error.kind() {
-        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
-            // The report begins with "error: ", the message and a newline.
-            let whole = error.to_string();
-            let excerpt = whole
-                .split_once("\n -")
-                .or_else(|| whole.split_once("\n  -"));
-            Error::Template {
-                file: report.filename().to_owned(),
-                line: report.span().start_line,
-                column: report.span().start_col + 1,
-                message: report.message().to_owned(),
-                excerpt: excerpt.map_or_else(String::new, |(_, rest)| format!(" -{rest}")),
-            }
-        }
-        _ => Error::Engine {
-            file: name.to_owned(),
-            message: error.to_string().trim_start_matches("error: ").to_owned(),
-        },
+fn describe(name: &str, error: &tera::Error) -> Failure {
+    let (ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report)) = error.kind() else {
+        let problem = error.to_string();
+        let problem = problem.trim_start_matches("error: ");
+        return Failure::new(Class::Profile, format!("template '{name}': {problem}"));
+    };
+    // The report begins with "error: ", the message and a newline.
+    let whole = error.to_string();
+    let excerpt = whole
+        .split_once("\n -")
+        .or_else(|| whole.split_once("\n  -"));
+    let excerpt = excerpt.map_or_else(String::new, |(_, rest)| format!(" -{rest}"));
+    let message = report.message();
+    let failure = Failure::new(Class::Profile, format!("{message}\n{excerpt}"));
+    if !message.contains("not defined") {
+        return failure;
     }
+    failure.with_hint(
+        "set it in the profile ([vars] for values of your own), or let the template ask with \
+         `is defined` or `default(value=...)`",
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use isoforge_base::error::Class;
-    use isoforge_base::error::Diagnose as _;
 
-    fn render(text: &str) -> Result<String, Error> {
+    fn render(text: &str) -> Result<String> {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::new(&Project::new(dir.path())).unwrap();
         let context = serde_json::json!({"appliance": {"name": "a"}, "vars": {"z": 1, "a": 2}});
@@ -104,14 +98,6 @@ mod tests {
         let error = render("first\n  {{ appliance.nmae }}\n").unwrap_err();
         assert_eq!(error.class(), Class::Profile);
         assert!(error.hint().unwrap().contains("[vars]"));
-        assert!(matches!(
-            error,
-            Error::Template {
-                line: 2,
-                column: 16,
-                ..
-            }
-        ));
         insta::assert_snapshot!(error, @r#"
         Field `nmae` is not defined. Available fields: name
          --> t.tera:2:16
@@ -125,10 +111,8 @@ mod tests {
             "{{ nope.x }}",
             "{% for x in vars.nope %}{% endfor %}",
         ] {
-            assert!(
-                matches!(render(text), Err(Error::Template { .. })),
-                "{text}"
-            );
+            let error = render(text).unwrap_err().to_string();
+            assert!(error.contains("--> t.tera:1:"), "{text}");
         }
     }
 
@@ -168,11 +152,8 @@ mod tests {
         assert_eq!(engine.render("t", text, &context).unwrap(), "a [\"yes\"]");
         fs_err::write(include.join("x.tera"), "\n{{ nope }}").unwrap();
         let engine = Engine::new(&Project::new(dir.path())).unwrap();
-        match engine.render("t", text, &context).unwrap_err() {
-            Error::Template { file, line, .. } => {
-                assert_eq!((file.as_str(), line), ("templates/include/x.tera", 2));
-            }
-            other => panic!("{other}"),
-        }
+        let error = engine.render("t", text, &context).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("templates/include/x.tera:2:"), "{error}");
     }
 }

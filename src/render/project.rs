@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::defaults::embedded_files;
-use super::error::Error;
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_system::overlay::{EmbeddedFile, Source, below};
 
 /// Where templates lie that others may include.
@@ -35,28 +35,31 @@ impl Project {
     /// A file's bytes. `path` is relative to the project or absolute.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Read`].
-    pub fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+    /// It is nowhere, or can't be read.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>> {
+        self.find(path)?.ok_or_else(|| self.missing(path))
+    }
+
+    /// A file's bytes, where it is.
+    fn find(&self, path: &str) -> Result<Option<Vec<u8>>> {
         match fs_err::read(self.root.join(path)) {
-            Ok(bytes) => Ok(bytes),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => default_file(path)
-                .map(|file| file.bytes.to_vec())
-                .ok_or_else(|| self.missing(path)),
-            Err(source) => Err(Error::Read {
-                path: path.to_owned(),
-                source,
-            }),
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Ok(default_file(path).map(|file| file.bytes.to_vec()))
+            }
+            Err(error) => Err(unreadable(path, error)),
         }
     }
 
     /// A text file's content.
     ///
     /// # Errors
-    /// [`Error::NotUtf8`] and those of [`read`](Self::read).
-    pub fn read_text(&self, path: &str) -> Result<String, Error> {
-        String::from_utf8(self.read(path)?).map_err(|e| Error::NotUtf8 {
-            path: path.to_owned(),
-            offset: e.utf8_error().valid_up_to(),
+    /// It is no text, and those of [`read`](Self::read).
+    pub fn read_text(&self, path: &str) -> Result<String> {
+        String::from_utf8(self.read(path)?).map_err(|error| {
+            let offset = error.utf8_error().valid_up_to();
+            let message = format!("'{path}' is not UTF-8 text (first at byte {offset})");
+            Failure::new(Class::Profile, message)
         })
     }
 
@@ -83,8 +86,8 @@ impl Project {
     /// Paths of the templates that others may include, sorted.
     ///
     /// # Errors
-    /// [`Error::Read`].
-    pub fn includes(&self) -> Result<Vec<String>, Error> {
+    /// They can't be listed.
+    pub fn includes(&self) -> Result<Vec<String>> {
         let mut paths = self.list(INCLUDE_DIR)?;
         paths.retain(|path| path.ends_with(super::TEMPLATE_SUFFIX));
         Ok(paths)
@@ -95,40 +98,27 @@ impl Project {
     /// overlay must not get the manifest of the default.
     ///
     /// # Errors
-    /// [`Error::Missing`] where neither exists, [`Error::Read`].
-    pub fn overlay(&self, dir: &str) -> Result<Source, Error> {
+    /// Neither exists, or it can't be read.
+    pub fn overlay(&self, dir: &str) -> Result<Source> {
         let dir = dir.trim_end_matches('/');
         let path = self.root.join(dir);
         match fs_err::metadata(&path) {
             Ok(meta) if meta.is_dir() => return Ok(Source::Disk(path)),
-            Ok(_) => {
-                return Err(Error::Read {
-                    path: dir.to_owned(),
-                    source: io::Error::from(io::ErrorKind::NotADirectory),
-                });
-            }
+            Ok(_) => return Err(unreadable(dir, io::ErrorKind::NotADirectory.into())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => {
-                return Err(Error::Read {
-                    path: dir.to_owned(),
-                    source,
-                });
-            }
+            Err(error) => return Err(unreadable(dir, error)),
         }
         let files = defaults_below(dir);
         if files.is_empty() {
             return Err(self.missing(dir));
         }
-        let manifest = match self.read(&format!("{dir}.toml")) {
-            Err(Error::Missing { .. }) => Vec::new(),
-            read => read?,
-        };
+        let manifest = self.find(&format!("{dir}.toml"))?.unwrap_or_default();
         Ok(Source::Embedded { files, manifest })
     }
 
     /// Paths of the files below `dir`, the project's and the defaults, sorted;
     /// none where `dir` does not exist.
-    fn list(&self, dir: &str) -> Result<Vec<String>, Error> {
+    fn list(&self, dir: &str) -> Result<Vec<String>> {
         let mut paths: Vec<String> = defaults_below(dir)
             .keys()
             .map(|name| format!("{dir}/{name}"))
@@ -139,12 +129,7 @@ impl Project {
                 Err(e) if e.io_error().map(io::Error::kind) == Some(io::ErrorKind::NotFound) => {
                     continue;
                 }
-                Err(e) => {
-                    return Err(Error::Read {
-                        path: dir.to_owned(),
-                        source: e.into(),
-                    });
-                }
+                Err(error) => return Err(unreadable(dir, error.into())),
             };
             if entry.file_type().is_dir() {
                 continue;
@@ -163,12 +148,24 @@ impl Project {
         Ok(paths)
     }
 
-    fn missing(&self, path: &str) -> Error {
-        Error::Missing {
-            path: path.to_owned(),
-            project: self.root.display().to_string(),
-        }
+    /// The profile names a file that exists neither here nor among the defaults. The
+    /// project of a profile named without a directory is the current one.
+    fn missing(&self, path: &str) -> Failure {
+        let project = self.root.display().to_string();
+        let folder = match project.as_str() {
+            "" => "the current directory".to_owned(),
+            project => format!("'{project}'"),
+        };
+        let message = format!("'{path}' does not exist in {folder}");
+        Failure::new(Class::Profile, message).with_hint(
+            "paths are relative to the profile; `isoforge init` writes the default templates and \
+             overlays",
+        )
     }
+}
+
+fn unreadable(path: &str, error: io::Error) -> Failure {
+    Failure::from(error).context(format!("can't read '{path}'"))
 }
 
 /// `./a//b/` and `a/b` name the same default.
@@ -200,7 +197,6 @@ fn defaults_below(dir: &str) -> BTreeMap<&'static str, &'static EmbeddedFile> {
 mod tests {
     use super::*;
     use crate::render::{Context, Engine, Secret, Secrets};
-    use isoforge_base::error::{Class, Diagnose};
     use isoforge_system::overlay::{self, OverlayLayer};
 
     const CLOUD_CONFIG: &str = "templates/cloud-config.yaml.tera";
@@ -290,9 +286,8 @@ mod tests {
             value: "edge 1.0".to_owned(),
         }]);
         let warnings = secrets.in_overlay(&iso, "the ISO");
-        let shown: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         assert_eq!(
-            shown,
+            warnings,
             ["the secret 'vars.x' can be read in /README.txt of the ISO by anyone who has it"]
         );
     }

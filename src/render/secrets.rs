@@ -6,7 +6,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::filters::quote;
-use super::warning::Warning;
 use isoforge_system::overlay::OverlayLayer;
 
 /// A line of a secret at least this long (a line of a private key, say) counts
@@ -91,7 +90,7 @@ impl Secrets {
     /// A warning for each secret that can be read in a file of `overlay` that was
     /// rendered; `place` says in words where the overlay goes.
     #[must_use]
-    pub fn in_overlay(&self, overlay: &OverlayLayer, place: &str) -> Vec<Warning> {
+    pub fn in_overlay(&self, overlay: &OverlayLayer, place: &str) -> Vec<String> {
         let texts = overlay.texts();
         texts
             .flat_map(|(path, text)| self.in_plain_text(&text, &format!("/{path} of {place}")))
@@ -101,7 +100,7 @@ impl Secrets {
     /// A warning for each secret that can be read in `text`; `place` says in
     /// words where that goes.
     #[must_use]
-    pub fn in_plain_text(&self, text: &str, place: &str) -> Vec<Warning> {
+    pub fn in_plain_text(&self, text: &str, place: &str) -> Vec<String> {
         let mut names: Vec<&String> = self
             .spellings
             .iter()
@@ -112,10 +111,7 @@ impl Secrets {
         names.dedup();
         names
             .into_iter()
-            .map(|name| Warning::SecretInPlainText {
-                name: name.clone(),
-                place: place.to_owned(),
-            })
+            .map(|name| format!("the secret '{name}' can be read in {place} by anyone who has it"))
             .collect()
     }
 }
@@ -193,9 +189,8 @@ mod tests {
     fn where_secrets_land_is_said_once_for_each() {
         let secrets = secrets(&[("a", "hunter2"), ("b", "other")]);
         let warnings = secrets.in_plain_text("x hunter2 aHVudGVyMg==", "/config.yaml on the ISO");
-        let shown: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         assert_eq!(
-            shown,
+            warnings,
             ["the secret 'a' can be read in /config.yaml on the ISO by anyone who has it"]
         );
     }

@@ -2,9 +2,7 @@
 
 use isoforge_base::yaml::{Node, Value};
 
-use super::vocabulary::{CLOUD_INIT_ONLY, ROOT, STAGES, STEP, Shape};
-use crate::render::error::{Error, Problem};
-use crate::render::warning::Warning;
+use super::vocabulary::{ROOT, STEP, Shape, is_cloud_init_only, stages};
 use isoforge_contract::cloud::{Document, Remark};
 
 /// Largest edit distance at which a key counts as misspelt.
@@ -13,8 +11,8 @@ const NEAR: usize = 2;
 /// What was found so far.
 pub(super) struct Findings<'a> {
     file: &'a str,
-    problems: Vec<Problem>,
-    warnings: Vec<Warning>,
+    problems: Vec<Remark>,
+    warnings: Vec<Remark>,
 }
 
 impl<'a> Findings<'a> {
@@ -27,15 +25,13 @@ impl<'a> Findings<'a> {
     }
 
     /// The warnings, or all problems if there are any.
-    pub(super) fn finish(mut self) -> Result<Vec<Warning>, Error> {
+    pub(super) fn finish(mut self) -> Result<Vec<String>, Vec<Remark>> {
         if self.problems.is_empty() {
-            self.warnings.sort_by_key(Warning::place);
-            return Ok(self.warnings);
+            self.warnings.sort_by_key(place);
+            return Ok(self.warnings.iter().map(Remark::to_string).collect());
         }
         self.problems.sort();
-        Err(Error::CloudConfig {
-            problems: self.problems,
-        })
+        Err(self.problems)
     }
 
     /// Checks the whole file.
@@ -50,33 +46,22 @@ impl<'a> Findings<'a> {
     pub(super) fn as_executed(&mut self, root: &Node, read: (Document, Vec<Remark>)) {
         let (document, problems) = read;
         for problem in problems {
-            let place = (problem.line, problem.column);
-            if self.problems.iter().all(|p| (p.line, p.column) != place) {
-                self.problems.push(Problem {
-                    file: self.file.to_owned(),
-                    line: problem.line,
-                    column: problem.column,
-                    message: problem.message,
-                });
+            if self.problems.iter().all(|p| place(p) != place(&problem)) {
+                self.problems.push(problem);
             }
         }
         let stylus = root.get("stylus").map(|node| (node.line, node.column));
         for remark in document.unknown() {
-            let place = (remark.line, remark.column);
-            let is_known = self.warnings.iter().any(|w| w.place() == Some(place));
-            if !is_known && stylus != Some(place) {
+            let is_known = self.warnings.iter().any(|w| place(w) == place(&remark));
+            if !is_known && stylus != Some(place(&remark)) {
                 self.surprise(remark.line, remark.column, &remark.message);
             }
         }
     }
 
     pub(super) fn surprise(&mut self, line: u64, column: u64, message: &str) {
-        self.warnings.push(Warning::Surprise {
-            file: self.file.to_owned(),
-            line,
-            column,
-            message: message.to_owned(),
-        });
+        self.warnings
+            .push(self.remark(line, column, message.to_owned()));
     }
 
     fn surprise_at(&mut self, node: &Node, message: &str) {
@@ -84,12 +69,17 @@ impl<'a> Findings<'a> {
     }
 
     fn problem(&mut self, node: &Node, message: String) {
-        self.problems.push(Problem {
-            file: self.file.to_owned(),
-            line: node.line.max(1),
-            column: node.column.max(1),
+        let problem = self.remark(node.line.max(1), node.column.max(1), message);
+        self.problems.push(problem);
+    }
+
+    fn remark(&self, line: u64, column: u64, message: String) -> Remark {
+        Remark {
+            document: self.file.to_owned(),
+            line,
+            column,
             message,
-        });
+        }
     }
 
     fn shape(&mut self, shape: &Shape, node: &Node, path: &str) {
@@ -136,7 +126,7 @@ impl<'a> Findings<'a> {
             };
             match fields.iter().find(|(known, _)| *known == name) {
                 Some((_, shape)) => self.shape(shape, value, &below(path, &name)),
-                None if path.is_empty() && CLOUD_INIT_ONLY.contains(&name.as_str()) => {
+                None if path.is_empty() && is_cloud_init_only(&name) => {
                     let message = format!(
                         "'{name}' is known to cloud-init, but Kairos does nothing about it"
                     );
@@ -144,7 +134,7 @@ impl<'a> Findings<'a> {
                 }
                 None => {
                     let nearest = nearest(&name, fields.iter().map(|(known, _)| *known));
-                    self.unknown(key, below(path, &name), nearest);
+                    self.unknown(key, &below(path, &name), nearest);
                 }
             }
         }
@@ -159,10 +149,10 @@ impl<'a> Findings<'a> {
                 .strip_suffix(".before")
                 .or_else(|| name.strip_suffix(".after"))
                 .unwrap_or(&name);
-            if !STAGES.contains(&stage)
-                && let Some(near) = nearest(stage, STAGES.iter().copied())
+            if stages().all(|known| known != stage)
+                && let Some(near) = nearest(stage, stages())
             {
-                self.unknown(key, below(path, &name), Some(near));
+                self.unknown(key, &below(path, &name), Some(near));
             }
             self.shape(&Shape::List(&STEP), steps, &below(path, &name));
         }
@@ -186,14 +176,9 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn unknown(&mut self, at: &Node, key: String, nearest: Option<String>) {
-        self.warnings.push(Warning::UnknownKey {
-            file: self.file.to_owned(),
-            line: at.line,
-            column: at.column,
-            key,
-            nearest,
-        });
+    fn unknown(&mut self, at: &Node, key: &str, nearest: Option<String>) {
+        let meant = nearest.map_or_else(String::new, |near| format!("; is '{near}' meant?"));
+        self.surprise_at(at, &format!("nothing is known to act on '{key}'{meant}"));
     }
 
     fn users(&mut self, root: &Node) {
@@ -231,6 +216,11 @@ impl<'a> Findings<'a> {
             );
         }
     }
+}
+
+/// Line and column.
+fn place(remark: &Remark) -> (u64, u64) {
+    (remark.line, remark.column)
 }
 
 /// `{{ x }}` without quotes: a map whose key is a map.

@@ -73,67 +73,20 @@ pub(super) const ROOT: Shape = Record(&[
 ]);
 
 /// Keys of cloud-init that Kairos takes without a word and does nothing about.
-pub(super) const CLOUD_INIT_ONLY: &[&str] = &[
-    "apk_repos",
-    "apt",
-    "bootcmd",
-    "byobu_by_default",
-    "ca_certs",
-    "chef",
-    "chpasswd",
-    "cloud_config_modules",
-    "cloud_final_modules",
-    "cloud_init_modules",
-    "disable_ec2_metadata",
-    "disable_root",
-    "disk_setup",
-    "fan",
-    "final_message",
-    "fqdn",
-    "fs_setup",
-    "groups",
-    "keyboard",
-    "landscape",
-    "locale",
-    "lxd",
-    "manage_etc_hosts",
-    "manage_resolv_conf",
-    "mounts",
-    "network",
-    "ntp",
-    "package_reboot_if_required",
-    "package_update",
-    "package_upgrade",
-    "packages",
-    "password",
-    "phone_home",
-    "power_state",
-    "preserve_hostname",
-    "prefer_fqdn_over_hostname",
-    "random_seed",
-    "resize_rootfs",
-    "resolv_conf",
-    "rh_subscription",
-    "rsyslog",
-    "salt_minion",
-    "snap",
-    "spacewalk",
-    "ssh",
-    "ssh_deletekeys",
-    "ssh_genkeytypes",
-    "ssh_import_id",
-    "ssh_keys",
-    "ssh_pwauth",
-    "swap",
-    "system_info",
-    "timezone",
-    "ubuntu_pro",
-    "updates",
-    "user",
-    "wireguard",
-    "yum_repos",
-    "zypper",
-];
+const CLOUD_INIT_ONLY: &str = "\
+    apk_repos apt bootcmd byobu_by_default ca_certs chef chpasswd cloud_config_modules \
+    cloud_final_modules cloud_init_modules disable_ec2_metadata disable_root disk_setup fan \
+    final_message fqdn fs_setup groups keyboard landscape locale lxd manage_etc_hosts \
+    manage_resolv_conf mounts network ntp package_reboot_if_required package_update \
+    package_upgrade packages password phone_home power_state preserve_hostname \
+    prefer_fqdn_over_hostname random_seed resize_rootfs resolv_conf rh_subscription rsyslog \
+    salt_minion snap spacewalk ssh ssh_deletekeys ssh_genkeytypes ssh_import_id ssh_keys \
+    ssh_pwauth swap system_info timezone ubuntu_pro updates user wireguard yum_repos zypper";
+
+/// Whether cloud-init alone knows the key `name`.
+pub(super) fn is_cloud_init_only(name: &str) -> bool {
+    CLOUD_INIT_ONLY.split(' ').any(|known| known == name)
+}
 
 const USERS: Shape = Either(&[List(&Either(&[Text, USER])), Map(&USER)]);
 
@@ -432,25 +385,13 @@ const DOWNLOAD: Shape = Record(&[
 
 /// Stages that run; each also with `.before` and `.after`. Others may be run
 /// by hand, so an unknown one is no mistake by itself.
-pub(super) const STAGES: &[&str] = &[
-    "after-install",
-    "after-install-chroot",
-    "after-reset",
-    "after-reset-chroot",
-    "after-upgrade",
-    "after-upgrade-chroot",
-    "before-install",
-    "before-reset",
-    "before-upgrade",
-    "boot",
-    "fs",
-    "initramfs",
-    "kairos-install",
-    "kairos-uki-install",
-    "kairos-uki-reset",
-    "kairos-uki-upgrade",
-    "network",
-    "provider-kairos.bootstrap",
-    "reconcile",
-    "rootfs",
-];
+const STAGES: &str = "\
+    after-install after-install-chroot after-reset after-reset-chroot after-upgrade \
+    after-upgrade-chroot before-install before-reset before-upgrade boot fs initramfs \
+    kairos-install kairos-uki-install kairos-uki-reset kairos-uki-upgrade network \
+    provider-kairos.bootstrap reconcile rootfs";
+
+/// The names of all stages.
+pub(super) fn stages() -> impl Iterator<Item = &'static str> {
+    STAGES.split(' ')
+}

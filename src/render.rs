@@ -10,19 +10,15 @@ pub mod cloud_config;
 mod context;
 mod defaults;
 mod engine;
-mod error;
 mod filters;
 mod project;
 mod secrets;
-mod warning;
 
 pub use context::Context;
 pub use defaults::{embedded_files, node_files, registry_files};
 pub use engine::Engine;
-pub use error::Error;
 pub use project::Project;
 pub use secrets::{Secret, Secrets};
-pub use warning::Warning;
 
 /// Ending of files that are rendered.
 pub const TEMPLATE_SUFFIX: &str = ".tera";

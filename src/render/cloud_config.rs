@@ -17,12 +17,11 @@ mod vocabulary;
 use super::TEMPLATE_SUFFIX;
 use super::context::Context;
 use super::engine::Engine;
-use super::error::{Error, Problem};
 use super::project::Project;
 use super::secrets::Secrets;
-use super::warning::Warning;
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::yaml::{self, Dialect, Node};
-use isoforge_contract::cloud::{Document, MAX_BYTES};
+use isoforge_contract::cloud::{Document, MAX_BYTES, Remark};
 use isoforge_contract::machine::Flavor;
 
 /// First lines by which the readers know such a file.
@@ -36,7 +35,7 @@ pub struct CloudConfig {
     /// The text.
     pub text: String,
     /// What the user should know about it.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<String>,
     /// Whether Kairos's installer takes it: it wants a user in the group
     /// `admin`, or `install.nousers`.
     pub has_admin: bool,
@@ -47,8 +46,7 @@ pub struct CloudConfig {
 /// machine has ([`Document`]).
 ///
 /// # Errors
-/// Those of reading and rendering, and [`Error::CloudConfig`] with all that is
-/// wrong with the text.
+/// Those of reading and rendering, and all that is wrong with the text.
 pub fn load(
     project: &Project,
     path: &str,
@@ -56,14 +54,14 @@ pub fn load(
     context: &Context,
     secrets: &Secrets,
     flavor: Flavor,
-) -> Result<CloudConfig, Error> {
+) -> Result<CloudConfig> {
     let source = project.read_text(path)?;
     let text = if path.ends_with(TEMPLATE_SUFFIX) {
         engine.render(path, &source, context)?
     } else {
         source
     };
-    let checked = checked(path, &text, flavor).map_err(|error| redacted(error, secrets))?;
+    let checked = checked(path, &text, flavor).map_err(|problems| refused(&problems, secrets))?;
     let mut warnings = checked.warnings;
     warnings.extend(secrets.in_plain_text(&text, PLACE));
     Ok(CloudConfig {
@@ -73,34 +71,34 @@ pub fn load(
     })
 }
 
-/// What is said of a rendered text may quote it, and it may hold secrets.
-fn redacted(error: Error, secrets: &Secrets) -> Error {
-    match error {
-        Error::CloudConfig { mut problems } => {
-            for problem in &mut problems {
-                problem.message = secrets.redact(&problem.message);
-            }
-            Error::CloudConfig { problems }
-        }
-        other => other,
-    }
+/// A cloud-config can't be what its readers need. What is said of a rendered text may
+/// quote it, and it may hold secrets.
+fn refused(problems: &[Remark], secrets: &Secrets) -> Failure {
+    let redacted = problems.iter().map(|problem| Remark {
+        message: secrets.redact(&problem.message),
+        ..problem.clone()
+    });
+    let lines: Vec<String> = redacted.map(|problem| problem.to_string()).collect();
+    Failure::new(Class::Profile, lines.join("\n")).with_hint(
+        "positions are in the rendered text; values in a template go through the filter `yaml`",
+    )
 }
 
 /// What a check gives.
 struct Checked {
-    warnings: Vec<Warning>,
+    warnings: Vec<String>,
     has_admin: bool,
 }
 
 /// Checks a cloud-config's text; `file` is its name in messages.
-fn checked(file: &str, text: &str, flavor: Flavor) -> Result<Checked, Error> {
-    let fail = |line, column, message: String| Error::CloudConfig {
-        problems: vec![Problem {
-            file: file.to_owned(),
+fn checked(file: &str, text: &str, flavor: Flavor) -> Result<Checked, Vec<Remark>> {
+    let fail = |line, column, message: String| {
+        vec![Remark {
+            document: file.to_owned(),
             line,
             column,
             message,
-        }],
+        }]
     };
     if text.len() > MAX_BYTES {
         let message = format!(
