@@ -252,7 +252,7 @@ impl Inputs {
     }
 
     fn content(&mut self, loaded: &Loaded, arch: Arch, found: &[FoundImages]) -> Result<()> {
-        let plan = loaded.content_plan_with(arch, found)?;
+        let plan = loaded.content_plan(arch, found)?;
         for image in plan.images {
             let name = image.reference.to_string();
             self.list.push(Input {
@@ -271,7 +271,7 @@ impl Inputs {
         let left_out = plan.left_out.into_iter();
         self.left_out
             .extend(left_out.map(|image| (arch, image.reference, image.needed_by)));
-        let components = loaded.component_images(arch, found)?.into_iter();
+        let components = plan.components.into_iter();
         self.components.extend(components.map(|it| (arch, it)));
         Ok(())
     }

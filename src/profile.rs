@@ -49,7 +49,7 @@ pub use model::{
 };
 pub use placeholder::{ImageTemplate, PathTemplate, Target};
 pub use plan::{
-    ComponentImages, ContentPlan, FoundImages, ImageMethod, KubernetesPlan, PlanError, matches_any,
+    ComponentImages, ContentPlan, FoundImages, ImageMethod, KubernetesPlan, matches_any,
 };
 pub use problem::{Excerpt, Location, Problem, Problems};
 pub use reference::{reference, settings_reference};

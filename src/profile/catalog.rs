@@ -148,7 +148,7 @@ impl Resolution {
     }
 }
 
-/// Why a component is not in the catalog.
+/// Why a component is not in the catalog, or nothing says where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// No entry of that name.
@@ -181,6 +181,16 @@ pub enum CatalogError {
         /// The version.
         version: String,
     },
+    /// Nothing says where Kubernetes comes from.
+    #[error("nothing says where '{distribution}' {version} comes from")]
+    NoKubernetesSource {
+        /// `kubernetes.distribution`.
+        distribution: String,
+        /// The version.
+        version: String,
+        /// What the catalog asks for.
+        required: Option<String>,
+    },
 }
 
 impl Diagnose for CatalogError {
@@ -206,6 +216,10 @@ impl Diagnose for CatalogError {
             Self::NoFips { kind, .. } => {
                 format!("name its FIPS images: [{}] images = [...]", kind.key())
             }
+            Self::NoKubernetesSource { required, .. } => required.clone().unwrap_or_else(|| {
+                "name 'image', 'archive', 'layers', 'packages' or 'files' in [kubernetes]"
+                    .to_owned()
+            }),
         })
     }
 }

@@ -31,6 +31,15 @@ const MAX_NAME_BYTES: usize = 100;
 const MAX_VERSION_BYTES: usize = 40;
 /// SquashFS 4.0: blocks of 4 KiB to 1 MiB.
 const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 20;
+
+/// `text` where it is `fine`; else it `is` something wrong, such as `is not a suite`.
+fn given(text: &str, fine: bool, is: &str, expected: impl Into<String>) -> Result<String, Bad> {
+    match fine {
+        true => Ok(text.to_owned()),
+        false => Err(Bad::new(format!("'{text}' {is}"), expected)),
+    }
+}
+
 pub(crate) fn name(text: &str) -> Result<String, Bad> {
     let word = |part: &str| {
         !part.is_empty()
@@ -63,18 +72,13 @@ fn name_is_fine(text: &str) -> bool {
 pub(crate) fn version(text: &str) -> Result<String, Bad> {
     let mut bytes = text.bytes();
     let first = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
-    if first
+    let fine = first
         && text.len() <= MAX_VERSION_BYTES
-        && bytes.all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
-    {
-        return Ok(text.to_owned());
-    }
-    Err(Bad::new(
-        format!("'{text}' can't be a version"),
-        format!(
-            "a letter or digit, then letters, digits, '.', '_', '-' and '+', at most {MAX_VERSION_BYTES}"
-        ),
-    ))
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b));
+    let expected = format!(
+        "a letter or digit, then letters, digits, '.', '_', '-' and '+', at most {MAX_VERSION_BYTES}"
+    );
+    given(text, fine, "can't be a version", expected)
 }
 
 /// A version of Kubernetes: three numbers and what a distribution appends.
@@ -178,13 +182,9 @@ pub(crate) fn repository(text: &str) -> Result<String, Bad> {
 /// `host[:port]`.
 pub(crate) fn registry_host(text: &str) -> Result<String, Bad> {
     let parsed: Result<Reference, _> = format!("{text}/name:tag").parse();
-    if !text.contains('/') && parsed.is_ok_and(|r| r.registry() == text) {
-        return Ok(text.to_owned());
-    }
-    Err(Bad::new(
-        format!("'{text}' is not the host of a registry"),
-        "a host name with an optional port, such as quay.io or localhost:5000",
-    ))
+    let fine = !text.contains('/') && parsed.is_ok_and(|r| r.registry() == text);
+    let expected = "a host name with an optional port, such as quay.io or localhost:5000";
+    given(text, fine, "is not the host of a registry", expected)
 }
 
 /// `host[:port][/path]`.
@@ -223,10 +223,8 @@ fn without_password(text: &str) -> Result<String, Bad> {
     }
     let odd = |c: char| c.is_whitespace() || c.is_control() || "/?#".contains(c);
     let known = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"].contains(&scheme);
-    if text == "none" || (known && !rest.is_empty() && !rest.contains(odd)) {
-        return Ok(text.to_owned());
-    }
-    Err(Bad::new(format!("'{text}' is not a proxy"), expected))
+    let fine = text == "none" || (known && !rest.is_empty() && !rest.contains(odd));
+    given(text, fine, "is not a proxy", expected)
 }
 
 pub(crate) fn url(text: &str) -> Result<String, Bad> {
@@ -252,13 +250,9 @@ pub(crate) fn url(text: &str) -> Result<String, Bad> {
 pub(crate) fn endpoint(text: &str) -> Result<String, Bad> {
     let host = text.strip_prefix("https://").unwrap_or(text);
     let fine = |c: char| c.is_ascii_alphanumeric() || "-._:/[]".contains(c);
-    if !host.is_empty() && !host.contains("://") && host.chars().all(fine) {
-        return Ok(text.to_owned());
-    }
-    Err(Bad::new(
-        format!("'{text}' is not an endpoint"),
-        "a host name such as api.example.com, or an https URL",
-    ))
+    let fine = !host.is_empty() && !host.contains("://") && host.chars().all(fine);
+    let expected = "a host name such as api.example.com, or an https URL";
+    given(text, fine, "is not an endpoint", expected)
 }
 
 /// With or without the algorithm in front.
@@ -277,18 +271,11 @@ pub(crate) fn sha256(text: &str) -> Result<Digest, Bad> {
 /// An absolute path in the root file system.
 pub(crate) fn root_path(text: &str) -> Result<String, Bad> {
     let expected = "an absolute path without '.' and '..', such as /usr/bin/kubelet";
-    let bad = || {
-        Bad::new(
-            format!("'{text}' is not a path of a file in the root"),
-            expected,
-        )
-    };
-    let rest = text.strip_prefix('/').ok_or_else(bad)?;
-    let parts = rest.split('/');
-    if parts.clone().any(|p| matches!(p, "" | "." | "..")) || text.chars().any(char::is_control) {
-        return Err(bad());
-    }
-    Ok(text.to_owned())
+    let fine = text.strip_prefix('/').is_some_and(|rest| {
+        let mut parts = rest.split('/');
+        !parts.any(|p| matches!(p, "" | "." | "..")) && !rest.contains(char::is_control)
+    });
+    given(text, fine, "is not a path of a file in the root", expected)
 }
 
 /// Debian Policy, section 5.6.7, with an optional `:arch`, `=version` or `/suite`
@@ -303,25 +290,17 @@ pub(crate) fn package(text: &str) -> Result<String, Bad> {
     let rest_fine = text
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "+-.:=/~_".contains(c));
-    if name_fine && rest_fine && !name.ends_with('-') {
-        return Ok(text.to_owned());
-    }
-    Err(Bad::new(
-        format!("'{text}' is not the name of a Debian package"),
-        "lower-case letters, digits, '+', '-' and '.', such as containerd",
-    ))
+    let fine = name_fine && rest_fine && !name.ends_with('-');
+    let expected = "lower-case letters, digits, '+', '-' and '.', such as containerd";
+    given(text, fine, "is not the name of a Debian package", expected)
 }
 
 /// Code name or suite of a Debian-like archive.
 pub(crate) fn suite(text: &str) -> Result<String, Bad> {
     let fine = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
-    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fine) {
-        return Ok(text.to_owned());
-    }
-    Err(Bad::new(
-        format!("'{text}' is not a suite"),
-        "a code name such as trixie or noble",
-    ))
+    let fine = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fine);
+    let expected = "a code name such as trixie or noble";
+    given(text, fine, "is not a suite", expected)
 }
 
 pub(crate) fn compression(text: &str) -> Result<Compressor, Bad> {
@@ -375,13 +354,14 @@ pub(crate) fn block_size(bytes: u64, _: &At<'_>) -> Result<u32, Bad> {
 /// The name of an environment variable.
 pub(crate) fn variable(text: &str) -> Result<String, Bad> {
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if !text.is_empty() && text.chars().all(fine) {
-        return Ok(text.to_owned());
-    }
-    Err(Bad::new(
-        format!("'{text}' is not the name of an environment variable"),
-        "letters, digits and '_', such as EDGE_TOKEN",
-    ))
+    let fine = !text.is_empty() && text.chars().all(fine);
+    let expected = "letters, digits and '_', such as EDGE_TOKEN";
+    given(
+        text,
+        fine,
+        "is not the name of an environment variable",
+        expected,
+    )
 }
 
 /// A path, joined to the directory of the file that wrote it.

@@ -318,36 +318,23 @@ fn merge_entry(
     report: &Report,
 ) {
     let secret = secret_in(&entry.node.value).is_some();
-    match (base.get_mut(&name), entry.node.value) {
-        (Some(old), Value::Table(over)) if !secret && secret_in(&old.node.value).is_none() => {
-            if let Value::Table(under) = &mut old.node.value {
-                merge(under, over, fields, report);
-            } else {
-                let mut table = Table::new();
-                merge(&mut table, over, fields, report);
-                old.node.value = Value::Table(table);
-            }
-            old.key = entry.key;
-            old.node.place = entry.node.place;
-        }
-        (_, Value::Table(over)) => {
-            // Merged into nothing, so that '+' is understood in it too.
-            let mut table = Table::new();
+    let value = match entry.node.value {
+        Value::Table(over) => {
+            let under = base.remove(&name).map(|old| old.node.value);
+            let under = under.filter(|under| !secret && secret_in(under).is_none());
+            // Also merged into nothing, so that '+' is understood in it too.
+            let mut table = match under {
+                Some(Value::Table(table)) => table,
+                _ => Table::new(),
+            };
             merge(&mut table, over, fields, report);
-            let node = Node {
-                value: Value::Table(table),
-                ..entry.node
-            };
-            base.insert(name, Entry { node, ..entry });
+            Value::Table(table)
         }
-        (_, value) => {
-            let node = Node {
-                value,
-                place: entry.node.place,
-            };
-            base.insert(name, Entry { node, ..entry });
-        }
-    }
+        value => value,
+    };
+    let place = entry.node.place;
+    let node = Node { place, value };
+    base.insert(name, Entry { node, ..entry });
 }
 
 fn append(base: &mut Table, name: String, entry: Entry, report: &Report) {

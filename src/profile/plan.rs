@@ -2,18 +2,20 @@
 //! where Kubernetes comes from, and which images the ISO carries.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use globset::{Glob, GlobMatcher};
+use serde::{Deserialize, Serialize};
 
 use super::Loaded;
 use super::catalog::{Catalog, CatalogError, Kind, Query, Resolution, fill_files};
 use super::model::{Component, ContentImage, ContentSources, FileSpec, LayerSpec, Profile};
 use super::placeholder::Target;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::Result;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::labels;
 use isoforge_contract::machine::Firmware;
-use isoforge_oci::reference::{ParseReferenceError, Reference, names_registry};
+use isoforge_oci::reference::{Reference, names_registry};
 use isoforge_system::hardening::Hardening;
 
 /// The kernel's switch for FIPS mode.
@@ -213,17 +215,21 @@ pub struct KubernetesPlan {
     pub catalog_source: Option<String>,
 }
 
-/// The images that the ISO carries.
+/// The images that an ISO carries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContentPlan {
     /// In the order of the profile, none twice.
     pub images: Vec<ContentImage>,
     /// What `exclude_images` left out.
     pub left_out: Vec<ContentImage>,
+    /// Every component and version of Kubernetes with the images that it needs, in the
+    /// order of the profile; then what `[content]` carries.
+    pub components: Vec<ComponentImages>,
 }
 
 /// How the images of a component were found, the surest way first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ImageMethod {
     /// The catalog lists them.
     Catalog,
@@ -235,8 +241,31 @@ pub enum ImageMethod {
     Manifests,
     /// Objects that Helm rendered of its charts name some of them.
     Helm,
-    /// Values of its charts look like some of them.
+    /// Values of its charts look like some of them; not proven.
     Scan,
+}
+
+impl ImageMethod {
+    /// Of images that were not looked for.
+    fn of_list(listed: Option<&Vec<String>>) -> Self {
+        match listed {
+            Some(_) => Self::Profile,
+            None => Self::Catalog,
+        }
+    }
+}
+
+impl fmt::Display for ImageMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Catalog => "the catalog",
+            Self::Profile => "the profile",
+            Self::Pack => "the pack",
+            Self::Manifests => "the manifests",
+            Self::Helm => "what Helm rendered",
+            Self::Scan => "a scan of values",
+        })
+    }
 }
 
 /// Images that were found in packs, charts and manifests.
@@ -275,194 +304,97 @@ pub struct ComponentImages {
     pub images: Vec<Reference>,
 }
 
-/// Why a plan can't be made; loading has checked that it can for the profile's
-/// own architectures and versions.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// A component is not in the catalog.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// A text names no image.
-    #[error(transparent)]
-    Reference(#[from] ParseReferenceError),
-    /// Nothing says where Kubernetes comes from.
-    #[error("nothing says where '{distribution}' {version} comes from")]
-    NoKubernetesSource {
-        /// `kubernetes.distribution`.
-        distribution: String,
-        /// The version.
-        version: String,
-        /// What the catalog asks for.
-        required: Option<String>,
-    },
-}
-
-impl Diagnose for PlanError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Catalog(error) => error.class(),
-            Self::Reference(error) => error.class(),
-            Self::NoKubernetesSource { .. } => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Catalog(error) => error.hint(),
-            Self::Reference(error) => error.hint(),
-            Self::NoKubernetesSource { required, .. } => {
-                Some(required.clone().unwrap_or_else(|| {
-                    "name 'image', 'archive', 'layers', 'packages' or 'files' in [kubernetes]"
-                        .to_owned()
-                }))
-            }
-        }
-    }
-}
-
 impl Loaded {
     /// Where Kubernetes comes from: what the profile says, else the catalog.
     ///
     /// # Errors
     /// Neither says it.
-    pub fn kubernetes_plan(&self, target: Target<'_>) -> Result<KubernetesPlan, PlanError> {
+    pub fn kubernetes_plan(&self, target: Target<'_>) -> Result<KubernetesPlan, CatalogError> {
         kubernetes_plan(&self.profile, &self.catalog, target)
     }
 
     /// The images that the ISO for `arch` carries: those of every component, of
-    /// every Kubernetes version and of `[content]`.
-    ///
-    /// # Errors
-    /// A component is not in the catalog.
-    pub fn content_plan(&self, arch: Arch) -> Result<ContentPlan, PlanError> {
-        self.content_plan_with(arch, &[])
-    }
-
-    /// Like [`content_plan`](Self::content_plan), with the images that were found
+    /// every Kubernetes version and of `[content]`. `found` are images that were found
     /// in packs, charts and manifests.
     ///
     /// # Errors
     /// A component is not in the catalog.
-    pub fn content_plan_with(
-        &self,
-        arch: Arch,
-        found: &[FoundImages],
-    ) -> Result<ContentPlan, PlanError> {
+    pub fn content_plan(&self, arch: Arch, found: &[FoundImages]) -> Result<ContentPlan> {
         let profile = &self.profile;
+        let of = |kind, name: &str, version: &str| {
+            let mut found = found.iter();
+            found.find(|found| found.is_of(kind, name, version))
+        };
         let mut plan = Collector::default();
-        for version in &profile.kubernetes.versions {
-            let target = Target { arch, version };
-            let mut images = kubernetes_images(profile, &self.catalog, target)?;
-            images.extend(found_kubernetes(profile, target, found).1);
-            let by = format!("kubernetes {} {version}", profile.kubernetes.distribution);
-            plan.add(&images, &profile.kubernetes.exclude_images, &by)?;
+        let kubernetes = &profile.kubernetes;
+        for version in &kubernetes.versions {
+            let listed = kubernetes_images(profile, &self.catalog, Target { arch, version })?;
+            let needs = Needs {
+                kind: Some(Kind::Kubernetes),
+                name: &kubernetes.distribution,
+                version,
+                method: ImageMethod::of_list(kubernetes.images.as_ref()),
+                images: listed,
+                exclude: &kubernetes.exclude_images,
+            };
+            let found = of(Kind::Kubernetes, &kubernetes.distribution, version);
+            plan.component(needs.with(found))?;
         }
         for (kind, component) in profile.components() {
-            let images = component_images(profile, &self.catalog, kind, component, arch, found)?;
-            let by = format!("{} {} {}", kind.noun(), component.name, component.version);
-            plan.add(&images, &component.exclude_images, &by)?;
+            let found = of(kind, &component.name, &component.version);
+            let needs = Needs {
+                kind: Some(kind),
+                name: &component.name,
+                version: &component.version,
+                method: ImageMethod::of_list(component.images.as_ref()),
+                images: component_images(profile, &self.catalog, kind, component, arch)?,
+                exclude: &component.exclude_images,
+            };
+            plan.component(needs.with(found.filter(|_| component.images.is_none())))?;
         }
         let target = profile.iso_target(arch);
-        let own: Vec<_> = profile
-            .content
-            .images
-            .iter()
-            .map(|i| target.fill_tag(i))
-            .collect();
-        plan.add(&own, &[], OWN_LIST)?;
+        let own = profile.content.images.iter().map(|i| target.fill_tag(i));
+        plan.add(&own.collect::<Vec<_>>(), &[], OWN_LIST)?;
         for carried in found.iter().filter(|found| found.kind.is_none()) {
-            let by = format!("{OWN_LIST} {}", carried.name);
-            plan.add(&carried.images, &[], &by)?;
+            plan.component(Needs {
+                kind: None,
+                name: &carried.name,
+                version: &carried.version,
+                method: carried.method,
+                images: carried.images.clone(),
+                exclude: &[],
+            })?;
         }
         Ok(plan.done)
     }
 }
 
-impl Loaded {
-    /// Every component and Kubernetes version, with the images that it needs on
-    /// `arch`, in the order of the profile; then what `[content]` carries. `found`
-    /// are images that were found in packs, charts and manifests.
-    ///
-    /// # Errors
-    /// A component is not in the catalog.
-    pub fn component_images(
-        &self,
-        arch: Arch,
-        found: &[FoundImages],
-    ) -> Result<Vec<ComponentImages>, PlanError> {
-        let profile = &self.profile;
-        let listed = |images: &Option<Vec<String>>| match images {
-            Some(_) => ImageMethod::Profile,
-            None => ImageMethod::Catalog,
-        };
-        let mut all = Vec::new();
-        for version in &profile.kubernetes.versions {
-            let target = Target { arch, version };
-            let mut images = kubernetes_images(profile, &self.catalog, target)?;
-            let (method, more) = found_kubernetes(profile, target, found);
-            images.extend(more);
-            all.push(ComponentImages {
-                kind: Some(Kind::Kubernetes),
-                name: profile.kubernetes.distribution.clone(),
-                version: version.clone(),
-                method: method.unwrap_or_else(|| listed(&profile.kubernetes.images)),
-                images: kept(&images, &profile.kubernetes.exclude_images)?,
-            });
-        }
-        for (kind, component) in profile.components() {
-            let images = component_images(profile, &self.catalog, kind, component, arch, found)?;
-            let mut of_it = found
-                .iter()
-                .filter(|found| found.is_of(kind, &component.name, &component.version));
-            let method = of_it.next().filter(|_| component.images.is_none());
-            all.push(ComponentImages {
-                kind: Some(kind),
-                name: component.name.clone(),
-                version: component.version.clone(),
-                method: method.map_or_else(|| listed(&component.images), |found| found.method),
-                images: kept(&images, &component.exclude_images)?,
-            });
-        }
-        for carried in found.iter().filter(|found| found.kind.is_none()) {
-            all.push(ComponentImages {
-                kind: None,
-                name: carried.name.clone(),
-                version: carried.version.clone(),
-                method: carried.method,
-                images: kept(&carried.images, &[])?,
-            });
-        }
-        Ok(all)
-    }
+/// What a component needs, before anything is left out.
+struct Needs<'a> {
+    kind: Option<Kind>,
+    name: &'a str,
+    version: &'a str,
+    method: ImageMethod,
+    images: Vec<String>,
+    exclude: &'a [String],
 }
 
-/// What was found for a version of Kubernetes, beside its own images.
-fn found_kubernetes(
-    profile: &Profile,
-    target: Target<'_>,
-    found: &[FoundImages],
-) -> (Option<ImageMethod>, Vec<String>) {
-    let name = &profile.kubernetes.distribution;
-    let mut all = found.iter();
-    match all.find(|found| found.is_of(Kind::Kubernetes, name, target.version)) {
-        Some(found) => (Some(found.method), found.images.clone()),
-        None => (None, Vec::new()),
+impl Needs<'_> {
+    /// With the images that were found beside those that are listed.
+    fn with(mut self, found: Option<&FoundImages>) -> Self {
+        if let Some(found) = found {
+            self.method = found.method;
+            self.images.extend_from_slice(&found.images);
+        }
+        self
     }
-}
-
-/// The images that no glob of `exclude` leaves out.
-fn kept(images: &[String], exclude: &[String]) -> Result<Vec<Reference>, ParseReferenceError> {
-    let mut collector = Collector::default();
-    collector.add(images, exclude, "")?;
-    let kept = collector.done.images.into_iter();
-    Ok(kept.map(|image| image.reference).collect())
 }
 
 pub(super) fn kubernetes_plan(
     profile: &Profile,
     catalog: &Catalog,
     target: Target<'_>,
-) -> Result<KubernetesPlan, PlanError> {
+) -> Result<KubernetesPlan, CatalogError> {
     let kubernetes = &profile.kubernetes;
     if kubernetes.has_source() {
         let layers = kubernetes.layers.iter().filter(|l| l.is_for(target.arch));
@@ -475,7 +407,7 @@ pub(super) fn kubernetes_plan(
     }
     let found = profile.kubernetes_entry(catalog, target)?;
     if !found.has_source() {
-        return Err(PlanError::NoKubernetesSource {
+        return Err(CatalogError::NoKubernetesSource {
             distribution: kubernetes.distribution.clone(),
             version: target.version.to_owned(),
             required: found.required_from_user,
@@ -510,23 +442,21 @@ pub(super) fn kubernetes_images(
     }
 }
 
+/// The images of a component as far as they are listed: what packs, charts and manifests
+/// need is yet to be found.
 pub(super) fn component_images(
     profile: &Profile,
     catalog: &Catalog,
     kind: Kind,
     component: &Component,
     arch: Arch,
-    found: &[FoundImages],
 ) -> Result<Vec<String>, CatalogError> {
     if let Some(images) = &component.images {
         let target = profile.iso_target(arch);
         return Ok(images.iter().map(|i| target.fill_tag(i)).collect());
     }
     if !component.sources.is_empty() {
-        let of_it = found
-            .iter()
-            .filter(|found| found.is_of(kind, &component.name, &component.version));
-        return Ok(of_it.flat_map(|found| found.images.clone()).collect());
+        return Ok(Vec::new());
     }
     let wanted = profile.wanted(kind, &component.name, &component.version);
     Ok(catalog.resolve(wanted, arch)?.images)
@@ -550,13 +480,32 @@ struct Collector {
 }
 
 impl Collector {
+    fn component(&mut self, needs: Needs<'_>) -> Result<()> {
+        let Needs { name, version, .. } = needs;
+        let needed_by = match needs.kind {
+            Some(kind) => format!("{} {name} {version}", kind.noun()),
+            None => format!("{OWN_LIST} {name}"),
+        };
+        let images = self.add(&needs.images, needs.exclude, &needed_by)?;
+        self.done.components.push(ComponentImages {
+            kind: needs.kind,
+            name: name.to_owned(),
+            version: version.to_owned(),
+            method: needs.method,
+            images,
+        });
+        Ok(())
+    }
+
+    /// Gives those that no glob of `exclude` leaves out, each once.
     fn add(
         &mut self,
         images: &[String],
         exclude: &[String],
         needed_by: &str,
-    ) -> Result<(), ParseReferenceError> {
+    ) -> Result<Vec<Reference>> {
         let exclude: Vec<_> = exclude.iter().filter_map(|g| matcher(g)).collect();
+        let mut kept = Vec::new();
         for text in images {
             let image = ContentImage {
                 reference: text.parse()?,
@@ -564,10 +513,15 @@ impl Collector {
             };
             if exclude.iter().any(|g| g.is_match(text)) {
                 self.done.left_out.push(image);
-            } else if self.seen.insert(image.reference.to_string()) {
+                continue;
+            }
+            if !kept.contains(&image.reference) {
+                kept.push(image.reference.clone());
+            }
+            if self.seen.insert(image.reference.to_string()) {
                 self.done.images.push(image);
             }
         }
-        Ok(())
+        Ok(kept)
     }
 }

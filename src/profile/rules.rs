@@ -6,7 +6,7 @@ use super::catalog::{Catalog, CatalogError, Kind};
 use super::document::{self, Table};
 use super::model::{CloudConfig, Component, ContentSources, FileSpec, Mode, Profile};
 use super::placeholder::Target;
-use super::plan::{self, PlanError};
+use super::plan;
 use super::problem::{Draft, Report};
 use super::source::Span;
 use isoforge_base::error::Diagnose;
@@ -340,9 +340,9 @@ impl<'a> Check<'a> {
         self.notes.dedup();
     }
 
-    fn kubernetes_source(&self, error: &PlanError) {
+    fn kubernetes_source(&self, error: &CatalogError) {
         match error {
-            PlanError::Catalog(CatalogError::UnknownName { name, known, .. }) => {
+            CatalogError::UnknownName { name, known, .. } => {
                 let near = super::problem::did_you_mean(name, known.iter().map(String::as_str));
                 let own =
                     "name 'image', 'archive', 'layers', 'packages' or 'files' in [kubernetes]";
@@ -358,17 +358,19 @@ impl<'a> Check<'a> {
                     .help(near.unwrap_or_else(|| own.to_owned())),
                 );
             }
-            PlanError::Catalog(error @ CatalogError::NoFips { .. }) => self.report.add(
+            CatalogError::NoFips { .. } => self.report.add(
                 self.problem("os.fips", error.to_string()).help(
                     "name its FIPS source ('image', 'archive', …) and its 'images' in [kubernetes]"
                         .to_owned(),
                 ),
             ),
-            PlanError::Catalog(error) => self.catalog_error("kubernetes", "distribution", error),
-            other => self.report.add(
-                self.problem("kubernetes.distribution", other.to_string())
+            CatalogError::UnknownVersion { .. } => {
+                self.catalog_error("kubernetes", "distribution", error);
+            }
+            CatalogError::NoKubernetesSource { .. } => self.report.add(
+                self.problem("kubernetes.distribution", error.to_string())
                     .expected("'image', 'archive', 'layers', 'packages' or 'files' in [kubernetes]")
-                    .help(other.hint()),
+                    .help(error.hint()),
             ),
         }
     }
@@ -414,7 +416,7 @@ impl<'a> Check<'a> {
         }
         let mut images = Vec::new();
         for &arch in &self.profile.appliance.arch {
-            match plan::component_images(self.profile, self.catalog, kind, component, arch, &[]) {
+            match plan::component_images(self.profile, self.catalog, kind, component, arch) {
                 Ok(found) => {
                     self.needs_images(path, kind, component, arch, &found);
                     images.extend(found);
@@ -466,7 +468,9 @@ impl<'a> Check<'a> {
         let at = match error {
             CatalogError::UnknownVersion { .. } => format!("{path}.version"),
             CatalogError::NoFips { .. } => "os.fips".to_owned(),
-            CatalogError::UnknownName { .. } => format!("{path}.{name_key}"),
+            CatalogError::UnknownName { .. } | CatalogError::NoKubernetesSource { .. } => {
+                format!("{path}.{name_key}")
+            }
         };
         let draft = self.problem(&at, error.to_string()).help(error.hint());
         self.report.add(match error {

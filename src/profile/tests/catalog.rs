@@ -89,7 +89,7 @@ fn a_catalog_of_ones_own_adds_and_wins() {
         [[csi]]\nname = \"disk\"\nversion = \"*\"\nsource = \"https://e.x/\"\nimages = [\"e.x/disk-{arch}:{version}\"]\n\
         [[kubernetes]]\nname = \"pxk-e\"\nversion = \"1.*\"\nsource = \"https://e.x/\"\nimage = \"oci:k8s:{version}\"\n";
     let loaded = load_files(&[("p/main.toml", &main), ("p/cat/mine.toml", mine)], &[]).unwrap();
-    let images: Vec<_> = loaded.content_plan(Arch::Amd64).unwrap().images;
+    let images: Vec<_> = loaded.content_plan(Arch::Amd64, &[]).unwrap().images;
     let images: Vec<_> = images.iter().map(|i| i.reference.to_string()).collect();
     assert_eq!(images, ["e.x/calico:1", "e.x/disk-amd64:7"]);
     let target = loaded.profile.iso_target(Arch::Amd64);
@@ -141,7 +141,7 @@ fn fips_takes_the_fips_entry() {
         let set = format!("os.fips={fips}");
         let files = [("p/main.toml", main.as_str()), ("p/mine.toml", mine)];
         let loaded = load_files(&files, &[&set]).unwrap();
-        let plan = loaded.content_plan(Arch::Amd64).unwrap();
+        let plan = loaded.content_plan(Arch::Amd64, &[]).unwrap();
         assert_eq!(plan.images[0].reference.to_string(), image);
     }
 }
@@ -184,7 +184,7 @@ fn a_catalog_given_outside_wins_over_one_in_the_profile() {
         },
     )
     .unwrap();
-    let plan = loaded.content_plan(Arch::Amd64).unwrap();
+    let plan = loaded.content_plan(Arch::Amd64, &[]).unwrap();
     let images: Vec<_> = plan
         .images
         .iter()

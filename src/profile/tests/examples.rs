@@ -37,7 +37,7 @@ fn every_example_is_right() {
         assert_eq!(format!("{}.toml", loaded.profile.appliance.name), name);
         assert!(loaded.notes.is_empty(), "{name}: {:?}", loaded.notes);
         for &arch in &loaded.profile.appliance.arch {
-            loaded.content_plan(arch).unwrap();
+            loaded.content_plan(arch, &[]).unwrap();
             loaded
                 .kubernetes_plan(loaded.profile.iso_target(arch))
                 .unwrap();
@@ -49,7 +49,7 @@ fn every_example_is_right() {
 fn the_demo_needs_no_container_registry() {
     let demo = example("demo.toml");
     assert_eq!(
-        demo.content_plan(Arch::Amd64).unwrap(),
+        demo.content_plan(Arch::Amd64, &[]).unwrap(),
         ContentPlan::default()
     );
     let OsSource::Bootstrap(bootstrap) = &demo.profile.os.source else {
@@ -79,7 +79,7 @@ fn the_demo_needs_no_container_registry() {
 #[test]
 fn the_management_appliance_carries_the_images_of_its_components() {
     let loaded = example("management-appliance.toml");
-    let plan = loaded.content_plan(Arch::Amd64).unwrap();
+    let plan = loaded.content_plan(Arch::Amd64, &[]).unwrap();
     let by = |name: &str| {
         plan.images
             .iter()
@@ -112,7 +112,7 @@ fn the_appliance_framework_is_fips_all_through() {
         profile.kernel_cmdline_extra(),
         ["console=ttyS0,115200n8", "fips=1"]
     );
-    let plan = loaded.content_plan(Arch::Amd64).unwrap();
+    let plan = loaded.content_plan(Arch::Amd64, &[]).unwrap();
     assert_eq!(plan.images.len(), 7 + 3 + 9);
     for image in plan.images {
         assert_eq!(image.reference.registry(), "registry.example");
