@@ -8,12 +8,12 @@
 //! Not here: printing, and deciding what a problem means for the exit code;
 //! see [`Report::problems`].
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::{fmt, io};
 
 use serde::Serialize;
 
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layout::LAYOUT_FILE;
 use isoforge_oci::registry::{self, Files};
@@ -35,70 +35,21 @@ const ISO_MAGIC: &[u8] = b"CD001";
 /// Largest JSON document that is read, in bytes.
 const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
 
-/// Why something can't be inspected.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It is none of the things that can be.
-    #[error(
-        "'{}' is no ISO image, OCI layout, OCI archive or output directory",
-        path.display()
-    )]
-    Unknown {
-        /// The path.
-        path: PathBuf,
-    },
-    /// It can't be read.
-    #[error("can't read '{}'", path.display())]
-    Io {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The ISO 9660 file system is damaged.
-    #[error("'{}' can't be read as an ISO image", path.display())]
-    Iso {
-        /// The path.
-        path: PathBuf,
-        /// What is wrong.
-        source: isoforge_formats::Error,
-    },
-    /// A document that must be there for the rest to make sense is missing or
-    /// damaged.
-    #[error("'{}' has no usable {document}: {problem}", path.display())]
-    Document {
-        /// The path of the artifact.
-        path: PathBuf,
-        /// The document within it.
-        document: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+const DAMAGED: &str = "it is damaged or incomplete; copy it or build it again";
+
+fn unreadable(path: &Path, error: io::Error) -> Failure {
+    let message = format!("can't read '{}'", path.display());
+    match error.kind() {
+        io::ErrorKind::NotFound => Failure::caused(Class::Profile, message, error),
+        _ => Failure::from(error).context(message),
+    }
 }
 
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Unknown { .. } => Class::Profile,
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Profile,
-            Self::Io { .. } => Class::Io,
-            Self::Iso { source, .. } => source.class(),
-            Self::Document { .. } => Class::Verification,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unknown { .. } => Some(
-                "name an .iso file, a directory with an 'oci-layout', an OCI archive, or dist/<name>-<version>; for a content bundle, isoforge bundle inspect"
-                    .into(),
-            ),
-            Self::Iso { .. } | Self::Document { .. } => {
-                Some("it is damaged or incomplete; copy it or build it again".into())
-            }
-            Self::Io { .. } => None,
-        }
-    }
+/// A document that must be there for the rest to make sense is missing or damaged.
+fn no_document(path: &Path, document: &str, problem: impl fmt::Display) -> Failure {
+    let path = path.display();
+    let message = format!("'{path}' has no usable {document}: {problem}");
+    Failure::new(Class::Verification, message).with_hint(DAMAGED)
 }
 
 /// What is in an artifact.
@@ -129,16 +80,18 @@ impl Report {
 /// Looks into the artifact at `path`.
 ///
 /// # Errors
-/// [`Error`], where it can't be read at all.
-pub fn inspect(path: &Path, progress: &Progress) -> Result<Report, Error> {
-    let io_error = |source| Error::Io {
-        path: path.to_path_buf(),
-        source,
+/// Where it can't be read at all.
+pub fn inspect(path: &Path, progress: &Progress) -> Result<Report> {
+    let unreadable = |error| unreadable(path, error);
+    let unknown = || {
+        let path = path.display();
+        let kinds = "ISO image, OCI layout, OCI archive or output directory";
+        Failure::new(Class::Profile, format!("'{path}' is no {kinds}")).with_hint(
+            "name an .iso file, a directory with an 'oci-layout', an OCI archive, or \
+             dist/<name>-<version>; for a content bundle, isoforge bundle inspect",
+        )
     };
-    let unknown = || Error::Unknown {
-        path: path.to_path_buf(),
-    };
-    if fs_err::metadata(path).map_err(io_error)?.is_dir() {
+    if fs_err::metadata(path).map_err(unreadable)?.is_dir() {
         if path.join(LAYOUT_FILE).is_file() {
             let layout = Files::in_folder(path);
             return Ok(Report::Image(image::inspect(&layout, progress)?));
@@ -148,13 +101,13 @@ pub fn inspect(path: &Path, progress: &Progress) -> Result<Report, Error> {
         }
         return Err(unknown());
     }
-    if is_iso(path).map_err(io_error)? {
+    if is_iso(path).map_err(unreadable)? {
         return Ok(Report::Iso(Box::new(iso::inspect(path, progress)?)));
     }
     // Anything may be asked about, so what is no archive is unknown.
     let layout = match Files::at(path, &std::env::temp_dir()) {
         Err(registry::Error::Format { .. }) => return Err(unknown()),
-        other => other.map_err(|error| io_error(io::Error::other(error)))?,
+        other => other.map_err(|error| unreadable(io::Error::other(error)))?,
     };
     if !layout.has(LAYOUT_FILE) {
         return Err(unknown());

@@ -17,20 +17,18 @@
 
 mod blobs;
 mod compare;
-mod error;
 mod locate;
 mod model;
 mod read;
 
 pub use blobs::{BlobKind, LockedBlob};
-pub use compare::{Change, Drift, compare, compare_project};
-pub use error::Error;
+pub use compare::{Change, Drift, compare, compare_project, refuse};
 pub use locate::{FILE_NAME, locate};
 pub use model::{
     Archive, Bootstrap, Chart, Component, CoreImage, CoreTarget, File, Flags, Image, Input,
-    InputKind, Lock, Method, Package, Release, Time,
+    InputKind, Lock, Package, Release, Time,
 };
-pub use read::{parse, read, read_if_there};
+pub use read::{missing, parse, read, read_if_there};
 
 /// Incompatible versions of the format: what this program reads and writes.
 pub const VERSION: u32 = 1;

@@ -5,16 +5,18 @@
 use std::num::NonZeroUsize;
 
 use crate::lock::Lock;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest;
 use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;
-use isoforge_oci::pull;
-use isoforge_oci::reference::{ImageSource, ParseReferenceError, Reference};
+use isoforge_oci::platform::Platform;
+use isoforge_oci::pull::{self, PulledImage};
+use isoforge_oci::reference::{ImageSource, Reference};
 use isoforge_oci::registry::Client;
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::store::Store;
+use isoforge_system::filtered::{Filter, filter_layers};
 
 pub mod archive;
 pub mod bootstrap;
@@ -80,6 +82,40 @@ impl Context<'_> {
     }
 }
 
+impl Context<'_> {
+    /// The image `name` of the lock, as it is pinned, brought into the store.
+    fn pull(&self, source: ImageSource, name: &str, arch: Arch) -> Result<PulledImage> {
+        Ok(pull::pull_image(
+            self.client,
+            &self.pinned(source, name, arch),
+            &Platform::linux(arch.as_str()),
+            self.store,
+            &self.pull_limits,
+            self.threads,
+            self.progress,
+        )?)
+    }
+
+    /// What `filter` keeps of the layers of `from`, as one layer.
+    fn filtered(&self, layers: &[Layer], filter: &Filter, from: &str) -> Result<Layer> {
+        let (limits, progress) = (&self.limits, self.progress);
+        Ok(filter_layers(
+            self.store, layers, filter, from, limits, progress,
+        )?)
+    }
+
+    /// The same of one layer, which stays as it is where all of it is kept.
+    ///
+    /// # Errors
+    /// Nothing is kept; the layer is damaged; the store.
+    pub fn filtered_layer(&self, layer: Layer, filter: &Filter, from: &str) -> Result<Layer> {
+        match filter.keeps_everything() {
+            true => Ok(layer),
+            false => self.filtered(&[layer], filter, from),
+        }
+    }
+}
+
 /// A file that is looked for in an image.
 #[derive(Debug, Clone, Copy)]
 pub struct WantedFile<'a> {
@@ -106,88 +142,14 @@ pub struct Sourced {
     pub times: Vec<InputTime>,
 }
 
-/// Why a source can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A text names no image.
-    #[error(transparent)]
-    Reference(Box<ParseReferenceError>),
-    /// An image can't be had.
-    #[error(transparent)]
-    Pull(Box<pull::Error>),
-    /// An archive can't be used.
-    #[error(transparent)]
-    Archive(#[from] archive::Error),
-    /// Paths can't be taken out of layers.
-    #[error(transparent)]
-    Filter(#[from] isoforge_system::Error),
-    /// Files can't be downloaded or laid.
-    #[error(transparent)]
-    Files(Box<files::Error>),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// An image of the content can't be had.
-    #[error("an image of {needed_by} can't be had")]
-    Content {
-        /// Such as `cni calico 3.29.2`, or `content` for the profile's own list.
-        needed_by: String,
-        /// What happened.
-        source: Box<Self>,
-    },
-}
-
-// Boxed, so that results stay small.
-impl From<ParseReferenceError> for Error {
-    fn from(error: ParseReferenceError) -> Self {
-        Self::Reference(Box::new(error))
-    }
-}
-
-impl From<pull::Error> for Error {
-    fn from(error: pull::Error) -> Self {
-        Self::Pull(Box::new(error))
-    }
-}
-
-impl From<files::Error> for Error {
-    fn from(error: files::Error) -> Self {
-        Self::Files(Box::new(error))
-    }
-}
-
-impl Error {
-    fn cause(&self) -> &dyn Diagnose {
-        match self {
-            Self::Reference(error) => error.as_ref(),
-            Self::Pull(error) => error.as_ref(),
-            Self::Archive(error) => error,
-            Self::Filter(error) => error,
-            Self::Files(error) => error.as_ref(),
-            Self::Store(error) => error,
-            Self::Content { source, .. } => source.cause(),
-        }
-    }
-
-    /// The same, said to be of an image of the content where `needed_by` needs it.
-    #[must_use]
-    pub fn needed_by(self, needed_by: Option<&str>) -> Self {
-        match needed_by {
-            None => self,
-            Some(needed_by) => Self::Content {
-                needed_by: needed_by.to_owned(),
-                source: Box::new(self),
-            },
-        }
-    }
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        self.cause().class()
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.cause().hint()
+/// Says that it is an image of the content, where `needed_by` needs it: such as
+/// `cni calico 3.29.2`, or `content` for the profile's own list.
+#[must_use]
+pub fn needed_by(error: impl Into<Failure>, needed_by: Option<&str>) -> Failure {
+    match needed_by {
+        None => error.into(),
+        Some(needed_by) => error
+            .into()
+            .context(format!("an image of {needed_by} can't be had")),
     }
 }

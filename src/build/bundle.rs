@@ -2,7 +2,6 @@
 
 mod gather;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,11 +12,12 @@ use crate::profile::Loaded;
 use gather::gather;
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Failure, Result};
-use isoforge_base::human::size;
 use isoforge_base::output::check_name;
 use isoforge_base::output::space::{self, HostFileSystems, Requirement};
 use isoforge_base::progress::Progress;
-use isoforge_content::bundle::{self, ArchivePart, Bundle, Combined, Composer, Form, Kind, Target};
+use isoforge_content::bundle::{
+    self, ArchivePart, Bundle, Combined, Composer, Form, Kind, Target, Written,
+};
 use isoforge_oci::layout::{INDEX_FILE, LayoutFile, OciLayout};
 use isoforge_oci::platform::Platform;
 use isoforge_oci::reference::Reference;
@@ -135,17 +135,35 @@ pub fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> 
     };
     let written = bundle::write(&layout, &blobs, &target, progress)?;
     Ok(Built {
-        schema: SCHEMA,
-        index: index_digest(&layout),
         base: base.map(|base| base.digest()),
-        path: written.path,
-        name,
-        version,
-        digest: written.digest,
-        bytes: written.bytes,
-        parts: written.parts,
-        roots,
+        ..Built::of(written, &layout, (name, version), roots)
     })
+}
+
+impl Built {
+    fn of(
+        written: Written,
+        layout: &OciLayout,
+        (name, version): (String, String),
+        roots: Vec<String>,
+    ) -> Self {
+        let index = layout.files.iter().find_map(|(path, file)| match file {
+            LayoutFile::Bytes(bytes) if path == INDEX_FILE => Some(bytes.as_slice()),
+            _ => None,
+        });
+        Self {
+            schema: SCHEMA,
+            index: Digest::of(index.unwrap_or_default()),
+            base: None,
+            path: written.path,
+            name,
+            version,
+            digest: written.digest,
+            bytes: written.bytes,
+            parts: written.parts,
+            roots,
+        }
+    }
 }
 
 fn nameless() -> Failure {
@@ -190,14 +208,6 @@ fn add_providers(providers: &[Bundle], name: &str, composer: &mut Composer) -> R
     Ok(names)
 }
 
-fn index_digest(layout: &OciLayout) -> Digest {
-    let index = layout.files.iter().find_map(|(path, file)| match file {
-        LayoutFile::Bytes(bytes) if path == INDEX_FILE => Some(bytes.as_slice()),
-        _ => None,
-    });
-    Digest::of(index.unwrap_or_default())
-}
-
 /// Makes a whole bundle of a delta and its base; gives the same as building it whole
 /// would have.
 ///
@@ -226,41 +236,8 @@ pub fn apply(
         replace,
     };
     let written = bundle::write(&layout, &whole, &target, progress)?;
-    Ok(Built {
-        schema: SCHEMA,
-        path: written.path,
-        name: name.clone(),
-        version: version.clone(),
-        index: index_digest(&layout),
-        base: None,
-        digest: written.digest,
-        bytes: written.bytes,
-        parts: written.parts,
-        roots: whole
-            .roots()
-            .iter()
-            .map(|root| root.reference.clone())
-            .filter(|reference| !reference.is_empty())
-            .collect(),
-    })
-}
-
-impl fmt::Display for Built {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}  {}", self.path.display(), size(self.bytes))?;
-        if let Some(digest) = &self.digest {
-            writeln!(f, "  {digest}")?;
-        }
-        writeln!(f, "  index.json {}", self.index)?;
-        if let Some(base) = &self.base {
-            writeln!(f, "  delta to   {base}")?;
-        }
-        for part in &self.parts {
-            writeln!(f, "  part {}  {}", part.name, size(part.size))?;
-        }
-        for root in &self.roots {
-            writeln!(f, "  {root}")?;
-        }
-        Ok(())
-    }
+    let roots = whole.roots().iter().map(|root| root.reference.clone());
+    let roots = roots.filter(|reference| !reference.is_empty()).collect();
+    let identity = (name.clone(), version.clone());
+    Ok(Built::of(written, &layout, identity, roots))
 }

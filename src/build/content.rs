@@ -27,7 +27,9 @@ use isoforge_content::find::{Images, Method, Options, Target};
 use isoforge_content::macros;
 use isoforge_oci::artifact::Artifact;
 pub(super) use owner::check;
-use owner::{Known, Owner, Parts, digest, given, layer, manifests, named, owners, pack, unmet};
+use owner::{
+    MacroAnswers, Owner, ReadSources, digest, given, layer, manifests, named, owners, pack, unmet,
+};
 
 fn indent(reasons: &[String]) -> String {
     reasons.iter().map(|r| format!("\n    {r}")).collect()
@@ -140,7 +142,7 @@ fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Sea
         read.push((owner, parts));
     }
     searcher.out.unmet = unmet(profile, &read);
-    let known = Known::of(profile, &read)?;
+    let known = MacroAnswers::of(profile, &read)?;
     let answers = known.to(profile.iso_version());
     definition.macros.clone_from(&profile.cluster.macros);
     for (owner, parts) in &read {
@@ -158,7 +160,7 @@ fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Sea
     searcher.carried(&profile.content.sources, &known)?;
     let mut out = searcher.out;
     if !definition.layers.is_empty() || !definition.macros.is_empty() {
-        told(&definition, with.session.progress);
+        tell_unanswered(&definition, with.session.progress);
         out.artifacts.push(artifacts::of_definition(&definition)?);
         out.definition = Some(definition);
     }
@@ -166,7 +168,7 @@ fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Sea
 }
 
 /// Tells which macros are left.
-fn told(definition: &Definition, progress: &Progress) {
+fn tell_unanswered(definition: &Definition, progress: &Progress) {
     if definition.unanswered.is_empty() {
         return;
     }
@@ -195,8 +197,8 @@ impl Searcher<'_> {
     }
 
     /// Reads the sources of the component `owner`.
-    fn read(&mut self, owner: &str, sources: &ContentSources) -> Result<Parts> {
-        let mut parts = Parts::default();
+    fn read(&mut self, owner: &str, sources: &ContentSources) -> Result<ReadSources> {
+        let mut parts = ReadSources::default();
         for path in &sources.packs {
             let pack = pack(path)?;
             let digest = pack.files().digest();
@@ -258,7 +260,7 @@ impl Searcher<'_> {
     }
 
     /// What `[content]` carries, each on its own.
-    fn carried(&mut self, sources: &ContentSources, known: &Known) -> Result<()> {
+    fn carried(&mut self, sources: &ContentSources, known: &MacroAnswers) -> Result<()> {
         let profile = self.with.profile;
         let empty = ContentSources::default;
         let packs = sources.packs.iter().map(|path| ContentSources {
@@ -310,7 +312,12 @@ impl Searcher<'_> {
     }
 
     /// The images of an owner, from the lock or found.
-    fn owner(&mut self, owner: &Owner<'_>, parts: &Parts, known: &Known) -> Result<()> {
+    fn owner(
+        &mut self,
+        owner: &Owner<'_>,
+        parts: &ReadSources,
+        known: &MacroAnswers,
+    ) -> Result<()> {
         let digest = digest(owner, parts, known)?;
         // The lock has the profile's list, not what the objects name.
         let locked = self
@@ -319,7 +326,7 @@ impl Searcher<'_> {
             .and_then(|old| old.components.iter().find(|locked| owner.is(locked)))
             .filter(|locked| locked.searched == Some(digest) && !self.anew(&owner.name));
         let (method, images) = match locked {
-            Some(locked) => (of_lock(locked.method), locked.images.clone()),
+            Some(locked) => (locked.method, locked.images.clone()),
             None => self.find(owner, parts, known)?,
         };
         self.out.digests.push(digest);
@@ -336,8 +343,8 @@ impl Searcher<'_> {
     fn find(
         &mut self,
         owner: &Owner<'_>,
-        parts: &Parts,
-        known: &Known,
+        parts: &ReadSources,
+        known: &MacroAnswers,
     ) -> Result<(ImageMethod, Vec<String>)> {
         let mut found = Images::default();
         for version in &owner.kubernetes {
@@ -431,16 +438,5 @@ impl Searcher<'_> {
             }
         };
         Err(Failure::new(Class::Profile, message).with_hint(hint))
-    }
-}
-
-fn of_lock(method: lock::Method) -> ImageMethod {
-    match method {
-        lock::Method::Catalog => ImageMethod::Catalog,
-        lock::Method::Profile => ImageMethod::Profile,
-        lock::Method::Pack => ImageMethod::Pack,
-        lock::Method::Manifests => ImageMethod::Manifests,
-        lock::Method::Helm => ImageMethod::Helm,
-        lock::Method::Scan => ImageMethod::Scan,
     }
 }

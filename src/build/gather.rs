@@ -12,13 +12,12 @@ use isoforge_base::error::{Context as _, Result};
 use super::lock::{Locked, made_of};
 use super::system::shown;
 use crate::inputs::{Input, Packages, Source};
-use crate::sources::{self, Sourced, content, files, image, kubernetes, layers, packages};
+use crate::sources::{Sourced, content, files, image, kubernetes, layers, packages};
 use isoforge_base::tree::Tree;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::{self, Epoch, EpochSource, Role};
 use isoforge_oci::layer::Layer;
 use isoforge_oci::layout::OciLayout;
-use isoforge_system::filtered::filter_layers;
 use isoforge_system::provider::Base;
 use isoforge_system::slab;
 
@@ -98,8 +97,7 @@ pub(super) fn pull(locked: &Locked<'_>) -> Result<()> {
     bring(locked)?;
     let session = &locked.session;
     for file in locked.inputs.files() {
-        files::fetch(&session.store, &session.client, file, session.progress)
-            .map_err(sources::Error::from)?;
+        files::fetch(&session.store, &session.client, file, session.progress)?;
     }
     Ok(())
 }
@@ -240,17 +238,8 @@ fn folder(locked: &Locked<'_>, input: &Input, path: &Path, epoch: u32) -> Result
         digest: layer.digest,
         size: layer.size,
     };
-    let layer = match input.filter.keeps_everything() {
-        true => layer,
-        false => filter_layers(
-            &session.store,
-            &[layer],
-            &input.filter,
-            &name,
-            &session.limits,
-            session.progress,
-        )?,
-    };
+    let sources = session.context(Some(&locked.lock));
+    let layer = sources.filtered_layer(layer, &input.filter, &name)?;
     Ok(Sourced {
         layers: vec![layer],
         files: vec![file],

@@ -23,7 +23,7 @@ use isoforge_system::slab::SlabSet;
 const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
 
 /// What an ISO is made from.
-pub(super) struct Parts<'a> {
+pub(super) struct IsoParts<'a> {
     pub(super) profile: &'a Profile,
     pub(super) epoch: u32,
     pub(super) tree: &'a Tree,
@@ -38,7 +38,7 @@ pub(super) struct Parts<'a> {
     pub(super) arch: &'a str,
 }
 
-impl Parts<'_> {
+impl IsoParts<'_> {
     fn squashfs(&self, digest: Digest) -> manifest::Squashfs {
         squashfs_record(self.profile, self.plan.size(), self.epoch, digest)
     }
@@ -85,7 +85,7 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> 
 
 /// Writes the ISO to `out`; its manifest is the build's with the SquashFS's
 /// digest in it.
-pub(super) fn write(out: &File, parts: Parts<'_>, progress: &Progress) -> Result<IsoReport> {
+pub(super) fn write(out: &File, parts: IsoParts<'_>, progress: &Progress) -> Result<IsoReport> {
     let settings = convert::menu(parts.profile);
     let menu = boot_menu::menu(parts.tree, &settings, parts.menu_template)?;
     // The template is rendered once here, so that its errors come as errors;
@@ -147,14 +147,14 @@ pub(super) fn estimate(squashfs_bytes: u64, boot: &BootFiles, extra: &[Extra<'_>
         .saturating_add(OVERHEAD_BYTES)
 }
 
-fn payload<'a>(parts: &Parts<'a>, data: &isoforge_base::tree::FileData) -> Payload<'a> {
+fn payload<'a>(parts: &IsoParts<'a>, data: &isoforge_base::tree::FileData) -> Payload<'a> {
     Payload::Tree {
         data: data.clone(),
         files: parts.slabs,
     }
 }
 
-fn embedded(parts: &Parts<'_>, digest: Digest) -> Result<Vec<u8>> {
+fn embedded(parts: &IsoParts<'_>, digest: Digest) -> Result<Vec<u8>> {
     let mut manifest = parts.manifest.embedded(parts.arch);
     if let Some(architecture) = manifest.architectures.get_mut(parts.arch) {
         architecture.squashfs = Some(parts.squashfs(digest));

@@ -13,7 +13,7 @@ pub(super) mod sketch;
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(super) use core_images::{check_core_images, core_image_entries, core_images};
 pub(super) use resolve::{Found, look, made_of, record};
@@ -81,12 +81,11 @@ impl<'a> Locked<'a> {
         let how = &prepared.request.lock;
         let (path, old) = (&prepared.lock_path, prepared.old.as_ref());
         if old.is_none() && (how.locked || how.offline) {
-            let path = path.clone();
-            return Err(lock::Error::Missing { path }.into());
+            return Err(lock::missing(path));
         }
         let refuse = |now: &Lock| match old {
-            Some(old) if how.locked => refuse(path, compare(old, now)),
-            Some(old) if how.offline => refuse(path, uncovered(old, now)),
+            Some(old) if how.locked => lock::refuse(path, &compare(old, now)),
+            Some(old) if how.offline => lock::refuse(path, &uncovered(old, now)),
             _ => Ok(()),
         };
         refuse(&prepared.sketch)?;
@@ -139,20 +138,10 @@ impl<'a> Locked<'a> {
         }
         let lock = self.with_core_images(core_images::find(self)?);
         if self.request.lock.locked {
-            refuse(&self.lock_path, self.drifts(&lock))?;
+            lock::refuse(&self.lock_path, &self.drifts(&lock))?;
         }
         Ok(lock)
     }
-}
-
-fn refuse(path: &Path, drifts: Vec<Drift>) -> Result<(), lock::Error> {
-    if drifts.is_empty() {
-        return Ok(());
-    }
-    Err(lock::Error::Drift {
-        path: path.to_owned(),
-        drifts,
-    })
 }
 
 /// What only a connection could tell: inputs that the lock does not have.
@@ -303,7 +292,7 @@ pub struct Report {
 /// nothing is written, and a lock that would change is an error.
 ///
 /// # Errors
-/// Of every source; [`lock::Error::Drift`] with `check`.
+/// Of every source; with `check` those of [`lock::refuse`].
 pub fn lock(
     request: &Request<'_>,
     upgrade: &Upgrade,
@@ -320,10 +309,9 @@ pub fn lock(
         return Ok(report(&locked, &lock));
     }
     if locked.old.is_none() {
-        let path = locked.lock_path.clone();
-        return Err(lock::Error::Missing { path }.into());
+        return Err(lock::missing(&locked.lock_path));
     }
-    refuse(&locked.lock_path, locked.drifts(&locked.lock))?;
+    lock::refuse(&locked.lock_path, &locked.drifts(&locked.lock))?;
     Ok(report(&locked, &locked.lock))
 }
 

@@ -2,12 +2,11 @@
 
 use isoforge_base::error::Result;
 
-use super::{Settings, convert};
+use super::Settings;
+use super::push::{PushRequest, push};
 use isoforge_base::progress::Progress;
 use isoforge_content::pack::{self, Built};
-use isoforge_oci::push::{self, Destination, Report};
-use isoforge_oci::registry::Client;
-use isoforge_oci::registry::push::{ImageLayout, Pieces};
+use isoforge_oci::push::{Destination, Report};
 use isoforge_oci::store::Store;
 
 /// A push of a pack that is asked for.
@@ -28,22 +27,17 @@ pub struct PackPushRequest<'a> {
 /// # Errors
 /// Of the registry. What was pushed before stays.
 pub fn push_pack(request: &PackPushRequest<'_>, progress: &Progress) -> Result<Report> {
-    let config = convert::user_registries(&request.settings);
-    config.check()?;
     let store = Store::open(&request.settings.cache_dir)?;
     // A tag has no '+', which versions may have.
     let tag = request.built.pack.meta.version.replace('+', "_");
     let folder = tempfile::tempdir_in(store.temp_dir())?;
     pack::layout(request.built, &tag).write_dir(&store, folder.path())?;
-    let layout = ImageLayout::open(folder.path(), store.temp_dir())?;
-    let selection = push::select(&layout, Some(request.to), &[])?;
-    let options = push::Options {
-        threads: convert::threads(&request.settings),
+    let request = PushRequest {
+        source: folder.path(),
+        to: Some(request.to),
+        tags: &[],
         dry_run: request.dry_run,
-        pieces: Pieces::default(),
+        settings: request.settings.clone(),
     };
-    let client = Client::new(config);
-    Ok(push::push(
-        &client, &layout, &selection, &options, progress,
-    )?)
+    push(&request, progress)
 }

@@ -199,8 +199,8 @@ impl<'a> Planner<'a> {
 
     fn image(&mut self, wanted: &Input, source: &ImageSource) -> Result<()> {
         let found = lock::look(&self.prepared.session, wanted, source, &self.pins);
-        let found = found
-            .map_err(|error| sources::Error::from(error).needed_by(wanted.needed_by.as_deref()))?;
+        let found =
+            found.map_err(|error| sources::needed_by(error, wanted.needed_by.as_deref()))?;
         let (index, manifest) = found.digests();
         for lock in [&mut self.now, &mut self.pins] {
             lock::record(lock, wanted, index, manifest);

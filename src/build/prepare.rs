@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use isoforge_base::error::Result;
+use isoforge_base::error::{Class, Failure, Result};
 
 use super::lock::{project, sketch};
 use super::program::Program;
@@ -100,13 +100,16 @@ impl<'a> Prepared<'a> {
     }
 }
 
-fn check_owner(path: &Path, old: Option<&Lock>, profile: &str) -> Result<(), lock::Error> {
+fn check_owner(path: &Path, old: Option<&Lock>, profile: &str) -> Result<()> {
     match old {
-        Some(old) if old.profile != profile => Err(lock::Error::OtherProfile {
-            path: path.to_owned(),
-            found: old.profile.clone(),
-            wanted: profile.to_owned(),
-        }),
+        Some(old) if old.profile != profile => {
+            let message = format!(
+                "the lock file '{}' was made for the profile '{}', not for '{profile}'",
+                path.display(),
+                old.profile
+            );
+            Err(Failure::new(Class::Profile, message).with_hint("name another file with --lock"))
+        }
         _ => Ok(()),
     }
 }

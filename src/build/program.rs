@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
-use isoforge_contract::arch::Arch;
+use isoforge_base::error::{Class, Failure, Result};
+use isoforge_contract::arch::{Arch, host};
 use isoforge_contract::manifest::Content;
 use isoforge_formats::elf::{self, Machine};
 
@@ -55,92 +55,36 @@ impl Program {
     }
 }
 
-/// Why there is no program for an architecture.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// It is nowhere.
-    #[error("there is no program 'appliance' for {arch}; looked for:{}", list(.looked_at))]
-    Missing {
-        /// The architecture.
-        arch: Arch,
-        /// All places.
-        looked_at: Vec<PathBuf>,
-    },
-    /// It can't be read.
-    #[error("the program 'appliance' for {arch} can't be read")]
-    Read {
-        /// The architecture.
-        arch: Arch,
-        /// What happened, with the path.
-        source: io::Error,
-    },
-    /// It is no program for the architecture's machines.
-    #[error("'{}' can't be the program 'appliance' for {arch}: {why}", path.display())]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// The architecture.
-        arch: Arch,
-        /// What is wrong.
-        why: String,
-    },
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    paths
-        .iter()
-        .map(|path| format!("\n    {}", path.display()))
-        .collect()
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Missing { .. } => Class::Environment,
-            Self::Read { .. } => Class::Io,
-            Self::Unfit { .. } => Class::Verification,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Missing { .. } => Some(
-                "in isoforge's sources `cargo xtask build` makes it and puts it beside isoforge; \
-                 --appliance names one that is elsewhere"
-                    .to_owned(),
-            ),
-            Self::Read { .. } => None,
-            Self::Unfit { .. } => Some(
-                "it is the statically linked program of isoforge's own version: `cargo xtask \
-                 build` makes it"
-                    .to_owned(),
-            ),
-        }
-    }
-}
-
 impl ProgramPlaces {
     /// The programs for `archs`.
-    pub(super) fn find(&self, archs: &[Arch]) -> Result<BTreeMap<Arch, Program>, Error> {
+    pub(super) fn find(&self, archs: &[Arch]) -> Result<BTreeMap<Arch, Program>> {
         archs
             .iter()
             .map(|&arch| Ok((arch, self.find_one(arch)?)))
             .collect()
     }
 
-    fn find_one(&self, arch: Arch) -> Result<Program, Error> {
+    fn find_one(&self, arch: Arch) -> Result<Program> {
         let places = self.places(arch);
         for path in &places {
             match read(path) {
                 Ok(bytes) => return checked(path, arch, bytes),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(Error::Read { arch, source }),
+                Err(error) => {
+                    let message = format!("the program 'appliance' for {arch} can't be read");
+                    return Err(Failure::from(error).context(message));
+                }
             }
         }
-        Err(Error::Missing {
-            arch,
-            looked_at: places,
-        })
+        let places = places.iter();
+        let places: String = places
+            .map(|path| format!("\n    {}", path.display()))
+            .collect();
+        let message = format!("there is no program 'appliance' for {arch}; looked for:{places}");
+        Err(Failure::new(Class::Environment, message).with_hint(
+            "in isoforge's sources `cargo xtask build` makes it and puts it beside isoforge; \
+             --appliance names one that is elsewhere",
+        ))
     }
 
     /// Where the program for `arch` may be, most important first.
@@ -163,15 +107,6 @@ impl ProgramPlaces {
     }
 }
 
-/// The architecture that isoforge itself runs on.
-fn host() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
 /// All bytes of a file, one more than [`MAX_BYTES`] at most.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read as _;
@@ -182,15 +117,19 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn checked(path: &Path, arch: Arch, bytes: Vec<u8>) -> Result<Program, Error> {
-    let unfit = |why| Error::Unfit {
-        path: path.to_owned(),
-        arch,
-        why,
+fn checked(path: &Path, arch: Arch, bytes: Vec<u8>) -> Result<Program> {
+    let unfit = |why: String| {
+        let path = path.display();
+        let message = format!("'{path}' can't be the program 'appliance' for {arch}: {why}");
+        Failure::new(Class::Verification, message).with_hint(
+            "it is the statically linked program of isoforge's own version: `cargo xtask build` \
+             makes it",
+        )
     };
     let size = bytes.len() as u64;
     if size > MAX_BYTES {
-        return Err(unfit(format!("it has {size} bytes, more than {MAX_BYTES}")));
+        let why = format!("it has {size} bytes, more than {MAX_BYTES}");
+        return Err(unfit(why));
     }
     let found = elf::read(&bytes).map_err(|error| unfit(error.to_string()))?;
     let wanted = match arch {

@@ -16,7 +16,7 @@ use crate::build::{self, NamedProgram, ProgramPlaces};
 use crate::cli::args::{Global, ProgressMode, SettingArgs};
 use crate::cli::env;
 use crate::profile::{Problems, UserSettings};
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_contract::arch::Arch;
 use isoforge_oci::registry::{HostConfig, RegistryConfig};
 
@@ -127,36 +127,8 @@ const PROXIES: Setting = Setting {
 /// Folder for the outputs where nothing else is said.
 const DEFAULT_OUTPUT: &str = "dist";
 
-/// What goes wrong with settings.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The settings file can't be read.
-    #[error("can't read the settings file")]
-    Read(#[source] std::io::Error),
-    /// The settings file is not what it should be.
-    #[error("{}", in_settings(.0))]
-    File(Problems),
-    /// `--mirror` without `=`, or with an empty side.
-    #[error("--mirror {argument}: expected HOST=MIRROR")]
-    Mirror {
-        /// The flag's value.
-        argument: String,
-    },
-    /// `SOURCE_DATE_EPOCH` is no number of seconds.
-    #[error("SOURCE_DATE_EPOCH is '{value}': expected seconds since 1970-01-01 UTC")]
-    Epoch {
-        /// The variable's value.
-        value: String,
-    },
-    /// Neither a cache folder nor a home folder is known.
-    #[error("no folder for the store: neither XDG_CACHE_HOME nor HOME is set")]
-    NoCacheFolder,
-    /// Neither a configuration folder nor a home folder is known.
-    #[error("no folder for the settings file: neither XDG_CONFIG_HOME nor HOME is set")]
-    NoConfigFolder,
-}
-
-fn in_settings(problems: &Problems) -> String {
+/// The settings file is not what it should be.
+fn in_settings(problems: &Problems) -> Failure {
     let mut text = String::new();
     for problem in problems.list() {
         text.push_str(&format!("{problem}\n\n"));
@@ -165,26 +137,7 @@ fn in_settings(problems: &Problems) -> String {
         1 => text.push_str("1 problem in the settings file"),
         n => text.push_str(&format!("{n} problems in the settings file")),
     }
-    text
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Read(_) => Class::Io,
-            Self::NoCacheFolder | Self::NoConfigFolder => Class::Environment,
-            Self::File(_) | Self::Mirror { .. } | Self::Epoch { .. } => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoCacheFolder => Some("name a folder with --cache-dir".to_owned()),
-            Self::NoConfigFolder => Some("name a file with --config".to_owned()),
-            Self::Mirror { .. } => Some("for example --mirror quay.io=127.0.0.1:5000".to_owned()),
-            _ => None,
-        }
-    }
+    Failure::new(Class::Profile, text)
 }
 
 /// What a command needs to know beside the profile.
@@ -236,7 +189,7 @@ impl Settings {
     /// # Errors
     /// A settings file that can't be read or is wrong, a malformed flag or
     /// variable, no folder for the store.
-    pub fn load(global: &Global, args: &SettingArgs, output: Option<&Path>) -> Result<Self, Error> {
+    pub fn load(global: &Global, args: &SettingArgs, output: Option<&Path>) -> Result<Self> {
         Ok(explain(global, args, output)?.0)
     }
 }
@@ -245,7 +198,7 @@ impl Settings {
 ///
 /// # Errors
 /// A settings file that can't be read or is wrong.
-pub fn complete(global: &mut Global) -> Result<(), Error> {
+pub fn complete(global: &mut Global) -> Result<()> {
     let found = file::read(global.config.as_deref())?;
     global.progress = global.progress.or(found.progress());
     Ok(())
@@ -285,7 +238,7 @@ pub fn explain(
     global: &Global,
     args: &SettingArgs,
     output: Option<&Path>,
-) -> Result<(Settings, Vec<Effective>), Error> {
+) -> Result<(Settings, Vec<Effective>)> {
     let found = file::read(global.config.as_deref())?;
     let file = &found.file;
     let mut rows = Vec::new();
@@ -366,29 +319,27 @@ fn jobs(global: &Global, args: &SettingArgs, found: &Found) -> (usize, Origin) {
     }
 }
 
-fn cache_dir(
-    global: &Global,
-    args: &SettingArgs,
-    found: &Found,
-) -> Result<(PathBuf, Origin), Error> {
+fn cache_dir(global: &Global, args: &SettingArgs, found: &Found) -> Result<(PathBuf, Origin)> {
     let in_file = found.file.cache_dir.clone();
     pick(&CACHE_DIR, global, args.cache_dir.clone(), in_file, found)
         .or_else(|| Some((env::cache_home()?.join("isoforge"), Origin::Default)))
-        .ok_or(Error::NoCacheFolder)
+        .ok_or_else(|| {
+            let message = "no folder for the store: neither XDG_CACHE_HOME nor HOME is set";
+            Failure::new(Class::Environment, message).with_hint("name a folder with --cache-dir")
+        })
 }
 
 /// What file and flags say of hosts; flags win key by key.
-fn registries(
-    args: &SettingArgs,
-    file: &UserSettings,
-) -> Result<BTreeMap<String, HostConfig>, Error> {
+fn registries(args: &SettingArgs, file: &UserSettings) -> Result<BTreeMap<String, HostConfig>> {
     let mut registries = file.registries.clone();
     for argument in &args.mirror {
         let (host, mirror) = argument
             .split_once('=')
             .filter(|(host, mirror)| !host.is_empty() && !mirror.is_empty())
-            .ok_or_else(|| Error::Mirror {
-                argument: argument.clone(),
+            .ok_or_else(|| {
+                let message = format!("--mirror {argument}: expected HOST=MIRROR");
+                Failure::new(Class::Profile, message)
+                    .with_hint("for example --mirror quay.io=127.0.0.1:5000")
             })?;
         registries.entry(host.to_owned()).or_default().mirrors = Some(vec![mirror.to_owned()]);
     }
@@ -400,17 +351,22 @@ fn registries(
 
 /// Parses `SOURCE_DATE_EPOCH`
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
-fn epoch(value: Option<String>) -> Result<Option<u32>, Error> {
-    value
-        .map(|value| value.trim().parse().map_err(|_| Error::Epoch { value }))
-        .transpose()
+fn epoch(value: Option<String>) -> Result<Option<u32>> {
+    let parse = |value: String| {
+        value.trim().parse().map_err(|_| {
+            let expected = "expected seconds since 1970-01-01 UTC";
+            let message = format!("SOURCE_DATE_EPOCH is '{value}': {expected}");
+            Failure::new(Class::Profile, message)
+        })
+    };
+    value.map(parse).transpose()
 }
 
 /// What commands that only talk to a registry need to know.
 ///
 /// # Errors
 /// A settings file that can't be read or is wrong.
-pub fn registry_config(global: &Global) -> Result<RegistryConfig, Error> {
+pub fn registry_config(global: &Global) -> Result<RegistryConfig> {
     let found = file::read(global.config.as_deref())?;
     let hosts = found.file.registries.into_iter();
     Ok(build::user_registries(&build::Settings {

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::Error;
+use super::{no_document, unreadable};
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Result;
 use isoforge_base::output::CHECKSUM_SUFFIX;
 use isoforge_base::output::check_name;
 use isoforge_base::progress::Progress;
@@ -37,17 +38,11 @@ pub struct FileReport {
     pub sound: bool,
 }
 
-pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<DistReport, Error> {
+pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<DistReport> {
     let manifest_path = path.join(manifest::FILE_NAME);
-    let text = fs_err::read(&manifest_path).map_err(|source| Error::Io {
-        path: manifest_path,
-        source,
-    })?;
-    let manifest = Manifest::from_json(&text).map_err(|error| Error::Document {
-        path: path.to_path_buf(),
-        document: manifest::FILE_NAME.to_owned(),
-        problem: error.to_string(),
-    })?;
+    let text = fs_err::read(&manifest_path).map_err(|error| unreadable(&manifest_path, error))?;
+    let manifest = Manifest::from_json(&text)
+        .map_err(|error| no_document(path, manifest::FILE_NAME, error))?;
     let mut problems = Vec::new();
     let mut files = BTreeMap::new();
     for (name, expected) in &manifest.outputs {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, MAX_DOCUMENT_BYTES};
+use super::{MAX_DOCUMENT_BYTES, no_document};
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Result;
 use isoforge_base::progress::Progress;
 use isoforge_oci::layout::{INDEX_FILE, REF_NAME, blob_path};
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, Manifest};
@@ -92,7 +93,7 @@ struct Container {
     labels: Option<BTreeMap<String, String>>,
 }
 
-pub(super) fn inspect(layout: &Files, progress: &Progress) -> Result<ImageReport, Error> {
+pub(super) fn inspect(layout: &Files, progress: &Progress) -> Result<ImageReport> {
     let mut walk = Walk {
         layout,
         progress,
@@ -100,11 +101,7 @@ pub(super) fn inspect(layout: &Files, progress: &Progress) -> Result<ImageReport
         bytes: 0,
         problems: Vec::new(),
     };
-    let damaged = |problem| Error::Document {
-        path: layout.path().to_path_buf(),
-        document: INDEX_FILE.to_owned(),
-        problem,
-    };
+    let damaged = |problem: String| no_document(layout.path(), INDEX_FILE, problem);
     let raw = document(layout, INDEX_FILE).map_err(damaged)?;
     let index = Manifest::parse(raw, None).map_err(|error| damaged(error.to_string()))?;
     let Document::Index(entries) = index.document else {

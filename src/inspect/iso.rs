@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Error, MAX_DOCUMENT_BYTES, system};
+use super::{DAMAGED, MAX_DOCUMENT_BYTES, system, unreadable};
 use isoforge_base::digest::Digest;
+use isoforge_base::error::{Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree;
 use isoforge_contract::iso::{CONTENT, MANIFEST, MARKERS, ROOTFS};
@@ -91,15 +92,15 @@ struct Iso<'a> {
     problems: Vec<String>,
 }
 
-pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<IsoReport, Error> {
-    let error = |source| Error::Iso {
-        path: path.to_path_buf(),
-        source,
-    };
-    let file = fs_err::File::open(path).map_err(|source| Error::Io {
-        path: path.to_path_buf(),
-        source,
-    })?;
+/// The file system on the ISO is damaged.
+fn damaged(path: &Path, error: isoforge_formats::Error) -> Failure {
+    let message = format!("'{}' can't be read as an ISO image", path.display());
+    Failure::from(error).context(message).with_hint(DAMAGED)
+}
+
+pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<IsoReport> {
+    let error = |error| damaged(path, error);
+    let file = fs_err::File::open(path).map_err(|error| unreadable(path, error))?;
     let mut image = Image::open(file, Limits::default()).map_err(error)?;
     let entries = image.entries(Namespace::Primary).map_err(error)?;
     let boot = image.boot_entries().map_err(error)?;
@@ -159,13 +160,6 @@ impl BootReport {
 }
 
 impl Iso<'_> {
-    fn error(&self, source: isoforge_formats::Error) -> Error {
-        Error::Iso {
-            path: self.path.to_path_buf(),
-            source,
-        }
-    }
-
     fn file(&self, path: &str) -> Option<Entry> {
         self.entries
             .iter()
@@ -184,24 +178,22 @@ impl Iso<'_> {
             .collect()
     }
 
-    fn hash(&mut self, entry: &Entry) -> Result<(Digest, u64), Error> {
+    fn hash(&mut self, entry: &Entry) -> Result<(Digest, u64)> {
         let label = format!("check {}", tree::display(&entry.path));
         let task = self.progress.task(&label, Some(entry.size));
-        Digest::of_reader(task.reader(self.image.open_file(entry))).map_err(|source| Error::Io {
-            path: self.path.to_path_buf(),
-            source,
-        })
+        Digest::of_reader(task.reader(self.image.open_file(entry)))
+            .map_err(|error| unreadable(self.path, error))
     }
 
-    fn document(&mut self, entry: &Entry) -> Result<Vec<u8>, Error> {
+    fn document(&mut self, entry: &Entry) -> Result<Vec<u8>> {
         self.image
             .read_file(entry, MAX_DOCUMENT_BYTES)
-            .map_err(|source| self.error(source))
+            .map_err(|error| damaged(self.path, error))
     }
 
     /// The build manifest; the marker under `isoforge/id` must have its digest
     /// for a name.
-    fn manifest(&mut self) -> Result<Option<Manifest>, Error> {
+    fn manifest(&mut self) -> Result<Option<Manifest>> {
         let Some(entry) = self.file(MANIFEST) else {
             return Ok(None);
         };
@@ -231,7 +223,7 @@ impl Iso<'_> {
         }
     }
 
-    fn squashfs(&mut self, manifest: Option<&Manifest>) -> Result<Option<SquashfsReport>, Error> {
+    fn squashfs(&mut self, manifest: Option<&Manifest>) -> Result<Option<SquashfsReport>> {
         let expected = manifest.and_then(|manifest| {
             manifest
                 .architectures
@@ -278,7 +270,7 @@ impl Iso<'_> {
     }
 
     /// A name for a manifest that has none: what it is about.
-    fn about(&mut self, path: &str) -> Result<String, Error> {
+    fn about(&mut self, path: &str) -> Result<String> {
         let Some(entry) = self.file(path) else {
             return Ok(String::new());
         };
@@ -287,7 +279,7 @@ impl Iso<'_> {
     }
 
     /// Images under `isoforge/content`, and bytes of their blobs.
-    fn content(&mut self) -> Result<(Vec<ContentReport>, u64), Error> {
+    fn content(&mut self) -> Result<(Vec<ContentReport>, u64)> {
         let blobs = self.names_in(&format!("{CONTENT}/blobs/sha256"));
         let mut bytes = 0;
         for (name, entry) in &blobs {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::Lock;
-use super::model::{Archive, Bootstrap, CoreImage, Image};
+use super::model::{Archive, Bootstrap, Chart, Component, CoreImage, File, Image, Input, Package};
 use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Failure, Result};
 
 /// One input that is not as it was.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -39,6 +41,21 @@ pub enum Change {
     },
 }
 
+/// Inputs that moved are an error, where the lock at `path` may not change.
+///
+/// # Errors
+/// There are such inputs; all of them are in it.
+pub fn refuse(path: &Path, drifts: &[Drift]) -> Result<()> {
+    if drifts.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = drifts.iter().map(|drift| format!("  {drift}")).collect();
+    let (path, lines) = (path.display(), lines.join("\n"));
+    let message = format!("the lock file '{path}' is out of date:\n{lines}");
+    Err(Failure::new(Class::LockDrift, message)
+        .with_hint("where these changes are meant, run `isoforge lock` and commit the file"))
+}
+
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.input)?;
@@ -65,35 +82,29 @@ impl fmt::Display for Drift {
 pub fn compare(old: &Lock, new: &Lock) -> Vec<Drift> {
     let mut drifts = compare_project(old, new);
     components(old, new, &mut drifts);
-    let images = |lock: &Lock| by(&lock.images, |image| image.reference.clone());
-    pairs(&images(old), &images(new), &mut drifts, image);
-    let charts = |lock: &Lock| -> BTreeMap<String, Digest> {
-        let named = lock.charts.iter().map(|c| (c.source.clone(), c.digest));
-        named.collect()
-    };
-    pairs(&charts(old), &charts(new), &mut drifts, digest);
-    let files = |lock: &Lock| by(&lock.files, |file| (file.url.clone(), file.role));
-    let (old_files, new_files) = (files(old), files(new));
-    let names = |map: &BTreeMap<(String, _), super::File>| -> BTreeMap<String, Digest> {
-        map.iter()
-            .map(|((url, _), file)| (url.clone(), file.digest))
-            .collect()
-    };
-    pairs(&names(&old_files), &names(&new_files), &mut drifts, digest);
-    let archives = |lock: &Lock| by(&lock.archives, |archive| archive.path.clone());
-    pairs(&archives(old), &archives(new), &mut drifts, archive);
-    let bootstraps = |lock: &Lock| {
-        by(&lock.bootstraps, |made| {
-            format!("bootstrap for {}", made.arch)
-        })
-    };
-    pairs(&bootstraps(old), &bootstraps(new), &mut drifts, bootstrap);
-    let cores = |lock: &Lock| {
-        by(&lock.core_images, |core| {
-            format!("GRUB core image for {}", core.purpose())
-        })
-    };
-    pairs(&cores(old), &cores(new), &mut drifts, core_image);
+    let drift = &mut drifts;
+    let reference = |image: &Image| image.reference.clone();
+    section(&old.images, &new.images, reference, drift, image);
+    let source = |chart: &Chart| chart.source.clone();
+    section(
+        &old.charts,
+        &new.charts,
+        source,
+        drift,
+        |name, old, new, d| {
+            digest(name, &old.digest, &new.digest, d);
+        },
+    );
+    let url = |file: &File| file.url.clone();
+    section(&old.files, &new.files, url, drift, |name, old, new, d| {
+        digest(name, &old.digest, &new.digest, d);
+    });
+    let path = |archive: &Archive| archive.path.clone();
+    section(&old.archives, &new.archives, path, drift, archive);
+    let made = |made: &Bootstrap| format!("bootstrap for {}", made.arch);
+    section(&old.bootstraps, &new.bootstraps, made, drift, bootstrap);
+    let core = |core: &CoreImage| format!("GRUB core image for {}", core.purpose());
+    section(&old.core_images, &new.core_images, core, drift, core_image);
     if old.time != new.time {
         let text = |lock: &Lock| format!("{} ({})", lock.time.epoch, lock.time.source);
         push_moved(&mut drifts, "time stamp", None, text(old), text(new));
@@ -116,11 +127,16 @@ pub fn compare_project(old: &Lock, new: &Lock) -> Vec<Drift> {
         };
         push_moved(&mut drifts, "--set", None, text(old), text(new));
     }
-    let files = |lock: &Lock| -> BTreeMap<String, Digest> {
-        let named = lock.project.iter().map(|i| (i.path.clone(), i.digest));
-        named.collect()
-    };
-    pairs(&files(old), &files(new), &mut drifts, digest);
+    let path = |input: &Input| input.path.clone();
+    section(
+        &old.project,
+        &new.project,
+        path,
+        &mut drifts,
+        |name, old, new, d| {
+            digest(name, &old.digest, &new.digest, d);
+        },
+    );
     // What no single file explains: a value that came by another way, or a lock
     // that was edited.
     if drifts.is_empty() && old.profile_digest != new.profile_digest {
@@ -139,11 +155,18 @@ pub fn compare_project(old: &Lock, new: &Lock) -> Vec<Drift> {
     drifts
 }
 
-/// The entries by what tells them apart; of two with the same key the last.
-fn by<K: Ord, V: Clone>(list: &[V], key: impl Fn(&V) -> K) -> BTreeMap<K, V> {
-    list.iter()
-        .map(|entry| (key(entry), entry.clone()))
-        .collect()
+/// Compares the entries of a section, which `key` tells apart; of two with the same key
+/// the last counts.
+fn section<V>(
+    old: &[V],
+    new: &[V],
+    key: impl Fn(&V) -> String,
+    drifts: &mut Vec<Drift>,
+    differ: impl Fn(&str, &V, &V, &mut Vec<Drift>),
+) {
+    let old = old.iter().map(|entry| (key(entry), entry)).collect();
+    let new = new.iter().map(|entry| (key(entry), entry)).collect();
+    pairs(&old, &new, drifts, differ);
 }
 
 fn push_moved(
@@ -166,8 +189,8 @@ fn push_moved(
 /// Walks two sorted maps: what only one has, and what `differ` finds in what
 /// both have.
 fn pairs<V>(
-    old: &BTreeMap<String, V>,
-    new: &BTreeMap<String, V>,
+    old: &BTreeMap<String, &V>,
+    new: &BTreeMap<String, &V>,
     drifts: &mut Vec<Drift>,
     differ: impl Fn(&str, &V, &V, &mut Vec<Drift>),
 ) {
@@ -195,14 +218,11 @@ fn digest(name: &str, old: &Digest, new: &Digest, drifts: &mut Vec<Drift>) {
 }
 
 fn components(old: &Lock, new: &Lock, drifts: &mut Vec<Drift>) {
-    let named = |lock: &Lock| -> BTreeMap<String, super::Component> {
-        by(&lock.components, |c| {
-            format!("{} {} {}", c.kind, c.name, c.version)
-        })
-    };
-    pairs(
-        &named(old),
-        &named(new),
+    let named = |c: &Component| format!("{} {} {}", c.kind, c.name, c.version);
+    section(
+        &old.components,
+        &new.components,
+        named,
         drifts,
         |name, old, new, drifts| {
             let before = drifts.len();
@@ -211,7 +231,7 @@ fn components(old: &Lock, new: &Lock, drifts: &mut Vec<Drift>) {
                 let property = Some("source of its images");
                 push_moved(drifts, name, property, methods.0, methods.1);
             }
-            let text = |c: &super::Component| match c.images.as_slice() {
+            let text = |c: &Component| match c.images.as_slice() {
                 [] => "none".to_owned(),
                 images => images.join(", "),
             };
@@ -219,9 +239,8 @@ fn components(old: &Lock, new: &Lock, drifts: &mut Vec<Drift>) {
                 push_moved(drifts, name, Some("list of images"), text(old), text(new));
             }
             if drifts.len() == before && old.searched != new.searched {
-                let text = |c: &super::Component| {
-                    c.searched.map_or("nothing".to_owned(), |d| d.to_string())
-                };
+                let text =
+                    |c: &Component| c.searched.map_or("nothing".to_owned(), |d| d.to_string());
                 let property = Some("what its images are found in");
                 push_moved(drifts, name, property, text(old), text(new));
             }
@@ -229,12 +248,23 @@ fn components(old: &Lock, new: &Lock, drifts: &mut Vec<Drift>) {
     );
 }
 
+fn manifests(image: &Image) -> BTreeMap<String, &Digest> {
+    let manifests = image.manifests.iter();
+    manifests
+        .map(|(arch, digest)| (arch.clone(), digest))
+        .collect()
+}
+
+fn packages(made: &Bootstrap) -> BTreeMap<String, &Package> {
+    let named = made.packages.iter();
+    let named = named.map(|(name, package)| (format!("package {name}"), package));
+    named.collect()
+}
+
 /// The manifests say it all, unless the index alone is another.
 fn image(name: &str, old: &Image, new: &Image, drifts: &mut Vec<Drift>) {
     let before = drifts.len();
-    let digests = |image: &Image| -> BTreeMap<String, Digest> { image.manifests.clone() };
-    let (old_digests, new_digests) = (digests(old), digests(new));
-    let mut inner = Vec::new();
+    let (mut inner, old_digests, new_digests) = (Vec::new(), manifests(old), manifests(new));
     pairs(&old_digests, &new_digests, &mut inner, digest);
     for drift in inner {
         let property = format!("manifest for {}", drift.input);
@@ -285,12 +315,6 @@ fn bootstrap(name: &str, old: &Bootstrap, new: &Bootstrap, drifts: &mut Vec<Drif
     if old.spec != new.spec {
         push_moved(drifts, name, Some("what is asked for"), old.spec, new.spec);
     }
-    let packages = |made: &Bootstrap| -> BTreeMap<String, super::Package> {
-        let named = made.packages.iter();
-        named
-            .map(|(name, package)| (format!("package {name}"), package.clone()))
-            .collect()
-    };
     pairs(
         &packages(old),
         &packages(new),

@@ -7,9 +7,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::profile::ImageMethod;
 use isoforge_base::digest::{Digest, ParseDigestError};
 use isoforge_contract::manifest::{ComponentKind, Epoch, EpochSource, Role};
-use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::layer::Layer;
 
 /// Every input of one profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,7 +149,7 @@ pub struct Component {
     /// Its version.
     pub version: String,
     /// How its images were found.
-    pub method: Method,
+    pub method: ImageMethod,
     /// Digest over all that they were found in: packs, charts, manifests,
     /// values, presets. As long as it is the same, nothing is searched again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,37 +165,6 @@ pub struct Chart {
     pub source: String,
     /// Of its archive.
     pub digest: Digest,
-}
-
-/// How the images of a component were found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// The catalog lists them.
-    Catalog,
-    /// The profile lists them.
-    Profile,
-    /// Its pack lists them.
-    Pack,
-    /// Objects of its manifests name them.
-    Manifests,
-    /// Objects that Helm rendered of its charts name some of them.
-    Helm,
-    /// Values of its charts look like some of them; not proven.
-    Scan,
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Catalog => "the catalog",
-            Self::Profile => "the profile",
-            Self::Pack => "the pack",
-            Self::Manifests => "the manifests",
-            Self::Helm => "what Helm rendered",
-            Self::Scan => "a scan of values",
-        })
-    }
 }
 
 /// An image.
@@ -288,12 +258,7 @@ impl Bootstrap {
     /// The layer as the store has it.
     #[must_use]
     pub fn layer(&self) -> Layer {
-        Layer {
-            digest: self.layer,
-            size: self.size,
-            compression: LayerCompression::Plain,
-            diff_id: self.layer,
-        }
+        Layer::plain(self.layer, self.size)
     }
 }
 
@@ -449,5 +414,20 @@ impl Lock {
         self.images
             .iter()
             .find(|image| image.reference == reference)
+    }
+
+    /// The entry of the image of this reference, made where there is none.
+    pub fn image_entry(&mut self, reference: &str) -> &mut Image {
+        let at = self.images.iter().position(|it| it.reference == reference);
+        let at = at.unwrap_or_else(|| {
+            self.images.push(Image {
+                reference: reference.to_owned(),
+                roles: Vec::new(),
+                index: None,
+                manifests: BTreeMap::new(),
+            });
+            self.images.len() - 1
+        });
+        &mut self.images[at]
     }
 }

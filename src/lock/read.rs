@@ -6,10 +6,13 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Error, Lock, MAX_LOCK_BYTES, REVISION, VERSION};
+use super::{Lock, MAX_LOCK_BYTES, REVISION, VERSION};
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 
 /// The first line, for who opens the file.
 const HEADER: &str = "# Written by `isoforge lock`. Review it and commit it; do not edit it.\n";
+
+const LOCK_ANEW: &str = "restore it from version control, or remove it and lock anew";
 
 /// What is read before anything else of a lock is understood.
 #[derive(Deserialize)]
@@ -22,33 +25,37 @@ struct Versions {
 /// Reads the lock at `path`.
 ///
 /// # Errors
-/// [`Error::Missing`] where there is none, and those of [`read_if_there`].
-pub fn read(path: &Path) -> Result<Lock, Error> {
-    read_if_there(path)?.ok_or_else(|| Error::Missing {
-        path: path.to_owned(),
-    })
+/// [`missing`] where there is none, and those of [`read_if_there`].
+pub fn read(path: &Path) -> Result<Lock> {
+    read_if_there(path)?.ok_or_else(|| missing(path))
+}
+
+/// There is no lock at `path` where one is needed.
+#[must_use]
+pub fn missing(path: &Path) -> Failure {
+    let message = format!("there is no lock file '{}'", path.display());
+    Failure::new(Class::LockDrift, message).with_hint("write one with `isoforge lock`")
 }
 
 /// Reads the lock at `path`, where there is one.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::TooLarge`], and those of [`parse`].
-pub fn read_if_there(path: &Path) -> Result<Option<Lock>, Error> {
-    let read_error = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+/// It can't be read or is too large, and those of [`parse`].
+pub fn read_if_there(path: &Path) -> Result<Option<Lock>> {
+    let unreadable = || format!("can't read the lock file '{}'", path.display());
     let file = match fs_err::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(read_error(error)),
+        file => file.with_context(unreadable)?,
     };
     let mut text = String::new();
     let read = file.take(MAX_LOCK_BYTES + 1).read_to_string(&mut text);
-    if read.map_err(read_error)? as u64 > MAX_LOCK_BYTES {
-        return Err(Error::TooLarge {
-            path: path.to_owned(),
-        });
+    if read.with_context(unreadable)? as u64 > MAX_LOCK_BYTES {
+        let message = format!(
+            "'{}' has more than {MAX_LOCK_BYTES} bytes, too many for a lock file",
+            path.display()
+        );
+        return Err(Failure::new(Class::Profile, message));
     }
     parse(&text, path).map(Some)
 }
@@ -57,20 +64,27 @@ pub fn read_if_there(path: &Path) -> Result<Option<Lock>, Error> {
 /// of the same version what is known is read.
 ///
 /// # Errors
-/// [`Error::Version`], [`Error::Malformed`].
-pub fn parse(text: &str, path: &Path) -> Result<Lock, Error> {
-    let malformed = |problem: String| Error::Malformed {
-        path: path.to_owned(),
-        problem,
+/// Of another version, no lock, or a damaged one.
+pub fn parse(text: &str, path: &Path) -> Result<Lock> {
+    let shown = path.display();
+    let malformed = |problem: String| {
+        let message = format!("'{shown}' is no sound lock file: {problem}");
+        Failure::new(Class::Profile, message).with_hint(LOCK_ANEW)
     };
     let placed = |error: &toml::de::Error| malformed(with_line(text, error));
     let table: Table = toml::from_str(text).map_err(|error| placed(&error))?;
     let versions: Versions = toml::from_str(text).map_err(|error| placed(&error))?;
     if versions.version != u64::from(VERSION) {
-        return Err(Error::Version {
-            path: path.to_owned(),
-            found: versions.version,
-        });
+        let found = versions.version;
+        let message = format!(
+            "'{shown}' is a lock file of version {found}; this isoforge reads version {VERSION}"
+        );
+        let hint = if found > u64::from(VERSION) {
+            "use a newer isoforge, or remove the file and lock anew"
+        } else {
+            LOCK_ANEW
+        };
+        return Err(Failure::new(Class::Profile, message).with_hint(hint));
     }
     let lock: Lock = toml::from_str(text).map_err(|error| placed(&error))?;
     if !is_newer(versions.revision) {
@@ -127,23 +141,29 @@ impl Lock {
     ///
     /// # Errors
     /// Never for a lock that this program made: all its values are TOML's.
-    pub fn to_toml(&self) -> Result<String, Error> {
+    pub fn to_toml(&self) -> Result<String> {
         let mut sorted = self.clone();
         sorted.sort();
-        Ok(format!("{HEADER}{}", toml::to_string_pretty(&sorted)?))
+        let text = toml::to_string_pretty(&sorted);
+        let text = text.map_err(|error| Failure::new(Class::Bug, error.to_string()))?;
+        Ok(format!("{HEADER}{text}"))
     }
 
     /// Whether this program may write over the lock that was read from `path`.
     ///
     /// # Errors
-    /// [`Error::NewerRevision`].
-    pub fn check_rewritable(&self, path: &Path) -> Result<(), Error> {
+    /// It is of a later revision.
+    pub fn check_rewritable(&self, path: &Path) -> Result<()> {
         if !is_newer(self.revision) {
             return Ok(());
         }
-        Err(Error::NewerRevision {
-            path: path.to_owned(),
-            found: self.revision,
-        })
+        let message = format!(
+            "'{}' is a lock file of revision {}, of which this isoforge knows {REVISION}; writing \
+             it would lose what is new in it",
+            path.display(),
+            self.revision
+        );
+        Err(Failure::new(Class::Profile, message)
+            .with_hint("use a newer isoforge to change this lock"))
     }
 }

@@ -3,8 +3,9 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use super::*;
+use crate::profile::ImageMethod;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Failure};
 
 /// A lock as the first version of the format had it. It stays as it is.
 const VERSION_1: &str = include_str!("../../tests/fixtures/lock/version-1.lock");
@@ -13,7 +14,7 @@ fn lock() -> Lock {
     parse(VERSION_1, Path::new("isoforge.lock")).unwrap()
 }
 
-fn error(text: &str) -> Error {
+fn error(text: &str) -> Failure {
     parse(text, Path::new("isoforge.lock")).unwrap_err()
 }
 
@@ -119,8 +120,8 @@ fn a_missing_lock_and_one_that_is_too_large_are_told() {
     assert_eq!(error.class(), Class::LockDrift);
     let file = fs_err::File::create(&path).unwrap();
     file.set_len(MAX_LOCK_BYTES + 1).unwrap();
-    assert!(matches!(read(&path).unwrap_err(), Error::TooLarge { .. }));
-    assert!(matches!(read(dir.path()).unwrap_err(), Error::Read { .. }));
+    assert_eq!(read(&path).unwrap_err().class(), Class::Profile);
+    assert_eq!(read(dir.path()).unwrap_err().class(), Class::Io);
 }
 
 #[test]
@@ -137,7 +138,7 @@ fn each_input_that_moved_is_named() {
     new.flags.set.clear();
     new.project[0].path = "other.toml".into();
     new.project[1].digest = other("overlay");
-    new.components[0].method = Method::Profile;
+    new.components[0].method = ImageMethod::Profile;
     new.components[0].images.clear();
     new.images[0].index = None;
     new.images[0]
@@ -171,10 +172,7 @@ fn each_input_that_moved_is_named() {
     GRUB core image for amd64: sha256:eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee (grub-mkimage (GRUB) 2.12) → sha256:0d45f5fd462b8c70bffb10021ac1bcff3f58f29b1faf7568595095427d42812c (grub-mkimage (GRUB) 2.12)
     time stamp: 1700000000 (newest image configuration) → 1700000001 (newest image configuration)
     ");
-    let all = Error::Drift {
-        path: "isoforge.lock".into(),
-        drifts: compare(&old, &new),
-    };
+    let all = refuse(Path::new("isoforge.lock"), &compare(&old, &new)).unwrap_err();
     assert_eq!(all.class(), Class::LockDrift);
     assert!(all.to_string().contains("\n  package dash: new"), "{all}");
 }

@@ -11,19 +11,19 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 use serde::{Deserialize, Serialize};
 
 use isoforge_base::digest::{Digest, HashingReader};
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_formats::tar::Limits;
 use isoforge_oci::compression::sniff;
 use isoforge_oci::layer::{Layer, LayerCompression};
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::store::{BlobWriter, Store};
 use isoforge_system::layer::{EntryKind, decompress, read_tar};
 use isoforge_system::spool::NoData;
 
@@ -45,8 +45,6 @@ const USTAR_MAGIC: std::ops::Range<usize> = 257..262;
 /// times over.
 const XZ_MEMORY_LIMIT_BYTES: u64 = 256 << 20;
 
-const COPY_BUFFER_BYTES: usize = 1 << 18;
-
 /// An archive in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archive {
@@ -61,62 +59,6 @@ pub struct Archive {
     pub newest_seconds: Option<i64>,
 }
 
-/// Why an archive can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file can't be read.
-    #[error("can't read the archive '{}'", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is of no known format.
-    #[error("'{}' is no tar archive, plain or with gzip, zstd or xz", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is another than it was a moment ago.
-    #[error("'{}' changed while it was read", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The archive is damaged, unsafe or too large.
-    #[error(transparent)]
-    Layer(isoforge_system::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Profile,
-            Self::Open { .. } | Self::Changed { .. } => Class::Io,
-            Self::Format { .. } => Class::Profile,
-            Self::Layer(error) => error.class(),
-            Self::Store(error) => error.class(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                Some("relative paths start from the directory of the profile".into())
-            }
-            Self::Open { .. } => None,
-            Self::Changed { .. } => Some("build again once nothing writes to it".into()),
-            Self::Format { .. } => Some("make one with `tar --create`".into()),
-            Self::Layer(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-        }
-    }
-}
-
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -127,22 +69,14 @@ enum Format {
 /// Takes an archive into the store.
 ///
 /// # Errors
-/// [`Error`].
-pub fn import(
-    store: &Store,
-    path: &Path,
-    limits: &Limits,
-    progress: &Progress,
-) -> Result<Archive, Error> {
-    let open_error = |source| Error::Open {
-        path: path.to_path_buf(),
-        source,
-    };
-    let open = || fs_err::File::open(path).map_err(open_error);
+/// It can't be read, is damaged, unsafe or too large; the store.
+pub fn import(store: &Store, path: &Path, limits: &Limits, progress: &Progress) -> Result<Archive> {
+    let unreadable = |error| unreadable(path, error);
+    let open = || fs_err::File::open(path).map_err(unreadable);
     let format = detect(open()?, path)?;
-    let size = fs_err::metadata(path).map_err(open_error)?.len();
+    let size = fs_err::metadata(path).map_err(unreadable)?.len();
     let task = progress.task(&format!("hash {}", file_name(path)), Some(size));
-    let fingerprint = fingerprint(task.reader(open()?)).map_err(open_error)?;
+    let fingerprint = fingerprint(task.reader(open()?)).map_err(unreadable)?;
     drop(task);
     let key = format!("{fingerprint}-v{FACT_VERSION}");
     if let Some(known) = store.fact::<Archive>(FACT, &key)?
@@ -150,102 +84,102 @@ pub fn import(
     {
         return Ok(known);
     }
+    let blob = store.blob_writer()?;
     let task = progress.task(&format!("read {}", file_name(path)), Some(size));
-    let mut input = Tee::new(task.reader(open()?), blake3::Hasher::new());
-    let in_layer =
-        |error: isoforge_system::Error| Error::Layer(error.in_layer(path.display().to_string()));
-    let read = match format {
-        Format::Layer(compression) => read_as_is(store, &mut input, compression, limits),
-        Format::Xz => read_xz(store, &mut input, limits, size),
+    let mut input = Tee {
+        inner: task.reader(open()?),
+        to: blake3::Hasher::new(),
     };
-    let archive = read.map_err(|error| match error {
-        ReadError::Layer(error) => in_layer(error),
-        ReadError::Store(error) => Error::Store(error),
-    })?;
+    let tar = match format {
+        Format::Layer(compression) => read_as_is(blob, &mut input, compression, limits),
+        Format::Xz => read_xz(blob, &mut input, limits, size),
+    };
+    let tar = tar.map_err(|error| error.in_layer(path.display().to_string()))?;
+    let (blob, blob_size) = tar.blob.commit(None)?;
+    let (digest, size) = tar.file.unwrap_or((blob, blob_size));
+    let archive = Archive {
+        digest,
+        size,
+        layer: Layer {
+            diff_id: tar.diff_id.unwrap_or(blob),
+            compression: tar.compression,
+            ..Layer::plain(blob, blob_size)
+        },
+        newest_seconds: tar.newest_seconds,
+    };
     if input.to.finalize() != fingerprint {
-        return Err(Error::Changed {
-            path: path.to_path_buf(),
-        });
+        let message = format!("'{}' changed while it was read", path.display());
+        return Err(
+            Failure::new(Class::Io, message).with_hint("build again once nothing writes to it")
+        );
     }
     store.put_fact(FACT, &key, &archive)?;
     Ok(archive)
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Failure {
+    let message = format!("can't read the archive '{}'", path.display());
+    if error.kind() == io::ErrorKind::NotFound {
+        return Failure::caused(Class::Profile, message, error)
+            .with_hint("relative paths start from the directory of the profile");
+    }
+    Failure::from(error).context(message)
 }
 
 fn file_name(path: &Path) -> impl fmt::Display + '_ {
     path.file_name().unwrap_or(path.as_os_str()).display()
 }
 
-fn detect(file: fs_err::File, path: &Path) -> Result<Format, Error> {
+fn detect(file: fs_err::File, path: &Path) -> Result<Format> {
     let mut magic = Vec::new();
     file.take(MAGIC_BYTES)
         .read_to_end(&mut magic)
-        .map_err(|source| Error::Open {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        .map_err(|error| unreadable(path, error))?;
     if magic.starts_with(XZ_MAGIC) {
         return Ok(Format::Xz);
     }
     match sniff(&magic) {
-        LayerCompression::Plain if magic.get(USTAR_MAGIC) != Some(b"ustar") => Err(Error::Format {
-            path: path.to_path_buf(),
-        }),
+        LayerCompression::Plain if magic.get(USTAR_MAGIC) != Some(b"ustar") => {
+            let path = path.display();
+            let message = format!("'{path}' is no tar archive, plain or with gzip, zstd or xz");
+            Err(Failure::new(Class::Profile, message).with_hint("make one with `tar --create`"))
+        }
         compression => Ok(Format::Layer(compression)),
     }
 }
 
-/// What may fail while an archive is read, before it is known by its path.
-enum ReadError {
-    Layer(isoforge_system::Error),
-    Store(store::Error),
-}
-
-impl From<isoforge_system::Error> for ReadError {
-    fn from(error: isoforge_system::Error) -> Self {
-        Self::Layer(error)
-    }
-}
-
-impl From<store::Error> for ReadError {
-    fn from(error: store::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<io::Error> for ReadError {
-    /// What a reader carries of a layer's errors comes out again; the rest is
-    /// the archive that can't be read.
-    fn from(error: io::Error) -> Self {
-        Self::Layer(isoforge_system::Error::of_stream(error))
-    }
+/// An archive that was read to its end.
+struct ReadToEnd {
+    /// What becomes the layer's blob.
+    blob: BlobWriter,
+    compression: LayerCompression,
+    /// None where it is the blob's own digest.
+    diff_id: Option<Digest>,
+    /// Digest and size of the file, where the blob is another one.
+    file: Option<(Digest, u64)>,
+    newest_seconds: Option<i64>,
 }
 
 fn read_as_is(
-    store: &Store,
+    blob: BlobWriter,
     input: impl Read + Send,
     compression: LayerCompression,
     limits: &Limits,
-) -> Result<Archive, ReadError> {
-    let mut blob = Tee::new(input, store.blob_writer()?);
-    // The diffID of a plain archive is its own digest, which the blob has.
+) -> Result<ReadToEnd, isoforge_system::Error> {
+    let mut blob = Tee { inner: input, to: blob };
+    let tar = decompress(&mut blob, compression, limits)?;
     let (diff_id, newest_seconds) = if compression == LayerCompression::Plain {
-        let tar = decompress(&mut blob, compression, limits)?;
         (None, newest_member(tar, limits)?)
     } else {
-        let mut tar = HashingReader::new(decompress(&mut blob, compression, limits)?);
+        let mut tar = HashingReader::new(tar);
         let newest = newest_member(&mut tar, limits)?;
         (Some(tar.finish().0), newest)
     };
-    let (digest, size) = blob.finish()?.commit(None)?;
-    Ok(Archive {
-        digest,
-        size,
-        layer: Layer {
-            digest,
-            size,
-            compression,
-            diff_id: diff_id.unwrap_or(digest),
-        },
+    Ok(ReadToEnd {
+        blob: blob.finish().map_err(isoforge_system::Error::of_stream)?,
+        compression,
+        diff_id,
+        file: None,
         newest_seconds,
     })
 }
@@ -257,14 +191,14 @@ fn fingerprint(file: impl Read) -> io::Result<blake3::Hash> {
 }
 
 fn read_xz(
-    store: &Store,
+    blob: BlobWriter,
     input: impl Read + Send,
     limits: &Limits,
     size: u64,
-) -> Result<Archive, ReadError> {
+) -> Result<ReadToEnd, isoforge_system::Error> {
     let mut input = HashingReader::new(input);
-    let decoder =
-        Stream::new_stream_decoder(XZ_MEMORY_LIMIT_BYTES, CONCATENATED).map_err(io::Error::from)?;
+    let decoder = Stream::new_stream_decoder(XZ_MEMORY_LIMIT_BYTES, CONCATENATED)
+        .map_err(|error| isoforge_system::Error::of_stream(error.into()))?;
     // What comes out of the decoder is bounded as if it were plain, so the
     // ratio has to go into the bound on its size.
     let by_ratio = size
@@ -274,26 +208,21 @@ fn read_xz(
         layer_bytes: limits.layer_bytes.min(by_ratio),
         ..*limits
     };
-    let tar = decompress(
+    let inner = decompress(
         XzDecoder::new_stream(&mut input, decoder),
         LayerCompression::Plain,
         &bounded,
     )?;
-    let mut blob = Tee::new(tar, store.blob_writer()?);
-    let newest_seconds = newest_member(&mut blob, limits)?;
-    let (plain_digest, plain_size) = blob.finish()?.commit(None)?;
+    let mut tar = Tee { inner, to: blob };
+    let newest_seconds = newest_member(&mut tar, limits)?;
+    let blob = tar.finish().map_err(isoforge_system::Error::of_stream)?;
     // The decoder may leave the end of the file unread.
-    io::copy(&mut input, &mut io::sink())?;
-    let (digest, size) = input.finish();
-    Ok(Archive {
-        digest,
-        size,
-        layer: Layer {
-            digest: plain_digest,
-            size: plain_size,
-            compression: LayerCompression::Plain,
-            diff_id: plain_digest,
-        },
+    io::copy(&mut input, &mut io::sink()).map_err(isoforge_system::Error::of_stream)?;
+    Ok(ReadToEnd {
+        blob,
+        compression: LayerCompression::Plain,
+        diff_id: None,
+        file: Some(input.finish()),
         newest_seconds,
     })
 }
@@ -315,14 +244,9 @@ struct Tee<R, W> {
 }
 
 impl<R: Read, W: Write> Tee<R, W> {
-    fn new(inner: R, to: W) -> Self {
-        Self { inner, to }
-    }
-
     /// Reads what is left, so that nothing is missing.
     fn finish(mut self) -> io::Result<W> {
-        let mut buffer = vec![0; COPY_BUFFER_BYTES];
-        while self.read(&mut buffer)? != 0 {}
+        io::copy(&mut self, &mut io::sink())?;
         Ok(self.to)
     }
 }

@@ -19,18 +19,18 @@ mod packages;
 mod release;
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::lock::Release;
-pub use error::Error;
-
 use crate::inputs::Spec;
+pub use crate::lock::Release;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::process::Program;
 use isoforge_base::progress::Progress;
-use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_contract::arch;
+use isoforge_oci::layer::Layer;
 use isoforge_oci::store::Store;
 
 /// Kind of the store's facts on results.
@@ -45,6 +45,8 @@ const DEBIAN_SECURITY: &str = "http://deb.debian.org/debian-security";
 
 /// Suites that have neither updates nor security of their own.
 const ROLLING: [&str; 4] = ["sid", "unstable", "experimental", "rc-buggy"];
+
+const UNREADABLE: &str = "the bootstrapped root file system can't be read or written";
 
 /// One line of progress for so many packages.
 const PACKAGES_PER_NOTE: usize = 20;
@@ -86,18 +88,18 @@ impl Spec {
     /// is the same wherever a project lies.
     ///
     /// # Errors
-    /// [`Error::Io`] where the keyring can't be read.
-    pub fn digest(&self) -> Result<Digest, Error> {
+    /// The keyring can't be read.
+    pub fn digest(&self) -> Result<Digest> {
         let keyring = match &self.keyring {
-            Some(path) => Some(Digest::of(&fs_err::read(path)?)),
+            Some(path) => Some(Digest::of(&fs_err::read(path).context(UNREADABLE)?)),
             None => None,
         };
         let without = Self {
             keyring: None,
             ..self.clone()
         };
-        let bytes = serde_json::to_vec(&(RECIPE_VERSION, without, keyring));
-        Ok(Digest::of(&bytes.map_err(io::Error::from)?))
+        let bytes = serde_json::to_vec(&(RECIPE_VERSION, without, keyring))?;
+        Ok(Digest::of(&bytes))
     }
 }
 
@@ -105,14 +107,15 @@ impl Spec {
 /// that a lock pins is taken out of the store without any question.
 ///
 /// # Errors
-/// [`Error`].
+/// The archives can't be reached, the packages can't be installed, or this host can't
+/// do it.
 pub fn bootstrap(
     spec: &Spec,
     pinned: Option<&Bootstrapped>,
     store: &Store,
     host: &Host,
     progress: &Progress,
-) -> Result<Bootstrapped, Error> {
+) -> Result<Bootstrapped> {
     if let Some(pinned) = pinned
         && store.blob_size(&pinned.layer.digest)? == Some(pinned.layer.size)
     {
@@ -123,21 +126,25 @@ pub fn bootstrap(
         .fact::<Bootstrapped>(FACT, &key)?
         .filter(|made| store.has_blob(&made.layer.digest));
     if host.offline {
-        return recorded.ok_or(Error::Offline);
+        return recorded.ok_or_else(|| {
+            let message =
+                "the bootstrapped root file system is not in the store, and the build is offline";
+            Failure::new(Class::Network, message).with_hint("build once without --offline")
+        });
     }
     let sources = sources(spec)?;
-    let releases = match release::fetch_all(&sources, host, store.temp_dir()) {
-        Ok(releases) => releases,
-        Err(error @ Error::Release { .. }) => {
-            let Some(made) = recorded else {
-                return Err(error);
-            };
+    let releases = match (
+        release::fetch_all(&sources, host, store.temp_dir())?,
+        recorded.clone(),
+    ) {
+        (Ok(releases), _) => releases,
+        (Err(unreachable), None) => return Err(unreachable),
+        (Err(unreachable), Some(made)) => {
             progress.warn(format!(
-                "{error}; the root file system made earlier is used"
+                "{unreachable}; the root file system made earlier is used"
             ));
             return Ok(made);
         }
-        Err(error) => return Err(error),
     };
     if let Some(made) = recorded.filter(|made| made.releases == releases) {
         progress.note("bootstrap: nothing changed in the archives; the earlier result is used");
@@ -148,14 +155,13 @@ pub fn bootstrap(
     Ok(made)
 }
 
-fn key(spec: &Spec) -> Result<String, Error> {
+fn key(spec: &Spec) -> Result<String> {
     let recipe = (RECIPE_VERSION, hooks::digest(), spec);
-    let bytes = serde_json::to_vec(&recipe).map_err(io::Error::from)?;
-    Ok(Digest::of(&bytes).hex())
+    Ok(Digest::of(&serde_json::to_vec(&recipe)?).hex())
 }
 
 /// The entries of sources.list.
-fn sources(spec: &Spec) -> Result<Vec<release::Source>, Error> {
+fn sources(spec: &Spec) -> Result<Vec<release::Source>> {
     let components = spec.components.join(" ");
     let suite = &spec.suite;
     let mut lines: Vec<String> = spec
@@ -191,11 +197,12 @@ fn make(
     store: &Store,
     host: &Host,
     progress: &Progress,
-) -> Result<Bootstrapped, Error> {
+) -> Result<Bootstrapped> {
     check_host(spec)?;
     let made_by = Program::new("mmdebstrap", "mmdebstrap")
         .arg("--version")
-        .output(VERSION_MAX_BYTES)?;
+        .output(VERSION_MAX_BYTES)
+        .map_err(error::not_made)?;
     let epoch = releases.iter().map(|r| r.epoch).max().unwrap_or_default();
     let program = with_proxies(program(spec, sources, epoch), host);
     progress.note(format!(
@@ -209,7 +216,7 @@ fn make(
     let mut hashes = BTreeMap::new();
     program
         .run(
-            |tar| copy(&mut task.reader(tar), &mut blob),
+            |tar| io::copy(&mut task.reader(tar), &mut blob),
             &mut |line: &str| match hooks::package(line) {
                 Some((name, digest)) => {
                     // Of two sources of one version the first was installed from.
@@ -218,17 +225,12 @@ fn make(
                 None => narrator.line(line),
             },
         )
-        .map_err(Error::from_mmdebstrap)?;
+        .map_err(error::of_mmdebstrap)?;
     let (digest, size) = blob.commit(None)?;
-    let packages = packages::read(store.open_blob(&digest)?)?;
+    let packages = packages::read(store.open_blob(&digest)?).context(UNREADABLE)?;
     progress.note(format!("bootstrap: {} packages installed", packages.len()));
     Ok(Bootstrapped {
-        layer: Layer {
-            digest,
-            size,
-            compression: LayerCompression::Plain,
-            diff_id: digest,
-        },
+        layer: Layer::plain(digest, size),
         epoch,
         releases,
         packages,
@@ -237,34 +239,24 @@ fn make(
     })
 }
 
-fn copy(tar: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match tar.read(&mut buffer)? {
-            0 => return to.flush(),
-            n => to.write_all(buffer.get(..n).unwrap_or_default())?,
-        }
-    }
-}
-
 /// The host has to be of the same architecture, and let its users make user
 /// namespaces.
-fn check_host(spec: &Spec) -> Result<(), Error> {
-    let native = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
+fn check_host(spec: &Spec) -> Result<()> {
+    let native = arch::host();
     if spec.arch != native {
-        return Err(Error::ForeignArch {
-            wanted: spec.arch.clone(),
-            native,
-        });
+        let message = format!(
+            "bootstrap can't make a root file system for {} on {native}",
+            spec.arch
+        );
+        return Err(Failure::new(Class::Profile, message).with_hint(format!(
+            "write `arch = [\"{native}\"]`, build on a machine of that architecture, or name an \
+             image with `os.image`"
+        )));
     }
     Program::new("unshare", "util-linux")
         .args(["--user", "--map-root-user", "--mount", "true"])
         .output(0)
-        .map_err(|source| Error::NoUserNamespaces { source })?;
+        .map_err(error::no_namespaces)?;
     Ok(())
 }
 

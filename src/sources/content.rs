@@ -2,9 +2,10 @@
 //! every image that the profile's components need, indexes and digests as
 //! their registries have them.
 
-use super::{Context, Error};
+use super::{Context, needed_by};
 use crate::inputs::Input;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Result;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::{self, Role};
 use isoforge_oci::artifact::{Artifact, TITLE, VERSION};
@@ -44,13 +45,13 @@ pub struct Copied {
 /// beside them; none where there are neither.
 ///
 /// # Errors
-/// [`Error::Content`].
+/// An image can't be had; the error says who needs it.
 pub fn collect<'i>(
     context: &Context<'_>,
     inputs: impl Iterator<Item = &'i Input>,
     artifacts: &[Artifact],
     arch: Arch,
-) -> Result<Option<Content>, Error> {
+) -> Result<Option<Content>> {
     let platforms = Platforms::Only(vec![Platform::linux(arch.as_str())]);
     let mut builder = Builder::new();
     let mut images = Vec::new();
@@ -62,7 +63,7 @@ pub fn collect<'i>(
         let source = ImageSource::Registry(reference.clone());
         let source = context.pinned(source, &name, arch);
         let copied = copy(context, reference, &source, &platforms);
-        let copied = copied.map_err(|error| error.needed_by(input.needed_by.as_deref()))?;
+        let copied = copied.map_err(|error| needed_by(error, input.needed_by.as_deref()))?;
         for blob in &copied.blobs {
             builder.blob(blob.digest, blob.size);
         }
@@ -115,13 +116,13 @@ fn carried(artifact: &Artifact, manifest: Digest) -> manifest::Carried {
 /// the image's repository.
 ///
 /// # Errors
-/// [`Error::Pull`].
+/// The image can't be had.
 pub fn copy(
     context: &Context<'_>,
     image: &Reference,
     source: &ImageSource,
     platforms: &Platforms,
-) -> Result<Copied, Error> {
+) -> Result<Copied> {
     let mirrored = mirror_image(
         context.client,
         source,

@@ -10,13 +10,13 @@ use std::sync::atomic::AtomicBool;
 
 use crate::profile::FileSpec;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::progress::{Counted, Progress};
 use isoforge_base::tree::{self, FileData, Inode, Kind, LayerId, MODE_MASK, Meta, ReadFile, Tree};
 use isoforge_contract::manifest;
-use isoforge_oci::layer::{Layer, LayerCompression};
-use isoforge_oci::pull::{Download, Failure};
-use isoforge_oci::registry::{self, Client, ShownUrl};
+use isoforge_oci::layer::Layer;
+use isoforge_oci::pull::{self, Download};
+use isoforge_oci::registry::{Client, ShownUrl};
 use isoforge_oci::store::{self, Store};
 use isoforge_system::tar_out;
 
@@ -28,68 +28,6 @@ const VERSION: u32 = 1;
 
 /// Largest file that is downloaded, in bytes.
 pub const MAX_FILE_BYTES: u64 = 16 << 30;
-
-/// Why files can't be laid.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The server did not deliver.
-    #[error("can't download a file")]
-    Download(#[from] registry::Error),
-    /// Another file came than the profile or catalog names.
-    #[error("{url}: digest mismatch: expected {expected}, got {found}")]
-    Digest {
-        /// The URL.
-        url: ShownUrl,
-        /// As given.
-        expected: Digest,
-        /// As it is.
-        found: Digest,
-    },
-    /// More bytes than [`MAX_FILE_BYTES`].
-    #[error("{url}: more than {MAX_FILE_BYTES} bytes")]
-    TooLarge {
-        /// The URL.
-        url: ShownUrl,
-    },
-    /// A path can't be used.
-    #[error("a file can't be laid at its path")]
-    Path(#[from] tree::Error),
-    /// The layer can't be written.
-    #[error("the layer of files can't be written")]
-    Write(#[from] isoforge_system::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// Writing to the store failed.
-    #[error("a downloaded file can't be written")]
-    Io(#[from] io::Error),
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Download(error) => error.class(),
-            Self::Digest { .. } | Self::TooLarge { .. } => Class::Verification,
-            Self::Path(_) => Class::Profile,
-            Self::Write(error) => error.class(),
-            Self::Store(error) => error.class(),
-            Self::Io(_) => Class::Io,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Download(error) => error.hint(),
-            Self::Digest { found, .. } => Some(format!(
-                "the file was exchanged or damaged; if its publisher gives sha256 {}, correct the profile",
-                found.hex()
-            )),
-            Self::Write(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
 
 /// Files that were laid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +42,7 @@ pub struct Laid {
 /// Everything in it has the time `mtime`, in seconds since 1970-01-01 UTC.
 ///
 /// # Errors
-/// [`Error`].
+/// The server, the store; a path can't be used.
 pub fn lay(
     store: &Store,
     client: &Client,
@@ -112,7 +50,7 @@ pub fn lay(
     role: manifest::Role,
     mtime: u32,
     progress: &Progress,
-) -> Result<Laid, Error> {
+) -> Result<Laid> {
     let mut inputs = Vec::with_capacity(files.len());
     for file in files {
         let size = fetch(store, client, file, progress)?;
@@ -130,13 +68,8 @@ pub fn lay(
 /// Brings a file into the store and gives its size in bytes.
 ///
 /// # Errors
-/// [`Error`].
-pub fn fetch(
-    store: &Store,
-    client: &Client,
-    file: &FileSpec,
-    progress: &Progress,
-) -> Result<u64, Error> {
+/// The server, the store; a path can't be used.
+pub fn fetch(store: &Store, client: &Client, file: &FileSpec, progress: &Progress) -> Result<u64> {
     let url = ShownUrl::of(&file.url);
     if let Some(size) = store.blob_size(&file.sha256)? {
         progress.count(Counted::Stored, file.sha256, size);
@@ -155,20 +88,31 @@ pub fn fetch(
     };
     let size = download
         .run(&|offset| client.download(&file.url, offset))
-        .map_err(|failure| match failure {
-            Failure::Source(error) => Error::Download(error),
-            Failure::Store(store::Error::DigestMismatch { expected, found }) => Error::Digest {
-                url,
-                expected,
-                found,
-            },
-            Failure::Store(store::Error::SizeMismatch { .. }) => Error::TooLarge { url },
-            Failure::Store(error) => Error::Store(error),
-            Failure::Cancelled => Error::Io(io::ErrorKind::Interrupted.into()),
-        })?;
+        .map_err(|failure| not_fetched(file, failure))?;
     store.add_origin(&file.sha256, &ShownUrl::of(&file.url).to_string())?;
     progress.count(Counted::Downloaded, file.sha256, size);
     Ok(size)
+}
+
+fn not_fetched(file: &FileSpec, failure: pull::Failure) -> Failure {
+    let url = ShownUrl::of(&file.url);
+    match failure {
+        pull::Failure::Source(error) => Failure::from(error).context("can't download a file"),
+        pull::Failure::Store(store::Error::DigestMismatch { expected, found }) => {
+            let message = format!("{url}: digest mismatch: expected {expected}, got {found}");
+            Failure::new(Class::Verification, message).with_hint(format!(
+                "the file was exchanged or damaged; if its publisher gives sha256 {}, correct the profile",
+                found.hex()
+            ))
+        }
+        pull::Failure::Store(store::Error::SizeMismatch { .. }) => {
+            let message = format!("{url}: more than {MAX_FILE_BYTES} bytes");
+            Failure::new(Class::Verification, message)
+        }
+        pull::Failure::Store(error) => error.into(),
+        pull::Failure::Cancelled => Failure::from(io::Error::from(io::ErrorKind::Interrupted))
+            .context("a downloaded file can't be written"),
+    }
 }
 
 fn layer(
@@ -176,21 +120,24 @@ fn layer(
     files: &[FileSpec],
     inputs: &[manifest::File],
     mtime: u32,
-) -> Result<Layer, Error> {
+) -> Result<Layer> {
     let placed: Vec<(&str, u32, Digest)> = files
         .iter()
         .map(|file| (file.path.as_str(), file.mode, file.sha256))
         .collect();
-    let key = serde_json::to_vec(&(VERSION, mtime, placed)).map_err(io::Error::from)?;
+    let key = serde_json::to_vec(&(VERSION, mtime, placed))?;
     let key = Digest::of(&key).hex();
     if let Some(known) = store.fact::<Layer>(FACT, &key)?
         && store.has_blob(&known.digest)
     {
         return Ok(known);
     }
+    let no_path = |error: tree::Error| {
+        Failure::caused(Class::Profile, "a file can't be laid at its path", error)
+    };
     let mut tree = Tree::new();
     for (number, (file, input)) in (0_u32..).zip(files.iter().zip(inputs)) {
-        let path = tree::normalize(file.path.as_bytes())?;
+        let path = tree::normalize(file.path.as_bytes()).map_err(no_path)?;
         let mode = u16::try_from(file.mode & u32::from(MODE_MASK)).unwrap_or_default();
         let inode = Inode {
             meta: Meta {
@@ -203,19 +150,14 @@ fn layer(
                 size: input.size,
             }),
         };
-        tree.insert(&path, inode)?;
+        tree.insert(&path, inode).map_err(no_path)?;
     }
     let data = Blobs { store, inputs };
-    let mut blob = store.blob_writer()?;
     let nothing = BTreeSet::new();
-    tar_out::write_over(&tree, &nothing, &nothing, &data, &mut blob)?;
-    let (digest, size) = blob.commit(None)?;
-    let layer = Layer {
-        digest,
-        size,
-        compression: LayerCompression::Plain,
-        diff_id: digest,
-    };
+    let layer = Layer::write(store, |blob| {
+        tar_out::write_over(&tree, &nothing, &nothing, &data, blob)
+            .context("the layer of files can't be written")
+    })?;
     store.put_fact(FACT, &key, &layer)?;
     Ok(layer)
 }

@@ -3,30 +3,30 @@
 use std::io;
 
 use super::epoch::InputTime;
-use super::{Context, Error, Sourced, WantedFile};
+use super::{Context, Sourced, WantedFile};
 use crate::inputs::Input;
+use isoforge_base::error::{Failure, Result};
 use isoforge_base::limit::read_within;
 use isoforge_base::tree::Kind;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::{self, EpochSource};
 use isoforge_oci::layer::Layer;
-use isoforge_oci::platform::Platform;
-use isoforge_oci::pull::{PulledImage, pull_image};
+use isoforge_oci::pull::PulledImage;
 use isoforge_oci::reference::ImageSource;
-use isoforge_system::filtered::{self, Filter, filter_layers};
+use isoforge_system::filtered::{self, Filter};
 use isoforge_system::provider::Base;
 
 /// Takes the operating system from an image. The provider image is built upon
 /// it.
 ///
 /// # Errors
-/// [`Error::Pull`].
+/// The image can't be had.
 pub fn operating_system(
     context: &Context<'_>,
     input: &Input,
     source: &ImageSource,
-) -> Result<(Base, Sourced), Error> {
-    let pulled = pull(context, input, source)?;
+) -> Result<(Base, Sourced)> {
+    let pulled = context.pull(source.clone(), &input.name, input.arch)?;
     let sourced = sourced(input, &pulled);
     let base = Base {
         name: source.as_reference().map(ToString::to_string),
@@ -41,23 +41,12 @@ pub fn operating_system(
 /// keeps.
 ///
 /// # Errors
-/// [`Error::Pull`], [`Error::Filter`].
-pub fn layers(
-    context: &Context<'_>,
-    input: &Input,
-    source: &ImageSource,
-) -> Result<Sourced, Error> {
-    let pulled = pull(context, input, source)?;
+/// The image can't be had, or nothing of it is kept.
+pub fn layers(context: &Context<'_>, input: &Input, source: &ImageSource) -> Result<Sourced> {
+    let pulled = context.pull(source.clone(), &input.name, input.arch)?;
     let mut sourced = sourced(input, &pulled);
     if !input.filter.keeps_everything() {
-        let layer = filter_layers(
-            context.store,
-            &pulled.layers,
-            &input.filter,
-            &pulled.reference,
-            &context.limits,
-            context.progress,
-        )?;
+        let layer = context.filtered(&pulled.layers, &input.filter, &pulled.reference)?;
         sourced.layers = vec![layer];
     }
     Ok(sourced)
@@ -66,23 +55,15 @@ pub fn layers(
 /// One file out of an image, which `name` is in the lock.
 ///
 /// # Errors
-/// [`Error::Pull`]; [`Error::Filter`] where it is not there.
+/// The image can't be had, or it is not there.
 pub fn file(
     context: &Context<'_>,
     source: ImageSource,
     name: &str,
     arch: Arch,
     wanted: WantedFile<'_>,
-) -> Result<Vec<u8>, Error> {
-    let pulled = pull_image(
-        context.client,
-        &context.pinned(source, name, arch),
-        &Platform::linux(arch.as_str()),
-        context.store,
-        &context.pull_limits,
-        context.threads,
-        context.progress,
-    )?;
+) -> Result<Vec<u8>> {
+    let pulled = context.pull(source, name, arch)?;
     let tree = filtered::merge(
         context.store,
         &pulled.layers,
@@ -94,20 +75,13 @@ pub fn file(
         let inode = tree.get(path.as_bytes()).map(|id| &tree.inode(id).kind);
         matches!(inode, Some(Kind::File(_)))
     };
-    let path = wanted.paths.iter().find(is_there).ok_or_else(|| {
-        Error::Filter(isoforge_system::Error::NoMatch {
-            pattern: wanted.paths.join("' or '"),
-            from: name.to_owned(),
-        })
-    })?;
-    let layer = filter_layers(
-        context.store,
-        &pulled.layers,
-        &Filter::new(std::slice::from_ref(path), &[])?,
-        name,
-        &context.limits,
-        context.progress,
-    )?;
+    let no_match = || isoforge_system::Error::NoMatch {
+        pattern: wanted.paths.join("' or '"),
+        from: name.to_owned(),
+    };
+    let path = wanted.paths.iter().find(is_there).ok_or_else(no_match)?;
+    let filter = Filter::new(std::slice::from_ref(path), &[])?;
+    let layer = context.filtered(&pulled.layers, &filter, name)?;
     read_member(context, &layer, path, wanted.max_bytes)
 }
 
@@ -117,13 +91,9 @@ fn read_member(
     layer: &Layer,
     path: &str,
     max_bytes: u64,
-) -> Result<Vec<u8>, Error> {
-    let failed = |error: io::Error| {
-        Error::Filter(isoforge_system::Error::Io {
-            doing: "the filtered files can't be put aside".into(),
-            source: error,
-        })
-    };
+) -> Result<Vec<u8>> {
+    let failed =
+        |error: io::Error| Failure::from(error).context("the filtered files can't be put aside");
     let mut archive = tar::Archive::new(context.store.open_blob(&layer.digest)?);
     for entry in archive.entries().map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -139,18 +109,6 @@ fn read_member(
     Err(failed(io::Error::other(format!("'{path}' is no file"))))
 }
 
-fn pull(context: &Context<'_>, input: &Input, source: &ImageSource) -> Result<PulledImage, Error> {
-    Ok(pull_image(
-        context.client,
-        &context.pinned(source.clone(), &input.name, input.arch),
-        &Platform::linux(input.arch.as_str()),
-        context.store,
-        &context.pull_limits,
-        context.threads,
-        context.progress,
-    )?)
-}
-
 fn sourced(input: &Input, pulled: &PulledImage) -> Sourced {
     Sourced {
         images: vec![manifest::Image {
@@ -160,12 +118,7 @@ fn sourced(input: &Input, pulled: &PulledImage) -> Sourced {
             manifest: Some(pulled.manifest.digest),
             layers: pulled.layers.iter().map(|layer| layer.digest).collect(),
         }],
-        times: pulled
-            .created
-            .map(|seconds| InputTime {
-                source: EpochSource::Image,
-                seconds,
-            })
+        times: InputTime::told(EpochSource::Image, pulled.created)
             .into_iter()
             .collect(),
         layers: pulled.layers.clone(),

@@ -4,15 +4,16 @@
 //! [`super::layers`]); Debian packages are part of a bootstrapped system
 //! ([`super::packages`] makes a layer of their own of them).
 
-use super::{Context, Error, Sourced};
+use super::{Context, Sourced};
 use crate::profile::{FileSpec, Kind, Loaded};
+use isoforge_base::error::Result;
 use isoforge_contract::manifest::{Component, ComponentKind, Role};
 
 /// Downloads `files` and lays them as one layer. `mtime` is the build's time.
 ///
 /// # Errors
-/// [`Error::Files`].
-pub fn lay_files(context: &Context<'_>, files: &[FileSpec], mtime: u32) -> Result<Sourced, Error> {
+/// Files can't be downloaded or laid.
+pub fn lay_files(context: &Context<'_>, files: &[FileSpec], mtime: u32) -> Result<Sourced> {
     let laid = super::files::lay(
         context.store,
         context.client,

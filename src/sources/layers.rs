@@ -4,17 +4,16 @@ use std::path::Path;
 
 use super::archive::{self, Archive};
 use super::epoch::InputTime;
-use super::{Context, Error, Sourced};
+use super::{Context, Sourced};
 use crate::inputs::Input;
+use isoforge_base::error::Result;
 use isoforge_contract::manifest::{self, EpochSource};
-use isoforge_oci::layer::Layer;
-use isoforge_system::filtered::{Filter, filter_layers};
 
 /// Takes an archive of the local disk: the operating system, or a layer.
 ///
 /// # Errors
-/// [`Error::Archive`], [`Error::Filter`].
-pub fn archive(context: &Context<'_>, input: &Input, path: &Path) -> Result<Sourced, Error> {
+/// Of the archive, and of the filter.
+pub fn archive(context: &Context<'_>, input: &Input, path: &Path) -> Result<Sourced> {
     let (name, role) = (input.name.clone(), input.role);
     let Archive {
         digest,
@@ -25,19 +24,16 @@ pub fn archive(context: &Context<'_>, input: &Input, path: &Path) -> Result<Sour
         Some(known) => known,
         None => archive::import(context.store, path, &context.limits, context.progress)?,
     };
+    let layer = context.filtered_layer(layer, &input.filter, &name)?;
     Ok(Sourced {
-        layers: vec![filtered(context, layer, &input.filter, &name)?],
+        layers: vec![layer],
         files: vec![manifest::File {
             role,
             name,
             digest,
             size,
         }],
-        times: newest_seconds
-            .map(|seconds| InputTime {
-                source: EpochSource::Archive,
-                seconds,
-            })
+        times: InputTime::told(EpochSource::Archive, newest_seconds)
             .into_iter()
             .collect(),
         images: Vec::new(),
@@ -55,23 +51,4 @@ fn locked(context: &Context<'_>, name: &str) -> Option<Archive> {
         layer: locked.layer.clone(),
         newest_seconds: locked.newest_seconds,
     })
-}
-
-fn filtered(
-    context: &Context<'_>,
-    layer: Layer,
-    filter: &Filter,
-    from: &str,
-) -> Result<Layer, Error> {
-    if filter.keeps_everything() {
-        return Ok(layer);
-    }
-    Ok(filter_layers(
-        context.store,
-        std::slice::from_ref(&layer),
-        filter,
-        from,
-        &context.limits,
-        context.progress,
-    )?)
 }

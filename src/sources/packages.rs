@@ -12,15 +12,15 @@
 //! depends on them; they may be anyone's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io::Read as _;
 
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{self, FileData, Inode, InodeId, Kind, LayerId, ReadFile, Tree};
 use isoforge_formats::tar::Limits;
-use isoforge_oci::layer::{Layer, LayerCompression};
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::layer::Layer;
+use isoforge_oci::store::Store;
 use isoforge_system::layer::{Entry, FileSink, apply, decompress, read_tar};
 use isoforge_system::spool::{FileId, NoData, Spool, SpoolWriter};
 use isoforge_system::tar_out;
@@ -31,52 +31,14 @@ const FACT: &str = "package-layers";
 /// Counts up when equal input no longer gives equal bytes.
 const VERSION: u32 = 1;
 
+const NOT_WRITTEN: &str = "a part of the system can't be written";
+const NOT_PUT_ASIDE: &str = "the packages' files can't be put aside";
+
 const INFO: &[u8] = b"var/lib/dpkg/info";
 const LIST_SUFFIX: &[u8] = b".list";
 
 /// Largest list of a package's files that is read, in bytes.
 const MAX_LIST_BYTES: u64 = 64 << 20;
-
-/// Why a root file system can't be parted.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The layer is damaged, unsafe or too large.
-    #[error(transparent)]
-    Layer(isoforge_system::Error),
-    /// A part can't be put together.
-    #[error("the packages' files can't be parted from the system's")]
-    Tree(#[from] tree::Error),
-    /// A part can't be written.
-    #[error("a part of the system can't be written")]
-    Write(#[from] isoforge_system::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// Reading or writing failed.
-    #[error("the packages' files can't be put aside")]
-    Io(#[from] io::Error),
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::Layer(error) => error.class(),
-            Self::Tree(_) => Class::Bug,
-            Self::Write(error) => error.class(),
-            Self::Store(error) => error.class(),
-            Self::Io(_) => Class::Io,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Layer(error) => error.hint(),
-            Self::Write(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Tree(_) | Self::Io(_) => None,
-        }
-    }
-}
 
 /// A root file system in two layers.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -90,8 +52,8 @@ pub struct Parted {
 /// What [`part`] gave for the same layer before, where the store still has it.
 ///
 /// # Errors
-/// [`Error::Store`].
-pub fn known(store: &Store, layer: &Layer, names: &[String]) -> Result<Option<Parted>, Error> {
+/// The store's.
+pub fn known(store: &Store, layer: &Layer, names: &[String]) -> Result<Option<Parted>> {
     if names.is_empty() {
         return Ok(Some(Parted {
             system: layer.clone(),
@@ -106,9 +68,9 @@ pub fn known(store: &Store, layer: &Layer, names: &[String]) -> Result<Option<Pa
     Ok(known.filter(there))
 }
 
-fn key(layer: &Layer, names: &[String]) -> Result<String, Error> {
+fn key(layer: &Layer, names: &[String]) -> Result<String> {
     let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    let key = serde_json::to_vec(&(VERSION, layer.diff_id, &names)).map_err(io::Error::from)?;
+    let key = serde_json::to_vec(&(VERSION, layer.diff_id, &names))?;
     Ok(Digest::of(&key).hex())
 }
 
@@ -116,14 +78,14 @@ fn key(layer: &Layer, names: &[String]) -> Result<String, Error> {
 /// root file system. Names that dpkg has not installed there part nothing.
 ///
 /// # Errors
-/// [`Error`].
+/// The layer is damaged, unsafe or too large; the store.
 pub fn part(
     store: &Store,
     layer: &Layer,
     names: &[String],
     limits: &Limits,
     progress: &Progress,
-) -> Result<Parted, Error> {
+) -> Result<Parted> {
     if let Some(known) = known(store, layer, names)? {
         return Ok(known);
     }
@@ -137,38 +99,28 @@ pub fn part(
             packages: None,
         }
     } else {
-        let upper = upper(&tree, &moved)?;
+        let upper = upper(&tree, &moved).map_err(|error| {
+            let message = "the packages' files can't be parted from the system's";
+            Failure::caused(Class::Bug, message, error)
+        })?;
         let mut lower = tree;
         for path in moved.iter().rev() {
             lower.remove(path);
         }
         let nothing = BTreeSet::new();
         Parted {
-            system: write(store, |out| tar_out::write_tar(&lower, &spool, out))?,
-            packages: Some(write(store, |out| {
+            system: Layer::write(store, |out| {
+                tar_out::write_tar(&lower, &spool, out).context(NOT_WRITTEN)
+            })?,
+            packages: Some(Layer::write(store, |out| {
                 // The packages' own directories keep their metadata; others are
                 // the lower layer's.
-                tar_out::write_over(&upper, &nothing, &moved, &spool, out)
+                tar_out::write_over(&upper, &nothing, &moved, &spool, out).context(NOT_WRITTEN)
             })?),
         }
     };
     store.put_fact(FACT, &key, &parted)?;
     Ok(parted)
-}
-
-fn write(
-    store: &Store,
-    content: impl FnOnce(&mut store::BlobWriter) -> Result<(), isoforge_system::Error>,
-) -> Result<Layer, Error> {
-    let mut blob = store.blob_writer()?;
-    content(&mut blob)?;
-    let (digest, size) = blob.commit(None)?;
-    Ok(Layer {
-        digest,
-        size,
-        compression: LayerCompression::Plain,
-        diff_id: digest,
-    })
 }
 
 /// The layer's tree, and the data of all its files.
@@ -177,9 +129,9 @@ fn read(
     layer: &Layer,
     limits: &Limits,
     progress: &Progress,
-) -> Result<(Tree, Spool), Error> {
-    let in_layer = |e: isoforge_system::Error| Error::Layer(e.in_layer(layer.digest.to_string()));
-    let read = |label: &str, sink: &mut dyn FileSink| -> Result<Vec<Entry>, Error> {
+) -> Result<(Tree, Spool)> {
+    let in_layer = |e: isoforge_system::Error| e.in_layer(layer.digest.to_string());
+    let read = |label: &str, sink: &mut dyn FileSink| -> Result<Vec<Entry>> {
         let task = progress.task(label, Some(layer.size));
         let blob = task.reader(store.open_blob(&layer.digest)?);
         let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
@@ -197,12 +149,13 @@ fn read(
             _ => None,
         })
         .collect();
-    let mut spool = SpoolWriter::new(tempfile::tempfile_in(store.temp_dir())?);
+    let file = tempfile::tempfile_in(store.temp_dir()).context(NOT_PUT_ASIDE)?;
+    let mut spool = SpoolWriter::new(file);
     read(
         "part packages from the system",
         &mut spool.layer(id, &wanted),
     )?;
-    Ok((tree, spool.finish()?))
+    Ok((tree, spool.finish().context(NOT_PUT_ASIDE)?))
 }
 
 /// The paths that go to the upper layer, each directory of them with all that
@@ -211,7 +164,7 @@ fn moved_paths(
     tree: &Tree,
     data: &dyn ReadFile,
     names: &BTreeSet<&str>,
-) -> Result<BTreeSet<Vec<u8>>, Error> {
+) -> Result<BTreeSet<Vec<u8>>> {
     let (mut own, mut others) = (BTreeSet::new(), BTreeSet::new());
     let lists = tree.lookup(INFO).and_then(|id| tree.children(id));
     for (name, &id) in lists.into_iter().flatten() {
@@ -229,9 +182,9 @@ fn moved_paths(
         let named = names.iter().any(|name| name.as_bytes() == package);
         let paths = if named { &mut own } else { &mut others };
         let mut text = Vec::new();
-        data.open(list)?
-            .take(MAX_LIST_BYTES)
-            .read_to_end(&mut text)?;
+        data.open(list)
+            .and_then(|list| list.take(MAX_LIST_BYTES).read_to_end(&mut text))
+            .context(NOT_PUT_ASIDE)?;
         for line in text.split(|&byte| byte == b'\n') {
             if let Some(path) = real_path(tree, line) {
                 paths.insert(path);

@@ -13,7 +13,7 @@ pub(crate) use reader::{is_test, rust_files, without_tests};
 const ALLOWED: &reader::Table = &[
     ("profile", &[]),
     ("render", &[]),
-    ("lock", &[]),
+    ("lock", &["profile"]),
     ("inputs", &["lock", "profile", "render"]),
     ("sources", &["inputs", "lock", "profile"]),
     ("inspect", &["sources"]),

@@ -7,14 +7,13 @@ use std::path::Path;
 use isoforge::inputs::Inputs;
 use isoforge::profile::{Loaded, load};
 use isoforge::sources::Context;
-use isoforge::sources::Error;
 use isoforge::sources::Sourced;
 use isoforge::sources::content;
 use isoforge::sources::epoch;
 use isoforge::sources::image;
 use isoforge::sources::kubernetes;
 use isoforge::sources::layers;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Result};
 use isoforge_base::progress::Progress;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::{Role, Squashfs};
@@ -84,7 +83,7 @@ impl Bench {
         write_layout(&self.folder.path().join(name), &[("1", &root)], images);
     }
 
-    fn operating_system(&self, loaded: &Loaded, arch: Arch) -> Result<(Base, Sourced), Error> {
+    fn operating_system(&self, loaded: &Loaded, arch: Arch) -> Result<(Base, Sourced)> {
         let inputs = Inputs::of(loaded, &[]).unwrap();
         let os = inputs.of_systems(arch).next().unwrap();
         image::operating_system(&self.context(), os, os.image().unwrap())

@@ -118,6 +118,21 @@ impl Failure {
         Self(Box::new(Message {
             text: message.into(),
             class,
+            source: None,
+        }))
+    }
+
+    /// A failure that no type describes, of an error that has no class or another one.
+    #[must_use]
+    pub fn caused(
+        class: Class,
+        message: impl Into<String>,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self(Box::new(Message {
+            text: message.into(),
+            class,
+            source: Some(Box::new(source)),
         }))
     }
 
@@ -182,11 +197,12 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// A failure that is nothing but a message.
+/// A failure that is nothing but a message, and what caused it.
 #[derive(Debug)]
 struct Message {
     text: String,
     class: Class,
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl fmt::Display for Message {
@@ -195,7 +211,12 @@ impl fmt::Display for Message {
     }
 }
 
-impl StdError for Message {}
+impl StdError for Message {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}
 
 impl Diagnose for Message {
     fn class(&self) -> Class {

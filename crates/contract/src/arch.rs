@@ -43,6 +43,17 @@ impl Arch {
     }
 }
 
+/// The name of the architecture that this program runs on; Rust's, where it is none of
+/// [`Arch`].
+#[must_use]
+pub fn host() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use isoforge_base::digest::Digest;
 
+use crate::store::{self, BlobWriter, Store};
+
 /// How a layer's tar stream is compressed in its blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,4 +31,31 @@ pub struct Layer {
     /// Digest of the uncompressed tar stream (OCI image configuration,
     /// `rootfs.diff_ids`).
     pub diff_id: Digest,
+}
+
+impl Layer {
+    /// A layer whose blob is its tar stream.
+    #[must_use]
+    pub fn plain(digest: Digest, size: u64) -> Self {
+        Self {
+            digest,
+            size,
+            compression: LayerCompression::Plain,
+            diff_id: digest,
+        }
+    }
+
+    /// The plain layer whose tar stream `write` writes, put into the store.
+    ///
+    /// # Errors
+    /// What `write` gives, and the store.
+    pub fn write<E: From<store::Error>>(
+        store: &Store,
+        write: impl FnOnce(&mut BlobWriter) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut blob = store.blob_writer()?;
+        write(&mut blob)?;
+        let (digest, size) = blob.commit(None)?;
+        Ok(Self::plain(digest, size))
+    }
 }

@@ -23,7 +23,7 @@ use isoforge_base::error::{Class, Context as _};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{FileData, Kind, LayerId, Tree};
 use isoforge_formats::tar::Limits;
-use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::layer::Layer;
 use isoforge_oci::pull::diff_id;
 use isoforge_oci::store::Store;
 
@@ -126,16 +126,11 @@ pub fn filter_layers(
     let key = filter.key(layers)?;
     let kept = filter.apply(&merge(store, layers, from, limits, progress)?, from)?;
     let spool = put_aside(store, layers, &kept, limits, progress)?;
-    let mut blob = store.blob_writer()?;
-    tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, &mut blob)
-        .context("the filtered layer can't be written")?;
-    let (digest, size) = blob.commit(None)?;
-    let layer = Layer {
-        digest,
-        size,
-        compression: LayerCompression::Plain,
-        diff_id: digest,
-    };
+    let layer = Layer::write(store, |blob| -> Result<(), Error> {
+        tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, blob)
+            .context("the filtered layer can't be written")?;
+        Ok(())
+    })?;
     store.put_fact(FACT, &key, &layer)?;
     Ok(layer)
 }

@@ -33,7 +33,7 @@ use crate::filter::Patterns;
 use crate::tar_out;
 use isoforge_base::error::Context as _;
 use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree, display};
-use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::layer::Layer;
 use isoforge_oci::store::Store;
 
 /// The layer number of data that is still on the host's disk; only the
@@ -155,15 +155,10 @@ impl OverlayLayer {
     /// # Errors
     /// Where its files can't be read, or the store can't keep them.
     pub fn store(&self, store: &Store, below: &Tree, name: &str) -> Result<Layer, Error> {
-        let mut blob = store.blob_writer()?;
-        self.to_tar(below, &mut blob)
-            .with_context(|| format!("writing {name} as a layer"))?;
-        let (digest, size) = blob.commit(None)?;
-        Ok(Layer {
-            digest,
-            size,
-            compression: LayerCompression::Plain,
-            diff_id: digest,
+        Layer::write(store, |blob| {
+            self.to_tar(below, blob)
+                .with_context(|| format!("writing {name} as a layer"))?;
+            Ok(())
         })
     }
 }

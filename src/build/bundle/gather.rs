@@ -8,7 +8,7 @@ use crate::build::content::{self as searching, Searched};
 use crate::build::session::Session;
 use crate::inputs::Inputs;
 use crate::lock::{self, Lock};
-use crate::sources::content;
+use crate::sources::{self, content};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_content::bundle::{Composer, Kind};
 use isoforge_contract::arch::Arch;
@@ -96,7 +96,7 @@ pub(super) fn gather(
             source = context.pinned(source, &name, *arch);
         }
         let copied = content::copy(&context, image, &source, &platforms(request, archs));
-        let copied = copied.map_err(|error| error.needed_by(needed_by.as_deref()))?;
+        let copied = copied.map_err(|error| sources::needed_by(error, needed_by.as_deref()))?;
         for blob in &copied.blobs {
             composer.blob(blob.digest, blob.size);
         }

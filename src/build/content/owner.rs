@@ -60,7 +60,7 @@ pub(super) fn kind(kind: Option<Kind>) -> ComponentKind {
 
 /// What an owner's sources are, read.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(super) struct ReadSources {
     pub(super) packs: Vec<Pack>,
     pub(super) charts: Vec<Chart>,
     /// What messages call each, and its text.
@@ -76,14 +76,14 @@ pub(in crate::build) fn check(loaded: &Loaded) -> Result<()> {
     let mut read = Vec::new();
     for owner in owners(profile) {
         let packs = owner.sources.packs.iter().map(|path| pack(path));
-        let parts = Parts {
+        let parts = ReadSources {
             packs: packs.collect::<Result<_>>()?,
-            ..Parts::default()
+            ..ReadSources::default()
         };
         check_others(&owner.sources)?;
         read.push((owner, parts));
     }
-    let answers = Known::of(profile, &read)?;
+    let answers = MacroAnswers::of(profile, &read)?;
     for (owner, parts) in &read {
         for version in &owner.kubernetes {
             for pack in &parts.packs {
@@ -153,7 +153,7 @@ pub(super) fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
 }
 
 /// What packs of the profile's components miss of each other.
-pub(super) fn unmet(profile: &Profile, read: &[(Owner<'_>, Parts)]) -> Vec<String> {
+pub(super) fn unmet(profile: &Profile, read: &[(Owner<'_>, ReadSources)]) -> Vec<String> {
     let packs = read.iter().flat_map(|(_, parts)| &parts.packs);
     let mut there: Vec<(&str, &str)> = packs
         .map(|pack| (pack.meta.name.as_str(), pack.meta.version.as_str()))
@@ -174,15 +174,15 @@ pub(super) fn unmet(profile: &Profile, read: &[(Owner<'_>, Parts)]) -> Vec<Strin
 }
 
 /// What macros are filled with, by version of Kubernetes.
-pub(super) struct Known(BTreeMap<String, Answers>);
+pub(super) struct MacroAnswers(BTreeMap<String, Answers>);
 
-impl Known {
+impl MacroAnswers {
     /// What the profile answers, and what the packs of its components answer each
     /// other.
     ///
     /// # Errors
     /// Of the packs.
-    pub(super) fn of(profile: &Profile, read: &[(Owner<'_>, Parts)]) -> Result<Self> {
+    pub(super) fn of(profile: &Profile, read: &[(Owner<'_>, ReadSources)]) -> Result<Self> {
         let mut all = BTreeMap::new();
         for version in &profile.kubernetes.versions {
             let mut answers = Answers::for_kubernetes(version);
@@ -210,7 +210,7 @@ impl Known {
 /// The packs of an owner as it uses them.
 fn uses<'a>(
     owner: &'a Owner<'_>,
-    parts: &'a Parts,
+    parts: &'a ReadSources,
     values: &'a Value,
 ) -> impl Iterator<Item = Use<'a>> {
     parts.packs.iter().map(move |pack| Use {
@@ -221,7 +221,7 @@ fn uses<'a>(
 }
 
 /// The paths of macros in all that is an owner's.
-pub(super) fn named(owner: &Owner<'_>, parts: &Parts) -> Result<BTreeSet<String>> {
+pub(super) fn named(owner: &Owner<'_>, parts: &ReadSources) -> Result<BTreeSet<String>> {
     let values = given(&owner.sources);
     let mut named = macros::paths_in(&values);
     for pack in uses(owner, parts, &values) {
@@ -239,7 +239,11 @@ pub(super) fn given(sources: &ContentSources) -> Value {
 }
 
 /// The digest over all that decides an owner's images.
-pub(super) fn digest(owner: &Owner<'_>, parts: &Parts, known: &Known) -> Result<Digest> {
+pub(super) fn digest(
+    owner: &Owner<'_>,
+    parts: &ReadSources,
+    known: &MacroAnswers,
+) -> Result<Digest> {
     let packs: Vec<Digest> = parts
         .packs
         .iter()
@@ -280,7 +284,7 @@ pub(super) fn digest(owner: &Owner<'_>, parts: &Parts, known: &Known) -> Result<
 pub(super) fn layer(
     kind: Kind,
     owner: &Owner<'_>,
-    parts: &Parts,
+    parts: &ReadSources,
     answers: &Answers,
 ) -> Result<Layer> {
     let name = match kind {

@@ -12,7 +12,7 @@ use isoforge_base::error::{Context as _, Result};
 use super::Locked;
 use crate::build::boot_files::BootFiles;
 use crate::build::gather;
-use crate::lock::{CoreImage, CoreTarget, Error, compare};
+use crate::lock::{CoreImage, CoreTarget, compare, refuse};
 use isoforge_contract::arch::Arch;
 use isoforge_contract::machine::{Firmware, Flavor};
 use isoforge_oci::layer::Layer;
@@ -126,12 +126,7 @@ pub(in crate::build) fn check_core_images(
         return Ok(());
     }
     let now = build.with_core_images(core_image_entries(arch, boot));
-    let drifts = compare(&build.lock, &now);
-    if drifts.is_empty() {
-        return Ok(());
-    }
-    let path = build.lock_path.clone();
-    Err(Error::Drift { path, drifts }.into())
+    refuse(&build.lock_path, &compare(&build.lock, &now))
 }
 
 /// A core image as the lock has it.

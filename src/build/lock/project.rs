@@ -9,8 +9,7 @@ use isoforge_base::error::Result;
 use crate::build::Request;
 use crate::build::content::Searched;
 use crate::inputs::{Inputs, Place, ProjectFile};
-use crate::lock::{Component, Flags, Input, Lock, Method, REVISION, Time, VERSION};
-use crate::profile::ImageMethod;
+use crate::lock::{Component, Flags, Input, Lock, REVISION, Time, VERSION};
 use crate::render::Project;
 use crate::sources::kubernetes::component_kind;
 use isoforge_base::digest::Digest;
@@ -75,14 +74,7 @@ fn components(inputs: &Inputs, content: &Searched) -> Vec<Component> {
             kind,
             name: needed.name.clone(),
             version: needed.version.clone(),
-            method: match needed.method {
-                ImageMethod::Catalog => Method::Catalog,
-                ImageMethod::Profile => Method::Profile,
-                ImageMethod::Pack => Method::Pack,
-                ImageMethod::Manifests => Method::Manifests,
-                ImageMethod::Helm => Method::Helm,
-                ImageMethod::Scan => Method::Scan,
-            },
+            method: needed.method,
             searched: None,
             images: images.collect(),
         });

@@ -1,7 +1,6 @@
 //! From names to digests: each entry of the lock is filled with what its input
 //! is now, the pinned ones by their pins.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use isoforge_base::error::{Context as _, Result};
@@ -9,7 +8,7 @@ use isoforge_base::error::{Context as _, Result};
 use crate::build::prepare::Prepared;
 use crate::build::session::Session;
 use crate::inputs::{Input, Packages, Spec};
-use crate::lock::{Bootstrap, Image, Lock, Package};
+use crate::lock::{Bootstrap, Lock, Package};
 use crate::sources;
 use crate::sources::archive;
 use crate::sources::bootstrap::{self, Bootstrapped};
@@ -106,24 +105,18 @@ impl<'a> Resolver<'a> {
                 entry.newest_seconds = found.newest_seconds;
             }
         }
-        self.times
-            .extend(entry.newest_seconds.map(|seconds| InputTime {
-                source: EpochSource::Archive,
-                seconds,
-            }));
+        let newest = InputTime::told(EpochSource::Archive, entry.newest_seconds);
+        self.times.extend(newest);
         Ok(())
     }
 
     fn image(&mut self, wanted: &Input, source: &ImageSource) -> Result<()> {
         let found = look(&self.prepared.session, wanted, source, &self.pins);
-        let found = found
-            .map_err(|error| sources::Error::from(error).needed_by(wanted.needed_by.as_deref()))?;
+        let found =
+            found.map_err(|error| sources::needed_by(error, wanted.needed_by.as_deref()))?;
         if let Found::System(found) = &found {
-            let created = found.image.created;
-            self.times.extend(created.map(|seconds| InputTime {
-                source: EpochSource::Image,
-                seconds,
-            }));
+            let created = InputTime::told(EpochSource::Image, found.image.created);
+            self.times.extend(created);
         }
         let (index, manifest) = found.digests();
         for lock in [&mut self.lock, &mut self.pins] {
@@ -174,21 +167,10 @@ pub(in crate::build) fn record(
     index: Option<Digest>,
     manifest: Digest,
 ) {
-    let known = lock.images.iter().position(|i| i.reference == wanted.name);
-    let at = known.unwrap_or_else(|| {
-        lock.images.push(Image {
-            reference: wanted.name.clone(),
-            roles: Vec::new(),
-            index: None,
-            manifests: BTreeMap::new(),
-        });
-        lock.images.len() - 1
-    });
-    if let Some(entry) = lock.images.get_mut(at) {
-        entry.index = index;
-        let arch = wanted.arch.as_str();
-        entry.manifests.insert(arch.to_owned(), manifest);
-    }
+    let entry = lock.image_entry(&wanted.name);
+    entry.index = index;
+    let arch = wanted.arch.as_str();
+    entry.manifests.insert(arch.to_owned(), manifest);
 }
 
 impl Found {

@@ -5,12 +5,12 @@
 use isoforge_base::error::Result;
 
 use crate::inputs::Inputs;
-use crate::lock::{Archive, Bootstrap, CoreTarget, File, Image, Lock};
+use crate::lock::{Archive, Bootstrap, CoreTarget, File, Lock};
 use crate::profile::Profile;
 use isoforge_base::digest::Digest;
 use isoforge_contract::machine::{Firmware, Flavor};
 use isoforge_contract::manifest::Role;
-use isoforge_oci::layer::{Layer, LayerCompression};
+use isoforge_oci::layer::Layer;
 use isoforge_oci::registry::ShownUrl;
 
 /// Stands for a digest that is not known yet. It never gets into a lock file:
@@ -37,7 +37,7 @@ pub(in crate::build) fn sketch(
     }
     for (image, _) in inputs.images() {
         let known = old.and_then(|old| old.image(&image.name));
-        let entry = entry_of(&mut lock, &image.name);
+        let entry = lock.image_entry(&image.name);
         add_role(&mut entry.roles, image.role);
         entry.index = known.and_then(|known| known.index);
         let arch = image.arch.as_str();
@@ -79,23 +79,6 @@ pub(in crate::build) fn sketch(
     Ok(lock)
 }
 
-/// The entry of an image, made where there is none.
-fn entry_of<'a>(lock: &'a mut Lock, name: &str) -> &'a mut Image {
-    let at = match lock.images.iter().position(|image| image.reference == name) {
-        Some(at) => at,
-        None => {
-            lock.images.push(Image {
-                reference: name.to_owned(),
-                roles: Vec::new(),
-                index: None,
-                manifests: std::collections::BTreeMap::new(),
-            });
-            lock.images.len() - 1
-        }
-    };
-    &mut lock.images[at]
-}
-
 fn add_role(roles: &mut Vec<Role>, role: Role) {
     roles.push(role);
     roles.sort_unstable();
@@ -109,12 +92,7 @@ fn unknown_archive(path: &str) -> Archive {
         size: 0,
         roles: Vec::new(),
         newest_seconds: None,
-        layer: Layer {
-            digest: UNKNOWN,
-            size: 0,
-            compression: LayerCompression::Plain,
-            diff_id: UNKNOWN,
-        },
+        layer: Layer::plain(UNKNOWN, 0),
     }
 }
 

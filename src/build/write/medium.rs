@@ -70,7 +70,7 @@ impl Written<'_> {
         let mut pending = self.output.create(&name)?;
         let report = iso::write(
             pending.file(),
-            iso::Parts {
+            iso::IsoParts {
                 profile,
                 epoch,
                 tree: &system.tree,

@@ -1,11 +1,11 @@
 //! `isoforge config`.
 
-use isoforge_base::error::Result;
+use isoforge_base::error::{Class, Failure, Result};
 use serde_json::json;
 
 use crate::cli::args::{Config, ConfigCommand, ConfigShow, Format, Global};
 use crate::cli::report;
-use crate::cli::settings::{self, Effective, Error};
+use crate::cli::settings::{self, Effective};
 
 /// Version of the JSON.
 const SCHEMA: u32 = 1;
@@ -14,7 +14,11 @@ pub(in crate::cli) fn run(args: &Config, global: &Global) -> Result<()> {
     match &args.command {
         ConfigCommand::Show(args) => show(args, global),
         ConfigCommand::Path => {
-            let path = settings::path(global.config.as_deref()).ok_or(Error::NoConfigFolder)?;
+            let path = settings::path(global.config.as_deref()).ok_or_else(|| {
+                let message =
+                    "no folder for the settings file: neither XDG_CONFIG_HOME nor HOME is set";
+                Failure::new(Class::Environment, message).with_hint("name a file with --config")
+            })?;
             report::data(&format!("{}\n", path.display()))?;
             Ok(())
         }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
 
-use super::{CONFIG, Error, Origin};
+use super::{CONFIG, Origin, in_settings};
 use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
 use crate::profile::{UserSettings, read_settings};
+use isoforge_base::error::{Context as _, Result};
 
 /// The file that was looked for, and what it says.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ pub fn path(named: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// Reads the file; one that nobody named may be missing.
-pub(super) fn read(named: Option<&Path>) -> Result<Found, Error> {
+pub(super) fn read(named: Option<&Path>) -> Result<Found> {
     let Some(path) = path(named) else {
         return Ok(Found::default());
     };
@@ -61,10 +62,10 @@ pub(super) fn read(named: Option<&Path>) -> Result<Found, Error> {
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
             String::new()
         }
-        other => other.map_err(Error::Read)?,
+        other => other.context("can't read the settings file")?,
     };
     Ok(Found {
-        file: read_settings(&path, &text).map_err(Error::File)?,
+        file: read_settings(&path, &text).map_err(|problems| in_settings(&problems))?,
         path: Some(path),
     })
 }
@@ -149,7 +150,7 @@ mod tests {
         let text =
             "job = 2\njobs = 0\nprogress = \"bar\"\n[registries.\"quay io\"]\nmirrror = \"x\"\n";
         let problems = read_settings(Path::new("isoforge.toml"), text).unwrap_err();
-        let error = Error::File(problems);
+        let error = in_settings(&problems);
         assert_snapshot!(error, @r#"
         error: unknown key 'job'
          --> isoforge.toml:1:1

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use super::*;
 use tempfile::TempDir;
 
@@ -19,7 +21,7 @@ impl Fixture {
         path
     }
 
-    fn import(&self, bytes: &[u8], limits: &Limits) -> Result<Archive, Error> {
+    fn import(&self, bytes: &[u8], limits: &Limits) -> Result<Archive> {
         import(&self.store, &self.file(bytes), limits, &Progress::silent())
     }
 }
@@ -99,7 +101,7 @@ fn the_same_bytes_are_read_only_once_whatever_the_file_is_called() {
     assert_eq!(fixture.import(&bytes, &none).unwrap(), first);
     fs_err::remove_file(fixture.store.blob_path(&first.layer.digest)).unwrap();
     let error = fixture.import(&bytes, &none).unwrap_err();
-    assert!(matches!(error, Error::Layer(_)), "{error}");
+    assert!(error.to_string().contains("rootfs"), "{error}");
 }
 
 #[test]
@@ -193,21 +195,5 @@ fn bombs_and_escapes_are_refused_in_every_format() {
         .import(&escape, &Limits::DEFAULT)
         .unwrap_err();
     assert_eq!(error.class(), Class::Verification);
-    assert!(error.source_chain().contains("../bb"), "{error:?}");
-}
-
-trait SourceChain {
-    fn source_chain(&self) -> String;
-}
-
-impl<E: std::error::Error> SourceChain for E {
-    fn source_chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = self.source();
-        while let Some(error) = next {
-            text = format!("{text}: {error}");
-            next = error.source();
-        }
-        text
-    }
+    assert!(format!("{error:#}").contains("../bb"), "{error:?}");
 }

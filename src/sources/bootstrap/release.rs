@@ -11,9 +11,11 @@ use std::path::Path;
 use fs_err as fs;
 use jiff::civil::DateTime;
 
-use super::{Error, Host, with_proxies};
+use super::error::no_release;
+use super::{Host, UNREADABLE, with_proxies};
 use crate::lock::Release;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::process::Program;
 
 /// apt's program that fetches one file.
@@ -30,10 +32,13 @@ pub(super) struct Source {
 
 impl Source {
     /// Parses an entry in one-line format (sources.list(5)).
-    pub(super) fn parse(line: &str) -> Result<Self, Error> {
-        let error = |why| Error::Source {
-            line: line.to_owned(),
-            why,
+    pub(super) fn parse(line: &str) -> Result<Self> {
+        let error = |why| {
+            let message = format!("bootstrap.mirror: '{line}' is no source of packages: {why}");
+            Failure::new(Class::Profile, message).with_hint(
+                "write a URL, or a line of sources.list: \
+                 \"deb http://deb.debian.org/debian trixie main\"",
+            )
         };
         let rest = line
             .strip_prefix("deb ")
@@ -72,55 +77,66 @@ impl Source {
     }
 }
 
+/// What an archive that can't be reached does not give, and why.
+type Reached<T> = Result<T, Failure>;
+
 /// Fetches the Release files of `sources`, each once.
 pub(super) fn fetch_all(
     sources: &[Source],
     host: &Host,
     scratch: &Path,
-) -> Result<Vec<Release>, Error> {
+) -> Result<Reached<Vec<Release>>> {
     let mut releases: Vec<Release> = Vec::new();
     for source in sources {
         if releases
             .iter()
             .all(|known| !known.url.starts_with(&format!("{}/", source.folder)))
         {
-            releases.push(fetch(source, host, scratch)?);
+            match fetch(source, host, scratch)? {
+                Ok(release) => releases.push(release),
+                Err(unreachable) => return Ok(Err(unreachable)),
+            }
         }
     }
-    Ok(releases)
+    Ok(Ok(releases))
 }
 
-fn fetch(source: &Source, host: &Host, scratch: &Path) -> Result<Release, Error> {
+fn fetch(source: &Source, host: &Host, scratch: &Path) -> Result<Reached<Release>> {
     // Some archives have no signature within the file.
-    let inline = download(&format!("{}/InRelease", source.folder), host, scratch);
-    let (url, text) = match inline {
-        Err(Error::Release { .. }) => {
-            download(&format!("{}/Release", source.folder), host, scratch)?
-        }
-        other => other?,
+    let folder = &source.folder;
+    let reached = match download(&format!("{folder}/InRelease"), host, scratch)? {
+        Err(_) => download(&format!("{folder}/Release"), host, scratch)?,
+        inline => inline,
     };
-    Ok(Release {
-        epoch: date(&text).ok_or_else(|| Error::NoDate { url: url.clone() })?,
+    let (url, text) = match reached {
+        Ok(found) => found,
+        Err(unreachable) => return Ok(Err(unreachable)),
+    };
+    let epoch = date(&text).ok_or_else(|| {
+        let message = format!("the package archive's {url} is no Release file: it has no date");
+        Failure::new(Class::Verification, message)
+    })?;
+    Ok(Ok(Release {
+        epoch,
         digest: Digest::of(&text),
         url,
-    })
+    }))
 }
 
-fn download(url: &str, host: &Host, scratch: &Path) -> Result<(String, Vec<u8>), Error> {
-    let dir = tempfile::tempdir_in(scratch)?;
+fn download(url: &str, host: &Host, scratch: &Path) -> Result<Reached<(String, Vec<u8>)>> {
+    let dir = tempfile::tempdir_in(scratch).context(UNREADABLE)?;
     let file = dir.path().join("Release");
     let program = Program::new(APT_HELPER, "apt")
         .args(["-o", "APT::Sandbox::User="])
         .arg("download-file")
         .arg(url)
         .arg(&file);
-    with_proxies(program, host)
-        .run(|out| std::io::copy(out, &mut std::io::sink()), &mut |_| {})
-        .map_err(|source| Error::Release {
-            url: url.to_owned(),
-            source,
-        })?;
-    Ok((url.to_owned(), fs::read(&file)?))
+    let fetched = with_proxies(program, host)
+        .run(|out| std::io::copy(out, &mut std::io::sink()), &mut |_| {});
+    if let Err(error) = fetched {
+        return Ok(Err(no_release(url, error)));
+    }
+    Ok(Ok((url.to_owned(), fs::read(&file).context(UNREADABLE)?)))
 }
 
 /// The date of a Release file.
@@ -185,16 +201,20 @@ mod tests {
         let line = format!("deb file://{} s main", dir.path().display());
         let source = Source::parse(&line).unwrap();
         let sources = [source.clone(), source.clone()];
-        let found = fetch_all(&sources, &Host::default(), dir.path()).unwrap();
+        let found = fetch_all(&sources, &Host::default(), dir.path())
+            .unwrap()
+            .unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].epoch, 1_789_199_741);
         assert_eq!(found[0].digest, Digest::of(text.as_bytes()));
 
         fs::write(suite.join("Release"), "nothing").unwrap();
         let error = fetch(&source, &Host::default(), dir.path()).unwrap_err();
-        assert!(matches!(error, Error::NoDate { .. }), "{error}");
+        assert_eq!(error.class(), Class::Verification, "{error}");
         fs::remove_file(suite.join("Release")).unwrap();
-        let error = fetch(&source, &Host::default(), dir.path()).unwrap_err();
-        assert!(matches!(error, Error::Release { .. }), "{error}");
+        let error = fetch(&source, &Host::default(), dir.path())
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(error.class(), Class::Network, "{error}");
     }
 }

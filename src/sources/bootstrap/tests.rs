@@ -8,7 +8,7 @@ use fs_err as fs;
 use insta::assert_snapshot;
 
 use super::*;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::Class;
 use isoforge_base::progress::{Reporter, TaskId};
 
 fn spec() -> Spec {
@@ -39,14 +39,11 @@ fn record(spec: &Spec, store: &Store, host: &Host) -> Bootstrapped {
     let digest = store.put_blob(b"a root file system").unwrap();
     let sources = sources(spec).unwrap();
     let made = Bootstrapped {
-        layer: Layer {
-            digest,
-            size: 18,
-            compression: LayerCompression::Plain,
-            diff_id: digest,
-        },
+        layer: Layer::plain(digest, 18),
         epoch: 7,
-        releases: release::fetch_all(&sources, host, store.temp_dir()).unwrap(),
+        releases: release::fetch_all(&sources, host, store.temp_dir())
+            .unwrap()
+            .unwrap(),
         packages: BTreeMap::new(),
         hashes: BTreeMap::new(),
         made_by: "mmdebstrap".to_owned(),
@@ -120,7 +117,7 @@ fn an_unchanged_archive_means_no_new_bootstrap() {
         ..spec
     };
     let error = bootstrap(&other, None, &store, &host, &Progress::silent()).unwrap_err();
-    assert!(matches!(error, Error::ForeignArch { .. }), "{error}");
+    assert!(error.to_string().contains("riscv64"), "{error}");
 }
 
 #[test]
@@ -136,11 +133,11 @@ fn a_changed_archive_and_a_lost_layer_mean_a_new_bootstrap() {
     bootstrap(&old, None, &store, &host, &Progress::silent()).unwrap();
     archive(dir.path(), "Sun, 13 Sep 2026 07:55:41");
     let error = bootstrap(&old, None, &store, &host, &Progress::silent()).unwrap_err();
-    assert!(matches!(error, Error::ForeignArch { .. }), "{error}");
+    assert!(error.to_string().contains("riscv64"), "{error}");
     archive(dir.path(), "Sat, 12 Sep 2026 07:55:41");
     fs::remove_file(store.blob_path(&made.layer.digest)).unwrap();
     let error = bootstrap(&old, None, &store, &host, &Progress::silent()).unwrap_err();
-    assert!(matches!(error, Error::ForeignArch { .. }), "{error}");
+    assert!(error.to_string().contains("riscv64"), "{error}");
 }
 
 #[test]
@@ -172,7 +169,7 @@ fn an_unreachable_archive_is_warned_of_where_a_result_is_recorded() {
         ..spec
     };
     let error = bootstrap(&unknown, None, &store, &host, &progress).unwrap_err();
-    assert!(matches!(error, Error::Release { .. }), "{error}");
+    assert!(error.to_string().ends_with("can't be fetched"), "{error}");
     assert_eq!(error.class(), Class::Network);
 }
 
@@ -208,12 +205,7 @@ fn what_a_lock_pins_is_taken_without_a_question_while_the_store_has_it() {
     let recorded = record(&spec, &store, &Host::default());
     let digest = store.put_blob(b"another root").unwrap();
     let pinned = Bootstrapped {
-        layer: Layer {
-            digest,
-            size: 12,
-            compression: LayerCompression::Plain,
-            diff_id: digest,
-        },
+        layer: Layer::plain(digest, 12),
         ..recorded.clone()
     };
     fs::remove_dir_all(dir.path().join("dists")).unwrap();
@@ -264,7 +256,7 @@ fn mmdebstraps_failures_are_told_apart() {
             .args(["-c", "echo \"$0\" >&2; exit 25", says])
             .output(0)
             .unwrap_err();
-        let error = Error::from_mmdebstrap(failed);
+        let error = error::of_mmdebstrap(failed);
         (error.class(), error.hint().unwrap_or_default())
     };
     assert_eq!(class("E: Unable to locate package foo").0, Class::Profile);

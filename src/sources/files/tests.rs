@@ -92,7 +92,7 @@ fn file(url: &str, content: &[u8], path: &str, mode: u32) -> FileSpec {
 }
 
 impl Fixture {
-    fn lay(&self, files: &[FileSpec]) -> Result<Laid, Error> {
+    fn lay(&self, files: &[FileSpec]) -> Result<Laid> {
         let role = manifest::Role::Kubernetes;
         lay(
             &self.store,

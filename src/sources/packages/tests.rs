@@ -34,12 +34,7 @@ fn fixture(members: &[(&str, &str)]) -> Fixture {
     }
     let tar = tar.into_inner().unwrap();
     let digest = store.put_blob(&tar).unwrap();
-    let layer = Layer {
-        digest,
-        size: tar.len() as u64,
-        compression: LayerCompression::Plain,
-        diff_id: digest,
-    };
+    let layer = Layer::plain(digest, tar.len() as u64);
     Fixture {
         _dir: dir,
         store,

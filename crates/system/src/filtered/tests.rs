@@ -1,5 +1,6 @@
 use super::*;
 use isoforge_base::error::{Class, Diagnose as _};
+use isoforge_oci::layer::LayerCompression;
 use std::io::Read;
 use tempfile::TempDir;
 

@@ -3,6 +3,7 @@
 use regex::RegexBuilder;
 
 use super::Run;
+use isoforge_contract::arch;
 use isoforge_contract::cloud::{Conditions, pattern};
 
 impl Run<'_> {
@@ -21,7 +22,7 @@ impl Run<'_> {
             return Err(format!("the system's version is no '{pattern}'"));
         }
         if let Some(pattern) = &conditions.arch
-            && !fits(pattern, architecture())
+            && !fits(pattern, arch::host())
         {
             return Err(format!("the architecture is no '{pattern}'"));
         }
@@ -85,13 +86,4 @@ fn fits(pattern: &str, text: &str) -> bool {
         .case_insensitive(true)
         .build()
         .is_ok_and(|pattern| pattern.is_match(text))
-}
-
-/// This architecture in Go's name.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
