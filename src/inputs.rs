@@ -116,12 +116,6 @@ impl Input {
     pub fn reference(&self) -> Option<&Reference> {
         self.image()?.as_reference()
     }
-
-    /// The version that placeholders in it are filled in with.
-    #[must_use]
-    pub fn version_or<'a>(&'a self, iso_version: &'a str) -> &'a str {
-        self.version.as_deref().unwrap_or(iso_version)
-    }
 }
 
 /// All that goes into the systems and the content of a profile.
