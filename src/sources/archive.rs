@@ -166,7 +166,10 @@ fn read_as_is(
     compression: LayerCompression,
     limits: &Limits,
 ) -> Result<ReadToEnd, isoforge_system::Error> {
-    let mut blob = Tee { inner: input, to: blob };
+    let mut blob = Tee {
+        inner: input,
+        to: blob,
+    };
     let tar = decompress(&mut blob, compression, limits)?;
     let (diff_id, newest_seconds) = if compression == LayerCompression::Plain {
         (None, newest_member(tar, limits)?)

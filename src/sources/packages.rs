@@ -135,7 +135,7 @@ fn read(
         let task = progress.task(label, Some(layer.size));
         let blob = task.reader(store.open_blob(&layer.digest)?);
         let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
-        read_tar(tar, limits, sink).map_err(in_layer)
+        Ok(read_tar(tar, limits, sink).map_err(in_layer)?)
     };
     let id = LayerId(0);
     let entries = read("read the system's packages", &mut NoData)?;
