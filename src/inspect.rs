@@ -16,7 +16,7 @@ use serde::Serialize;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layout::LAYOUT_FILE;
-use isoforge_oci::registry::{self, Files};
+use isoforge_oci::registry::Files;
 
 mod dist;
 mod image;
@@ -106,7 +106,7 @@ pub fn inspect(path: &Path, progress: &Progress) -> Result<Report> {
     }
     // Anything may be asked about, so what is no archive is unknown.
     let layout = match Files::at(path, &std::env::temp_dir()) {
-        Err(registry::Error::Format { .. }) => return Err(unknown()),
+        Err(isoforge_oci::Error::Format { .. }) => return Err(unknown()),
         other => other.map_err(|error| unreadable(io::Error::other(error)))?,
     };
     if !layout.has(LAYOUT_FILE) {

@@ -14,7 +14,7 @@ use super::problem::{Bad, did_you_mean};
 use isoforge_base::digest::Digest;
 use isoforge_base::error::Diagnose;
 use isoforge_formats::squashfs::Compressor;
-use isoforge_oci::reference::{ParseReferenceError, Reference};
+use isoforge_oci::reference::Reference;
 
 use isoforge_oci::registry::Secret;
 
@@ -152,8 +152,8 @@ pub(crate) fn glob(text: &str) -> Result<String, Bad> {
     }
 }
 
-impl From<ParseReferenceError> for Bad {
-    fn from(error: ParseReferenceError) -> Self {
+impl From<isoforge_oci::Error> for Bad {
+    fn from(error: isoforge_oci::Error) -> Self {
         Self {
             message: error.to_string(),
             expected: "an image reference such as registry.example/folder/name:tag".to_owned(),
@@ -169,7 +169,7 @@ pub(crate) fn repository(text: &str) -> Result<String, Bad> {
     match tagged {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(Bad {
-            message: format!("'{text}' is not a repository: {}", error.problem),
+            message: format!("'{text}' is not a repository: {}", error.into_problem()),
             expected: expected.to_owned(),
             help: text
                 .rsplit_once(':')

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::problem::{Bad, alternatives, did_you_mean};
 use isoforge_contract::arch::Arch;
-use isoforge_oci::reference::{ImageSource, ParseReferenceError, Reference};
+use isoforge_oci::reference::{ImageSource, Reference};
 
 /// What a text with placeholders is filled in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl ImageTemplate {
     ///
     /// # Errors
     /// The text names no image; never for a loaded profile and its own targets.
-    pub fn expand(&self, target: Target<'_>) -> Result<ImageSource, ParseReferenceError> {
+    pub fn expand(&self, target: Target<'_>) -> Result<ImageSource, isoforge_oci::Error> {
         let source: ImageSource = target.fill_tag(&self.text).parse()?;
         Ok(source.resolve_from(&self.directory))
     }

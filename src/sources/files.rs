@@ -15,9 +15,9 @@ use isoforge_base::progress::{Counted, Progress};
 use isoforge_base::tree::{self, FileData, Inode, Kind, LayerId, MODE_MASK, Meta, ReadFile, Tree};
 use isoforge_contract::manifest;
 use isoforge_oci::layer::Layer;
-use isoforge_oci::pull::{self, Download};
+use isoforge_oci::pull::Download;
 use isoforge_oci::registry::{Client, ShownUrl};
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::store::Store;
 use isoforge_system::tar_out;
 
 /// Kind of the store's facts on layers of files.
@@ -88,30 +88,28 @@ pub fn fetch(store: &Store, client: &Client, file: &FileSpec, progress: &Progres
     };
     let size = download
         .run(&|offset| client.download(&file.url, offset))
-        .map_err(|failure| not_fetched(file, failure))?;
+        .map_err(|error| not_fetched(file, error))?;
     store.add_origin(&file.sha256, &ShownUrl::of(&file.url).to_string())?;
     progress.count(Counted::Downloaded, file.sha256, size);
     Ok(size)
 }
 
-fn not_fetched(file: &FileSpec, failure: pull::Failure) -> Failure {
+fn not_fetched(file: &FileSpec, error: isoforge_oci::Error) -> Failure {
     let url = ShownUrl::of(&file.url);
-    match failure {
-        pull::Failure::Source(error) => Failure::from(error).context("can't download a file"),
-        pull::Failure::Store(store::Error::DigestMismatch { expected, found }) => {
+    match error {
+        isoforge_oci::Error::DigestMismatch { expected, found } => {
             let message = format!("{url}: digest mismatch: expected {expected}, got {found}");
             Failure::new(Class::Verification, message).with_hint(format!(
                 "the file was exchanged or damaged; if its publisher gives sha256 {}, correct the profile",
                 found.hex()
             ))
         }
-        pull::Failure::Store(store::Error::SizeMismatch { .. }) => {
+        isoforge_oci::Error::SizeMismatch { .. } => {
             let message = format!("{url}: more than {MAX_FILE_BYTES} bytes");
             Failure::new(Class::Verification, message)
         }
-        pull::Failure::Store(error) => error.into(),
-        pull::Failure::Cancelled => Failure::from(io::Error::from(io::ErrorKind::Interrupted))
-            .context("a downloaded file can't be written"),
+        error if error.is_of_store() => error.into(),
+        error => Failure::from(error).context("can't download a file"),
     }
 }
 

@@ -15,7 +15,7 @@ use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layer::LayerCompression::{Gzip, Plain, Zstd};
 use isoforge_oci::media::Family;
-use isoforge_oci::pull::{self, Limits, Platforms, mirror_image, pull_image};
+use isoforge_oci::pull::{Limits, Platforms, mirror_image, pull_image};
 use isoforge_oci::registry::{Client, RegistryConfig, RetryPolicy};
 use isoforge_oci::store::Store;
 
@@ -166,7 +166,7 @@ fn sequence(seed: u64, images: &Images, storage: &FakeRegistry) -> Outcome {
     let copies = random.bool();
     let source = format!("{}/a:1", registry.host()).parse().unwrap();
     let platform = "linux/amd64".parse().unwrap();
-    let run = |client: &Client, store: &Store| -> Result<(), pull::Error> {
+    let run = |client: &Client, store: &Store| -> Result<(), isoforge_oci::Error> {
         let (limits, threads) = (Limits::default(), NonZeroUsize::MIN);
         let progress = Progress::silent();
         if copies {

@@ -86,7 +86,7 @@ impl Pusher {
         folder
     }
 
-    fn push(&self, layout: &Path, to: &str) -> Result<Report, push::Error> {
+    fn push(&self, layout: &Path, to: &str) -> Result<Report, isoforge_oci::Error> {
         let layout = ImageLayout::open(layout, self.folder.path())?;
         let selection = push::select(&layout, Some(&to.parse().unwrap()), &[])?;
         let options = Options {

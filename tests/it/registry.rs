@@ -90,11 +90,11 @@ impl Puller {
         }
     }
 
-    fn pull(&self, source: &str) -> Result<PulledImage, pull::Error> {
+    fn pull(&self, source: &str) -> Result<PulledImage, isoforge_oci::Error> {
         self.pull_for(source, "linux/amd64")
     }
 
-    fn pull_for(&self, source: &str, platform: &str) -> Result<PulledImage, pull::Error> {
+    fn pull_for(&self, source: &str, platform: &str) -> Result<PulledImage, isoforge_oci::Error> {
         self.pull_within(source, platform, &Limits::default())
     }
 
@@ -103,7 +103,7 @@ impl Puller {
         source: &str,
         platform: &str,
         limits: &Limits,
-    ) -> Result<PulledImage, pull::Error> {
+    ) -> Result<PulledImage, isoforge_oci::Error> {
         pull::pull_image(
             &self.client,
             &source.parse().unwrap(),

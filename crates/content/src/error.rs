@@ -8,8 +8,7 @@ use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Diagnose};
 use isoforge_base::yaml::Refused;
 use isoforge_base::{output, process};
-use isoforge_oci::registry::{self, ShownUrl};
-use isoforge_oci::{pull, store};
+use isoforge_oci::registry::ShownUrl;
 
 /// Why a pack, chart, manifest or bundle can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +105,7 @@ pub enum Error {
     Download {
         /// What: a chart or an index.
         what: String,
-        source: Box<registry::Error>,
+        source: Box<isoforge_oci::Error>,
     },
     /// What the registry has under the name is no chart.
     #[error("{reference} is no chart: {problem}")]
@@ -236,30 +235,13 @@ pub enum Error {
         base: PathBuf,
         found: Digest,
     },
-    /// The registry did not give a chart.
+    /// A registry, the store or a bundle's layout failed.
     #[error(transparent)]
-    Pull(Box<pull::Error>),
-    /// The store failed.
-    #[error(transparent)]
-    Store(Box<store::Error>),
+    Oci(#[from] isoforge_oci::Error),
     /// Writing failed.
     #[error(transparent)]
-    Output(Box<output::Error>),
-    /// Reading a bundle's layout failed.
-    #[error(transparent)]
-    Layout(Box<registry::Error>),
+    Output(#[from] output::Error),
 }
-
-macro_rules! boxed {
-    ($($source:ty => $variant:ident),+) => {
-        $(impl From<$source> for Error {
-            fn from(error: $source) -> Self {
-                Self::$variant(Box::new(error))
-            }
-        })+
-    };
-}
-boxed!(pull::Error => Pull, store::Error => Store, output::Error => Output, registry::Error => Layout);
 
 fn list(names: &[String]) -> String {
     match names {
@@ -382,9 +364,8 @@ impl Diagnose for Error {
                 }
             }
             Self::Iso { source, .. } => source.class(),
-            Self::Download { source, .. } | Self::Layout(source) => source.class(),
-            Self::Pull(error) => error.class(),
-            Self::Store(error) => error.class(),
+            Self::Download { source, .. } => source.class(),
+            Self::Oci(error) => error.class(),
             Self::Output(error) => error.class(),
         }
     }
@@ -428,15 +409,14 @@ impl Diagnose for Error {
                 "make it whole first: isoforge bundle apply BASE {}",
                 path.display()
             ),
-            Self::Output(error) => match error.as_ref() {
+            Self::Output(error) => match error {
                 output::Error::Exists { .. } => {
                     "give the bundle another name or version, or replace an archive with --force"
                 }
                 error => return error.hint(),
             },
-            Self::Pull(error) => return error.hint(),
-            Self::Store(error) => return error.hint(),
-            Self::Download { source, .. } | Self::Layout(source) => return source.hint(),
+            Self::Oci(error) => return error.hint(),
+            Self::Download { source, .. } => return source.hint(),
             _ => return None,
         };
         Some(text.to_owned())

@@ -171,7 +171,7 @@ impl Images {
             Err(_) if text.contains("$(") || text.contains("${") => {
                 "a variable stands in it".to_owned()
             }
-            Err(error) => error.problem.to_string(),
+            Err(error) => error.into_problem(),
         };
         self.add_unresolved(text, problem, place);
     }

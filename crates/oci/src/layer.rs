@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use isoforge_base::digest::Digest;
 
-use crate::store::{self, BlobWriter, Store};
+use crate::Error;
+use crate::store::{BlobWriter, Store};
 
 /// How a layer's tar stream is compressed in its blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ impl Layer {
     ///
     /// # Errors
     /// What `write` gives, and the store.
-    pub fn write<E: From<store::Error>>(
+    pub fn write<E: From<Error>>(
         store: &Store,
         write: impl FnOnce(&mut BlobWriter) -> Result<(), E>,
     ) -> Result<Self, E> {

@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod compression;
+mod error;
 pub mod layer;
 pub mod layout;
 pub mod manifest;
@@ -14,3 +15,5 @@ pub mod reference;
 pub mod referrer;
 pub mod registry;
 pub mod store;
+
+pub use error::{Answer, Error, Step};

@@ -9,6 +9,7 @@
 //! Non-goals: Docker's schema 1, artifacts without an image configuration.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use oci_spec::image as spec;
 use serde::Deserialize;
@@ -17,8 +18,9 @@ use serde::de::IgnoredAny;
 use super::layer::LayerCompression;
 use super::media::{Family, MediaType};
 use super::platform::Platform;
+use crate::Error;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::Class;
 
 /// Largest manifest or index accepted, as registries limit them (OCI
 /// Distribution Specification v1.1, "Pushing Manifests").
@@ -33,136 +35,6 @@ pub const MAX_INDEX_DEPTH: usize = 3;
 pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 const ATTESTATION_KEY: &str = "vnd.docker.reference.type";
-
-/// What is wrong with a manifest, index or configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// More bytes than the limit.
-    #[error("the manifest has {size} bytes; at most {limit} are accepted")]
-    TooLarge {
-        /// Its size.
-        size: u64,
-        /// The limit that it exceeds.
-        limit: u64,
-    },
-    /// No JSON, or JSON of another shape.
-    #[error("the {what} is malformed: {problem}")]
-    Malformed {
-        /// `manifest`, `index` or `configuration`.
-        what: &'static str,
-        /// What the parser says, with line and column.
-        problem: String,
-    },
-    /// Its own `mediaType` and the one announced differ.
-    #[error("the manifest says it is {inside}, but was announced as {announced}")]
-    MediaTypeDisagrees {
-        /// The `mediaType` in the document.
-        inside: MediaType,
-        /// What the registry or the index says.
-        announced: MediaType,
-    },
-    /// It has the fields of a manifest and those of an index.
-    #[error(
-        "the manifest has both 'manifests' and 'layers', so tools could disagree on what it is"
-    )]
-    Ambiguous,
-    /// Docker's manifest of 2014.
-    #[error("the image has a manifest of Docker's schema 1, which cannot be verified")]
-    Schema1,
-    /// Neither manifest nor index.
-    #[error("'{media_type}' is not a manifest or index that isoforge knows")]
-    UnknownManifest {
-        /// The media type.
-        media_type: String,
-    },
-    /// A manifest that carries something else than an image.
-    #[error("this is an artifact of the type '{media_type}', not an image")]
-    NotAnImage {
-        /// Media type of its configuration.
-        media_type: String,
-    },
-    /// A layer that the registry does not hold.
-    #[error("layer {digest} is a foreign layer ({media_type}) that registries do not hold")]
-    ForeignLayer {
-        /// The layer's digest.
-        digest: Digest,
-        /// Its media type.
-        media_type: String,
-    },
-    /// A layer in no known form.
-    #[error("layer {digest} has the unknown media type '{media_type}'")]
-    UnknownLayer {
-        /// The layer's digest.
-        digest: Digest,
-        /// Its media type.
-        media_type: String,
-    },
-    /// A digest of another algorithm than sha256.
-    #[error("'{digest}' is not a sha256 digest, the only kind supported")]
-    UnsupportedDigest {
-        /// The digest.
-        digest: String,
-    },
-    /// No manifest for the platform.
-    #[error("there is no image for {wanted}; there are: {}", list(offered))]
-    MissingPlatform {
-        /// The platform wanted.
-        wanted: Platform,
-        /// The platforms that the index has.
-        offered: Vec<Platform>,
-    },
-    /// The configuration and the manifest disagree on the number of layers.
-    #[error("the manifest has {layers} layers, but the configuration has {diff_ids} diff_ids")]
-    LayerCount {
-        /// Layers in the manifest.
-        layers: usize,
-        /// `rootfs.diff_ids` in the configuration.
-        diff_ids: usize,
-    },
-}
-
-fn list(platforms: &[Platform]) -> String {
-    if platforms.is_empty() {
-        return "none".to_owned();
-    }
-    let names: Vec<String> = platforms.iter().map(ToString::to_string).collect();
-    names.join(", ")
-}
-
-impl Diagnose for Error {
-    fn class(&self) -> Class {
-        match self {
-            Self::TooLarge { .. }
-            | Self::Malformed { .. }
-            | Self::MediaTypeDisagrees { .. }
-            | Self::Ambiguous
-            | Self::LayerCount { .. } => Class::Verification,
-            Self::Schema1
-            | Self::UnknownManifest { .. }
-            | Self::NotAnImage { .. }
-            | Self::ForeignLayer { .. }
-            | Self::UnknownLayer { .. }
-            | Self::UnsupportedDigest { .. }
-            | Self::MissingPlatform { .. } => Class::Profile,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Schema1 => {
-                Some("push the image again with a current tool; it converts the manifest".into())
-            }
-            Self::ForeignLayer { .. } => {
-                Some("images with foreign layers (Windows) can't be used".into())
-            }
-            Self::MissingPlatform { .. } => {
-                Some("take one of the platforms there, or another tag".into())
-            }
-            Self::NotAnImage { .. } => Some("name a container image here".into()),
-            _ => None,
-        }
-    }
-}
 
 /// Names a blob or manifest by its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,9 +80,10 @@ impl TryFrom<&spec::Descriptor> for Descriptor {
         let digest = from.digest().to_string();
         Ok(Self {
             media_type: MediaType::parse(from.media_type().as_ref()),
-            digest: digest
-                .parse()
-                .map_err(|_| Error::UnsupportedDigest { digest })?,
+            digest: digest.parse().map_err(|_| {
+                let problem = format!("'{digest}' is not a sha256 digest, the only kind supported");
+                Error::new(Class::Profile, problem)
+            })?,
             size: from.size(),
             platform: from.platform().as_ref().map(|platform| {
                 Platform::new(
@@ -242,24 +115,26 @@ impl ImageManifest {
     /// The compression of each layer, lowest first.
     ///
     /// # Errors
-    /// [`Error::NotAnImage`] on an artifact, [`Error::ForeignLayer`] and
-    /// [`Error::UnknownLayer`] on layers that can't be used.
+    /// On an artifact, and on layers that can't be used.
     pub fn layer_compressions(&self) -> Result<Vec<LayerCompression>, Error> {
         if !matches!(self.config.media_type, MediaType::Config(_)) {
-            return Err(Error::NotAnImage {
-                media_type: self.config.media_type.to_string(),
-            });
+            let problem = format!(
+                "this is an artifact of the type '{}', not an image",
+                self.config.media_type
+            );
+            let hint = "name a container image here";
+            return Err(Error::new(Class::Profile, problem).with_hint(hint));
         }
         let compression = |layer: &Descriptor| match &layer.media_type {
             MediaType::Layer(_, compression) => Ok(*compression),
-            MediaType::ForeignLayer(media_type) => Err(Error::ForeignLayer {
-                digest: layer.digest,
-                media_type: media_type.clone(),
-            }),
-            other => Err(Error::UnknownLayer {
-                digest: layer.digest,
-                media_type: other.to_string(),
-            }),
+            MediaType::ForeignLayer(_) => Err(foreign_layer(layer)),
+            other => Err(Error::new(
+                Class::Profile,
+                format!(
+                    "layer {} has the unknown media type '{other}'",
+                    layer.digest
+                ),
+            )),
         };
         self.layers.iter().map(compression).collect()
     }
@@ -293,7 +168,7 @@ impl Manifest {
     /// against it, because plain file servers send them.
     ///
     /// # Errors
-    /// All of [`Error`] that concern one document.
+    /// Where it is too large, malformed, of an unknown type, or ambiguous.
     pub fn parse(raw: Vec<u8>, announced: Option<&MediaType>) -> Result<Self, Error> {
         check_size(raw.len() as u64, MAX_MANIFEST_BYTES)?;
         let media_type = classify(&raw, announced)?;
@@ -309,12 +184,8 @@ impl Manifest {
                     layers: descriptors(image.layers())?,
                 })
             }
-            MediaType::Schema1(_) => return Err(Error::Schema1),
-            other => {
-                return Err(Error::UnknownManifest {
-                    media_type: other.to_string(),
-                });
-            }
+            MediaType::Schema1(_) => return Err(schema1()),
+            other => return Err(unknown_manifest(other)),
         };
         Ok(Self {
             digest: Digest::of(&raw),
@@ -349,23 +220,69 @@ impl Manifest {
 /// Refuses a size over its limit.
 ///
 /// # Errors
-/// [`Error::TooLarge`].
+/// Where it is.
 pub fn check_size(size: u64, limit: u64) -> Result<(), Error> {
     if size > limit {
-        return Err(Error::TooLarge { size, limit });
+        return Err(Error::new(
+            Class::Verification,
+            format!("the manifest has {size} bytes; at most {limit} are accepted"),
+        ));
     }
     Ok(())
+}
+
+/// The error for a layer that registries do not hold.
+pub(crate) fn foreign_layer(layer: &Descriptor) -> Error {
+    let problem = format!(
+        "layer {} is a foreign layer ({}) that registries do not hold",
+        layer.digest, layer.media_type
+    );
+    Error::new(Class::Profile, problem)
+        .with_hint("images with foreign layers (Windows) can't be used")
+}
+
+/// The error for an image that is not there for the platform `wanted`.
+pub(crate) fn missing_platform(wanted: &Platform, offered: &[Platform]) -> Error {
+    let offered = match offered {
+        [] => "none".to_owned(),
+        some => some
+            .iter()
+            .map(Platform::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let problem = format!("there is no image for {wanted}; there are: {offered}");
+    Error::new(Class::Profile, problem).with_hint("take one of the platforms there, or another tag")
+}
+
+/// The error for indexes within indexes within indexes.
+pub(crate) fn too_deep(image: &str) -> Error {
+    let problem = format!("{image}: its indexes nest deeper than {MAX_INDEX_DEPTH}");
+    Error::new(Class::Verification, problem)
+}
+
+fn schema1() -> Error {
+    let problem = "the image has a manifest of Docker's schema 1, which cannot be verified";
+    Error::new(Class::Profile, problem)
+        .with_hint("push the image again with a current tool; it converts the manifest")
+}
+
+fn unknown_manifest(media_type: impl fmt::Display) -> Error {
+    let problem = format!("'{media_type}' is not a manifest or index that isoforge knows");
+    Error::new(Class::Profile, problem)
+}
+
+fn malformed(what: &str, problem: impl fmt::Display) -> Error {
+    let problem = format!("the {what} is malformed: {problem}");
+    Error::new(Class::Verification, problem)
 }
 
 fn descriptors(from: &[spec::Descriptor]) -> Result<Vec<Descriptor>, Error> {
     from.iter().map(TryInto::try_into).collect()
 }
 
-fn decode<'a, T: Deserialize<'a>>(what: &'static str, raw: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(raw).map_err(|error| Error::Malformed {
-        what,
-        problem: error.to_string(),
-    })
+fn decode<'a, T: Deserialize<'a>>(what: &str, raw: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(raw).map_err(|error| malformed(what, error))
 }
 
 /// The fields that tell the kinds of documents apart.
@@ -382,26 +299,28 @@ struct Shape {
 fn classify(raw: &[u8], announced: Option<&MediaType>) -> Result<MediaType, Error> {
     let shape: Shape = decode("manifest", raw)?;
     if shape.schema_version == Some(1) {
-        return Err(Error::Schema1);
+        return Err(schema1());
     }
     if shape.manifests.is_some() && (shape.layers.is_some() || shape.config.is_some()) {
-        return Err(Error::Ambiguous);
+        let problem =
+            "the manifest has both 'manifests' and 'layers', so tools could disagree on what it is";
+        return Err(Error::new(Class::Verification, problem));
     }
     let inside = shape.media_type.as_deref().map(MediaType::parse);
     let usable = announced.filter(|announced| announced.is_manifest());
     match (inside, usable) {
-        (Some(inside), Some(announced)) if inside != *announced => Err(Error::MediaTypeDisagrees {
-            inside,
-            announced: announced.clone(),
-        }),
+        (Some(inside), Some(announced)) if inside != *announced => Err(Error::new(
+            Class::Verification,
+            format!("the manifest says it is {inside}, but was announced as {announced}"),
+        )),
         (Some(inside), _) => Ok(inside),
         (None, Some(announced)) => Ok(announced.clone()),
         // OCI documents may leave out their type.
         (None, None) if shape.manifests.is_some() => Ok(MediaType::Index(Family::Oci)),
         (None, None) if shape.config.is_some() => Ok(MediaType::Manifest(Family::Oci)),
-        (None, None) => Err(Error::UnknownManifest {
-            media_type: announced.map_or_else(|| "no media type".to_owned(), ToString::to_string),
-        }),
+        (None, None) => Err(unknown_manifest(
+            announced.map_or("no media type", MediaType::as_str),
+        )),
     }
 }
 
@@ -444,7 +363,7 @@ impl ImageConfig {
     /// Reads an image configuration.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] and [`Error::Malformed`].
+    /// Where it is too large or malformed.
     pub fn parse(raw: &[u8]) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Rootfs {
@@ -470,9 +389,8 @@ impl ImageConfig {
         let created = match config.created.as_deref() {
             None | Some("") => None,
             Some(text) => {
-                let time: jiff::Timestamp = text.parse().map_err(|error| Error::Malformed {
-                    what: "configuration",
-                    problem: format!("'created' is '{text}': {error}"),
+                let time: jiff::Timestamp = text.parse().map_err(|error| {
+                    malformed("configuration", format!("'created' is '{text}': {error}"))
                 })?;
                 Some(time.as_second()).filter(|&seconds| seconds >= 0)
             }

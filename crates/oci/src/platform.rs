@@ -7,6 +7,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+use isoforge_base::error::Class;
+
 /// A platform. The variant is normalized: `v8` of arm64 and `v1` of amd64, which
 /// are what the architecture means without one, are left out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,14 +18,6 @@ pub struct Platform {
     os: String,
     architecture: String,
     variant: Option<String>,
-}
-
-/// A text that names no platform.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a platform such as linux/amd64 or linux/arm64/v8")]
-pub struct ParsePlatformError {
-    /// The text that was given.
-    pub text: String,
 }
 
 impl Platform {
@@ -113,11 +108,13 @@ impl fmt::Display for Platform {
 }
 
 impl FromStr for Platform {
-    type Err = ParsePlatformError;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || ParsePlatformError {
-            text: text.to_owned(),
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let error = || {
+            let problem =
+                format!("'{text}' is not a platform such as linux/amd64 or linux/arm64/v8");
+            Error::new(Class::Profile, problem)
         };
         let parts: Vec<&str> = text.split('/').collect();
         let well_formed = parts.iter().all(|part| {
@@ -137,9 +134,9 @@ impl FromStr for Platform {
 }
 
 impl TryFrom<String> for Platform {
-    type Error = ParsePlatformError;
+    type Error = Error;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn try_from(text: String) -> Result<Self, Error> {
         text.parse()
     }
 }

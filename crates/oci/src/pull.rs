@@ -18,7 +18,6 @@
 
 pub mod diff_id;
 mod download;
-mod error;
 mod fetch;
 mod layers;
 mod mirror;
@@ -26,13 +25,13 @@ mod referrers;
 
 use std::num::NonZeroUsize;
 
-pub use download::{Download, Failure, Open};
-pub use error::Error;
+pub use download::{Download, Open};
 pub use mirror::{MirroredImage, Platforms, mirror_image, resolve_mirror};
 pub use referrers::{
     MAX_REFERRER_DEPTH, MAX_REFERRERS, MirroredReferrers, Referrer, mirror_referrers,
 };
 
+use crate::Error;
 use crate::layer::Layer;
 use crate::manifest::{
     self, Descriptor, Document, ImageConfig, ImageManifest, MAX_CONFIG_BYTES, MAX_INDEX_DEPTH,
@@ -41,9 +40,10 @@ use crate::manifest::{
 use crate::platform::Platform;
 use crate::reference::ImageSource;
 use crate::registry::Client;
-use crate::store::{self, Store};
+use crate::store::Store;
 use fetch::Source;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Class;
 use isoforge_base::progress::Progress;
 
 const GIB: u64 = 1024 * 1024 * 1024;
@@ -109,13 +109,13 @@ impl ResolvedImage {
     ///
     /// # Errors
     /// What looking into the store gives.
-    pub fn missing(&self, store: &Store) -> Result<Vec<Descriptor>, store::Error> {
+    pub fn missing(&self, store: &Store) -> Result<Vec<Descriptor>, Error> {
         missing(&self.descriptors, store)
     }
 }
 
 /// Those of `blobs` that the store does not have in full size, each once.
-fn missing(blobs: &[Descriptor], store: &Store) -> Result<Vec<Descriptor>, store::Error> {
+fn missing(blobs: &[Descriptor], store: &Store) -> Result<Vec<Descriptor>, Error> {
     let mut found: Vec<Descriptor> = Vec::new();
     for blob in blobs {
         let known = found.iter().any(|other| other.digest == blob.digest);
@@ -219,9 +219,7 @@ fn choose(
             Document::Index(entries) => entries,
         };
         if depth >= MAX_INDEX_DEPTH {
-            return Err(Error::TooDeep {
-                image: source.name().to_owned(),
-            });
+            return Err(source.too_deep());
         }
         if let Some(entry) = manifest::choose(entries, platform) {
             pending.clear();
@@ -234,10 +232,7 @@ fn choose(
             pending.push((source.manifest(entry)?, depth + 1));
         }
     }
-    Err(source.unusable(manifest::Error::MissingPlatform {
-        wanted: platform.clone(),
-        offered,
-    }))
+    Err(source.unusable(manifest::missing_platform(platform, &offered)))
 }
 
 fn nested(entries: &[Descriptor]) -> impl DoubleEndedIterator<Item = &Descriptor> {
@@ -253,20 +248,32 @@ fn check_config(
     config: &ImageConfig,
     image: &ImageManifest,
     platform: &Platform,
-) -> Result<(), manifest::Error> {
+) -> Result<(), Error> {
     if let Some(found) = &config.platform
         && platform.distance(found).is_none()
     {
-        return Err(manifest::Error::MissingPlatform {
-            wanted: platform.clone(),
-            offered: vec![found.clone()],
-        });
+        return Err(manifest::missing_platform(
+            platform,
+            std::slice::from_ref(found),
+        ));
     }
     if config.diff_ids.len() != image.layers.len() {
-        return Err(manifest::Error::LayerCount {
-            layers: image.layers.len(),
-            diff_ids: config.diff_ids.len(),
-        });
+        return Err(Error::new(
+            Class::Verification,
+            format!(
+                "the manifest has {} layers, but the configuration has {} diff_ids",
+                image.layers.len(),
+                config.diff_ids.len()
+            ),
+        ));
     }
     Ok(())
+}
+
+/// The error for an image or layer that is larger than the limit of this name and value.
+fn over_limit(found: String, limit: &str, allowed: u64) -> Error {
+    let problem = format!("{found}; the limit {limit} is {allowed}");
+    Error::new(Class::Verification, problem).with_hint(format!(
+        "if the image can be trusted, raise '{limit}' under [limits] in the profile"
+    ))
 }

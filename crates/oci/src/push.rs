@@ -14,7 +14,6 @@
 
 mod blobs;
 mod content;
-mod error;
 mod report;
 mod select;
 
@@ -22,14 +21,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use error::Error;
 pub use report::{Amount, ImageReport, Manifests, Report, State};
 pub use select::{Destination, Selection, select};
 
 use crate::manifest::Manifest;
 use crate::reference::Reference;
 use crate::registry::push::{ImageLayout, Pieces, Target};
-use crate::registry::{self, Client, retry};
+use crate::registry::{Client, retry};
+use crate::{Error, Step};
 use content::{Blob, Content};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
@@ -67,10 +66,7 @@ pub fn push(
         .collect();
     let target = client
         .target(&selection.reference, &bases)
-        .map_err(|source| Error::Registry {
-            image: selection.repository.clone(),
-            source: Box::new(source),
-        })?;
+        .map_err(|error| error.of_image(&selection.repository, Step::Push))?;
     let there = Mutex::new(BTreeSet::new());
     let mut report = Report::new(&selection.repository, options.dry_run);
     for (content, tag, name) in images {
@@ -163,18 +159,9 @@ impl Pusher<'_> {
     }
 
     /// One request, tried again where that may help.
-    fn ask<T>(&self, request: impl Fn() -> Result<T, registry::Error>) -> Result<T, Error> {
-        let policy = self.client.retry_policy();
-        retry::run(policy, self.progress, || {
-            request().map_err(|source| self.error(source))
-        })
-    }
-
-    fn error(&self, source: registry::Error) -> Error {
-        Error::Registry {
-            image: self.name.to_owned(),
-            source: Box::new(source),
-        }
+    fn ask<T>(&self, request: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+        retry::run(self.client.retry_policy(), self.progress, request)
+            .map_err(|error| error.of_image(self.name, Step::Push))
     }
 }
 

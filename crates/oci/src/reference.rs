@@ -15,6 +15,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
 use isoforge_base::digest::Digest;
 pub use source::ImageSource;
 
@@ -37,112 +38,6 @@ pub struct Reference {
     repository: String,
     tag: Option<String>,
     digest: Option<Digest>,
-}
-
-/// Why a text names no image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not an image reference: {problem}")]
-pub struct ParseReferenceError {
-    /// The text that was given.
-    pub text: String,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// What is wrong with the text of a reference.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// Nothing, or nothing before the tag.
-    #[error("the name is empty")]
-    Empty,
-    /// `https://…`.
-    #[error("a reference has no '{scheme}://' in front")]
-    Scheme {
-        /// The scheme that was given.
-        scheme: String,
-    },
-    /// A transport that other tools have and isoforge has not.
-    #[error("there is no source of the kind '{transport}:'")]
-    Transport {
-        /// The transport without its colon.
-        transport: String,
-    },
-    /// `docker:quay.io/…`: tools differ in what that means.
-    #[error("an image in a registry is written without '{transport}:'")]
-    RegistryTransport {
-        /// The transport without its colon.
-        transport: String,
-        /// What to write instead.
-        instead: String,
-    },
-    /// A user name or password before the host.
-    #[error("credentials do not belong into a reference")]
-    Credentials,
-    /// Characters that the domain can't have.
-    #[error("'{domain}' is not a registry's host name with an optional port")]
-    Domain {
-        /// The part before the first slash.
-        domain: String,
-    },
-    /// Upper case.
-    #[error("repository names are lower-case, '{component}' is not")]
-    UpperCase {
-        /// The part of the name that is wrong.
-        component: String,
-    },
-    /// Characters that a repository name can't have.
-    #[error("'{component}' is not a valid part of a repository name")]
-    Component {
-        /// The part of the name that is wrong.
-        component: String,
-    },
-    /// 64 hex digits, which other tools take for the id of a local image.
-    #[error("64 hex digits alone name no repository")]
-    BareId,
-    /// Characters that a tag can't have, or too many.
-    #[error("'{tag}' is not a valid tag")]
-    Tag {
-        /// The tag.
-        tag: String,
-    },
-    /// What follows `@` is no sha256 digest.
-    #[error("'{digest}' is not a digest of the form sha256:<64 lower-case hex digits>")]
-    Digest {
-        /// What was given.
-        digest: String,
-    },
-    /// `name@sha256:…` where a place is meant, not an image.
-    #[error("a place to push to has no digest")]
-    Pinned,
-    /// The name is longer than [`MAX_NAME_BYTES`].
-    #[error("the name is longer than {MAX_NAME_BYTES} bytes")]
-    TooLong,
-    /// A local form without a path.
-    #[error("a path belongs after '{transport}:'")]
-    NoPath {
-        /// The transport without its colon.
-        transport: String,
-    },
-}
-
-impl isoforge_base::error::Diagnose for ParseReferenceError {
-    fn class(&self) -> isoforge_base::error::Class {
-        isoforge_base::error::Class::Profile
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match &self.problem {
-            Problem::Scheme { .. } => "write the host, the repository and the tag, as in quay.io/kairos/ubuntu:22.04".into(),
-            Problem::Transport { .. } => "an image is a registry reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE".into(),
-            Problem::RegistryTransport { instead, .. } => format!("write {instead}"),
-            Problem::Credentials => "credentials come from the docker configuration (docker login) or a credential helper".into(),
-            Problem::UpperCase { .. } => "only the host and the tag may have upper-case letters".into(),
-            Problem::BareId => "name the image by repository and digest, as in name@sha256:…".into(),
-            Problem::NoPath { transport } if transport == "oci" => "write oci:DIR or oci:DIR:TAG".into(),
-            Problem::NoPath { transport } => format!("write {transport}:FILE"),
-            _ => "a reference is [host[:port]/]repository[:tag][@digest]".into(),
-        })
-    }
 }
 
 impl Reference {
@@ -199,20 +94,17 @@ impl fmt::Display for Reference {
 }
 
 impl FromStr for Reference {
-    type Err = ParseReferenceError;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_reference(text).map_err(|problem| ParseReferenceError {
-            text: redacted(text, &problem),
-            problem,
-        })
+    fn from_str(text: &str) -> Result<Self, Error> {
+        parse_reference(text)
     }
 }
 
 impl TryFrom<String> for Reference {
-    type Error = ParseReferenceError;
+    type Error = Error;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn try_from(text: String) -> Result<Self, Error> {
         text.parse()
     }
 }
@@ -223,24 +115,27 @@ impl From<Reference> for String {
     }
 }
 
-/// The text for the error, without what stands before an `@` that marks
-/// credentials.
-fn redacted(text: &str, problem: &Problem) -> String {
-    match (problem, text.split_once('@')) {
-        (Problem::Credentials, Some((_, rest))) => format!("<credentials>@{rest}"),
-        (Problem::Scheme { .. }, Some((before, rest))) if !rest.starts_with("sha256:") => {
-            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
-            format!("{scheme}://<credentials>@{rest}")
-        }
-        _ => text.to_owned(),
+/// The error for a text that is no reference.
+pub(crate) fn unfit(text: &str, problem: impl Into<String>) -> Error {
+    Error::Reference {
+        text: text.to_owned(),
+        problem: problem.into(),
+        hint: None,
     }
 }
 
-fn parse_reference(text: &str) -> Result<Reference, Problem> {
+fn parse_reference(text: &str) -> Result<Reference, Error> {
     if let Some((scheme, _)) = text.split_once("://") {
-        return Err(Problem::Scheme {
-            scheme: scheme.to_owned(),
-        });
+        let shown = match text.split_once('@') {
+            Some((before, rest)) if !rest.starts_with("sha256:") => {
+                let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+                format!("{scheme}://<credentials>@{rest}")
+            }
+            _ => text.to_owned(),
+        };
+        let problem = format!("a reference has no '{scheme}://' in front");
+        let hint = "write the host, the repository and the tag, as in quay.io/kairos/ubuntu:22.04";
+        return Err(unfit(&shown, problem).with_hint(hint));
     }
     let (rest, digest) = match text.split_once('@') {
         None => (text, None),
@@ -248,13 +143,13 @@ fn parse_reference(text: &str) -> Result<Reference, Problem> {
             Ok(digest) => (rest, Some(digest)),
             // `user:password@host/…` has its slash after the `@`.
             Err(_) if !digest.starts_with("sha") && digest.contains(['/', '.']) => {
-                return Err(Problem::Credentials);
+                let shown = format!("<credentials>@{digest}");
+                let hint = "credentials come from the docker configuration (docker login) or a credential helper";
+                return Err(
+                    unfit(&shown, "credentials do not belong into a reference").with_hint(hint)
+                );
             }
-            Err(_) => {
-                return Err(Problem::Digest {
-                    digest: digest.to_owned(),
-                });
-            }
+            Err(error) => return Err(unfit(text, error.to_string())),
         },
     };
     let name_start = rest.rfind('/').map_or(0, |at| at + 1);
@@ -268,14 +163,13 @@ fn parse_reference(text: &str) -> Result<Reference, Problem> {
     if let Some(tag) = tag
         && !is_tag(tag)
     {
-        return Err(Problem::Tag {
-            tag: tag.to_owned(),
-        });
+        return Err(unfit(text, format!("'{tag}' is not a valid tag")));
     }
-    let (registry, repository) = split_domain(name)?;
-    check_repository(&repository)?;
+    let (registry, repository) = split_domain(text, name)?;
+    check_repository(text, &repository)?;
     if registry.len() + 1 + repository.len() > MAX_NAME_BYTES {
-        return Err(Problem::TooLong);
+        let problem = format!("the name is longer than {MAX_NAME_BYTES} bytes");
+        return Err(unfit(text, problem));
     }
     let tag = match (tag, digest) {
         (Some(tag), _) => Some(tag.to_owned()),
@@ -290,29 +184,28 @@ fn parse_reference(text: &str) -> Result<Reference, Problem> {
     })
 }
 
-/// Parts the registry from the repository, with the defaults of Docker Hub.
-fn split_domain(name: &str) -> Result<(String, String), Problem> {
-    if name.is_empty() {
-        return Err(Problem::Empty);
-    }
+/// Parts the registry from the repository in the name of `text`, with the defaults of
+/// Docker Hub.
+fn split_domain(text: &str, name: &str) -> Result<(String, String), Error> {
+    // Other tools take it for the id of a local image.
     if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Problem::BareId);
+        return Err(unfit(text, "64 hex digits alone name no repository")
+            .with_hint("name the image by repository and digest, as in name@sha256:…"));
     }
     let (domain, repository) = match name.split_once('/') {
         Some((first, rest)) if looks_like_domain(first) => (first, rest),
         _ => (DEFAULT_REGISTRY, name),
     };
     if !is_domain(domain) {
-        return Err(Problem::Domain {
-            domain: domain.to_owned(),
-        });
+        let problem = format!("'{domain}' is not a registry's host name with an optional port");
+        return Err(unfit(text, problem));
     }
     let domain = match domain {
         "index.docker.io" | "registry-1.docker.io" => DEFAULT_REGISTRY,
         other => other,
     };
     if repository.is_empty() {
-        return Err(Problem::Empty);
+        return Err(unfit(text, "the name is empty"));
     }
     let repository = if domain == DEFAULT_REGISTRY && !repository.contains('/') {
         format!("{DEFAULT_FOLDER}/{repository}")
@@ -376,17 +269,16 @@ pub fn is_tag(tag: &str) -> bool {
             .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn check_repository(repository: &str) -> Result<(), Problem> {
+fn check_repository(text: &str, repository: &str) -> Result<(), Error> {
     for component in repository.split('/') {
         if component.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(Problem::UpperCase {
-                component: component.to_owned(),
-            });
+            let problem = format!("repository names are lower-case, '{component}' is not");
+            return Err(unfit(text, problem)
+                .with_hint("only the host and the tag may have upper-case letters"));
         }
         if !is_path_component(component) {
-            return Err(Problem::Component {
-                component: component.to_owned(),
-            });
+            let problem = format!("'{component}' is not a valid part of a repository name");
+            return Err(unfit(text, problem));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@
 //! - Credentials go to the registry's own origin and to its token service, never
 //!   after a redirect, never into an error or a log.
 //! - Each call is one attempt; [`retry`] is the one place that tries again, and
-//!   [`places`] the one that asks somewhere else. A host that asks to be left
+//!   [`failover`] the one that asks somewhere else. A host that asks to be left
 //!   alone is, by all threads.
 
 mod agents;
@@ -21,8 +21,8 @@ mod credentials;
 mod docker_archive;
 mod download;
 mod endpoint;
-pub mod error;
 mod exchange;
+mod failover;
 mod files;
 mod gate;
 mod helper;
@@ -31,7 +31,6 @@ mod layout;
 mod limiter;
 pub mod login;
 mod offline;
-pub mod places;
 mod proxy;
 pub mod push;
 mod resolver;
@@ -47,24 +46,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use config::{HostConfig, RegistryConfig, RetryPolicy};
-pub use error::Error;
+pub use failover::Failover;
 pub use files::{Files, MAX_UNPACKED_BYTES, Opened, ReadSeek};
 pub use layout::WholeLayout;
-pub use places::Places;
 pub use secret::Secret;
 pub use transport::{MAX_REDIRECTS, USER_AGENT};
 pub use url::ShownUrl;
 
+use crate::Error;
 use crate::manifest::{Descriptor, Manifest};
 use crate::media::MediaType;
 use crate::reference::{ImageSource, Reference};
 use docker_archive::DockerArchive;
 use endpoint::Endpoint;
+use failover::{Host, Unreachable};
 use http::HttpRegistry;
 use isoforge_base::digest::Digest;
 use layout::LayoutRegistry;
 use offline::Offline;
-use places::{Place, Unreachable};
 use transport::Transport;
 
 /// One image at its source, and all that its manifests lead to.
@@ -167,40 +166,40 @@ impl Client {
     /// # Errors
     /// On folders and archives that are missing or malformed, and on malformed
     /// mirror settings.
-    pub fn open(&self, source: &ImageSource, scratch: &Path) -> Result<Places, Error> {
-        let place = match source {
-            ImageSource::Registry(reference) if self.offline => Place::local(Offline {
+    pub fn open(&self, source: &ImageSource, scratch: &Path) -> Result<Failover, Error> {
+        let local = match source {
+            ImageSource::Registry(reference) if self.offline => Host::local(Offline {
                 reference: reference.clone(),
             }),
             ImageSource::Registry(reference) => return self.registries(reference),
             ImageSource::OciDir { dir, tag } => {
                 let files = Files::folder(dir, source)?;
-                Place::local(LayoutRegistry::open(files, tag.as_deref())?)
+                Host::local(LayoutRegistry::open(files, tag.as_deref())?)
             }
             ImageSource::OciArchive { file, tag } => {
                 let files = Files::archive(file, source, scratch)?;
-                Place::local(LayoutRegistry::open(files, tag.as_deref())?)
+                Host::local(LayoutRegistry::open(files, tag.as_deref())?)
             }
             ImageSource::DockerArchive { file, name } => {
                 let files = Files::archive(file, source, scratch)?;
-                Place::local(DockerArchive::open(files, name.as_deref())?)
+                Host::local(DockerArchive::open(files, name.as_deref())?)
             }
         };
-        Ok(Places::new(place, [], Arc::default()))
+        Ok(Failover::new(local, [], Arc::default()))
     }
 
     /// The mirrors of an image's registry, or the registry, or both.
-    fn registries(&self, reference: &Reference) -> Result<Places, Error> {
+    fn registries(&self, reference: &Reference) -> Result<Failover, Error> {
         let (first, others) = self.config.endpoints(reference)?;
-        let place = |endpoint: Endpoint| {
-            let (host, mirror) = (endpoint.host.clone(), endpoint.mirror);
+        let host = |endpoint: Endpoint| {
+            let (name, mirror) = (endpoint.host.clone(), endpoint.mirror);
             let transport = self.transport.clone();
             let registry = HttpRegistry::new(reference, endpoint, &self.config, transport);
-            Place::new(&host, mirror, Box::new(registry))
+            Host::new(&name, mirror, Box::new(registry))
         };
-        Ok(Places::new(
-            place(first),
-            others.into_iter().map(place),
+        Ok(Failover::new(
+            host(first),
+            others.into_iter().map(host),
             Arc::clone(&self.unreachable),
         ))
     }
@@ -248,7 +247,11 @@ fn checked_manifest(
             });
         }
     }
-    Manifest::parse(raw, expected.media_type).map_err(|source| Error::Manifest { place, source })
+    let parsed = Manifest::parse(raw, expected.media_type);
+    parsed.map_err(|error| Error::Manifest {
+        place,
+        source: Box::new(error),
+    })
 }
 
 /// Refuses an announced size that is not the expected one.

@@ -38,7 +38,6 @@
 mod blob;
 mod collector;
 mod contents;
-mod error;
 mod facts;
 mod in_use;
 mod last_use;
@@ -52,10 +51,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+use isoforge_base::error::Class;
+
 pub use blob::BlobWriter;
 pub use collector::Collector;
 pub use contents::{Entry, EntryKind};
-pub use error::Error;
 pub use facts::ORIGIN_FACT;
 pub use partial::Incoming;
 pub use slab::SlabWriter;
@@ -93,7 +94,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Version`] where the store was written by a newer isoforge,
-    /// [`Error::Io`] where it can't be read or written.
+    /// [`Error::Store`] where it can't be read or written.
     pub fn open(root: &Path) -> Result<Self> {
         Self::open_noting(root, || {})
     }
@@ -160,10 +161,19 @@ fn check_version(root: &Path) -> Result<()> {
         Err(error) => return Err(error.into()),
     };
     let found = serde_json::from_slice::<VersionDocument>(&text)
-        .map_err(|_| Error::NoStore { path: path.clone() })?
+        .map_err(|_| {
+            let problem = format!("{} does not give the version of a store", path.display());
+            Error::new(Class::Environment, problem)
+                .with_hint("choose an empty or new folder for the store")
+        })?
         .version;
     if found > VERSION {
-        return Err(Error::Version { path, found });
+        let problem = format!(
+            "{} is of version {found}, this isoforge knows versions up to {VERSION}",
+            path.display()
+        );
+        return Err(Error::new(Class::Environment, problem)
+            .with_hint("use the newer isoforge, or a store in another place"));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::boot::core_image::{self, CORE_MAX_BYTES, CoreImage, Recipe};
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Failure};
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::store::Store;
 
 /// Kind of the store's facts on core images.
 pub const FACT: &str = "core-image";
@@ -47,7 +47,7 @@ pub fn get(
         match store.read_blob(&known.digest, CORE_MAX_BYTES) {
             Ok(bytes) => return Ok((bytes, known)),
             // It is made again, which mends the store.
-            Err(store::Error::Missing { .. } | store::Error::Damaged { .. }) => {}
+            Err(isoforge_oci::Error::Missing { .. } | isoforge_oci::Error::Damaged { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }

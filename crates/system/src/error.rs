@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use isoforge_base::error::{Cause, Class, Diagnose, Failure};
 use isoforge_base::{process, tree};
-use isoforge_oci::{pull, store};
 
 /// Why a system, or an artifact of it, can't be made. Paths are those of the
 /// image or overlay, without a leading slash.
@@ -26,12 +25,9 @@ pub enum Error {
         /// What is wrong.
         source: Box<Self>,
     },
-    /// A layer is not what its image says.
+    /// A layer is not what its image says, or the store could not give or keep something.
     #[error(transparent)]
-    Pull(#[from] Box<pull::Error>),
-    /// The store could not give or keep something.
-    #[error(transparent)]
-    Store(#[from] store::Error),
+    Oci(#[from] isoforge_oci::Error),
     /// Reading or writing a file failed.
     #[error("{doing}")]
     Io {
@@ -95,13 +91,6 @@ pub enum Error {
         /// What it said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-// Boxed, so that results stay small.
-impl From<pull::Error> for Error {
-    fn from(error: pull::Error) -> Self {
-        Self::Pull(Box::new(error))
-    }
 }
 
 impl From<Failure> for Error {
@@ -174,8 +163,7 @@ impl Error {
             Self::Other(error) => error,
             Self::Format(error) => error,
             Self::Layer { source, .. } => &**source,
-            Self::Pull(error) => &**error,
-            Self::Store(error) => error,
+            Self::Oci(error) => error,
             _ => return None,
         })
     }

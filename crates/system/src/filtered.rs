@@ -98,7 +98,7 @@ impl Filter {
 /// would do.
 ///
 /// # Errors
-/// [`Error::Store`].
+/// [`Error::Oci`].
 pub fn known(store: &Store, layers: &[Layer], filter: &Filter) -> Result<Option<Layer>, Error> {
     let known = store.fact::<Layer>(FACT, &filter.key(layers)?)?;
     Ok(known.filter(|known| store.has_blob(&known.digest)))

@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use isoforge_base::digest::Digest;
-use isoforge_oci::manifest;
 
 /// Why content can't be imported, checked or handed out.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +100,7 @@ pub enum Error {
         /// The manifest.
         digest: Digest,
         /// What is wrong with it.
-        source: Box<manifest::Error>,
+        source: Box<isoforge_oci::Error>,
     },
     /// Something that an image needs is neither in the source nor in the storage.
     #[error("{name} lacks {digest}, which {reference} needs, and the storage does not have it")]
@@ -200,12 +199,9 @@ pub enum Error {
         /// How long it was waited for.
         seconds: u64,
     },
-    /// A registry did not take it.
+    /// A registry can't be talked to, or did not take it.
     #[error(transparent)]
-    Push(#[from] Box<isoforge_oci::push::Error>),
-    /// A registry can't be talked to.
-    #[error(transparent)]
-    Registry(#[from] Box<isoforge_oci::registry::Error>),
+    Oci(#[from] isoforge_oci::Error),
 }
 
 impl Error {

@@ -88,9 +88,7 @@ pub fn parse(text: &str) -> Result<Reference, Error> {
         ));
     }
     text.parse()
-        .map_err(|failed: isoforge_oci::reference::ParseReferenceError| {
-            error(failed.problem.to_string())
-        })
+        .map_err(|wrong: isoforge_oci::Error| error(wrong.into_problem()))
 }
 
 #[cfg(test)]

@@ -56,10 +56,7 @@ pub fn push(
     options: &Options,
     progress: &Progress,
 ) -> Result<Report, Error> {
-    options
-        .registries
-        .check()
-        .map_err(|error| Error::Registry(Box::new(error)))?;
+    options.registries.check()?;
     let mut report = Report::default();
     let wanted = wanted(source.as_ref(), &mut report)?;
     let client = Client::new(options.registries.clone());
@@ -72,12 +69,10 @@ pub fn push(
         let text = format!("{}/{repository}", options.to.trim_end_matches('/'));
         let reference: Reference =
             text.parse()
-                .map_err(
-                    |error: isoforge_oci::reference::ParseReferenceError| Error::Name {
-                        reference: text.clone(),
-                        problem: error.problem.to_string(),
-                    },
-                )?;
+                .map_err(|error: isoforge_oci::Error| Error::Name {
+                    reference: text.clone(),
+                    problem: error.into_problem(),
+                })?;
         let selection = Selection {
             repository: reference.name(),
             reference,
@@ -88,8 +83,7 @@ pub fn push(
             dry_run: false,
             pieces: Pieces::default(),
         };
-        let pushed = push::push(&client, &layout, &selection, &how, progress)
-            .map_err(|error| Error::Push(Box::new(error)))?;
+        let pushed = push::push(&client, &layout, &selection, &how, progress)?;
         report.images.extend(pushed.images);
     }
     Ok(report)

@@ -140,7 +140,7 @@ fn input(bundle: &Bundle) -> Result<(Vec<u8>, Lock, Blobs)> {
     let found = Digest::of(&text);
     if found != lock.digest {
         let expected = lock.digest;
-        let mismatch = store::Error::DigestMismatch { expected, found };
+        let mismatch = isoforge_oci::Error::DigestMismatch { expected, found };
         return Err(refused("its lock", path, mismatch));
     }
     let shown = String::from_utf8_lossy(&text);
@@ -190,7 +190,7 @@ fn check_place(path: &Path, text: &[u8]) -> Result<()> {
             Err(Failure::new(Class::Io, message).with_hint("name another file with --lock-to"))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(store::Error::from(error).into()),
+        Err(error) => Err(isoforge_oci::Error::from(error).into()),
     }
 }
 
@@ -227,10 +227,10 @@ fn copy_blob(bundle: &Bundle, store: &Store, blob: &Descriptor, task: &Task) -> 
 }
 
 /// Something of the bundle is not what it says.
-fn refused(what: &str, path: &Path, source: store::Error) -> Failure {
+fn refused(what: &str, path: &Path, source: isoforge_oci::Error) -> Failure {
     let is_changed = matches!(
         source,
-        store::Error::DigestMismatch { .. } | store::Error::SizeMismatch { .. }
+        isoforge_oci::Error::DigestMismatch { .. } | isoforge_oci::Error::SizeMismatch { .. }
     );
     let message = format!("{what} in '{}' can't be taken", path.display());
     let failure = Failure::from(source).context(message);

@@ -9,7 +9,7 @@ use crate::lock::{BlobKind, Image, Lock, LockedBlob};
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest};
 use isoforge_oci::media::MediaType;
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::store::Store;
 
 /// The input of a lock.
 #[derive(Debug, Default)]
@@ -146,7 +146,9 @@ impl Finder<'_> {
             Ok(raw) => Manifest::parse(raw, None)
                 .map(Some)
                 .with_context(|| format!("{digest} in the store can't be used")),
-            Err(store::Error::Missing { .. } | store::Error::Damaged { .. }) => Ok(None),
+            Err(isoforge_oci::Error::Missing { .. } | isoforge_oci::Error::Damaged { .. }) => {
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }

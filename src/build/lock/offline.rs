@@ -5,8 +5,8 @@ use crate::build::prepare::Prepared;
 use crate::lock::Lock;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::process;
-use isoforge_oci::pull;
-use isoforge_oci::registry;
+use isoforge_oci::Error;
+use isoforge_oci::registry::ShownUrl;
 
 /// Looks for everything that `lock` names and no local file brings.
 pub(super) fn check(prepared: &Prepared<'_>, lock: &Lock) -> Result<()> {
@@ -31,11 +31,7 @@ pub(super) fn check(prepared: &Prepared<'_>, lock: &Lock) -> Result<()> {
     }
     for file in inputs.files() {
         if !session.store.has_blob(&file.sha256) {
-            items.push(format!(
-                "{}: {}",
-                registry::ShownUrl::of(&file.url),
-                file.sha256
-            ));
+            items.push(format!("{}: {}", ShownUrl::of(&file.url), file.sha256));
         }
     }
     for (archive, _) in inputs.archives().filter(|(_, path)| !path.exists()) {
@@ -80,12 +76,9 @@ pub(super) fn check(prepared: &Prepared<'_>, lock: &Lock) -> Result<()> {
 
 /// The line for an image of which a manifest or configuration is missing; any
 /// other failure is one.
-fn refused(name: &str, arch: &str, error: pull::Error) -> Result<String, pull::Error> {
-    match &error {
-        pull::Error::Source { source, .. } => match source.as_ref() {
-            registry::Error::Offline { what } => Ok(format!("{name} for {arch}: {what}")),
-            _ => Err(error),
-        },
+fn refused(name: &str, arch: &str, error: Error) -> Result<String, Error> {
+    match error.cause() {
+        Error::Offline { what } => Ok(format!("{name} for {arch}: {what}")),
         _ => Err(error),
     }
 }

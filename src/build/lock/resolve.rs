@@ -19,7 +19,7 @@ use isoforge_oci::manifest::Descriptor;
 use isoforge_oci::platform::Platform;
 use isoforge_oci::pull::{self, Platforms, resolve_image, resolve_mirror};
 use isoforge_oci::reference::ImageSource;
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::store::Store;
 
 /// Fills a sketch.
 pub(super) struct Resolver<'a> {
@@ -186,7 +186,10 @@ impl Found {
     }
 
     /// What of it the store lacks.
-    pub(in crate::build) fn missing(&self, store: &Store) -> Result<Vec<Descriptor>, store::Error> {
+    pub(in crate::build) fn missing(
+        &self,
+        store: &Store,
+    ) -> Result<Vec<Descriptor>, isoforge_oci::Error> {
         match self {
             Self::System(found) => found.missing(store),
             Self::Content(found) => found.missing(store),
@@ -200,7 +203,7 @@ pub(in crate::build) fn look(
     wanted: &Input,
     source: &ImageSource,
     pins: &Lock,
-) -> Result<Found, pull::Error> {
+) -> Result<Found, isoforge_oci::Error> {
     let context = session.context(Some(pins));
     let source = context.pinned(source.clone(), &wanted.name, wanted.arch);
     let platform = Platform::linux(wanted.arch.as_str());

@@ -8,7 +8,7 @@ use isoforge_oci::compression::Bounds;
 use isoforge_oci::layer::LayerCompression::{Gzip, Plain, Zstd};
 use isoforge_oci::media::Family;
 use isoforge_oci::platform::Platform;
-use isoforge_oci::pull::{self, Limits, PulledImage, diff_id};
+use isoforge_oci::pull::{Limits, PulledImage, diff_id};
 use isoforge_oci::reference::ImageSource;
 use isoforge_system::layer;
 use serde_json::json;
@@ -219,7 +219,7 @@ fn images_that_cannot_be_used_say_why() {
 }
 
 /// Pulls the image and then checks the diffIDs of all its layers.
-fn checked(puller: &Puller, source: &str, bounds: Bounds) -> Result<(), pull::Error> {
+fn checked(puller: &Puller, source: &str, bounds: Bounds) -> Result<(), isoforge_oci::Error> {
     let pulled = puller.pull(source)?;
     puller.assert_sound();
     let silent = Progress::silent();
@@ -298,7 +298,7 @@ fn bombs_and_oversized_images_hit_a_named_limit() {
     let image = Image::simple(&["fill zeros 0644 0*4000000", BASE]);
     registry.put_image("a", "1", &image);
     let source = format!("{}/a:1", registry.host());
-    let assert_named = |name: &str, error: pull::Error| {
+    let assert_named = |name: &str, error: isoforge_oci::Error| {
         assert!(
             error.to_string().contains(&format!("the limit {name} is")),
             "{error}"

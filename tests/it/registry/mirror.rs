@@ -8,7 +8,7 @@ use isoforge_base::progress::Progress;
 use isoforge_oci::layer::LayerCompression::{Gzip, Zstd};
 use isoforge_oci::layout::Builder;
 use isoforge_oci::media::Family;
-use isoforge_oci::pull::{self, Limits, MirroredImage, Platforms, mirror_image};
+use isoforge_oci::pull::{Limits, MirroredImage, Platforms, mirror_image};
 use serde_json::json;
 
 use super::Puller;
@@ -20,7 +20,7 @@ fn mirror(
     puller: &Puller,
     source: &str,
     platforms: &Platforms,
-) -> Result<MirroredImage, pull::Error> {
+) -> Result<MirroredImage, isoforge_oci::Error> {
     mirror_image(
         &puller.client,
         &source.parse().unwrap(),

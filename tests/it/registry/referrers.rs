@@ -9,7 +9,7 @@ use isoforge_base::progress::Progress;
 use isoforge_oci::layout::Builder;
 use isoforge_oci::media::Family;
 use isoforge_oci::pull::{
-    self, Limits, MAX_REFERRER_DEPTH, MAX_REFERRERS, MirroredReferrers, Platforms, mirror_image,
+    Limits, MAX_REFERRER_DEPTH, MAX_REFERRERS, MirroredReferrers, Platforms, mirror_image,
     mirror_referrers,
 };
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn list(entries: &[&Image]) -> Blob {
     Blob::new(media_type, document.to_string().into_bytes())
 }
 
-fn mirror(puller: &Puller, source: &str) -> Result<MirroredReferrers, pull::Error> {
+fn mirror(puller: &Puller, source: &str) -> Result<MirroredReferrers, isoforge_oci::Error> {
     let source = source.parse().unwrap();
     let threads = NonZeroUsize::new(2).unwrap();
     let (limits, progress) = (Limits::default(), Progress::silent());

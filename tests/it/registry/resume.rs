@@ -367,7 +367,7 @@ fn a_real_registry_gives_the_rest_of_a_blob() {
             let mut part = registry.blob(&descriptor, 2000)?;
             let mut rest = Vec::new();
             part.reader.read_to_end(&mut rest).unwrap();
-            Ok::<_, isoforge_oci::registry::Error>((part.start, rest))
+            Ok::<_, isoforge_oci::Error>((part.start, rest))
         })
         .unwrap();
     assert_eq!((start, rest.as_slice()), (2000, &layer.bytes[2000..]));

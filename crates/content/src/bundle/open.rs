@@ -12,7 +12,7 @@ use isoforge_contract::iso::CONTENT;
 use isoforge_formats::iso9660::read::{Entry, EntryKind, Image, Limits, Namespace};
 use isoforge_formats::zstd_seekable;
 use isoforge_oci::layout::LAYOUT_FILE;
-use isoforge_oci::registry::{self, Files};
+use isoforge_oci::registry::Files;
 
 /// Where the first volume descriptor of an ISO image says so (ECMA-119, 8.1.2).
 const ISO_MAGIC_AT: u64 = 16 * 2048 + 1;
@@ -110,7 +110,7 @@ fn in_source(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
 
 fn in_tar(path: &Path, source: Arc<dyn ReadAt>) -> Result<Files, Error> {
     Files::in_tar(path, source).map_err(|error| match error {
-        registry::Error::Format { path, problem } => {
+        isoforge_oci::Error::Format { path, problem } => {
             Error::not_bundle(&path, format!("it {problem}"))
         }
         error => error.into(),

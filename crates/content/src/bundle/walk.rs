@@ -7,7 +7,6 @@ use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH};
 use isoforge_oci::media::MediaType;
-use isoforge_oci::registry;
 
 /// See [`Bundle::walk`].
 pub(super) fn walk(bundle: &Bundle, root: &Root) -> Result<Vec<Descriptor>, Error> {
@@ -86,7 +85,7 @@ impl Walker<'_> {
         if let Some((size, _)) = self.bundle.open_blob(&blob.digest)? {
             self.seen.insert(blob.digest);
             if size != blob.size {
-                let length = registry::Error::Length {
+                let length = isoforge_oci::Error::Length {
                     place: self.bundle.place(&blob.digest),
                     expected: blob.size,
                     found: size,

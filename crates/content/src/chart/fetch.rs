@@ -19,10 +19,10 @@ use isoforge_base::digest::Digest;
 use isoforge_base::limit::read_within;
 use isoforge_base::progress::{Counted, Progress};
 use isoforge_oci::manifest::{Document, MAX_MANIFEST_BYTES, Manifest};
-use isoforge_oci::pull::{self, Download, Failure, Limits, Platforms};
+use isoforge_oci::pull::{self, Download, Limits, Platforms};
 use isoforge_oci::reference::{ImageSource, Reference};
-use isoforge_oci::registry::{self, Client, ShownUrl, retry};
-use isoforge_oci::store::{self, Store};
+use isoforge_oci::registry::{Client, ShownUrl, retry};
+use isoforge_oci::store::Store;
 
 /// Media type of a chart's archive in a registry.
 pub const CONTENT_TYPE: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
@@ -201,9 +201,9 @@ impl Fetch<'_> {
     /// All bytes at a URL, tried again where that may help.
     fn small(&self, url: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let shown = ShownUrl::of(url);
-        let get = || -> Result<Option<Vec<u8>>, registry::Error> {
+        let get = || {
             let part = self.client.download(url, 0)?;
-            read_within(part.reader, limit).map_err(registry::Error::from_read)
+            read_within(part.reader, limit).map_err(isoforge_oci::Error::from_read)
         };
         self.progress.detail(format!("download {shown}"));
         let bytes = retry::run(self.client.retry_policy(), self.progress, get);
@@ -225,25 +225,22 @@ impl Fetch<'_> {
     }
 }
 
-fn failed(url: &ShownUrl, failure: Failure) -> Error {
-    match failure {
-        Failure::Source(source) => Error::Download {
-            what: url.to_string(),
-            source: Box::new(source),
-        },
-        Failure::Store(store::Error::DigestMismatch { expected, found }) => Error::Digest {
+fn failed(url: &ShownUrl, error: isoforge_oci::Error) -> Error {
+    match error {
+        isoforge_oci::Error::DigestMismatch { expected, found } => Error::Digest {
             place: url.to_string(),
             expected,
             found,
         },
-        Failure::Store(store::Error::SizeMismatch { .. }) => Error::TooLong {
+        isoforge_oci::Error::SizeMismatch { .. } => Error::TooLong {
             place: url.to_string(),
             limit: MAX_CHART_BYTES,
         },
-        Failure::Store(error) => error.into(),
-        Failure::Cancelled => {
-            store::Error::from(std::io::Error::from(std::io::ErrorKind::Interrupted)).into()
-        }
+        error if error.is_of_store() => error.into(),
+        source => Error::Download {
+            what: url.to_string(),
+            source: Box::new(source),
+        },
     }
 }
 

@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use crate::Error;
 use isoforge_base::digest::Digest;
-use isoforge_oci::reference::{ParseReferenceError, Reference};
+use isoforge_oci::reference::Reference;
 use isoforge_oci::registry::ShownUrl;
 
 const OCI: &str = "oci://";
@@ -135,8 +135,7 @@ fn parse(text: &str) -> Result<Source, String> {
         let tag = version.replace('+', "_");
         let name = place.strip_suffix(version).unwrap_or(place);
         let reference = format!("{name}{tag}").parse();
-        let reference =
-            reference.map_err(|error: ParseReferenceError| error.problem.to_string())?;
+        let reference = reference.map_err(isoforge_oci::Error::into_problem)?;
         return Ok(Source::Oci { reference, digest });
     }
     match place.split_once('#') {

@@ -50,15 +50,11 @@ pub fn init(folder: &Path) -> Result<(), Error> {
         Ok(())
     });
     written.map_err(|error| match error {
-        Error::Output(error) => match *error {
-            output::Error::NotWritable { source, .. }
-                if source.kind() == io::ErrorKind::DirectoryNotEmpty =>
-            {
-                let path = folder.to_owned();
-                Error::NotEmpty(path)
-            }
-            error => error.into(),
-        },
+        Error::Output(output::Error::NotWritable { source, .. })
+            if source.kind() == io::ErrorKind::DirectoryNotEmpty =>
+        {
+            Error::NotEmpty(folder.to_owned())
+        }
         error => error,
     })
 }

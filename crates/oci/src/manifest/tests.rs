@@ -1,4 +1,5 @@
 use super::*;
+use isoforge_base::error::Diagnose;
 
 const A: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const B: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -107,19 +108,15 @@ fn announced_and_own_media_type_must_agree() {
     };
     parse_as("application/vnd.oci.image.manifest.v1+json").unwrap();
     parse_as("text/plain").unwrap();
-    assert!(matches!(
-        parse_as("application/vnd.oci.image.index.v1+json"),
-        Err(Error::MediaTypeDisagrees { .. })
-    ));
+    let error = parse_as("application/vnd.oci.image.index.v1+json").unwrap_err();
+    assert!(error.to_string().contains("was announced as"), "{error}");
 }
 
 #[test]
 fn oversized_manifests_are_refused() {
     let size = usize::try_from(MAX_MANIFEST_BYTES).unwrap() + 1;
-    assert!(matches!(
-        Manifest::parse(vec![b' '; size], None),
-        Err(Error::TooLarge { .. })
-    ));
+    let error = Manifest::parse(vec![b' '; size], None).unwrap_err();
+    assert!(error.to_string().contains("are accepted"), "{error}");
 }
 
 #[test]
@@ -149,10 +146,7 @@ fn the_index_entry_for_the_platform_is_chosen_and_attestations_are_not() {
     assert_eq!(chosen("arm64").as_deref(), Some("linux/arm64"));
     assert_eq!(chosen("linux/amd64/v3").as_deref(), Some("linux/amd64/v3"));
     assert_eq!(chosen("s390x"), None);
-    let error = Error::MissingPlatform {
-        wanted: "s390x".parse().unwrap(),
-        offered: platforms(&entries),
-    };
+    let error = missing_platform(&"s390x".parse().unwrap(), &platforms(&entries));
     insta::assert_snapshot!(error, @"there is no image for linux/s390x; there are: linux/amd64/v3, linux/arm64, linux/amd64");
 }
 

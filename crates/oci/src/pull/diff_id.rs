@@ -16,11 +16,13 @@ use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::over_limit;
 use crate::compression::{Bound, Bounds, Exceeded, decompress_within};
 use crate::layer::{Layer, LayerCompression};
 use crate::store::Store;
+use crate::{Error, Step};
 use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::error::Class;
 use isoforge_base::progress::Progress;
 
 /// Kind under which the store keeps a blob's diffID.
@@ -41,8 +43,8 @@ struct DiffIdFact {
 /// call the image, or what the layer is for.
 ///
 /// # Errors
-/// [`Error::DiffId`], [`Error::Compression`], [`Error::Limit`],
-/// [`Error::Unreadable`], [`Error::Store`].
+/// Where it is another, the blob does not decompress or gives too much, and where the
+/// store fails.
 pub fn check(
     store: &Store,
     layer: &Layer,
@@ -57,11 +59,7 @@ pub fn check(
     let task = progress.task(&label, Some(layer.size));
     let blob = store
         .open_blob(&layer.digest)
-        .map_err(|source| Error::Unreadable {
-            image: name.to_owned(),
-            layer: layer.digest,
-            source: Box::new(source),
-        })?;
+        .map_err(|error| unreadable(name, layer, error))?;
     let tar = decompress_within(task.reader(blob), layer.compression, bounds)
         .map_err(|error| failed(name, layer, error))?;
     Checking {
@@ -91,8 +89,7 @@ impl<'a, R: Read> Checking<'a, R> {
     /// to who decompresses. `name` as for [`check`].
     ///
     /// # Errors
-    /// [`Error::DiffId`] where something else is known of the blob, and
-    /// [`Error::Store`].
+    /// Where something else is known of the blob, and where the store fails.
     pub fn new(store: &'a Store, layer: &'a Layer, name: &'a str, tar: R) -> Result<Self, Error> {
         let known = is_known(store, layer, name)?;
         Ok(Self {
@@ -107,8 +104,8 @@ impl<'a, R: Read> Checking<'a, R> {
     /// Reads what is left and says whether all bytes together have the diffID.
     ///
     /// # Errors
-    /// [`Error::DiffId`], [`Error::Unreadable`] where the fault is the store's,
-    /// [`Error::Compression`] and [`Error::Limit`] where the rest can't be read.
+    /// Where they have not, [`Error::Unreadable`] where the fault is the store's, and
+    /// where the rest can't be read.
     pub fn finish(mut self) -> Result<(), Error> {
         if self.hasher.is_none() {
             return Ok(());
@@ -129,10 +126,7 @@ impl<'a, R: Read> Checking<'a, R> {
         };
         self.store
             .put_fact(FACT, &layer.digest.hex(), &fact)
-            .map_err(|source| Error::Store {
-                image: name.to_owned(),
-                source: Box::new(source),
-            })
+            .map_err(|error| error.of_image(name, Step::Store))
     }
 
     fn drain(&mut self) -> io::Result<()> {
@@ -152,11 +146,7 @@ impl<'a, R: Read> Checking<'a, R> {
     fn or_damaged(&self, error: Error) -> Error {
         match self.store.verify(&self.layer.digest) {
             Ok(()) => error,
-            Err(source) => Error::Unreadable {
-                image: self.name.to_owned(),
-                layer: self.layer.digest,
-                source: Box::new(source),
-            },
+            Err(source) => unreadable(self.name, self.layer, source),
         }
     }
 }
@@ -176,13 +166,9 @@ fn is_known(store: &Store, layer: &Layer, name: &str) -> Result<bool, Error> {
     let found = match layer.compression {
         LayerCompression::Plain => layer.digest,
         _ => {
-            let fact: Option<DiffIdFact> =
-                store
-                    .fact(FACT, &layer.digest.hex())
-                    .map_err(|source| Error::Store {
-                        image: name.to_owned(),
-                        source: Box::new(source),
-                    })?;
+            let fact: Option<DiffIdFact> = store
+                .fact(FACT, &layer.digest.hex())
+                .map_err(|error| error.of_image(name, Step::Store))?;
             match fact.filter(|fact| fact.compression == layer.compression) {
                 Some(fact) => fact.diff_id,
                 None => return Ok(false),
@@ -197,28 +183,36 @@ fn is_known(store: &Store, layer: &Layer, name: &str) -> Result<bool, Error> {
 }
 
 fn wrong(name: &str, layer: &Layer, found: Digest) -> Error {
-    Error::DiffId {
+    let problem = format!(
+        "{name}: layer {} unpacks to {found}, but the configuration gives {}",
+        layer.digest, layer.diff_id
+    );
+    Error::new(Class::Verification, problem)
+        .with_hint("the image was built or changed wrongly; build and push it again")
+}
+
+fn unreadable(name: &str, layer: &Layer, error: Error) -> Error {
+    Error::Unreadable {
         image: name.to_owned(),
         layer: layer.digest,
-        expected: layer.diff_id,
-        found,
+        source: Box::new(error),
     }
 }
 
 /// The error for a layer that does not decompress.
 fn failed(name: &str, layer: &Layer, error: io::Error) -> Error {
     match error.downcast::<Exceeded>() {
-        Ok(exceeded) => Error::Limit {
-            image: name.to_owned(),
-            what: format!("layer {} ({} bytes)", layer.digest, layer.size),
-            found: exceeded.given,
-            unit: "uncompressed bytes or more",
-            limit: match exceeded.bound {
+        Ok(exceeded) => over_limit(
+            format!(
+                "{name}: layer {} ({} bytes) has {} uncompressed bytes or more",
+                layer.digest, layer.size, exceeded.given
+            ),
+            match exceeded.bound {
                 Bound::Bytes => "layer_bytes",
                 Bound::Ratio => "ratio",
             },
-            allowed: exceeded.allowed,
-        },
+            exceeded.allowed,
+        ),
         Err(source) => Error::Compression {
             image: name.to_owned(),
             layer: layer.digest,

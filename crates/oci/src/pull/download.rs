@@ -13,40 +13,17 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::registry::retry::{self, Retry};
-use crate::registry::{self, Part, RetryPolicy};
-use crate::store::{self, Incoming, Store};
+use crate::Error;
+use crate::registry::{Part, RetryPolicy, retry};
+use crate::store::{Incoming, Store};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::{Progress, Task};
 
 /// Bytes moved at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Why a blob did not come.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The source did not deliver.
-    #[error(transparent)]
-    Source(registry::Error),
-    /// The store did not take it, or it has another digest or size.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// Another thread failed first.
-    #[error("given up after another failure")]
-    Cancelled,
-}
-
-impl Retry for Failure {
-    fn registry_error(&self) -> Option<&registry::Error> {
-        match self {
-            Self::Source(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
 /// Opens a blob's source from some byte on.
-pub type Open<'a> = dyn Fn(u64) -> Result<Part<'a>, registry::Error> + 'a;
+pub type Open<'a> = dyn Fn(u64) -> Result<Part<'a>, Error> + 'a;
 
 /// A blob to be fetched.
 pub struct Download<'a> {
@@ -82,8 +59,8 @@ impl Download<'_> {
     /// Fetches the blob and gives its size.
     ///
     /// # Errors
-    /// See [`Failure`].
-    pub fn run(&self, open: &Open<'_>) -> Result<u64, Failure> {
+    /// See [`Error`]; what is the store's fault says [`Error::is_of_store`].
+    pub fn run(&self, open: &Open<'_>) -> Result<u64, Error> {
         let mut transfer = Transfer::begin(self)?;
         let mut afresh = false;
         loop {
@@ -101,7 +78,7 @@ impl Download<'_> {
             transfer.furthest = 0;
             transfer.restart()?;
         }
-        Ok(transfer.incoming.commit(self.size)?)
+        transfer.incoming.commit(self.size)
     }
 }
 
@@ -118,7 +95,7 @@ struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    fn begin(download: &'a Download<'a>) -> Result<Self, Failure> {
+    fn begin(download: &'a Download<'a>) -> Result<Self, Error> {
         let resume_bytes = download.policy.resume_bytes.max(1);
         let keep = download.size.is_none_or(|size| size >= resume_bytes);
         let limit = download.size.unwrap_or(download.limit);
@@ -140,14 +117,14 @@ impl<'a> Transfer<'a> {
     }
 
     /// Drops what came.
-    fn restart(&mut self) -> Result<(), Failure> {
+    fn restart(&mut self) -> Result<(), Error> {
         self.incoming.restart()?;
         self.pieces = 0;
         Ok(())
     }
 
     /// One transfer up to the blob's end, behind what is there.
-    fn attempt(&mut self, open: &Open<'_>, got_on: &mut bool) -> Result<(), Failure> {
+    fn attempt(&mut self, open: &Open<'_>, got_on: &mut bool) -> Result<(), Error> {
         let offset = self.incoming.position();
         // A run may have ended between the last byte and the new name.
         if offset > 0 && self.is_right() {
@@ -162,7 +139,7 @@ impl<'a> Transfer<'a> {
             .download
             .progress
             .task(self.download.label, self.download.size);
-        let part = open(offset).map_err(Failure::Source)?;
+        let part = open(offset)?;
         if part.start != self.incoming.position() {
             self.restart()?;
         }
@@ -175,18 +152,20 @@ impl<'a> Transfer<'a> {
         result
     }
 
-    fn take(&mut self, part: Part<'_>, task: &Task) -> Result<(), Failure> {
+    fn take(&mut self, part: Part<'_>, task: &Task) -> Result<(), Error> {
         let mut reader = part.reader;
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             if self.download.cancelled.load(Ordering::Relaxed) {
-                return Err(Failure::Cancelled);
+                return Err(Error::Cancelled {
+                    image: self.download.label.to_owned(),
+                });
             }
             let n = match reader.read(&mut chunk) {
                 Ok(0) => return Ok(()),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::Source(registry::Error::from_read(error))),
+                Err(error) => return Err(Error::from_read(error)),
             };
             let bytes = chunk.get(..n).unwrap_or_default();
             self.incoming.write(bytes)?;

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::download::{Download, Failure};
-use super::{Error, Limits};
+use super::download::Download;
+use super::{Limits, over_limit};
 use crate::manifest::{self, Descriptor, MAX_MANIFEST_BYTES, Manifest};
 use crate::reference::ImageSource;
-use crate::registry::{self, Client, Places, RetryPolicy};
-use crate::store::{self, Store};
+use crate::registry::{Client, Failover, RetryPolicy};
+use crate::store::Store;
+use crate::{Error, Step};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::{Counted, Progress};
 
@@ -17,7 +18,7 @@ pub(super) struct Source<'a> {
     pinned: Option<Digest>,
     /// What a blob counts as that the store lacks.
     counted: Counted,
-    places: Places,
+    hosts: Failover,
     policy: &'a RetryPolicy,
     pub(super) store: &'a Store,
     pub(super) limits: &'a Limits,
@@ -33,12 +34,9 @@ impl<'a> Source<'a> {
         progress: &'a Progress,
     ) -> Result<Self, Error> {
         let name = source.to_string();
-        let places = client
+        let hosts = client
             .open(source, store.temp_dir())
-            .map_err(|source| Error::Source {
-                image: name.clone(),
-                source: Box::new(source),
-            })?;
+            .map_err(|error| error.of_image(&name, Step::Pull))?;
         Ok(Self {
             name,
             pinned: source.as_reference().and_then(|known| known.digest()),
@@ -46,7 +44,7 @@ impl<'a> Source<'a> {
                 Some(_) => Counted::Downloaded,
                 None => Counted::Imported,
             },
-            places,
+            hosts,
             policy: client.retry_policy(),
             store,
             limits,
@@ -58,39 +56,27 @@ impl<'a> Source<'a> {
         &self.name
     }
 
-    pub(super) fn unusable(&self, source: manifest::Error) -> Error {
-        Error::Unusable {
-            image: self.name.clone(),
-            source: Box::new(source),
-        }
+    pub(super) fn unusable(&self, error: Error) -> Error {
+        error.of_image(&self.name, Step::Use)
     }
 
-    pub(super) fn source_error(&self, source: registry::Error) -> Error {
-        Error::Source {
-            image: self.name.clone(),
-            source: Box::new(source),
-        }
+    fn store_error(&self, error: Error) -> Error {
+        error.of_image(&self.name, Step::Store)
     }
 
-    pub(super) fn store_error(&self, source: impl Into<store::Error>) -> Error {
-        Error::Store {
-            image: self.name.clone(),
-            source: Box::new(source.into()),
-        }
+    pub(super) fn too_deep(&self) -> Error {
+        manifest::too_deep(&self.name)
     }
 
     pub(super) fn check_layer_count(&self, layers: usize) -> Result<(), Error> {
         if layers <= self.limits.layers {
             return Ok(());
         }
-        Err(Error::Limit {
-            image: self.name.clone(),
-            what: "the manifest".to_owned(),
-            found: layers as u64,
-            unit: "layers",
-            limit: "layers",
-            allowed: self.limits.layers as u64,
-        })
+        Err(over_limit(
+            format!("{}: the manifest has {layers} layers", self.name),
+            "layers",
+            self.limits.layers as u64,
+        ))
     }
 
     /// The manifest or index that the source names, put into the store. One that
@@ -110,7 +96,7 @@ impl<'a> Source<'a> {
             return Manifest::parse(raw, None).map_err(|problem| self.unusable(problem));
         }
         self.keep(
-            self.places
+            self.hosts
                 .run(self.policy, self.progress, |registry| registry.resolve()),
         )
     }
@@ -123,7 +109,7 @@ impl<'a> Source<'a> {
             return Manifest::parse(raw, Some(&descriptor.media_type))
                 .map_err(|problem| self.unusable(problem));
         }
-        self.keep(self.places.run(self.policy, self.progress, |registry| {
+        self.keep(self.hosts.run(self.policy, self.progress, |registry| {
             registry.manifest(descriptor)
         }))
     }
@@ -134,7 +120,7 @@ impl<'a> Source<'a> {
         &self,
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, Error> {
-        self.places
+        self.hosts
             .run(self.policy, self.progress, |registry| {
                 registry.listed_referrers(subject)
             })
@@ -144,21 +130,21 @@ impl<'a> Source<'a> {
     /// What another tag of the same repository names, put into the store; `None`
     /// where there is no such tag.
     pub(super) fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {
-        self.places
+        self.hosts
             .run(self.policy, self.progress, |registry| registry.tagged(tag))
             .map_err(|error| self.manifest_error(error))?
             .map(|manifest| self.keep(Ok(manifest)))
             .transpose()
     }
 
-    fn manifest_error(&self, error: registry::Error) -> Error {
+    fn manifest_error(&self, error: Error) -> Error {
         match error {
-            registry::Error::Manifest { source, .. } => self.unusable(source),
-            error => self.source_error(error),
+            Error::Manifest { source, .. } => self.unusable(*source),
+            error => error.of_image(&self.name, Step::Pull),
         }
     }
 
-    fn keep(&self, got: Result<Manifest, registry::Error>) -> Result<Manifest, Error> {
+    fn keep(&self, got: Result<Manifest, Error>) -> Result<Manifest, Error> {
         let manifest = got.map_err(|error| self.manifest_error(error))?;
         self.store
             .put_blob(&manifest.raw)
@@ -176,7 +162,7 @@ impl<'a> Source<'a> {
                 self.reused(digest, bytes.len() as u64);
                 Ok(Some(bytes))
             }
-            Err(store::Error::Missing { .. } | store::Error::Damaged { .. }) => Ok(None),
+            Err(Error::Missing { .. } | Error::Damaged { .. }) => Ok(None),
             Err(error) => Err(self.store_error(error)),
         }
     }
@@ -202,14 +188,11 @@ impl<'a> Source<'a> {
         cancelled: &AtomicBool,
     ) -> Result<(), Error> {
         if blob.size > self.limits.blob_bytes {
-            return Err(Error::Limit {
-                image: self.name.clone(),
-                what: blob.digest.to_string(),
-                found: blob.size,
-                unit: "bytes",
-                limit: "blob_bytes",
-                allowed: self.limits.blob_bytes,
-            });
+            return Err(over_limit(
+                format!("{}: {} has {} bytes", self.name, blob.digest, blob.size),
+                "blob_bytes",
+                self.limits.blob_bytes,
+            ));
         }
         let there = self
             .store
@@ -238,15 +221,13 @@ impl<'a> Source<'a> {
             size: Some(blob.size),
             limit: blob.size,
         };
-        self.places.each(self.progress, |registry| {
+        self.hosts.each(self.progress, |registry| {
             download
                 .run(&|offset| registry.blob(blob, offset))
-                .map_err(|failure| match failure {
-                    Failure::Source(error) => self.source_error(error),
-                    Failure::Store(error) => self.store_error(error),
-                    Failure::Cancelled => Error::Cancelled {
-                        image: self.name.clone(),
-                    },
+                .map_err(|error| match error {
+                    Error::Cancelled { .. } => error,
+                    _ if error.is_of_store() => self.store_error(error),
+                    _ => error.of_image(&self.name, Step::Pull),
                 })
         })?;
         self.progress.count(self.counted, blob.digest, blob.size);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
-use super::Error;
 use super::fetch::Source;
+use crate::Error;
 use crate::manifest::Descriptor;
 use isoforge_base::parallel;
 

@@ -12,7 +12,7 @@ use crate::media::MediaType;
 use crate::platform::Platform;
 use crate::reference::ImageSource;
 use crate::registry::Client;
-use crate::store::{self, Store};
+use crate::store::Store;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 
@@ -46,7 +46,7 @@ impl MirroredImage {
     ///
     /// # Errors
     /// What looking into the store gives.
-    pub fn missing(&self, store: &Store) -> Result<Vec<Descriptor>, store::Error> {
+    pub fn missing(&self, store: &Store) -> Result<Vec<Descriptor>, Error> {
         super::missing(&self.blobs, store)
     }
 }
@@ -158,9 +158,7 @@ impl<'a> Copy<'a> {
     /// Takes in a manifest or index and what it leads to.
     fn manifest(&mut self, manifest: Manifest, depth: usize) -> Result<(), Error> {
         if depth > MAX_INDEX_DEPTH {
-            return Err(Error::TooDeep {
-                image: self.source.name().to_owned(),
-            });
+            return Err(self.source.too_deep());
         }
         self.manifests
             .insert(manifest.digest, manifest.descriptor());
@@ -189,11 +187,8 @@ impl<'a> Copy<'a> {
     }
 
     fn blob(&mut self, blob: &Descriptor) -> Result<(), Error> {
-        if let MediaType::ForeignLayer(media_type) = &blob.media_type {
-            return Err(self.source.unusable(manifest::Error::ForeignLayer {
-                digest: blob.digest,
-                media_type: media_type.clone(),
-            }));
+        if matches!(blob.media_type, MediaType::ForeignLayer(_)) {
+            return Err(self.source.unusable(manifest::foreign_layer(blob)));
         }
         let mut plain = blob.clone();
         plain.annotations.clear();
@@ -211,10 +206,9 @@ impl<'a> Copy<'a> {
             .iter()
             .map(|wanted| {
                 manifest::choose(entries, wanted).ok_or_else(|| {
-                    self.source.unusable(manifest::Error::MissingPlatform {
-                        wanted: wanted.clone(),
-                        offered: manifest::platforms(entries),
-                    })
+                    let offered = manifest::platforms(entries);
+                    let error = manifest::missing_platform(wanted, &offered);
+                    self.source.unusable(error)
                 })
             })
             .collect()
@@ -238,10 +232,10 @@ impl<'a> Copy<'a> {
             .find(|wanted| wanted.distance(&found).is_none())
         {
             None => Ok(()),
-            Some(wanted) => Err(self.source.unusable(manifest::Error::MissingPlatform {
-                wanted: wanted.clone(),
-                offered: vec![found],
-            })),
+            Some(wanted) => {
+                let error = manifest::missing_platform(wanted, &[found]);
+                Err(self.source.unusable(error))
+            }
         }
     }
 }

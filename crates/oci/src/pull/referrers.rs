@@ -13,14 +13,16 @@ use std::num::NonZeroUsize;
 
 use super::fetch::Source;
 use super::mirror::MirroredImage;
-use super::{Error, Limits, layers};
+use super::{Limits, layers};
 use crate::manifest::{Descriptor, Document, Manifest};
 use crate::media::MediaType;
 use crate::reference::ImageSource;
 use crate::referrer;
 use crate::registry::Client;
 use crate::store::Store;
+use crate::{Error, Step};
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Class;
 use isoforge_base::progress::Progress;
 
 /// How long a chain from an image to what is about it may be: the signature of an
@@ -130,9 +132,11 @@ impl Copy<'_> {
                     self.keep(&manifest, subject, None, depth)?;
                 }
                 Ok(_) => self.leave_out(entry.digest, "it names another subject"),
-                Err(Error::Unusable { source, .. }) => {
-                    self.leave_out(entry.digest, &source.to_string());
-                }
+                Err(Error::Image {
+                    step: Step::Use,
+                    source,
+                    ..
+                }) => self.leave_out(entry.digest, &source.to_string()),
                 Err(error) => return Err(error),
             }
         }
@@ -166,9 +170,11 @@ impl Copy<'_> {
             return Ok(());
         }
         if self.referrers.len() >= MAX_REFERRERS {
-            return Err(Error::TooManyReferrers {
-                image: self.source.name().to_owned(),
-            });
+            let name = self.source.name();
+            let problem = format!("{name} has more than {MAX_REFERRERS} referrers");
+            return Err(Error::new(Class::Verification, problem).with_hint(
+                "leave out --with-referrers, or have the registry's owner remove old ones",
+            ));
         }
         self.take(manifest)?;
         self.referrers.push(Referrer {
@@ -197,9 +203,7 @@ impl Copy<'_> {
 
     fn take_image(&mut self, manifest: &Manifest) -> Result<(), Error> {
         let Document::Image(image) = &manifest.document else {
-            return Err(Error::TooDeep {
-                image: self.source.name().to_owned(),
-            });
+            return Err(self.source.too_deep());
         };
         self.source.check_layer_count(image.layers.len())?;
         for blob in std::iter::once(&image.config).chain(&image.layers) {

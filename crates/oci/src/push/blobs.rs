@@ -6,9 +6,10 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::content::Blob;
-use super::{Amount, Error, ImageReport, Pusher};
+use super::{Amount, ImageReport, Pusher};
 use crate::registry::push::{Begun, Payload, Pieces, Session};
-use crate::registry::{self, retry};
+use crate::registry::retry;
+use crate::{Error, Step};
 use isoforge_base::digest::Digest;
 use isoforge_base::parallel;
 
@@ -69,6 +70,10 @@ impl Pusher<'_> {
         retry::run(self.client.retry_policy(), self.progress, || {
             self.attempt(blob, &mut way, cancelled)
         })
+        .map_err(|error| match error {
+            Error::Cancelled { .. } => error,
+            _ => error.of_image(self.name, Step::Push),
+        })
     }
 
     /// How the blob would get there.
@@ -101,17 +106,17 @@ impl Pusher<'_> {
         let descriptor = &blob.descriptor;
         let resumed = match way.session.clone() {
             None => None,
-            Some(session) => self.say(self.target.resume(session, descriptor.size))?,
+            Some(session) => self.target.resume(session, descriptor.size)?,
         };
         let session = match resumed {
             Some(session) => session,
             None => {
                 // Asked after a break too: the answer to the last byte may have
                 // been lost.
-                if self.say(self.target.has_blob(descriptor))? {
+                if self.target.has_blob(descriptor)? {
                     return Ok(way.outcome());
                 }
-                match self.say(self.target.begin(descriptor, blob.base.as_ref()))? {
+                match self.target.begin(descriptor, blob.base.as_ref())? {
                     Begun::Mounted => return Ok(Outcome::Mounted),
                     Begun::Upload(session) => session,
                 }
@@ -140,11 +145,7 @@ impl Pusher<'_> {
         if sent.is_err() && cancelled.load(Ordering::Relaxed) {
             return Err(self.cancelled());
         }
-        self.say(sent)
-    }
-
-    fn say<T>(&self, result: Result<T, registry::Error>) -> Result<T, Error> {
-        result.map_err(|source| self.error(source))
+        sent
     }
 
     fn cancelled(&self) -> Error {
@@ -176,9 +177,7 @@ impl Way {
 
     fn failed(&mut self, error: &Error) {
         self.sent = true;
-        if let Error::Registry { source, .. } = error
-            && matches!(**source, registry::Error::UploadLost { .. })
-        {
+        if matches!(error, Error::UploadLost { .. }) {
             self.no_pieces = true;
             self.session = None;
         }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Error;
 use crate::manifest::{
     self, BASE_NAME, Descriptor, Document, ImageManifest, MAX_INDEX_DEPTH, Manifest,
 };
 use crate::media::MediaType;
 use crate::reference::Reference;
 use crate::registry::push::ImageLayout;
+use crate::{Error, Step};
 use isoforge_base::digest::Digest;
 
 /// An image, all manifests read and checked.
@@ -92,22 +92,17 @@ impl Reader<'_> {
     /// A manifest with its blobs; all that it leads to is taken in before.
     fn part(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Part, Error> {
         if depth > MAX_INDEX_DEPTH {
-            return Err(Error::TooDeep {
-                image: self.name.to_owned(),
-            });
+            return Err(manifest::too_deep(self.name));
         }
         let manifest = self
             .layout
             .manifest(descriptor)
-            .map_err(|source| Error::Registry {
-                image: self.name.to_owned(),
-                source: Box::new(source),
-            })?;
+            .map_err(|error| error.of_image(self.name, Step::Push))?;
         let blobs = match &manifest.document {
             Document::Image(image) => self.blobs(descriptor, &manifest, image)?,
             Document::Index(entries) => {
                 for entry in entries {
-                    let left_out = self.layout.leaves_out(entry).map_err(Error::Layout)?;
+                    let left_out = self.layout.leaves_out(entry)?;
                     if !left_out && self.seen.insert(entry.digest) {
                         let part = self.part(entry, depth + 1)?;
                         self.below.push(part);
@@ -140,14 +135,8 @@ impl Reader<'_> {
             base: None,
         }];
         for (at, layer) in image.layers.iter().enumerate() {
-            if let MediaType::ForeignLayer(media_type) = &layer.media_type {
-                return Err(Error::Unusable {
-                    image: self.name.to_owned(),
-                    source: Box::new(manifest::Error::ForeignLayer {
-                        digest: layer.digest,
-                        media_type: media_type.clone(),
-                    }),
-                });
+            if matches!(layer.media_type, MediaType::ForeignLayer(_)) {
+                return Err(manifest::foreign_layer(layer).of_image(self.name, Step::Push));
             }
             blobs.push(Blob {
                 descriptor: layer.clone(),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Error;
+use crate::Error;
 use crate::layout::{IMAGE_NAME, REF_NAME};
 use crate::manifest::Descriptor;
-use crate::reference::{ParseReferenceError, Problem, Reference};
+use crate::reference::{Reference, unfit};
 use crate::registry::push::ImageLayout;
+use isoforge_base::error::Class;
 
 /// Images and where they go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +29,10 @@ pub struct Destination {
 }
 
 impl std::str::FromStr for Destination {
-    type Err = ParseReferenceError;
+    type Err = Error;
 
     /// Reads `REPOSITORY` or `REPOSITORY:TAG`.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         // With a tag behind one that is there already it is no reference.
         let plain: Result<Reference, _> = format!("{text}:tag").parse();
         let reference: Reference = match &plain {
@@ -39,10 +40,7 @@ impl std::str::FromStr for Destination {
             Err(_) => text.parse()?,
         };
         if reference.digest().is_some() {
-            return Err(ParseReferenceError {
-                text: text.to_owned(),
-                problem: Problem::Pinned,
-            });
+            return Err(unfit(text, "a place to push to has no digest"));
         }
         Ok(Self {
             text: text.to_owned(),
@@ -65,22 +63,25 @@ pub fn select(
     to: Option<&Destination>,
     tags: &[String],
 ) -> Result<Selection, Error> {
-    let path = || layout.path().to_owned();
+    let path = layout.path().display();
     let mut entries = layout.images()?;
     for wanted in tags {
         if !entries.iter().any(|entry| name(entry) == Some(wanted)) {
-            return Err(Error::UnknownTag {
-                path: path(),
-                wanted: wanted.clone(),
-                names: entries.iter().filter_map(name).cloned().collect(),
-            });
+            let names: Vec<&str> = entries
+                .iter()
+                .filter_map(name)
+                .map(String::as_str)
+                .collect();
+            let names = names.join(", ");
+            let problem = format!("{path} holds no image '{wanted}'; there are: {names}");
+            return Err(refused(problem).with_hint("without --tag all of them are pushed"));
         }
     }
     if !tags.is_empty() {
         entries.retain(|entry| name(entry).is_some_and(|name| tags.contains(name)));
     }
     if entries.is_empty() {
-        return Err(Error::Empty { path: path() });
+        return Err(refused(format!("{path} holds no image")));
     }
     let reference = match to {
         Some(to) => to.reference.clone(),
@@ -89,10 +90,13 @@ pub fn select(
     let tag = to.and_then(|to| to.tag.as_ref().map(|tag| (to, tag)));
     let images = match tag {
         Some((to, _)) if entries.len() > 1 => {
-            return Err(Error::OneTag {
-                to: to.text.clone(),
-                images: entries.len(),
-            });
+            let images = entries.len();
+            let problem = format!(
+                "'{}' has a tag, but there are {images} images to push",
+                to.text
+            );
+            let hint = "leave the tag out, or choose one image with --tag";
+            return Err(refused(problem).with_hint(hint));
         }
         Some((_, tag)) => entries.into_iter().map(|e| (e, tag.clone())).collect(),
         None => tagged(layout, entries, &reference)?,
@@ -122,10 +126,14 @@ fn tagged(
         };
         match name {
             Some(tag) if fits(&tag) => Ok((entry, tag)),
-            name => Err(Error::NoTag {
-                path: layout.path().to_owned(),
-                name,
-            }),
+            name => {
+                let name = name.map_or("without a name".to_owned(), |name| {
+                    format!("'{name}', which is no tag")
+                });
+                let problem = format!("{} holds an image {name}", layout.path().display());
+                let hint = "give it a tag: --to REPOSITORY:TAG, for one image at a time";
+                Err(refused(problem).with_hint(hint))
+            }
         }
     };
     entries.into_iter().map(tag).collect()
@@ -133,22 +141,32 @@ fn tagged(
 
 /// The repository that all the images were built for.
 fn recorded(layout: &ImageLayout, entries: &[Descriptor]) -> Result<Reference, Error> {
-    let path = layout.path().to_owned();
+    let path = layout.path().display();
     let mut found = Vec::with_capacity(entries.len());
     for entry in entries {
         match entry.annotations.get(IMAGE_NAME).map(|name| name.parse()) {
             Some(Ok(reference)) => found.push(reference),
-            _ => return Err(Error::NoRepository { path }),
+            _ => {
+                let problem = format!("{path} does not say which repository it is for");
+                let hint = "name one with --to, as in registry.example/edge/ubuntu; a build records provider.repository where it begins with a registry's host";
+                return Err(refused(problem).with_hint(hint));
+            }
         }
     }
     let repositories: BTreeSet<String> = found.iter().map(Reference::name).collect();
     match found.into_iter().next() {
         Some(reference) if repositories.len() == 1 => Ok(reference),
-        _ => Err(Error::Repositories {
-            path,
-            repositories: repositories.into_iter().collect(),
-        }),
+        _ => {
+            let repositories: Vec<String> = repositories.into_iter().collect();
+            let repositories = repositories.join(", ");
+            let problem = format!("{path} is for several repositories: {repositories}");
+            Err(refused(problem).with_hint("choose with --tag, or name one with --to"))
+        }
     }
+}
+
+fn refused(problem: String) -> Error {
+    Error::new(Class::Profile, problem)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ParseReferenceError, Problem, Reference, is_tag};
+use super::{Reference, is_tag, unfit};
+use crate::Error;
 
 /// Where an image comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,46 +88,39 @@ impl ImageSource {
 }
 
 impl FromStr for ImageSource {
-    type Err = ParseReferenceError;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fail = |problem| {
-            Err(ParseReferenceError {
-                text: text.to_owned(),
-                problem,
-            })
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let means_registry = |transport: &str, rest: &str| {
+            let problem = format!("an image in a registry is written without '{transport}:'");
+            let hint = format!("write {}", rest.trim_start_matches('/'));
+            Err(unfit(text, problem).with_hint(hint))
         };
         let Some((transport, rest)) = text.split_once(':') else {
             return text.parse().map(Self::Registry);
         };
         if LOCAL_TRANSPORTS.contains(&transport) {
             if rest.starts_with("//") && transport == "oci" {
-                let instead = rest.trim_start_matches('/').to_owned();
-                return fail(Problem::RegistryTransport {
-                    transport: transport.to_owned(),
-                    instead,
-                });
+                return means_registry(transport, rest);
             }
-            return match parse_local(transport, rest) {
-                Some(source) => Ok(source),
-                None => fail(Problem::NoPath {
-                    transport: transport.to_owned(),
-                }),
-            };
+            return parse_local(transport, rest).ok_or_else(|| {
+                let hint = match transport {
+                    "oci" => "write oci:DIR or oci:DIR:TAG".to_owned(),
+                    _ => format!("write {transport}:FILE"),
+                };
+                unfit(text, format!("a path belongs after '{transport}:'")).with_hint(hint)
+            });
         }
         // `docker:27` is the image `docker` of Docker Hub; only what is no tag
         // shows that a transport was meant.
         if !is_tag(rest) {
             if REGISTRY_TRANSPORTS.contains(&transport) {
-                return fail(Problem::RegistryTransport {
-                    transport: transport.to_owned(),
-                    instead: rest.trim_start_matches('/').to_owned(),
-                });
+                return means_registry(transport, rest);
             }
             if FOREIGN_TRANSPORTS.contains(&transport) {
-                return fail(Problem::Transport {
-                    transport: transport.to_owned(),
-                });
+                let problem = format!("there is no source of the kind '{transport}:'");
+                let hint = "an image is a registry reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE";
+                return Err(unfit(text, problem).with_hint(hint));
             }
         }
         text.parse().map(Self::Registry)
@@ -172,9 +166,9 @@ impl fmt::Display for ImageSource {
 }
 
 impl TryFrom<String> for ImageSource {
-    type Error = ParseReferenceError;
+    type Error = Error;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn try_from(text: String) -> Result<Self, Error> {
         text.parse()
     }
 }

@@ -99,10 +99,8 @@ fn wrong_references_say_what_is_wrong() {
     'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' is not an image reference: 64 hex digits alone name no repository
     ");
     let long = format!("quay.io/{}", "a".repeat(MAX_NAME_BYTES));
-    assert_eq!(
-        long.parse::<Reference>().unwrap_err().problem,
-        Problem::TooLong
-    );
+    let error = long.parse::<Reference>().unwrap_err().to_string();
+    assert!(error.contains("is longer than"), "{error}");
 }
 
 #[test]

@@ -10,9 +10,9 @@ use ureq::http::Uri;
 use ureq::unversioned::transport::DefaultConnector;
 
 use super::config::{HostConfig, MAX_CONNECTIONS, RegistryConfig};
-use super::error::Error;
 use super::secret::Secret;
 use super::{USER_AGENT, proxy, resolver, tls};
+use crate::Error;
 
 /// What makes an agent differ from another.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]

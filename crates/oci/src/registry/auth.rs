@@ -15,10 +15,10 @@ use super::challenge::{Challenge, basic};
 use super::config::RegistryConfig;
 use super::credentials::{self, Credentials};
 use super::endpoint::Endpoint;
-use super::error::{Answer, Error};
 use super::secret::Secret;
 use super::transport::{Call, Reply, Transport};
 use super::url::{Origin, ShownUrl, encode};
+use crate::{Answer, Error};
 
 /// Largest answer of a token service accepted.
 const MAX_TOKEN_BYTES: u64 = 1024 * 1024;
@@ -208,10 +208,7 @@ pub(super) fn check_realm(url: &str, realm: &str, plain_http: bool) -> Result<()
         Some(origin) if !origin.https && !plain_http => "its token service speaks plain HTTP",
         Some(_) => return Ok(()),
     };
-    Err(Error::Challenge {
-        url: ShownUrl::of(url),
-        problem: problem.to_owned(),
-    })
+    Err(Error::challenge(url, problem))
 }
 
 /// A token for these credentials. Where the token service refuses them, one for
@@ -265,11 +262,9 @@ pub(super) fn fetch_token(
     if !reply.status.is_success() {
         return Err(refusal(reply, credentials.is_some()));
     }
-    let place = ShownUrl::of(&reply.url);
-    parse_token(&reply.into_bytes(MAX_TOKEN_BYTES)?).ok_or_else(|| Error::Challenge {
-        url: place,
-        problem: "the token service's answer holds no token".to_owned(),
-    })
+    let url = reply.url.clone();
+    parse_token(&reply.into_bytes(MAX_TOKEN_BYTES)?)
+        .ok_or_else(|| Error::challenge(&url, "the token service's answer holds no token"))
 }
 
 fn refusal(reply: Reply, authenticated: bool) -> Error {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::error::Error;
 use super::secret::Secret;
 use super::{endpoint, proxy};
+use crate::Error;
 
 /// How long connecting may take, name resolution and TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -208,7 +208,7 @@ impl RegistryConfig {
     /// is asked of.
     ///
     /// # Errors
-    /// [`Error::Setting`] for the first that can't.
+    /// For the first that can't.
     pub fn check(&self) -> Result<(), Error> {
         for host in self.hosts.values() {
             for mirror in host.mirrors.iter().flatten() {

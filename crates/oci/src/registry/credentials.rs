@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::auth_file::{self, AuthFile};
-use super::error::Error;
 use super::helper::Helper;
 use super::secret::Secret;
+use crate::Error;
+use isoforge_base::error::Class;
 
 /// Credentials for a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,10 +69,10 @@ fn find_in(
 
 /// An error about the credentials of `host` in the file `path`.
 pub(super) fn error(host: &str, path: &Path, problem: &str) -> Error {
-    Error::Credentials {
-        host: host.to_owned(),
-        problem: format!("{}: {problem}", path.display()),
-    }
+    let path = path.display();
+    let problem = format!("the credentials for {host} can't be had: {path}: {problem}");
+    Error::new(Class::Network, problem)
+        .with_hint("check that file, and by hand that its credential helper works")
 }
 
 #[cfg(test)]

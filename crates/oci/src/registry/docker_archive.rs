@@ -12,9 +12,9 @@ use std::io::Read;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::error::Error;
 use super::files::{Files, Opened};
 use super::{Expected, Part, Registry, checked_manifest};
+use crate::Error;
 use crate::compression::sniff;
 use crate::layer::LayerCompression;
 use crate::layout;
@@ -63,9 +63,9 @@ impl DockerArchive {
             .map_err(|error| files.wrong(format!("has a malformed manifest.json: {error}")))?;
         let image = choose(&files, &images, name)?;
         let (config, config_bytes) = describe_config(&files, image)?;
-        let parsed = ImageConfig::parse(&config_bytes).map_err(|source| Error::Manifest {
+        let parsed = ImageConfig::parse(&config_bytes).map_err(|error| Error::Manifest {
             place: files.place(&image.config),
-            source,
+            source: Box::new(error),
         })?;
         let mut paths = BTreeMap::from([(config.digest, image.config.clone())]);
         let mut layers = Vec::new();
@@ -84,19 +84,15 @@ impl DockerArchive {
 }
 
 fn choose<'a>(files: &Files, images: &'a [Image], name: Option<&str>) -> Result<&'a Image, Error> {
-    let choice = |wanted: String| Error::Choice {
-        path: files.path().to_owned(),
-        wanted,
-        names: images.iter().flat_map(Image::names).cloned().collect(),
-    };
+    let choice = |wanted: &str| files.choice(wanted, images.iter().flat_map(Image::names));
     match (images, name) {
         ([], _) => Err(files.wrong("holds no image".to_owned())),
         ([one], None) => Ok(one),
-        (_, None) => Err(choice("it holds several images".to_owned())),
+        (_, None) => Err(choice("it holds several images")),
         (images, Some(name)) => images
             .iter()
             .find(|image| image.names().any(|known| known == name))
-            .ok_or_else(|| choice(format!("no image is called {name}"))),
+            .ok_or_else(|| choice(&format!("no image is called {name}"))),
     }
 }
 
@@ -126,11 +122,12 @@ fn describe_layer(
     let opened = open()?;
     let size = opened.size;
     let mut magic = Vec::new();
-    opened.reader.take(MAGIC_BYTES).read_to_end(&mut magic)?;
+    let read = opened.reader.take(MAGIC_BYTES).read_to_end(&mut magic);
+    read.map_err(Error::Read)?;
     let compression = sniff(&magic);
     let digest = match (compression, diff_id) {
         (LayerCompression::Plain, Some(diff_id)) => *diff_id,
-        _ => Digest::of_reader(open()?.reader)?.0,
+        _ => Digest::of_reader(open()?.reader).map_err(Error::Read)?.0,
     };
     let media_type = MediaType::Layer(Family::Docker, compression);
     Ok(Descriptor::new(media_type, digest, size))

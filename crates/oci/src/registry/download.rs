@@ -1,8 +1,8 @@
 //! Single files by URL, for what is not published as an image.
 
-use super::error::Error;
 use super::transport::Call;
 use super::{Client, Part, ShownUrl};
+use crate::Error;
 
 impl Client {
     /// The file at `url` from the byte `offset` on, without credentials: one
@@ -14,10 +14,8 @@ impl Client {
     /// See [`Error`].
     pub fn download(&self, url: &str, offset: u64) -> Result<Part<'static>, Error> {
         if !(url.starts_with("https://") || url.starts_with("http://")) {
-            return Err(Error::Setting {
-                setting: ShownUrl::of(url).to_string(),
-                wanted: "a URL of the form https://… or http://…",
-            });
+            let wanted = "a URL of the form https://… or http://…";
+            return Err(Error::setting(ShownUrl::of(url), wanted));
         }
         if self.offline {
             return Err(Error::Offline {

@@ -1,8 +1,8 @@
 //! Where a repository is asked for: its registry, or the mirrors set for it.
 
 use super::config::RegistryConfig;
-use super::error::Error;
 use super::url;
+use crate::Error;
 use crate::reference::{DEFAULT_REGISTRY, Reference};
 
 /// Host that serves what `docker.io` names.
@@ -95,9 +95,10 @@ impl RegistryConfig {
 
 /// Host and repository of `repository` at a mirror `host[:port][/prefix]`.
 pub(super) fn mirrored(mirror: &str, repository: &str) -> Result<(String, String), Error> {
-    let wrong = || Error::Setting {
-        setting: url::ShownUrl::of(mirror).to_string(),
-        wanted: "a mirror of the form host[:port][/prefix], without http:// and without credentials",
+    let wrong = || {
+        let wanted =
+            "a mirror of the form host[:port][/prefix], without http:// and without credentials";
+        Error::setting(url::ShownUrl::of(mirror), wanted)
     };
     if mirror.contains("://") || mirror.contains('@') {
         return Err(wrong());

@@ -7,9 +7,9 @@ use ureq::http::header;
 
 use super::auth::Auth;
 use super::challenge;
-use super::error::Error;
 use super::transport::{Call, Reply, Transport};
 use super::url::{Origin, ShownUrl};
+use crate::Error;
 
 /// How often one request's challenges are answered at most.
 const MAX_ANSWERS: u32 = 5;

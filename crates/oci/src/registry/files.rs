@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Part;
-use super::error::Error;
+use crate::Error;
 use crate::compression::{decompress, sniff};
 use crate::layer::LayerCompression;
 use crate::reference::{ImageSource, Reference};
+use isoforge_base::error::Class;
 use isoforge_base::read_at::{FileAt, ReadAt, Window};
 use isoforge_formats::tar::{self, Found};
 use isoforge_formats::zstd_seekable;
@@ -72,7 +73,8 @@ impl Opened {
     /// # Errors
     /// What the system says.
     pub fn from(mut self, offset: u64) -> Result<Part<'static>, Error> {
-        let start = self.reader.seek(SeekFrom::Start(offset.min(self.size)))?;
+        let start = SeekFrom::Start(offset.min(self.size));
+        let start = self.reader.seek(start).map_err(Error::Read)?;
         Ok(Part {
             start,
             reader: self.reader,
@@ -183,9 +185,9 @@ impl Files {
                 let file = match fs_err::File::open(folder.join(name)) {
                     Ok(file) => file,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(Error::Read(error)),
                 };
-                let size = file.metadata()?.len();
+                let size = file.metadata().map_err(Error::Read)?.len();
                 let reader = Box::new(file);
                 Ok(Some(Opened { reader, size }))
             }
@@ -204,12 +206,12 @@ impl Files {
                 let entries = match fs_err::read_dir(path.join(folder)) {
                     Ok(entries) => entries,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(Error::Read(error)),
                 };
                 for entry in entries {
-                    let entry = entry?;
+                    let entry = entry.map_err(Error::Read)?;
                     // Of what a link leads to.
-                    let metadata = fs_err::metadata(entry.path())?;
+                    let metadata = fs_err::metadata(entry.path()).map_err(Error::Read)?;
                     if metadata.is_file() {
                         let name = entry.file_name().to_string_lossy().into_owned();
                         found.push((name, metadata.len()));
@@ -258,6 +260,22 @@ impl Files {
     pub(super) fn wrong(&self, problem: String) -> Error {
         wrong(self.path(), problem)
     }
+
+    /// The error where it is not said which of the images `names` is meant; `wanted` is
+    /// what is looked for.
+    pub(super) fn choice<'a>(
+        &self,
+        wanted: &str,
+        names: impl Iterator<Item = &'a String>,
+    ) -> Error {
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        let names = match &*names {
+            [] => "none with a name".to_owned(),
+            names => names.join(", "),
+        };
+        let problem = format!("{}: {wanted}; there are: {names}", self.path().display());
+        Error::new(Class::Profile, problem).with_hint("add the name after a colon")
+    }
 }
 
 fn wrong(path: &Path, problem: String) -> Error {
@@ -271,9 +289,12 @@ fn exists(path: &Path, source: &ImageSource) -> Result<(), Error> {
     if path.try_exists().map_err(|error| named(path, &error))? {
         return Ok(());
     }
-    Err(Error::NoSource {
-        path: path.to_owned(),
-        instead: registry_name(source),
+    let error = Error::new(Class::Profile, format!("{} does not exist", path.display()));
+    Err(match registry_name(source) {
+        Some(reference) => error.with_hint(format!(
+            "if an image in a registry is meant, write {reference}"
+        )),
+        None => error,
     })
 }
 
@@ -292,18 +313,20 @@ fn registry_name(source: &ImageSource) -> Option<String> {
     }
 }
 
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+fn named(path: &Path, error: &io::Error) -> Error {
+    let text = format!("{}: {error}", path.display());
+    Error::Read(io::Error::new(error.kind(), text))
 }
 
 /// The archive as it is where it can be read at random, else its decompressed bytes.
 fn seekable(path: &Path, scratch: &Path) -> Result<Arc<dyn ReadAt>, Error> {
-    let file = FileAt::open(path)?;
+    let file = FileAt::open(path).map_err(Error::Read)?;
     let mut magic = Vec::new();
     let file: Arc<dyn ReadAt> = Arc::new(file);
     Window::whole(Arc::clone(&file))
         .take(MAGIC_BYTES as u64)
-        .read_to_end(&mut magic)?;
+        .read_to_end(&mut magic)
+        .map_err(Error::Read)?;
     let compression = sniff(&magic);
     if compression == LayerCompression::Plain {
         return Ok(file);
@@ -315,8 +338,8 @@ fn seekable(path: &Path, scratch: &Path) -> Result<Arc<dyn ReadAt>, Error> {
         return Ok(Arc::new(frames));
     }
     let mut out = tempfile::tempfile_in(scratch).map_err(|error| named(scratch, &error))?;
-    let unpacked = decompress(Window::whole(file), compression)?.take(MAX_UNPACKED_BYTES + 1);
-    let bytes = io::copy(&mut io::BufReader::new(unpacked), &mut out)
+    let unpacked = decompress(Window::whole(file), compression).map_err(Error::Read)?;
+    let bytes = io::copy(&mut unpacked.take(MAX_UNPACKED_BYTES + 1), &mut out)
         .map_err(|error| wrong(path, format!("can't be decompressed: {error}")))?;
     if bytes > MAX_UNPACKED_BYTES {
         return Err(wrong(
@@ -324,7 +347,7 @@ fn seekable(path: &Path, scratch: &Path) -> Result<Arc<dyn ReadAt>, Error> {
             format!("unpacks to more than {MAX_UNPACKED_BYTES} bytes"),
         ));
     }
-    Ok(Arc::new(FileAt::new(out)?))
+    Ok(Arc::new(FileAt::new(out).map_err(Error::Read)?))
 }
 
 impl Archive {

@@ -10,15 +10,16 @@ use ureq::http::header;
 use super::auth::Auth;
 use super::config::RegistryConfig;
 use super::endpoint::Endpoint;
-use super::error::Error;
 use super::exchange;
 use super::transport::{Call, Reply, Transport};
 use super::url::{Origin, ShownUrl, resolve};
 use super::{Expected, Part, Registry, checked_length, checked_manifest};
+use crate::Error;
 use crate::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::media::{MANIFEST_TYPES, MediaType};
 use crate::reference::{DEFAULT_TAG, Reference};
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Class;
 
 /// How many pages of referrers are read.
 const MAX_REFERRER_PAGES: usize = 16;
@@ -152,10 +153,11 @@ impl Registry for HttpRegistry {
                 None => return Ok(Some(listed)),
             }
         }
-        Err(Error::TooManyPages {
-            url: ShownUrl::of(&first),
-            limit: MAX_REFERRER_PAGES,
-        })
+        let problem = format!(
+            "{}: more than {MAX_REFERRER_PAGES} pages",
+            ShownUrl::of(&first)
+        );
+        Err(Error::new(Class::Verification, problem))
     }
 
     fn tagged(&self, tag: &str) -> Result<Option<Manifest>, Error> {

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::error::Error;
 use super::files::{Files, Opened};
 use super::{Expected, Part, Registry, checked_manifest};
+use crate::Error;
 use crate::layout::{
     BLOB_FOLDER, DOCKER_FILE, IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME,
     blob_path,
@@ -112,17 +112,6 @@ impl LayoutRegistry {
     pub(super) fn place(&self, digest: &Digest) -> String {
         self.files.place(&blob_path(digest))
     }
-
-    fn choice(&self, wanted: String, entries: &[Descriptor]) -> Error {
-        Error::Choice {
-            path: self.files.path().to_owned(),
-            wanted,
-            names: entries
-                .iter()
-                .filter_map(|entry| entry.annotations.get(REF_NAME).cloned())
-                .collect(),
-        }
-    }
 }
 
 /// A layout as a whole, whatever it holds: for who takes in more than an image.
@@ -211,9 +200,15 @@ impl Registry for LayoutRegistry {
             .filter(|entry| !entry.is_attestation())
             .filter(|entry| self.tag.as_deref().is_none_or(|tag| has_name(entry, tag)))
             .collect();
+        let choice = |wanted: &str| {
+            let names = entries
+                .iter()
+                .filter_map(|entry| entry.annotations.get(REF_NAME));
+            Err(self.files.choice(wanted, names))
+        };
         match (matching.as_slice(), &self.tag) {
             ([one], _) => self.manifest(one),
-            ([], Some(tag)) => Err(self.choice(format!("no image is called {tag}"), &entries)),
+            ([], Some(tag)) => choice(&format!("no image is called {tag}")),
             ([], None) => Err(self.files.wrong("holds no image".to_owned())),
             // Some tools list an image's platforms right in index.json.
             (several, None)
@@ -223,8 +218,8 @@ impl Registry for LayoutRegistry {
             {
                 Ok(index)
             }
-            (_, Some(tag)) => Err(self.choice(format!("several are called {tag}"), &entries)),
-            (_, None) => Err(self.choice("it holds several images".to_owned(), &entries)),
+            (_, Some(tag)) => choice(&format!("several are called {tag}")),
+            (_, None) => choice("it holds several images"),
         }
     }
 

@@ -11,13 +11,14 @@ use super::auth::{check_realm, fetch_token};
 use super::auth_file::{self, AuthFile, Keeper};
 use super::challenge::{self, Challenge, basic};
 use super::credentials::{self, Credentials};
-use super::error::Error;
 use super::helper::Helper;
 use super::secret::Secret;
 use super::transport::{Call, Reply};
 use super::url::{ShownUrl, encode};
 use super::{Client, url};
 use crate::reference::{DEFAULT_REGISTRY, Reference};
+use crate::{Answer, Error};
+use isoforge_base::error::Class;
 use ureq::http::header::WWW_AUTHENTICATE;
 
 /// User name and password, or an access token in the password's place.
@@ -51,7 +52,7 @@ pub struct Change {
 /// The registry that a user means: `host[:port]`, for Docker Hub `docker.io`.
 ///
 /// # Errors
-/// [`Error::Setting`] for anything else.
+/// For anything else.
 pub fn registry_host(text: &str) -> Result<String, Error> {
     let bare = ["https://", "http://"]
         .iter()
@@ -70,10 +71,11 @@ pub fn registry_host(text: &str) -> Result<String, Error> {
     let parsed: Result<Reference, _> = format!("{bare}/name:tag").parse();
     match parsed {
         Ok(reference) if reference.registry() == bare => Ok(bare.to_owned()),
-        _ => Err(Error::Setting {
-            setting: ShownUrl::of(text).to_string(),
-            wanted: "a registry: a host name with an optional port, such as quay.io or localhost:5000",
-        }),
+        _ => {
+            let wanted =
+                "a registry: a host name with an optional port, such as quay.io or localhost:5000";
+            Err(Error::setting(ShownUrl::of(text), wanted))
+        }
     }
 }
 
@@ -88,7 +90,7 @@ impl Client {
     /// credentials: one attempt.
     ///
     /// # Errors
-    /// [`Error::Login`] where it does not; see [`Error`].
+    /// Where it does not; see [`Error`].
     pub fn verify_login(&self, host: &str, login: &Login) -> Result<Verdict, Error> {
         let endpoint = self.config.endpoint(host, String::new(), false);
         let url = endpoint.api_url();
@@ -106,10 +108,8 @@ impl Client {
         let _ = reply.into_answer();
         let header = match challenge {
             None => {
-                return Err(Error::Challenge {
-                    url: ShownUrl::of(&url),
-                    problem: "it asks for credentials in no way that isoforge knows".to_owned(),
-                });
+                let problem = "it asks for credentials in no way that isoforge knows";
+                return Err(Error::challenge(&url, problem));
             }
             Some(Challenge::Basic) => basic(&login.user, &login.password),
             Some(Challenge::Bearer {
@@ -124,17 +124,17 @@ impl Client {
                     password: login.password.clone(),
                 };
                 let token = fetch_token(&self.transport, &realm, &query, Some(&credentials))
-                    .map_err(|error| refused(host, error))?;
+                    .map_err(|error| match error {
+                        Error::Denied { answer, .. } => not_accepted(host, &answer),
+                        other => other,
+                    })?;
                 Secret::new(format!("Bearer {}", token.reveal()))
             }
         };
         let reply = self.get_api(&url, Some(&header))?;
         match reply.status.as_u16() {
             200 => Ok(Verdict::Accepted),
-            401 | 403 => Err(Error::Login {
-                host: host.to_owned(),
-                answer: reply.into_answer(),
-            }),
+            401 | 403 => Err(not_accepted(host, &reply.into_answer())),
             _ => Err(reply.into_error()),
         }
     }
@@ -149,9 +149,9 @@ impl Client {
         if url::Origin::of(&reply.url) == url::Origin::of(url) {
             return Ok(reply);
         }
-        Err(Error::Redirect {
+        Err(Error::BadAnswer {
             url: ShownUrl::of(url),
-            problem: "to another host, which can't say whether the credentials are right"
+            problem: "redirect to another host, which can't say whether the credentials are right"
                 .to_owned(),
         })
     }
@@ -160,7 +160,7 @@ impl Client {
     /// for `host`; gives the most important such file.
     ///
     /// # Errors
-    /// [`Error::Credentials`] where a file or helper is broken.
+    /// Where a file or helper is broken.
     pub fn find_login(&self, host: &str) -> Result<Option<&Path>, Error> {
         for path in &self.config.credential_files {
             let one = std::slice::from_ref(path);
@@ -175,7 +175,7 @@ impl Client {
     /// helper, or in the file itself.
     ///
     /// # Errors
-    /// [`Error::Credentials`] where file or helper are broken.
+    /// Where file or helper are broken.
     pub fn store_login(&self, path: &Path, host: &str, login: &Login) -> Result<Change, Error> {
         let time_limit = self.config.helper_timeout;
         store(path, host, login, time_limit)
@@ -186,7 +186,7 @@ impl Client {
     /// those of its repositories stay.
     ///
     /// # Errors
-    /// [`Error::Credentials`] where file or helper are broken.
+    /// Where file or helper are broken.
     pub fn forget_login(&self, path: &Path, host: &str) -> Result<Change, Error> {
         let time_limit = self.config.helper_timeout;
         forget(path, host, time_limit).map_err(|problem| credentials::error(host, path, &problem))
@@ -204,14 +204,10 @@ fn query(user: &str, service: Option<&str>, scope: Option<&str>) -> String {
     query
 }
 
-fn refused(host: &str, error: Error) -> Error {
-    match error {
-        Error::Denied { answer, .. } => Error::Login {
-            host: host.to_owned(),
-            answer,
-        },
-        other => other,
-    }
+fn not_accepted(host: &str, answer: &Answer) -> Error {
+    let problem = format!("{host} does not accept this user name and password{answer}");
+    Error::new(Class::Network, problem)
+        .with_hint("some registries want an access token in place of the password")
 }
 
 fn store(path: &Path, host: &str, login: &Login, time_limit: Duration) -> Result<Change, String> {

@@ -13,9 +13,9 @@ use ureq::Proxy;
 use ureq::http::Uri;
 
 use super::config::{NO_PROXY, RegistryConfig};
-use super::error::Error;
 use super::secret::Secret;
 use super::url::{ShownUrl, is_loopback};
+use crate::Error;
 
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
@@ -48,9 +48,9 @@ pub(super) fn choose(config: &RegistryConfig, url: &Uri) -> Option<Secret> {
 /// A proxy's address. Without scheme it is an HTTP proxy, as everywhere.
 pub(super) fn parse(address: &Secret) -> Result<Proxy, Error> {
     let text = address.reveal().trim();
-    let wrong = || Error::Setting {
-        setting: shown(address),
-        wanted: "a proxy of the form http://host:port, https://…, socks4://…, socks4a://…, socks5://… or socks5h://…",
+    let wrong = || {
+        let wanted = "a proxy of the form http://host:port, https://…, socks4://…, socks4a://…, socks5://… or socks5h://…";
+        Error::setting(shown(address), wanted)
     };
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let scheme = scheme.to_ascii_lowercase();

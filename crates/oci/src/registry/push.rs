@@ -25,16 +25,17 @@ pub use upload::{CHUNK_BYTES, Pieces, Session, WHOLE_BYTES};
 
 use super::auth::Auth;
 use super::endpoint::Endpoint;
-use super::error::Error;
 use super::exchange;
 use super::http::DIGEST_HEADER;
 use super::transport::{Body, Call, Method, Reply, Transport};
 use super::url::{ShownUrl, encode};
 use super::{Client, checked_length};
+use crate::Error;
 use crate::manifest::{Descriptor, Manifest};
 use crate::media::MANIFEST_TYPES;
 use crate::reference::Reference;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::Class;
 
 /// One repository to push to.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Client {
     /// own name or as a mirror. The registry is not asked anything yet.
     ///
     /// # Errors
-    /// [`Error::Setting`] on malformed mirror settings.
+    /// On malformed mirror settings.
     pub fn target(&self, reference: &Reference, bases: &[Reference]) -> Result<Target, Error> {
         let config = &self.config;
         let itself = |reference: &Reference| {
@@ -184,8 +185,7 @@ impl Target {
     /// it names must be there.
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Stored`] where the registry says that it stored
-    /// something else.
+    /// See [`Error`]; also where the registry says that it stored something else.
     pub fn put_manifest(&self, manifest: &Manifest, tag: Option<&str>) -> Result<(), Error> {
         let name = tag.map_or_else(|| manifest.digest.to_string(), str::to_owned);
         let url = format!("{}/manifests/{name}", self.base_url);
@@ -201,11 +201,16 @@ impl Target {
             return Err(reply.into_error());
         }
         match reply.header(&DIGEST_HEADER).map(str::trim) {
-            Some(said) if said.parse() != Ok(manifest.digest) => Err(Error::Stored {
-                url: ShownUrl::of(&url),
-                expected: manifest.digest,
-                found: said.escape_default().to_string(),
-            }),
+            Some(said) if said.parse() != Ok(manifest.digest) => {
+                let problem = format!(
+                    "{}: the registry stored {}, but was sent {}",
+                    ShownUrl::of(&url),
+                    said.escape_default(),
+                    manifest.digest
+                );
+                Err(Error::new(Class::Verification, problem)
+                    .with_hint("something between here and the registry changes what is sent"))
+            }
             _ => Ok(()),
         }
     }

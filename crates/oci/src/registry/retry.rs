@@ -1,30 +1,18 @@
 //! Trying again: the one place that decides when.
 
 use super::config::RetryPolicy;
-use super::error::Error;
+use crate::Error;
 use isoforge_base::progress::Progress;
-
-/// Errors that know whether trying again may help.
-pub trait Retry: std::error::Error {
-    /// The registry's error behind this one, if there is one.
-    fn registry_error(&self) -> Option<&Error>;
-}
-
-impl Retry for Error {
-    fn registry_error(&self) -> Option<&Error> {
-        Some(self)
-    }
-}
 
 /// Runs `attempt` until it succeeds, fails for good, or `policy` has had enough.
 ///
 /// # Errors
 /// What the last attempt gave.
-pub fn run<T, E: Retry>(
+pub fn run<T>(
     policy: &RetryPolicy,
     progress: &Progress,
-    mut attempt: impl FnMut() -> Result<T, E>,
-) -> Result<T, E> {
+    mut attempt: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
     run_on(policy, progress, |_| attempt())
 }
 
@@ -35,11 +23,11 @@ pub fn run<T, E: Retry>(
 ///
 /// # Errors
 /// What the last attempt gave.
-pub fn run_on<T, E: Retry>(
+pub(crate) fn run_on<T>(
     policy: &RetryPolicy,
     progress: &Progress,
-    mut attempt: impl FnMut(&mut bool) -> Result<T, E>,
-) -> Result<T, E> {
+    mut attempt: impl FnMut(&mut bool) -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut tried = 0;
     loop {
         let mut got_on = false;
@@ -48,15 +36,16 @@ pub fn run_on<T, E: Retry>(
             Err(error) => error,
         };
         tried = if got_on { 1 } else { tried + 1 };
-        let Some(cause) = error.registry_error().filter(|cause| cause.is_transient()) else {
-            return Err(error);
-        };
-        if tried >= policy.attempts {
+        let cause = error.cause();
+        if !cause.is_transient() || tried >= policy.attempts {
             return Err(error);
         }
         // A wish of the server is kept by the gate, before the next request to
         // that host, whoever makes it.
-        let wish = cause.retry_after();
+        let wish = match cause {
+            Error::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        };
         let delay = wish.map_or_else(|| policy.delay(tried), |wish| wish.min(policy.max_delay));
         progress.note(format!(
             "{cause}; attempt {} of {} in {:.1} s",

@@ -15,7 +15,8 @@ use rustls::sign::CertifiedKey;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
 use super::config::{HostConfig, RegistryConfig};
-use super::error::Error;
+use crate::Error;
+use isoforge_base::error::Class;
 
 /// Where distributions keep the list of trusted authorities; the first that
 /// there is counts.
@@ -168,8 +169,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn wrong(path: &Path, problem: String) -> Error {
-    Error::Certificate {
-        path: path.to_owned(),
-        problem,
-    }
+    Error::new(Class::Profile, format!("{}: {problem}", path.display())).with_hint(
+        "check 'ca', 'client_cert' and 'client_key' of the host, SSL_CERT_FILE and SSL_CERT_DIR",
+    )
 }

@@ -13,11 +13,12 @@ use ureq::{AsSendBody, SendBody};
 use super::Part;
 use super::agents::{Agents, Chosen};
 use super::config::{MAX_CONNECTIONS, RegistryConfig};
-use super::error::{Answer, Error};
 use super::gate::Gate;
 use super::limiter::{Limiter, Permit};
 use super::secret::Secret;
 use super::url::{Origin, ShownUrl, resolve};
+use crate::{Answer, Error};
+use isoforge_base::error::Class;
 use isoforge_base::limit::read_within;
 
 /// The program's name and version, as registries see it.
@@ -155,9 +156,9 @@ impl Transport {
                     permit,
                 });
             }
-            let refuse = |problem: &str| Error::Redirect {
+            let refuse = |problem: &str| Error::BadAnswer {
                 url: ShownUrl::of(&url),
-                problem: problem.to_owned(),
+                problem: format!("redirect {problem}"),
             };
             if call.form.is_some() {
                 return Err(refuse("of a token request"));
@@ -178,9 +179,9 @@ impl Transport {
             }
             url = next;
         }
-        Err(Error::Redirect {
+        Err(Error::BadAnswer {
             url: ShownUrl::of(call.url),
-            problem: format!("number {}", MAX_REDIRECTS + 1),
+            problem: format!("redirect number {}", MAX_REDIRECTS + 1),
         })
     }
 
@@ -208,11 +209,10 @@ impl Transport {
             request = request.header(name, value);
         }
         if let Some(secret) = authorization {
-            let mut value =
-                HeaderValue::from_str(secret.reveal()).map_err(|_| Error::Challenge {
-                    url: ShownUrl::of(url),
-                    problem: "the credentials have characters that no header can have".into(),
-                })?;
+            let mut value = HeaderValue::from_str(secret.reveal()).map_err(|_| {
+                let problem = "the credentials have characters that no header can have";
+                Error::challenge(url, problem)
+            })?;
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
         }
@@ -282,7 +282,7 @@ impl Run<'_> {
         }
         agent
             .run(request)
-            .map_err(|error| from_ureq(self.url, &error).through(self.chosen.proxy.as_deref()))
+            .map_err(|error| from_ureq(self.url, &error, self.chosen.proxy.as_deref()))
     }
 }
 
@@ -344,10 +344,8 @@ impl Reply {
 
     /// The whole body, which may have `limit` bytes.
     pub(super) fn into_bytes(self, limit: u64) -> Result<Vec<u8>, Error> {
-        let too_large = Error::TooLarge {
-            url: ShownUrl::of(&self.url),
-            limit,
-        };
+        let problem = format!("{}: more than {limit} bytes", ShownUrl::of(&self.url));
+        let too_large = Error::new(Class::Verification, problem);
         if self.content_length().is_some_and(|length| length > limit) {
             return Err(too_large);
         }
@@ -467,16 +465,13 @@ fn parse_answer(bytes: &[u8]) -> Answer {
     }
 }
 
-fn from_ureq(url: &str, error: &ureq::Error) -> Error {
-    let url = ShownUrl::of(url);
-    match error {
-        ureq::Error::Timeout(phase) => Error::Timeout {
-            url,
-            phase: phase.to_string(),
-        },
-        other => Error::Transport {
-            url,
-            problem: other.to_string(),
+fn from_ureq(url: &str, error: &ureq::Error, proxy: Option<&str>) -> Error {
+    let via = proxy.map_or_else(String::new, |proxy| format!(" (through the proxy {proxy})"));
+    Error::Transport {
+        url: ShownUrl::of(url),
+        problem: match error {
+            ureq::Error::Timeout(phase) => format!("no answer in time ({phase}{via})"),
+            other => format!("{other}{via}"),
         },
     }
 }
@@ -515,8 +510,8 @@ impl Read for Stream {
                     return Err(self.truncated(expected));
                 }
                 let error = match error.downcast::<ureq::Error>() {
-                    Ok(inner) => from_ureq(&self.url, &inner),
-                    Err(error) => from_ureq(&self.url, &ureq::Error::Io(error)),
+                    Ok(inner) => from_ureq(&self.url, &inner, None),
+                    Err(error) => from_ureq(&self.url, &ureq::Error::Io(error), None),
                 };
                 return Err(io::Error::other(error));
             }

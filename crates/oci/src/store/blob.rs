@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use fs_err::File;
 
 use super::session::TempFile;
-use super::{Error, Result, Store, last_use, make_folder};
+use super::{Result, Store, last_use, make_folder};
+use crate::Error;
 use isoforge_base::digest::{Digest, Sha256};
 use isoforge_base::limit::read_within;
 
@@ -33,7 +34,7 @@ impl Store {
     /// himself fetching it, so this counts as a use.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Store`].
     pub fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
         let path = self.blob_path(digest);
         match fs_err::metadata(&path) {
@@ -50,7 +51,7 @@ impl Store {
     /// Opens a blob for reading.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Io`].
+    /// [`Error::Missing`], [`Error::Store`].
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         let path = self.blob_path(digest);
         match File::open(&path) {
@@ -121,7 +122,7 @@ impl Store {
     /// Starts a new blob.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Store`].
     pub fn blob_writer(&self) -> Result<BlobWriter> {
         Ok(BlobWriter {
             store: self.clone(),
@@ -132,7 +133,7 @@ impl Store {
     /// Stores a blob that is in memory.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Store`].
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest> {
         let mut writer = self.blob_writer()?;
         writer.write_all(bytes)?;
@@ -154,7 +155,7 @@ impl BlobWriter {
     ///
     /// # Errors
     /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`], which leave
-    /// nothing behind; [`Error::Io`].
+    /// nothing behind; [`Error::Store`].
     pub fn commit(self, expected: Option<(&Digest, u64)>) -> Result<(Digest, u64)> {
         let hashed = self
             .out

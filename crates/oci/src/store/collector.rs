@@ -37,7 +37,7 @@ impl Collector {
     /// Strangers stay, since nobody knows whose they are.
     ///
     /// # Errors
-    /// [`super::Error::Io`].
+    /// [`crate::Error::Store`].
     pub fn remove(&self, entry: &Entry) -> Result<()> {
         if entry.kind == EntryKind::Stranger {
             return Ok(());

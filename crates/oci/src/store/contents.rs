@@ -50,7 +50,7 @@ impl Store {
     /// All files of the store but those being written, sorted by kind and name.
     ///
     /// # Errors
-    /// [`super::Error::Io`].
+    /// [`crate::Error::Store`].
     pub fn contents(&self) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for (folder, kind) in [

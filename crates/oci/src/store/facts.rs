@@ -26,7 +26,7 @@ impl Store {
     /// The fact of this kind and key, where it is known.
     ///
     /// # Errors
-    /// [`super::Error::Io`].
+    /// [`crate::Error::Store`].
     pub fn fact<T: DeserializeOwned>(&self, kind: &str, key: &str) -> Result<Option<T>> {
         let path = self.fact_path(kind, key);
         match fs_err::read(&path) {
@@ -44,7 +44,7 @@ impl Store {
     /// Records a fact, replacing what was known.
     ///
     /// # Errors
-    /// [`super::Error::Io`].
+    /// [`crate::Error::Store`].
     pub fn put_fact<T: Serialize>(&self, kind: &str, key: &str, value: &T) -> Result<()> {
         let path = self.fact_path(kind, key);
         if let Some(folder) = path.parent() {
@@ -57,7 +57,7 @@ impl Store {
     /// Remembers what a blob was asked for as, beside what is known already.
     ///
     /// # Errors
-    /// [`super::Error::Io`].
+    /// [`crate::Error::Store`].
     pub fn add_origin(&self, digest: &Digest, name: &str) -> Result<()> {
         let key = digest.hex();
         let mut names: BTreeSet<String> = self.fact(ORIGIN_FACT, &key)?.unwrap_or_default();

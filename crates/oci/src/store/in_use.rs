@@ -10,8 +10,9 @@ use std::path::Path;
 
 use fs_err::File;
 
+use super::Result;
 use super::session::lock_file;
-use super::{Error, Result};
+use crate::Error;
 
 const FILE: &str = "in-use";
 

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use fs_err::File;
 
-use super::{Error, FILE_MODE, Result, Store};
+use super::{FILE_MODE, Result, Store};
+use crate::Error;
 use crate::layout::{LayoutFile, OciLayout};
 use isoforge_base::digest::{Digest, HashingReader};
 
@@ -19,7 +20,7 @@ impl OciLayout {
     ///
     /// # Errors
     /// [`Error::Missing`] and [`Error::Damaged`] on blobs of the store,
-    /// [`Error::Io`].
+    /// [`Error::Store`].
     pub fn write_tar(&self, store: &Store, out: impl Write, epoch: u64) -> Result<()> {
         let mut archive = tar::Builder::new(out);
         for (path, file) in &self.files {
@@ -42,7 +43,7 @@ impl OciLayout {
     ///
     /// # Errors
     /// [`Error::Missing`] and [`Error::Damaged`] on blobs of the store,
-    /// [`Error::Io`].
+    /// [`Error::Store`].
     pub fn write_dir(&self, store: &Store, folder: &Path) -> Result<()> {
         for (path, file) in &self.files {
             let path = folder.join(path);

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use fs_err::{File, OpenOptions};
 
 use super::session::{TempFile, publish};
-use super::{Error, Result, Store, make_folder};
+use super::{Result, Store, make_folder};
+use crate::Error;
 use isoforge_base::digest::{Digest, Sha256};
 
 /// Folder of the blobs under way.
@@ -40,7 +41,7 @@ impl Store {
     /// comes is left for later attempts.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Store`].
     pub fn receive(&self, digest: &Digest, limit: u64, keep: bool) -> Result<Incoming> {
         let partial = if keep {
             self.lock_partial(digest)?
@@ -176,7 +177,7 @@ impl Incoming {
     /// Drops all that came.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Store`].
     pub fn restart(&mut self) -> Result<()> {
         let file = self.place.file();
         file.set_len(0)?;
@@ -189,7 +190,7 @@ impl Incoming {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// [`Error::SizeMismatch`] beyond the limit; [`Error::Io`], after which
+    /// [`Error::SizeMismatch`] beyond the limit; [`Error::Store`], after which
     /// nothing is kept.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let size = self.bytes.saturating_add(bytes.len() as u64);
@@ -221,7 +222,7 @@ impl Incoming {
     ///
     /// # Errors
     /// [`Error::SizeMismatch`] and [`Error::DigestMismatch`], which leave
-    /// nothing behind; [`Error::Io`].
+    /// nothing behind; [`Error::Store`].
     pub fn commit(mut self, size: Option<u64>) -> Result<u64> {
         let (found, bytes) = (self.found(), self.bytes);
         let wrong = if let Some(expected) = size.filter(|size| *size != bytes) {

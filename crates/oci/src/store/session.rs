@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fs_err::{File, OpenOptions};
 
 use super::in_use::InUse;
-use super::{Error, FILE_MODE, Result, make_folder};
+use super::{FILE_MODE, Result, make_folder};
+use crate::Error;
 use isoforge_base::interrupt;
 
 const LOCK_FILE: &str = "lock";

@@ -27,7 +27,7 @@ impl Store {
     /// Starts a slab.
     ///
     /// # Errors
-    /// [`super::Error::Io`].
+    /// [`crate::Error::Store`].
     pub fn slab_writer(&self, key: &str) -> Result<SlabWriter> {
         Ok(SlabWriter {
             path: self.slab_path(key),
@@ -62,7 +62,7 @@ impl SlabWriter {
     /// Puts the slab in its place and gives its path.
     ///
     /// # Errors
-    /// [`super::Error::Io`].
+    /// [`crate::Error::Store`].
     pub fn commit(self) -> Result<PathBuf> {
         self.temp.keep(&self.path)?;
         Ok(self.path)

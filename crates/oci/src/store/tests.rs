@@ -229,7 +229,10 @@ fn a_store_of_a_newer_version_is_refused() {
     fs_err::write(root.path().join("store.json"), "[]").unwrap();
     assert!(matches!(
         Store::open(root.path()),
-        Err(Error::NoStore { .. })
+        Err(Error::Other {
+            class: Class::Environment,
+            ..
+        })
     ));
 }
 

@@ -185,5 +185,5 @@ fn the_result_is_remembered_by_content_and_patterns() {
     }
     assert_eq!(fixture.run(&["opt"], &[]).unwrap(), first);
     let error = fixture.run(&["opt/cni"], &[]).unwrap_err();
-    assert!(matches!(error, Error::Store(_)), "{error}");
+    assert!(matches!(error, Error::Oci(_)), "{error}");
 }

@@ -280,7 +280,7 @@ fn a_layer_is_compressed_once() {
     fs_err::remove_file(fixture.store.blob_path(&layer.digest)).unwrap();
     assert_eq!(compress().unwrap(), first);
     fs_err::remove_file(fixture.store.blob_path(&first.digest)).unwrap();
-    assert!(matches!(compress(), Err(Error::Store(_))));
+    assert!(matches!(compress(), Err(Error::Oci(_))));
 }
 
 #[test]

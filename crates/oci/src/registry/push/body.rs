@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::super::error::Error;
 use super::super::transport::Body;
 use super::layout::ImageLayout;
+use crate::Error;
 use crate::manifest::Descriptor;
 use isoforge_base::digest::Sha256;
 use isoforge_base::progress::Task;
@@ -96,7 +96,7 @@ impl<'a> Payload<'a> {
         let mut reader = self.layout.blob(self.blob, start)?.take(from - start);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
-            match reader.read(&mut chunk)? {
+            match reader.read(&mut chunk).map_err(Error::Read)? {
                 0 => return Ok(hasher),
                 n => hasher.update(chunk.get(..n).unwrap_or_default()),
             }
@@ -168,7 +168,7 @@ impl Read for PieceReader<'_> {
         let n = self
             .inner
             .read(buf)
-            .map_err(|error| payload.fail(error.into()))?;
+            .map_err(|error| payload.fail(Error::Read(error)))?;
         if n == 0 {
             return Err(payload.fail(Error::Length {
                 place: payload.layout.place(&payload.blob.digest),

@@ -4,9 +4,9 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::super::error::Error;
 use super::super::layout::LayoutRegistry;
 use super::super::{Expected, Registry, checked_manifest};
+use crate::Error;
 use crate::manifest::{Descriptor, MAX_MANIFEST_BYTES, Manifest};
 use isoforge_base::digest::Digest;
 
@@ -41,8 +41,7 @@ impl ImageLayout {
     /// compressed one is decompressed.
     ///
     /// # Errors
-    /// [`Error::NoSource`] and [`Error::Format`] where there is none,
-    /// [`Error::Io`].
+    /// Where there is none, and what the system says.
     pub fn open(path: &Path, scratch: &Path) -> Result<Self, Error> {
         Ok(Self(Place::Layout(LayoutRegistry::at(path, scratch)?)))
     }
@@ -83,11 +82,14 @@ impl ImageLayout {
     /// Whether an image of an index is left out on purpose.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// What the system says.
     pub fn leaves_out(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         match &self.0 {
             Place::Layout(_) => Ok(false),
-            Place::Blobs { blobs, .. } => Ok(blobs.open(&descriptor.digest)?.is_none()),
+            Place::Blobs { blobs, .. } => {
+                let blob = blobs.open(&descriptor.digest).map_err(Error::Read)?;
+                Ok(blob.is_none())
+            }
         }
     }
 
@@ -102,7 +104,8 @@ impl ImageLayout {
                 let size = descriptor.size.min(MAX_MANIFEST_BYTES);
                 let mut raw = Vec::new();
                 let reader = self.blob(descriptor, 0)?;
-                reader.take(size.saturating_add(1)).read_to_end(&mut raw)?;
+                let mut reader = reader.take(size.saturating_add(1));
+                reader.read_to_end(&mut raw).map_err(Error::Read)?;
                 let place = self.place(&descriptor.digest);
                 checked_manifest(place, raw, Expected::from(descriptor))
             }
@@ -123,9 +126,10 @@ impl ImageLayout {
             Place::Blobs { blobs, .. } => blobs,
         };
         let place = || self.place(&blob.digest);
-        let (found, mut reader) = blobs.open(&blob.digest)?.ok_or_else(|| {
+        let opened = blobs.open(&blob.digest).map_err(Error::Read)?;
+        let (found, mut reader) = opened.ok_or_else(|| {
             let problem = format!("{} is missing", place());
-            io::Error::new(io::ErrorKind::NotFound, problem)
+            Error::Read(io::Error::new(io::ErrorKind::NotFound, problem))
         })?;
         if found != blob.size {
             return Err(Error::Length {
@@ -134,7 +138,7 @@ impl ImageLayout {
                 found,
             });
         }
-        io::copy(&mut reader.by_ref().take(start), &mut io::sink())?;
+        io::copy(&mut reader.by_ref().take(start), &mut io::sink()).map_err(Error::Read)?;
         Ok(reader)
     }
 

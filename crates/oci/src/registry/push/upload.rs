@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use ureq::http::header;
 
-use super::super::error::Error;
 use super::super::exchange;
 use super::super::transport::{Call, Method, Reply};
 use super::super::url::{Origin, ShownUrl, encode, resolve};
 use super::body::Payload;
 use super::{Target, received};
+use crate::Error;
 
 /// Largest blob that is sent in one request. Above that a break would cost too
 /// much, where the registry forgets what a broken request brought.
@@ -81,10 +81,7 @@ impl Session {
             minimum,
         };
         if !session.moved(reply)? {
-            return Err(Error::Protocol {
-                url: ShownUrl::of(&reply.url),
-                problem: "it has no usable Location".to_owned(),
-            });
+            return Err(unusable(&reply.url, "it has no usable Location"));
         }
         Ok(session)
     }
@@ -95,10 +92,7 @@ impl Session {
         let Some(location) = reply.header(&header::LOCATION) else {
             return Ok(false);
         };
-        let refuse = |problem: &str| Error::Protocol {
-            url: ShownUrl::of(&reply.url),
-            problem: problem.to_owned(),
-        };
+        let refuse = |problem: &str| unusable(&reply.url, problem);
         let next = resolve(&reply.url, location.trim());
         let origin = next.as_deref().and_then(Origin::of);
         match (next, origin, Origin::of(&self.url)) {
@@ -188,13 +182,11 @@ impl Target {
         // Less is allowed; then it goes on from there. None at all would go on
         // for ever, and more was not sent.
         if now <= session.received || now > to {
-            return Err(Error::Protocol {
-                url: ShownUrl::of(&session.url),
-                problem: format!(
-                    "of the bytes up to {to} it has received those up to {now}, and had {}",
-                    session.received
-                ),
-            });
+            let problem = format!(
+                "of the bytes up to {to} it has received those up to {now}, and had {}",
+                session.received
+            );
+            return Err(unusable(&session.url, &problem));
         }
         session.received = now;
         Ok(())
@@ -248,21 +240,26 @@ fn content_range(from: u64, to: u64) -> Vec<(header::HeaderName, String)> {
     }
 }
 
+/// The error for an answer without what the specification asks for.
+fn unusable(url: &str, problem: &str) -> Error {
+    Error::BadAnswer {
+        url: ShownUrl::of(url),
+        problem: format!("the registry's answer can't be used: {problem}"),
+    }
+}
+
 /// The error that a refused part of an upload stands for.
 fn refusal(reply: Reply) -> Error {
     let (url, status) = (ShownUrl::of(&reply.url), reply.status.as_u16());
-    match reply.into_error() {
-        Error::NotFound { answer, .. } => Error::UploadLost {
-            url,
-            status,
-            answer,
-        },
-        Error::Status { answer, .. } if lost(status, answer.code.as_deref()) => Error::UploadLost {
-            url,
-            status,
-            answer,
-        },
-        other => other,
+    let answer = match reply.into_error() {
+        Error::NotFound { answer, .. } => answer,
+        Error::Status { answer, .. } if lost(status, answer.code.as_deref()) => answer,
+        other => return other,
+    };
+    Error::UploadLost {
+        url,
+        status,
+        answer,
     }
 }
 
