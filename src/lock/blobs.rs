@@ -19,7 +19,7 @@ pub enum BlobKind {
 }
 
 /// A blob that belongs to no image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LockedBlob {
     /// What it is.
     pub kind: BlobKind,

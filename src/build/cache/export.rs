@@ -13,9 +13,9 @@ use isoforge_base::error::{Class, Context as _, Failure, Result};
 use serde::Serialize;
 use serde_json::json;
 
-use super::inputs::{self, Inputs, StoredBlob};
+use super::inputs::{self, Inputs};
 use super::{INPUT_NAME, LOCK_TYPE, SCHEMA};
-use crate::lock::{self, BlobKind, Lock};
+use crate::lock::{self, BlobKind, Lock, LockedBlob};
 use isoforge_base::digest::Digest;
 use isoforge_base::human::size;
 use isoforge_base::output;
@@ -110,9 +110,9 @@ fn layout(lock: &Lock, text: Vec<u8>, found: &Inputs) -> Result<OciLayout> {
     let size = text.len() as u64;
     let digest = composer.bytes(text);
     let mut parts = vec![part(LOCK_TYPE, "lock", lock::FILE_NAME, digest, size)];
-    for blob in &found.others {
-        composer.blob(blob.digest, blob.size);
-        parts.push(described(blob, lock));
+    for (blob, size) in &found.others {
+        composer.blob(blob.digest, *size);
+        parts.push(described(blob, *size, lock));
     }
     let input = artifact(&mut composer, &parts);
     composer.root(INPUT_NAME, &Kind::Other(INPUT_KIND.to_owned()), input)?;
@@ -147,7 +147,7 @@ fn part(media_type: &str, kind: &str, name: &str, digest: Digest, size: u64) -> 
     }
 }
 
-fn described(blob: &StoredBlob, lock: &Lock) -> Descriptor {
+fn described(blob: &LockedBlob, size: u64, lock: &Lock) -> Descriptor {
     let layer = |compression| MediaType::Layer(Family::Oci, compression).to_string();
     let (media_type, kind) = match blob.kind {
         BlobKind::Archive => {
@@ -164,7 +164,7 @@ fn described(blob: &StoredBlob, lock: &Lock) -> Descriptor {
         BlobKind::CoreImage => (CORE_IMAGE_TYPE.to_owned(), "core-image"),
         BlobKind::File => (FILE_TYPE.to_owned(), "file"),
     };
-    part(&media_type, kind, &blob.name, blob.digest, blob.size)
+    part(&media_type, kind, &blob.name, blob.digest, size)
 }
 
 /// Writes the layout and gives the digest of an archive.

@@ -18,8 +18,8 @@ pub(super) struct Inputs {
     pub(super) images: Vec<(String, Descriptor)>,
     /// Everything that belongs to images, with sizes in bytes.
     pub(super) blobs: BTreeMap<Digest, u64>,
-    /// What is no image.
-    pub(super) others: Vec<StoredBlob>,
+    /// What is no image, and its size in bytes.
+    pub(super) others: Vec<(LockedBlob, u64)>,
     /// What the store lacks: what it is, in the lock's words.
     pub(super) missing: BTreeMap<Digest, String>,
 }
@@ -31,16 +31,6 @@ impl Inputs {
         let lines = missing.map(|(digest, what)| format!("\n    {digest} {what}"));
         lines.collect()
     }
-}
-
-/// A blob of the lock that belongs to no image, and that the store has.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct StoredBlob {
-    pub(super) kind: BlobKind,
-    /// As the lock has it.
-    pub(super) name: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
 }
 
 /// Finds the input of `lock` in the store; what is not there is told in the
@@ -165,12 +155,7 @@ impl Finder<'_> {
     fn other(&mut self, blob: LockedBlob) -> Result<()> {
         match self.store.blob_size(&blob.digest)? {
             Some(found) if blob.size.is_none_or(|size| size == found) => {
-                self.found.others.push(StoredBlob {
-                    kind: blob.kind,
-                    name: blob.name,
-                    digest: blob.digest,
-                    size: found,
-                });
+                self.found.others.push((blob, found));
             }
             _ => {
                 let what = format!("{} {}", described(blob.kind), blob.name);

@@ -49,7 +49,17 @@ pub(super) fn archive(
         // A failure is told once, so this one must not be lost.
         let syncer = scope.spawn(move || to_sync.iter().try_for_each(|file| file.sync_data()));
         let writer = scope.spawn(move || -> Result<PartsList, Error> {
-            let mut out = PartsWriter::new(folder, name, part_bytes, sync);
+            let mut out = PartsWriter {
+                folder,
+                name,
+                part_bytes,
+                current: None,
+                sync,
+                unsynced: 0,
+                done: Vec::new(),
+                whole: Sha256::new(),
+                size: 0,
+            };
             for piece in receive {
                 out.write(&piece)?;
                 // Where nobody waits for it, it is not needed.
@@ -201,26 +211,7 @@ struct PartsWriter<'a> {
     size: u64,
 }
 
-impl<'a> PartsWriter<'a> {
-    fn new(
-        folder: &'a Path,
-        name: &'a str,
-        part_bytes: Option<u64>,
-        sync: Sender<std::fs::File>,
-    ) -> Self {
-        Self {
-            folder,
-            name,
-            part_bytes,
-            current: None,
-            sync,
-            unsynced: 0,
-            done: Vec::new(),
-            whole: Sha256::new(),
-            size: 0,
-        }
-    }
-
+impl PartsWriter<'_> {
     fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         self.size = self.size.saturating_add(bytes.len() as u64);
         if self.part_bytes.is_some() {

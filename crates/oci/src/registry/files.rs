@@ -18,6 +18,7 @@ use crate::compression::{decompress, sniff};
 use crate::layer::LayerCompression;
 use crate::reference::{ImageSource, Reference};
 use isoforge_base::error::Class;
+use isoforge_base::limit::read_within;
 use isoforge_base::read_at::{FileAt, ReadAt, Window};
 use isoforge_formats::tar::{self, Found};
 use isoforge_formats::zstd_seekable;
@@ -242,13 +243,10 @@ impl Files {
         let Some(opened) = self.open(name)? else {
             return Ok(None);
         };
-        if opened.size > limit {
-            return Err(self.wrong(format!("{name} has more than {limit} bytes")));
-        }
-        let mut bytes = Vec::new();
-        let read = opened.reader.take(limit).read_to_end(&mut bytes);
-        read.map_err(|error| named(&self.path().join(name), &error))?;
-        Ok(Some(bytes))
+        let bytes = read_within(opened.reader, limit);
+        let bytes = bytes.map_err(|error| named(&self.path().join(name), &error))?;
+        let too_large = || self.wrong(format!("{name} has more than {limit} bytes"));
+        bytes.map(Some).ok_or_else(too_large)
     }
 
     /// Like [`read`](Self::read) for a file that must be there.
