@@ -1,5 +1,5 @@
-//! OCI types: digests, references, manifests, media types. Pure: no file, no
-//! network.
+//! OCI images: references, manifests and media types, registries and layouts, the store,
+//! pulling into it and pushing.
 
 pub mod artifact;
 pub mod compression;
