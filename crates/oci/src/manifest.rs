@@ -116,7 +116,7 @@ impl ImageManifest {
     ///
     /// # Errors
     /// On an artifact, and on layers that can't be used.
-    pub fn layer_compressions(&self) -> Result<Vec<LayerCompression>, Error> {
+    pub(crate) fn layer_compressions(&self) -> Result<Vec<LayerCompression>, Error> {
         if !matches!(self.config.media_type, MediaType::Config(_)) {
             let problem = format!(
                 "this is an artifact of the type '{}', not an image",

@@ -132,18 +132,6 @@ impl MediaType {
     pub fn is_manifest(&self) -> bool {
         matches!(self, Self::Index(_) | Self::Manifest(_) | Self::Schema1(_))
     }
-
-    /// The OCI name of a type that exists in both families; others stay.
-    #[must_use]
-    pub fn to_oci(&self) -> Self {
-        match self {
-            Self::Index(_) => Self::Index(Family::Oci),
-            Self::Manifest(_) => Self::Manifest(Family::Oci),
-            Self::Config(_) => Self::Config(Family::Oci),
-            Self::Layer(_, compression) => Self::Layer(Family::Oci, *compression),
-            other => other.clone(),
-        }
-    }
 }
 
 impl fmt::Display for MediaType {
@@ -161,7 +149,6 @@ mod tests {
         for (name, value) in KNOWN {
             assert_eq!(MediaType::parse(name), value);
             assert_eq!(value.as_str(), name);
-            assert!(value.to_oci().as_str().contains("vnd.oci."), "{name}");
         }
     }
 

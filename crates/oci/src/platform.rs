@@ -75,7 +75,7 @@ impl Platform {
     /// Whether this is the `unknown/unknown` that builders give to what is no
     /// image.
     #[must_use]
-    pub fn is_unknown(&self) -> bool {
+    pub(crate) fn is_unknown(&self) -> bool {
         self.os == "unknown" || self.architecture == "unknown"
     }
 

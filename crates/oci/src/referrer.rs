@@ -10,7 +10,7 @@ use serde::Deserialize;
 use isoforge_base::digest::Digest;
 
 /// What cosign puts behind [`tag`]: signatures, attestations, SBOMs.
-pub const COSIGN_SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
+pub(crate) const COSIGN_SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
 
 /// The digest that a manifest or index names as its subject.
 #[must_use]

@@ -197,7 +197,7 @@ impl RetryPolicy {
 
     /// The longest that [`delay`](Self::delay) gives.
     #[must_use]
-    pub fn longest_delay(&self, attempt: u32) -> Duration {
+    pub(crate) fn longest_delay(&self, attempt: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
         self.first_delay.saturating_mul(doubled).min(self.max_delay)
     }

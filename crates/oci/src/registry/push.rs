@@ -123,7 +123,7 @@ impl Target {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn could_mount(&self, blob: &Descriptor, base: &Reference) -> Result<bool, Error> {
+    pub(crate) fn could_mount(&self, blob: &Descriptor, base: &Reference) -> Result<bool, Error> {
         let Some(source) = self.mounts.get(&base.name()) else {
             return Ok(false);
         };
@@ -154,7 +154,7 @@ impl Target {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
+    pub(crate) fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
         Ok(self.head_manifest(&digest.to_string())?.is_some())
     }
 

@@ -83,7 +83,7 @@ impl ImageLayout {
     ///
     /// # Errors
     /// What the system says.
-    pub fn leaves_out(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+    pub(crate) fn leaves_out(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         match &self.0 {
             Place::Layout(_) => Ok(false),
             Place::Blobs { blobs, .. } => {
