@@ -212,7 +212,7 @@ fn add_providers(providers: &[Bundle], name: &str, composer: &mut Composer) -> R
 /// would have.
 ///
 /// # Errors
-/// [`isoforge_content::Error::WrongBase`], and what reading and writing give.
+/// Where the base is another one, and what reading and writing give.
 pub fn apply(
     base: &Path,
     delta: &Path,

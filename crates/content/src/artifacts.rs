@@ -75,7 +75,7 @@ pub fn of_manifest(file: &str, text: &str) -> Artifact {
 /// A cluster definition.
 ///
 /// # Errors
-/// [`Error::Write`].
+/// A value that YAML can't have.
 pub fn of_definition(definition: &Definition) -> Result<Artifact, Error> {
     let text = definition.to_yaml()?.into_bytes();
     let (named, version) = (&definition.name, &definition.version);

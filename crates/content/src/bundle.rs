@@ -206,17 +206,24 @@ impl Bundle {
     /// Opens a delta together with the bundle that it is the difference to.
     ///
     /// # Errors
-    /// [`Error::NotDelta`], [`Error::WrongBase`], and what [`open`](Self::open) gives.
+    /// Where it is no delta, or one to another bundle, and what [`open`](Self::open) gives.
     pub fn open_with_base(delta: &Path, base: &Path) -> Result<Self, Error> {
         let (mut delta, base) = (Self::open(delta)?, Self::open(base)?);
         match delta.annotations.base {
-            None => Err(Error::NotDelta(delta.path().to_owned())),
-            Some(expected) if expected != base.digest => Err(Error::WrongBase {
-                delta: delta.path().to_owned(),
-                expected,
-                base: base.path().to_owned(),
-                found: base.digest,
-            }),
+            None => {
+                let path = delta.path().display();
+                Err(Error::asked(format!("{path} is no delta: it needs no base")).into())
+            }
+            Some(expected) if expected != base.digest => Err(Error::unfit(format!(
+                "{} is a delta to the bundle {expected}, and {} is the bundle {}",
+                delta.path().display(),
+                base.path().display(),
+                base.digest
+            ))
+            .with_hint(format!(
+                "give the bundle whose index.json has the digest {expected}: isoforge bundle inspect shows it"
+            ))
+            .into()),
             Some(_) => {
                 delta.base = Some(Box::new(base));
                 Ok(delta)
@@ -374,11 +381,7 @@ fn annotations(path: &Path, index: &Manifest) -> Result<Annotations, Error> {
         ),
     };
     if let Some(found) = schema.filter(|&schema| schema > SCHEMA_VERSION) {
-        return Err(Error::BundleSchema {
-            path: path.to_owned(),
-            found,
-            known: SCHEMA_VERSION,
-        });
+        return Err(Error::later_bundle(path, found));
     }
     let base = match all.remove(BASE) {
         None => None,

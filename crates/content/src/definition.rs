@@ -197,7 +197,7 @@ impl Definition {
     /// The document.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// A value that YAML can't have.
     pub fn to_yaml(&self) -> Result<String, Error> {
         yaml::write("the cluster definition", self)
     }

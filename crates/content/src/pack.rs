@@ -203,7 +203,7 @@ impl Pack {
     /// macros filled that there are answers for.
     ///
     /// # Errors
-    /// [`Error::UnknownPreset`], [`Error::SameGroup`], [`Error::Syntax`].
+    /// Of presets that it does not have or that exclude each other; [`Error::Syntax`].
     pub fn compose(
         &self,
         asked: &[String],

@@ -1,5 +1,6 @@
 //! YAML and JSON as Kubernetes and Helm read them, and writing it.
 
+use isoforge_base::error::{Class, Failure};
 use isoforge_base::yaml::{Dialect, Node, Refused, documents as read};
 
 use super::Error;
@@ -23,9 +24,9 @@ pub(crate) fn write(what: &str, value: &impl serde::Serialize) -> Result<String,
         // A folded text would break the lines of a script or a key.
         folded_wrap_chars: usize::MAX,
     };
-    serde_saphyr::to_string_with_options(value, options).map_err(|error| Error::Write {
-        what: what.to_owned(),
-        problem: error.to_string(),
+    serde_saphyr::to_string_with_options(value, options).map_err(|error| {
+        let text = format!("{what} can't be written as YAML: {error}");
+        Failure::new(Class::Bug, text).into()
     })
 }
 

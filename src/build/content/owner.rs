@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use isoforge_base::error::Result;
+use isoforge_base::error::{Class, Failure, Result};
 use serde_json::{Value, json};
 
 use crate::lock;
@@ -147,7 +147,9 @@ pub(super) fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
     match Target::open(path)? {
         Target::Manifests(texts) => Ok(texts),
         Target::Pack(_) | Target::Chart(_) => {
-            Err(content::Error::NotManifests(path.to_owned()).into())
+            let path = path.display();
+            let text = format!("'{path}' is a pack or chart, where manifests are meant");
+            Err(Failure::new(Class::Profile, text))
         }
     }
 }

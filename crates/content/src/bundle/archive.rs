@@ -251,7 +251,9 @@ impl PartsWriter<'_> {
     fn end_part(&mut self) -> Result<(), Error> {
         if let Some((_, hasher, size)) = self.current.take() {
             if self.done.len() >= MAX_PARTS {
-                return Err(Error::TooManyParts(MAX_PARTS));
+                let text = format!("the bundle would have more than {MAX_PARTS} parts");
+                let failure = Error::asked(text).with_hint("split it in larger parts");
+                return Err(failure.into());
             }
             self.done.push(ArchivePart {
                 name: part_name(self.name, self.done.len() + 1),

@@ -44,7 +44,7 @@ impl Composer {
     /// Lists a root, which must be among the blobs, under its full reference.
     ///
     /// # Errors
-    /// [`Error::TwoRoots`] where another one has that reference.
+    /// Where another one has that reference.
     pub fn root(
         &mut self,
         reference: &str,
@@ -53,11 +53,9 @@ impl Composer {
     ) -> Result<(), Error> {
         let known = self.roots.insert(reference.to_owned(), root.digest);
         if let Some(first) = known.filter(|first| *first != root.digest) {
-            return Err(Error::TwoRoots {
-                reference: reference.to_owned(),
-                first,
-                second: root.digest,
-            });
+            let second = root.digest;
+            let text = format!("{reference} names two things: {first} and {second}");
+            return Err(Error::asked(text).into());
         }
         root.annotations
             .insert(IMAGE_NAME.to_owned(), reference.to_owned());
@@ -117,10 +115,17 @@ impl Composer {
     /// The difference to `old`: all roots, and the blobs that it lacks.
     ///
     /// # Errors
-    /// [`Error::BaseIsDelta`], and what looking for blobs gives.
+    /// Where `old` is a delta, and what looking for blobs gives.
     pub fn since(mut self, old: &Bundle) -> Result<OciLayout, Error> {
         if old.lacks_base() {
-            return Err(Error::BaseIsDelta(old.path().to_owned()));
+            let path = old.path().display();
+            return Err(
+                Error::asked(format!("{path} is a delta itself, and no base for another"))
+                    .with_hint(format!(
+                        "make it whole first: isoforge bundle apply BASE {path}"
+                    ))
+                    .into(),
+            );
         }
         self.builder.annotate(BASE, &old.digest().to_string());
         let mut layout = self.builder.build();

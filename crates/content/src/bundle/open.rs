@@ -72,7 +72,7 @@ pub(super) fn files(path: &Path) -> Result<Files, Error> {
     match FileAt::open(path) {
         Ok(file) => in_source(path, Arc::new(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Error::NoBundle(path.to_owned()))
+            Err(Error::asked(format!("there is no {}", path.display())).into())
         }
         Err(error) => Err(io(error)),
     }

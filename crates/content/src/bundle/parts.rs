@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::SCHEMA_VERSION;
 use crate::error::{Error, read_bundle};
 use isoforge_base::digest::Digest;
 use isoforge_base::output;
@@ -110,11 +109,7 @@ impl PartsList {
         let parts: Self = serde_json::from_slice(&text)
             .map_err(|error| wrong(format!("the list of its parts is malformed: {error}")))?;
         if parts.schema != 1 {
-            return Err(Error::BundleSchema {
-                path: list.to_owned(),
-                found: parts.schema,
-                known: SCHEMA_VERSION,
-            });
+            return Err(Error::later_bundle(list, parts.schema));
         }
         let mut sum = 0_u64;
         for part in &parts.parts {
@@ -131,27 +126,26 @@ impl PartsList {
     /// Joins the parts, which lie beside their list. None is read.
     ///
     /// # Errors
-    /// [`Error::BundlePart`] on one that is missing or of another size.
+    /// [`Error`] on one that is missing or of another size.
     pub(super) fn join(&self, list: &Path) -> Result<Joined, Error> {
         let mut files = Vec::with_capacity(self.parts.len());
         for (at, part) in self.parts.iter().enumerate() {
             let path = list.with_file_name(&part.name);
-            let wrong = |problem| Error::BundlePart {
-                path: path.clone(),
-                number: at + 1,
-                count: self.parts.len(),
-                problem,
+            let wrong = |problem: String| {
+                let (number, count) = (at + 1, self.parts.len());
+                Error::unfit(format!(
+                    "part {number} of {count} of a split bundle, {}: {problem}",
+                    path.display()
+                ))
+                .with_hint("copy the part again from where the bundle comes from")
             };
             let file = FileAt::open(&path).map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => wrong("it is missing".to_owned()),
                 _ => wrong(format!("it can't be read: {error}")),
             })?;
             if file.size() != part.size {
-                return Err(wrong(format!(
-                    "it has {} bytes, not {}",
-                    file.size(),
-                    part.size
-                )));
+                let (found, expected) = (file.size(), part.size);
+                return Err(wrong(format!("it has {found} bytes, not {expected}")).into());
             }
             files.push(file);
         }

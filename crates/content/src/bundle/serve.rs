@@ -19,6 +19,7 @@ use super::http::{Answer, Listener, Request};
 use super::{Bundle, Root};
 use crate::Error;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::{Class, Failure};
 use isoforge_oci::layout::descriptor_json;
 use isoforge_oci::manifest::Descriptor;
 use isoforge_oci::media::{Family, MediaType};
@@ -47,10 +48,12 @@ impl Server {
     /// chooses one.
     ///
     /// # Errors
-    /// [`Error::NotLoopback`], [`Error::Listen`], and what walking the roots gives.
+    /// Where others can reach the address, or it can't be listened on, and what walking the roots gives.
     pub fn new(bundle: Bundle, address: SocketAddr) -> Result<Self, Error> {
         if !address.ip().is_loopback() {
-            return Err(Error::NotLoopback(address));
+            let failure = Error::asked(format!("{address} is no address of this machine alone"));
+            let hint = "the server has no access control: listen on 127.0.0.1 or [::1]";
+            return Err(failure.with_hint(hint).into());
         }
         let (mut repositories, mut manifests) = (BTreeMap::new(), BTreeMap::new());
         let mut referrers: BTreeMap<Digest, Vec<Descriptor>> = BTreeMap::new();
@@ -67,9 +70,9 @@ impl Server {
             }
             place(root, &mut repositories);
         }
-        let listener = Listener::bind(address).map_err(|error| Error::Listen {
-            address,
-            problem: error.to_string(),
+        let listener = Listener::bind(address).map_err(|error| {
+            let text = format!("can't listen on {address}: {error}");
+            Failure::new(Class::Environment, text)
         })?;
         Ok(Self {
             listener,

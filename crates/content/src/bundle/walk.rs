@@ -46,7 +46,8 @@ impl Walker<'_> {
     /// Takes in a manifest and what it names; whether it is there.
     fn manifest(&mut self, descriptor: &Descriptor, depth: usize) -> Result<bool, Error> {
         if depth > MAX_INDEX_DEPTH {
-            (self.failed)(Error::TooDeep(self.root.reference.clone()))?;
+            let text = format!("{}: indexes are nested too deep", self.root.reference);
+            (self.failed)(Error::unfit(text).into())?;
             return Ok(true);
         }
         if self.seen.contains(&descriptor.digest) {

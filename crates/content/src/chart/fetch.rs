@@ -112,17 +112,14 @@ impl Fetch<'_> {
             self.threads,
             self.progress,
         )?;
-        let no_chart = |problem: &str| Error::NotChart {
-            reference: place.to_owned(),
-            problem: problem.to_owned(),
-        };
+        let no_chart = |problem: &str| Error::asked(format!("{place} is no chart: {problem}"));
         let raw = self
             .store
             .read_blob(&image.root.digest, MAX_MANIFEST_BYTES)?;
         let manifest = Manifest::parse(raw, Some(&image.root.media_type))
             .map_err(|error| no_chart(&error.to_string()))?;
         let Document::Image(artifact) = &manifest.document else {
-            return Err(no_chart("it is an index of images"));
+            return Err(no_chart("it is an index of images").into());
         };
         let layer = artifact.layers.iter().find(|layer| {
             let media_type = layer.media_type.as_str();
@@ -130,7 +127,7 @@ impl Fetch<'_> {
         });
         let Some(layer) = layer else {
             let media_type = artifact.config.media_type.as_str();
-            return Err(no_chart(&format!("its configuration is {media_type}")));
+            return Err(no_chart(&format!("its configuration is {media_type}")).into());
         };
         checked(place, pinned, layer.digest)
     }
@@ -154,11 +151,12 @@ impl Fetch<'_> {
         let bytes = self.small(&index_url, MAX_INDEX_BYTES)?;
         let text = Error::text(bytes, &shown)?;
         let index = Index::parse(&text).map_err(|refused| Error::syntax(&shown, refused))?;
-        let entry = index.find(name, version).ok_or_else(|| Error::NotListed {
-            url: ShownUrl::of(url),
-            name: name.to_owned(),
-            version: version.to_owned(),
-            known: index.versions(name),
+        let entry = index.find(name, version).ok_or_else(|| {
+            Error::asked(format!(
+                "the chart repository {} has no '{name}' {version}; {}",
+                ShownUrl::of(url),
+                offer(&index.versions(name))
+            ))
         })?;
         let expected = match (pinned, entry.digest) {
             // Who moved the chart must not be believed on its digest.
@@ -241,6 +239,16 @@ fn failed(url: &ShownUrl, error: isoforge_oci::Error) -> Error {
             what: url.to_string(),
             source: Box::new(source),
         },
+    }
+}
+
+/// What a repository has of a chart.
+fn offer(known: &[String]) -> String {
+    const MOST: usize = 8;
+    match known.get(..MOST) {
+        _ if known.is_empty() => "it has no chart of that name".to_owned(),
+        Some(first) if known.len() > MOST => format!("it has {}, …", first.join(", ")),
+        _ => format!("it has {}", known.join(", ")),
     }
 }
 

@@ -99,9 +99,11 @@ impl FromStr for Source {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse(text).map_err(|problem| Error::ChartSource {
-            text: text.to_owned(),
-            problem,
+        parse(text).map_err(|problem| {
+            let failure = Error::asked(format!("'{text}' names no chart: {problem}"));
+            let hint = "write oci://HOST/REPOSITORY:VERSION, https://HOST/PATH#NAME:VERSION, the URL \
+                        of a .tgz, or a path";
+            failure.with_hint(hint).into()
         })
     }
 }

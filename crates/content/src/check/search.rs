@@ -150,11 +150,12 @@ impl Searcher<'_> {
         for chart in &layer.charts {
             self.used_charts.insert(chart.digest);
             let Some(found) = self.content.charts.get(&chart.digest) else {
-                return Err(Error::NoChart {
-                    chart: format!("{} {}", chart.name, chart.version),
-                    digest: chart.digest,
-                    named_by: format!("{name}: {}", layer.name),
-                });
+                let failure = Error::unfit(format!(
+                    "there is no chart {} {} ({}), which {name}: {} names",
+                    chart.name, chart.version, chart.digest, layer.name
+                ));
+                let hint = "build the bundle again, from a profile that has the chart";
+                return Err(failure.with_hint(hint).into());
             };
             if charts.contains(&chart.digest) {
                 continue;

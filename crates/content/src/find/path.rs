@@ -80,9 +80,11 @@ impl FromStr for Rule {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let what = parse(text).map_err(|problem| Error::Rule {
-            rule: text.to_owned(),
-            problem,
+        let what = parse(text).map_err(|problem| {
+            Error::asked(format!("'{text}' says no place of images: {problem}")).with_hint(
+                "write KIND: PATH, as in 'Widget: spec.engine.image', or env: NAME, as in \
+                 'env: RELATED_IMAGE_*'",
+            )
         })?;
         Ok(Self {
             text: text.to_owned(),

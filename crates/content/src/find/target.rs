@@ -113,10 +113,9 @@ impl Target {
             [pack::FILE, chart::FILE].contains(&file).then_some(folder)
         });
         if let Some(inside) = inside {
-            return Err(Error::Several {
-                path: path.to_owned(),
-                inside: inside.to_owned(),
-            });
+            let path = path.display();
+            let text = format!("'{path}' holds packs or charts ({inside}); name each");
+            return Err(Error::asked(text).into());
         }
         let paths = files.iter().map(|(path, _)| path);
         let found = paths.filter(|path| manifests::is_manifest(path));

@@ -38,11 +38,11 @@ pub fn build(path: &Path) -> Result<Built, Error> {
         .into_iter()
         .partition(|problem| problem.severity == Severity::Error);
     if !errors.is_empty() {
-        let problems = errors.iter().map(|error| format!("\n    {error}"));
-        return Err(Error::FaultyPack {
-            place: files.place().to_owned(),
-            problems: problems.collect(),
-        });
+        let errors = errors.iter().map(|error| format!("\n    {error}"));
+        let errors: String = errors.collect();
+        let failure = Error::asked(format!("the pack '{}' has errors:{errors}", files.place()));
+        let hint = "correct them; 'isoforge pack lint' says them with warnings";
+        return Err(failure.with_hint(hint).into());
     }
     let pack = Pack::read(files)?;
     let archive = pack.to_archive()?;

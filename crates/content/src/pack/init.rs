@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::Error;
+use isoforge_base::error::Failure;
 use isoforge_base::output;
 
 /// Files of the pack, by path. Explained in comments where their format has
@@ -37,15 +38,15 @@ pub fn init(folder: &Path) -> Result<(), Error> {
     };
     let name = named.filter(is_name).unwrap_or(DEFAULT_NAME);
     if let Some(above) = folder.parent() {
-        fs_err::create_dir_all(above).map_err(Error::NotWritten)?;
+        fs_err::create_dir_all(above).map_err(not_written)?;
     }
     let written = output::new_folder(folder, |folder| -> Result<(), Error> {
         for (path, text) in FILES {
             let path = folder.join(path);
             if let Some(parent) = path.parent() {
-                fs_err::create_dir_all(parent).map_err(Error::NotWritten)?;
+                fs_err::create_dir_all(parent).map_err(not_written)?;
             }
-            fs_err::write(path, text.replace(NAME, name)).map_err(Error::NotWritten)?;
+            fs_err::write(path, text.replace(NAME, name)).map_err(not_written)?;
         }
         Ok(())
     });
@@ -53,8 +54,16 @@ pub fn init(folder: &Path) -> Result<(), Error> {
         Error::Output(output::Error::NotWritable { source, .. })
             if source.kind() == io::ErrorKind::DirectoryNotEmpty =>
         {
-            Error::NotEmpty(folder.to_owned())
+            Error::asked(format!("'{}' is not empty", folder.display()))
+                .with_hint("name a folder that is empty or not there; nothing is overwritten")
+                .into()
         }
         error => error,
     })
+}
+
+fn not_written(error: io::Error) -> Error {
+    Failure::from(error)
+        .context("the pack can't be written")
+        .into()
 }

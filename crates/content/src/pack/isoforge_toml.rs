@@ -96,7 +96,7 @@ impl IsoforgeToml {
     /// Reads the file; a pack without one asks for nothing.
     ///
     /// # Errors
-    /// [`Error::Syntax`], [`Error::Rule`].
+    /// [`Error::Syntax`], and of rules of where images are.
     pub(super) fn read(files: &Files) -> Result<Self, Error> {
         let document = files.parsed(FILE, parse)?.unwrap_or_default();
         let rules = document.images.at.iter().map(|rule| rule.parse());

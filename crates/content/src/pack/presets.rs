@@ -72,7 +72,7 @@ impl Presets {
     /// is no preset for is passed over.
     ///
     /// # Errors
-    /// [`Error::UnknownPreset`], and [`Error::SameGroup`] where the user names two
+    /// Where there is no such preset, and where the user names two
     /// of a group.
     pub(crate) fn select(
         &self,
@@ -92,10 +92,11 @@ impl Presets {
             let mut earlier = on.iter().take(number);
             let other = earlier.find(|other| other.group == preset.group && *other != preset);
             if let Some(other) = other {
-                return Err(Error::SameGroup {
-                    first: other.full_name(),
-                    second: preset.full_name(),
-                });
+                let (first, second) = (other.full_name(), preset.full_name());
+                return Err(Error::asked(format!(
+                    "the presets '{first}' and '{second}' are of the same group: one can be on"
+                ))
+                .into());
             }
         }
         let selected = self.0.iter().filter(|preset| {
@@ -111,11 +112,15 @@ impl Presets {
         match (found.next(), found.next()) {
             (Some(preset), None) => Ok(preset),
             // Two groups have it: the name alone is not enough.
-            _ => Err(Error::UnknownPreset {
-                pack: pack.to_owned(),
-                preset: name.to_owned(),
-                known: self.0.iter().map(Preset::full_name).collect(),
-            }),
+            _ => {
+                let known: Vec<_> = self.0.iter().map(Preset::full_name).collect();
+                let known = match known.as_slice() {
+                    [] => "none".to_owned(),
+                    known => known.join(", "),
+                };
+                let text = format!("the pack '{pack}' has no preset '{name}'; it has {known}");
+                Err(Error::asked(text).into())
+            }
         }
     }
 

@@ -316,10 +316,11 @@ fn a_delta_holds_what_is_new_and_makes_the_whole_of_its_base() {
     let wrong = Bundle::open(&full.path).unwrap().digest();
     assert!(text.contains(&old.digest().to_string()) && text.contains(&wrong.to_string()));
     let (composer, _) = composed(true);
-    assert!(matches!(
-        composer.since(&bundle),
-        Err(Error::BaseIsDelta { .. })
-    ));
+    let error = composer.since(&bundle).unwrap_err().to_string();
+    assert!(
+        error.ends_with("is a delta itself, and no base for another"),
+        "{error}"
+    );
 
     let shown = difference(&old, &Bundle::open(&full.path).unwrap()).unwrap();
     insta::assert_snapshot!(shown.to_string(), @r"
@@ -375,7 +376,7 @@ fn one_reference_names_one_thing() {
     composer.root(NODE, &Kind::Image, one.clone()).unwrap();
     composer.root(NODE, &Kind::Image, one).unwrap();
     let error = composer.root(NODE, &Kind::Image, two).unwrap_err();
-    assert!(matches!(error, Error::TwoRoots { .. }), "{error}");
+    assert!(error.to_string().contains(" names two things: "), "{error}");
 }
 
 #[test]
