@@ -46,11 +46,8 @@ impl<'a> Host<'a> {
     /// Prepares the folder; it is removed with the value.
     pub(crate) fn prepare(circumstances: &'a Circumstances) -> Result<Self> {
         // Not below the checkout, which the other user need not be able to reach.
-        let folder = sh::output(&mut sh::command([
-            "mktemp",
-            "--directory",
-            "/var/tmp/isoforge-twice.XXXXXX",
-        ]))?;
+        let make = "mktemp --directory /var/tmp/isoforge-twice.XXXXXX";
+        let folder = sh::output(&mut sh::line(make))?;
         let user = circumstances.other_user.then(User::add).transpose()?;
         let host = Self {
             circumstances,

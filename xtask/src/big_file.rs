@@ -23,16 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(1500);
 /// Makes the ISO and has a kernel read it.
 pub(crate) fn check(demo: &Path, accel: Accel) -> Result<()> {
     let iso = qemu::scratch("numbered.iso")?;
-    let example = [
-        "cargo",
-        "run",
-        "--release",
-        "--quiet",
-        "--example",
-        "numbered_iso",
-        "--",
-    ];
-    let mut make = sh::command(example);
+    let mut make = sh::line("cargo run --release --quiet --example numbered_iso --");
     make.arg(&iso).arg(BYTES.to_string());
     println!("$ {}", sh::show(&make));
     let wanted = sh::output(&mut make)?.trim().to_owned();

@@ -63,6 +63,21 @@ fn build_demo() -> Command {
     command
 }
 
+/// Builds one output of a profile into `out`; the store makes the second time cheap.
+pub(crate) fn build_profile(profile: &Path, only: &str, out: &Path) -> Result<()> {
+    let mut build = sh::command([sh::isoforge()]);
+    build.arg("build").arg(profile).args(["--only", only]);
+    sh::run(build.args(["--quiet", "--output"]).arg(out))
+}
+
+/// The provider image, an archive in OCI layout, in a folder of outputs.
+pub(crate) fn provider_in(folder: &Path) -> Result<PathBuf> {
+    files_in(folder)?
+        .into_iter()
+        .find(|path| path.to_string_lossy().ends_with(".oci.tar"))
+        .with_context(|| format!("{} has no provider image", folder.display()))
+}
+
 /// The one ISO in a folder of outputs.
 pub(crate) fn iso_in(folder: &Path) -> Result<PathBuf> {
     let mut isos = files_in(folder)?;

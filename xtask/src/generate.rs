@@ -28,15 +28,8 @@ const DOCUMENTS: [(&[&str], &str); 5] = [
 pub(crate) fn run(args: &Args) -> Result<()> {
     // As `cargo test --workspace --release` builds it, so that nothing has to be
     // compiled once more after the tests.
-    let words = [
-        "cargo",
-        "build",
-        "--quiet",
-        "--workspace",
-        "--release",
-        "--examples",
-    ];
-    sh::run(&mut sh::command(words))?;
+    let build = "cargo build --quiet --workspace --release --examples";
+    sh::run(&mut sh::line(build))?;
     let examples = sh::built("examples");
     let mut stale = Vec::new();
     for (words, path) in DOCUMENTS {

@@ -118,10 +118,7 @@ impl Image {
     /// Bytes of all files of the FAT file system in a partition.
     pub(crate) fn fat_bytes(&self, part: &Partition) -> Result<u64> {
         let folder = scratch("fat-files")?;
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
-        std::fs::create_dir_all(&folder)?;
+        sh::empty_folder(&folder)?;
         let place = format!("{}@@{}", self.path.display(), part.bytes.start);
         let mut copy = sh::command(["mcopy", "-s", "-n", "-Q", "-i", &place, "::/*"]);
         sh::output(copy.arg(&folder).env("MTOOLS_SKIP_CHECK", "1"))?;
@@ -187,7 +184,7 @@ pub(crate) struct Ext4 {
 
 /// Where a file lies in its file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct FilePlace {
     /// All that debugfs says of its inode.
     inode: String,
     /// Its parts, from the beginning of the file system.
@@ -292,7 +289,7 @@ impl Ext4 {
     }
 
     /// Where a file lies; nothing where there is none.
-    pub(crate) fn place(&self, file: &str) -> Result<Option<Place>> {
+    pub(crate) fn place(&self, file: &str) -> Result<Option<FilePlace>> {
         let inode = self.debugfs("-c", &format!("stat {file}"))?;
         if !inode.starts_with("Inode:") {
             return Ok(None);
@@ -306,7 +303,7 @@ impl Ext4 {
             Some(first * block..(last + 1) * block)
         });
         let bytes = extents.collect();
-        Ok(Some(Place { inode, bytes }))
+        Ok(Some(FilePlace { inode, bytes }))
     }
 
     /// Puts a file in the place of another one, or only takes the other one

@@ -1,12 +1,12 @@
 //! The demo's system once from an OCI layout and once from a real registry on
 //! loopback: the root file systems have to be the same, byte for byte.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::demo::{self, files_in};
+use crate::demo;
 use crate::qemu::scratch;
 use crate::registry::Registry;
 use crate::sh;
@@ -20,9 +20,7 @@ pub(crate) const IMAGE_PLACE: &str = "set.by/the:task";
 /// Pushes the demo's system and builds from both places.
 pub(crate) fn check() -> Result<()> {
     let folder = std::path::absolute(scratch("same-root")?)?;
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)?;
-    }
+    sh::empty_folder(&folder)?;
     let layout = folder.join("layout");
     std::fs::create_dir_all(folder.join("extra"))?;
     std::fs::write(folder.join("extra/same-root"), "laid over the system\n")?;
@@ -32,13 +30,7 @@ pub(crate) fn check() -> Result<()> {
     let registry = Registry::start(&folder)?;
     let local = format!("oci:{}:{TAG}", layout.display());
     let remote = format!("localhost:{}/demo/os:1", registry.port);
-    let mut push = sh::command([
-        "skopeo",
-        "copy",
-        "--quiet",
-        "--all",
-        "--dest-tls-verify=false",
-    ]);
+    let mut push = sh::line("skopeo copy --quiet --all --dest-tls-verify=false");
     sh::run(push.arg(&local).arg(format!("docker://{remote}")))?;
 
     let from_layout = build(&folder, "layout", &local)?;
@@ -81,14 +73,12 @@ repository = "registry.example/same-root"
 pub(crate) fn unpack_system(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut unpack = sh::command(["tar", "--extract", "--file"]);
-    sh::run(unpack.arg(archive()?).arg("--directory").arg(folder))
-}
-
-fn archive() -> Result<PathBuf> {
-    files_in(Path::new(demo::OUTPUT))?
-        .into_iter()
-        .find(|path| path.to_string_lossy().ends_with(".oci.tar"))
-        .with_context(|| format!("{} has no provider image", demo::OUTPUT))
+    sh::run(
+        unpack
+            .arg(demo::provider_in(Path::new(demo::OUTPUT))?)
+            .arg("--directory")
+            .arg(folder),
+    )
 }
 
 /// Builds the ISO from `image` and gives the digest of its SquashFS.

@@ -34,145 +34,78 @@ pub(crate) struct Args {
     only: Option<Need>,
 }
 
+/// A package, as a line of a table has it.
 struct Package {
     name: &'static str,
     need: Need,
     /// Taken from Debian 12's backports, where it runs on Debian 12.
     backport: bool,
+    /// What it is needed for.
     why: &'static str,
 }
 
-const fn package(need: Need, name: &'static str, why: &'static str) -> Package {
-    Package {
-        name,
-        need,
-        backport: false,
-        why,
-    }
-}
+// Everything, a package a line, with the reason for it. A test that runs a program
+// fails where the program is missing, so each of them is here.
 
-const fn backport(need: Need, name: &'static str, why: &'static str) -> Package {
-    Package {
-        backport: true,
-        ..package(need, name, why)
-    }
-}
+const FOR_BUILD: &str = "
+    mmdebstrap              makes the root file system of `bootstrap` profiles
+    debian-archive-keyring  the keys that mmdebstrap checks Debian's archive with
+    uidmap                  user namespaces for mmdebstrap, where the user is not root
+    util-linux              unshare, which tells whether user namespaces work
+";
 
-/// Everything, with the reason for it. A test that runs a program fails where
-/// the program is missing, so each of them is here.
-const PACKAGES: [Package; 28] = {
-    use Need::{Build, Test};
+const FOR_TEST: &str = "
+    grub-common             grub-mkimage and grub-script-check: BIOS core image, menu syntax
+    grub-pc-bin             GRUB's BIOS modules, of which a core image is made
+    squashfs-tools          unsquashfs judges the SquashFS writer; mksquashfs is the bench's peer
+    xorriso                 judges the ISO writer, and is the bench's peer
+    genisoimage             isoinfo, a second judge of the ISO writer
+    mtools                  mdir and mcopy judge the ESP, of ISOs and of installed disks
+    dosfstools              fsck.fat judges the ESP; mkfs.fat makes a site's medium
+    fdisk                   sfdisk judges GPT and MBR, of ISOs and of installed disks
+    skopeo                  judges OCI layouts and archives
+    umoci                   judges the provider image
+    docker-registry         a real registry on loopback; its service is not needed
+    curl                    asks an installed container runtime for an image
+    cpio                    makes initrds for tests
+    zstd                    makes archives for tests
+    xz-utils                makes archives for tests
+    e2fsprogs               file systems for tests; e2fsck and debugfs judge installed disks
+    openssh-client          logs in to installed machines, and sees their host keys
+    openssl                 hashes the password of the tests' account, as users do
+    libfaketime             another clock for the builds that have to be equal
+    time                    GNU time tells the bench what peers use
+";
+
+/// Those of the tests that Debian 12 has too old.
+const BACKPORTS_FOR_TEST: &str = "
+    qemu-system-x86         boots the ISO; 7.2 of Debian 12 breaks kernels under emulation
+    qemu-utils              qemu-io writes a log of writes that the reader is tested with
+    seabios                 BIOS for QEMU
+    ovmf                    UEFI for QEMU, with Secure Boot
+";
+
+/// All of the tables.
+fn packages() -> impl Iterator<Item = Package> {
     [
-        package(
-            Build,
-            "mmdebstrap",
-            "makes the root file system of `bootstrap` profiles",
-        ),
-        package(
-            Build,
-            "debian-archive-keyring",
-            "the keys that mmdebstrap checks Debian's archive with",
-        ),
-        package(
-            Build,
-            "uidmap",
-            "user namespaces for mmdebstrap, where the user is not root",
-        ),
-        package(
-            Build,
-            "util-linux",
-            "unshare, which tells whether user namespaces work",
-        ),
-        package(
-            Test,
-            "grub-common",
-            "grub-mkimage and grub-script-check: BIOS core image, menu syntax",
-        ),
-        package(
-            Test,
-            "grub-pc-bin",
-            "GRUB's BIOS modules, of which a core image is made",
-        ),
-        package(
-            Test,
-            "squashfs-tools",
-            "unsquashfs judges the SquashFS writer; mksquashfs is the bench's peer",
-        ),
-        package(
-            Test,
-            "xorriso",
-            "judges the ISO writer, and is the bench's peer",
-        ),
-        package(
-            Test,
-            "genisoimage",
-            "isoinfo, a second judge of the ISO writer",
-        ),
-        package(
-            Test,
-            "mtools",
-            "mdir and mcopy judge the ESP, of ISOs and of installed disks",
-        ),
-        package(
-            Test,
-            "dosfstools",
-            "fsck.fat judges the ESP; mkfs.fat makes a site's medium",
-        ),
-        package(
-            Test,
-            "fdisk",
-            "sfdisk judges GPT and MBR, of ISOs and of installed disks",
-        ),
-        package(Test, "skopeo", "judges OCI layouts and archives"),
-        package(Test, "umoci", "judges the provider image"),
-        package(
-            Test,
-            "docker-registry",
-            "a real registry on loopback; its service is not needed",
-        ),
-        package(
-            Test,
-            "curl",
-            "asks an installed container runtime for an image",
-        ),
-        package(Test, "cpio", "makes initrds for tests"),
-        package(Test, "zstd", "makes archives for tests"),
-        package(Test, "xz-utils", "makes archives for tests"),
-        package(
-            Test,
-            "e2fsprogs",
-            "file systems for tests; e2fsck and debugfs judge installed disks",
-        ),
-        package(
-            Test,
-            "openssh-client",
-            "logs in to installed machines, and sees their host keys",
-        ),
-        package(
-            Test,
-            "openssl",
-            "hashes the password of the tests' account, as users do",
-        ),
-        package(
-            Test,
-            "libfaketime",
-            "another clock for the builds that have to be equal",
-        ),
-        package(Test, "time", "GNU time tells the bench what peers use"),
-        backport(
-            Test,
-            "qemu-system-x86",
-            "boots the ISO; 7.2 of Debian 12 breaks kernels under emulation",
-        ),
-        backport(
-            Test,
-            "qemu-utils",
-            "qemu-io writes a log of writes that the reader is tested with",
-        ),
-        backport(Test, "seabios", "BIOS for QEMU"),
-        backport(Test, "ovmf", "UEFI for QEMU, with Secure Boot"),
+        (FOR_BUILD, Need::Build, false),
+        (FOR_TEST, Need::Test, false),
+        (BACKPORTS_FOR_TEST, Need::Test, true),
     ]
-};
+    .into_iter()
+    .flat_map(|(table, need, backport)| {
+        let lines = table.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(move |line| {
+            let (name, why) = line.split_once(' ').unwrap_or((line, ""));
+            Package {
+                name,
+                need,
+                backport,
+                why: why.trim_start(),
+            }
+        })
+    })
+}
 
 /// The task.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -189,8 +122,7 @@ pub(crate) fn ensure(need: Need) -> Result<()> {
     if !sh::succeeds(&mut sh::command(["cc", "--version"])) {
         bail!("no C compiler: install gcc and libc6-dev (zstd and ring are built from C)");
     }
-    let missing: Vec<_> = PACKAGES
-        .iter()
+    let missing: Vec<_> = packages()
         .filter(|package| package.need <= need && !is_installed(package))
         .collect();
     if missing.is_empty() {
@@ -228,7 +160,7 @@ pub(crate) fn qemu_major() -> Result<u32> {
         .with_context(|| format!("QEMU's version in {text:?}"))
 }
 
-fn install(missing: &[&Package]) -> Result<()> {
+fn install(missing: &[Package]) -> Result<()> {
     let os = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let bookworm = os.lines().any(|line| line == "VERSION_CODENAME=bookworm");
     if !Path::new("/usr/bin/apt-get").exists() {
@@ -240,7 +172,6 @@ fn install(missing: &[&Package]) -> Result<()> {
     }
     let (backports, main): (Vec<&Package>, Vec<&Package>) = missing
         .iter()
-        .copied()
         .partition(|package| bookworm && package.backport);
     if !backports.is_empty() {
         add_backports()?;
@@ -362,8 +293,8 @@ mod tests {
 
     #[test]
     fn every_package_is_named_once_and_says_why() {
-        let names: BTreeSet<_> = PACKAGES.iter().map(|package| package.name).collect();
-        assert_eq!(names.len(), PACKAGES.len());
-        assert!(PACKAGES.iter().all(|package| !package.why.is_empty()));
+        let names: BTreeSet<_> = packages().map(|package| package.name).collect();
+        assert_eq!(names.len(), packages().count());
+        assert!(packages().all(|package| !package.why.is_empty()));
     }
 }

@@ -43,6 +43,19 @@ pub(crate) fn command<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Co
     command
 }
 
+/// A command from one line, whose words are parted by blanks.
+pub(crate) fn line(words: &str) -> Command {
+    command(words.split_whitespace())
+}
+
+/// Makes a folder that is empty.
+pub(crate) fn empty_folder(path: &Path) -> Result<()> {
+    if path.exists() {
+        std::fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
+    }
+    std::fs::create_dir_all(path).with_context(|| path.display().to_string())
+}
+
 /// Prints a command, runs it with this terminal, and fails where it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("$ {}", show(command));

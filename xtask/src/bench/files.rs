@@ -23,10 +23,8 @@ impl Bench {
     /// Takes the root file system and the boot files out of the demo's ISO.
     pub(super) fn prepare(iso: &Path) -> Result<Self> {
         let folder = std::path::absolute(scratch("bench")?)?;
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
-        std::fs::create_dir_all(folder.join("boot"))?;
+        sh::empty_folder(&folder)?;
+        std::fs::create_dir(folder.join("boot"))?;
         let this = Self {
             tar: folder.join("root.tar"),
             threads: std::thread::available_parallelism()?.to_string(),
@@ -49,9 +47,7 @@ impl Bench {
         File::open(iso)?.read_exact(&mut mbr)?;
         std::fs::write(this.folder.join("boot/boot_hybrid.img"), mbr)?;
         this.make_tar()?;
-        sh::run(&mut sh::command([
-            "cargo", "bench", "--bench", "formats", "--no-run",
-        ]))?;
+        sh::run(&mut sh::line("cargo bench --bench formats --no-run"))?;
         Ok(this)
     }
 
@@ -60,17 +56,8 @@ impl Bench {
         let root = self.folder.join("root");
         let mut unpack = sh::command(["unsquashfs", "-no-progress", "-quiet", "-dest"]);
         sh::output(unpack.arg(&root).arg(self.folder.join("root.squashfs")))?;
-        let mut pack = sh::command([
-            "tar",
-            "--create",
-            "--format=posix",
-            "--sort=name",
-            "--xattrs",
-        ]);
-        pack.arg("--file")
-            .arg(&self.tar)
-            .arg("--directory")
-            .arg(&root);
+        let mut pack = sh::line("tar --create --format=posix --sort=name --xattrs --file");
+        pack.arg(&self.tar).arg("--directory").arg(&root);
         sh::output(pack.arg("."))?;
         std::fs::remove_dir_all(root)?;
         Ok(())
@@ -124,26 +111,16 @@ impl Bench {
         if out.exists() {
             std::fs::remove_file(out)?;
         }
-        let mut command = sh::command(["xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3"]);
-        command
-            .args(["-V", "COS_LIVE", "-R", "-J", "-graft-points", "-o"])
-            .arg(out);
-        command.args([
-            "-b",
-            "boot/eltorito.img",
-            "-no-emul-boot",
-            "-boot-load-size",
-            "4",
-        ]);
-        command.args(["-boot-info-table", "--grub2-boot-info", "--grub2-mbr"]);
+        let mut command = sh::line(
+            "xorriso -as mkisofs -quiet -iso-level 3 -V COS_LIVE -R -J -graft-points \
+             -b boot/eltorito.img -no-emul-boot -boot-load-size 4 -boot-info-table \
+             --grub2-boot-info --grub2-mbr",
+        );
         command.arg(boot.join("boot_hybrid.img"));
         command.args(["-append_partition", "2", "0xef"]).arg(&esp);
-        command.args([
-            "-eltorito-alt-boot",
-            "-e",
-            "--interval:appended_partition_2:all::",
-        ]);
-        command.args(["-no-emul-boot", "-appended_part_as_gpt"]);
+        let uefi = "-eltorito-alt-boot -e --interval:appended_partition_2:all:: -no-emul-boot \
+                    -appended_part_as_gpt -o";
+        command.args(uefi.split_whitespace()).arg(out);
         for (name, path) in [
             ("rootfs.squashfs", root.to_owned()),
             ("boot/kernel", boot.join("kernel")),
@@ -239,7 +216,5 @@ repository = "registry.example/bench"
 
 /// The program in `benches/formats.rs`, doing `what`.
 fn formats(what: &str) -> Command {
-    sh::command([
-        "cargo", "bench", "--quiet", "--bench", "formats", "--", what,
-    ])
+    sh::line(&format!("cargo bench --quiet --bench formats -- {what}"))
 }

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::guest::{Guest, copied_disk, new_disk};
+use super::guest::{copied_disk, new_disk};
 use super::media::cidata;
 use super::systems::damaged;
-use super::{DISK_BYTES, Lab, System, unattended};
+use super::unattended::{self, start};
+use super::{DISK_BYTES, Lab, System};
 use crate::image::Image;
 use crate::power::looks_bootable;
-use crate::qemu::{Bus, Disk, Firmware, MEDIUM_ID, Machine, Medium, scratch};
+use crate::qemu::{Bus, Disk, Firmware, MEDIUM_ID, Medium, scratch};
 use crate::sh;
 
 /// Bytes written to the disk after which the medium is pulled out: slots are
@@ -25,21 +26,6 @@ const COPYING: Duration = Duration::from_secs(900);
 /// A disk that nothing could be installed on.
 const SMALL_BYTES: u64 = 512 << 20;
 
-fn machine(lab: &Lab, iso: &Path) -> Machine {
-    lab.machine(Firmware::Bios).medium(Medium::Cd, iso)
-}
-
-/// Starts the machine, whose menu boots the unattended installer by itself.
-fn start(lab: &Lab, machine: Machine, name: &str) -> Result<Guest> {
-    let mut guest = lab.start(machine, name)?;
-    let entry = guest.entry()?;
-    ensure!(
-        entry.contains("Unattended Installer"),
-        "GRUB boots '{entry}'"
-    );
-    Ok(guest)
-}
-
 fn not_bootable(disk: &Path) -> Result<()> {
     let looks = looks_bootable(&Image::new(disk))?;
     ensure!(!looks, "{} looks bootable, and is not", disk.display());
@@ -48,7 +34,8 @@ fn not_bootable(disk: &Path) -> Result<()> {
 
 pub(super) fn no_disk(lab: &Lab) -> Result<()> {
     let iso = lab.systems.iso(System::First)?;
-    start(lab, machine(lab, &iso), "bad-no-disk")?.refuses(&["no disk"])
+    let machine = lab.machine(Firmware::Bios).medium(Medium::Cd, &iso);
+    start(lab, machine, "bad-no-disk")?.refuses(&["no disk"])
 }
 
 pub(super) fn small_disk(lab: &Lab) -> Result<()> {
@@ -58,9 +45,8 @@ pub(super) fn small_disk(lab: &Lab) -> Result<()> {
         new_disk("bad-small-one", SMALL_BYTES)?,
         new_disk("bad-small-two", SMALL_BYTES / 2)?,
     );
-    let machine = machine(lab, &iso)
-        .disk(Disk::new(&one, Bus::Virtio))
-        .disk(Disk::new(&two, Bus::Sata));
+    let machine = lab.installer(&iso, Disk::new(&one, Bus::Virtio));
+    let machine = machine.disk(Disk::new(&two, Bus::Sata));
     start(lab, machine, name)?.refuses(&["too small"])?;
     untouched(&one, SMALL_BYTES)
 }
@@ -69,7 +55,12 @@ pub(super) fn small_disk(lab: &Lab) -> Result<()> {
 fn untouched(disk: &Path, bytes: u64) -> Result<()> {
     let blank = scratch("blank.raw")?;
     crate::image::blank(&blank, bytes)?;
-    let same = sh::succeeds(sh::command(["cmp", "--silent"]).arg(&blank).arg(disk));
+    is_still(&blank, disk)
+}
+
+/// The disk is still as the file `before`.
+fn is_still(before: &Path, disk: &Path) -> Result<()> {
+    let same = sh::succeeds(sh::command(["cmp", "--silent"]).arg(before).arg(disk));
     ensure!(same, "{} was written to", disk.display());
     Ok(())
 }
@@ -79,7 +70,7 @@ pub(super) fn corrupt_medium(lab: &Lab) -> Result<()> {
     let iso = scratch("bad-corrupt.iso")?;
     damaged(&lab.systems.iso(System::First)?, &iso)?;
     let disk = new_disk(name, DISK_BYTES)?;
-    let machine = machine(lab, &iso).disk(Disk::new(&disk, Bus::Virtio));
+    let machine = lab.installer(&iso, Disk::new(&disk, Bus::Virtio));
     start(lab, machine, name)?.refuses(&["rootfs.squashfs"])?;
     not_bootable(&disk)
 }
@@ -121,9 +112,8 @@ pub(super) fn site_configuration(lab: &Lab) -> Result<()> {
     let iso = lab.systems.iso(System::First)?;
     let disk = new_disk(name, DISK_BYTES)?;
     let site = cidata("#cloud-config\nusers: [\n", name)?;
-    let machine = machine(lab, &iso)
-        .disk(Disk::new(&disk, Bus::Virtio))
-        .disk(Disk::new(&site, Bus::Virtio).readonly());
+    let machine = lab.installer(&iso, Disk::new(&disk, Bus::Virtio));
+    let machine = machine.disk(Disk::new(&site, Bus::Virtio).readonly());
     start(lab, machine, name)?.refuses(&["user-data"])?;
     untouched(&disk, DISK_BYTES)
 }
@@ -133,15 +123,9 @@ pub(super) fn installed_already(lab: &Lab) -> Result<()> {
     let name = "bad-installed";
     let iso = lab.systems.iso(System::First)?;
     let disk = copied_disk(lab.first()?, name)?;
-    let machine = machine(lab, &iso).disk(Disk::new(&disk, Bus::Virtio));
+    let machine = lab.installer(&iso, Disk::new(&disk, Bus::Virtio));
     start(lab, machine, name)?.refuses(&["force"])?;
-    let same = sh::succeeds(
-        sh::command(["cmp", "--silent"])
-            .arg(lab.first()?)
-            .arg(&disk),
-    );
-    ensure!(same, "the installed disk was written to");
-    Ok(())
+    is_still(lab.first()?, &disk)
 }
 
 /// Two disks of two installations: labels and names are the same, and each

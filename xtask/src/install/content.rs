@@ -18,7 +18,7 @@ use super::media::file_disk;
 use super::shell::Ssh;
 use super::status::Status;
 use super::{Guest, Lab, new_disk, unattended};
-use crate::qemu::{Bus, Disk, Firmware, Machine, Medium, Network, scratch};
+use crate::qemu::{Bus, Disk, Firmware, Machine, Network, scratch};
 use crate::sh;
 use images::PROGRAM;
 use project::{CALICO, CNI, Edition, FURTHER, LARGE, NODE, PACK, PACK_TAG, Project};
@@ -49,10 +49,7 @@ pub(super) fn check(lab: &Lab) -> Result<()> {
     let project = Project::prepare(lab)?;
     let iso = project.iso(Edition::First)?;
     let disk = new_disk("content", DISK_BYTES)?;
-    let install = lab
-        .machine(Firmware::Bios)
-        .medium(Medium::Cd, &iso)
-        .disk(Disk::new(&disk, Bus::Virtio));
+    let install = lab.installer(&iso, Disk::new(&disk, Bus::Virtio));
     unattended::run(lab, install, "content")?;
 
     let further = project.bundle(&[FURTHER, LARGE])?;

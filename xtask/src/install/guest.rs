@@ -95,11 +95,7 @@ impl Guest {
 
     /// Waits for what the console says first.
     pub(crate) fn says(&mut self, texts: &[&str], time: Duration) -> Result<usize> {
-        let which = self.console.wait(Wait {
-            texts,
-            fatal: FATAL,
-            deadline: Instant::now() + time,
-        })?;
+        let which = self.console.wait(Wait::new(texts, Instant::now() + time))?;
         let text = texts.get(which).copied().unwrap_or_default();
         println!("{}: {} s: '{text}'", self.name, self.seconds());
         Ok(which)
@@ -107,18 +103,12 @@ impl Guest {
 
     /// Waits until the screen shows one of these.
     pub(crate) fn shows(&mut self, texts: &[&str], time: Duration) -> Result<usize> {
-        let which = self.console.wait_for_screen(Wait {
-            texts,
-            fatal: FATAL,
-            deadline: Instant::now() + time,
-        });
+        let wait = Wait::new(texts, Instant::now() + time);
+        let which = self.console.wait_for_screen(wait);
         let which = which.with_context(|| format!("the screen:\n{}", self.console.screen()))?;
         let text = texts.get(which).copied().unwrap_or_default();
-        println!(
-            "{}: {} s: the screen shows '{text}'",
-            self.name,
-            self.seconds()
-        );
+        let (name, seconds) = (&self.name, self.seconds());
+        println!("{name}: {seconds} s: the screen shows '{text}'");
         Ok(which)
     }
 

@@ -17,27 +17,26 @@ const SPARE_MIB: u64 = 64;
 /// An ext4 disk with the layout that an archive holds, in the folder `layout`.
 pub(crate) fn layout_disk(archive: &Path, name: &str) -> Result<PathBuf> {
     let folder = scratch(&format!("{name}.layout"))?;
-    clear(&folder)?;
-    std::fs::create_dir_all(folder.join("layout"))?;
+    sh::empty_folder(&folder)?;
+    std::fs::create_dir(folder.join("layout"))?;
     let mut unpack = sh::command(["tar", "--extract", "--file"]);
     unpack.arg(archive).arg("--directory");
     sh::output(unpack.arg(folder.join("layout")))?;
     let disk = ext4_disk(&folder, UPGRADE, name)?;
-    clear(&folder)?;
+    std::fs::remove_dir_all(&folder)?;
     Ok(disk)
 }
 
 /// An ext4 disk with these files.
 pub(crate) fn file_disk(files: &[&Path], name: &str) -> Result<PathBuf> {
     let folder = scratch(&format!("{name}.files"))?;
-    clear(&folder)?;
-    std::fs::create_dir_all(&folder)?;
+    sh::empty_folder(&folder)?;
     for file in files {
         let to = folder.join(file.file_name().context("a file")?);
         std::fs::hard_link(file, &to).with_context(|| file.display().to_string())?;
     }
     let disk = ext4_disk(&folder, UPGRADE, name)?;
-    clear(&folder)?;
+    std::fs::remove_dir_all(&folder)?;
     Ok(disk)
 }
 
@@ -62,14 +61,9 @@ pub(crate) fn cidata(user_data: &str, name: &str) -> Result<PathBuf> {
     std::fs::write(&text, user_data)?;
     crate::image::blank(&disk, 8 << 20)?;
     sh::output(sh::command(["mkfs.fat", "-n", "CIDATA"]).arg(&disk))?;
-    for (file, as_name) in [(Some(&text), "user-data"), (None, "meta-data")] {
+    for (file, name) in [(&*text, "user-data"), (Path::new("/dev/null"), "meta-data")] {
         let mut copy = sh::command(["mcopy", "-i"]);
-        copy.arg(&disk);
-        match file {
-            Some(file) => copy.arg(file),
-            None => copy.arg("/dev/null"),
-        };
-        sh::output(copy.arg(format!("::{as_name}")))?;
+        sh::output(copy.arg(&disk).arg(file).arg(format!("::{name}")))?;
     }
     Ok(disk)
 }
@@ -86,13 +80,6 @@ fn ext4_disk(folder: &Path, label: &str, name: &str) -> Result<PathBuf> {
     Ok(disk)
 }
 
-fn clear(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,8 +88,8 @@ mod tests {
     fn media_hold_what_they_are_made_of() {
         sh::to_workspace_root().unwrap();
         let folder = scratch("test-media").unwrap();
-        clear(&folder).unwrap();
-        std::fs::create_dir_all(folder.join("blobs")).unwrap();
+        sh::empty_folder(&folder).unwrap();
+        std::fs::create_dir(folder.join("blobs")).unwrap();
         std::fs::write(folder.join("blobs/one"), "layer").unwrap();
         let archive = scratch("test-media.tar").unwrap();
         let mut pack = sh::command(["tar", "--create", "--file"]);

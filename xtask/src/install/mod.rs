@@ -123,6 +123,12 @@ impl Lab {
         Machine::new(firmware, self.accel)
     }
 
+    /// A machine with BIOS that boots an installer's CD, and this disk.
+    pub(crate) fn installer(&self, iso: &Path, disk: Disk) -> Machine {
+        let machine = self.machine(Firmware::Bios).medium(Medium::Cd, iso);
+        machine.disk(disk)
+    }
+
     /// A machine with BIOS, a network and this disk.
     pub(crate) fn installed_machine(&self, disk: &Path) -> Result<Machine> {
         self.machine_of(Disk::new(disk, Bus::Virtio))

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use super::access::{Access, USER};
 use crate::demo;
 use crate::qemu::scratch;
-use crate::sh;
 
 /// Which system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,14 +104,9 @@ impl Systems {
         put(&folder.join("overlay.toml"), OVERLAY)?;
         let version = format!("{}\n", system.version());
         put(&overlay.join(&VERSION_FILE[1..]), &version)?;
-        put(
-            &overlay.join("usr/lib/systemd/system/e2e-panic.service"),
-            PANIC,
-        )?;
-        put(
-            &overlay.join("usr/lib/systemd/system/e2e-stuck.service"),
-            STUCK,
-        )?;
+        let units = overlay.join("usr/lib/systemd/system");
+        put(&units.join("e2e-panic.service"), PANIC)?;
+        put(&units.join("e2e-stuck.service"), STUCK)?;
         let hang = overlay.join("usr/lib/e2e/hang");
         put(&hang, HANG)?;
         std::fs::set_permissions(&hang, std::fs::Permissions::from_mode(0o755))?;
@@ -129,10 +123,7 @@ impl Systems {
     /// The provider image, an archive in OCI layout.
     pub(crate) fn archive(&self, system: System) -> Result<PathBuf> {
         self.build(system, "provider")?;
-        demo::files_in(&self.folder_of(system))?
-            .into_iter()
-            .find(|path| path.to_string_lossy().ends_with(".oci.tar"))
-            .with_context(|| format!("{system:?} has no provider image"))
+        demo::provider_in(&self.folder_of(system))
     }
 
     fn folder_of(&self, system: System) -> PathBuf {
@@ -144,12 +135,7 @@ impl Systems {
     /// the second time.
     fn build(&self, system: System, only: &str) -> Result<()> {
         let out = self.output(system).join(only);
-        let mut build = sh::command([sh::isoforge()]);
-        build.arg("build").arg(self.profile(system));
-        build
-            .args(["--only", only, "--quiet", "--output"])
-            .arg(&out);
-        sh::run(&mut build)?;
+        demo::build_profile(&self.profile(system), only, &out)?;
         // Both outputs of a system lie side by side.
         let to = self.folder_of(system);
         std::fs::create_dir_all(&to)?;
@@ -261,16 +247,10 @@ fn ballast() -> Vec<u8> {
     noise(0x5eed, BALLAST_BYTES)
 }
 
-/// The same bytes for every run: a linear congruence. `length` is a multiple of 4.
+/// The same bytes for every run.
 pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed;
-    let mut bytes = Vec::with_capacity(length);
-    while bytes.len() < length {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        bytes.extend((state >> 32).to_le_bytes().iter().take(4));
-    }
+    let mut bytes = vec![0; length];
+    fastrand::Rng::with_seed(seed).fill(&mut bytes);
     bytes
 }
 
@@ -294,6 +274,7 @@ pub(crate) fn damaged(iso: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sh;
 
     #[test]
     fn the_profiles_differ_in_what_they_are_to_differ_in() {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use super::guest::{firmware_name, new_disk};
+use super::guest::{Guest, firmware_name, new_disk};
 use super::{DISK_BYTES, Lab, System};
 use crate::image::Image;
-use crate::qemu::{Bus, Disk, Firmware, Machine, Medium};
+use crate::qemu::{Bus, Disk, Machine};
 
 /// The names of the partitions, in their order; `BIOS` only where that boots.
 const PARTITIONS: [&str; 5] = ["BIOS", "ESP", "OEM", "STATE", "PERSISTENT"];
@@ -40,24 +40,30 @@ pub(super) fn look_at(disk: &Path) -> Result<()> {
 pub(super) fn install(lab: &Lab, name: &str) -> Result<PathBuf> {
     let disk = new_disk(name, DISK_BYTES)?;
     let iso = lab.systems.iso(System::First)?;
-    let machine = lab
-        .machine(Firmware::Bios)
-        .medium(Medium::Cd, &iso)
-        .disk(Disk::new(&disk, Bus::Virtio));
-    run(lab, machine, name)?;
+    run(
+        lab,
+        lab.installer(&iso, Disk::new(&disk, Bus::Virtio)),
+        name,
+    )?;
     Ok(disk)
 }
 
 /// Installs, and waits until the machine would reboot.
 pub(crate) fn run(lab: &Lab, machine: Machine, name: &str) -> Result<()> {
+    let mut guest = start(lab, machine, &format!("{name}-install"))?;
+    guest.installs()?;
+    guest.ended()
+}
+
+/// Starts the machine, whose menu boots the unattended installer by itself.
+pub(super) fn start(lab: &Lab, machine: Machine, name: &str) -> Result<Guest> {
     let firmware = machine.firmware;
-    let mut guest = lab.start(machine, &format!("{name}-install"))?;
+    let mut guest = lab.start(machine, name)?;
     let entry = guest.entry()?;
     ensure!(
         entry.contains("Unattended Installer"),
         "under {} GRUB boots '{entry}' by itself",
         firmware_name(firmware)
     );
-    guest.installs()?;
-    guest.ended()
+    Ok(guest)
 }

@@ -7,14 +7,14 @@ use std::ops::Range;
 use anyhow::Result;
 
 use super::check::overlap;
-use crate::image::{Ext4, Place};
+use crate::image::{Ext4, FilePlace};
 
 /// Digests of files by name.
 pub(super) type Files = BTreeMap<String, String>;
 
 /// What was hashed, by path: where it lay, and its digest.
 #[derive(Debug, Default)]
-pub(super) struct Digests(BTreeMap<String, (Place, String)>);
+pub(super) struct Digests(BTreeMap<String, (FilePlace, String)>);
 
 impl Digests {
     /// A file's digest; nothing where it is not there or can't be read whole.

@@ -19,7 +19,7 @@ use crate::install::{
     DISK_BYTES, Guest, INSTALLING, Lab, System, UPGRADE_COMMAND, copied_disk, layout_disk,
     new_disk, run_unattended,
 };
-use crate::qemu::{Bus, Disk, Firmware, Medium, Network, scratch};
+use crate::qemu::{Bus, Disk, Firmware, Network, scratch};
 pub(crate) use check::looks_bootable;
 use check::{Checker, Reference, State, overlap};
 use log::Log;
@@ -78,11 +78,7 @@ impl Recording {
     pub(crate) fn installation(lab: &Lab, name: &'static str) -> Result<Self> {
         let this = Self::new(name, None)?;
         let iso = lab.systems.iso(System::First)?;
-        let machine = lab
-            .machine(Firmware::Bios)
-            .medium(Medium::Cd, &iso)
-            .disk(this.disk());
-        run_unattended(lab, machine, name)?;
+        run_unattended(lab, lab.installer(&iso, this.disk()), name)?;
         Ok(this)
     }
 

@@ -42,6 +42,17 @@ pub(crate) struct Wait<'a> {
     pub(crate) deadline: Instant,
 }
 
+impl<'a> Wait<'a> {
+    /// For any of these texts; what means that a boot has failed ends it.
+    pub(crate) fn new(texts: &'a [&'a str], deadline: Instant) -> Self {
+        Self {
+            texts,
+            fatal: FATAL,
+            deadline,
+        }
+    }
+}
+
 /// A running QEMU and what its serial port has said. Dropped, QEMU ends.
 pub(crate) struct Console {
     child: Child,
@@ -97,12 +108,7 @@ impl Console {
     /// Waits until the console has said `text`, after what earlier calls
     /// waited for.
     pub(crate) fn wait_for(&mut self, text: &str, deadline: Instant) -> Result<()> {
-        self.wait(Wait {
-            texts: &[text],
-            fatal: FATAL,
-            deadline,
-        })?;
-        Ok(())
+        self.wait(Wait::new(&[text], deadline)).map(drop)
     }
 
     /// Waits until the console has said one of several texts, and tells which:
@@ -166,11 +172,7 @@ impl Console {
 
     /// Waits until QEMU ends: the guest has powered off, or would reboot.
     pub(crate) fn wait_for_end(&mut self, deadline: Instant) -> Result<ExitStatus> {
-        let wait = Wait {
-            texts: &["the end of the machine"],
-            fatal: FATAL,
-            deadline,
-        };
+        let wait = Wait::new(&["the end of the machine"], deadline);
         let mut from = self.used;
         while let Some(chunk) = self.next(wait)? {
             self.keep(&chunk)?;
@@ -182,19 +184,13 @@ impl Console {
 
     /// Reads for so long, whatever comes.
     pub(crate) fn listen(&mut self, time: Duration) -> Result<()> {
-        let wait = Wait {
-            texts: &[],
-            fatal: &[],
-            deadline: Instant::now() + time,
-        };
+        let deadline = Instant::now() + time;
         loop {
-            let left = wait.deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             match self.chunks.recv_timeout(left) {
                 Ok(chunk) => self.keep(&chunk)?,
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.failure(wait.texts, "QEMU ended"));
-                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.failure(&[], "QEMU ended")),
             }
         }
     }
@@ -418,11 +414,7 @@ mod tests {
             "printf '\\033[5;7Hworld\\033[5;1Hhello \\033[6n'; exec sleep 600",
             "test-screen",
         );
-        let wait = Wait {
-            texts: &["hello world"],
-            fatal: FATAL,
-            deadline: soon(),
-        };
+        let wait = Wait::new(&["hello world"], soon());
         console.wait_for_screen(wait).unwrap();
         assert!(!console.text().contains("hello world"));
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::console::{Console, FATAL, Wait};
+use super::console::{Console, Wait};
 use super::key;
 
 /// Entries that a menu may have.
@@ -17,11 +17,7 @@ const DRAWING: Duration = Duration::from_millis(1500);
 /// title: GRUB says what it boots only where nobody chose. Other entries may be
 /// shown, and be what the menu would start by itself.
 pub(crate) fn choose(console: &mut Console, title: &str, deadline: Instant) -> Result<String> {
-    console.wait_for_screen(Wait {
-        texts: &[title],
-        fatal: FATAL,
-        deadline,
-    })?;
+    console.wait_for_screen(Wait::new(&[title], deadline))?;
     // Any key stops the clock.
     let down = std::iter::repeat_n(key::NEXT, ENTRIES);
     let up = std::iter::repeat_n(key::PREVIOUS, ENTRIES);

@@ -61,49 +61,26 @@ impl Screen {
 
 /// Takes control sequences and carriage returns out of a stream.
 #[derive(Default)]
-pub(super) struct Plain {
-    state: State,
-}
-
-#[derive(Default, Clone, Copy, PartialEq)]
-enum State {
-    #[default]
-    Text,
-    /// After ESC.
-    Escape,
-    /// After ESC and an intermediate byte, such as that of a character set.
-    Intermediate,
-    /// Parameters, up to a final byte ("CSI").
-    Control,
-    /// A text for the terminal itself (OSC, DCS, …), up to BEL or ST.
-    String,
-    /// In such a text, after ESC.
-    StringEscape,
-}
+pub(super) struct Plain(vte::Parser);
 
 impl Plain {
     /// Adds to `out` what of `bytes` is text.
     pub(super) fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        for &byte in bytes {
-            self.state = match (self.state, byte) {
-                (State::Text, 0x1b) => State::Escape,
-                (State::Text, b'\r') => State::Text,
-                (State::Text, _) => {
-                    out.push(byte);
-                    State::Text
-                }
-                (State::Escape, b'[') => State::Control,
-                (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => State::String,
-                (State::Escape | State::Intermediate, 0x20..=0x2f) => State::Intermediate,
-                (State::Escape | State::Intermediate, _) => State::Text,
-                (State::Control, b'@'..=b'~') => State::Text,
-                (State::Control, _) => State::Control,
-                (State::String, 0x07) => State::Text,
-                (State::String, 0x1b) => State::StringEscape,
-                (State::String, _) => State::String,
-                (State::StringEscape, b'\\') => State::Text,
-                (State::StringEscape, _) => State::String,
-            };
+        self.0.advance(&mut Text(out), bytes);
+    }
+}
+
+/// What is text of what a terminal gets.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl vte::Perform for Text<'_> {
+    fn print(&mut self, c: char) {
+        self.0.extend(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    fn execute(&mut self, byte: u8) {
+        if byte != b'\r' {
+            self.0.push(byte);
         }
     }
 }

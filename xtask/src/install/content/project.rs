@@ -147,10 +147,7 @@ impl Project {
     /// Pushes the images and writes the profiles.
     pub(super) fn prepare(lab: &Lab) -> Result<Self> {
         let folder = std::path::absolute(scratch("content-project")?)?;
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
-        std::fs::create_dir_all(&folder)?;
+        sh::empty_folder(&folder)?;
         let images = Images::start(&folder)?;
         let registry = Program::find();
         images.push(registry.image, &registry.file, registry.path)?;
@@ -222,12 +219,7 @@ impl Project {
     fn build(&self, edition: Edition, only: &str) -> Result<PathBuf> {
         let folder = self.of(edition);
         let out = folder.join(only);
-        let mut build = sh::command([sh::isoforge()]);
-        build.arg("build").arg(folder.join("profile.toml"));
-        build
-            .args(["--only", only, "--quiet", "--output"])
-            .arg(&out);
-        sh::run(&mut build)?;
+        demo::build_profile(&folder.join("profile.toml"), only, &out)?;
         Ok(out.join(format!("{NAME}-{}", edition.version())))
     }
 
@@ -262,10 +254,7 @@ impl Project {
 
     /// The archive of an edition's provider image.
     pub(super) fn provider(&self, edition: Edition) -> Result<PathBuf> {
-        demo::files_in(&self.build(edition, "provider")?)?
-            .into_iter()
-            .find(|path| path.to_string_lossy().ends_with(".oci.tar"))
-            .context("no provider image")
+        demo::provider_in(&self.build(edition, "provider")?)
     }
 
     /// A bundle with the second edition's system and one more image.
