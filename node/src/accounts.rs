@@ -14,7 +14,7 @@ pub(crate) mod table;
 
 pub(crate) use kept::{restore, save};
 
-use crate::rooted;
+use anyhow::{Result, anyhow, bail};
 
 /// Random bytes of a salt; sixteen characters, the most that the algorithm takes.
 const SALT_BYTES: usize = 12;
@@ -25,58 +25,23 @@ const ROUNDS: u32 = 65_536;
 /// Longest password; libxcrypt's limit.
 pub(crate) const PASSWORD_MAX_BYTES: usize = 512;
 
-/// Why accounts can't be read or changed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(transparent)]
-    File(#[from] rooted::Error),
-    #[error(transparent)]
-    Name(#[from] isoforge_contract::Error),
-    #[error("the {what} of '{name}' holds a ':' or a control character")]
-    Field { what: &'static str, name: String },
-    #[error("no number is free for '{0}'")]
-    NoFreeNumber(String),
-    #[error("'{name}' can't have the number {number}: '{holder}' has it")]
-    NumberTaken {
-        name: String,
-        number: u32,
-        holder: String,
-    },
-    #[error("there is no account '{0}'")]
-    NoAccount(String),
-    #[error("there is no group '{0}'")]
-    NoGroup(String),
-    #[error("'{0}' has no account 'root'; it is taken for damaged and not kept")]
-    Damaged(String),
-    #[error("what was kept of the accounts is not in /etc; it stays as it is")]
-    NotRestored,
-    #[error("a password is 1 to {PASSWORD_MAX_BYTES} bytes without a zero byte")]
-    Password,
-    #[error("the password can't be hashed: {0}")]
-    Hash(String),
-    #[error("the system gives no random bytes: {0}")]
-    Random(std::io::Error),
-}
-
 /// A password's hash as crypt(5) has it: SHA-512 with a random salt.
 ///
 /// # Errors
-/// [`Error::Password`] for what crypt(3) does not take.
-pub(crate) fn hash_password(password: &str) -> Result<String, Error> {
+/// For what crypt(3) does not take.
+pub(crate) fn hash_password(password: &str) -> Result<String> {
     use sha_crypt::CustomizedPasswordHasher as _;
     if password.is_empty() || password.len() > PASSWORD_MAX_BYTES || password.contains('\0') {
-        return Err(Error::Password);
+        bail!("a password is 1 to {PASSWORD_MAX_BYTES} bytes without a zero byte");
     }
     let mut salt = [0_u8; SALT_BYTES];
-    let mut filled = 0;
-    while let Some(rest) = salt.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())
-            .map_err(|errno| Error::Random(errno.into()))?;
-    }
-    let params = sha_crypt::Params::new(ROUNDS).map_err(|e| Error::Hash(e.to_string()))?;
+    crate::random::fill(&mut salt)
+        .map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
+    let failed = |error: &dyn std::fmt::Display| anyhow!("the password can't be hashed: {error}");
+    let params = sha_crypt::Params::new(ROUNDS).map_err(|error| failed(&error))?;
     let hash = sha_crypt::ShaCrypt::SHA512
         .hash_password_customized(password.as_bytes(), &salt, None, None, params)
-        .map_err(|e| Error::Hash(e.to_string()))?;
+        .map_err(|error| failed(&error))?;
     Ok(hash.as_str().to_owned())
 }
 

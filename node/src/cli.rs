@@ -1,6 +1,5 @@
 //! Arguments, and what a failure looks like.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -82,7 +81,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {}\n", causes(&error)));
+            verbs::output::say(&format!("error: {}", causes(&error)));
             ExitCode::FAILURE
         }
     }
@@ -92,9 +91,4 @@ pub fn run() -> ExitCode {
 fn causes(error: &anyhow::Error) -> String {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.join("\n  caused by: ")
-}
-
-/// Says something to who runs the program; nobody listening is no error.
-fn say(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
 }

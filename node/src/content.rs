@@ -55,4 +55,4 @@ pub mod upstreams;
 pub mod verify;
 pub mod zot;
 
-pub use error::Error;
+pub use error::{BadRecord, BadSource};

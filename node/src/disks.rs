@@ -13,6 +13,7 @@ pub(crate) mod unfinished;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use isoforge_contract::machine::Firmware;
 
@@ -84,17 +85,6 @@ impl Default for Sysfs {
     }
 }
 
-/// Why the disks can't be listed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("the machine's disks can't be listed")]
-    List { source: io::Error },
-    #[error("'{path}' is no disk of this machine")]
-    NoDisk { path: PathBuf },
-    #[error("'{path}' is a partition of {disk}; a whole disk is needed")]
-    Partition { path: PathBuf, disk: PathBuf },
-}
-
 impl Sysfs {
     /// How this machine was started.
     pub(crate) fn firmware(&self) -> Firmware {
@@ -112,28 +102,32 @@ impl Sysfs {
 
     /// The name by which the kernel knows the disk at `path`, which may be a
     /// link such as those below `/dev/disk/by-id`.
-    pub(crate) fn name_of(&self, path: &Path) -> Result<String, Error> {
-        let no_disk = || Error::NoDisk {
-            path: path.to_owned(),
-        };
-        let real = fs::canonicalize(path).map_err(|_| no_disk())?;
-        let dev = fs::canonicalize(&self.dev).map_err(|_| no_disk())?;
-        let name = real
-            .strip_prefix(&dev)
-            .ok()
-            .and_then(Path::to_str)
-            .map(|name| name.replace('/', "!"))
-            .ok_or_else(no_disk)?;
-        if self.block(&name).is_dir() {
-            return Ok(name);
+    pub(crate) fn name_of(&self, path: &Path) -> Result<String> {
+        let shown = path.display();
+        if let Some(disk) = self.disk_of_partition(path) {
+            let disk = disk.display();
+            bail!("'{shown}' is a partition of {disk}; a whole disk is needed");
         }
-        match self.disk_of_partition(&name) {
-            Some(disk) => Err(Error::Partition {
-                path: path.to_owned(),
-                disk: self.dev.join(disk),
-            }),
-            None => Err(no_disk()),
-        }
+        let name = self.device_name(path);
+        name.filter(|name| self.block(name).is_dir())
+            .with_context(|| format!("'{shown}' is no disk of this machine"))
+    }
+
+    /// The disk that the device at `path` is a partition of.
+    pub(crate) fn disk_of_partition(&self, path: &Path) -> Option<PathBuf> {
+        let partition = self.device_name(path)?;
+        let mut disks = self.names().ok()?.into_iter();
+        let disk = disks.find(|disk| self.block(disk).join(&partition).is_dir())?;
+        Some(self.dev.join(disk))
+    }
+
+    /// The name by which the kernel knows a device, which may be a link.
+    fn device_name(&self, path: &Path) -> Option<String> {
+        let (real, dev) = (
+            fs::canonicalize(path).ok()?,
+            fs::canonicalize(&self.dev).ok()?,
+        );
+        Some(real.strip_prefix(dev).ok()?.to_str()?.replace('/', "!"))
     }
 
     /// Names of all block devices that are not partitions, sorted.
@@ -145,21 +139,14 @@ impl Sysfs {
         names.sort_by_cached_key(|name| natural(name));
         Ok(names)
     }
-
-    fn disk_of_partition(&self, partition: &str) -> Option<String> {
-        self.names()
-            .ok()?
-            .into_iter()
-            .find(|disk| self.block(disk).join(partition).is_dir())
-    }
 }
 
 /// The disks, in the order of their names; those that can't be taken say why.
 ///
 /// # Errors
-/// [`Error::List`] where the kernel's files can't be read.
-pub(crate) fn list(sys: &Sysfs) -> Result<Vec<Disk>, Error> {
-    let names = sys.names().map_err(|source| Error::List { source })?;
+/// Where the kernel's files can't be read.
+pub(crate) fn list(sys: &Sysfs) -> Result<Vec<Disk>> {
+    let names = sys.names().context("the machine's disks can't be listed")?;
     let medium = holders::of_medium(sys);
     Ok(names
         .iter()
@@ -169,7 +156,7 @@ pub(crate) fn list(sys: &Sysfs) -> Result<Vec<Disk>, Error> {
 }
 
 /// The one disk at `path`, of whatever kind.
-pub(crate) fn find(sys: &Sysfs, path: &Path) -> Result<Disk, Error> {
+pub(crate) fn find(sys: &Sysfs, path: &Path) -> Result<Disk> {
     let name = sys.name_of(path)?;
     Ok(describe(sys, &name, &holders::of_medium(sys)))
 }

@@ -16,6 +16,7 @@ mod install;
 mod media;
 mod mount;
 mod paths;
+mod random;
 pub mod registry;
 mod rooted;
 mod run;

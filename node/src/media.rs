@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use isoforge_base::process::{self, Program};
 use rustix::mount::MountFlags;
 
-use crate::disks::{self, Sysfs};
+use crate::disks::Sysfs;
 use crate::mount::Mounted;
 
 /// Longest list of devices that blkid prints.
@@ -85,10 +85,8 @@ impl Attached<'_> {
 
     /// A hybrid image shows its label as a disk and as a partition.
     fn disk_of(&self, device: &Path) -> PathBuf {
-        match self.sys.name_of(device) {
-            Err(disks::Error::Partition { disk, .. }) => disk,
-            _ => device.to_owned(),
-        }
+        let disk = self.sys.disk_of_partition(device);
+        disk.unwrap_or_else(|| device.to_owned())
     }
 
     /// Mounts a medium, read-only.

@@ -35,7 +35,7 @@ pub(crate) const ACCOUNTS: &str = "accounts";
 pub(crate) const IDENTITY: &str = "identity";
 
 /// Within PERSISTENT: what the program itself keeps (an upgrade's layers, …).
-pub(crate) const OWN: &str = "appliance";
+pub(crate) const DATA_FOLDER: &str = "appliance";
 
 /// Within PERSISTENT: the profile's own partitions, JSON of UUIDs by mount point.
 pub(crate) const MOUNTS: &str = "appliance/mounts.json";

@@ -29,7 +29,9 @@ mod zot;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use isoforge_contract::machine::{Registry, RegistryKind};
+use serde_json::Value;
 
 use crate::files;
 
@@ -41,52 +43,6 @@ pub const RUN: &str = "/run/appliance/registry";
 
 /// Begins a file of this program that others could have written.
 const MARK: &str = "# Written by 'appliance registry prepare'.";
-
-/// Why the registry can't be prepared.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The build gave this system none.
-    #[error("this system has no registry: its profile has no [registry]")]
-    None,
-    /// A file can't be read or written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The registry's account is missing.
-    #[error("there is no account '{USER}', which the registry runs as (systemd-sysusers makes it)")]
-    NoUser,
-    /// A key or certificate can't be made or read.
-    #[error("the certificate {what} can't be {action}")]
-    Certificate {
-        /// Whose.
-        what: &'static str,
-        /// What was tried, as it follows "can't be".
-        action: &'static str,
-        /// What the library said.
-        source: rcgen::Error,
-    },
-    /// The password can't be hashed.
-    #[error("the password can't be hashed")]
-    Hash(#[from] bcrypt::BcryptError),
-    /// A file of the container runtime is not what it should be.
-    #[error("'{}' is no configuration of containerd: {problem}", path.display())]
-    Containerd {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A value does not fit JSON.
-    #[error("the configuration can't be written")]
-    Json(#[from] serde_json::Error),
-    /// A value does not fit YAML.
-    #[error("'{}' can't be written", path.display())]
-    Yaml {
-        /// The file.
-        path: PathBuf,
-        /// What the library said.
-        source: serde_saphyr::SerializeError,
-    },
-}
 
 /// Where the registry's things are; another root in tests.
 #[derive(Debug, Clone)]
@@ -184,6 +140,14 @@ fn write(path: &Path, bytes: &[u8], mode: u32, owner: Option<Ids>) -> io::Result
         files::write(path, bytes, mode)?;
     }
     give(path, owner)
+}
+
+/// Writes a configuration as [`write`] does.
+fn write_config(path: &Path, value: &Value, mode: u32, owner: Option<Ids>) -> Result<()> {
+    let mut text =
+        serde_json::to_vec_pretty(value).context("the configuration can't be written")?;
+    text.push(b'\n');
+    Ok(write(path, &text, mode, owner)?)
 }
 
 fn give(path: &Path, owner: Option<Ids>) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, bail};
 use isoforge_base::process::{PATH, find};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -17,26 +18,14 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long a program has to clean up once it was told to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Why a program did not do its work.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("the program '{0}' is not installed")]
-    Missing(String),
-    #[error("can't start '{program}': {source}")]
-    Start { program: String, source: io::Error },
-    #[error("'{program}' failed: {status}")]
-    Failed { program: String, status: ExitStatus },
-    #[error("'{program}' was ended: it ran for more than {} seconds", limit.as_secs())]
-    TooLong { program: String, limit: Duration },
-}
-
 /// Runs a program to its end, or to the end of its time; then all that it
 /// started ends, too.
-pub(crate) fn attached(program: &str, args: &[&str], limit: Duration) -> Result<(), Error> {
-    let path = find(program).ok_or_else(|| Error::Missing(program.to_owned()))?;
-    let failed = |source: io::Error| Error::Start {
-        program: program.to_owned(),
-        source,
+pub(crate) fn attached(program: &str, args: &[&str], limit: Duration) -> Result<()> {
+    let path =
+        find(program).with_context(|| format!("the program '{program}' is not installed"))?;
+    let failed = |error| {
+        let text = format!("can't start '{program}': {error}");
+        anyhow::Error::new::<io::Error>(error).context(text)
     };
     let out = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
     #[allow(clippy::disallowed_methods)] // what can't go through util::process
@@ -58,20 +47,14 @@ pub(crate) fn attached(program: &str, args: &[&str], limit: Duration) -> Result<
                 signal(&child, Signal::KILL);
                 child.wait().map_err(failed)?;
             }
-            return Err(Error::TooLong {
-                program: program.to_owned(),
-                limit,
-            });
+            let seconds = limit.as_secs();
+            bail!("'{program}' was ended: it ran for more than {seconds} seconds");
         }
     };
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Error::Failed {
-            program: program.to_owned(),
-            status,
-        })
+    if !status.success() {
+        bail!("'{program}' failed: {status}");
     }
+    Ok(())
 }
 
 /// Tries until something works or the time is over; then its last error counts.
@@ -117,7 +100,7 @@ fn signal(child: &Child, signal: Signal) {
 mod tests {
     use super::*;
 
-    fn shell(line: &str, limit: Duration) -> Result<(), Error> {
+    fn shell(line: &str, limit: Duration) -> Result<()> {
         attached("sh", &["-c", line], limit)
     }
 
@@ -128,7 +111,7 @@ mod tests {
         let error = shell("exit 7", limit).unwrap_err();
         assert_eq!(error.to_string(), "'sh' failed: exit status: 7");
         let error = attached("no-such-program", &[], limit).unwrap_err();
-        assert!(matches!(error, Error::Missing(_)));
+        assert!(error.to_string().ends_with("is not installed"), "{error}");
     }
 
     #[test]
@@ -137,7 +120,7 @@ mod tests {
         let mark = dir.path().join("mark");
         let line = format!("(sleep 3; touch {}) & sleep 600", mark.display());
         let error = shell(&line, Duration::from_millis(200)).unwrap_err();
-        assert!(matches!(error, Error::TooLong { .. }), "{error}");
+        assert!(error.to_string().contains(" was ended: "), "{error}");
         std::thread::sleep(Duration::from_secs(4));
         assert!(!mark.exists());
     }

@@ -31,7 +31,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use isoforge_base::output::space::{self, FileSystems, Requirement};
 use isoforge_base::progress::Progress;
 use isoforge_oci::platform::Platform;
@@ -50,54 +50,6 @@ use machine::{Booted, Machine};
 use replace::{check_digest, check_slot, swap, update_menu};
 use request::Request;
 use state::{State, Volume};
-
-/// Why this machine can't be upgraded now.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// Recovery runs.
-    #[error(
-        "recovery is running; boot the appliance and upgrade it there, or start over with 'appliance reset'"
-    )]
-    Recovery,
-    /// The running system has yet to show that it is good.
-    #[error(
-        "the system in slot {0} is on trial; upgrade once it counts as good ('appliance status' tells), or go back with 'appliance rollback' and a reboot"
-    )]
-    OnTrial(Slot),
-    /// The other slot, which would be overwritten, is the good one.
-    #[error(
-        "slot {running} runs, but slot {good} is the one that boots by itself; keep the running system with 'appliance confirm', or reboot"
-    )]
-    NotGood {
-        /// The slot that runs.
-        running: Slot,
-        /// The good one.
-        good: Slot,
-    },
-    /// What the new program makes is not what was built.
-    #[error(
-        "the new system's root file system has the digest {found}, the image says {expected}; nothing was changed"
-    )]
-    Digest {
-        /// As it is made here.
-        found: isoforge_base::digest::Digest,
-        /// As the build recorded it.
-        expected: isoforge_base::digest::Digest,
-    },
-    /// STATE has too little room.
-    #[error(
-        "the new system needs {needed} bytes on the partition STATE, {available} are available, the system that it replaces counted in"
-    )]
-    NoSpace {
-        /// For the slot.
-        needed: u64,
-        /// Free, and freed.
-        available: u64,
-    },
-    /// Another upgrade is at work.
-    #[error("another upgrade is running")]
-    Busy,
-}
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -160,28 +112,31 @@ pub struct Site<'a> {
 /// The slot that an upgrade writes.
 ///
 /// # Errors
-/// [`Refusal`] where none may be.
-pub fn target(booted: &Booted, environment: &Environment) -> Result<Slot, Refusal> {
-    if booted.slot == Slot::Recovery {
-        return Err(Refusal::Recovery);
+/// Where none may be.
+pub fn target(booted: &Booted, environment: &Environment) -> Result<Slot> {
+    let (running, good) = (booted.slot, environment.good);
+    if running == Slot::Recovery {
+        bail!(
+            "recovery is running; boot the appliance and upgrade it there, or start over with 'appliance reset'"
+        );
     }
-    if booted.slot != environment.good {
-        return Err(if booted.trial {
-            Refusal::OnTrial(booted.slot)
-        } else {
-            Refusal::NotGood {
-                running: booted.slot,
-                good: environment.good,
-            }
-        });
+    if running != good && booted.trial {
+        bail!(
+            "the system in slot {running} is on trial; upgrade once it counts as good ('appliance status' tells), or go back with 'appliance rollback' and a reboot"
+        );
     }
-    Ok(booted.slot.other())
+    if running != good {
+        bail!(
+            "slot {running} runs, but slot {good} is the one that boots by itself; keep the running system with 'appliance confirm', or reboot"
+        );
+    }
+    Ok(running.other())
 }
 
 /// Upgrades; the new system is tried at the next boot.
 ///
 /// # Errors
-/// [`Refusal`], and what the image, the network or the disks give. The running
+/// Where none may be now, and what the image, the network or the disks give. The running
 /// system stays the good one whatever happens.
 pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
     let Site {
@@ -193,7 +148,7 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
     let booted = machine.booted()?;
     let environment = state::environment(&machine.state)?;
     let slot = target(&booted, &environment)?;
-    let own = machine.own();
+    let own = machine.data_folder();
     fs_err::create_dir_all(&own)?;
     let _lock = lock(&own.join("upgrade.lock"))?;
     let (work, store_path) = (own.join("upgrade"), own.join("store"));
@@ -334,7 +289,7 @@ fn lock(path: &Path) -> Result<Lock> {
     let file = fs_err::File::create(path)?;
     match file.file().try_lock() {
         Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(Refusal::Busy.into()),
+        Err(TryLockError::WouldBlock) => bail!("another upgrade is running"),
         Err(TryLockError::Error(error)) => Err(error).context("locking the upgrade"),
     }
 }

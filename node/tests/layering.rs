@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Usable from everywhere: paths, files, file systems, mounts and programs of the
 /// machine.
-const GROUND: &[&str] = &["ext4", "files", "mount", "paths", "rooted", "run"];
+const GROUND: &[&str] = &["ext4", "files", "mount", "paths", "random", "rooted", "run"];
 
 /// A module, and the modules that it may name beside [`GROUND`]. Only such as
 /// stand before it: so the table has no circle.
@@ -19,6 +19,7 @@ const ALLOWED: &reader::Table = &[
     ("files", &[]),
     ("mount", &[]),
     ("paths", &[]),
+    ("random", &[]),
     ("rooted", &[]),
     ("run", &[]),
     ("disks", &[]),

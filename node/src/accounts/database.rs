@@ -6,9 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use super::Error;
 use super::table::{Kind, Table, group};
-use crate::rooted::{self, Attributes, Folder, Root};
+use crate::rooted::{Attributes, Error, Folder, Root};
 
 /// The file by which shadow's tools keep each other out; see lckpwdf(3).
 const LOCK: &str = ".pwd.lock";
@@ -32,7 +31,7 @@ impl Databases {
     /// Reads the databases of an `/etc`.
     ///
     /// # Errors
-    /// [`Error::File`] where one is there but can't be read.
+    /// Where one is there but can't be read.
     pub(crate) fn read(etc: &Path) -> Result<Self, Error> {
         Self::of(Root::open(etc)?, None)
     }
@@ -96,7 +95,7 @@ impl Databases {
     /// Writes what was changed; tells whether anything was.
     ///
     /// # Errors
-    /// [`Error::File`]; each file is written whole or not at all.
+    /// Where one can't be written; each file is written whole or not at all.
     pub(crate) fn write(&mut self) -> Result<bool, Error> {
         let shadow_gid = self
             .table(Kind::Group)
@@ -128,11 +127,7 @@ impl Databases {
 
 /// Takes the lock of shadow's tools, and waits for it.
 fn lock(folder: &Folder) -> Result<OwnedFd, Error> {
-    let failed = |errno: rustix::io::Errno| rooted::Error {
-        action: "locking",
-        path: folder.path().join(LOCK),
-        source: errno.into(),
-    };
+    let failed = |errno| Error::new("locking", &folder.path().join(LOCK), errno);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd =
         rustix::fs::openat(folder.fd(), LOCK, flags, Mode::from_raw_mode(0o600)).map_err(failed)?;

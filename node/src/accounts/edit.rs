@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::Error;
+use anyhow::{Context as _, Result, bail};
+
 use super::database::Databases;
 use super::table::{Kind, Row, group, passwd, shadow, union};
 use isoforge_contract::cloud::check_name;
@@ -68,8 +69,8 @@ pub(crate) fn gid(databases: &Databases, name: &str) -> Option<u32> {
 /// Makes an account that is not there yet; no password opens it.
 ///
 /// # Errors
-/// [`Error`] for names and values that break lines, and numbers that are taken.
-pub(crate) fn add(databases: &mut Databases, new: &NewAccount) -> Result<Account, Error> {
+/// For names and values that break lines, and numbers that are taken.
+pub(crate) fn add(databases: &mut Databases, new: &NewAccount) -> Result<Account> {
     check_name(&new.name)?;
     let home = new
         .home
@@ -94,14 +95,16 @@ pub(crate) fn add(databases: &mut Databases, new: &NewAccount) -> Result<Account
         }
     };
     if let Some(holder) = databases.table(Kind::Passwd).holder(passwd::UID, uid) {
-        return Err(Error::NumberTaken {
-            name: new.name.clone(),
-            number: uid,
-            holder: String::from_utf8_lossy(&holder).into_owned(),
-        });
+        let holder = String::from_utf8_lossy(&holder);
+        bail!(
+            "'{}' can't have the number {uid}: '{holder}' has it",
+            new.name
+        );
     }
     let gid = match &new.group {
-        Some(name) => gid(databases, name).ok_or_else(|| Error::NoGroup(name.clone()))?,
+        Some(name) => {
+            gid(databases, name).with_context(|| format!("there is no group '{name}'"))?
+        }
         None => add_group(databases, &new.name, Some(uid), new.is_system)?,
     };
     let (uid_text, gid_text) = (uid.to_string(), gid.to_string());
@@ -134,7 +137,7 @@ pub(crate) fn add_group(
     name: &str,
     wish: Option<u32>,
     is_system: bool,
-) -> Result<u32, Error> {
+) -> Result<u32> {
     if let Some(gid) = gid(databases, name) {
         return Ok(gid);
     }
@@ -160,11 +163,7 @@ pub(crate) fn add_group(
 }
 
 /// Makes an account a member of a group, which is made where it lacks.
-pub(crate) fn add_member(
-    databases: &mut Databases,
-    group_name: &str,
-    name: &str,
-) -> Result<(), Error> {
+pub(crate) fn add_member(databases: &mut Databases, group_name: &str, name: &str) -> Result<()> {
     check_name(name)?;
     add_group(databases, group_name, None, true)?;
     for kind in [Kind::Group, Kind::Gshadow] {
@@ -188,16 +187,16 @@ pub(crate) fn password(databases: &Databases, name: &str) -> Option<Vec<u8>> {
 /// boot may be wrong, and a password would age by it.
 ///
 /// # Errors
-/// [`Error::NoAccount`]; [`Error::Field`] for what is no hash.
+/// Where there is no such account, and for what is no hash.
 pub(crate) fn set_password(
     databases: &mut Databases,
     name: &str,
     hash: &str,
     must_change: bool,
-) -> Result<(), Error> {
+) -> Result<()> {
     check_field("password", hash, name)?;
     if account(databases, name).is_none() {
-        return Err(Error::NoAccount(name.to_owned()));
+        bail!(no_account(name));
     }
     if databases.table(Kind::Shadow).get(name.as_bytes()).is_none() {
         push_shadow(databases, name);
@@ -214,8 +213,8 @@ pub(crate) fn set_password(
 
 /// Locks an account for passwords, so that `passwd -u` opens it again; other
 /// ways to log in stay.
-pub(crate) fn lock(databases: &mut Databases, name: &str) -> Result<(), Error> {
-    let now = password(databases, name).ok_or_else(|| Error::NoAccount(name.to_owned()))?;
+pub(crate) fn lock(databases: &mut Databases, name: &str) -> Result<()> {
+    let now = password(databases, name).with_context(|| no_account(name))?;
     if !now.starts_with(b"!") && !now.starts_with(b"*") {
         let locked = [b"!", now.as_slice()].concat();
         let table = databases.table_mut(Kind::Shadow);
@@ -225,11 +224,7 @@ pub(crate) fn lock(databases: &mut Databases, name: &str) -> Result<(), Error> {
 }
 
 /// Gives an account a range of subordinate numbers.
-pub(super) fn add_subordinates(
-    databases: &mut Databases,
-    kind: Kind,
-    name: &str,
-) -> Result<(), Error> {
+pub(super) fn add_subordinates(databases: &mut Databases, kind: Kind, name: &str) -> Result<()> {
     let rows = databases.table(kind).rows();
     let end = rows
         .filter_map(|row| range_of(&row))
@@ -237,7 +232,7 @@ pub(super) fn add_subordinates(
         .max();
     let start = end.map_or(SUBORDINATES_START, |end| end.max(SUBORDINATES_START));
     if start.checked_add(SUBORDINATES).is_none() {
-        return Err(Error::NoFreeNumber(name.to_owned()));
+        bail!(no_number(name));
     }
     let (start, count) = (start.to_string(), SUBORDINATES.to_string());
     let fields = [name, &start, &count].map(str::as_bytes);
@@ -259,14 +254,14 @@ pub(super) fn taken(one: &Databases, other: &Databases, kind: Kind, at: usize) -
 }
 
 /// The next free number: people's from below, the system's from above.
-pub(super) fn free(taken: &BTreeSet<u32>, range: Range<u32>, name: &str) -> Result<u32, Error> {
+pub(super) fn free(taken: &BTreeSet<u32>, range: Range<u32>, name: &str) -> Result<u32> {
     let is_free = |number: &u32| !taken.contains(number);
     let found = if range == SYSTEM {
         range.rev().find(is_free)
     } else {
         range.clone().find(is_free)
     };
-    found.ok_or_else(|| Error::NoFreeNumber(name.to_owned()))
+    found.with_context(|| no_number(name))
 }
 
 fn numbers(databases: &Databases, kind: Kind, at: usize) -> BTreeSet<u32> {
@@ -279,12 +274,18 @@ fn push_shadow(databases: &mut Databases, name: &str) {
     databases.table_mut(Kind::Shadow).push(&fields);
 }
 
-fn check_field(what: &'static str, value: &str, name: &str) -> Result<(), Error> {
+/// What is said of an account that is not there.
+pub(crate) fn no_account(name: &str) -> String {
+    format!("there is no account '{name}'")
+}
+
+fn no_number(name: &str) -> String {
+    format!("no number is free for '{name}'")
+}
+
+fn check_field(what: &'static str, value: &str, name: &str) -> Result<()> {
     if value.contains(':') || value.chars().any(char::is_control) {
-        return Err(Error::Field {
-            what,
-            name: name.to_owned(),
-        });
+        bail!("the {what} of '{name}' holds a ':' or a control character");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use rustix::fs::{AtFlags, FileType, Gid, Uid};
 
 use super::edit::Account;
-use crate::rooted::{self, Attributes, Folder, Root};
+use crate::rooted::{Attributes, Error, Folder, Root};
 
 /// What a new home directory starts with.
 const SKELETON: &str = "/etc/skel";
@@ -12,7 +12,7 @@ const SKELETON_DEPTH: usize = 16;
 
 /// Makes an account's home directory where it lacks, with what `/etc/skel` has;
 /// tells whether it did.
-pub(crate) fn make(root: &Root, account: &Account) -> Result<bool, rooted::Error> {
+pub(crate) fn make(root: &Root, account: &Account) -> Result<bool, Error> {
     if root.exists(&account.home) {
         return Ok(false);
     }
@@ -28,16 +28,15 @@ pub(crate) fn make(root: &Root, account: &Account) -> Result<bool, rooted::Error
 /// could let root write elsewhere.
 ///
 /// # Errors
-/// [`rooted::Error`], also where there is no home directory.
-pub(crate) fn authorize(
-    root: &Root,
-    account: &Account,
-    keys: &[String],
-) -> Result<bool, rooted::Error> {
-    let missing = || rooted::Error {
-        action: "opening the home directory",
-        path: root.outside(&account.home),
-        source: std::io::ErrorKind::NotFound.into(),
+/// [`Error`], also where there is no home directory.
+pub(crate) fn authorize(root: &Root, account: &Account, keys: &[String]) -> Result<bool, Error> {
+    let missing = || {
+        let path = root.outside(&account.home);
+        Error::new(
+            "opening the home directory",
+            &path,
+            std::io::ErrorKind::NotFound,
+        )
     };
     let home = root.dir(&account.home)?.ok_or_else(missing)?;
     let ssh = home.sub(".ssh", owned(account, 0o700).or_kept())?;
@@ -73,7 +72,7 @@ fn owned(account: &Account, mode: u32) -> Attributes {
 
 /// Copies files, directories and symlinks (as such); there is nothing else in a
 /// skeleton.
-fn copy(from: &Folder, to: &Folder, account: &Account, depth: usize) -> Result<(), rooted::Error> {
+fn copy(from: &Folder, to: &Folder, account: &Account, depth: usize) -> Result<(), Error> {
     for name in from.names()? {
         let Some(stat) = from.stat(&name)? else {
             continue;
@@ -97,7 +96,7 @@ fn copy(from: &Folder, to: &Folder, account: &Account, depth: usize) -> Result<(
     Ok(())
 }
 
-fn link(from: &Folder, to: &Folder, name: &str, account: &Account) -> Result<(), rooted::Error> {
+fn link(from: &Folder, to: &Folder, name: &str, account: &Account) -> Result<(), Error> {
     let copied = rustix::fs::readlinkat(from.fd(), name, Vec::new()).and_then(|target| {
         rustix::fs::symlinkat(target, to.fd(), name)?;
         if !to.gives_owners() {
@@ -112,9 +111,5 @@ fn link(from: &Folder, to: &Folder, name: &str, account: &Account) -> Result<(),
             AtFlags::SYMLINK_NOFOLLOW,
         )
     });
-    copied.map_err(|errno| rooted::Error {
-        action: "copying",
-        path: from.path().join(name),
-        source: errno.into(),
-    })
+    copied.map_err(|errno| Error::new("copying", &from.path().join(name), errno))
 }

@@ -5,14 +5,14 @@
 
 use std::path::Path;
 
+use anyhow::{Result, bail};
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::Error;
 use super::database::Databases;
 use super::merge::{self, Merged};
 use super::table::{Kind, Table};
-use crate::rooted::{self, Attributes, Folder, Root};
+use crate::rooted::{Attributes, Error, Folder, Root};
 
 /// What counts.
 const CURRENT: &str = "current";
@@ -26,8 +26,8 @@ const RESTORED: &str = ".appliance-accounts";
 /// accounts are missing that nobody removed.
 ///
 /// # Errors
-/// [`Error`] where a database can't be read or written.
-pub(crate) fn restore(etc: &Path, kept: &Path) -> Result<Merged, Error> {
+/// Where a database can't be read or written.
+pub(crate) fn restore(etc: &Path, kept: &Path) -> Result<Merged> {
     let current = kept.join(CURRENT);
     let mut merged = Merged::default();
     if current.is_dir() {
@@ -45,22 +45,21 @@ pub(crate) fn restore(etc: &Path, kept: &Path) -> Result<Merged, Error> {
 /// whether that changed.
 ///
 /// # Errors
-/// [`Error::Damaged`] and [`Error::NotRestored`] where `etc` can't be what it
-/// should: what is kept stays.
-pub(crate) fn save(etc: &Path, slot_etc: &Path, kept: &Path) -> Result<bool, Error> {
+/// Where `etc` can't be what it should: what is kept stays.
+pub(crate) fn save(etc: &Path, slot_etc: &Path, kept: &Path) -> Result<bool> {
     if Root::open(etc)?.folder().stat(RESTORED)?.is_none() {
-        return Err(Error::NotRestored);
+        bail!("what was kept of the accounts is not in /etc; it stays as it is");
     }
     let machine = Databases::change(etc)?;
     if machine.table(Kind::Passwd).get(b"root").is_none() {
-        return Err(Error::Damaged(etc.join("passwd").display().to_string()));
+        bail!(
+            "'{}' has no account 'root'; it is taken for damaged and not kept",
+            etc.join("passwd").display()
+        );
     }
     let slot = Databases::read(slot_etc)?;
-    fs_err::create_dir_all(kept).map_err(|source| rooted::Error {
-        action: "making the directory",
-        path: kept.to_owned(),
-        source,
-    })?;
+    fs_err::create_dir_all(kept)
+        .map_err(|error| Error::new("making the directory", kept, error))?;
     let folder = Root::open(kept)?.into_folder();
     let files: Vec<(Kind, Vec<u8>)> = Kind::ALL
         .into_iter()
@@ -114,13 +113,7 @@ fn exchange(folder: &Folder) -> Result<(), Error> {
     };
     renamed
         .and_then(|()| rustix::fs::fsync(folder.fd()))
-        .map_err(|errno| {
-            Error::from(rooted::Error {
-                action: "replacing",
-                path: folder.path().join(CURRENT),
-                source: errno.into(),
-            })
-        })
+        .map_err(|errno| Error::new("replacing", &folder.path().join(CURRENT), errno))
 }
 
 /// Removes a directory of databases; none is no error.
@@ -132,11 +125,6 @@ fn clear(folder: &Folder, name: &str) -> Result<(), Error> {
     for file in old.names()? {
         old.remove(&file)?;
     }
-    rustix::fs::unlinkat(folder.fd(), name, AtFlags::REMOVEDIR).map_err(|errno| {
-        Error::from(rooted::Error {
-            action: "removing",
-            path: old.path().to_owned(),
-            source: errno.into(),
-        })
-    })
+    rustix::fs::unlinkat(folder.fd(), name, AtFlags::REMOVEDIR)
+        .map_err(|errno| Error::new("removing", old.path(), errno))
 }

@@ -14,10 +14,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Error;
+use anyhow::Result;
+
 use super::database::Databases;
 use super::edit::{self, PEOPLE, SYSTEM};
-use super::table::{Kind, Row, group, passwd, union};
+use super::table::{Kind, Row, Table, group, passwd, union};
 
 /// What came of merging.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(crate) struct Merged {
 }
 
 /// Merges what was kept into the slot's databases.
-pub(super) fn merge(slot: &mut Databases, kept: &Databases) -> Result<Merged, Error> {
+pub(super) fn merge(slot: &mut Databases, kept: &Databases) -> Result<Merged> {
     let mut notes = Vec::new();
     let groups = numbers(slot, kept, Kind::Group, group::GID, "group", &mut notes)?;
     // Accounts of the slot whose group moved go along; kept ones below.
@@ -94,73 +95,61 @@ fn numbers(
     at: usize,
     what: &str,
     notes: &mut Vec<String>,
-) -> Result<Moved, Error> {
+) -> Result<Moved> {
     let mut moved = Moved::default();
     let kept_names = names(kept, kind);
     for row in kept.table(kind).rows() {
+        let label = row.label();
         let Some(number) = row.number(at) else {
-            notes.push(format!(
-                "kept {what} '{}' has no number; left out",
-                row.label()
-            ));
+            notes.push(format!("kept {what} '{label}' has no number; left out"));
             continue;
         };
-        let own = slot
-            .table(kind)
-            .get(row.name())
-            .and_then(|row| row.number(at));
+        let slots_row = slot.table(kind).get(row.name());
+        let own = slots_row.and_then(|row| row.number(at));
         let is_person = PEOPLE.contains(&number);
         if let Some(own) = own.filter(|own| *own != number && !is_person) {
             moved.kept.insert(number, own);
             notes.push(format!(
-                "{what} '{}' has the system's number {own}, not the kept {number}",
-                row.label()
+                "{what} '{label}' has the system's number {own}, not the kept {number}"
             ));
             continue;
         }
         // Accounts that share a number on purpose are both kept, or root's.
-        let other = slot
+        let holder = slot
             .table(kind)
             .holder(at, number)
-            .filter(|other| other != row.name() && !kept_names.contains(other) && number != 0);
+            .filter(|holder| holder != row.name() && !kept_names.contains(holder) && number != 0);
         let mut now = number;
-        if let Some(other) = other {
-            let label = String::from_utf8_lossy(&other).into_owned();
+        if let Some(holder) = holder {
+            let other = String::from_utf8_lossy(&holder).into_owned();
             let range = if is_person { PEOPLE } else { SYSTEM };
-            let taken = edit::taken(slot, kept, kind, at);
-            let free = edit::free(&taken, range, &row.label())?;
-            if is_person {
+            let free = edit::free(&edit::taken(slot, kept, kind, at), range, &label)?;
+            notes.push(if is_person {
                 moved.slot.insert(number, free);
-                let value = free.to_string();
-                slot.table_mut(kind).set(&other, at, value.as_bytes());
-                notes.push(format!(
-                    "{what} '{label}' of the system has the number {free}: '{}' keeps {number}",
-                    row.label()
-                ));
+                let table = slot.table_mut(kind);
+                table.set(&holder, at, free.to_string().as_bytes());
+                format!("{what} '{other}' of the system has the number {free}: '{label}' keeps {number}")
             } else {
                 moved.kept.insert(number, free);
                 now = free;
-                notes.push(format!(
-                    "{what} '{}' has the number {free}, not the kept {number}: that is '{label}' of the system",
-                    row.label()
-                ));
-            }
+                format!("{what} '{label}' has the number {free}, not the kept {number}: that is '{other}' of the system")
+            });
         }
-        let value = now.to_string();
-        if let Some(own) = own {
-            if own != now {
-                moved.slot.entry(own).or_insert(now);
-                slot.table_mut(kind).set(row.name(), at, value.as_bytes());
-            }
-        } else {
-            let mut fields = row.fields().to_vec();
-            if let Some(field) = fields.get_mut(at) {
-                *field = value.as_bytes();
-            }
-            slot.table_mut(kind).push(&fields);
+        if let Some(own) = own.filter(|own| *own != now) {
+            moved.slot.entry(own).or_insert(now);
         }
+        set_number(slot.table_mut(kind), &row, at, now);
     }
     Ok(moved)
+}
+
+/// Gives the line of the row's name a number; where there is no line, it is the row's.
+fn set_number(table: &mut Table, row: &Row<'_>, at: usize, number: u32) {
+    let number = number.to_string();
+    if table.get(row.name()).is_none() {
+        table.push(row.fields());
+    }
+    table.set(row.name(), at, number.as_bytes());
 }
 
 /// One kept account's line; its number is settled.
@@ -215,7 +204,7 @@ fn members(slot: &mut Databases, kind: Kind, row: &Row<'_>, fields: &[(usize, bo
 
 /// Ranges of subordinate numbers: kept ones come in the place of those that the
 /// slot has for the name; a range of the slot that overlaps one is moved.
-fn subordinates(slot: &mut Databases, kept: &Databases, kind: Kind) -> Result<(), Error> {
+fn subordinates(slot: &mut Databases, kept: &Databases, kind: Kind) -> Result<()> {
     let kept_names = names(kept, kind);
     for name in &kept_names {
         slot.table_mut(kind).remove(name);

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use fs_err as fs;
 use isoforge_base::digest::Digest;
 use isoforge_base::human;
@@ -17,8 +18,8 @@ use isoforge_oci::manifest::Document;
 use isoforge_oci::referrer;
 use serde::Serialize;
 
-use super::Error;
 use super::commit::{Service, while_stopped};
+use super::error::at;
 use super::files::remove;
 use super::images::Images as _;
 use super::index::Index;
@@ -46,8 +47,8 @@ pub struct Collected {
 /// Removes what nothing names, in a storage that this program has alone.
 ///
 /// # Errors
-/// [`Error`]; damage ends it before anything of the repository is removed.
-pub fn collect(storage: &Storage, service: &dyn Service, all: bool) -> Result<Collected, Error> {
+/// Damage ends it before anything of the repository is removed.
+pub fn collect(storage: &Storage, service: &dyn Service, all: bool) -> Result<Collected> {
     while_stopped(service, || {
         let now = now(storage)?;
         let mut collected = Collected::default();
@@ -70,12 +71,10 @@ pub fn collect(storage: &Storage, service: &dyn Service, all: bool) -> Result<Co
 }
 
 /// The file system's own time, in seconds.
-fn now(storage: &Storage) -> Result<i64, Error> {
+fn now(storage: &Storage) -> Result<i64> {
     let path = storage.work().join("lock");
     storage.rejuvenate(&path)?;
-    Ok(fs::metadata(&path)
-        .map_err(Error::file(&path, "read"))?
-        .mtime())
+    Ok(fs::metadata(&path).map_err(at(&path, "read"))?.mtime())
 }
 
 struct Collector<'a> {
@@ -86,7 +85,7 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    fn run(&self, collected: &mut Collected) -> Result<(), Error> {
+    fn run(&self, collected: &mut Collected) -> Result<()> {
         let mut index = self.storage.index(self.repository)?;
         let before = index.entries.len();
         while self.drop_entries(&mut index)? {}
@@ -107,8 +106,8 @@ impl Collector<'_> {
                 left = left.saturating_add(1);
                 continue;
             }
-            let metadata = fs::metadata(&path).map_err(Error::file(&path, "read"))?;
-            fs::remove_file(&path).map_err(Error::file(&path, "removed"))?;
+            let metadata = fs::metadata(&path).map_err(at(&path, "read"))?;
+            fs::remove_file(&path).map_err(at(&path, "removed"))?;
             collected.blobs = collected.blobs.saturating_add(1);
             if metadata.nlink() == 1 {
                 collected.bytes = collected.bytes.saturating_add(size);
@@ -122,7 +121,7 @@ impl Collector<'_> {
     }
 
     /// Drops entries that have no tag and belong to nothing that is listed.
-    fn drop_entries(&self, index: &mut Index) -> Result<bool, Error> {
+    fn drop_entries(&self, index: &mut Index) -> Result<bool> {
         let mut kept: BTreeSet<Digest> = BTreeSet::new();
         for entry in &index.entries {
             if entry.tag.is_some() {
@@ -153,13 +152,13 @@ impl Collector<'_> {
     }
 
     /// Whether a file has its age; what is not there has.
-    fn is_old(&self, path: &Path) -> Result<bool, Error> {
-        let metadata = files::if_there(fs::metadata(path)).map_err(Error::file(path, "read"))?;
+    fn is_old(&self, path: &Path) -> Result<bool> {
+        let metadata = files::if_there(fs::metadata(path)).map_err(at(path, "read"))?;
         Ok(metadata.is_none_or(|metadata| metadata.mtime() <= self.before))
     }
 
     /// Removes the repository's layout; others may lie in its folder.
-    fn remove_repository(&self) -> Result<(), Error> {
+    fn remove_repository(&self) -> Result<()> {
         let folder = self.storage.folder(self.repository);
         for name in [INDEX_FILE, LAYOUT_FILE] {
             remove(&folder.join(name), |path| fs::remove_file(path), "removed")?;

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail};
 use isoforge_base::digest::Digest;
 use isoforge_base::interrupt;
-use isoforge_base::process::{self, Program};
+use isoforge_base::process::Program;
 use isoforge_oci::layout::INDEX_FILE;
 use serde::Serialize;
 
-use super::Error;
 use super::index::Index;
 use super::plan::{Listed, Plan};
 use super::storage::Storage;
@@ -41,10 +41,10 @@ pub struct Moved {
 /// changed: it reads, changes and writes them itself.
 pub trait Service {
     /// Stops it; tells whether it ran.
-    fn stop(&self) -> Result<bool, Error>;
+    fn stop(&self) -> Result<bool>;
 
     /// Starts it again.
-    fn start(&self) -> Result<(), Error>;
+    fn start(&self) -> Result<()>;
 }
 
 /// No registry runs on the storage.
@@ -52,11 +52,11 @@ pub trait Service {
 pub struct NoService;
 
 impl Service for NoService {
-    fn stop(&self) -> Result<bool, Error> {
+    fn stop(&self) -> Result<bool> {
         Ok(false)
     }
 
-    fn start(&self) -> Result<(), Error> {
+    fn start(&self) -> Result<()> {
         Ok(())
     }
 }
@@ -80,40 +80,36 @@ impl Unit {
     /// Waits until somebody answers on the port. Its unit counts as started before
     /// the registry listens, and whoever is told that images are there may ask for
     /// them.
-    fn wait(self, time: Duration) -> Result<(), Error> {
+    fn wait(self, time: Duration) -> Result<()> {
         if listens_within(self.port, time) {
             return Ok(());
         }
-        Err(Error::Silent {
-            port: self.port,
-            seconds: time.as_secs(),
-        })
+        bail!(
+            "the registry does not answer on port {} within {} s; what was done to its content stays (journalctl --unit {UNIT})",
+            self.port,
+            time.as_secs()
+        )
     }
 
-    fn systemctl(verb: &str) -> Result<(), process::Error> {
+    fn systemctl(verb: &str) -> Result<()> {
         let program = Program::new("systemctl", "systemd").args([verb, UNIT]);
-        program.output(OUTPUT_MAX_BYTES).map(drop)
+        program.output(OUTPUT_MAX_BYTES)?;
+        Ok(())
     }
 }
 
 impl Service for Unit {
-    fn stop(&self) -> Result<bool, Error> {
+    fn stop(&self) -> Result<bool> {
         // It fails for a unit that does not run.
         if Self::systemctl("is-active").is_err() {
             return Ok(false);
         }
-        Self::systemctl("stop").map_err(|source| Error::Service {
-            action: "stopped",
-            source: Box::new(source),
-        })?;
+        Self::systemctl("stop").context("the registry can't be stopped")?;
         Ok(true)
     }
 
-    fn start(&self) -> Result<(), Error> {
-        Self::systemctl("start").map_err(|source| Error::Service {
-            action: "started",
-            source: Box::new(source),
-        })?;
+    fn start(&self) -> Result<()> {
+        Self::systemctl("start").context("the registry can't be started")?;
         self.wait(ANSWERS_WITHIN)
     }
 }
@@ -121,12 +117,9 @@ impl Service for Unit {
 /// Does `work` while the registry stands still.
 ///
 /// # Errors
-/// What `work` gives, and [`Error::Service`]. The registry is started again
-/// whatever happens.
-pub fn while_stopped<T, E: From<Error>>(
-    service: &dyn Service,
-    work: impl FnOnce() -> Result<T, E>,
-) -> Result<T, E> {
+/// What `work` gives, and what stopping and starting give. The registry is started
+/// again whatever happens.
+pub fn while_stopped<T>(service: &dyn Service, work: impl FnOnce() -> Result<T>) -> Result<T> {
     // An interrupt waits: a registry that stands still would stay so.
     let _whole = interrupt::hold();
     let ran = service.stop()?;
@@ -140,13 +133,9 @@ pub fn while_stopped<T, E: From<Error>>(
 /// Has the repositories list what the plan says, beside what they list.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::Record`]. Each repository is as it was or as it shall
+/// Where it can\'t be read; [`BadRecord`]. Each repository is as it was or as it shall
 /// be.
-pub(super) fn commit(
-    storage: &Storage,
-    plan: &Plan,
-    service: &dyn Service,
-) -> Result<Vec<Moved>, Error> {
+pub(super) fn commit(storage: &Storage, plan: &Plan, service: &dyn Service) -> Result<Vec<Moved>> {
     while_stopped(service, || {
         let mut moved = Vec::new();
         let mut changed = Vec::new();
@@ -204,7 +193,11 @@ mod tests {
         };
         drop(free);
         let error = unit.wait(Duration::ZERO).unwrap_err();
-        assert!(matches!(error, Error::Silent { port, seconds: 0 } if port == unit.port));
+        let expected = format!(
+            "the registry does not answer on port {} within 0 s",
+            unit.port
+        );
+        assert!(error.to_string().starts_with(&expected), "{error}");
         let late = std::thread::spawn(move || {
             std::thread::sleep(4 * PAUSE);
             TcpListener::bind((Ipv4Addr::LOCALHOST, unit.port)).unwrap()

@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use fs_err as fs;
 use isoforge_base::digest::Digest;
 use isoforge_base::process::Program;
@@ -25,7 +26,7 @@ use super::commit::{Service, while_stopped};
 use super::files::{names_in, read, repositories};
 use super::images::Images;
 use super::index::Entry;
-use super::{Error, names};
+use super::{BadRecord, names};
 
 /// Below the storage's root.
 const TOP: &str = "docker/registry/v2";
@@ -54,8 +55,8 @@ impl Storage {
     /// Whether a repository has a manifest that was not deleted.
     ///
     /// # Errors
-    /// [`Error::File`].
-    pub fn is_used(&self, repository: &str) -> Result<bool, Error> {
+    /// Where the storage can't be read.
+    pub fn is_used(&self, repository: &str) -> Result<bool> {
         Ok(!self.manifests(repository)?.is_empty())
     }
 
@@ -75,7 +76,7 @@ impl Storage {
     }
 
     /// The digests that have a link below `folder`.
-    fn linked(&self, folder: &Path) -> Result<Vec<Digest>, Error> {
+    fn linked(&self, folder: &Path) -> Result<Vec<Digest>> {
         let mut found = Vec::new();
         for hex in names_in(folder)? {
             let Ok(digest) = format!("sha256:{hex}").parse() else {
@@ -88,37 +89,39 @@ impl Storage {
         Ok(found)
     }
 
-    fn manifests(&self, repository: &str) -> Result<Vec<Digest>, Error> {
+    fn manifests(&self, repository: &str) -> Result<Vec<Digest>> {
         let folder = self.folder(repository).join("_manifests/revisions/sha256");
         self.linked(&folder)
     }
 
     /// What a tag leads to; none where it was deleted.
-    fn target(&self, repository: &str, tag: &str) -> Result<Option<Digest>, Error> {
+    fn target(&self, repository: &str, tag: &str) -> Result<Option<Digest>> {
         let folder = self.folder(repository).join("_manifests/tags").join(tag);
         let path = folder.join("current/link");
         let Some(text) = read(&path, LINK_MAX_BYTES)? else {
             return Ok(None);
         };
         let text = String::from_utf8_lossy(&text).into_owned();
-        text.trim().parse().map(Some).map_err(|_| Error::Record {
-            path,
-            problem: format!("it names '{}'", text.trim().escape_default()),
+        text.trim().parse().map(Some).map_err(|_| {
+            BadRecord::new(
+                &path,
+                format!("it names '{}'", text.trim().escape_default()),
+            )
         })
     }
 
     /// A manifest's bytes; none where it is missing or no manifest.
-    fn raw(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+    fn raw(&self, digest: &Digest) -> Result<Vec<u8>> {
         match read(&self.data(digest), MAX_MANIFEST_BYTES) {
             Ok(bytes) => Ok(bytes.unwrap_or_default()),
-            Err(Error::Record { .. }) => Ok(Vec::new()),
+            Err(error) if error.is::<BadRecord>() => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
 
     /// What can't be read as a manifest is taken for an image's, and turns out to be
     /// none where it is used.
-    fn entry(&self, digest: Digest, tag: Option<&str>) -> Result<Entry, Error> {
+    fn entry(&self, digest: Digest, tag: Option<&str>) -> Result<Entry> {
         let media_type = Manifest::parse(self.raw(&digest)?, None)
             .map_or(MediaType::Manifest(Family::Oci), |found| found.media_type);
         let size = fs::metadata(self.data(&digest)).map_or(0, |metadata| metadata.len());
@@ -128,7 +131,7 @@ impl Storage {
     /// Whether a tag is there for the registry's sake alone: it has no list of what
     /// refers to an image, so clients keep one under a tag, and an import gives what
     /// refers to an image a tag of its own.
-    fn is_help(&self, tag: &str, digest: &Digest, manifests: &[Digest]) -> Result<bool, Error> {
+    fn is_help(&self, tag: &str, digest: &Digest, manifests: &[Digest]) -> Result<bool> {
         if manifests
             .iter()
             .any(|subject| referrer::tag(subject) == tag)
@@ -148,7 +151,7 @@ impl Storage {
 ///
 /// # Errors
 /// Where the program fails, or the registry can't be stopped or started.
-pub fn collect(program: &Path, settings: &Path, service: &dyn Service) -> anyhow::Result<Vec<u8>> {
+pub fn collect(program: &Path, settings: &Path, service: &dyn Service) -> Result<Vec<u8>> {
     let program = Program::new(&program.to_string_lossy(), "the registry")
         .arg("garbage-collect")
         .arg(settings);
@@ -156,14 +159,14 @@ pub fn collect(program: &Path, settings: &Path, service: &dyn Service) -> anyhow
 }
 
 impl Images for Storage {
-    fn repositories(&self) -> Result<Vec<String>, Error> {
+    fn repositories(&self) -> Result<Vec<String>> {
         let is_repository = |folder: &Path| folder.join("_manifests").is_dir();
         repositories(&self.top(), is_repository, |below, _| {
             below.starts_with('_')
         })
     }
 
-    fn entries(&self, repository: &str) -> Result<Vec<Entry>, Error> {
+    fn entries(&self, repository: &str) -> Result<Vec<Entry>> {
         let manifests = self.manifests(repository)?;
         let mut entries = Vec::new();
         let mut tagged = BTreeSet::new();
@@ -182,7 +185,7 @@ impl Images for Storage {
         Ok(entries)
     }
 
-    fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>, Error> {
+    fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>> {
         let mut blobs = self.manifests(repository)?;
         blobs.extend(self.linked(&self.folder(repository).join("_layers/sha256"))?);
         let there = blobs.into_iter().filter_map(|digest| {
@@ -206,14 +209,14 @@ mod tests {
     use super::*;
 
     /// Tells when it is started again.
-    struct Told(Sender<&'static str>);
+    struct TellsOfStart(Sender<&'static str>);
 
-    impl Service for Told {
-        fn stop(&self) -> Result<bool, Error> {
+    impl Service for TellsOfStart {
+        fn stop(&self) -> Result<bool> {
             Ok(true)
         }
 
-        fn start(&self) -> Result<(), Error> {
+        fn start(&self) -> Result<()> {
             let _ = self.0.send("started");
             Ok(())
         }
@@ -233,7 +236,7 @@ mod tests {
         let ends = tell.clone();
         std::thread::scope(|scope| {
             let collected = scope.spawn(|| {
-                let service = Told(tell);
+                let service = TellsOfStart(tell);
                 collect(&path("registry"), &path("push.json"), &service)
             });
             while !path("running").exists() {

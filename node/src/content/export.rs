@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use anyhow::{Result, bail};
 use fs_err as fs;
 use isoforge_base::progress::{Progress, Task};
 use isoforge_oci::layout::{Builder, IMAGE_NAME, LayoutFile, OciLayout};
 use isoforge_oci::manifest::Descriptor;
 use serde::Serialize;
 
+use super::error::at;
 use super::files::copy_verified;
 use super::images::Images;
 use super::index::Entry;
 use super::inspect::ImageBlobs;
-use super::{Error, names};
+use super::{BadRecord, names};
 
 /// What errors call where the blobs come from.
 const STORAGE: &str = "the registry's storage";
@@ -33,19 +35,19 @@ pub struct Exported {
 /// folder `target`. Each blob is hashed on the way.
 ///
 /// # Errors
-/// [`Error::Unknown`] where an image is not there, and [`Error`] where the storage
-/// can't be read or is damaged; the folder is not there then.
+/// Where an image is not there, or the storage can't be read or is damaged; the folder
+/// is not there then.
 pub fn export(
     storage: &dyn Images,
     target: &Path,
     wanted: &[String],
     progress: &Progress,
-) -> Result<Exported, Error> {
+) -> Result<Exported> {
     let (layout, images) = layout(storage, wanted)?;
     let bytes = layout.size();
     if target.exists() {
         let there = io::Error::from(io::ErrorKind::AlreadyExists);
-        return Err(Error::file(target, "written")(there));
+        return Err(at(target, "written")(there));
     }
     // Beside it, so that it is there as a whole.
     let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
@@ -53,20 +55,20 @@ pub fn export(
         .prefix(".appliance-")
         .suffix(".partial")
         .tempdir_in(parent.unwrap_or(Path::new(".")))
-        .map_err(Error::file(target, "made"))?;
+        .map_err(at(target, "made"))?;
     let task = progress.task("exporting", Some(bytes));
     for (path, file) in &layout.files {
         write(&folder.path().join(path), file, &task)?;
     }
-    let opened = fs::File::open(folder.path()).map_err(Error::file(target, "opened"))?;
-    rustix::fs::syncfs(&opened).map_err(|errno| Error::file(target, "written")(errno.into()))?;
-    fs::rename(folder.path(), target).map_err(Error::file(target, "written"))?;
+    let opened = fs::File::open(folder.path()).map_err(at(target, "opened"))?;
+    rustix::fs::syncfs(&opened).map_err(|errno| at(target, "written")(errno.into()))?;
+    fs::rename(folder.path(), target).map_err(at(target, "written"))?;
     // It has another name now.
     let _ = folder.keep();
     Ok(Exported { images, bytes })
 }
 
-fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<String>), Error> {
+fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<String>)> {
     let mut builder = Builder::new();
     let mut images = BTreeSet::new();
     for repository in storage.repositories()? {
@@ -82,10 +84,10 @@ fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<Str
             }
             chosen.add(storage, &repository, entry)?;
             if !chosen.manifests.contains_key(&entry.digest) {
-                return Err(Error::Record {
-                    path: storage.blob_path(&repository, &entry.digest),
-                    problem: format!("it is missing, and {name} needs it"),
-                });
+                return Err(BadRecord::new(
+                    &storage.blob_path(&repository, &entry.digest),
+                    format!("it is missing, and {name} needs it"),
+                ));
             }
             let mut descriptor =
                 Descriptor::new(entry.media_type.clone(), entry.digest, entry.size);
@@ -111,7 +113,7 @@ fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<Str
             })
     });
     if let Some(missing) = missing {
-        return Err(Error::Unknown(missing.clone()));
+        bail!("the storage has no '{missing}'");
     }
     Ok((builder.build(), images.into_iter().collect()))
 }
@@ -123,7 +125,7 @@ fn add_referrers(
     entries: &[Entry],
     chosen: &mut ImageBlobs,
     builder: &mut Builder,
-) -> Result<(), Error> {
+) -> Result<()> {
     loop {
         let before = chosen.manifests.len();
         for entry in entries.iter().filter(|entry| entry.tag.is_none()) {
@@ -144,16 +146,16 @@ fn add_referrers(
     }
 }
 
-fn write(path: &Path, file: &LayoutFile, task: &Task) -> Result<(), Error> {
+fn write(path: &Path, file: &LayoutFile, task: &Task) -> Result<()> {
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(Error::file(parent, "made"))?;
+        fs::create_dir_all(parent).map_err(at(parent, "made"))?;
     }
     let LayoutFile::File(from, digest, size) = file else {
         let bytes = match file {
             LayoutFile::Bytes(bytes) => bytes.as_slice(),
             _ => &[],
         };
-        return fs::write(path, bytes).map_err(Error::file(path, "written"));
+        return fs::write(path, bytes).map_err(at(path, "written"));
     };
     copy_verified(from, path, digest, Some(*size), STORAGE, task)
 }

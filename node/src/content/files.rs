@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use anyhow::Result;
 use fs_err as fs;
 use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::progress::Task;
 
-use super::Error;
+use super::error::{BadRecord, BadSource, at};
 use crate::files;
 
 /// How deep repositories are looked for, which is more than names can have.
@@ -20,7 +21,7 @@ pub(super) fn repositories(
     root: &Path,
     is_repository: impl Fn(&Path) -> bool,
     is_part: impl Fn(&str, bool) -> bool,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>> {
     let mut found = BTreeSet::new();
     let mut left = vec![(root.to_owned(), String::new(), 0_usize)];
     while let Some((folder, name, depth)) = left.pop() {
@@ -48,11 +49,11 @@ pub(super) fn repositories(
 
 /// Names in a folder, sorted; none where there is no folder. A name that is no
 /// text is none of the registry's.
-pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
-    let entries = files::if_there(fs::read_dir(folder)).map_err(Error::file(folder, "read"))?;
+pub(super) fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = files::if_there(fs::read_dir(folder)).map_err(at(folder, "read"))?;
     let mut names = Vec::new();
     for entry in entries.into_iter().flatten() {
-        let entry = entry.map_err(Error::file(folder, "read"))?;
+        let entry = entry.map_err(at(folder, "read"))?;
         names.extend(entry.file_name().into_string());
     }
     names.sort();
@@ -60,14 +61,11 @@ pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// A file's bytes; none where there is none.
-pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let bytes = files::if_there(files::read_at_most(path, limit));
     bytes.map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => Error::Record {
-            path: path.to_owned(),
-            problem: error.to_string(),
-        },
-        _ => Error::file(path, "read")(error),
+        io::ErrorKind::FileTooLarge => BadRecord::new(path, error),
+        _ => at(path, "read")(error),
     })
 }
 
@@ -76,8 +74,8 @@ pub(super) fn remove(
     path: &Path,
     how: impl FnOnce(&Path) -> io::Result<()>,
     action: &'static str,
-) -> Result<(), Error> {
-    files::if_there(how(path)).map_err(Error::file(path, action))?;
+) -> Result<()> {
+    files::if_there(how(path)).map_err(at(path, action))?;
     Ok(())
 }
 
@@ -89,19 +87,14 @@ pub(super) fn copy_verified(
     size: Option<u64>,
     name: &str,
     task: &Task,
-) -> Result<(), Error> {
-    let source = fs::File::open(from).map_err(Error::file(from, "read"))?;
-    let mut target = fs::File::create(to).map_err(Error::file(to, "written"))?;
+) -> Result<()> {
+    let source = fs::File::open(from).map_err(at(from, "read"))?;
+    let mut target = fs::File::create(to).map_err(at(to, "written"))?;
     let mut reader = HashingReader::new(task.reader(source));
-    io::copy(&mut reader, &mut target).map_err(Error::file(to, "written"))?;
+    io::copy(&mut reader, &mut target).map_err(at(to, "written"))?;
     let (found, bytes) = reader.finish();
     if found == *digest && size.is_none_or(|size| size == bytes) {
         return Ok(());
     }
-    Err(Error::Damaged {
-        name: name.to_owned(),
-        digest: *digest,
-        found,
-        bytes,
-    })
+    Err(BadSource::damaged(name, digest, found, bytes))
 }

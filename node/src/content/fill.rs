@@ -8,15 +8,17 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
-use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::digest::Digest;
 use isoforge_base::output::space::FileSystems;
 use isoforge_base::progress::{Progress, Task};
 use serde::Serialize;
 
-use super::Error;
+use super::error::{BadSource, at};
 use super::files::remove;
+use super::images::Images as _;
 use super::plan::{NeededBlob, Plan};
 use super::pump::{Broken, pump};
 use super::source::Source;
@@ -56,8 +58,8 @@ pub enum Existing {
 /// Brings the blobs in.
 ///
 /// # Errors
-/// [`Error::NoRoom`] before anything is written; [`Error::Full`] and others after
-/// which what is whole stays.
+/// Too little room is told before anything is written; after another error what is
+/// whole stays.
 pub(super) fn fill(
     storage: &Storage,
     source: &dyn Source,
@@ -66,7 +68,7 @@ pub(super) fn fill(
     existing: Existing,
     room: &dyn FileSystems,
     progress: &Progress,
-) -> Result<Filled, Error> {
+) -> Result<Filled> {
     for repository in plan.repositories.keys() {
         storage.prepare(repository)?;
     }
@@ -110,7 +112,7 @@ fn sound(
     wanted: &NeededBlob,
     there: &Blobs,
     existing: Existing,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for (repository, size) in there.get(digest).into_iter().flatten() {
         let path = storage.blob_path(repository, digest);
@@ -122,18 +124,16 @@ fn sound(
     Ok(found)
 }
 
-fn hash(path: &Path) -> Result<Digest, Error> {
-    let file = fs::File::open(path).map_err(Error::file(path, "read"))?;
-    let mut reader = HashingReader::new(file);
-    io::copy(&mut reader, &mut io::sink()).map_err(Error::file(path, "read"))?;
-    Ok(reader.finish().0)
+fn hash(path: &Path) -> Result<Digest> {
+    let hashed = fs::File::open(path).and_then(Digest::of_reader);
+    Ok(hashed.map_err(at(path, "read"))?.0)
 }
 
 fn check_room(
     storage: &Storage,
     work: &[(&Digest, &NeededBlob, Vec<String>)],
     room: &dyn FileSystems,
-) -> Result<(), Error> {
+) -> Result<()> {
     let missing = work.iter().filter(|(_, _, has)| has.is_empty());
     let needed = missing.fold(SLACK_BYTES, |sum, (_, wanted, _)| {
         sum.saturating_add(wanted.size)
@@ -141,13 +141,12 @@ fn check_room(
     });
     let available = room
         .available_bytes(storage.root())
-        .map_err(Error::file(storage.root(), "asked for its room"))?;
+        .map_err(at(storage.root(), "asked for its room"))?;
     if available < needed && needed > SLACK_BYTES {
-        return Err(Error::NoRoom {
-            path: storage.root().to_owned(),
-            needed,
-            available,
-        });
+        bail!(
+            "the content needs {needed} bytes in '{}', {available} are available; nothing was imported",
+            storage.root().display()
+        );
     }
     Ok(())
 }
@@ -168,7 +167,7 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn blob(&mut self, digest: &Digest, wanted: &NeededBlob, has: &[String]) -> Result<(), Error> {
+    fn blob(&mut self, digest: &Digest, wanted: &NeededBlob, has: &[String]) -> Result<()> {
         let has_it: BTreeSet<&String> = has.iter().collect();
         let lacking = wanted.repositories.iter().filter(|it| !has_it.contains(it));
         let targets: Vec<PathBuf> = lacking
@@ -186,7 +185,7 @@ impl Filler<'_> {
         link(&path, &targets)
     }
 
-    fn copy(&mut self, digest: &Digest, size: u64, targets: Vec<PathBuf>) -> Result<(), Error> {
+    fn copy(&mut self, digest: &Digest, size: u64, targets: Vec<PathBuf>) -> Result<()> {
         let path = self.storage.partial_path(digest);
         if is_whole(&path, digest, size)? {
             self.task.advance(size);
@@ -212,31 +211,21 @@ impl Filler<'_> {
     }
 
     /// Copies a blob and hashes it on the way.
-    fn write(&self, path: &Path, digest: &Digest, size: u64) -> Result<(), Error> {
-        let name = || self.source.name();
+    fn write(&self, path: &Path, digest: &Digest, size: u64) -> Result<()> {
+        let name = self.source.name();
         let Some((found, mut from)) = self.source.open(digest)? else {
-            return Err(Error::Missing {
-                name: name(),
-                reference: digest.to_string(),
-                digest: *digest,
-            });
+            return Err(BadSource::missing(&name, digest, &digest.to_string()));
         };
-        let length = |found| Error::Length {
-            name: name(),
-            digest: *digest,
-            expected: size,
-            found,
-        };
+        let length = |found| BadSource::length(&name, digest, size, found);
         if found != size {
             return Err(length(found));
         }
         let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full {
-                path: self.storage.root().to_owned(),
-                digest: *digest,
-                bytes: size,
-            },
-            _ => Error::file(path, "written")(source),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => anyhow!(
+                "the storage '{}' is full: writing {digest} ({size} bytes) failed; what was imported before stays, and the next import goes on from there",
+                self.storage.root().display()
+            ),
+            _ => at(path, "written")(source),
         };
         let mut to = fs::OpenOptions::new()
             .write(true)
@@ -251,43 +240,35 @@ impl Filler<'_> {
         let (total, found) = pumped.map_err(|broken| match broken {
             Broken::Longer(total) => length(total),
             Broken::Write(source) => failed(source),
-            Broken::Read(bytes, source) => Error::Read {
-                name: name(),
-                digest: *digest,
-                bytes,
-                source,
-            },
+            Broken::Read(bytes, error) => {
+                anyhow::Error::new(error).context(BadSource::read(&name, digest, bytes))
+            }
         })?;
         if total != size {
             return Err(length(total));
         }
         if found != *digest {
-            return Err(Error::Damaged {
-                name: name(),
-                digest: *digest,
-                found,
-                bytes: total,
-            });
+            return Err(BadSource::damaged(&name, digest, found, total));
         }
         Ok(())
     }
 
     /// Brings what was written to the disk, and gives it its names.
-    fn settle(&mut self) -> Result<(), Error> {
+    fn settle(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         match batch.as_slice() {
             [] => return Ok(()),
             [one] => fs::File::open(&one.path)
                 .and_then(|file| file.sync_all())
-                .map_err(Error::file(&one.path, "written out"))?,
+                .map_err(at(&one.path, "written out"))?,
             _ => self.storage.sync()?,
         }
         for Written { path, targets } in batch {
             let Some((first, others)) = targets.split_first() else {
                 continue;
             };
-            fs::rename(&path, first).map_err(Error::file(first, "written"))?;
+            fs::rename(&path, first).map_err(at(first, "written"))?;
             link(first, others)?;
         }
         Ok(())
@@ -296,7 +277,7 @@ impl Filler<'_> {
 
 /// Whether an import that was cut off had written all of a blob. It may not have
 /// reached the disk, so it is hashed.
-fn is_whole(path: &Path, digest: &Digest, size: u64) -> Result<bool, Error> {
+fn is_whole(path: &Path, digest: &Digest, size: u64) -> Result<bool> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.len() == size => Ok(hash(path)? == *digest),
         _ => Ok(false),
@@ -304,10 +285,10 @@ fn is_whole(path: &Path, digest: &Digest, size: u64) -> Result<bool, Error> {
 }
 
 /// Makes hard links; what is in their place, which is damaged, goes.
-fn link(path: &Path, targets: &[PathBuf]) -> Result<(), Error> {
+fn link(path: &Path, targets: &[PathBuf]) -> Result<()> {
     for target in targets {
         remove(target, |path| fs::remove_file(path), "replaced")?;
-        fs::hard_link(path, target).map_err(Error::file(target, "linked"))?;
+        fs::hard_link(path, target).map_err(at(target, "linked"))?;
     }
     Ok(())
 }

@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
 use isoforge_base::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::BadRecord;
 use super::files::read;
 use super::source::Source;
 use super::storage::Storage;
@@ -39,31 +40,31 @@ impl Imported {
     /// What is noted in the storage.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Record`].
-    pub fn read(storage: &Storage) -> Result<Self, Error> {
+    /// Where it can\'t be read; [`BadRecord`].
+    pub fn read(storage: &Storage) -> Result<Self> {
         let path = path(storage);
         match read(&path, MAX_BYTES)? {
             None => Ok(Self::default()),
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Record {
-                path,
-                problem: error.to_string(),
-            }),
+            Some(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|error| BadRecord::new(&path, error))
+            }
         }
     }
 
     /// Whether `source` may be imported beside what was.
     ///
     /// # Errors
-    /// [`Error::SameName`] unless `replace` is set, [`Error::WrongBase`].
-    pub fn check(&self, source: &dyn Source, replace: bool) -> Result<(), Error> {
+    /// Where a different one of its name is there, unless `replace` is set, or its base
+    /// lacks.
+    pub fn check(&self, source: &dyn Source, replace: bool) -> Result<()> {
         let annotations = source.annotations();
         if let Some(base) = annotations.base
             && !self.bundles.iter().any(|bundle| bundle.index == base)
         {
-            return Err(Error::WrongBase {
-                name: source.name(),
-                base,
-            });
+            bail!(
+                "{} holds only what its base lacks, and that base ({base}) was not imported here; import the base first",
+                source.name()
+            );
         }
         let (Some(name), Some(version)) = (&annotations.name, &annotations.version) else {
             return Ok(());
@@ -71,13 +72,11 @@ impl Imported {
         let same = self.bundles.iter().find(|bundle| {
             bundle.name.as_ref() == Some(name) && bundle.version.as_ref() == Some(version)
         });
-        match same {
-            Some(before) if before.index != source.digest() && !replace => Err(Error::SameName {
-                bundle: name.clone(),
-                version: version.clone(),
-                before: before.index,
-                now: source.digest(),
-            }),
+        let now = source.digest();
+        match same.map(|bundle| bundle.index) {
+            Some(before) if before != now && !replace => bail!(
+                "a different bundle {name} {version} was imported before ({before}, this one is {now}); give the new one another version, or import it with --replace"
+            ),
             _ => Ok(()),
         }
     }
@@ -85,8 +84,8 @@ impl Imported {
     /// Notes `source`, in the place of one with its name and version.
     ///
     /// # Errors
-    /// [`Error::File`].
-    pub fn add(mut self, storage: &Storage, source: &dyn Source) -> Result<(), Error> {
+    /// Where the storage can't be written.
+    pub fn add(mut self, storage: &Storage, source: &dyn Source) -> Result<()> {
         let annotations = source.annotations();
         let new = Bundle {
             name: annotations.name.clone(),
@@ -99,10 +98,8 @@ impl Imported {
         });
         self.bundles.push(new);
         let path = path(storage);
-        let mut bytes = serde_json::to_vec_pretty(&self).map_err(|error| Error::Record {
-            path: path.clone(),
-            problem: error.to_string(),
-        })?;
+        let bytes = serde_json::to_vec_pretty(&self);
+        let mut bytes = bytes.map_err(|error| BadRecord::new(&path, error))?;
         bytes.push(b'\n');
         storage.write(&path, &bytes)
     }

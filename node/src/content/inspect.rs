@@ -1,10 +1,9 @@
 //! What the storage holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 
-use fs_err as fs;
+use anyhow::Result;
 use isoforge_base::digest::Digest;
 use isoforge_base::human;
 use isoforge_oci::manifest::{Descriptor, Document};
@@ -13,7 +12,7 @@ use serde::Serialize;
 
 use super::images::Images;
 use super::index::Entry;
-use super::{Error, names};
+use super::{BadRecord, names};
 
 /// Kind of an image whose manifests can't be read.
 const DAMAGED: &str = "damaged";
@@ -49,38 +48,25 @@ pub struct Listed {
 /// What the storage holds.
 ///
 /// # Errors
-/// [`Error`] where it can't be read or is damaged.
-pub fn list(storage: &dyn Images) -> Result<Listing, Error> {
+/// Where it can't be read or is damaged.
+pub fn list(storage: &dyn Images) -> Result<Listing> {
     let mut images = Vec::new();
-    let mut inodes = BTreeSet::new();
-    let mut bytes = 0_u64;
     for repository in storage.repositories()? {
         for entry in &storage.entries(&repository)? {
             if let Some(tag) = &entry.tag {
                 images.push(listed(storage, &repository, tag, entry)?);
             }
         }
-        for (digest, size) in storage.blobs_of(&repository)? {
-            let path = storage.blob_path(&repository, &digest);
-            let metadata = fs::metadata(&path).map_err(Error::file(&path, "read"))?;
-            if inodes.insert((metadata.dev(), metadata.ino())) {
-                bytes = bytes.saturating_add(size);
-            }
-        }
     }
+    let bytes = storage.files()?.iter().map(|file| file.bytes).sum();
     Ok(Listing { images, bytes })
 }
 
-fn listed(
-    storage: &dyn Images,
-    repository: &str,
-    tag: &str,
-    entry: &Entry,
-) -> Result<Listed, Error> {
+fn listed(storage: &dyn Images, repository: &str, tag: &str, entry: &Entry) -> Result<Listed> {
     let mut parts = ImageBlobs::default();
     match parts.add(storage, repository, entry) {
         // One that is damaged must not hide the others; `verify` tells more.
-        Err(Error::Record { .. }) => parts.kind = Some(DAMAGED.to_owned()),
+        Err(error) if error.is::<BadRecord>() => parts.kind = Some(DAMAGED.to_owned()),
         other => other?,
     }
     Ok(Listed {
@@ -114,7 +100,7 @@ impl ImageBlobs {
         storage: &dyn Images,
         repository: &str,
         entry: &Entry,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         if self.manifests.contains_key(&entry.digest) {
             return Ok(());
         }
@@ -149,12 +135,7 @@ impl ImageBlobs {
         Ok(())
     }
 
-    fn child(
-        &mut self,
-        storage: &dyn Images,
-        repository: &str,
-        child: &Descriptor,
-    ) -> Result<(), Error> {
+    fn child(&mut self, storage: &dyn Images, repository: &str, child: &Descriptor) -> Result<()> {
         if !storage.blob_path(repository, &child.digest).exists() {
             return Ok(());
         }

@@ -4,11 +4,11 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use anyhow::Result;
 use isoforge_base::progress::Progress;
 use isoforge_contract::machine::Registry;
 use isoforge_oci::registry::RegistryConfig;
 
-use super::Error;
 use super::imported::Imported;
 use super::push::{self, Options, Report};
 use super::source::Source;
@@ -18,7 +18,7 @@ use crate::registry::{Places, push_port};
 /// Pushes `source` with the machine's own credentials.
 ///
 /// # Errors
-/// [`Error`]. What came there stays, and is not sent again.
+/// Those of the source and the registry. What came there stays, and is not sent again.
 pub fn import(
     source: &Arc<dyn Source>,
     registry: &Registry,
@@ -26,7 +26,7 @@ pub fn import(
     replace: bool,
     threads: NonZeroUsize,
     progress: &Progress,
-) -> Result<Report, Error> {
+) -> Result<Report> {
     // Of distribution's storage, only the folder for what the program notes is used.
     let storage = Storage::open_to_write(&places.storage())?;
     let imported = Imported::read(&storage)?;

@@ -9,10 +9,11 @@
 //! what refers to an image, for registries that can't be asked ("Referrers Tag
 //! Schema"), and with `.sig` and the like behind it cosign's.
 
+use anyhow::Result;
 use isoforge_base::digest::Digest;
 use isoforge_oci::reference::Reference;
 
-use super::Error;
+use super::BadSource;
 
 /// What a tag begins with that stands for a digest.
 const BY_DIGEST: &str = "digest-sha256-";
@@ -20,14 +21,11 @@ const BY_DIGEST: &str = "digest-sha256-";
 /// The folder of a host in the registry.
 ///
 /// # Errors
-/// [`Error::Name`] where a repository can't be called so.
-pub fn folder_of_host(host: &str) -> Result<String, Error> {
-    let error = |problem: &str| Error::Name {
-        reference: host.to_owned(),
-        problem: problem.to_owned(),
-    };
+/// Where a repository can't be called so.
+pub fn folder_of_host(host: &str) -> Result<String> {
     if host.contains(['[', ']']) {
-        return Err(error("an IPv6 address can't be part of a repository"));
+        let problem = "an IPv6 address can't be part of a repository";
+        return Err(BadSource::name(host, problem));
     }
     Ok(host.to_ascii_lowercase().replace(':', "_"))
 }
@@ -44,8 +42,8 @@ pub fn host_of_folder(folder: &str) -> String {
 /// The repository of a reference in the registry.
 ///
 /// # Errors
-/// [`Error::Name`].
-pub fn repository(reference: &Reference) -> Result<String, Error> {
+/// Where a repository can't be called so.
+pub fn repository(reference: &Reference) -> Result<String> {
     let folder = folder_of_host(reference.registry())?;
     Ok(format!("{folder}/{}", reference.repository()))
 }
@@ -75,20 +73,14 @@ pub fn digest_tag(digest: &Digest) -> String {
 /// there, which names no repository.
 ///
 /// # Errors
-/// [`Error::Name`].
-pub fn parse(text: &str) -> Result<Reference, Error> {
-    let error = |problem: String| Error::Name {
-        reference: text.to_owned(),
-        problem,
-    };
+/// Where a repository can't be called so.
+pub fn parse(text: &str) -> Result<Reference> {
     if !text.contains('/') {
-        return Err(error(
-            "it names no registry and repository; content is named as in docker.io/library/nginx:1.29"
-                .to_owned(),
-        ));
+        let problem = "it names no registry and repository; content is named as in docker.io/library/nginx:1.29";
+        return Err(BadSource::name(text, problem));
     }
     text.parse()
-        .map_err(|wrong: isoforge_oci::Error| error(wrong.into_problem()))
+        .map_err(|wrong: isoforge_oci::Error| BadSource::name(text, wrong.into_problem()))
 }
 
 #[cfg(test)]

@@ -5,15 +5,17 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::{Context as _, Result};
 use fs_err as fs;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_contract::machine::Registry;
 use isoforge_oci::layout::{INDEX_FILE, LAYOUT_FILE};
 
+use super::error::at;
 use super::files::{copy_verified, names_in};
 use super::source::{Kind, OfBundle, Source};
-use super::{Error, into_registry, names};
+use super::{BadSource, into_registry, names};
 use crate::registry::Places;
 
 /// Its folder, within the registry's.
@@ -26,11 +28,11 @@ const BLOBS: &str = "blobs/sha256";
 /// mark by which it is found is written last.
 ///
 /// # Errors
-/// [`Error::Damaged`], [`Error::File`].
-pub fn put(from: &Path, home: &Path, progress: &Progress) -> Result<(), Error> {
+/// [`BadSource`] for a damaged one, and where it can't be written.
+pub fn put(from: &Path, home: &Path, progress: &Progress) -> Result<()> {
     let to = home.join(FOLDER);
     let blobs = to.join(BLOBS);
-    fs::create_dir_all(&blobs).map_err(Error::file(&blobs, "made"))?;
+    fs::create_dir_all(&blobs).map_err(at(&blobs, "made"))?;
     let task = progress.task("copying and verifying", None);
     for name in names_in(&from.join(BLOBS))? {
         let source = from.join(BLOBS).join(&name);
@@ -42,14 +44,13 @@ pub fn put(from: &Path, home: &Path, progress: &Progress) -> Result<(), Error> {
     }
     for name in [INDEX_FILE, LAYOUT_FILE] {
         let path = from.join(name);
-        let bytes = fs::read(&path).map_err(Error::file(&path, "read"))?;
+        let bytes = fs::read(&path).map_err(at(&path, "read"))?;
         if name == LAYOUT_FILE {
-            let folder = fs::File::open(&to).map_err(Error::file(&to, "opened"))?;
-            rustix::fs::syncfs(&folder)
-                .map_err(|errno| Error::file(&to, "written out")(errno.into()))?;
+            let folder = fs::File::open(&to).map_err(at(&to, "opened"))?;
+            rustix::fs::syncfs(&folder).map_err(|errno| at(&to, "written out")(errno.into()))?;
         }
         let path = to.join(name);
-        crate::files::write(&path, &bytes, 0o600).map_err(Error::file(&path, "written"))?;
+        crate::files::write(&path, &bytes, 0o600).map_err(at(&path, "written"))?;
     }
     Ok(())
 }
@@ -74,26 +75,24 @@ pub fn repositories(home: &Path) -> Vec<String> {
 /// Takes in what waits, and removes it. Nothing waiting is no error.
 ///
 /// # Errors
-/// [`Error`]. What came in is not sent again then.
+/// Those of the layout and the registry. What came in is not sent again then.
 pub fn take(
     registry: &Registry,
     places: &Places,
     threads: NonZeroUsize,
     progress: &Progress,
-) -> Result<bool, Error> {
+) -> Result<bool> {
     let folder: PathBuf = places.home.join(FOLDER);
     let mark = folder.join(LAYOUT_FILE);
     if !mark.is_file() {
         return Ok(false);
     }
-    let bundle = OfBundle::open(&folder).map_err(|error| Error::Source {
-        name: "the content of the install medium".to_owned(),
-        source: Box::new(error),
-    })?;
+    let bundle = OfBundle::open(&folder)
+        .with_context(|| BadSource("the content of the install medium can't be read".to_owned()))?;
     let source: Arc<dyn Source> = Arc::new(bundle);
     into_registry::import(&source, registry, places, true, threads, progress)?;
     drop(source);
-    fs::remove_file(&mark).map_err(Error::file(&mark, "removed"))?;
-    fs::remove_dir_all(&folder).map_err(Error::file(&folder, "removed"))?;
+    fs::remove_file(&mark).map_err(at(&mark, "removed"))?;
+    fs::remove_dir_all(&folder).map_err(at(&folder, "removed"))?;
     Ok(true)
 }

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
+use anyhow::{Context as _, Result};
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH, MAX_MANIFEST_BYTES, Manifest};
 use isoforge_oci::media::MediaType;
 use isoforge_oci::referrer;
 
 use super::files::read;
+use super::images::Images as _;
 use super::index::Entry;
 use super::source::{Kind, Root, Source};
 use super::storage::{Blobs, Storage};
-use super::{Error, names};
+use super::{BadSource, names};
 
 /// What an import will do.
 #[derive(Debug, Default)]
@@ -51,9 +53,9 @@ pub struct NeededBlob {
 /// a delta takes what it lacks.
 ///
 /// # Errors
-/// [`Error`] where the source lacks something, is damaged or has names that can't
+/// [`BadSource`] where it lacks something, is damaged or has names that can't
 /// be.
-pub fn plan(source: &dyn Source, storage: &Storage, there: &Blobs) -> Result<Plan, Error> {
+pub fn plan(source: &dyn Source, storage: &Storage, there: &Blobs) -> Result<Plan> {
     let mut planner = Planner {
         source,
         storage,
@@ -89,17 +91,23 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn root(&mut self, root: &Root, text: &str) -> Result<(), Error> {
+    /// What is wrong with the source.
+    fn bad(&self, problem: &str) -> anyhow::Error {
+        BadSource(format!("{} {problem}", self.source.name())).into()
+    }
+
+    fn root(&mut self, root: &Root, text: &str) -> Result<()> {
         let reference = names::parse(text)?;
         let repository = names::repository(&reference)?;
         let manifest = self.manifest(&root.descriptor, text)?;
         if let Some(asked) = reference.digest().filter(|asked| *asked != manifest.digest) {
-            return Err(Error::Damaged {
-                name: self.source.name(),
-                digest: asked,
-                found: manifest.digest,
-                bytes: manifest.raw.len() as u64,
-            });
+            let (found, bytes) = (manifest.digest, manifest.raw.len() as u64);
+            return Err(BadSource::damaged(
+                &self.source.name(),
+                &asked,
+                found,
+                bytes,
+            ));
         }
         let pinned = reference.digest();
         if let Some(tag) = reference.tag() {
@@ -127,7 +135,7 @@ impl Planner<'_> {
         manifest: &Manifest,
         plain: bool,
         text: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let listed = self
             .plan
             .repositories
@@ -141,12 +149,10 @@ impl Planner<'_> {
                 return Ok(());
             }
             if self.plain.contains(&key) {
-                return Err(Error::Ambiguous {
-                    name: self.source.name(),
-                    reference: text.to_owned(),
-                    first: other.digest,
-                    second: manifest.digest,
-                });
+                let (first, second) = (other.digest, manifest.digest);
+                return Err(self.bad(&format!(
+                    "has two different images with the name {text}: {first} and {second}"
+                )));
             }
         }
         listed
@@ -165,7 +171,7 @@ impl Planner<'_> {
         manifest: &Manifest,
         text: &str,
         depth: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         self.want(repository, manifest.digest, manifest.raw.len() as u64);
         match &manifest.document {
             Document::Image(image) => {
@@ -186,13 +192,12 @@ impl Planner<'_> {
         entries: &[Descriptor],
         text: &str,
         depth: usize,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let mut images = 0_usize;
         if depth >= MAX_INDEX_DEPTH {
-            return Err(Error::Nested {
-                name: self.source.name(),
-                reference: text.to_owned(),
-            });
+            let name = self.source.name();
+            let problem = format!("{name}: the indexes of {text} lie in each other too deep");
+            return Err(BadSource(problem).into());
         }
         for entry in entries {
             if !self.has(&entry.digest)? {
@@ -214,32 +219,25 @@ impl Planner<'_> {
             self.below(repository, &manifest, text, depth.saturating_add(1))?;
         }
         if images == 0 && !entries.is_empty() {
-            return Err(Error::NoPlatform {
-                name: self.source.name(),
-                reference: text.to_owned(),
-            });
+            return Err(self.bad(&format!("has the index {text}, but no image of it")));
         }
         Ok(())
     }
 
-    fn blob(&mut self, repository: &str, blob: &Descriptor, text: &str) -> Result<(), Error> {
+    fn blob(&mut self, repository: &str, blob: &Descriptor, text: &str) -> Result<()> {
         if !self.has(&blob.digest)? {
             // Registries need not have those.
             if matches!(blob.media_type, MediaType::ForeignLayer(_)) {
                 return Ok(());
             }
-            return Err(Error::Missing {
-                name: self.source.name(),
-                reference: text.to_owned(),
-                digest: blob.digest,
-            });
+            return Err(BadSource::missing(&self.source.name(), &blob.digest, text));
         }
         self.want(repository, blob.digest, blob.size);
         Ok(())
     }
 
     /// What is about images of the source goes where they go.
-    fn referrers(&mut self, roots: &[&Root]) -> Result<(), Error> {
+    fn referrers(&mut self, roots: &[&Root]) -> Result<()> {
         let mut left: Vec<(Manifest, Digest)> = Vec::new();
         for root in roots {
             let manifest = self.manifest(&root.descriptor, "what refers to an image")?;
@@ -286,39 +284,28 @@ impl Planner<'_> {
         wanted.repositories.insert(repository.to_owned());
     }
 
-    fn has(&self, digest: &Digest) -> Result<bool, Error> {
+    fn has(&self, digest: &Digest) -> Result<bool> {
         Ok(self.there.contains_key(digest) || self.source.has(digest)?)
     }
 
     /// A manifest of the source, else of the storage, its digest checked.
-    fn manifest(&self, descriptor: &Descriptor, text: &str) -> Result<Manifest, Error> {
+    fn manifest(&self, descriptor: &Descriptor, text: &str) -> Result<Manifest> {
         let digest = descriptor.digest;
         let bytes = match read_manifest(self.source, &digest)? {
             Some(bytes) => Some(bytes),
             None => self.stored(&digest)?,
         };
-        let bytes = bytes.ok_or_else(|| Error::Missing {
-            name: self.source.name(),
-            reference: text.to_owned(),
-            digest,
-        })?;
+        let bytes = bytes.ok_or_else(|| BadSource::missing(&self.source.name(), &digest, text))?;
         let found = Digest::of(&bytes);
         if found != digest {
-            return Err(Error::Damaged {
-                name: self.source.name(),
-                digest,
-                found,
-                bytes: bytes.len() as u64,
-            });
+            let (name, size) = (self.source.name(), bytes.len() as u64);
+            return Err(BadSource::damaged(&name, &digest, found, size));
         }
-        Manifest::parse(bytes, Some(&descriptor.media_type)).map_err(|source| Error::Manifest {
-            reference: text.to_owned(),
-            digest,
-            source: Box::new(source),
-        })
+        Manifest::parse(bytes, Some(&descriptor.media_type))
+            .with_context(|| BadSource(format!("the manifest {digest} of {text} can't be used")))
     }
 
-    fn stored(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+    fn stored(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
         let Some(repository) = self.there.get(digest).and_then(|it| it.keys().next()) else {
             return Ok(None);
         };
@@ -335,10 +322,7 @@ fn entry_of(manifest: &Manifest, tag: Option<&str>) -> Entry {
 }
 
 /// The bytes of a small blob; none where it is not there.
-pub(super) fn read_manifest(
-    source: &dyn Source,
-    digest: &Digest,
-) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn read_manifest(source: &dyn Source, digest: &Digest) -> Result<Option<Vec<u8>>> {
     let Some((size, reader)) = source.open(digest)? else {
         return Ok(None);
     };
@@ -346,19 +330,10 @@ pub(super) fn read_manifest(
     reader
         .take(MAX_MANIFEST_BYTES.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(|error| Error::Read {
-            name: source.name(),
-            digest: *digest,
-            bytes: 0,
-            source: error,
-        })?;
+        .with_context(|| BadSource::read(&source.name(), digest, 0))?;
     if bytes.len() as u64 != size || size > MAX_MANIFEST_BYTES {
-        return Err(Error::Length {
-            name: source.name(),
-            digest: *digest,
-            expected: size.min(MAX_MANIFEST_BYTES),
-            found: bytes.len() as u64,
-        });
+        let (expected, found) = (size.min(MAX_MANIFEST_BYTES), bytes.len() as u64);
+        return Err(BadSource::length(&source.name(), digest, expected, found));
     }
     Ok(Some(bytes))
 }

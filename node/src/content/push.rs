@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Result;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_oci::manifest::Descriptor;
@@ -22,7 +23,7 @@ use serde::Serialize;
 
 use super::plan::read_manifest;
 use super::source::{Kind, Opened, Source};
-use super::{Error, names};
+use super::{BadSource, names};
 
 /// Where to push to, and how.
 #[derive(Debug, Clone)]
@@ -50,29 +51,22 @@ type Repositories = BTreeMap<String, Vec<(Descriptor, String)>>;
 /// Pushes the content of `source`.
 ///
 /// # Errors
-/// [`Error::Name`], [`Error::Push`]. What came there stays.
-pub fn push(
-    source: &Arc<dyn Source>,
-    options: &Options,
-    progress: &Progress,
-) -> Result<Report, Error> {
+/// Those of the source and the registry. What came there stays.
+pub fn push(source: &Arc<dyn Source>, options: &Options, progress: &Progress) -> Result<Report> {
     options.registries.check()?;
     let mut report = Report::default();
-    let wanted = wanted(source.as_ref(), &mut report)?;
+    let uploads = uploads(source.as_ref(), &mut report)?;
     let client = Client::new(options.registries.clone());
     let layout = ImageLayout::over(
         &PathBuf::from(source.name()),
         Vec::new(),
         Box::new(OfSource(Arc::clone(source))),
     );
-    for (repository, images) in wanted {
+    for (repository, images) in uploads {
         let text = format!("{}/{repository}", options.to.trim_end_matches('/'));
-        let reference: Reference =
-            text.parse()
-                .map_err(|error: isoforge_oci::Error| Error::Name {
-                    reference: text.clone(),
-                    problem: error.into_problem(),
-                })?;
+        let reference: Reference = text
+            .parse()
+            .map_err(|error: isoforge_oci::Error| BadSource::name(&text, error.into_problem()))?;
         let selection = Selection {
             repository: reference.name(),
             reference,
@@ -89,8 +83,8 @@ pub fn push(
     Ok(report)
 }
 
-fn wanted(source: &dyn Source, report: &mut Report) -> Result<Repositories, Error> {
-    let mut wanted = Repositories::new();
+fn uploads(source: &dyn Source, report: &mut Report) -> Result<Repositories> {
+    let mut uploads = Repositories::new();
     let mut homes: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
     let mut about = Vec::new();
     for root in source.roots() {
@@ -106,7 +100,7 @@ fn wanted(source: &dyn Source, report: &mut Report) -> Result<Repositories, Erro
         let repository = names::repository(&reference)?;
         let digest = root.descriptor.digest;
         let own = reference.digest().map(|digest| names::digest_tag(&digest));
-        let images = wanted.entry(repository.clone()).or_default();
+        let images = uploads.entry(repository.clone()).or_default();
         for tag in reference.tag().map(str::to_owned).into_iter().chain(own) {
             images.push((root.descriptor.clone(), tag));
         }
@@ -119,11 +113,11 @@ fn wanted(source: &dyn Source, report: &mut Report) -> Result<Repositories, Erro
         };
         let subject = referrer::subject(&raw);
         for repository in subject.and_then(|it| homes.get(&it)).into_iter().flatten() {
-            let images = wanted.entry(repository.clone()).or_default();
+            let images = uploads.entry(repository.clone()).or_default();
             images.push((descriptor.clone(), names::digest_tag(&descriptor.digest)));
         }
     }
-    Ok(wanted)
+    Ok(uploads)
 }
 
 /// A source's blobs for the library.

@@ -4,12 +4,13 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+use anyhow::{Context as _, Result};
 use isoforge_base::digest::Digest;
 pub use isoforge_content::bundle::Annotations;
 use isoforge_content::bundle::{self, Bundle};
 use isoforge_oci::manifest::Descriptor;
 
-use super::Error;
+use super::BadSource;
 
 /// What a root of a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +50,10 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn digest(&self) -> Digest;
 
     /// Whether it has a blob.
-    fn has(&self, digest: &Digest) -> Result<bool, Error>;
+    fn has(&self, digest: &Digest) -> Result<bool>;
 
     /// Opens a blob; none where it is not there.
-    fn open(&self, digest: &Digest) -> Result<Option<Opened>, Error>;
+    fn open(&self, digest: &Digest) -> Result<Option<Opened>>;
 }
 
 /// A bundle as a source.
@@ -102,24 +103,19 @@ impl Source for OfBundle {
         self.bundle.digest()
     }
 
-    fn has(&self, digest: &Digest) -> Result<bool, Error> {
-        self.bundle
-            .has_blob(digest)
-            .map_err(|error| self.error(error))
+    fn has(&self, digest: &Digest) -> Result<bool> {
+        let has = self.bundle.has_blob(digest);
+        has.with_context(|| self.unreadable())
     }
 
-    fn open(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
-        self.bundle
-            .open_blob(digest)
-            .map_err(|error| self.error(error))
+    fn open(&self, digest: &Digest) -> Result<Option<Opened>> {
+        let opened = self.bundle.open_blob(digest);
+        opened.with_context(|| self.unreadable())
     }
 }
 
 impl OfBundle {
-    fn error(&self, error: isoforge_content::Error) -> Error {
-        Error::Source {
-            name: self.name(),
-            source: Box::new(error),
-        }
+    fn unreadable(&self) -> BadSource {
+        BadSource(format!("{} can't be read", self.name()))
     }
 }

@@ -24,13 +24,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
 use fs_err as fs;
 use isoforge_base::digest::Digest;
 use isoforge_oci::layout::{INDEX_FILE, LAYOUT_FILE};
 use rustix::fs::{Gid, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
 use serde_json::json;
 
-use super::Error;
+use super::BadRecord;
+use super::error::at;
 use super::files::{names_in, read, repositories};
 use super::images::Images;
 use super::index::{Entry, Index};
@@ -82,9 +84,9 @@ impl Storage {
     /// The storage below `root`, for reading.
     ///
     /// # Errors
-    /// [`Error::File`] where there is none.
-    pub fn open(root: &Path) -> Result<Self, Error> {
-        let metadata = fs::metadata(root).map_err(Error::file(root, "read"))?;
+    /// Where there is none.
+    pub fn open(root: &Path) -> Result<Self> {
+        let metadata = fs::metadata(root).map_err(at(root, "read"))?;
         Ok(Self {
             root: root.to_owned(),
             owner: (Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid())),
@@ -96,9 +98,9 @@ impl Storage {
     /// program alone to change.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::File`].
-    pub fn open_to_write(root: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(root).map_err(Error::file(root, "made"))?;
+    /// Where another program has it, or it can't be made.
+    pub fn open_to_write(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).map_err(at(root, "made"))?;
         let mut storage = Self::open(root)?;
         let work = storage.work();
         storage.make_folder(&work)?;
@@ -108,11 +110,13 @@ impl Storage {
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(Error::file(&path, "opened"))?;
+            .map_err(at(&path, "opened"))?;
         match lock.file().try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Busy(root.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(Error::file(&path, "locked")(source)),
+            Err(TryLockError::WouldBlock) => {
+                bail!("another program changes the storage '{}'", root.display())
+            }
+            Err(TryLockError::Error(source)) => return Err(at(&path, "locked")(source)),
         }
         storage.lock = Some(lock);
         Ok(storage)
@@ -136,12 +140,12 @@ impl Storage {
     }
 
     /// Removes what imports left that never ended.
-    pub(super) fn remove_partials(&self) -> Result<(), Error> {
+    pub(super) fn remove_partials(&self) -> Result<()> {
         let work = self.work();
         for name in names_in(&work)? {
             if name.ends_with(PARTIAL) {
                 let path = work.join(name);
-                fs::remove_file(&path).map_err(Error::file(&path, "removed"))?;
+                fs::remove_file(&path).map_err(at(&path, "removed"))?;
             }
         }
         Ok(())
@@ -153,30 +157,12 @@ impl Storage {
         self.root.join(repository)
     }
 
-    /// Where a blob of a repository is, or would be.
-    #[must_use]
-    pub fn blob_path(&self, repository: &str, digest: &Digest) -> PathBuf {
-        self.folder(repository).join(BLOBS).join(digest.hex())
-    }
-
-    /// All repositories, sorted.
-    ///
-    /// # Errors
-    /// [`Error::File`].
-    pub fn repositories(&self) -> Result<Vec<String>, Error> {
-        let is_repository = |folder: &Path| folder.join(LAYOUT_FILE).is_file();
-        let is_part = |below: &str, of_repository: bool| {
-            below.starts_with('.') || (of_repository && below == "blobs")
-        };
-        repositories(&self.root, is_repository, is_part)
-    }
-
     /// Where all blobs are. Repositories without an index are looked through too:
     /// an import that was cut off left them.
     ///
     /// # Errors
-    /// [`Error::File`].
-    pub fn blobs(&self) -> Result<Blobs, Error> {
+    /// Where the storage can't be read.
+    pub fn blobs(&self) -> Result<Blobs> {
         let mut found = Blobs::new();
         for repository in self.repositories()? {
             for (digest, size) in self.blobs_of(&repository)? {
@@ -187,40 +173,20 @@ impl Storage {
         Ok(found)
     }
 
-    /// The blobs of a repository and their sizes in bytes.
-    ///
-    /// # Errors
-    /// [`Error::File`].
-    pub fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>, Error> {
-        let folder = self.folder(repository).join(BLOBS);
-        let mut found = BTreeMap::new();
-        for name in names_in(&folder)? {
-            let Ok(digest) = format!("sha256:{name}").parse() else {
-                continue;
-            };
-            let path = folder.join(&name);
-            let metadata = fs::symlink_metadata(&path).map_err(Error::file(&path, "read"))?;
-            if metadata.is_file() {
-                found.insert(digest, metadata.len());
-            }
-        }
-        Ok(found)
-    }
-
     /// A repository's index; an empty one where there is none yet.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Record`].
-    pub fn index(&self, repository: &str) -> Result<Index, Error> {
+    /// Where it can\'t be read; [`BadRecord`].
+    pub fn index(&self, repository: &str) -> Result<Index> {
         let path = self.folder(repository).join(INDEX_FILE);
         match read(&path, INDEX_MAX_BYTES)? {
-            Some(bytes) => Index::parse(&bytes).map_err(|problem| Error::Record { path, problem }),
+            Some(bytes) => Index::parse(&bytes).map_err(|problem| BadRecord::new(&path, problem)),
             None => Ok(Index::default()),
         }
     }
 
     /// Makes a repository's folders and its layout's mark, but no index.
-    pub(super) fn prepare(&self, repository: &str) -> Result<(), Error> {
+    pub(super) fn prepare(&self, repository: &str) -> Result<()> {
         let folder = self.folder(repository);
         self.make_folder(&folder.join(BLOBS))?;
         self.make_folder(&folder.join(UPLOADS))?;
@@ -233,7 +199,7 @@ impl Storage {
     }
 
     /// Makes a folder and those above it, below the root.
-    pub(super) fn make_folder(&self, path: &Path) -> Result<(), Error> {
+    pub(super) fn make_folder(&self, path: &Path) -> Result<()> {
         if path.is_dir() {
             return Ok(());
         }
@@ -246,13 +212,13 @@ impl Storage {
         let made = DirBuilder::new().mode(FOLDER_MODE).create(path);
         match made {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(Error::file(path, "made")(error)),
+            Err(error) => Err(at(path, "made")(error)),
             Ok(()) => self.give(path),
         }
     }
 
     /// Gives a file or folder that was made to the storage's owner.
-    pub(super) fn give(&self, path: &Path) -> Result<(), Error> {
+    pub(super) fn give(&self, path: &Path) -> Result<()> {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }
@@ -264,30 +230,29 @@ impl Storage {
             Some(gid),
             rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
         )
-        .map_err(|errno| Error::file(path, "given to the registry")(errno.into()))
+        .map_err(|errno| at(path, "given to the registry")(errno.into()))
     }
 
     /// Writes a file beside its place and gives it its name. It is on the disk
     /// with the next [`sync`](Self::sync), as its old or its new self.
-    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        crate::files::write(path, bytes, FILE_MODE).map_err(Error::file(path, "written"))?;
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        crate::files::write(path, bytes, FILE_MODE).map_err(at(path, "written"))?;
         self.give(path)
     }
 
     /// Has all of the storage's file system on the disk.
-    pub(super) fn sync(&self) -> Result<(), Error> {
-        let root = fs::File::open(&self.root).map_err(Error::file(&self.root, "opened"))?;
-        rustix::fs::syncfs(&root)
-            .map_err(|errno| Error::file(&self.root, "written out")(errno.into()))
+    pub(super) fn sync(&self) -> Result<()> {
+        let root = fs::File::open(&self.root).map_err(at(&self.root, "opened"))?;
+        rustix::fs::syncfs(&root).map_err(|errno| at(&self.root, "written out")(errno.into()))
     }
 
     /// Starts Zot's delay for a blob anew, so that it stays until an index names
     /// it. All its hard links get younger with it.
-    pub(super) fn rejuvenate(&self, path: &Path) -> Result<(), Error> {
-        let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    pub(super) fn rejuvenate(&self, path: &Path) -> Result<()> {
+        let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
         let times = Timestamps {
-            last_access: at(UTIME_OMIT),
-            last_modification: at(UTIME_NOW),
+            last_access: time(UTIME_OMIT),
+            last_modification: time(UTIME_NOW),
         };
         rustix::fs::utimensat(
             rustix::fs::CWD,
@@ -295,25 +260,41 @@ impl Storage {
             &times,
             rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
         )
-        .map_err(|errno| Error::file(path, "touched")(errno.into()))
+        .map_err(|errno| at(path, "touched")(errno.into()))
     }
 }
 
 impl Images for Storage {
-    fn repositories(&self) -> Result<Vec<String>, Error> {
-        self.repositories()
+    fn repositories(&self) -> Result<Vec<String>> {
+        let is_repository = |folder: &Path| folder.join(LAYOUT_FILE).is_file();
+        let is_part = |below: &str, of_repository: bool| {
+            below.starts_with('.') || (of_repository && below == "blobs")
+        };
+        repositories(&self.root, is_repository, is_part)
     }
 
-    fn entries(&self, repository: &str) -> Result<Vec<Entry>, Error> {
+    fn entries(&self, repository: &str) -> Result<Vec<Entry>> {
         Ok(self.index(repository)?.entries)
     }
 
-    fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>, Error> {
-        self.blobs_of(repository)
+    fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>> {
+        let folder = self.folder(repository).join(BLOBS);
+        let mut found = BTreeMap::new();
+        for name in names_in(&folder)? {
+            let Ok(digest) = format!("sha256:{name}").parse() else {
+                continue;
+            };
+            let path = folder.join(&name);
+            let metadata = fs::symlink_metadata(&path).map_err(at(&path, "read"))?;
+            if metadata.is_file() {
+                found.insert(digest, metadata.len());
+            }
+        }
+        Ok(found)
     }
 
     fn blob_path(&self, repository: &str, digest: &Digest) -> PathBuf {
-        self.blob_path(repository, digest)
+        self.folder(repository).join(BLOBS).join(digest.hex())
     }
 }
 
@@ -334,7 +315,11 @@ mod tests {
             ["r.example/a", "r.example/a/b/c"]
         );
         let error = Storage::open_to_write(dir.path()).unwrap_err();
-        assert!(matches!(error, Error::Busy(_)), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("another program changes the storage"),
+            "{text}"
+        );
         drop(storage);
         Storage::open_to_write(dir.path()).unwrap();
     }

@@ -3,19 +3,20 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Result;
 use isoforge_content::artifacts::REGISTRY;
 
 use super::images::Images as _;
 use super::storage::Storage;
-use super::{Error, distribution, names, pending};
+use super::{distribution, names, pending};
 use crate::registry::{Places, Upstream};
 
 /// Those of the storage, whichever registry's it is, and of what waits until that
 /// registry runs: K3s and RKE2 read about it but once, when they start.
 ///
 /// # Errors
-/// [`Error`].
-pub fn upstreams(places: &Places) -> Result<BTreeSet<Upstream>, Error> {
+/// Where a storage can't be read.
+pub fn upstreams(places: &Places) -> Result<BTreeSet<Upstream>> {
     let storage = places.storage();
     let mut repositories = pending::repositories(&places.home);
     if storage.is_dir() {

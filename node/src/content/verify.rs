@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 
+use anyhow::Result;
 use fs_err as fs;
-use isoforge_base::digest::{Digest, HashingReader};
+use isoforge_base::digest::Digest;
 use isoforge_base::human;
 use isoforge_base::progress::Progress;
-use isoforge_oci::manifest::{Document, Manifest};
+use isoforge_oci::manifest::Document;
 use isoforge_oci::media::MediaType;
 use serde::Serialize;
 
-use super::images::Images;
+use super::images::{BlobFile, Images};
 use super::index::Entry;
-use super::{Error, names};
+use super::{BadRecord, names};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -45,14 +45,14 @@ pub struct Verified {
 /// Hashes every blob, and sees whether all that the indexes lead to is there.
 ///
 /// # Errors
-/// [`Error`] where the storage can't be read; damage is no error.
-pub fn verify(storage: &dyn Images, progress: &Progress) -> Result<Verified, Error> {
+/// Where the storage can't be read; damage is no error.
+pub fn verify(storage: &dyn Images, progress: &Progress) -> Result<Verified> {
     let repositories = storage.repositories()?;
     let mut verified = Verified {
         repositories: repositories.len() as u64,
         ..Verified::default()
     };
-    let bad = hash_all(storage, &repositories, &mut verified, progress)?;
+    let bad = hash_all(storage, &mut verified, progress)?;
     for repository in &repositories {
         verified.damage.extend(check(storage, repository, &bad)?);
     }
@@ -63,39 +63,20 @@ pub fn verify(storage: &dyn Images, progress: &Progress) -> Result<Verified, Err
 /// Blobs that are not what their names say: repository, digest and what they are.
 type Bad = BTreeMap<(String, Digest), String>;
 
-fn hash_all(
-    storage: &dyn Images,
-    repositories: &[String],
-    verified: &mut Verified,
-    progress: &Progress,
-) -> Result<Bad, Error> {
-    // Hard links share their bytes, and what is wrong with them.
-    let mut inodes: BTreeMap<(u64, u64), Vec<(String, Digest)>> = BTreeMap::new();
-    for repository in repositories {
-        for (digest, _) in storage.blobs_of(repository)? {
-            let path = storage.blob_path(repository, &digest);
-            let metadata = fs::metadata(&path).map_err(Error::file(&path, "read"))?;
-            let names = inodes.entry((metadata.dev(), metadata.ino())).or_default();
-            if names.is_empty() {
-                verified.bytes = verified.bytes.saturating_add(metadata.len());
-            }
-            names.push((repository.clone(), digest));
-        }
-    }
-    verified.blobs = inodes.len() as u64;
+fn hash_all(storage: &dyn Images, verified: &mut Verified, progress: &Progress) -> Result<Bad> {
+    let files = storage.files()?;
+    verified.blobs = files.len() as u64;
+    verified.bytes = files.iter().map(|file| file.bytes).sum();
     let task = progress.task("verifying", Some(verified.bytes));
     let mut bad = Bad::new();
-    for names in inodes.into_values() {
-        let Some((repository, digest)) = names.first() else {
+    for BlobFile { blobs, .. } in files {
+        let Some((repository, digest)) = blobs.first() else {
             continue;
         };
         let path = storage.blob_path(repository, digest);
-        let hashed = fs::File::open(&path).and_then(|file| {
-            let mut reader = HashingReader::new(task.reader(file));
-            std::io::copy(&mut reader, &mut std::io::sink())?;
-            Ok(reader.finish())
-        });
-        for (repository, digest) in names {
+        let file = fs::File::open(&path);
+        let hashed = file.and_then(|file| Digest::of_reader(task.reader(file)));
+        for (repository, digest) in blobs {
             let problem = match &hashed {
                 Ok((found, _)) if *found == digest => continue,
                 Ok((found, bytes)) => format!("its content is {found} ({bytes} bytes)"),
@@ -108,10 +89,10 @@ fn hash_all(
 }
 
 /// What is damaged in a repository.
-fn check(storage: &dyn Images, repository: &str, bad: &Bad) -> Result<Vec<Damage>, Error> {
+fn check(storage: &dyn Images, repository: &str, bad: &Bad) -> Result<Vec<Damage>> {
     let entries = match storage.entries(repository) {
         Ok(entries) => entries,
-        Err(error @ Error::Record { .. }) => {
+        Err(error) if error.is::<BadRecord>() => {
             return Ok(vec![Damage {
                 repository: repository.to_owned(),
                 digest: None,
@@ -192,8 +173,7 @@ fn needed(
         sound
     };
     if look(&entry.digest, Some(entry.size)) {
-        let manifest: Result<Option<Manifest>, Error> = storage.manifest(repository, entry);
-        match manifest {
+        match storage.manifest(repository, entry) {
             Ok(Some(manifest)) => {
                 // The images of an index are entries of their own.
                 if let Document::Image(image) = &manifest.document {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use anyhow::Result;
 use isoforge_base::output::space::FileSystems;
 use isoforge_base::progress::Progress;
 use serde::Serialize;
 
-use super::Error;
 use super::commit::{Moved, Service, commit};
 use super::fill::fill;
 pub use super::fill::{Existing, Filled};
@@ -46,14 +46,14 @@ pub struct Report {
 /// Imports `source` into the storage below `root`.
 ///
 /// # Errors
-/// [`Error`]. The repositories are as they were then, and blobs that came whole
+/// Those of source and storage. The repositories are as they were then, and blobs that came whole
 /// are not copied again.
 pub fn import(
     root: &Path,
     source: &dyn Source,
     options: &Options<'_>,
     progress: &Progress,
-) -> Result<Report, Error> {
+) -> Result<Report> {
     let storage = Storage::open_to_write(root)?;
     let imported = Imported::read(&storage)?;
     imported.check(source, options.replace)?;

@@ -196,10 +196,17 @@ fn links_lead_to_disks_and_partitions_are_refused() {
     let disk = find(&machine.sys, &dev("disk/by-id/ata-QEMU")).unwrap();
     assert_eq!(disk.path, dev("sda"));
     let error = find(&machine.sys, &dev("disk/by-id/ata-QEMU-part1")).unwrap_err();
-    assert!(matches!(error, Error::Partition { disk, .. } if disk == dev("sda")));
+    let of = format!(
+        " is a partition of {}; a whole disk is needed",
+        dev("sda").display()
+    );
+    assert!(error.to_string().ends_with(&of), "{error}");
     for other in [dev("sdz"), PathBuf::from("/etc/hostname")] {
         let error = find(&machine.sys, &other).unwrap_err();
-        assert!(matches!(error, Error::NoDisk { .. }), "{error}");
+        assert!(
+            error.to_string().ends_with(" is no disk of this machine"),
+            "{error}"
+        );
     }
 }
 
@@ -248,15 +255,14 @@ fn content_is_told_in_words() {
 fn a_table_of_nonsense_is_read_without_harm() {
     let machine = Machine::new("");
     let path = machine.root().join("disk");
-    let mut seed = 1_u32;
+    let mut random = fastrand::Rng::with_seed(1);
     for round in 0..500_usize {
         let mut bytes = vec![0_u8; 64 << 10];
         bytes[512..520].copy_from_slice(b"EFI PART");
         bytes[512 + 84] = 128;
         for at in (584..600).chain(1024..2048) {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             if !(592..600).contains(&at) || round % 3 == 0 {
-                bytes[at] = (seed >> 24) as u8;
+                bytes[at] = random.u8(..);
             }
         }
         if round % 2 == 0 {

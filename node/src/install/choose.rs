@@ -30,7 +30,7 @@ pub(crate) fn note_sizes(disks: &mut [Disk], config: &Config, image: &Image) {
 /// # Errors
 /// Where there is none; it names every disk with its reason.
 pub(crate) fn disk(sys: &Sysfs, config: &Config, site: &Site, disks: &[Disk]) -> Result<PathBuf> {
-    choose(sys, &wanted(config, site), disks, site.force(config))
+    choose(sys, &asked_device(config, site), disks, site.force(config))
 }
 
 /// The disk that the pages propose: as [`disk`], and where that one holds an
@@ -41,15 +41,15 @@ pub(crate) fn proposal(
     site: &Site,
     disks: &[Disk],
 ) -> Option<PathBuf> {
-    let wanted = wanted(config, site);
-    choose(sys, &wanted, disks, false)
-        .or_else(|_| choose(sys, &wanted, disks, true))
+    let device = asked_device(config, site);
+    choose(sys, &device, disks, false)
+        .or_else(|_| choose(sys, &device, disks, true))
         .or_else(|_| choose(sys, &Device::Auto, disks, true))
         .ok()
 }
 
 /// What the site asks for, and where it asks for nothing, the profile.
-fn wanted(config: &Config, site: &Site) -> Device {
+fn asked_device(config: &Config, site: &Site) -> Device {
     match site.device() {
         None => config.install.device.clone(),
         Some("auto") => Device::Auto,

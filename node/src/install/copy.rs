@@ -9,7 +9,8 @@ use fs_err as fs;
 use isoforge_base::digest::Sha256;
 use rustix::fs::FallocateFlags;
 
-use super::medium::{Error, Medium, Source};
+use super::medium::{Medium, Source, unreadable};
+use crate::content::BadSource;
 
 /// Bytes that are read and written at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -26,10 +27,8 @@ pub(super) fn copy(
     copies: &[PathBuf],
     done: &mut dyn FnMut(u64),
 ) -> Result<()> {
-    let mut from = fs::File::open(medium.path(&source.path)).map_err(|error| Error::Read {
-        path: source.path.clone(),
-        source: error,
-    })?;
+    let path = &source.path;
+    let mut from = fs::File::open(medium.path(path)).with_context(|| unreadable(path))?;
     let mut to = Vec::new();
     for path in copies {
         to.push(Copy::new(path, source.content.size)?);
@@ -38,10 +37,10 @@ pub(super) fn copy(
     let mut buffer = vec![0_u8; CHUNK_BYTES];
     let (mut total, mut unsynced) = (0_u64, 0_u64);
     loop {
-        let length = from.read(&mut buffer).map_err(|error| Error::BrokenOff {
-            path: source.path.clone(),
-            bytes: total,
-            source: error,
+        let length = from.read(&mut buffer).with_context(|| {
+            BadSource(format!(
+                "reading the install medium's '{path}' failed after {total} bytes"
+            ))
         })?;
         let piece = buffer.get(..length).unwrap_or_default();
         if piece.is_empty() {

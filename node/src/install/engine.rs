@@ -304,7 +304,7 @@ impl Installation<'_> {
         let persistent = self.mount(target, plan, Role::Persistent, "ext4", data)?;
         if !mounts.is_empty() {
             let path = persistent.path().join(paths::MOUNTS);
-            fs::create_dir_all(persistent.path().join(paths::OWN))?;
+            fs::create_dir_all(persistent.path().join(paths::DATA_FOLDER))?;
             files::write_json(&path, &mounts, FILE_MODE)?;
         }
         if let Some(content) = content {

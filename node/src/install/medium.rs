@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use anyhow::{Context as _, Result};
 use fs_err as fs;
 use isoforge_base::digest::Digest;
 use isoforge_contract::iso::{
@@ -14,6 +15,7 @@ use isoforge_contract::manifest::{
     Appliance, Architecture, ComponentKind, Content, Manifest, SCHEMA,
 };
 
+use crate::content::BadSource;
 use crate::{files, paths};
 
 /// Largest manifest and configuration, and largest program that is held in
@@ -59,37 +61,6 @@ pub(crate) struct Image {
     pub bios: Option<(Source, Source)>,
 }
 
-/// Why a medium can't be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("the install medium's '{path}' can't be read")]
-    Read { path: String, source: io::Error },
-    #[error("reading the install medium's '{path}' failed after {bytes} bytes")]
-    BrokenOff {
-        path: String,
-        bytes: u64,
-        source: io::Error,
-    },
-    #[error("the install medium's '{path}' has more than {limit} bytes")]
-    TooLarge { path: String, limit: u64 },
-    #[error("the install medium's '{MANIFEST}' can't be used: {why}")]
-    Manifest { why: String },
-    #[error("the install medium's '{MANIFEST}' has no digest of '{path}'")]
-    Unlisted { path: String },
-    #[error("the install medium's '{path}' has {actual} bytes, not {expected}")]
-    Size {
-        path: String,
-        expected: u64,
-        actual: u64,
-    },
-    #[error("the install medium's '{path}' is damaged: its content is {actual}, not {expected}")]
-    Digest {
-        path: String,
-        expected: Digest,
-        actual: Digest,
-    },
-}
-
 impl Default for Medium {
     fn default() -> Self {
         Self::new(paths::MEDIUM)
@@ -108,41 +79,32 @@ impl Medium {
     }
 
     /// Its cloud-config; none where it carries none.
-    pub(crate) fn config(&self) -> Result<Option<String>, Error> {
-        match self.bytes(CONFIG, TEXT_MAX_BYTES) {
-            Ok(bytes) => {
-                let text = files::text(bytes).map_err(|source| Error::Read {
-                    path: CONFIG.to_owned(),
-                    source,
-                })?;
-                Ok(Some(text).filter(|text| !text.trim().is_empty()))
-            }
-            Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    pub(crate) fn config(&self) -> Result<Option<String>> {
+        let there = self.path(CONFIG).try_exists();
+        if !there.with_context(|| unreadable(CONFIG))? {
+            return Ok(None);
         }
+        let bytes = self.bytes(CONFIG, TEXT_MAX_BYTES)?;
+        let text = files::text(bytes).with_context(|| unreadable(CONFIG))?;
+        Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
     /// What it installs for the firmwares that a disk shall boot under. That
     /// every file is there and has its size is checked here; its content, when
     /// it is read.
-    pub(crate) fn image(&self, firmware: &[Firmware]) -> Result<Image, Error> {
+    pub(crate) fn image(&self, firmware: &[Firmware]) -> Result<Image> {
         let bytes = self.bytes(MANIFEST, TEXT_MAX_BYTES)?;
+        let unusable = |why: String| bad(MANIFEST, &format!("can't be used: {why}"));
         let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| Error::Manifest {
-                why: error.to_string(),
-            })?;
+            serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
         if manifest.schema != SCHEMA {
-            return Err(Error::Manifest {
-                why: format!(
-                    "it has schema {}; this version reads {SCHEMA}",
-                    manifest.schema
-                ),
-            });
+            let schema = manifest.schema;
+            return Err(unusable(format!(
+                "it has schema {schema}; this version reads {SCHEMA}"
+            )));
         }
         let Some(architecture) = manifest.architectures.into_values().next() else {
-            return Err(Error::Manifest {
-                why: "it tells of no architecture".to_owned(),
-            });
+            return Err(unusable("it tells of no architecture".to_owned()));
         };
         let image = image(manifest.appliance, architecture, firmware)?;
         let bios = image.bios.iter().flat_map(|(core, mbr)| [core, mbr]);
@@ -157,7 +119,7 @@ impl Medium {
     }
 
     /// A file that is small enough to be held in memory, checked.
-    pub(crate) fn verified(&self, source: &Source) -> Result<Vec<u8>, Error> {
+    pub(crate) fn verified(&self, source: &Source) -> Result<Vec<u8>> {
         let bytes = self.bytes(&source.path, PROGRAM_MAX_BYTES)?;
         source.check(bytes.len() as u64, Digest::of(&bytes))?;
         Ok(bytes)
@@ -173,50 +135,39 @@ impl Medium {
             .collect()
     }
 
-    fn check_size(&self, source: &Source) -> Result<(), Error> {
-        let actual = fs::metadata(self.path(&source.path))
-            .map_err(|error| Error::Read {
-                path: source.path.clone(),
-                source: error,
-            })?
-            .len();
-        if actual == source.content.size {
-            return Ok(());
-        }
-        Err(Error::Size {
-            path: source.path.clone(),
-            expected: source.content.size,
-            actual,
-        })
+    fn check_size(&self, source: &Source) -> Result<()> {
+        let metadata = fs::metadata(self.path(&source.path));
+        source.check_size(metadata.with_context(|| unreadable(&source.path))?.len())
     }
 
-    fn bytes(&self, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        files::read_at_most(&self.path(path), limit).map_err(|source| {
-            let path = path.to_owned();
-            match source.kind() {
-                io::ErrorKind::FileTooLarge => Error::TooLarge { path, limit },
-                _ => Error::Read { path, source },
-            }
+    fn bytes(&self, path: &str, limit: u64) -> Result<Vec<u8>> {
+        let bytes = files::read_at_most(&self.path(path), limit);
+        bytes.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => bad(path, &format!("has more than {limit} bytes")),
+            _ => anyhow::Error::new(error).context(unreadable(path)),
         })
     }
 }
 
 impl Source {
     /// Compares what was read with what it has to be.
-    pub(crate) fn check(&self, size: u64, digest: Digest) -> Result<(), Error> {
-        if size != self.content.size {
-            return Err(Error::Size {
-                path: self.path.clone(),
-                expected: self.content.size,
-                actual: size,
-            });
+    pub(crate) fn check(&self, size: u64, digest: Digest) -> Result<()> {
+        self.check_size(size)?;
+        let expected = self.content.digest;
+        if digest != expected {
+            let problem = format!("is damaged: its content is {digest}, not {expected}");
+            return Err(bad(&self.path, &problem));
         }
-        if digest != self.content.digest {
-            return Err(Error::Digest {
-                path: self.path.clone(),
-                expected: self.content.digest,
-                actual: digest,
-            });
+        Ok(())
+    }
+
+    fn check_size(&self, size: u64) -> Result<()> {
+        let expected = self.content.size;
+        if size != expected {
+            return Err(bad(
+                &self.path,
+                &format!("has {size} bytes, not {expected}"),
+            ));
         }
         Ok(())
     }
@@ -245,30 +196,21 @@ impl Image {
     }
 }
 
-fn image(
-    appliance: Appliance,
-    architecture: Architecture,
-    firmware: &[Firmware],
-) -> Result<Image, Error> {
+fn image(appliance: Appliance, architecture: Architecture, firmware: &[Firmware]) -> Result<Image> {
     let boot = architecture.boot;
-    let listed = |path: &str| {
-        let content = *boot.get(path).ok_or_else(|| Error::Unlisted {
-            path: path.to_owned(),
-        })?;
+    let listed = |path: &str| -> Result<Source> {
+        let content = *boot.get(path).ok_or_else(|| unlisted(path))?;
         Ok(Source {
             path: path.to_owned(),
             content,
         })
     };
-    let Some(squashfs) = architecture.squashfs else {
-        return Err(Error::Unlisted {
-            path: ROOTFS.to_owned(),
-        });
+    let squashfs = architecture.squashfs.ok_or_else(|| unlisted(ROOTFS))?;
+    let bios = if firmware.contains(&Firmware::Bios) {
+        Some((listed(BIOS_CORE)?, listed(BIOS_MBR)?))
+    } else {
+        None
     };
-    let bios = firmware
-        .contains(&Firmware::Bios)
-        .then(|| Ok((listed(BIOS_CORE)?, listed(BIOS_MBR)?)))
-        .transpose()?;
     let efi = if firmware.contains(&Firmware::Uefi) {
         efi_programs(&boot)?
     } else {
@@ -302,7 +244,7 @@ fn image(
 
 /// The programs of `/EFI/BOOT`. The firmware looks for `boot<machine>.efi`
 /// (UEFI 2.10, 3.5.1.1), which goes last: without it the disk does not start.
-fn efi_programs(boot: &BTreeMap<String, Content>) -> Result<Vec<Source>, Error> {
+fn efi_programs(boot: &BTreeMap<String, Content>) -> Result<Vec<Source>> {
     let mut programs = Vec::new();
     let mut first = None;
     for (path, content) in boot {
@@ -323,8 +265,20 @@ fn efi_programs(boot: &BTreeMap<String, Content>) -> Result<Vec<Source>, Error> 
             programs.push(source);
         }
     }
-    programs.push(first.ok_or_else(|| Error::Unlisted {
-        path: format!("{EFI_FOLDER}/boot*.efi"),
-    })?);
+    programs.push(first.ok_or_else(|| unlisted(&format!("{EFI_FOLDER}/boot*.efi")))?);
     Ok(programs)
+}
+
+/// What is wrong with a file of the medium.
+fn bad(path: &str, problem: &str) -> anyhow::Error {
+    BadSource(format!("the install medium's '{path}' {problem}")).into()
+}
+
+fn unlisted(path: &str) -> anyhow::Error {
+    bad(MANIFEST, &format!("has no digest of '{path}'"))
+}
+
+/// What is said of a file that can't be read.
+pub(super) fn unreadable(path: &str) -> BadSource {
+    BadSource(format!("the install medium's '{path}' can't be read"))
 }

@@ -1,7 +1,7 @@
 //! What an installation tells while it runs, and when it fails.
 
-use super::medium;
 use super::model::{Event, Failure, Observer};
+use crate::content::BadSource;
 
 /// The steps as they are told; [`CONTENT_STEP`] comes before the last two where
 /// there is content.
@@ -60,11 +60,7 @@ impl<'a> Teller<'a> {
 
     /// Why it ended; `written` says whether the disk may have been changed.
     pub(super) fn failure(&self, error: &anyhow::Error, written: bool) -> Failure {
-        let is_medium = error.chain().any(|cause| {
-            let content = cause.downcast_ref::<crate::content::Error>();
-            cause.is::<medium::Error>() || content.is_some_and(|it| it.is_of_the_source())
-        });
-        let advice = if is_medium {
+        let advice = if error.is::<BadSource>() {
             "The install medium is damaged, incomplete or was removed. Compare the ISO file with its \
          checksum, write it to another medium and start the installation again."
         } else if !written {

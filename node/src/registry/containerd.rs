@@ -11,13 +11,13 @@
 //! in this boot's `/etc`.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow};
 use fs_err as fs;
 use toml::{Table, Value};
 
-use super::{Error, MARK, Places, Upstream, is_ours, write};
+use super::{MARK, Places, Upstream, is_ours, write};
 use crate::files;
 
 /// Where hosts are looked for where nothing else is configured.
@@ -27,12 +27,8 @@ const HOSTS: &str = "/etc/containerd/certs.d";
 /// or import wrote for others.
 ///
 /// # Errors
-/// [`Error`].
-pub(super) fn prepare(
-    places: &Places,
-    port: u16,
-    upstreams: &BTreeSet<Upstream>,
-) -> Result<(), Error> {
+/// Where a file can't be read or written, or containerd's own is none.
+pub(super) fn prepare(places: &Places, port: u16, upstreams: &BTreeSet<Upstream>) -> Result<()> {
     let folder = configure(&places.etc)?;
     let authority = places.authority();
     for upstream in upstreams {
@@ -49,13 +45,9 @@ pub(super) fn prepare(
 }
 
 /// Of an upstream that is not here any more, containerd would ask in vain first.
-fn remove_others(folder: &Path, upstreams: &BTreeSet<Upstream>) -> Result<(), Error> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    for entry in entries {
+fn remove_others(folder: &Path, upstreams: &BTreeSet<Upstream>) -> Result<()> {
+    let entries = files::if_there(fs::read_dir(folder))?;
+    for entry in entries.into_iter().flatten() {
         let entry = entry?;
         let host = entry.file_name();
         if upstreams.iter().any(|it| *it.host == *host) || !entry.file_type()?.is_dir() {
@@ -87,24 +79,21 @@ fn hosts_toml(upstream: &Upstream, port: u16, authority: &Path) -> String {
 }
 
 /// Sees that containerd looks for hosts somewhere, and tells where.
-fn configure(etc: &Path) -> Result<PathBuf, Error> {
+fn configure(etc: &Path) -> Result<PathBuf> {
     let path = etc.join("containerd/config.toml");
     let text = files::read(&path)?.unwrap_or_default();
-    let error = |problem: String| Error::Containerd {
-        path: path.clone(),
-        problem,
+    let error = |problem: &str| {
+        anyhow!(
+            "'{}' is no configuration of containerd: {problem}",
+            path.display()
+        )
     };
-    let text = String::from_utf8(text).map_err(|failed| error(failed.to_string()))?;
+    let text = String::from_utf8(text).map_err(|failed| error(&failed.to_string()))?;
     let mut config: Table = text
         .parse()
-        .map_err(|failed: toml::de::Error| error(failed.message().to_owned()))?;
-    let below = |hosts: &str| {
-        // Tests have another root.
-        let within = hosts.trim_start_matches("/etc/");
-        etc.join(within)
-    };
-    // A list of folders, of which the first one counts.
-    let first = |hosts: &str| hosts.split(':').next().unwrap_or(HOSTS).to_owned();
+        .map_err(|failed: toml::de::Error| error(failed.message()))?;
+    // Tests have another root.
+    let below = |hosts: &str| etc.join(hosts.trim_start_matches("/etc/"));
     let version = config
         .entry("version")
         .or_insert(Value::Integer(2))
@@ -114,7 +103,7 @@ fn configure(etc: &Path) -> Result<PathBuf, Error> {
         2 => "io.containerd.grpc.v1.cri",
         3.. => "io.containerd.cri.v1.images",
         // Version 1 has other names, and no containerd that is maintained reads it.
-        _ => return Err(error(format!("its version is {version}"))),
+        _ => return Err(error(&format!("its version is {version}"))),
     };
     let registry = ["plugins", plugin, "registry"]
         .iter()
@@ -122,9 +111,10 @@ fn configure(etc: &Path) -> Result<PathBuf, Error> {
             let below = table.entry(*name).or_insert_with(|| Table::new().into());
             below.as_table_mut()
         })
-        .ok_or_else(|| error(format!("plugins.\"{plugin}\".registry is no table")))?;
+        .ok_or_else(|| error(&format!("plugins.\"{plugin}\".registry is no table")))?;
     match registry.get("config_path").and_then(Value::as_str) {
-        Some(hosts) if !hosts.is_empty() => Ok(below(&first(hosts))),
+        // A list of folders, of which the first one counts.
+        Some(hosts) if !hosts.is_empty() => Ok(below(hosts.split(':').next().unwrap_or(HOSTS))),
         _ => {
             registry.insert("config_path".to_owned(), HOSTS.into());
             write(&path, config.to_string().as_bytes(), 0o644, None)?;
@@ -142,7 +132,7 @@ mod tests {
     /// As Debian 13 ships it.
     const DEBIAN: &str = "version = 2\n\n[plugins]\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    [plugins.\"io.containerd.grpc.v1.cri\".cni]\n      bin_dir = \"/usr/lib/cni\"\n      conf_dir = \"/etc/cni/net.d\"\n  [plugins.\"io.containerd.internal.v1.opt\"]\n    path = \"/var/lib/containerd\"\n";
 
-    fn configured(text: &str) -> Result<(String, PathBuf), Error> {
+    fn configured(text: &str) -> Result<(String, PathBuf)> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("containerd/config.toml");
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();

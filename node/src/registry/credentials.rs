@@ -1,10 +1,11 @@
 //! Who may push: one account with a password that the machine makes itself.
 
+use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use serde_json::json;
 
-use super::{Error, Ids, Places, push_port, write};
-use crate::files;
+use super::{Ids, Places, push_port, write, write_config};
+use crate::{files, random};
 use isoforge_contract::machine::Registry;
 
 /// The account that pushes.
@@ -21,7 +22,7 @@ const COST: u32 = 8;
 const PRIVATE: u32 = 0o600;
 
 /// Makes the password where there is none, and gives what `htpasswd` has of it.
-pub(super) fn prepare(places: &Places, registry: &Registry) -> Result<String, Error> {
+pub(super) fn prepare(places: &Places, registry: &Registry) -> Result<String> {
     let folder = places.home.join("credentials");
     files::directory(&folder, 0o700)?;
     let path = folder.join("password");
@@ -30,7 +31,7 @@ pub(super) fn prepare(places: &Places, registry: &Registry) -> Result<String, Er
             String::from_utf8_lossy(bytes.trim_ascii()).into_owned()
         }
         _ => {
-            let password = random()?;
+            let password = password()?;
             write(&path, format!("{password}\n").as_bytes(), PRIVATE, None)?;
             password
         }
@@ -46,7 +47,8 @@ pub(super) fn prepare(places: &Places, registry: &Registry) -> Result<String, Er
         known
     } else {
         // The registries' library knows no `$2b$`.
-        let hash = bcrypt::hash_with_result(&password, COST)?;
+        let hash = bcrypt::hash_with_result(&password, COST);
+        let hash = hash.context("the password can't be hashed")?;
         format!(
             "{PUSHER}:{}\n",
             hash.format_for_version(bcrypt::Version::TwoY)
@@ -60,25 +62,19 @@ pub(super) fn prepare(places: &Places, registry: &Registry) -> Result<String, Er
         .iter()
         .map(|host| (format!("{host}:{port}"), json!({ "auth": auth })))
         .collect();
-    let mut config = serde_json::to_vec_pretty(&json!({ "auths": auths }))?;
-    config.push(b'\n');
-    write(&places.credentials(), &config, PRIVATE, None)?;
+    let config = json!({ "auths": auths });
+    write_config(&places.credentials(), &config, PRIVATE, None)?;
     Ok(line)
 }
 
-fn random() -> Result<String, Error> {
+fn password() -> Result<String> {
     let mut bytes = [0_u8; PASSWORD_BYTES];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let read = rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())
-            .map_err(std::io::Error::from)?;
-        filled = filled.saturating_add(read);
-    }
+    random::fill(&mut bytes)?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// For the registry: the hash, which its group may read.
-pub(super) fn publish(places: &Places, htpasswd: &str, owner: Option<Ids>) -> Result<(), Error> {
+pub(super) fn publish(places: &Places, htpasswd: &str, owner: Option<Ids>) -> Result<()> {
     let path = places.run.join("htpasswd");
     let group = owner.map(|(_, gid)| (0, gid));
     Ok(write(&path, htpasswd.as_bytes(), 0o640, group)?)

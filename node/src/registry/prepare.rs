@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use fs_err as fs;
 use isoforge_base::process::Program;
 use isoforge_contract::machine::{Registry, RegistryKind};
@@ -11,10 +12,10 @@ use serde_json::Value;
 
 use super::tls::Names;
 use super::{
-    Error, Ids, Places, USER, Upstream, containerd, credentials, distribution, give, rancher, tls,
-    write, zot,
+    Ids, Places, USER, Upstream, containerd, credentials, distribution, give, rancher, tls,
+    write_config, zot,
 };
-use crate::accounts::table::{Kind, Table};
+use crate::accounts::table::{Kind, Table, passwd};
 use crate::files;
 
 /// Where this machine's accounts are.
@@ -47,23 +48,13 @@ pub struct Prepared {
 /// `upstreams` in it.
 ///
 /// # Errors
-/// [`Error`].
+/// Where a file can't be read, made or written.
 pub fn prepare(
     registry: &Registry,
     places: &Places,
     upstreams: &BTreeSet<Upstream>,
-) -> Result<Prepared, Error> {
-    let owner = match owner(&places.etc) {
-        Err(Error::NoUser) if places.etc == Path::new(ETC) => {
-            // systemd makes it at each boot, where it finds that `/etc` is new.
-            Program::new("systemd-sysusers", "systemd")
-                .arg(SYSUSERS)
-                .output(OUTPUT_MAX_BYTES)
-                .map_err(|error| Error::Io(std::io::Error::other(error)))?;
-            owner(&places.etc)?
-        }
-        other => other?,
-    };
+) -> Result<Prepared> {
+    let owner = owner(&places.etc)?;
     files::directory(&places.home, FOLDER)?;
     storage(&places.storage(), owner)?;
     let host = rustix::system::uname()
@@ -77,9 +68,7 @@ pub fn prepare(
     give(&places.run, group)?;
     credentials::publish(places, &htpasswd, owner)?;
     for (name, config) in configs(registry, places) {
-        let mut text = serde_json::to_vec_pretty(&config)?;
-        text.push(b'\n');
-        write(&places.run.join(name), &text, CONFIG, group)?;
+        write_config(&places.run.join(name), &config, CONFIG, group)?;
     }
     containerd::prepare(places, registry.port, upstreams)?;
     let rancher::Files { changed, foreign } = rancher::prepare(places, registry.port, upstreams)?;
@@ -102,23 +91,35 @@ fn configs(registry: &Registry, places: &Places) -> Vec<(&'static str, Value)> {
 }
 
 /// The registry's account; none where this is not root, as in a dry run.
-fn owner(etc: &Path) -> Result<Option<Ids>, Error> {
+fn owner(etc: &Path) -> Result<Option<Ids>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    let passwd = fs::read(etc.join("passwd"))?;
-    let table = Table::parse(Kind::Passwd, &passwd);
-    let row = table.get(USER.as_bytes()).ok_or(Error::NoUser)?;
-    match (row.number(2), row.number(3)) {
-        (Some(uid), Some(gid)) => Ok(Some((uid, gid))),
-        _ => Err(Error::NoUser),
+    let mut ids = account(etc)?;
+    if ids.is_none() && etc == Path::new(ETC) {
+        // systemd makes it at each boot, where it finds that `/etc` is new.
+        Program::new("systemd-sysusers", "systemd")
+            .arg(SYSUSERS)
+            .output(OUTPUT_MAX_BYTES)?;
+        ids = account(etc)?;
     }
+    ids.map(Some).with_context(|| {
+        format!(
+            "there is no account '{USER}', which the registry runs as (systemd-sysusers makes it)"
+        )
+    })
+}
+
+fn account(etc: &Path) -> Result<Option<Ids>> {
+    let table = Table::parse(Kind::Passwd, &fs::read(etc.join("passwd"))?);
+    let row = table.get(USER.as_bytes());
+    Ok(row.and_then(|row| Some((row.number(passwd::UID)?, row.number(passwd::GID)?))))
 }
 
 /// The storage, all of it the registry's. The installer writes it as root, and an
 /// upgrade may give the account another number. The folder itself is given last:
 /// cut off before, it all is given again.
-fn storage(path: &Path, owner: Option<Ids>) -> Result<(), Error> {
+fn storage(path: &Path, owner: Option<Ids>) -> Result<()> {
     if !path.is_dir() {
         files::directory(path, 0o700)?;
     }
@@ -133,7 +134,7 @@ fn storage(path: &Path, owner: Option<Ids>) -> Result<(), Error> {
     Ok(())
 }
 
-fn give_below(folder: &Path, (uid, gid): Ids) -> Result<(), Error> {
+fn give_below(folder: &Path, (uid, gid): Ids) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();

@@ -13,10 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use fs_err as fs;
 use serde::Serialize;
 
-use super::{Error, MARK, Places, Upstream, is_ours, write};
+use super::{MARK, Places, Upstream, is_ours, write};
 use crate::files;
 
 /// Programs, by which a system has them.
@@ -63,12 +64,8 @@ struct Tls<'a> {
 /// Writes what K3s and RKE2 need, where the system has them.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Yaml`].
-pub(super) fn prepare(
-    places: &Places,
-    port: u16,
-    upstreams: &BTreeSet<Upstream>,
-) -> Result<Files, Error> {
+/// Where a file can't be read or written.
+pub(super) fn prepare(places: &Places, port: u16, upstreams: &BTreeSet<Upstream>) -> Result<Files> {
     let mut told = Files::default();
     for program in PROGRAMS {
         let path = places.etc.join("rancher").join(program);
@@ -78,10 +75,8 @@ pub(super) fn prepare(
         match (there, wanted) {
             (Some(text), true) if !is_ours(&text) => told.foreign.push(path),
             (there, true) => {
-                let text = text(port, &places.authority(), upstreams).map_err(|source| {
-                    let path = path.clone();
-                    Error::Yaml { path, source }
-                })?;
+                let text = text(port, &places.authority(), upstreams)
+                    .with_context(|| format!("'{}' can't be written", path.display()))?;
                 if there.as_deref() != Some(text.as_bytes()) {
                     write(&path, text.as_bytes(), 0o644, None)?;
                     told.changed.push(path);

@@ -10,12 +10,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use anyhow::{Context as _, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
 
-use super::{Error, Ids, Places, write};
+use super::{Ids, Places, write};
 use crate::files;
 
 /// Modes: of what all may read, what root may, and what the registry may.
@@ -96,8 +97,8 @@ fn v6(if_inet6: &str) -> Vec<IpAddr> {
 /// has. Tells whether the certificate changed.
 ///
 /// # Errors
-/// [`Error::Certificate`], [`Error::Io`].
-pub(super) fn prepare(places: &Places, names: &Names, owner: Option<Ids>) -> Result<bool, Error> {
+/// Where a key or certificate can't be made, read or written.
+pub(super) fn prepare(places: &Places, names: &Names, owner: Option<Ids>) -> Result<bool> {
     let folder = places.home.join("tls");
     files::directory(&folder, 0o755)?;
     let issuer = authority(places)?;
@@ -114,19 +115,15 @@ pub(super) fn prepare(places: &Places, names: &Names, owner: Option<Ids>) -> Res
         super::give(&key, group)?;
         return Ok(false);
     }
-    let error = |source| Error::Certificate {
-        what: "of this machine",
-        action: "made",
-        source,
-    };
-    let pair = KeyPair::generate().map_err(error)?;
+    let failed = "the certificate of this machine can't be made";
+    let pair = KeyPair::generate().context(failed)?;
     let subjects: Vec<String> = names.text().lines().map(str::to_owned).collect();
-    let mut params = params(subjects, "appliance registry").map_err(error)?;
+    let mut params = params(subjects, "appliance registry").context(failed)?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
-    let signed = params.signed_by(&pair, &issuer).map_err(error)?;
-    remove(&certificate)?;
+    let signed = params.signed_by(&pair, &issuer).context(failed)?;
+    files::if_there(fs_err::remove_file(&certificate))?;
     write(&known, names.text().as_bytes(), PUBLIC, None)?;
     write(&key, pair.serialize_pem().as_bytes(), GROUP, group)?;
     let mut chain = signed.pem();
@@ -137,31 +134,26 @@ pub(super) fn prepare(places: &Places, names: &Names, owner: Option<Ids>) -> Res
 
 /// The authority, which is made where there is none. Its certificate follows from
 /// its key, so it is never read.
-fn authority(places: &Places) -> Result<Issuer<'static, KeyPair>, Error> {
+fn authority(places: &Places) -> Result<Issuer<'static, KeyPair>> {
     let (path, key_path) = (places.authority(), places.home.join("tls/ca.key"));
-    let error = |action| {
-        move |source| Error::Certificate {
-            what: "of this machine's authority",
-            action,
-            source,
-        }
-    };
+    let failed =
+        |action| move || format!("the certificate of this machine's authority can't be {action}");
     let key = match files::read(&key_path)? {
         Some(text) => {
             let text = String::from_utf8(text).map_err(io::Error::other)?;
-            KeyPair::from_pem(&text).map_err(error("read"))?
+            KeyPair::from_pem(&text).with_context(failed("read"))?
         }
         None => {
-            let key = KeyPair::generate().map_err(error("made"))?;
+            let key = KeyPair::generate().with_context(failed("made"))?;
             write(&key_path, key.serialize_pem().as_bytes(), PRIVATE, None)?;
             key
         }
     };
-    let mut params = params(Vec::new(), "appliance authority").map_err(error("made"))?;
+    let mut params = params(Vec::new(), "appliance authority").with_context(failed("made"))?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     if !path.exists() {
-        let certificate = params.self_signed(&key).map_err(error("made"))?;
+        let certificate = params.self_signed(&key).with_context(failed("made"))?;
         write(&path, certificate.pem().as_bytes(), PUBLIC, None)?;
     }
     Ok(Issuer::new(params, key))
@@ -173,13 +165,6 @@ fn params(subjects: Vec<String>, name: &str) -> Result<CertificateParams, rcgen:
     params.not_after = date_time_ymd(9999, 12, 31);
     params.distinguished_name.push(DnType::CommonName, name);
     Ok(params)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs_err::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //! Terminals differ in what they send for one key: arrows come as `ESC [ A` or
 //! `ESC O A`, ENTER as CR, LF or both. The key ESC is told from the start of a
 //! sequence only by nothing following it.
+//!
+//! crossterm has a decoder, but hands out none: its events come from the one terminal
+//! of the process, while several consoles are read here, and it takes ESC for the key
+//! as soon as nothing follows at once, which a slow serial line does all the time.
 
 /// Longest sequence that is taken together, in bytes; more is noise.
 const SEQUENCE_MAX: usize = 32;
@@ -293,12 +297,10 @@ mod tests {
 
     #[test]
     fn any_bytes_leave_it_in_order() {
-        let mut state = 1_u32;
+        let mut random = fastrand::Rng::with_seed(1);
         let mut decoder = Decoder::default();
         for _ in 0..200_000 {
-            // A linear congruence is random enough to meet all states.
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            decoder.feed(&[(state >> 24) as u8]);
+            decoder.feed(&[random.u8(..)]);
             assert!(decoder.held.len() <= SEQUENCE_MAX);
         }
         decoder.timeout();

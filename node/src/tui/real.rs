@@ -132,7 +132,7 @@ impl Machine for Real {
         if let (Some(account), Some(password)) = (&mut choices.account, &request.password) {
             let hash = accounts::hash_password(&password.0).map_err(|error| {
                 let advice = "Nothing was written. Try another password.";
-                Failure::new("Making the account", &error, advice)
+                Failure::new("Making the account", &*error, advice)
             })?;
             account.password_hash = Some(hash);
         }

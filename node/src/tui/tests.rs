@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use isoforge_contract::machine::{After, Page as Wanted};
+use isoforge_contract::machine::{After, Page as AskedPage};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -260,7 +260,7 @@ fn events() -> Vec<Event> {
     ]
 }
 
-fn with_pages(pages: &[Wanted]) -> Survey {
+fn with_pages(pages: &[AskedPage]) -> Survey {
     Survey {
         pages: pages.to_vec(),
         hostname: Some("node-1".to_owned()),

@@ -11,7 +11,7 @@ use super::form::{Field, Form};
 use super::key::Key;
 use super::machine::Survey;
 use super::model::{Action, Effect, Message, Model, Page, Progress, network};
-use crate::install::model::{Choices, Event, Failure};
+use crate::install::model::{Choices, Failure};
 
 /// How long an installed machine waits before what follows, in milliseconds.
 const COUNTDOWN_MS: u64 = 10_000;
@@ -33,7 +33,10 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             model.findings = Some(findings);
             Vec::new()
         }
-        Message::Install(event) => told(model, event),
+        Message::Install(event) => {
+            model.progress.event(event);
+            Vec::new()
+        }
         Message::Installed(Ok(())) => installed(model),
         Message::Installed(Err(failure)) => failed(model, failure),
         Message::ShellEnded(result) => {
@@ -161,11 +164,6 @@ fn start(model: &mut Model, request: super::machine::Request) -> Vec<Effect> {
     let mut effects = go(model, Page::Progress);
     effects.push(Effect::Install(Box::new(request)));
     effects
-}
-
-fn told(model: &mut Model, event: Event) -> Vec<Effect> {
-    model.progress.event(event);
-    Vec::new()
 }
 
 fn installed(model: &mut Model) -> Vec<Effect> {

@@ -42,7 +42,7 @@ pub struct Last {
 }
 
 fn path(machine: &Machine) -> PathBuf {
-    machine.own().join(NAME)
+    machine.data_folder().join(NAME)
 }
 
 impl Last {

@@ -80,8 +80,8 @@ impl Machine {
 
     /// The folder of the program within PERSISTENT.
     #[must_use]
-    pub fn own(&self) -> PathBuf {
-        self.persistent.join(paths::OWN)
+    pub fn data_folder(&self) -> PathBuf {
+        self.persistent.join(paths::DATA_FOLDER)
     }
 
     /// What was booted: what the early state recorded, else what the kernel was

@@ -176,7 +176,5 @@ fn copy(files: &dyn ReadFile, from: &BootFile, to: &Path) -> Result<Digest> {
 /// # Errors
 /// Where it can't be read.
 pub fn digest_of_file(path: &Path) -> io::Result<Digest> {
-    let mut reader = HashingReader::new(fs_err::File::open(path)?);
-    io::copy(&mut reader, &mut io::sink())?;
-    Ok(reader.finish().0)
+    Ok(Digest::of_reader(fs_err::File::open(path)?)?.0)
 }

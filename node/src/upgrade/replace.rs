@@ -6,10 +6,9 @@ use anyhow::{Result, bail};
 use isoforge_base::digest::Digest;
 use isoforge_base::output::space::FileSystems;
 
-use super::Refusal;
 use super::labels::Labels;
 use super::machine::small;
-use super::make_slot;
+use super::make_slot::digest_of_file;
 use super::state::State;
 use isoforge_system::slots::{Record, Slot, file};
 
@@ -25,29 +24,21 @@ pub(super) fn swap(
     room: &dyn FileSystems,
     fill: &mut dyn FnMut(&Path) -> Result<()>,
 ) -> Result<()> {
-    let new = new_folder(slot);
-    let swapped = swap_for(&new, state, slot, bytes, room, fill);
+    let (old, new) = (slot.folder(), format!("{}.new", slot.folder()));
+    let mut swap = || {
+        state.remove(&new)?;
+        make_room(state, &old, bytes, room)?;
+        fill(&state.make(&new)?)?;
+        state.sync(&new)?;
+        state.remove(&old)?;
+        state.rename(&new, &old)
+    };
+    let swapped = swap();
     if swapped.is_err() {
         // What is half there is in nobody's way, but takes room.
         let _ = state.remove(&new);
     }
     swapped
-}
-
-fn swap_for(
-    new: &str,
-    state: &mut State<'_>,
-    slot: Slot,
-    bytes: u64,
-    room: &dyn FileSystems,
-    fill: &mut dyn FnMut(&Path) -> Result<()>,
-) -> Result<()> {
-    state.remove(new)?;
-    make_room(state, slot, bytes, room)?;
-    fill(&state.make(new)?)?;
-    state.sync(new)?;
-    state.remove(&slot.folder())?;
-    state.rename(new, &slot.folder())
 }
 
 /// GRUB's menu as the new version has it.
@@ -61,23 +52,21 @@ pub(super) fn update_menu(state: &mut State<'_>, menu: Option<&str>) -> Result<(
     }
 }
 
-fn new_folder(slot: Slot) -> String {
-    format!("{}.new", slot.folder())
-}
-
 /// Makes room for `bytes`: where they do not fit beside the slot that they
 /// replace, that goes first.
-fn make_room(state: &mut State<'_>, slot: Slot, bytes: u64, room: &dyn FileSystems) -> Result<()> {
+fn make_room(state: &mut State<'_>, old: &str, bytes: u64, room: &dyn FileSystems) -> Result<()> {
     let needed = bytes.saturating_add(STATE_SLACK_BYTES);
     let free = room.available_bytes(&state.path(""))?;
     if free >= needed {
         return Ok(());
     }
-    let available = free.saturating_add(folder_bytes(&state.path(slot.folder())));
+    let available = free.saturating_add(folder_bytes(&state.path(old)));
     if available < needed {
-        return Err(Refusal::NoSpace { needed, available }.into());
+        bail!(
+            "the new system needs {needed} bytes on the partition STATE, {available} are available, the system that it replaces counted in"
+        );
     }
-    state.remove(&slot.folder())?;
+    state.remove(old)?;
     state.settle()
 }
 
@@ -92,14 +81,11 @@ pub(super) fn folder_bytes(path: &Path) -> u64 {
 /// Whether a written slot is what was built, by its files alone: whoever wrote
 /// them is not asked.
 pub(super) fn check_slot(folder: &Path, labels: &Labels) -> Result<()> {
-    check_digest(
-        make_slot::digest_of_file(&folder.join(file::ROOTFS))?,
-        labels,
-    )?;
+    check_digest(digest_of_file(&folder.join(file::ROOTFS))?, labels)?;
     let record = Record::parse(&small(&folder.join(file::RECORD))?)?;
     for (name, expected) in [(file::KERNEL, record.kernel), (file::INITRD, record.initrd)] {
         let path = folder.join(name);
-        if make_slot::digest_of_file(&path)? != expected {
+        if digest_of_file(&path)? != expected {
             bail!("{} is not what was written", path.display());
         }
     }
@@ -111,12 +97,12 @@ pub(super) fn check_slot(folder: &Path, labels: &Labels) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_digest(found: Digest, labels: &Labels) -> Result<(), Refusal> {
-    if found == labels.digest {
-        return Ok(());
+pub(super) fn check_digest(found: Digest, labels: &Labels) -> Result<()> {
+    let expected = labels.digest;
+    if found != expected {
+        bail!(
+            "the new system's root file system has the digest {found}, the image says {expected}; nothing was changed"
+        );
     }
-    Err(Refusal::Digest {
-        found,
-        expected: labels.digest,
-    })
+    Ok(())
 }

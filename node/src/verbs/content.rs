@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::output::{self, Format};
 use super::registries::Registries;
-use super::registry::{prepare, say_changed};
+use super::registry::{prepare, say_changed, this_registry};
 use crate::content::commit::Unit;
 use crate::content::images::Images;
 use crate::content::locate::{Located, locate};
@@ -23,8 +23,7 @@ use crate::content::source::Source;
 use crate::content::storage::Storage;
 use crate::content::zot::{self, Existing};
 use crate::content::{collect, distribution, export, inspect, into_registry, push, verify};
-use crate::registry::{self, Places};
-use crate::upgrade::machine::Machine;
+use crate::registry::Places;
 
 /// Content of this machine's registry: images, packs and charts
 #[derive(Debug, clap::Args)]
@@ -128,14 +127,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn registry() -> Result<Registry> {
-    let config = Machine::this().config()?;
-    Ok(config.registry.ok_or(registry::Error::None)?)
-}
-
 /// What this machine's registry has.
 fn images() -> Result<Box<dyn Images>> {
-    let registry = registry()?;
+    let registry = this_registry()?;
     let storage = Places::this(&registry).storage();
     Ok(match registry.name {
         RegistryKind::Zot => Box::new(Storage::open(&storage)?),
@@ -177,11 +171,11 @@ fn import(args: &Import) -> Result<()> {
             &progress,
         )?),
         None => {
-            let how = Own {
+            let how = ImportOptions {
                 check: args.check,
                 replace: args.replace,
             };
-            own(&source, &registry()?, how, &progress)?
+            import_here(&source, &this_registry()?, how, &progress)?
         }
     };
     drop(source);
@@ -191,16 +185,16 @@ fn import(args: &Import) -> Result<()> {
 
 /// How a bundle is taken into the registry of this machine.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Own {
+pub(super) struct ImportOptions {
     pub(super) check: bool,
     pub(super) replace: bool,
 }
 
 /// Into the registry of this machine.
-pub(super) fn own(
+pub(super) fn import_here(
     source: &Arc<dyn Source>,
     registry: &Registry,
-    how: Own,
+    how: ImportOptions,
     progress: &Progress,
 ) -> Result<Outcome> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -273,7 +267,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
 }
 
 fn gc(all: bool, format: Format) -> Result<()> {
-    let registry = registry()?;
+    let registry = this_registry()?;
     interrupt::watch(interrupted)?;
     let places = Places::this(&registry);
     let storage = places.storage();

@@ -34,7 +34,7 @@ pub(super) fn data(format: Format, value: &impl Serialize, text: &str) -> Result
 }
 
 /// Says a line to who runs the program; nobody listening is no error.
-pub(super) fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 

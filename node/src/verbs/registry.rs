@@ -16,7 +16,7 @@ use crate::content::upstreams::upstreams;
 use crate::install::{self, Medium};
 use crate::paths;
 use crate::registry::prepare::Prepared;
-use crate::registry::{self, Error, Places};
+use crate::registry::{self, Places};
 use crate::upgrade::machine::Machine;
 
 /// Most that systemctl prints.
@@ -56,8 +56,7 @@ enum Step {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let config = Machine::this().config()?;
-    let of_machine = config.registry.ok_or(Error::None)?;
+    let of_machine = this_registry()?;
     if let Step::Fill {
         label,
         folder,
@@ -91,6 +90,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Step::Prepare | Step::Renew | Step::Fill { .. } => {}
     }
     Ok(())
+}
+
+/// The registry that the build gave this system.
+pub(super) fn this_registry() -> Result<Registry> {
+    let config = Machine::this().config()?;
+    let registry = config.registry;
+    registry.context("this system has no registry: its profile has no [registry]")
 }
 
 /// Makes all that the registry needs, and what container runtimes need to look into

@@ -108,7 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "Version {}{kubernetes} is in slot {}. {next} It counts as good once its checks hold; else the machine goes back to this version by itself.\n",
         outcome.to, outcome.slot
     ));
-    output::data(args.format, &Told { content, outcome }, &text)?;
+    output::data(args.format, &Report { content, outcome }, &text)?;
     if args.reboot {
         Program::new("systemctl", "systemd")
             .arg("reboot")
@@ -119,7 +119,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// What an upgrade tells.
 #[derive(Serialize)]
-struct Told {
+struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<content::Outcome>,
     #[serde(flatten)]
@@ -147,11 +147,11 @@ fn take_content(machine: &Machine, source: &Arc<dyn Source>) -> Result<Option<co
         output::say("This machine has no registry; the bundle's content is left out.");
         return Ok(None);
     };
-    let how = content::Own {
+    let how = content::ImportOptions {
         check: false,
         replace: false,
     };
-    content::own(source, &registry, how, &output::progress()).map(Some)
+    content::import_here(source, &registry, how, &output::progress()).map(Some)
 }
 
 fn options(args: &Args) -> Result<Options> {

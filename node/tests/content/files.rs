@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use appliance::content::Error;
 use appliance::content::inspect::list;
 use appliance::content::source::OfBundle;
 use appliance::content::storage::Storage;
@@ -32,14 +31,9 @@ impl Blobs for Nothing {
 
 /// Bytes that do not compress.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 56) as u8
-    };
-    (0..len).map(|_| next()).collect()
+    let mut bytes = vec![0; len];
+    fastrand::Rng::with_seed(seed).fill(&mut bytes);
+    bytes
 }
 
 /// Two images of noise; the second one differs by `seed`.
@@ -75,14 +69,14 @@ const ARCHIVE: Form = Form::Archive { part_bytes: None };
 #[derive(Debug)]
 enum Failure {
     Open(isoforge_content::Error),
-    Import(Error),
+    Import(anyhow::Error),
 }
 
 impl Failure {
     fn text(&self, dir: &Path) -> String {
         let mut error: &dyn std::error::Error = match self {
             Self::Open(error) => error,
-            Self::Import(error) => error,
+            Self::Import(error) => &**error,
         };
         let mut text = error.to_string();
         while let Some(cause) = error.source() {

@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use appliance::content::Error;
 use appliance::content::inspect::list;
 use appliance::content::storage::Storage;
 use appliance::content::verify::verify;
@@ -23,7 +22,7 @@ fn an_import_that_was_cut_off_goes_on_where_it_was() {
     for broken_after in [250_000, 10_000, 300_000] {
         source.breaks_after = Some(broken_after.into());
         let error = fill(dir.path(), &source).unwrap_err();
-        assert!(matches!(error, Error::Read { .. }), "{error}");
+        assert!(error.to_string().contains(": reading sha256:"), "{error}");
         let storage = Storage::open(dir.path()).unwrap();
         // Nothing shows, and what is there is whole.
         assert_eq!(list(&storage).unwrap().images, []);
@@ -136,7 +135,10 @@ fn a_storage_that_fills_up_stays_sound() {
     let again = fill(dir.path(), &source);
     assert!(run("umount", &[&path]) && grown);
     let error = error.unwrap_err();
-    assert!(matches!(error, Error::Full { .. }), "{error}");
+    assert!(
+        error.to_string().contains("is full: writing sha256:"),
+        "{error}"
+    );
     assert_eq!((sound, images), (vec![], vec![]));
     assert!(there > 0);
     let report = again.unwrap();
@@ -162,16 +164,8 @@ fn too_little_room_is_told_before_anything_is_written() {
         ..OPTIONS
     };
     let error = import(dir.path(), &bundle(), &options, &Progress::silent()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::NoRoom {
-                available: 1000,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let text = error.to_string();
+    assert!(text.contains(", 1000 are available"), "{text}");
     assert!(
         Storage::open(dir.path())
             .unwrap()

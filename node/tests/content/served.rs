@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use appliance::content::Error;
+use anyhow::Result;
 use appliance::content::inspect::list;
 use appliance::content::into_registry::{import, registries};
 use appliance::content::push::{self, Options, Report};
@@ -87,7 +87,7 @@ impl Machine {
         Ok(Digest::of(raw.as_bytes()).to_string())
     }
 
-    pub(crate) fn import(&self, source: &Arc<dyn Source>) -> Result<Report, Error> {
+    pub(crate) fn import(&self, source: &Arc<dyn Source>) -> Result<Report> {
         let progress = Progress::silent();
         import(source, &self.config, &self.places, false, TWO, &progress)
     }
@@ -293,10 +293,10 @@ impl Source for Counting {
     fn digest(&self) -> Digest {
         self.inner.digest()
     }
-    fn has(&self, digest: &Digest) -> Result<bool, Error> {
+    fn has(&self, digest: &Digest) -> Result<bool> {
         self.inner.has(digest)
     }
-    fn open(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
+    fn open(&self, digest: &Digest) -> Result<Option<Opened>> {
         let opened = self.inner.open(digest)?;
         if opened.as_ref().is_some_and(|(size, _)| *size > 50_000) {
             let mut left = self.left.lock().unwrap();
@@ -365,10 +365,8 @@ fn a_push_without_credentials_is_refused() {
     let source: Arc<dyn Source> = Arc::new(whole_bundle());
     let error = push::push(&source, &options, &Progress::silent()).unwrap_err();
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text.push_str(&format!("\n{error}"));
-        cause = error.source();
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("\n{cause}"));
     }
     assert_snapshot!(text.replace(&port.to_string(), "PORT"), @r#"
     127.0.0.1:PORT/docker.io/calico/node:v3.29.2 can't be pushed

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use appliance::content::Error;
+use anyhow::Result;
 use appliance::content::source::{Annotations, Kind, Opened, Root, Source};
 use isoforge_base::digest::Digest;
 use isoforge_oci::manifest::Descriptor;
@@ -148,11 +148,11 @@ impl Source for Memory {
         Digest::of(names.join("\n").as_bytes())
     }
 
-    fn has(&self, digest: &Digest) -> Result<bool, Error> {
+    fn has(&self, digest: &Digest) -> Result<bool> {
         Ok(self.blobs.contains_key(digest))
     }
 
-    fn open(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
+    fn open(&self, digest: &Digest) -> Result<Option<Opened>> {
         let Some(bytes) = self.blobs.get(digest) else {
             return Ok(None);
         };

@@ -61,7 +61,7 @@ fn the_other_slot_is_written_before_it_is_named() {
         "{config}"
     );
     // Nothing of the upgrade stays on PERSISTENT but what tells of it.
-    let own: Vec<_> = fs_err::read_dir(folder.machine.own())
+    let own: Vec<_> = fs_err::read_dir(folder.machine.data_folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();

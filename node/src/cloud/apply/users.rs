@@ -1,5 +1,7 @@
 //! Accounts, keys, and who may become root.
 
+use anyhow::{Context as _, Result};
+
 use super::Run;
 use crate::accounts::database::Databases;
 use crate::accounts::edit::{self, Account, NewAccount};
@@ -37,8 +39,7 @@ impl Run<'_> {
         let Some(databases) = self.attempt(&what, read) else {
             return;
         };
-        let account = edit::account(&databases, name)
-            .ok_or_else(|| accounts::Error::NoAccount(name.to_owned()));
+        let account = edit::account(&databases, name).with_context(|| edit::no_account(name));
         if let Some(account) = self.attempt(&what, account) {
             let added = home::authorize(self.root, &account, keys);
             self.attempt(&what, added);
@@ -46,7 +47,7 @@ impl Run<'_> {
     }
 
     /// The account in the databases, and whether it never had a password.
-    fn settle(&mut self, user: &User) -> Result<(Account, bool), accounts::Error> {
+    fn settle(&mut self, user: &User) -> Result<(Account, bool)> {
         let mut databases = Databases::change_in(self.root)?;
         let name = user.name.as_str();
         let account = match edit::account(&databases, name) {
@@ -62,7 +63,7 @@ impl Run<'_> {
         Ok((account, never_had_password(&field)))
     }
 
-    fn create(&self, databases: &mut Databases, user: &User) -> Result<Account, accounts::Error> {
+    fn create(&self, databases: &mut Databases, user: &User) -> Result<Account> {
         let is_system = user.system == Some(true);
         if let Some(group) = &user.primary_group {
             edit::add_group(databases, group, None, is_system)?;
@@ -87,7 +88,7 @@ impl Run<'_> {
 
     /// Sets the password, unless one was set on this machine before: it counts
     /// more than what was configured once.
-    fn password(&mut self, databases: &mut Databases, user: &User) -> Result<(), accounts::Error> {
+    fn password(&mut self, databases: &mut Databases, user: &User) -> Result<()> {
         let name = user.name.as_str();
         if !self.passwords.contains(name) && !self.is_untouched(databases, name) {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Whole ways through the pages.
 
-use isoforge_contract::machine::{After, Page as Wanted};
+use isoforge_contract::machine::{After, Page as AskedPage};
 
 use super::*;
 use crate::install::model::{Account, Network, StaticAddress};
@@ -63,7 +63,7 @@ fn from_disk_to_reboot() {
 fn all_pages_there_and_back() {
     let mut played = Played::new(Survey {
         account: None,
-        ..with_pages(&[Wanted::Hostname, Wanted::Network])
+        ..with_pages(&[AskedPage::Hostname, AskedPage::Network])
     });
     let key = format!("ssh-ed25519 {}", "A".repeat(68));
     played
@@ -118,7 +118,7 @@ fn all_pages_there_and_back() {
 
 #[test]
 fn a_configured_account_and_name_are_left_to_the_configuration() {
-    let mut played = Played::new(with_pages(&[Wanted::Hostname]));
+    let mut played = Played::new(with_pages(&[AskedPage::Hostname]));
     played.press(&[Key::Enter]);
     assert_eq!(played.model.page, Page::Hostname);
     played.press(&[Key::Enter, Key::Enter]);
@@ -383,12 +383,11 @@ fn any_keys_on_any_page_break_nothing() {
         Key::Enter,
         Key::Enter,
     ];
-    let mut state = 7_u32;
+    let mut random = fastrand::Rng::with_seed(7);
     for round in 0..200 {
-        let mut played = Played::new(with_pages(&[Wanted::Hostname, Wanted::Network]));
+        let mut played = Played::new(with_pages(&[AskedPage::Hostname, AskedPage::Network]));
         for _ in 0..60 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let key = all[(state >> 16) as usize % all.len()];
+            let key = all[random.usize(..all.len())];
             played.press(&[key]);
             if played
                 .asked()

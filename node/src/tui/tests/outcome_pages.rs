@@ -1,7 +1,7 @@
 //! What the pages look like from the summary on.
 
 use insta::assert_snapshot;
-use isoforge_contract::machine::{After, Page as Wanted};
+use isoforge_contract::machine::{After, Page as AskedPage};
 
 use super::*;
 
@@ -70,7 +70,7 @@ fn summary() {
 fn summary_that_refuses() {
     let mut played = Played::new(Survey {
         findings: vec![warning("cloud-config 'cidata': nothing acts on 'bundles'")],
-        ..with_pages(&[Wanted::Hostname, Wanted::Network])
+        ..with_pages(&[AskedPage::Hostname, AskedPage::Network])
     });
     played.press(&[Key::Enter]).write("b").press(&[Key::Enter]);
     played.press(&[Key::Right, Key::Enter, Key::Enter]);

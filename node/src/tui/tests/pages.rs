@@ -1,7 +1,7 @@
 //! What the pages look like that ask for the rest, and what all pages share.
 
 use insta::assert_snapshot;
-use isoforge_contract::machine::Page as Wanted;
+use isoforge_contract::machine::Page as AskedPage;
 
 use super::*;
 
@@ -68,7 +68,7 @@ fn account() {
 
 #[test]
 fn hostname() {
-    let mut played = Played::new(with_pages(&[Wanted::Hostname]));
+    let mut played = Played::new(with_pages(&[AskedPage::Hostname]));
     played.press(&[Key::Enter]).write("-").press(&[Key::Enter]);
     assert_snapshot!(played.screen(), @r"
      demo 1.0.0 - Installer                                             Step 2 of 4
@@ -100,7 +100,7 @@ fn hostname() {
 
 #[test]
 fn network() {
-    let mut played = Played::new(with_pages(&[Wanted::Network]));
+    let mut played = Played::new(with_pages(&[AskedPage::Network]));
     played.press(&[Key::Enter]);
     assert_snapshot!(played.screen(), @r"
      demo 1.0.0 - Installer                                             Step 2 of 4

@@ -5,7 +5,7 @@ use isoforge_contract::machine::After;
 use super::{act, end, go, settle_network, start};
 use crate::install::model::{Account, Choices, Network};
 use crate::tui::check;
-use crate::tui::form::Outcome;
+use crate::tui::form::{Form, Outcome};
 use crate::tui::key::Key;
 use crate::tui::machine::{Request, Secret};
 use crate::tui::model::{Action, Effect, Model, Page, account as fields, network};
@@ -86,13 +86,29 @@ fn disk_chosen(model: &mut Model) -> Vec<Effect> {
 }
 
 fn account_key(model: &mut Model, key: Key) -> Vec<Effect> {
-    match model.account.key(key) {
+    let outcome = model.account.key(key);
+    after_form(
+        model,
+        outcome,
+        |model| account(model).map(drop),
+        |model| &mut model.account,
+    )
+}
+
+/// What follows a key of a page with a form, whose values `check` looks at.
+fn after_form(
+    model: &mut Model,
+    outcome: Outcome,
+    check: impl Fn(&Model) -> Result<(), Refusal>,
+    form: impl Fn(&mut Model) -> &mut Form,
+) -> Vec<Effect> {
+    match outcome {
         Outcome::Stay => Vec::new(),
         Outcome::Back => back(model),
-        Outcome::Submit => match account(model) {
-            Ok(_) => forth(model),
+        Outcome::Submit => match check(model) {
+            Ok(()) => forth(model),
             Err((field, refusal)) => {
-                model.account.refuse(field, refusal);
+                form(model).refuse(field, refusal);
                 Vec::new()
             }
         },
@@ -127,33 +143,23 @@ pub(super) fn account(model: &Model) -> Result<Option<(Account, Secret)>, Refusa
 }
 
 fn hostname_key(model: &mut Model, key: Key) -> Vec<Effect> {
-    match model.hostname.key(key) {
-        Outcome::Stay => Vec::new(),
-        Outcome::Back => back(model),
-        Outcome::Submit => match check::hostname(&model.hostname.value(0)) {
-            Ok(_) => forth(model),
-            Err(refusal) => {
-                model.hostname.refuse(0, refusal);
-                Vec::new()
-            }
-        },
-    }
+    let outcome = model.hostname.key(key);
+    let check = |model: &Model| {
+        let typed = check::hostname(&model.hostname.value(0));
+        typed.map(drop).map_err(|refusal| (0, refusal))
+    };
+    after_form(model, outcome, check, |model| &mut model.hostname)
 }
 
 fn network_key(model: &mut Model, key: Key) -> Vec<Effect> {
     let outcome = model.network.key(key);
     settle_network(&mut model.network);
-    match outcome {
-        Outcome::Stay => Vec::new(),
-        Outcome::Back => back(model),
-        Outcome::Submit => match network_of(model) {
-            Ok(_) => forth(model),
-            Err((field, refusal)) => {
-                model.network.refuse(field, refusal);
-                Vec::new()
-            }
-        },
-    }
+    after_form(
+        model,
+        outcome,
+        |model| network_of(model).map(drop),
+        |model| &mut model.network,
+    )
 }
 
 /// The network that was typed; none: as the configuration has it.

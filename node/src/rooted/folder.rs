@@ -1,0 +1,219 @@
+//! A directory that is open, and what is read and written in it.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::{Attributes, Error, READ_MAX_BYTES};
+
+/// An open directory; names in it are used as they are, symlinks refused.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+    owners: bool,
+}
+
+impl Folder {
+    /// An open directory; `owners` is whether what is made in it can be given to others.
+    pub(super) fn new(fd: OwnedFd, path: PathBuf, owners: bool) -> Self {
+        Self { fd, path, owners }
+    }
+
+    /// Where it lies, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open directory.
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// Whether what is made in it can be given to others.
+    pub(crate) fn gives_owners(&self) -> bool {
+        self.owners
+    }
+
+    /// Opens a directory in it, and makes it where it lacks.
+    ///
+    /// # Errors
+    /// [`Error`] where that fails, or it is no directory: a symlink is none.
+    pub(crate) fn sub(&self, name: &str, attributes: Attributes) -> Result<Self, Error> {
+        let path = self.path.join(name);
+        let made = match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(Error::new("making the directory", &path, errno)),
+        };
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())
+            .map_err(|errno| Error::new("opening the directory", &path, errno))?;
+        if made || !attributes.keep {
+            self.give(&fd, attributes)
+                .map_err(|errno| Error::new("giving away", &path, errno))?;
+        }
+        Ok(Self {
+            fd,
+            path,
+            owners: self.owners,
+        })
+    }
+
+    /// What a name in it is; none where there is nothing.
+    ///
+    /// # Errors
+    /// [`Error`] where the system does not tell.
+    pub(crate) fn stat(&self, name: &str) -> Result<Option<Stat>, Error> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::new("looking at", &self.path.join(name), errno)),
+        }
+    }
+
+    /// A file's bytes; none where there is none.
+    ///
+    /// # Errors
+    /// [`Error`] where it is no regular file (a symlink is none), too large, or
+    /// can't be read.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => read_file(fd, &path).map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::new("opening", &path, errno)),
+        }
+    }
+
+    /// Writes a file whole: beside it first, on the disk, then renamed over it.
+    /// Tells whether anything changed; nothing is written where nothing would.
+    ///
+    /// # Errors
+    /// [`Error`] where that fails; what was there is there still.
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        attributes: Attributes,
+    ) -> Result<bool, Error> {
+        let path = self.path.join(name);
+        let there = self.stat(name)?.filter(is_regular);
+        let attributes = match &there {
+            Some(stat) if attributes.keep => Attributes {
+                mode: stat.st_mode & 0o7777,
+                uid: stat.st_uid,
+                gid: stat.st_gid,
+                keep: true,
+            },
+            _ => attributes,
+        };
+        if let Some(stat) = &there
+            && self.has(stat, attributes)
+            && self.read(name)?.as_deref() == Some(bytes)
+        {
+            return Ok(false);
+        }
+        let temporary = format!(".{name}.appliance-new");
+        let written = self
+            .write_new(&temporary, bytes, attributes)
+            .and_then(|()| {
+                rustix::fs::renameat(&self.fd, temporary.as_str(), &self.fd, name)?;
+                rustix::fs::fsync(&self.fd)?;
+                Ok(())
+            });
+        written.map_err(|source| {
+            // What is left of the attempt helps nobody.
+            let _ = rustix::fs::unlinkat(&self.fd, temporary.as_str(), AtFlags::empty());
+            Error::new("writing", &path, source)
+        })?;
+        Ok(true)
+    }
+
+    fn write_new(&self, name: &str, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600))?;
+        self.give(&fd, attributes)?;
+        let mut file = std::fs::File::from(fd);
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    /// Gives an open file its owner, then its mode (a change of owner clears
+    /// set-user-id bits).
+    fn give(&self, fd: &OwnedFd, attributes: Attributes) -> Result<(), Errno> {
+        if self.owners {
+            let uid = rustix::fs::Uid::from_raw(attributes.uid);
+            let gid = rustix::fs::Gid::from_raw(attributes.gid);
+            rustix::fs::fchown(fd, Some(uid), Some(gid))?;
+        }
+        rustix::fs::fchmod(fd, Mode::from_raw_mode(attributes.mode))
+    }
+
+    fn has(&self, stat: &Stat, attributes: Attributes) -> bool {
+        let owned = stat.st_uid == attributes.uid && stat.st_gid == attributes.gid;
+        stat.st_mode & 0o7777 == attributes.mode && (owned || !self.owners)
+    }
+
+    /// The names in it, sorted.
+    ///
+    /// # Errors
+    /// [`Error`] where it can't be read. Names that are no UTF-8 are left out.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
+        let entries = rustix::fs::Dir::read_from(&self.fd)
+            .map_err(|errno| Error::new("reading the directory", &self.path, errno))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry =
+                entry.map_err(|errno| Error::new("reading the directory", &self.path, errno))?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes a file; none there is no error.
+    ///
+    /// # Errors
+    /// [`Error`] where it can't be removed.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::new("removing", &self.path.join(name), errno)),
+        }
+    }
+}
+
+/// Whether it is a regular file.
+fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+/// The bytes of a regular file.
+pub(super) fn read_file(fd: OwnedFd, path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |error| Error::new("reading", path, error);
+    let stat = rustix::fs::fstat(&fd).map_err(|errno| failed(errno.into()))?;
+    if !is_regular(&stat) {
+        return Err(failed(io::Error::other("it is no regular file")));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::from(fd)
+        .take(READ_MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > READ_MAX_BYTES {
+        return Err(failed(io::Error::other("it is too large")));
+    }
+    Ok(bytes)
+}
