@@ -107,13 +107,10 @@ impl Pusher {
 /// An image of two layers, one of which takes some time.
 fn image() -> Image {
     // Digits of a generator, since what repeats would be compressed away.
-    let mut seed = 1_u64;
-    let digits: String = std::iter::repeat_with(|| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        format!("{:016x}", seed.rotate_left(17) ^ (seed >> 7))
-    })
-    .take(LARGE / 6)
-    .collect();
+    let mut random = fastrand::Rng::with_seed(1);
+    let digits: String = std::iter::repeat_with(|| format!("{:016x}", random.u64(..)))
+        .take(LARGE / 6)
+        .collect();
     let large = format!("file usr/big 0644 '{digits}'");
     let image = Image::simple(&[&large, "file etc/x 0644 'x'"]);
     assert!(image.layers[0].bytes.len() > LARGE);
