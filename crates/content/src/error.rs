@@ -3,11 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::bundle::SCHEMA_VERSION;
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Cause, Class, Diagnose, Failure};
 use isoforge_base::yaml::Refused;
 use isoforge_base::{output, process};
-use crate::bundle::SCHEMA_VERSION;
 
 /// Why a pack, chart, manifest or bundle can't be used.
 #[derive(Debug, thiserror::Error)]
