@@ -4,6 +4,10 @@
 //! `/etc` starts from the slot at every boot. What people changed on the machine
 //! is kept beside it and merged in by name ([`restore`]); a kept file never
 //! replaces a slot's, or an upgrade's own accounts would be masked.
+//!
+//! The tables are ours because shadow's tools change the system that runs, one account
+//! at a time: here two systems' files become one, below any root, before either runs,
+//! and lines that nobody understands stay as they are.
 
 pub(crate) mod database;
 pub(crate) mod edit;

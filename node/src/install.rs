@@ -23,7 +23,6 @@ mod format;
 pub(crate) mod medium;
 pub(crate) mod model;
 mod oem;
-pub(crate) mod plan;
 pub(crate) mod sources;
 mod target;
 mod teller;

@@ -25,7 +25,7 @@ pub struct Content {
     /// What images went in.
     pub images: Vec<manifest::Image>,
     /// What went in beside images.
-    pub carried: Vec<manifest::Carried>,
+    pub carried: Vec<manifest::ContentItem>,
 }
 
 /// An image in the store, and what its registry holds about it.
@@ -98,10 +98,10 @@ pub fn collect<'i>(
 }
 
 /// What the build manifest says of an artifact with the manifest `manifest`.
-fn carried(artifact: &Artifact, manifest: Digest) -> manifest::Carried {
+fn carried(artifact: &Artifact, manifest: Digest) -> manifest::ContentItem {
     let said = |key| artifact.annotation(key).unwrap_or_default().to_owned();
     let files = artifact.layers.first().unwrap_or(&artifact.config);
-    manifest::Carried {
+    manifest::ContentItem {
         kind: artifact.kind.unwrap_or_default().to_owned(),
         name: said(TITLE),
         version: said(VERSION),

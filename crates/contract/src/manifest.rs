@@ -141,7 +141,7 @@ pub struct Architecture {
     /// Packs, charts, manifests and the cluster definition that the ISO carries,
     /// sorted by kind and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub content: Vec<Carried>,
+    pub content: Vec<ContentItem>,
     /// Root file system archives and single files, sorted by role and name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
@@ -216,7 +216,7 @@ pub struct Image {
 
 /// A pack, chart, manifest or cluster definition among the content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Carried {
+pub struct ContentItem {
     /// `chart`, `definition`, `manifest` or `pack`.
     pub kind: String,
     /// Its name.

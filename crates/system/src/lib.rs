@@ -4,6 +4,7 @@
 pub mod appliance_layer;
 pub mod boot;
 pub mod core_images;
+pub mod disk_plan;
 pub mod entry;
 mod error;
 pub mod filter;

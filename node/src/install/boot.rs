@@ -12,9 +12,9 @@ use std::os::unix::fs::FileExt as _;
 use anyhow::{Context as _, Result};
 use isoforge_formats::gpt::CODE_SECTOR_OFFSET;
 
-use super::plan::{Partition, Plan, Role};
 use super::target::{CHUNK_BYTES, Target};
 use crate::disks::unfinished::NEXT_DEVICE;
+use isoforge_system::disk_plan::{Partition, Plan, Role};
 
 /// Layout of an MBR (UEFI 2.10, table 5.1).
 const MBR_BYTES: usize = 512;

@@ -9,15 +9,15 @@ use isoforge_contract::machine::{Config, Device, Rule};
 
 use super::medium::Image;
 use super::model::Disk;
-use super::plan;
 use super::sources::Site;
 use crate::disks::Sysfs;
+use isoforge_system::disk_plan;
 
 /// Notes on each disk that is too small for `image` that it is, after what
 /// [`crate::disks::list`] knows.
 pub(crate) fn note_sizes(disks: &mut [Disk], config: &Config, image: &Image) {
     for disk in disks.iter_mut().filter(|disk| disk.unusable.is_none()) {
-        let planned = plan::plan(config, image, disk.bytes, disk.sector_bytes);
+        let planned = disk_plan::plan(config, image.contents(), disk.bytes, disk.sector_bytes);
         if let Err(error) = planned {
             disk.unusable = Some(error.to_string());
         }

@@ -15,7 +15,6 @@ use super::format::FileSystems;
 use super::medium::{Image, Medium};
 use super::model::{Choices, Disk, Event, Failure, Observer};
 use super::oem;
-use super::plan::{self, Partition, Plan, Role};
 use super::sources::{Site, gather_from};
 use super::target::Target;
 use super::teller::Teller;
@@ -24,6 +23,7 @@ use crate::disks::{self, Sysfs};
 use crate::media::{Attached, Media};
 use crate::mount::Mounted;
 use crate::{files, paths};
+use isoforge_system::disk_plan::{self, Partition, Plan, Role};
 use isoforge_system::slots::{self, Record, Slot, file, grubenv::Environment};
 
 /// Slots that an installation fills.
@@ -118,7 +118,7 @@ impl Installation<'_> {
         if let Some(why) = &disk.unusable {
             bail!("the disk {} can't be taken: {why}", choose::name(&disk));
         }
-        let plan = plan::plan(self.config, &image, disk.bytes, disk.sector_bytes)
+        let plan = disk_plan::plan(self.config, image.contents(), disk.bytes, disk.sector_bytes)
             .with_context(|| format!("the disk {} can't be taken", choose::name(&disk)))?;
         let content = Content::find(self.medium, self.config.registry.as_ref())?;
         if let (Some(content), Some(persistent)) = (&content, plan.find(Role::Persistent)) {
@@ -211,7 +211,7 @@ impl Installation<'_> {
     }
 
     fn copy(&self, image: &Image, state: &Path, teller: &mut Teller<'_>) -> Result<()> {
-        let total = image.slot_bytes();
+        let total = image.contents().slot_bytes;
         let mut copied = 0_u64;
         for (source, name) in [
             (&image.rootfs, file::ROOTFS),

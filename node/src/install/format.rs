@@ -6,8 +6,8 @@ use isoforge_base::process::{self, Program};
 use isoforge_contract::machine::ExtraFilesystem;
 use uuid::Uuid;
 
-use super::plan::{MIB, Partition, Plan, Role};
 use super::target::Target;
+use isoforge_system::disk_plan::{MIB, Partition, Plan, Role};
 use isoforge_system::slots::Ids;
 
 /// Features of the ext4 file systems, all of them named, so that the image's

@@ -14,6 +14,7 @@ use isoforge_contract::machine::Firmware;
 use isoforge_contract::manifest::{
     Appliance, Architecture, ComponentKind, Content, Manifest, SCHEMA,
 };
+use isoforge_system::disk_plan::Contents;
 
 use crate::content::BadSource;
 use crate::{files, paths};
@@ -179,20 +180,17 @@ impl Source {
 }
 
 impl Image {
-    /// Bytes of the files of one slot.
-    pub(crate) fn slot_bytes(&self) -> u64 {
-        [&self.rootfs, &self.kernel, &self.initrd]
-            .iter()
-            .fold(0, |sum: u64, source| {
-                sum.saturating_add(source.content.size)
-            })
-    }
-
-    /// Bytes of the programs on the ESP.
-    pub(crate) fn efi_bytes(&self) -> u64 {
-        self.efi.iter().fold(0, |sum: u64, source| {
-            sum.saturating_add(source.content.size)
-        })
+    /// What a disk has to hold of it.
+    pub(crate) fn contents(&self) -> Contents {
+        let sum = |sources: &[&Source]| {
+            sources
+                .iter()
+                .fold(0_u64, |sum, source| sum.saturating_add(source.content.size))
+        };
+        Contents {
+            slot_bytes: sum(&[&self.rootfs, &self.kernel, &self.initrd]),
+            efi_bytes: sum(&self.efi.iter().collect::<Vec<_>>()),
+        }
     }
 }
 

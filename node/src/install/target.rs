@@ -21,10 +21,10 @@ use isoforge_formats::gpt::{Guid, TYPE_BIOS_BOOT, TYPE_ESP, TYPE_LINUX};
 use rustix::fs::FlockOperation;
 use uuid::Uuid;
 
-use super::plan::{MIB, Partition, Plan, Role};
 use crate::disks::holders;
 use crate::disks::{SYSFS_SECTOR_BYTES, Sysfs, attribute, table, unfinished};
 use crate::{mount, run};
+use isoforge_system::disk_plan::{MIB, Partition, Plan, Role};
 
 /// How long the kernel, or another program, is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,11 +10,11 @@ use tempfile::TempDir;
 use super::engine::Installation;
 use super::medium::Medium;
 use super::model::{Choices, Event, Failure, Observer};
-use super::plan::MIB;
 use crate::disks::Sysfs;
 use crate::disks::fixture::shell;
 use crate::media::{Media, Opened};
 use crate::testing::config;
+use isoforge_system::disk_plan::MIB;
 
 /// A machine with one disk, and a medium.
 pub(super) struct Bench {

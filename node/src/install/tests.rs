@@ -8,11 +8,11 @@ use insta::assert_snapshot;
 use isoforge_contract::machine::{ExtraFilesystem, ExtraPartition};
 
 use super::model::Event;
-use super::plan::MIB;
 use super::testing::{Bench, Ear, FILES, noise, quiet, without_ids};
 use crate::disks::fixture::shell;
 use crate::disks::{self, unfinished};
 use isoforge_judges::can_loop;
+use isoforge_system::disk_plan::MIB;
 
 #[test]
 fn a_disk_is_installed_whole() {

@@ -20,7 +20,7 @@ fn full() -> Manifest {
             manifest: Some(digest),
             layers: vec![digest],
         }],
-        content: vec![Carried {
+        content: vec![ContentItem {
             kind: "chart".into(),
             name: "web".into(),
             version: "1.2.3".into(),

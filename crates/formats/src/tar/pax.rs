@@ -92,11 +92,11 @@ pub(super) fn check_global(data: &[u8]) -> Result<(), String> {
 }
 
 fn take(pax: &mut Pax, encoded: &mut Xattrs, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
-    let own = |value: &[u8]| (!value.is_empty()).then(|| value.to_vec());
+    let non_empty = |value: &[u8]| (!value.is_empty()).then(|| value.to_vec());
     let id = |value| number(value).and_then(|n| u32::try_from(n).map_err(|_| "out of range"));
     match key {
-        b"path" => pax.path = own(value),
-        b"linkpath" => pax.link = own(value),
+        b"path" => pax.path = non_empty(value),
+        b"linkpath" => pax.link = non_empty(value),
         b"size" => pax.size = Some(number(value)?),
         b"uid" => pax.uid = Some(id(value)?),
         b"gid" => pax.gid = Some(id(value)?),

@@ -75,10 +75,10 @@ fn build_platform(
     let labels = labels::platform(&common.labels, platform.base.as_ref(), &platform.squashfs);
     let base_layers = platform.base.as_ref().map_or(&[][..], |base| &base.layers);
     let mut layers: Vec<Layer> = base_layers.to_vec();
-    for own in &platform.layers {
+    for added in &platform.layers {
         layers.push(compress_layer(
             store,
-            &own.layer,
+            &added.layer,
             common.spec.compression,
             progress,
         )?);
@@ -122,9 +122,9 @@ fn merge_config(
     let layers: Vec<ConfigLayer> = platform
         .layers
         .iter()
-        .map(|own| ConfigLayer {
-            diff_id: own.layer.diff_id,
-            created_by: format!("isoforge: {}", own.purpose),
+        .map(|added| ConfigLayer {
+            diff_id: added.layer.diff_id,
+            created_by: format!("isoforge: {}", added.purpose),
         })
         .collect();
     config::merge(&ConfigInput {

@@ -2,7 +2,32 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::disks::fixture::Machine;
+use crate::install::medium::Source;
 use crate::testing::config;
+use isoforge_base::digest::Digest;
+use isoforge_contract::manifest::Content;
+
+/// An image whose root file system has `mib` MiB.
+fn image(mib: u64) -> Image {
+    let source = |path: &str, size| Source {
+        path: path.to_owned(),
+        content: Content {
+            digest: Digest::of(b""),
+            size,
+        },
+    };
+    Image {
+        name: "demo".to_owned(),
+        version: "1.0.0".to_owned(),
+        kubernetes: None,
+        epoch: None,
+        rootfs: source("rootfs.squashfs", mib * disk_plan::MIB),
+        kernel: source("boot/kernel", 12 * disk_plan::MIB),
+        initrd: source("boot/initrd", 30 * disk_plan::MIB),
+        efi: vec![source("EFI/BOOT/bootx64.efi", 3 * disk_plan::MIB)],
+        bios: None,
+    }
+}
 
 fn disk(machine: &Machine, name: &str, gib: u64) -> Disk {
     machine.disk(name, &format!("pci0000:00/{name}"), gib, 512);
@@ -147,7 +172,7 @@ fn nothing_to_take() {
     let error = choose(&machine.sys, &Device::Auto, &[], true).unwrap_err();
     assert_snapshot!(error, @"this machine has no disk");
     let mut disks = vec![disk(&machine, "sda", 1), disk(&machine, "sdb", 2)];
-    note_sizes(&mut disks, &config(), &plan::tests::image(700));
+    note_sizes(&mut disks, &config(), &image(700));
     let root = machine.sys.dev.display().to_string();
     let error = choose(&machine.sys, &Device::Auto, &disks, true).unwrap_err();
     assert_snapshot!(error.to_string().replace(&root, "/dev"), @r"

@@ -9,9 +9,9 @@ use isoforge_oci::manifest::Descriptor;
 use isoforge_oci::media::{Family, MediaType};
 
 use super::super::model::Event;
-use super::super::plan::MIB;
 use super::super::testing::{Bench, noise, quiet};
 use isoforge_judges::can_loop;
+use isoforge_system::disk_plan::MIB;
 
 /// A medium with two images that share a layer, and a registry of the profile.
 fn bench(name: RegistryKind) -> (Bench, Digest) {

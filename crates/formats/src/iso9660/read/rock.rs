@@ -50,11 +50,14 @@ pub(super) fn split(mut area: &[u8], fields: &mut Vec<Field>) -> Option<Continua
 }
 
 fn continuation(data: &[u8]) -> Option<Continuation> {
-    // Each number is there in both byte orders.
+    // SUSP 5.1; each number is there in both byte orders.
+    const BLOCK: usize = 0;
+    const OFFSET: usize = 8;
+    const LENGTH: usize = 16;
     Some(Continuation {
-        block: Block(le32(data, 0)?),
-        offset: le32(data, 8)?,
-        length: le32(data, 16)?,
+        block: Block(le32(data, BLOCK)?),
+        offset: le32(data, OFFSET)?,
+        length: le32(data, LENGTH)?,
     })
 }
 
@@ -86,8 +89,12 @@ pub(super) fn apply(entry: &mut Entry, parent: &[u8], fields: &[Field]) {
 }
 
 fn posix(entry: &mut Entry, data: &[u8]) {
-    entry.mode = le32(data, 0);
-    entry.owner = le32(data, 16).zip(le32(data, 24));
+    // RRIP 4.1.1.
+    const MODE: usize = 0;
+    const OWNER: usize = 16;
+    const GROUP: usize = 24;
+    entry.mode = le32(data, MODE);
+    entry.owner = le32(data, OWNER).zip(le32(data, GROUP));
 }
 
 /// The modification time comes after the creation time, where that is there.

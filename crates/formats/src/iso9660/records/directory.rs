@@ -48,7 +48,7 @@ pub(in crate::iso9660) fn encode(
     files: &[Extent],
     epoch: u32,
 ) -> Encoded {
-    let Some(own) = plan.directories.get(index) else {
+    let Some(current) = plan.directories.get(index) else {
         return Encoded {
             records: Vec::new(),
             continuations: Vec::new(),
@@ -59,15 +59,15 @@ pub(in crate::iso9660) fn encode(
         epoch,
         records: Vec::new(),
         continuations: Continuations {
-            first_block: own.continuation_block,
+            first_block: current.continuation_block,
             bytes: Vec::new(),
         },
     };
-    for (identifier, target) in [(&[0_u8][..], index), (&[1_u8][..], own.parent)] {
+    for (identifier, target) in [(&[0_u8][..], index), (&[1_u8][..], current.parent)] {
         let is_root = index == 0 && identifier == [0];
         encoder.directory(plan, target, identifier, None, is_root);
     }
-    for child in &own.children {
+    for child in &current.children {
         if let Some(directory) = child.directory {
             encoder.directory(plan, directory, &child.identifier, Some(&child.name), false);
             continue;

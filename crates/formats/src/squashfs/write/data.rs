@@ -180,27 +180,27 @@ impl<'a> DataPlan<'a> {
         order: &Order<'_>,
         owners: &BTreeMap<ContentKey, u32>,
     ) -> Result<(), Error> {
-        let mut stretches: BTreeSet<(Source, u64, Part)> = BTreeSet::new();
+        let mut stretches: BTreeSet<(Source, u64, StoredPart)> = BTreeSet::new();
         let mut fragment_owners = BTreeMap::new();
         for (&(source, number), &owner) in owners {
             let Some((packed, content)) = self.content((source, number)) else {
                 continue;
             };
             if content.stored_blocks > 0 {
-                stretches.insert((source, content.start, Part::Content(number)));
+                stretches.insert((source, content.start, StoredPart::Content(number)));
             }
             if let Some(Tail { fragment, .. }) = content.tail {
                 let start = packed
                     .fragments
                     .get(fragment as usize)
                     .map_or(0, |fragment| fragment.start);
-                stretches.insert((source, start, Part::Fragment(fragment)));
+                stretches.insert((source, start, StoredPart::Fragment(fragment)));
                 fragment_owners.entry((source, fragment)).or_insert(owner);
             }
         }
         for (source, start, part) in stretches {
             let (blocks, owner) = match part {
-                Part::Content(number) => {
+                StoredPart::Content(number) => {
                     let key = (source, number);
                     self.starts.insert(key, self.end);
                     let content = self.content(key).map(|(_, content)| content);
@@ -210,7 +210,7 @@ impl<'a> DataPlan<'a> {
                     };
                     (blocks, owners.get(&key))
                 }
-                Part::Fragment(number) => {
+                StoredPart::Fragment(number) => {
                     self.place_fragment(source, number)?;
                     (
                         Blocks::Fragment(number),
@@ -401,7 +401,7 @@ impl<'a> DataPlan<'a> {
 
 /// A part of a source that is copied as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
+enum StoredPart {
     Content(u32),
     Fragment(u32),
 }

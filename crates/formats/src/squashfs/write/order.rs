@@ -15,11 +15,11 @@ pub(super) const ROOT: u32 = 1;
 pub(super) struct Order<'t> {
     tree: &'t Tree,
     numbers: BTreeMap<InodeId, u32>,
-    places: Vec<Place<'t>>,
+    numbered: Vec<Numbered<'t>>,
 }
 
 #[derive(Debug)]
-struct Place<'t> {
+struct Numbered<'t> {
     id: InodeId,
     parent: u32,
     name: &'t [u8],
@@ -31,7 +31,7 @@ impl<'t> Order<'t> {
         let mut order = Self {
             tree,
             numbers: BTreeMap::new(),
-            places: Vec::new(),
+            numbered: Vec::new(),
         };
         // Directories count the entry in their parent and their own '.'; each
         // directory below adds its '..'.
@@ -46,14 +46,14 @@ impl<'t> Order<'t> {
 
     fn add(&mut self, id: InodeId, parent: u32, name: &'t [u8]) -> Result<u32, Error> {
         let is_directory = self.tree.children(id).is_some();
-        self.places.push(Place {
+        self.numbered.push(Numbered {
             id,
             parent,
             name,
             links: if is_directory { 2 } else { 1 },
         });
         // One number stays free for the root's parent.
-        let number = u32::try_from(self.places.len())
+        let number = u32::try_from(self.numbered.len())
             .ok()
             .filter(|&number| number < u32::MAX)
             .ok_or_else(|| super::too_large("inode table"))?;
@@ -66,8 +66,8 @@ impl<'t> Order<'t> {
         let mut below = Vec::new();
         for (name, child) in self.children(directory) {
             if let Some(&number) = self.numbers.get(&child) {
-                if let Some(place) = self.places.get_mut(index(number)) {
-                    place.links += 1;
+                if let Some(entry) = self.numbered.get_mut(index(number)) {
+                    entry.links += 1;
                 }
                 continue;
             }
@@ -76,8 +76,8 @@ impl<'t> Order<'t> {
                 below.push(number);
             }
         }
-        if let Some(place) = self.places.get_mut(index(directory)) {
-            place.links = place.links.saturating_add(below.len() as u32);
+        if let Some(entry) = self.numbered.get_mut(index(directory)) {
+            entry.links = entry.links.saturating_add(below.len() as u32);
         }
         Ok(below)
     }
@@ -100,7 +100,7 @@ impl<'t> Order<'t> {
 
     /// How many inodes there are.
     pub(super) fn count(&self) -> u32 {
-        self.places.len() as u32
+        self.numbered.len() as u32
     }
 
     /// All numbers.
@@ -114,21 +114,21 @@ impl<'t> Order<'t> {
     }
 
     pub(super) fn inode(&self, number: u32) -> &'t Inode {
-        let id = self.places.get(index(number)).map(|place| place.id);
+        let id = self.numbered.get(index(number)).map(|entry| entry.id);
         self.tree.inode(id.unwrap_or(self.tree.root()))
     }
 
     pub(super) fn links(&self, number: u32) -> u32 {
-        self.places
+        self.numbered
             .get(index(number))
-            .map_or(1, |place| place.links)
+            .map_or(1, |entry| entry.links)
     }
 
     /// The number of the directory that a directory is in. For the root, the
     /// first number that no inode has.
     pub(super) fn parent(&self, number: u32) -> u32 {
-        match self.places.get(index(number)) {
-            Some(place) if place.parent != 0 => place.parent,
+        match self.numbered.get(index(number)) {
+            Some(entry) if entry.parent != 0 => entry.parent,
             _ => ROOT + self.count(),
         }
     }
@@ -146,9 +146,13 @@ impl<'t> Order<'t> {
     fn path_bytes(&self, number: u32) -> Vec<u8> {
         let mut names = Vec::new();
         let mut at = number;
-        while let Some(place) = self.places.get(index(at)).filter(|place| place.parent != 0) {
-            names.push(place.name);
-            at = place.parent;
+        while let Some(entry) = self
+            .numbered
+            .get(index(at))
+            .filter(|entry| entry.parent != 0)
+        {
+            names.push(entry.name);
+            at = entry.parent;
         }
         names.reverse();
         names.join(&b'/')

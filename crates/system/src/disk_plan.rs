@@ -1,18 +1,18 @@
-//! What lies where on the disk.
+//! What lies where on an installed disk.
 //!
 //! Partitions begin and end at multiples of 1 MiB, which suits every size of
 //! sectors and erase blocks.
 
-use anyhow::{Context as _, Result, bail};
+use crate::Error;
+use crate::error::unfit;
+use isoforge_base::error::{Failure, Result};
 use isoforge_base::human;
+use isoforge_contract::disk::label;
 use isoforge_contract::machine::{Config, ExtraFilesystem, Firmware};
 use isoforge_formats::fat;
 
-use super::medium::Image;
-use isoforge_contract::disk::label;
-
 /// Alignment of partitions, and unit of the profile's sizes.
-pub(crate) const MIB: u64 = 1 << 20;
+pub const MIB: u64 = 1 << 20;
 
 /// Sectors with fewer bytes can't hold a table of 128 entries as it is written.
 const TABLE_BYTES: u64 = 128 * 128;
@@ -35,9 +35,18 @@ const LABEL_MAX_BYTES: usize = 16;
 /// Most partitions of the profile's own.
 const EXTRA_MAX: usize = 64;
 
+/// What a disk is laid out for.
+#[derive(Debug, Clone, Copy)]
+pub struct Contents {
+    /// Bytes of the files of one slot.
+    pub slot_bytes: u64,
+    /// Bytes of the programs on the ESP.
+    pub efi_bytes: u64,
+}
+
 /// What a partition is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// GRUB's core image for BIOS.
     BiosBoot,
     /// The EFI system partition.
@@ -54,7 +63,7 @@ pub(crate) enum Role {
 
 /// A partition to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Partition {
+pub struct Partition {
     /// From 1.
     pub number: u32,
     /// What it is for.
@@ -69,7 +78,7 @@ pub(crate) struct Partition {
 
 /// The partitions of a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Size of the disk.
     pub disk_bytes: u64,
     /// Bytes of its sectors.
@@ -78,18 +87,25 @@ pub(crate) struct Plan {
     pub partitions: Vec<Partition>,
 }
 
-/// Lays out a disk for `image`.
-pub(crate) fn plan(
+/// Lays out a disk for `contents`; sizes are in bytes.
+///
+/// # Errors
+/// Where the disk is too small or has other sectors, and where a partition of the
+/// configuration can't be.
+pub fn plan(
     config: &Config,
-    image: &Image,
+    contents: Contents,
     disk_bytes: u64,
     sector_bytes: u32,
-) -> Result<Plan> {
+) -> Result<Plan, Error> {
     if !matches!(sector_bytes, 512 | 4096) {
-        bail!("sectors of {sector_bytes} bytes can't be used, only of 512 or 4,096");
+        return Err(unfit(format!(
+            "sectors of {sector_bytes} bytes can't be used, only of 512 or 4,096"
+        ))
+        .into());
     }
     let sizes = &config.install.partitions;
-    let mut partitions = before_persistent(config, image, sector_bytes)?;
+    let mut partitions = before_persistent(config, contents, sector_bytes)?;
     let before = sum(&partitions)?;
     let least = match sizes.persistent_mib {
         Some(mib) => mebibytes("persistent", mib)?,
@@ -102,7 +118,9 @@ pub(crate) fn plan(
     let persistent = match (room.filter(|room| *room >= least), sizes.persistent_mib) {
         (Some(_), Some(_)) => least,
         (Some(room), None) => room,
-        (None, _) => bail!(too_small(&partitions, before, least, disk_bytes)),
+        (None, _) => {
+            return Err(unfit(too_small(&partitions, before, least, disk_bytes)).into());
+        }
     };
     partitions.push(Partition::new(
         Role::Persistent,
@@ -122,7 +140,11 @@ pub(crate) fn plan(
 }
 
 /// All but PERSISTENT; where they lie is not settled yet.
-fn before_persistent(config: &Config, image: &Image, sector_bytes: u32) -> Result<Vec<Partition>> {
+fn before_persistent(
+    config: &Config,
+    contents: Contents,
+    sector_bytes: u32,
+) -> Result<Vec<Partition>> {
     let sizes = &config.install.partitions;
     let mut partitions = Vec::new();
     let mut add = |role, label: &str, bytes| partitions.push(Partition::new(role, label, bytes));
@@ -133,15 +155,15 @@ fn before_persistent(config: &Config, image: &Image, sector_bytes: u32) -> Resul
     add(
         Role::Esp,
         label::ESP,
-        esp_bytes(config, image, sector_bytes)?,
+        esp_bytes(config, contents, sector_bytes)?,
     );
     add(Role::Oem, label::OEM, mebibytes("oem", sizes.oem_mib)?);
-    add(Role::State, label::STATE, state_bytes(config, image)?);
+    add(Role::State, label::STATE, state_bytes(config, contents)?);
     if sizes.extra.len() > EXTRA_MAX {
-        bail!(
+        return Err(unfit(format!(
             "[[install.partitions.extra]]: {} partitions are more than {EXTRA_MAX}",
             sizes.extra.len()
-        );
+        )));
     }
     for extra in &sizes.extra {
         let bytes = mebibytes(&format!("extra '{}'", extra.label), extra.size_mib)?;
@@ -151,22 +173,24 @@ fn before_persistent(config: &Config, image: &Image, sector_bytes: u32) -> Resul
     for partition in partitions.iter().filter(|it| it.role != Role::BiosBoot) {
         let name = partition.label.as_str();
         if name.is_empty() || name.len() > LABEL_MAX_BYTES || seen.contains(&name) {
-            bail!(
+            return Err(unfit(format!(
                 "[[install.partitions.extra]] label '{name}': a name has 1 to {LABEL_MAX_BYTES} \
                  bytes and differs from those of the others"
-            );
+            )));
         }
         seen.push(name);
     }
     Ok(partitions)
 }
 
-fn esp_bytes(config: &Config, image: &Image, sector_bytes: u32) -> Result<u64> {
+fn esp_bytes(config: &Config, contents: Contents, sector_bytes: u32) -> Result<u64> {
     let esp = mebibytes("esp", config.install.partitions.esp_mib)?;
     let asked = human::size(esp);
-    if esp < image.efi_bytes().saturating_add(ESP_OVERHEAD_BYTES) {
-        let programs = human::size(image.efi_bytes());
-        bail!("[install.partitions] esp: {asked} can't hold boot loaders of {programs}");
+    if esp < contents.efi_bytes.saturating_add(ESP_OVERHEAD_BYTES) {
+        let programs = human::size(contents.efi_bytes);
+        return Err(unfit(format!(
+            "[install.partitions] esp: {asked} can't hold boot loaders of {programs}"
+        )));
     }
     let least = match sector_bytes {
         4096 => fat::MIN_BYTES_OF_4096,
@@ -174,15 +198,17 @@ fn esp_bytes(config: &Config, image: &Image, sector_bytes: u32) -> Result<u64> {
     };
     if !(least..=fat::MAX_BYTES).contains(&esp) {
         let (least, most) = (human::size(least), human::size(fat::MAX_BYTES));
-        bail!("[install.partitions] esp: {asked} is not between {least} and {most}");
+        return Err(unfit(format!(
+            "[install.partitions] esp: {asked} is not between {least} and {most}"
+        )));
     }
     Ok(esp)
 }
 
 /// Three slots, each with room for a system that is half as large again; an
 /// upgrade writes into the slot that it replaces.
-fn state_bytes(config: &Config, image: &Image) -> Result<u64> {
-    let slot = image.slot_bytes();
+fn state_bytes(config: &Config, contents: Contents) -> Result<u64> {
+    let slot = contents.slot_bytes;
     let at_least = slot
         .saturating_mul(SLOTS)
         .saturating_add(STATE_OVERHEAD_BYTES);
@@ -190,13 +216,13 @@ fn state_bytes(config: &Config, image: &Image) -> Result<u64> {
         Some(mib) => {
             let asked = mebibytes("state", mib)?;
             if asked < at_least {
-                bail!(
+                return Err(unfit(format!(
                     "[install.partitions] state: {} can't hold three systems of {} each; at least \
                      {} are needed",
                     human::size(asked),
                     human::size(slot),
                     human::size(at_least.next_multiple_of(MIB))
-                );
+                )));
             }
             Ok(asked)
         }
@@ -205,24 +231,26 @@ fn state_bytes(config: &Config, image: &Image) -> Result<u64> {
             .and_then(|grown| grown.checked_mul(SLOTS))
             .and_then(|slots| slots.checked_add(STATE_OVERHEAD_BYTES))
             .and_then(|bytes| bytes.checked_next_multiple_of(STATE_GRANULE_BYTES))
-            .with_context(|| no_size("state", slot / MIB)),
+            .ok_or_else(|| no_size("state", slot / MIB)),
     }
 }
 
 fn mebibytes(what: &str, mib: u64) -> Result<u64> {
     mib.checked_mul(MIB)
         .filter(|bytes| *bytes > 0)
-        .with_context(|| no_size(what, mib))
+        .ok_or_else(|| no_size(what, mib))
 }
 
-fn no_size(what: &str, mib: u64) -> String {
-    format!("[install.partitions] {what}: {mib} MiB is no size of a partition")
+fn no_size(what: &str, mib: u64) -> Failure {
+    unfit(format!(
+        "[install.partitions] {what}: {mib} MiB is no size of a partition"
+    ))
 }
 
 fn sum(partitions: &[Partition]) -> Result<u64> {
     partitions.iter().try_fold(0_u64, |sum, partition| {
         sum.checked_add(partition.bytes)
-            .with_context(|| no_size(&partition.label, partition.bytes / MIB))
+            .ok_or_else(|| no_size(&partition.label, partition.bytes / MIB))
     })
 }
 
@@ -255,7 +283,8 @@ impl Partition {
 
 impl Plan {
     /// The first partition with this role.
-    pub(crate) fn find(&self, role: Role) -> Option<&Partition> {
+    #[must_use]
+    pub fn find(&self, role: Role) -> Option<&Partition> {
         self.partitions
             .iter()
             .find(|partition| partition.role == role)
@@ -263,4 +292,4 @@ impl Plan {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
