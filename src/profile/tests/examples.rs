@@ -48,10 +48,8 @@ fn every_example_is_right() {
 #[test]
 fn the_demo_needs_no_container_registry() {
     let demo = example("demo.toml");
-    assert_eq!(
-        demo.content_plan(Arch::Amd64, &[]).unwrap(),
-        ContentPlan::default()
-    );
+    let plan = demo.content_plan(Arch::Amd64, &[]).unwrap();
+    assert!(plan.images.is_empty() && plan.left_out.is_empty());
     let OsSource::Bootstrap(bootstrap) = &demo.profile.os.source else {
         panic!("{:?}", demo.profile.os.source);
     };
