@@ -4,7 +4,7 @@
 mod assemble;
 mod boot_files;
 mod bundle;
-pub mod cache;
+pub(crate) mod cache;
 mod check;
 mod content;
 mod convert;
@@ -29,15 +29,15 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use bundle::{Built, BundleRequest, apply as apply_bundle, build as build_bundle};
-pub use check::check;
-pub use convert::user_registries;
-pub use lock::{LockUse, Report, Upgrade, lock, pull};
-pub use pack::{PackPushRequest, push_pack};
-pub use plan::{Origin, Plan, PlannedInput, PlannedLayer, PlannedRoom, plan};
-pub use program::{NamedProgram, ProgramPlaces};
-pub use push::{PushRequest, push, push_built};
-pub use summary::{Next, OutputFile, Run, Stage, Summary};
+pub(crate) use bundle::{Built, BundleRequest, apply as apply_bundle, build as build_bundle};
+pub(crate) use check::check;
+pub(crate) use convert::user_registries;
+pub(crate) use lock::{LockUse, Report, Upgrade, lock, pull};
+pub(crate) use pack::{PackPushRequest, push_pack};
+pub(crate) use plan::{Origin, Plan, plan};
+pub(crate) use program::{NamedProgram, ProgramPlaces};
+pub(crate) use push::{PushRequest, push, push_built};
+pub(crate) use summary::{Run, Summary};
 
 use isoforge_base::error::Result;
 
@@ -52,7 +52,7 @@ use write::Written;
 
 /// What a build needs to know beside the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The store's folder.
     pub cache_dir: PathBuf,
     /// Threads that compress and pull.
@@ -79,11 +79,11 @@ pub struct Settings {
 }
 
 /// Reads an environment variable; the library itself looks at none.
-pub type ReadEnv<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type ReadEnv<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Artifacts {
+pub(crate) enum Artifacts {
     /// ISO and provider image.
     Both,
     /// The installer ISO.
@@ -104,7 +104,7 @@ impl Artifacts {
 
 /// A build that is asked for.
 #[derive(Clone)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The profile.
     pub loaded: &'a Loaded,
     /// Where it was read from; its folder is the project.
@@ -135,7 +135,7 @@ impl std::fmt::Debug for Request<'_> {
 ///
 /// # Errors
 /// Of every stage; nothing of the outputs is there then.
-pub fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
+pub(crate) fn build(request: &Request<'_>, progress: &Progress) -> Result<Summary> {
     let loaded = request.loaded;
     let renderer = Renderer::new(loaded, request.profile_path, request.env)?;
     for warning in check::check_with(loaded, &renderer)? {

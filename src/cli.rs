@@ -1,13 +1,13 @@
 //! The command line: arguments and settings in, one call of the library, a
 //! report and an exit code out.
 
-pub mod args;
+pub(crate) mod args;
 mod cmd;
 pub mod env;
 mod exit;
 mod reference;
-pub mod report;
-pub mod settings;
+pub(crate) mod report;
+pub(crate) mod settings;
 mod texts;
 
 use std::process::ExitCode;

@@ -24,9 +24,9 @@ mod iso;
 mod system;
 mod text;
 
-pub use dist::{DistReport, FileReport};
-pub use image::{ImageReport, NamedImage, PlatformReport};
-pub use iso::{BootReport, ContentReport, IsoReport, SquashfsReport};
+pub(crate) use dist::DistReport;
+pub(crate) use image::ImageReport;
+pub(crate) use iso::IsoReport;
 
 /// Offset of the first volume descriptor's identifier (ISO 9660, 8.1).
 const ISO_MAGIC_OFFSET: u64 = 16 * 2048 + 1;
@@ -55,7 +55,7 @@ fn no_document(path: &Path, document: &str, problem: impl fmt::Display) -> Failu
 /// What is in an artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Report {
+pub(crate) enum Report {
     /// An ISO image.
     Iso(Box<IsoReport>),
     /// An OCI layout or archive.
@@ -68,7 +68,7 @@ impl Report {
     /// What does not hold: digests, sizes, missing parts. Empty where all is
     /// well.
     #[must_use]
-    pub fn problems(&self) -> &[String] {
+    pub(crate) fn problems(&self) -> &[String] {
         match self {
             Self::Iso(report) => &report.problems,
             Self::Image(report) => &report.problems,
@@ -81,7 +81,7 @@ impl Report {
 ///
 /// # Errors
 /// Where it can't be read at all.
-pub fn inspect(path: &Path, progress: &Progress) -> Result<Report> {
+pub(crate) fn inspect(path: &Path, progress: &Progress) -> Result<Report> {
     let unreadable = |error| unreadable(path, error);
     let unknown = || {
         let path = path.display();

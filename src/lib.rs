@@ -2,11 +2,11 @@
 //! a provider image. The modules stand in the order of the flow;
 //! `ARCHITECTURE.md` tells how they hang together.
 
-pub mod build;
+mod build;
 pub mod cli;
 pub mod inputs;
-pub mod inspect;
+mod inspect;
 pub mod lock;
 pub mod profile;
-pub mod render;
+mod render;
 pub mod sources;

@@ -5,8 +5,8 @@
 //! what is shown and tells where they land. [`Project`] finds a template or an
 //! overlay file: the project's own first, else the one compiled in.
 
-pub mod boot_menu;
-pub mod cloud_config;
+pub(crate) mod boot_menu;
+pub(crate) mod cloud_config;
 mod context;
 mod defaults;
 mod engine;
@@ -14,11 +14,11 @@ mod filters;
 mod project;
 mod secrets;
 
-pub use context::Context;
-pub use defaults::{embedded_files, node_files, registry_files};
-pub use engine::Engine;
-pub use project::Project;
-pub use secrets::{Secret, Secrets};
+pub(crate) use context::Context;
+pub(crate) use defaults::{embedded_files, node_files, registry_files};
+pub(crate) use engine::Engine;
+pub(crate) use project::Project;
+pub(crate) use secrets::{Secret, Secrets};
 
 /// Ending of files that are rendered.
-pub const TEMPLATE_SUFFIX: &str = ".tera";
+pub(crate) const TEMPLATE_SUFFIX: &str = ".tera";

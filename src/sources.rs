@@ -18,16 +18,16 @@ use isoforge_oci::registry::Client;
 use isoforge_oci::store::Store;
 use isoforge_system::filtered::{Filter, filter_layers};
 
-pub mod archive;
-pub mod bootstrap;
-pub mod components;
+pub(crate) mod archive;
+pub(crate) mod bootstrap;
+pub(crate) mod components;
 pub mod content;
 pub mod epoch;
 pub mod files;
 pub mod image;
 pub mod kubernetes;
 pub mod layers;
-pub mod packages;
+pub(crate) mod packages;
 
 use epoch::InputTime;
 

@@ -29,7 +29,7 @@ const LOCAL_REGISTRY: &str = "localhost";
 
 /// A bundle that is asked for.
 #[derive(Debug, Clone)]
-pub struct BundleRequest<'a> {
+pub(crate) struct BundleRequest<'a> {
     /// A profile, whose content goes in, and where it was read from.
     pub profile: Option<(&'a Loaded, &'a Path)>,
     /// Further images.
@@ -58,7 +58,7 @@ pub struct BundleRequest<'a> {
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Built {
+pub(crate) struct Built {
     /// Version of this format.
     pub schema: u32,
     /// The folder or archive, or the list of its parts.
@@ -90,7 +90,7 @@ pub struct Built {
 ///
 /// # Errors
 /// Of every stage; nothing of the bundle is there then.
-pub fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> {
+pub(crate) fn build(request: &BundleRequest<'_>, progress: &Progress) -> Result<Built> {
     let (name, version) = identity(request)?;
     let file_name = format!("{name}-{version}");
     check_name(&file_name)?;
@@ -213,7 +213,7 @@ fn add_providers(providers: &[Bundle], name: &str, composer: &mut Composer) -> R
 ///
 /// # Errors
 /// Where the base is another one, and what reading and writing give.
-pub fn apply(
+pub(crate) fn apply(
     base: &Path,
     delta: &Path,
     output: &Path,

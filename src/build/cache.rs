@@ -11,11 +11,11 @@ mod list;
 mod remove;
 mod verify;
 
-pub use export::{Exported, export};
-pub use import::{Import, Imported, import};
-pub use list::{Group, Listed, Listing, list};
-pub use remove::{Removal, RemovalRules, Removed, remove};
-pub use verify::{Damage, Verification, verify};
+pub(crate) use export::export;
+pub(crate) use import::{Import, import};
+pub(crate) use list::list;
+pub(crate) use remove::{RemovalRules, remove};
+pub(crate) use verify::verify;
 
 use isoforge_oci::store::EntryKind;
 

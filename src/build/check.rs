@@ -37,7 +37,7 @@ fn administrator(profile: &Profile, is_there: bool) -> Result<Option<String>> {
 /// # Errors
 /// A secret that can't be read, a template that doesn't render, an overlay
 /// that is missing, a cloud-config that its readers would refuse.
-pub fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<Vec<String>> {
+pub(crate) fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<Vec<String>> {
     check_with(loaded, &Renderer::new(loaded, profile_path, env)?)
 }
 

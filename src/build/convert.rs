@@ -57,7 +57,7 @@ pub(super) fn registry(loaded: &Loaded, settings: &Settings) -> RegistryConfig {
 
 /// The same without a profile.
 #[must_use]
-pub fn user_registries(settings: &Settings) -> RegistryConfig {
+pub(crate) fn user_registries(settings: &Settings) -> RegistryConfig {
     let secret = |(name, value): &(String, String)| (name.clone(), Secret::new(value.clone()));
     RegistryConfig {
         hosts: settings.registries.clone(),

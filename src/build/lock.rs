@@ -29,7 +29,7 @@ use resolve::Resolver;
 
 /// How a command uses the lock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LockUse {
+pub(crate) struct LockUse {
     /// The lock file; unset: the one beside the profile.
     pub path: Option<PathBuf>,
     /// `--set`, as given.
@@ -44,7 +44,7 @@ pub struct LockUse {
 
 /// Which inputs are looked for anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Upgrade {
+pub(crate) enum Upgrade {
     /// None that the lock has.
     #[default]
     None,
@@ -273,7 +273,7 @@ impl<'l> LockFile<'l> {
 
 /// What `lock` found.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The lock file.
     pub path: PathBuf,
     /// Whether there was none before.
@@ -293,7 +293,7 @@ pub struct Report {
 ///
 /// # Errors
 /// Of every source; with `check` those of [`lock::refuse`].
-pub fn lock(
+pub(crate) fn lock(
     request: &Request<'_>,
     upgrade: &Upgrade,
     check: bool,
@@ -319,7 +319,7 @@ pub fn lock(
 ///
 /// # Errors
 /// Of every source, and of the lock.
-pub fn pull(request: &Request<'_>, progress: &Progress) -> Result<Report> {
+pub(crate) fn pull(request: &Request<'_>, progress: &Progress) -> Result<Report> {
     let upgrade = Upgrade::None;
     let stage = Some("Gathering inputs");
     let renderer = Renderer::new(request.loaded, request.profile_path, request.env)?;

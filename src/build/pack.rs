@@ -11,7 +11,7 @@ use isoforge_oci::store::Store;
 
 /// A push of a pack that is asked for.
 #[derive(Debug)]
-pub struct PackPushRequest<'a> {
+pub(crate) struct PackPushRequest<'a> {
     /// The pack.
     pub built: &'a Built,
     /// Where to; the tag is the pack's version where none is given.
@@ -26,7 +26,7 @@ pub struct PackPushRequest<'a> {
 ///
 /// # Errors
 /// Of the registry. What was pushed before stays.
-pub fn push_pack(request: &PackPushRequest<'_>, progress: &Progress) -> Result<Report> {
+pub(crate) fn push_pack(request: &PackPushRequest<'_>, progress: &Progress) -> Result<Report> {
     let store = Store::open(&request.settings.cache_dir)?;
     // A tag has no '+', which versions may have.
     let tag = request.built.pack.meta.version.replace('+', "_");

@@ -34,7 +34,7 @@ const SCHEMA: u32 = 1;
 
 /// What a build would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Version of this format.
     pub schema: u32,
     /// `appliance.name`.
@@ -68,7 +68,7 @@ pub struct Plan {
 
 /// An input, and where it would come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedInput {
+pub(crate) struct PlannedInput {
     /// As in the lock.
     pub name: String,
     /// What it is for.
@@ -89,7 +89,7 @@ pub struct PlannedInput {
 /// Where an input would come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Origin {
+pub(crate) enum Origin {
     /// All of it is in the store.
     Store,
     /// Something of it has to be downloaded.
@@ -102,7 +102,7 @@ pub enum Origin {
 
 /// A layer that would be compressed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedLayer {
+pub(crate) struct PlannedLayer {
     /// The input that has it.
     pub of: String,
     /// Digest of its blob; none where it is yet to be taken out of others.
@@ -114,7 +114,7 @@ pub struct PlannedLayer {
 
 /// Room on a file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedRoom {
+pub(crate) struct PlannedRoom {
     /// Where.
     pub path: PathBuf,
     /// What for.
@@ -128,7 +128,7 @@ pub struct PlannedRoom {
 /// # Errors
 /// Where the lock or the project's files can't be read, or a registry does not
 /// answer.
-pub fn plan(request: &Request<'_>, progress: &Progress) -> Result<Plan> {
+pub(crate) fn plan(request: &Request<'_>, progress: &Progress) -> Result<Plan> {
     let renderer = Renderer::new(request.loaded, request.profile_path, request.env)?;
     let prepared = Prepared::of(request, renderer, &Upgrade::None, None, progress)?;
     let mut planner = Planner::new(&prepared);

@@ -20,7 +20,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// Where the user says that the program is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedProgram {
+pub(crate) struct NamedProgram {
     /// For this architecture alone.
     pub arch: Option<Arch>,
     /// The file.
@@ -29,7 +29,7 @@ pub struct NamedProgram {
 
 /// Where programs for machines are looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProgramPlaces {
+pub(crate) struct ProgramPlaces {
     /// What the user names; a later one wins.
     pub named: Vec<NamedProgram>,
     /// Folder of isoforge's own executable.

@@ -16,7 +16,7 @@ use isoforge_oci::store::Store;
 
 /// A push that is asked for.
 #[derive(Debug, Clone)]
-pub struct PushRequest<'a> {
+pub(crate) struct PushRequest<'a> {
     /// A build's output folder, or an OCI layout as folder or archive.
     pub source: &'a Path,
     /// Where to; as the build recorded it where none is given.
@@ -33,7 +33,7 @@ pub struct PushRequest<'a> {
 ///
 /// # Errors
 /// Of the source and of the registry. What was pushed before stays.
-pub fn push(request: &PushRequest<'_>, progress: &Progress) -> Result<Report> {
+pub(crate) fn push(request: &PushRequest<'_>, progress: &Progress) -> Result<Report> {
     let config = convert::user_registries(&request.settings);
     run(request, config, progress)
 }
@@ -42,7 +42,7 @@ pub fn push(request: &PushRequest<'_>, progress: &Progress) -> Result<Report> {
 ///
 /// # Errors
 /// Of the registry; the outputs stay as they are.
-pub fn push_built(
+pub(crate) fn push_built(
     request: &Request<'_>,
     summary: &Summary,
     progress: &Progress,

@@ -12,7 +12,7 @@ use isoforge_oci::push;
 
 /// The result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Version of this format.
     pub schema: u32,
     /// `appliance.name`.
@@ -40,7 +40,7 @@ pub struct Summary {
 
 /// A command that may come next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Next {
+pub(crate) struct Next {
     /// What for.
     pub purpose: String,
     /// For a shell, in the folder that the build was started in.
@@ -49,7 +49,7 @@ pub struct Next {
 
 /// What a build took and used. Read off a clock: it is never part of an output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Run {
+pub(crate) struct Run {
     /// From beginning to end.
     pub milliseconds: u64,
     /// In order; what no stage names is the time before the first one.
@@ -68,7 +68,7 @@ pub struct Run {
 
 /// A stage's time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// As progress names it.
     pub name: String,
     /// All of its time.
@@ -78,7 +78,7 @@ pub struct Stage {
 impl Run {
     /// Of what progress has noted.
     #[must_use]
-    pub fn of(figures: &Figures) -> Self {
+    pub(crate) fn of(figures: &Figures) -> Self {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             milliseconds: milliseconds(figures.total),
@@ -132,7 +132,7 @@ pub(super) fn next(folder: &Path, outputs: &[OutputFile]) -> Vec<Next> {
 
 /// One finished file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OutputFile {
+pub(crate) struct OutputFile {
     /// Its name in the folder.
     pub name: String,
     /// Its size in bytes.

@@ -12,16 +12,16 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-pub use bundle::{
+pub(crate) use bundle::{
     As, Bundle, BundleApply, BundleArgs, BundleBuild, BundleCommand, BundleDiff, BundleInspect,
     BundleServe, BundleVerify, FormArgs,
 };
-pub use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
-pub use content::{
+pub(crate) use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
+pub(crate) use content::{
     Check, Content, ContentCommand, Find, HelmArgs, Pack, PackBuild, PackCommand, PackInit,
     PackLint, PackPush,
 };
-pub use lock::{Lock, LockArgs, LockFile, Plan, Pull};
+pub(crate) use lock::{Lock, LockArgs, Plan, Pull};
 
 /// Turns one infrastructure profile into a bootable installer ISO and a
 /// provider image, without root, containers or host tools.
@@ -36,7 +36,7 @@ pub use lock::{Lock, LockArgs, LockFile, Plan, Pull};
                   4 network,\n5 verification, 6 input/output, 7 lock out of date, \
                   130 interrupted."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -47,7 +47,7 @@ pub struct Cli {
 
 /// The command line. Values of variables are not shown in its help.
 #[must_use]
-pub fn command() -> clap::Command {
+pub(crate) fn command() -> clap::Command {
     without_values(Cli::command())
 }
 
@@ -59,7 +59,7 @@ fn without_values(command: clap::Command) -> clap::Command {
 /// Options that every command takes, behind its own ones.
 #[derive(Debug, Clone, Args)]
 #[command(next_display_order = 900)]
-pub struct Global {
+pub(crate) struct Global {
     /// How progress is shown on standard error [default: auto]
     #[arg(long, global = true, value_enum, env = "ISOFORGE_PROGRESS")]
     pub progress: Option<ProgressMode>,
@@ -81,7 +81,7 @@ pub struct Global {
 impl Global {
     /// How progress is shown.
     #[must_use]
-    pub fn mode(&self) -> ProgressMode {
+    pub(crate) fn mode(&self) -> ProgressMode {
         self.progress.unwrap_or(ProgressMode::Auto)
     }
 }
@@ -89,12 +89,12 @@ impl Global {
 /// How arguments came to their values, by the names of their fields; those with
 /// their defaults are not in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Given(BTreeMap<String, bool>);
+pub(crate) struct Given(BTreeMap<String, bool>);
 
 impl Given {
     /// What clap knows of it.
     #[must_use]
-    pub fn of(matches: &ArgMatches) -> Self {
+    pub(crate) fn of(matches: &ArgMatches) -> Self {
         let mut given = Self::default();
         given.add(matches);
         given
@@ -116,13 +116,13 @@ impl Given {
 
     /// Whether the value of the argument `id` comes from its flag.
     #[must_use]
-    pub fn by_flag(&self, id: &str) -> bool {
+    pub(crate) fn by_flag(&self, id: &str) -> bool {
         self.0.get(id) == Some(&false)
     }
 
     /// Whether the value of the argument `id` comes from its variable.
     #[must_use]
-    pub fn by_variable(&self, id: &str) -> bool {
+    pub(crate) fn by_variable(&self, id: &str) -> bool {
         self.0.get(id) == Some(&true)
     }
 }
@@ -130,7 +130,7 @@ impl Given {
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ProgressMode {
+pub(crate) enum ProgressMode {
     /// Bars on a terminal, plain lines elsewhere
     Auto,
     /// A line now and then, for logs
@@ -143,7 +143,7 @@ pub enum ProgressMode {
 
 /// How data on standard output is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     Text,
     /// For programs
@@ -152,7 +152,7 @@ pub enum Format {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Write a new project: profile, templates and overlays to start from
     Init(Init),
     /// Check a profile, its templates and overlays, without any network
@@ -192,7 +192,7 @@ pub enum Command {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge schema > profile.schema.json")]
-pub struct Schema {
+pub(crate) struct Schema {
     /// Of which document
     #[arg(value_enum, default_value = "profile")]
     pub document: SchemaOf,
@@ -200,7 +200,7 @@ pub struct Schema {
 
 /// A document that has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SchemaOf {
+pub(crate) enum SchemaOf {
     /// The profile
     Profile,
     /// A catalog
@@ -212,7 +212,7 @@ pub enum SchemaOf {
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge init my-appliance --template byo-os")]
-pub struct Init {
+pub(crate) struct Init {
     /// Folder to write to; it must be empty or not exist
     #[arg(default_value = ".")]
     pub directory: PathBuf,
@@ -223,7 +223,7 @@ pub struct Init {
 
 /// Which profile, and what to change in it.
 #[derive(Debug, Args)]
-pub struct ProfileArgs {
+pub(crate) struct ProfileArgs {
     /// The infrastructure profile (TOML)
     pub profile: PathBuf,
     /// Set a key of the profile, e.g. appliance.version=1.2.0; may be repeated
@@ -236,7 +236,7 @@ pub struct ProfileArgs {
 #[command(
     after_help = "Example:\n  isoforge validate profiles/demo.toml --set appliance.version=1.2.0"
 )]
-pub struct Validate {
+pub(crate) struct Validate {
     /// Profile and overrides.
     #[command(flatten)]
     pub profile: ProfileArgs,
@@ -247,7 +247,7 @@ pub struct Validate {
 
 /// Which of the artifacts to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Only {
+pub(crate) enum Only {
     /// The installer ISO
     Iso,
     /// The provider image
@@ -256,7 +256,7 @@ pub enum Only {
 
 /// Settings that have a flag: of every command that works with the store.
 #[derive(Debug, Clone, Default, Args)]
-pub struct SettingArgs {
+pub(crate) struct SettingArgs {
     /// Store of blobs and slabs [default: isoforge in the user's cache folder]
     #[arg(long, value_name = "DIR", env = "ISOFORGE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -285,7 +285,7 @@ pub struct SettingArgs {
 #[command(after_help = "Examples:\n  isoforge build profiles/demo.toml\n  \
                   isoforge build profiles/byo-os.toml --only provider --output out\n  \
                   isoforge build profiles/minimal.toml --mirror quay.io=127.0.0.1:5000")]
-pub struct Build {
+pub(crate) struct Build {
     /// Profile and overrides.
     #[command(flatten)]
     pub profile: ProfileArgs,
@@ -321,7 +321,7 @@ pub struct Build {
 #[command(after_help = "Examples:\n  isoforge push dist/demo-1.0.0\n  \
                   isoforge push demo-1.0.0-provider.oci.tar --to registry.example/edge/demo\n  \
                   isoforge push layout --tag v1 --to localhost:5000/test:latest --dry-run")]
-pub struct Push {
+pub(crate) struct Push {
     /// A build's output folder, a provider image's archive, or an OCI layout as
     /// folder or archive
     pub source: PathBuf,
@@ -353,7 +353,7 @@ pub struct Push {
 impl Push {
     /// The settings that the flags say.
     #[must_use]
-    pub fn settings(&self) -> SettingArgs {
+    pub(crate) fn settings(&self) -> SettingArgs {
         SettingArgs {
             cache_dir: self.cache_dir.clone(),
             jobs: self.jobs,
@@ -376,7 +376,7 @@ impl Push {
                   names takes them in its place.\n\nExamples:\n  isoforge login quay.io\n  \
                   isoforge login registry.example:5000 -u robot --password-stdin < token"
 )]
-pub struct Login {
+pub(crate) struct Login {
     /// The registry's host, with its port where it has one
     pub registry: String,
     /// User name; asked for where it is missing
@@ -390,7 +390,7 @@ pub struct Login {
 /// Arguments of `logout`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge logout quay.io")]
-pub struct Logout {
+pub(crate) struct Logout {
     /// The registry's host, with its port where it has one
     pub registry: String,
 }
@@ -398,7 +398,7 @@ pub struct Logout {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge inspect dist/demo-1.0.0/demo-1.0.0.iso --format json")]
-pub struct Inspect {
+pub(crate) struct Inspect {
     /// An ISO, an OCI layout or archive, or a build's output folder
     pub path: PathBuf,
     /// How the result is written to standard output
@@ -409,7 +409,7 @@ pub struct Inspect {
 /// Arguments of `config`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  isoforge config show --format json\n  isoforge config path")]
-pub struct Config {
+pub(crate) struct Config {
     /// What of the settings.
     #[command(subcommand)]
     pub command: ConfigCommand,
@@ -417,7 +417,7 @@ pub struct Config {
 
 /// The verbs of `config`.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Say each setting, its value and where that comes from
     Show(ConfigShow),
     /// Say where the settings file is looked for
@@ -427,7 +427,7 @@ pub enum ConfigCommand {
 /// Arguments of `config show`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge config show --jobs 4 --mirror quay.io=127.0.0.1:5000")]
-pub struct ConfigShow {
+pub(crate) struct ConfigShow {
     /// Store, threads, registries.
     #[command(flatten)]
     pub settings: SettingArgs,

@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 
 use bars::Bars;
 use json::JsonLines;
-pub use json::PROGRESS_SCHEMA;
 use layout::Row;
 use plain::Lines;
 use screen::Screen;
@@ -45,7 +44,7 @@ static JSON: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// What standard output gave; a closed pipe is no error.
-pub fn data(text: &str) -> io::Result<()> {
+pub(crate) fn data(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -55,7 +54,7 @@ pub fn data(text: &str) -> io::Result<()> {
 
 /// Writes a line to standard error; a closed standard error is ignored, since
 /// there is nobody left to tell.
-pub fn line(text: &str) {
+pub(crate) fn line(text: &str) {
     if JSON.load(Ordering::Relaxed) {
         json::event("note", json!({"message": text}));
     } else {
@@ -121,7 +120,7 @@ fn coloured(text: &str) -> Cow<'_, str> {
 }
 
 /// To be called before anything else: `command` is about to run.
-pub fn begin(options: &Global, command: &str) {
+pub(crate) fn begin(options: &Global, command: &str) {
     if options.mode() == ProgressMode::Json {
         JSON.store(true, Ordering::Relaxed);
         let version = env!("CARGO_PKG_VERSION");
@@ -131,12 +130,12 @@ pub fn begin(options: &Global, command: &str) {
 
 /// What the last event for programs will say: the summary, and where the build's
 /// manifest is.
-pub fn result(summary: Value, manifest: Option<PathBuf>) {
+pub(crate) fn result(summary: Value, manifest: Option<PathBuf>) {
     json::result(summary, manifest);
 }
 
 /// The command did what it should; nothing is said after this.
-pub fn done() {
+pub(crate) fn done() {
     if JSON.load(Ordering::Relaxed) {
         json::done();
     }
@@ -144,7 +143,7 @@ pub fn done() {
 
 /// The command failed, or was interrupted, as `text` says; nothing is said after
 /// this.
-pub fn failed(text: &str, class: Class) {
+pub(crate) fn failed(text: &str, class: Class) {
     lock(&SCREEN).close();
     if JSON.load(Ordering::Relaxed) {
         json::failed(text, class.exit_code());
@@ -155,7 +154,7 @@ pub fn failed(text: &str, class: Class) {
 
 /// Chooses the reporter that the options ask for.
 #[must_use]
-pub fn progress(options: &Global) -> Progress {
+pub(crate) fn progress(options: &Global) -> Progress {
     let verbosity = match (options.quiet, options.verbose) {
         (true, _) => Verbosity::WarningsOnly,
         (_, true) => Verbosity::EveryTask,

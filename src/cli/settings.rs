@@ -20,13 +20,13 @@ use isoforge_base::error::{Class, Failure, Result};
 use isoforge_contract::arch::Arch;
 use isoforge_oci::registry::{HostConfig, RegistryConfig};
 
-pub use explain::{Effective, Origin};
+pub(crate) use explain::{Effective, Origin};
 use file::Found;
-pub use file::path;
+pub(crate) use file::path;
 
 /// What can be set, and how.
 #[derive(Debug, Clone, Copy)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// The name: the key of the settings file where there is one.
     pub name: &'static str,
     /// The flag, with its dashes.
@@ -40,7 +40,7 @@ pub struct Setting {
 }
 
 /// All settings, in the order in which `config show` says them.
-pub const SETTINGS: [Setting; 10] = [
+pub(crate) const SETTINGS: [Setting; 10] = [
     CONFIG,
     PROGRESS,
     JOBS,
@@ -142,7 +142,7 @@ fn in_settings(problems: &Problems) -> Failure {
 
 /// What a command needs to know beside the profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The store's folder.
     pub cache_dir: PathBuf,
     /// Threads that compress and pull.
@@ -164,7 +164,7 @@ pub struct Settings {
 impl Settings {
     /// What the build's stages need of it.
     #[must_use]
-    pub fn build_settings(self, force: bool) -> build::Settings {
+    pub(crate) fn build_settings(self, force: bool) -> build::Settings {
         build::Settings {
             cache_dir: self.cache_dir,
             jobs: self.jobs,
@@ -189,7 +189,7 @@ impl Settings {
     /// # Errors
     /// A settings file that can't be read or is wrong, a malformed flag or
     /// variable, no folder for the store.
-    pub fn load(global: &Global, args: &SettingArgs, output: Option<&Path>) -> Result<Self> {
+    pub(crate) fn load(global: &Global, args: &SettingArgs, output: Option<&Path>) -> Result<Self> {
         Ok(explain(global, args, output)?.0)
     }
 }
@@ -198,7 +198,7 @@ impl Settings {
 ///
 /// # Errors
 /// A settings file that can't be read or is wrong.
-pub fn complete(global: &mut Global) -> Result<()> {
+pub(crate) fn complete(global: &mut Global) -> Result<()> {
     let found = file::read(global.config.as_deref())?;
     global.progress = global.progress.or(found.progress());
     Ok(())
@@ -234,7 +234,7 @@ fn pick<T>(
 ///
 /// # Errors
 /// As [`Settings::load`].
-pub fn explain(
+pub(crate) fn explain(
     global: &Global,
     args: &SettingArgs,
     output: Option<&Path>,
@@ -366,7 +366,7 @@ fn epoch(value: Option<String>) -> Result<Option<u32>> {
 ///
 /// # Errors
 /// A settings file that can't be read or is wrong.
-pub fn registry_config(global: &Global) -> Result<RegistryConfig> {
+pub(crate) fn registry_config(global: &Global) -> Result<RegistryConfig> {
     let found = file::read(global.config.as_deref())?;
     let hosts = found.file.registries.into_iter();
     Ok(build::user_registries(&build::Settings {

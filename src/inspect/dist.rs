@@ -17,7 +17,7 @@ use isoforge_contract::manifest::{self, Manifest};
 
 /// What is in an output directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DistReport {
+pub(crate) struct DistReport {
     /// The build manifest.
     pub manifest: Manifest,
     /// The outputs that the manifest tells of, by name.
@@ -28,7 +28,7 @@ pub struct DistReport {
 
 /// An output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FileReport {
+pub(crate) struct FileReport {
     /// Its size in bytes; none where it is missing.
     pub size: Option<u64>,
     /// Its digest; none where it is missing.

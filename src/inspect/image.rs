@@ -15,7 +15,7 @@ use isoforge_oci::registry::Files;
 
 /// What is in an OCI layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ImageReport {
+pub(crate) struct ImageReport {
     /// The images, in the order of `index.json`.
     pub images: Vec<NamedImage>,
     /// How many blobs there are in all.
@@ -28,7 +28,7 @@ pub struct ImageReport {
 
 /// An image of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NamedImage {
+pub(crate) struct NamedImage {
     /// Its name in the layout (`org.opencontainers.image.ref.name`).
     pub name: Option<String>,
     /// Digest of its index or manifest.
@@ -42,7 +42,7 @@ pub struct NamedImage {
 
 /// An image for one platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlatformReport {
+pub(crate) struct PlatformReport {
     /// The platform, as `linux/amd64`.
     pub platform: String,
     /// Digest of the manifest.
@@ -61,7 +61,7 @@ pub struct PlatformReport {
 
 /// A layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LayerReport {
+pub(crate) struct LayerReport {
     /// Its media type.
     pub media_type: String,
     /// Digest of the blob.

@@ -20,7 +20,7 @@ use isoforge_oci::referrer;
 
 /// What is in an ISO image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct IsoReport {
+pub(crate) struct IsoReport {
     /// Volume id.
     pub volume_id: String,
     /// Creation time as the volume descriptor has it, `YYYYMMDDHHMMSScc`.
@@ -53,7 +53,7 @@ pub struct IsoReport {
 
 /// An El Torito entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BootReport {
+pub(crate) struct BootReport {
     /// `BIOS`, `UEFI`, or the platform's number.
     pub platform: String,
     /// Whether it is marked bootable.
@@ -66,7 +66,7 @@ pub struct BootReport {
 
 /// The SquashFS on the ISO.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SquashfsReport {
+pub(crate) struct SquashfsReport {
     /// Size in bytes.
     pub size: u64,
     /// Digest.
@@ -77,7 +77,7 @@ pub struct SquashfsReport {
 
 /// An image for the embedded registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ContentReport {
+pub(crate) struct ContentReport {
     /// Its reference.
     pub name: String,
     /// Digest of its index or manifest.

@@ -16,7 +16,7 @@ use isoforge_system::boot::files;
 use isoforge_system::boot::grub::{one_line, quote};
 
 /// Where a project's own template of the menu is, and what messages call it.
-pub const MENU_TEMPLATE: &str = "templates/grub/menu.cfg.tera";
+pub(crate) const MENU_TEMPLATE: &str = "templates/grub/menu.cfg.tera";
 const STUB: &str = include_str!("../../templates/grub/stub.cfg.tera");
 
 /// The program that installs and runs an appliance, in its tree.
@@ -67,7 +67,7 @@ fn title(action: Action, appliance: &str) -> String {
 
 /// What the profile says about the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Name of the appliance, and its version.
     pub title: String,
     /// The system's flavor.
@@ -92,7 +92,7 @@ struct Entry {
 
 /// The entries that `tree` can serve, in the menu's order, and the default.
 #[must_use]
-pub fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action) {
+pub(crate) fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action) {
     let has = |paths: &[&str]| paths.iter().any(|path| files::at(tree, path).is_some());
     let installer = match settings.flavor {
         Flavor::Appliance => has(&APPLIANCE),
@@ -119,7 +119,7 @@ pub fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action) {
 ///
 /// # Errors
 /// Where the template is wrong or the profile's kernel arguments can't be used.
-pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String> {
+pub(crate) fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String> {
     cmdline::check(&settings.cmdline)?;
     let options = Options {
         flavor: settings.flavor,
@@ -149,7 +149,7 @@ pub fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String> 
 /// Path on the ISO (absolute) of the file that only the build with this
 /// `digest` (hexadecimal) has.
 #[must_use]
-pub fn marker_path(digest: &str) -> String {
+pub(crate) fn marker_path(digest: &str) -> String {
     format!("/{}/{digest}", iso::MARKERS)
 }
 
@@ -158,7 +158,7 @@ pub fn marker_path(digest: &str) -> String {
 ///
 /// # Errors
 /// The template is wrong.
-pub fn stub(marker: &str) -> Result<String> {
+pub(crate) fn stub(marker: &str) -> Result<String> {
     let mut context = Context::new();
     context.insert("marker", marker);
     render("templates/grub/stub.cfg.tera", STUB, &context)

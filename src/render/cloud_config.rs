@@ -31,7 +31,7 @@ const PLACE: &str = "/config.yaml on the ISO";
 
 /// A cloud-config that its readers will accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CloudConfig {
+pub(crate) struct CloudConfig {
     /// The text.
     pub text: String,
     /// What the user should know about it.
@@ -47,7 +47,7 @@ pub struct CloudConfig {
 ///
 /// # Errors
 /// Those of reading and rendering, and all that is wrong with the text.
-pub fn load(
+pub(crate) fn load(
     project: &Project,
     path: &str,
     engine: &Engine,

@@ -24,14 +24,14 @@ fn unusable(problem: impl std::fmt::Display) -> Failure {
 /// Values by name. Maps keep the order of their source, so what a template
 /// makes of them is the same in every run.
 #[derive(Debug, Clone)]
-pub struct Context(pub(super) tera::Context);
+pub(crate) struct Context(pub(super) tera::Context);
 
 impl Context {
     /// The top-level keys of `value` become variables.
     ///
     /// # Errors
     /// `value` is no map.
-    pub fn new(value: &serde_json::Value) -> Result<Self> {
+    pub(crate) fn new(value: &serde_json::Value) -> Result<Self> {
         if !value.is_object() {
             return Err(unusable("they are no map"));
         }
@@ -44,18 +44,12 @@ impl Context {
         Ok(Self(context))
     }
 
-    /// A variable's value; `None` where it is not defined.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<serde_json::Value> {
-        serde_json::to_value(self.0.get(name)?).ok()
-    }
-
     /// Adds or replaces a variable.
     ///
     /// # Errors
     /// `value` can't be represented (a map with keys
     /// that are no text, say).
-    pub fn insert(&mut self, name: &'static str, value: &impl Serialize) -> Result<()> {
+    pub(crate) fn insert(&mut self, name: &'static str, value: &impl Serialize) -> Result<()> {
         let value = tera::Value::try_from_serializable(value)
             .map_err(|error| unusable(format!("'{name}': {error}")))?;
         self.0.insert_value(name, value);

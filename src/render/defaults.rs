@@ -59,13 +59,13 @@ static REGISTRY_FILES: &[EmbeddedFile] = embed![
 
 /// The files of the overlay `overlays/appliance`, its manifest included.
 #[must_use]
-pub fn node_files() -> &'static [EmbeddedFile] {
+pub(crate) fn node_files() -> &'static [EmbeddedFile] {
     NODE_FILES
 }
 
 /// The files of the overlay `overlays/registry`, its manifest included.
 #[must_use]
-pub fn registry_files() -> &'static [EmbeddedFile] {
+pub(crate) fn registry_files() -> &'static [EmbeddedFile] {
     REGISTRY_FILES
 }
 
@@ -73,7 +73,7 @@ pub fn registry_files() -> &'static [EmbeddedFile] {
 /// `isoforge init` writes. GRUB's stub is not among them: by it the medium is
 /// found, and a project has no say in that.
 #[must_use]
-pub fn embedded_files() -> &'static [EmbeddedFile] {
+pub(crate) fn embedded_files() -> &'static [EmbeddedFile] {
     FILES
 }
 

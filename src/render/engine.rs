@@ -14,7 +14,7 @@ const INCLUDE_DIR: &str = "templates/include";
 /// value is needed; `is defined`, `default` and a bare `{% if x %}` may ask for
 /// it. Nothing is escaped by itself: see the filters in `docs/templates.md`.
 #[derive(Debug, Clone)]
-pub struct Engine {
+pub(crate) struct Engine {
     tera: Tera,
 }
 
@@ -24,7 +24,7 @@ impl Engine {
     ///
     /// # Errors
     /// One of them is malformed, or can't be read.
-    pub fn new(project: &Project) -> Result<Self> {
+    pub(crate) fn new(project: &Project) -> Result<Self> {
         let mut tera = Tera::new();
         tera.autoescape_on(Vec::<String>::new());
         filters::register(&mut tera);
@@ -43,7 +43,7 @@ impl Engine {
     /// # Errors
     /// The template is malformed or uses what is not there; with the place, where there
     /// is one.
-    pub fn render(&self, name: &str, text: &str, context: &Context) -> Result<String> {
+    pub(crate) fn render(&self, name: &str, text: &str, context: &Context) -> Result<String> {
         let mut tera = self.tera.clone();
         tera.add_raw_template(name, text)
             .and_then(|()| tera.render(name, &context.0))
@@ -51,7 +51,7 @@ impl Engine {
     }
 
     /// Fills in an overlay's templates.
-    pub fn filling<'a>(
+    pub(crate) fn filling<'a>(
         &'a self,
         context: &'a Context,
     ) -> impl Fn(&str, &str) -> Result<String> + 'a {

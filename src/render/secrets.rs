@@ -14,7 +14,7 @@ const MIN_LINE_CHARS: usize = 12;
 
 /// A value that came from `{ env = … }` or `{ file = … }`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
+pub(crate) struct Secret {
     /// How the profile calls it, for messages (`vars.token`).
     pub name: String,
     /// The value.
@@ -31,7 +31,7 @@ impl fmt::Debug for Secret {
 
 /// The secrets of a build.
 #[derive(Debug, Clone, Default)]
-pub struct Secrets {
+pub(crate) struct Secrets {
     /// What to look for, with the secret's name; longest first.
     spellings: Vec<(Spelling, String)>,
 }
@@ -48,7 +48,7 @@ impl fmt::Debug for Spelling {
 impl Secrets {
     /// Takes all secrets; empty values are none.
     #[must_use]
-    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
         let mut spellings: Vec<(Spelling, String)> = secrets
             .into_iter()
             .flat_map(|secret| {
@@ -66,7 +66,7 @@ impl Secrets {
 
     /// `text` with every secret replaced by its name.
     #[must_use]
-    pub fn redact(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         // One pass, so that what was put in is not searched again.
@@ -90,7 +90,7 @@ impl Secrets {
     /// A warning for each secret that can be read in a file of `overlay` that was
     /// rendered; `place` says in words where the overlay goes.
     #[must_use]
-    pub fn in_overlay(&self, overlay: &OverlayLayer, place: &str) -> Vec<String> {
+    pub(crate) fn in_overlay(&self, overlay: &OverlayLayer, place: &str) -> Vec<String> {
         let texts = overlay.texts();
         texts
             .flat_map(|(path, text)| self.in_plain_text(&text, &format!("/{path} of {place}")))
@@ -100,7 +100,7 @@ impl Secrets {
     /// A warning for each secret that can be read in `text`; `place` says in
     /// words where that goes.
     #[must_use]
-    pub fn in_plain_text(&self, text: &str, place: &str) -> Vec<String> {
+    pub(crate) fn in_plain_text(&self, text: &str, place: &str) -> Vec<String> {
         let mut names: Vec<&String> = self
             .spellings
             .iter()

@@ -47,7 +47,7 @@ const XZ_MEMORY_LIMIT_BYTES: u64 = 256 << 20;
 
 /// An archive in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Archive {
+pub(crate) struct Archive {
     /// Digest of the file as it was given.
     pub digest: Digest,
     /// Its size in bytes.
@@ -70,7 +70,12 @@ enum Format {
 ///
 /// # Errors
 /// It can't be read, is damaged, unsafe or too large; the store.
-pub fn import(store: &Store, path: &Path, limits: &Limits, progress: &Progress) -> Result<Archive> {
+pub(crate) fn import(
+    store: &Store,
+    path: &Path,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Archive> {
     let unreadable = |error| unreadable(path, error);
     let open = || fs_err::File::open(path).map_err(unreadable);
     let format = detect(open()?, path)?;

@@ -24,7 +24,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::Spec;
-pub use crate::lock::Release;
+pub(crate) use crate::lock::Release;
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::process::Program;
@@ -56,7 +56,7 @@ const VERSION_MAX_BYTES: u64 = 4096;
 
 /// What of the host takes part.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Host {
+pub(crate) struct Host {
     /// Variables that name proxies (`http_proxy`, `https_proxy`, `no_proxy`),
     /// with their values.
     pub proxies: Vec<(String, String)>,
@@ -66,7 +66,7 @@ pub struct Host {
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bootstrapped {
+pub(crate) struct Bootstrapped {
     /// The root file system, in the store.
     pub layer: Layer,
     /// Date of the newest Release file, in seconds since 1970-01-01 UTC.
@@ -109,7 +109,7 @@ impl Spec {
 /// # Errors
 /// The archives can't be reached, the packages can't be installed, or this host can't
 /// do it.
-pub fn bootstrap(
+pub(crate) fn bootstrap(
     spec: &Spec,
     pinned: Option<&Bootstrapped>,
     store: &Store,

@@ -22,7 +22,7 @@ const MODULES: &[u8] = b"lib/modules";
 ///
 /// # Errors
 /// What reading a file gave.
-pub fn of_system(tree: &Tree, data: &dyn ReadFile) -> io::Result<Vec<Component>> {
+pub(crate) fn of_system(tree: &Tree, data: &dyn ReadFile) -> io::Result<Vec<Component>> {
     let mut found = Vec::new();
     if let Some(text) = read_text(tree, data, OS_RELEASE)? {
         let fields = os_release(&text);
@@ -53,7 +53,7 @@ pub fn of_system(tree: &Tree, data: &dyn ReadFile) -> io::Result<Vec<Component>>
 ///
 /// # Errors
 /// What reading dpkg's status gave.
-pub fn of_packages<'a>(
+pub(crate) fn of_packages<'a>(
     tree: &Tree,
     data: &dyn ReadFile,
     kind: ComponentKind,
@@ -81,7 +81,7 @@ pub fn of_packages<'a>(
 ///
 /// # Errors
 /// What reading dpkg's status gave.
-pub fn installed_packages(
+pub(crate) fn installed_packages(
     tree: &Tree,
     data: &dyn ReadFile,
 ) -> io::Result<BTreeMap<String, String>> {

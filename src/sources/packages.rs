@@ -42,7 +42,7 @@ const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// A root file system in two layers.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Parted {
+pub(crate) struct Parted {
     /// The system without what only the packages have.
     pub system: Layer,
     /// What only the packages have; none where that is nothing.
@@ -53,7 +53,7 @@ pub struct Parted {
 ///
 /// # Errors
 /// The store's.
-pub fn known(store: &Store, layer: &Layer, names: &[String]) -> Result<Option<Parted>> {
+pub(crate) fn known(store: &Store, layer: &Layer, names: &[String]) -> Result<Option<Parted>> {
     if names.is_empty() {
         return Ok(Some(Parted {
             system: layer.clone(),
@@ -79,7 +79,7 @@ fn key(layer: &Layer, names: &[String]) -> Result<String> {
 ///
 /// # Errors
 /// The layer is damaged, unsafe or too large; the store.
-pub fn part(
+pub(crate) fn part(
     store: &Store,
     layer: &Layer,
     names: &[String],

@@ -46,7 +46,7 @@ const NAME: &str = "io.isoforge.name";
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Exported {
+pub(crate) struct Exported {
     /// Version of this format.
     pub schema: u32,
     /// The archive or folder.
@@ -68,7 +68,12 @@ pub struct Exported {
 /// # Errors
 /// Where the lock can't be read, the store lacks something (all of it is named),
 /// or the output can't be written; then there is none.
-pub fn export(store: &Path, lock: &Path, to: &Path, progress: &Progress) -> Result<Exported> {
+pub(crate) fn export(
+    store: &Path,
+    lock: &Path,
+    to: &Path,
+    progress: &Progress,
+) -> Result<Exported> {
     let content = lock::read(lock)?;
     let text = fs_err::read(lock)?;
     let store = Store::open_noting(store, || {

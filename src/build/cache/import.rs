@@ -30,7 +30,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// What to take in.
 #[derive(Debug, Clone)]
-pub struct Import<'a> {
+pub(crate) struct Import<'a> {
     /// The store's folder.
     pub store: &'a Path,
     /// The archive or folder.
@@ -43,7 +43,7 @@ pub struct Import<'a> {
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Imported {
+pub(crate) struct Imported {
     /// Version of this format.
     pub schema: u32,
     /// The archive or folder.
@@ -68,7 +68,7 @@ pub struct Imported {
 /// # Errors
 /// What is missing, damaged or not as it should be; blobs that were right are in
 /// the store all the same.
-pub fn import(request: &Import<'_>, progress: &Progress) -> Result<Imported> {
+pub(crate) fn import(request: &Import<'_>, progress: &Progress) -> Result<Imported> {
     let store = Store::open_noting(request.store, || {
         progress.note("waiting: another isoforge removes from the store");
     })?;

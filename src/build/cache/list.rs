@@ -17,7 +17,7 @@ const UNKNOWN: &str = "other";
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// Version of this format.
     pub schema: u32,
     /// The store's folder.
@@ -35,7 +35,7 @@ pub struct Listing {
 
 /// Files of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Group {
+pub(crate) struct Group {
     /// `blob`, `slab`, `fact`, `partial`, `stranger`.
     pub kind: &'static str,
     /// What blobs are (`layer`, `manifest`, …), the kind of facts; empty for
@@ -51,7 +51,7 @@ pub struct Group {
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// As in [`Group`].
     pub kind: &'static str,
     /// Digest of a blob, key of a slab, kind and key of a fact.
@@ -71,7 +71,7 @@ pub struct Listed {
 ///
 /// # Errors
 /// What opening and reading the store gives.
-pub fn list(folder: &Path, all: bool) -> Result<Listing> {
+pub(crate) fn list(folder: &Path, all: bool) -> Result<Listing> {
     let store = Store::open(folder)?;
     let entries = store.contents()?;
     let knowledge = Knowledge::of(&store, &entries);

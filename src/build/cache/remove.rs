@@ -21,7 +21,7 @@ use isoforge_system::slab;
 
 /// What goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RemovalRules {
+pub(crate) struct RemovalRules {
     /// What was not used for so long.
     pub older_than: Option<Duration>,
     /// What was unused for longest, until the store has no more bytes than this.
@@ -36,7 +36,7 @@ pub struct RemovalRules {
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Removal {
+pub(crate) struct Removal {
     /// Version of this format.
     pub schema: u32,
     /// The store's folder.
@@ -55,7 +55,7 @@ pub struct Removal {
 
 /// A file that goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Removed {
+pub(crate) struct Removed {
     /// `blob`, `slab`, `fact` or `partial`.
     pub kind: &'static str,
     /// Digest of a blob, key of a slab, kind and key of a fact.
@@ -80,7 +80,7 @@ struct Kept {
 ///
 /// # Errors
 /// What reading the locks, opening the store and removing gives.
-pub fn remove(folder: &Path, rules: &RemovalRules, progress: &Progress) -> Result<Removal> {
+pub(crate) fn remove(folder: &Path, rules: &RemovalRules, progress: &Progress) -> Result<Removal> {
     if rules.dry_run {
         let store = Store::open(folder)?;
         let (going, staying, knowledge) = choose(&store, rules, progress)?;

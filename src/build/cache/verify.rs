@@ -20,7 +20,7 @@ use isoforge_system::slab::Slab;
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Verification {
+pub(crate) struct Verification {
     /// Version of this format.
     pub schema: u32,
     /// The store's folder.
@@ -39,7 +39,7 @@ pub struct Verification {
 
 /// A damaged file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Damage {
+pub(crate) struct Damage {
     /// `blob`, `slab`, `fact` or `partial`.
     pub kind: &'static str,
     /// Digest of a blob, key of a slab, kind and key of a fact.
@@ -76,7 +76,7 @@ impl Verification {
 /// # Errors
 /// What opening and listing the store gives; a file that can't be read counts
 /// as damaged.
-pub fn verify(
+pub(crate) fn verify(
     folder: &Path,
     threads: NonZeroUsize,
     repair: bool,

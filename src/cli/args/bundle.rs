@@ -17,7 +17,7 @@ use isoforge_oci::reference::Reference;
     after_help = "Examples:\n  isoforge bundle build profiles/demo.toml --output dist\n  \
                   isoforge bundle inspect dist/demo-1.0.0.tar.zst"
 )]
-pub struct Bundle {
+pub(crate) struct Bundle {
     /// What to do.
     #[command(subcommand)]
     pub command: BundleCommand,
@@ -25,7 +25,7 @@ pub struct Bundle {
 
 /// The verbs of `bundle`.
 #[derive(Debug, Subcommand)]
-pub enum BundleCommand {
+pub(crate) enum BundleCommand {
     /// Put the content of a profile, or images by reference, into a bundle
     Build(Box<BundleBuild>),
     /// Make a whole bundle of a delta and its base
@@ -42,7 +42,7 @@ pub enum BundleCommand {
 
 /// What a bundle is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum As {
+pub(crate) enum As {
     /// One file, NAME-VERSION.tar.zst, and its checksum
     Archive,
     /// A folder, NAME-VERSION
@@ -51,7 +51,7 @@ pub enum As {
 
 /// How a bundle is written.
 #[derive(Debug, Args)]
-pub struct FormArgs {
+pub(crate) struct FormArgs {
     /// Folder that the bundle is written to [default: dist]
     #[arg(short, long, value_name = "DIR", env = "ISOFORGE_OUTPUT")]
     pub output: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub struct FormArgs {
                   isoforge bundle build profiles/demo.toml \\\n    \
                   --provider dist/demo-1.1.0/demo-1.1.0-provider.oci.tar"
 )]
-pub struct BundleBuild {
+pub(crate) struct BundleBuild {
     /// The infrastructure profile (TOML) whose content goes in
     #[arg(required_unless_present_any = ["image", "provider"])]
     pub profile: Option<PathBuf>,
@@ -131,7 +131,7 @@ pub struct BundleBuild {
 #[command(
     after_help = "Example:\n  isoforge bundle apply demo-1.0.0.tar.zst demo-1.1.0.tar.zst -o whole"
 )]
-pub struct BundleApply {
+pub(crate) struct BundleApply {
     /// The bundle that the delta was made for
     pub base: PathBuf,
     /// The delta
@@ -146,7 +146,7 @@ pub struct BundleApply {
 
 /// Which bundle.
 #[derive(Debug, Args)]
-pub struct BundleArgs {
+pub(crate) struct BundleArgs {
     /// A bundle: a folder, an archive, a part of a split one or the folder with
     /// its parts, or an installer ISO
     pub bundle: PathBuf,
@@ -158,7 +158,7 @@ pub struct BundleArgs {
 /// Arguments of `bundle inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge bundle inspect demo-1.0.0.tar.zst --format json")]
-pub struct BundleInspect {
+pub(crate) struct BundleInspect {
     /// Which bundle.
     #[command(flatten)]
     pub bundle: BundleArgs,
@@ -170,7 +170,7 @@ pub struct BundleInspect {
 /// Arguments of `bundle verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge bundle verify /media/usb/demo-1.0.0.tar.zst.001")]
-pub struct BundleVerify {
+pub(crate) struct BundleVerify {
     /// Which bundle.
     #[command(flatten)]
     pub bundle: BundleArgs,
@@ -185,7 +185,7 @@ pub struct BundleVerify {
 /// Arguments of `bundle diff`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge bundle diff demo-1.0.0.tar.zst demo-1.1.0.tar.zst")]
-pub struct BundleDiff {
+pub(crate) struct BundleDiff {
     /// The first bundle
     pub from: PathBuf,
     /// The second bundle
@@ -203,7 +203,7 @@ pub struct BundleDiff {
                   docker://127.0.0.1:5000/docker.io/calico/node:v3.29.2 dir:node\n\n\
                   Example:\n  isoforge bundle serve dist/demo-1.0.0/demo-1.0.0.iso --listen 127.0.0.1:5000"
 )]
-pub struct BundleServe {
+pub(crate) struct BundleServe {
     /// Which bundle.
     #[command(flatten)]
     pub bundle: BundleArgs,

@@ -16,7 +16,7 @@ const DEFAULT_AGE: &str = "30d";
     arg_required_else_help = true,
     after_help = "Examples:\n  isoforge cache ls\n  isoforge cache gc --older-than 14d"
 )]
-pub struct Cache {
+pub(crate) struct Cache {
     /// What to do.
     #[command(subcommand)]
     pub command: CacheCommand,
@@ -24,7 +24,7 @@ pub struct Cache {
 
 /// The verbs of `cache`.
 #[derive(Debug, Subcommand)]
-pub enum CacheCommand {
+pub(crate) enum CacheCommand {
     /// Say what is in the store
     Ls(List),
     /// Check that everything is as it was written
@@ -39,7 +39,7 @@ pub enum CacheCommand {
 
 /// Which store, and how the result is written.
 #[derive(Debug, Args)]
-pub struct StoreArgs {
+pub(crate) struct StoreArgs {
     /// Store of blobs and slabs [default: isoforge in the user's cache folder]
     #[arg(long, value_name = "DIR", env = "ISOFORGE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct StoreArgs {
 /// Arguments of `cache ls`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge cache ls --all")]
-pub struct List {
+pub(crate) struct List {
     /// Name each file; JSON always does
     #[arg(short, long)]
     pub all: bool,
@@ -66,7 +66,7 @@ pub struct List {
 /// Arguments of `cache verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge cache verify --repair")]
-pub struct Verify {
+pub(crate) struct Verify {
     /// Remove what is damaged, once nobody else works with the store
     #[arg(long)]
     pub repair: bool,
@@ -80,7 +80,7 @@ pub struct Verify {
 #[command(after_help = "Examples:\n  isoforge cache gc --dry-run\n  \
                   isoforge cache gc --max-size 20GiB --keep-lock isoforge.lock\n  \
                   isoforge cache gc --all-but-locks */isoforge.lock")]
-pub struct Clear {
+pub(crate) struct Clear {
     /// What was not used for so long [default: 30d, unless --max-size or
     /// --all-but-locks says what goes]
     #[arg(long, value_name = "AGE", value_parser = age)]
@@ -105,7 +105,7 @@ pub struct Clear {
 impl Clear {
     /// The age from which on things go, where age matters.
     #[must_use]
-    pub fn age(&self) -> Option<Duration> {
+    pub(crate) fn age(&self) -> Option<Duration> {
         let by_age = self.max_size.is_none() && self.all_but_locks.is_empty();
         self.older_than
             .or_else(|| by_age.then(|| age(DEFAULT_AGE).ok()).flatten())
@@ -117,7 +117,7 @@ impl Clear {
 #[command(
     after_help = "Example:\n  isoforge cache export profiles/demo.toml --output demo-input.tar"
 )]
-pub struct Export {
+pub(crate) struct Export {
     /// The profile whose lock is meant
     #[arg(required_unless_present = "lock")]
     pub profile: Option<PathBuf>,
@@ -137,7 +137,7 @@ pub struct Export {
 #[command(
     after_help = "Example:\n  isoforge cache import demo-input.tar --lock-to profiles/demo.isoforge.lock"
 )]
-pub struct Import {
+pub(crate) struct Import {
     /// The archive or folder of an export
     pub path: PathBuf,
     /// Write the lock to this file

@@ -12,7 +12,7 @@ use crate::profile;
 #[command(after_help = "Examples:\n  isoforge content find calico.yaml\n  \
                   isoforge content find packs/piraeus --preset 'Size:large' --format json\n  \
                   isoforge content check dist/demo-1.0.0.tar.zst")]
-pub struct Content {
+pub(crate) struct Content {
     /// What of the content.
     #[command(subcommand)]
     pub command: ContentCommand,
@@ -20,7 +20,7 @@ pub struct Content {
 
 /// The verbs of `content`.
 #[derive(Debug, Subcommand)]
-pub enum ContentCommand {
+pub(crate) enum ContentCommand {
     /// List the images that packs, charts and manifests need, and where each
     /// was found
     Find(Find),
@@ -30,7 +30,7 @@ pub enum ContentCommand {
 
 /// What charts are rendered by.
 #[derive(Debug, Args)]
-pub struct HelmArgs {
+pub(crate) struct HelmArgs {
     /// Render charts with this Helm [default: the installed one, if any]
     #[arg(long, value_name = "FILE", conflicts_with = "no_helm")]
     pub helm: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub struct HelmArgs {
                   dist/demo-1.0.0/demo-1.0.0.iso\n  isoforge content check \
                   demo-1.0.0.tar.zst --strict --format json"
 )]
-pub struct Check {
+pub(crate) struct Check {
     /// Which bundle.
     #[command(flatten)]
     pub bundle: BundleArgs,
@@ -76,7 +76,7 @@ pub struct Check {
                   packs/piraeus --preset 'Size:large' --kubernetes 1.32.3\n  isoforge content \
                   find zot-0.1.67.tgz --values mine.yaml --format json"
 )]
-pub struct Find {
+pub(crate) struct Find {
     /// Packs and charts, as folder or archive; manifests, or folders of such
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -121,7 +121,7 @@ fn macro_answer(text: &str) -> Result<(String, String), String> {
                   isoforge pack build packs/shop -o shop.tar.gz\n  \
                   isoforge pack push packs/shop registry.example/packs/shop:1.0.0"
 )]
-pub struct Pack {
+pub(crate) struct Pack {
     /// What with packs.
     #[command(subcommand)]
     pub command: PackCommand,
@@ -129,7 +129,7 @@ pub struct Pack {
 
 /// The verbs of `pack`.
 #[derive(Debug, Subcommand)]
-pub enum PackCommand {
+pub(crate) enum PackCommand {
     /// Write a new pack to start from
     Init(PackInit),
     /// Say every problem of packs, with file and place
@@ -143,7 +143,7 @@ pub enum PackCommand {
 /// Arguments of `pack init`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge pack init packs/shop")]
-pub struct PackInit {
+pub(crate) struct PackInit {
     /// Folder to write to; it must be empty or not exist. The pack gets its
     /// name
     pub directory: PathBuf,
@@ -155,7 +155,7 @@ pub struct PackInit {
     after_help = "Example:\n  isoforge pack lint packs/* --format json\n\nThe exit code is 2 where \
                   there are errors; warnings leave it 0."
 )]
-pub struct PackLint {
+pub(crate) struct PackLint {
     /// Packs, as folders or archives
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -167,7 +167,7 @@ pub struct PackLint {
 /// Arguments of `pack build`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge pack build packs/shop -o dist/shop.tar.gz")]
-pub struct PackBuild {
+pub(crate) struct PackBuild {
     /// The pack's folder
     pub directory: PathBuf,
     /// The archive to write [default: NAME-VERSION.tar.gz]
@@ -181,7 +181,7 @@ pub struct PackBuild {
     after_help = "Example:\n  isoforge pack push packs/shop registry.example/packs/shop\n\nClients \
                   of artifacts fetch it: oras pull registry.example/packs/shop:1.0.0"
 )]
-pub struct PackPush {
+pub(crate) struct PackPush {
     /// The pack, as folder or archive
     pub path: PathBuf,
     /// Where to [default tag: the pack's version]
@@ -204,7 +204,7 @@ pub struct PackPush {
 impl PackPush {
     /// The settings that the flags say.
     #[must_use]
-    pub fn settings(&self) -> SettingArgs {
+    pub(crate) fn settings(&self) -> SettingArgs {
         SettingArgs {
             cache_dir: self.cache_dir.clone(),
             plain_http: self.plain_http.clone(),

@@ -8,7 +8,7 @@ use super::{Format, ProfileArgs, SettingArgs};
 
 /// Where the lock is.
 #[derive(Debug, Clone, Default, Args)]
-pub struct LockFile {
+pub(crate) struct LockFile {
     /// Lock file [default: isoforge.lock beside the profile]
     #[arg(long, value_name = "FILE", env = "ISOFORGE_LOCK")]
     pub lock: Option<PathBuf>,
@@ -16,7 +16,7 @@ pub struct LockFile {
 
 /// How a command uses the lock.
 #[derive(Debug, Clone, Default, Args)]
-pub struct LockArgs {
+pub(crate) struct LockArgs {
     /// The lock file.
     #[command(flatten)]
     pub file: LockFile,
@@ -37,7 +37,7 @@ pub struct LockArgs {
 #[command(after_help = "Examples:\n  isoforge lock profiles/demo.toml\n  \
                   isoforge lock profiles/demo.toml --upgrade calico\n  \
                   isoforge lock profiles/demo.toml --check")]
-pub struct Lock {
+pub(crate) struct Lock {
     /// Profile and overrides.
     #[command(flatten)]
     pub profile: ProfileArgs,
@@ -66,7 +66,7 @@ pub struct Lock {
 /// Arguments of `pull`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge pull profiles/demo.toml --locked")]
-pub struct Pull {
+pub(crate) struct Pull {
     /// Profile and overrides.
     #[command(flatten)]
     pub profile: ProfileArgs,
@@ -87,7 +87,7 @@ pub struct Pull {
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isoforge plan profiles/demo.toml --format json")]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Profile and overrides.
     #[command(flatten)]
     pub profile: ProfileArgs,

@@ -15,7 +15,7 @@ use super::{lock, raw};
 use isoforge_base::progress::{Reporter, TaskId};
 
 /// Version of the events; a reader should refuse another one.
-pub const PROGRESS_SCHEMA: u32 = 1;
+pub(super) const PROGRESS_SCHEMA: u32 = 1;
 
 /// How often a running task says how far it is.
 const INTERVAL: Duration = Duration::from_millis(500);

@@ -17,7 +17,7 @@ use isoforge_oci::registry::{HostConfig, ShownUrl};
 /// Who said what holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Origin {
+pub(crate) enum Origin {
     /// An argument.
     Flag {
         /// With its dashes.
@@ -65,7 +65,7 @@ impl fmt::Display for Origin {
 
 /// One setting that holds; secrets are not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Effective {
+pub(crate) struct Effective {
     /// The setting, with the host and key of a registry's.
     pub name: String,
     /// Its value; null where the default is not known before the work begins.
@@ -88,7 +88,7 @@ impl Effective {
 
     /// The value as people read it.
     #[must_use]
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         match &self.value {
             Value::Null => self.default.to_owned(),
             Value::String(text) => text.clone(),

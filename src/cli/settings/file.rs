@@ -46,7 +46,7 @@ impl Found {
 
 /// Where the file is looked for.
 #[must_use]
-pub fn path(named: Option<&Path>) -> Option<PathBuf> {
+pub(crate) fn path(named: Option<&Path>) -> Option<PathBuf> {
     match named {
         Some(path) => Some(path.to_owned()),
         None => Some(env::config_home()?.join("isoforge").join("isoforge.toml")),

@@ -50,7 +50,7 @@ impl fmt::Display for Summary {
 impl Run {
     /// Lines for people: time by stage, then what came from where.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let took = |milliseconds| human::duration(Duration::from_millis(milliseconds));
         let width = self
             .stages
