@@ -37,6 +37,8 @@ pub(crate) use pack::{PackPushRequest, push_pack};
 pub(crate) use plan::{Origin, Plan, plan};
 pub(crate) use program::{NamedProgram, ProgramPlaces};
 pub(crate) use push::{PushRequest, push, push_built};
+#[cfg(test)]
+pub(crate) use summary::Stage;
 pub(crate) use summary::{Run, Summary};
 
 use isoforge_base::error::Result;

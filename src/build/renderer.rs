@@ -43,7 +43,7 @@ impl Renderer {
         }));
         let project = Project::new(profile_path.parent().unwrap_or(Path::new("")));
         let engine = Engine::new(&project)?;
-        let context = Context::new(&loaded.profile.context_with(&values))?;
+        let context = Context::new(&loaded.profile.context(&values))?;
         Ok(Self {
             project,
             engine,

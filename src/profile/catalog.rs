@@ -36,15 +36,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All, in the order of a profile.
-    pub const ALL: [Self; 5] = [
-        Self::Kubernetes,
-        Self::Cni,
-        Self::Csi,
-        Self::Registry,
-        Self::Addon,
-    ];
-
     /// The key in catalogs and profiles.
     #[must_use]
     pub fn key(self) -> &'static str {
@@ -251,12 +242,6 @@ impl Catalog {
         catalog.extend(source, &table, &sources, &report);
         report.finish(&sources)?;
         Ok(catalog)
-    }
-
-    /// All entries.
-    #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
     }
 
     /// Adds the entries of a parsed catalog; they win over those that are there.

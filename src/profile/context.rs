@@ -11,25 +11,17 @@ use super::secret::{REDACTED, Secrets};
 use isoforge_contract::machine::Device;
 
 impl Profile {
-    /// The context with every secret shown as `[redacted]`.
-    #[must_use]
-    pub fn context(&self) -> Value {
-        self.build_context(&|_| REDACTED.to_owned())
-    }
-
     /// The context with the values of `secrets`; one that is not among them is
     /// shown as `[redacted]`.
-    #[must_use]
-    pub fn context_with(&self, secrets: &Secrets) -> Value {
-        self.build_context(&|path| {
-            let value = secrets.get(path).map(|s| s.reveal().to_owned());
-            value.unwrap_or_else(|| REDACTED.to_owned())
-        })
-    }
-
+    ///
     /// A table that the profile does not have is null: in templates a key of
     /// null is undefined, a key of nothing at all an error.
-    fn build_context(&self, secret: &dyn Fn(&str) -> String) -> Value {
+    #[must_use]
+    pub fn context(&self, secrets: &Secrets) -> Value {
+        let secret = |path: &str| {
+            let value = secrets.get(path).map(|s| s.reveal().to_owned());
+            value.unwrap_or_else(|| REDACTED.to_owned())
+        };
         let component = |c: &Option<Component>| c.as_ref().map(describe);
         let registration = self.registration.as_ref().map(|r| {
             let token = secret("registration.token");
@@ -70,7 +62,7 @@ impl Profile {
                 "repository": self.provider.repository,
                 "tag": self.provider_tag(self.iso_version()),
             },
-            "vars": table("vars", &self.vars, secret),
+            "vars": table("vars", &self.vars, &secret),
         })
     }
 }

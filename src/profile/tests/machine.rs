@@ -33,9 +33,9 @@ fn a_rule_for_the_disk() {
     };
     assert_eq!(profile.install.device, Device::Rule(rule));
     // Of that a cloud-config can say nothing.
-    assert!(profile.context()["install"]["device"].is_null());
+    assert!(profile.context(&Secrets::default())["install"]["device"].is_null());
     let profile = right(&["install.device=/dev/sda"]);
-    assert_eq!(profile.context()["install"]["device"], "/dev/sda");
+    assert_eq!(profile.context(&Secrets::default())["install"]["device"], "/dev/sda");
 }
 
 #[test]

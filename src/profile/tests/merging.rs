@@ -27,7 +27,7 @@ fn later_keys_win_and_tables_merge() {
         (10, "over")
     );
     assert_eq!(
-        profile.context()["vars"]["a"],
+        profile.context(&Secrets::default())["vars"]["a"],
         serde_json::json!({ "x": 1, "y": 3 })
     );
 }

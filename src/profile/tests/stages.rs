@@ -78,17 +78,17 @@ fn secrets_are_read_and_never_shown() {
     assert!(!format!("{secrets:?}").contains("hunter2"));
 
     let profile = &loaded.profile;
-    let shown = profile.context().to_string();
+    let shown = profile.context(&Secrets::default()).to_string();
     assert!(
         shown.contains(REDACTED) && !shown.contains("t0ken"),
         "{shown}"
     );
-    let full = profile.context_with(&secrets);
+    let full = profile.context(&secrets);
     assert_eq!(full["registration"]["token"], "t0ken");
     assert_eq!(full["vars"]["users"][0]["password"], "hunter2");
     assert_eq!(full["vars"]["ntp"], serde_json::json!(["a", "b"]));
     assert_eq!(full["kubernetes"]["version"], "1.32.3");
-    let local = minimal_with(&[]).profile.context();
+    let local = minimal_with(&[]).profile.context(&Secrets::default());
     assert!(local["registration"].is_null() && local["cni"].is_null());
     let json = serde_json::to_string(profile).unwrap();
     assert!(json.contains("TOKEN") && !json.contains("t0ken"), "{json}");
@@ -261,7 +261,7 @@ fn templates_can_ask_for_keys_of_absent_tables() {
     let text = "{% if registration.endpoint is defined %}yes{% else %}no{% endif %} {{ cni.name | default(value=\"none\") }}";
     tera.add_raw_template("t", text).unwrap();
     let show = |profile: &Profile| {
-        let context = tera::Context::from_serialize(&profile.context()).unwrap();
+        let context = tera::Context::from_serialize(&profile.context(&Secrets::default())).unwrap();
         tera.render("t", &context).unwrap()
     };
     assert_eq!(show(&minimal_with(&[]).profile), "no none");
