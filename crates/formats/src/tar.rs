@@ -34,7 +34,7 @@ mod read;
 mod source;
 mod sparse;
 
-pub use index::{Found, MAX_INDEXED_MEMBERS, index};
+pub use index::{Found, index};
 pub use limits::{Limit, Limits};
 pub use pax::{escape_keyword, record};
 pub use read::{Kind, Member, Reader, unsafe_path};

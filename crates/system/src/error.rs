@@ -153,7 +153,7 @@ impl Error {
 
     /// Whether a slab is there but can't be used, so that making it anew helps.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::SlabDamaged { .. })
     }
 

@@ -22,7 +22,6 @@ pub use inputs::{
     Bios, EfiProgram, Extra, ExtraKind, IsoInputs, IsoReport, PlacedFile, SourceError, Squashfs,
 };
 pub use payload::Payload;
-pub use plan::CONFIG_ROOM_BYTES;
 
 use crate::Error;
 use crate::error::unfit;

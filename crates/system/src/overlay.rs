@@ -67,7 +67,7 @@ impl OverlayLayer {
     ///
     /// # Errors
     /// As [`add_file`](Self::add_file).
-    pub fn add_link(&mut self, path: &str, target: &str) -> Result<(), Error> {
+    pub(crate) fn add_link(&mut self, path: &str, target: &str) -> Result<(), Error> {
         self.add(path, 0o777, Kind::Symlink(target.as_bytes().to_vec()))
     }
 
@@ -76,7 +76,7 @@ impl OverlayLayer {
     ///
     /// # Errors
     /// As [`add_file`](Self::add_file).
-    pub fn add_directory(&mut self, path: &str) -> Result<(), Error> {
+    pub(crate) fn add_directory(&mut self, path: &str) -> Result<(), Error> {
         if self.tree.get(path.as_bytes()).is_none() {
             self.add(path, 0o755, Kind::Directory(BTreeMap::new()))?;
         }
@@ -103,7 +103,7 @@ impl OverlayLayer {
     /// What of `below` the overlay removes: each path that matches and stands
     /// below no other that does, except those it replaces by a file.
     #[must_use]
-    pub fn whiteouts(&self, below: &Tree) -> BTreeSet<Vec<u8>> {
+    pub(crate) fn whiteouts(&self, below: &Tree) -> BTreeSet<Vec<u8>> {
         let mut found: BTreeSet<Vec<u8>> = BTreeSet::new();
         if self.deletes.is_empty() {
             return found;
@@ -145,7 +145,7 @@ impl OverlayLayer {
     ///
     /// # Errors
     /// What reading its files, or writing, gives.
-    pub fn to_tar(&self, below: &Tree, out: impl Write) -> Result<(), Error> {
+    pub(crate) fn to_tar(&self, below: &Tree, out: impl Write) -> Result<(), Error> {
         tar_out::write_over(&self.tree, &self.whiteouts(below), &self.keep, self, out)
     }
 

@@ -34,7 +34,7 @@ mod config;
 mod image;
 mod labels;
 
-pub use compress::compress_layer;
+use compress::compress_layer;
 
 const NO_JSON: &str = "a document of the provider image can't be written as JSON";
 

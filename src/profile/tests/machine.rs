@@ -35,7 +35,10 @@ fn a_rule_for_the_disk() {
     // Of that a cloud-config can say nothing.
     assert!(profile.context(&Secrets::default())["install"]["device"].is_null());
     let profile = right(&["install.device=/dev/sda"]);
-    assert_eq!(profile.context(&Secrets::default())["install"]["device"], "/dev/sda");
+    assert_eq!(
+        profile.context(&Secrets::default())["install"]["device"],
+        "/dev/sda"
+    );
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub struct User {
 impl User {
     /// Whether somebody can log in to it as it is described.
     #[must_use]
-    pub fn can_log_in(&self) -> bool {
+    pub(crate) fn can_log_in(&self) -> bool {
         let has_password = match &self.password {
             Some(Password::Hash(hash)) => is_hash(hash.as_bytes()),
             Some(Password::Plain(_)) => true,

@@ -49,7 +49,7 @@ impl Block {
 
     /// Whether the stored bytes are compressed.
     #[must_use]
-    pub fn is_compressed(&self) -> bool {
+    pub(crate) fn is_compressed(&self) -> bool {
         self.word & BLOCK_STORED == 0
     }
 }

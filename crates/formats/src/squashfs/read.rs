@@ -73,7 +73,7 @@ impl<R: Read + Seek> Image<R> {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn with_limits(mut source: R, offset: u64, limits: Limits) -> Result<Self, Error> {
+    pub(crate) fn with_limits(mut source: R, offset: u64, limits: Limits) -> Result<Self, Error> {
         let mut bytes = [0; Superblock::SIZE];
         metadata::read_at(&mut source, offset, &mut bytes).map_err(|error| match error {
             Error::Io { .. } => error,
@@ -106,7 +106,7 @@ impl<R: Read + Seek> Image<R> {
     ///
     /// # Errors
     /// Where they can't be read.
-    pub fn compressor_options(&mut self) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn compressor_options(&mut self) -> Result<Option<Vec<u8>>, Error> {
         if self.superblock.flags & FLAG_COMPRESSOR_OPTIONS == 0 {
             return Ok(None);
         }

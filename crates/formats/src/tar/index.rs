@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::read::{Member, Reader};
 
 /// Most members that an index takes in.
-pub const MAX_INDEXED_MEMBERS: usize = 100_000;
+pub(crate) const MAX_INDEXED_MEMBERS: usize = 100_000;
 
 /// A member of an archive.
 #[derive(Debug, PartialEq, Eq)]

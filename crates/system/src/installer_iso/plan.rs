@@ -15,7 +15,7 @@ use isoforge_formats::iso9660::layout::{Boot, Layout, Options};
 use isoforge_formats::iso9660::tree::{FileId, IsoTree};
 
 /// Bytes kept for `config.yaml`, so that it can be replaced in place.
-pub const CONFIG_ROOM_BYTES: u64 = 1 << 20;
+pub(crate) const CONFIG_ROOM_BYTES: u64 = 1 << 20;
 
 /// The EFI system partition starts at a multiple of 1 MiB, in blocks.
 const ESP_ALIGN_BLOCKS: u32 = 512;

@@ -35,7 +35,7 @@ const COPY_BUFFER_BYTES: usize = 1 << 18;
 ///
 /// # Errors
 /// Where the blob is not the layer, or what the store says.
-pub fn compress_layer(
+pub(crate) fn compress_layer(
     store: &Store,
     layer: &Layer,
     compression: LayerCompression,

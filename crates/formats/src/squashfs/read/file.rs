@@ -54,7 +54,7 @@ impl<R: Read + Seek> Image<R> {
     ///
     /// # Errors
     /// Where the list is cut off.
-    pub fn block_words(&mut self, inode: &Inode, limit: u64) -> Result<Vec<u32>, Error> {
+    pub(crate) fn block_words(&mut self, inode: &Inode, limit: u64) -> Result<Vec<u32>, Error> {
         let InodeKind::File {
             size,
             fragment,

@@ -19,7 +19,7 @@ impl<R: Read + Seek> Image<R> {
     ///
     /// # Errors
     /// Where it can't be read.
-    pub fn xattr_header(&mut self) -> Result<Option<XattrTableHeader>, Error> {
+    pub(crate) fn xattr_header(&mut self) -> Result<Option<XattrTableHeader>, Error> {
         let start = self.superblock.xattr_table;
         if start == NO_TABLE {
             return Ok(None);
@@ -39,7 +39,7 @@ impl<R: Read + Seek> Image<R> {
     ///
     /// # Errors
     /// Where there is no such set or the table is damaged.
-    pub fn xattr_set(&mut self, number: u32) -> Result<(XattrTableHeader, XattrId), Error> {
+    pub(crate) fn xattr_set(&mut self, number: u32) -> Result<(XattrTableHeader, XattrId), Error> {
         let no_entry = || no_entry("extended attribute table", number);
         let header = self.xattr_header()?;
         let Some(header) = header.filter(|header| number < header.count) else {
