@@ -41,7 +41,7 @@ pub enum Place {
     Read(PathBuf, Digest),
     /// On the disk.
     Disk(PathBuf),
-    /// A file by its path as [`Project`] takes it: the project's, else the default.
+    /// A file by its path as `Project` takes it: the project's, else the default.
     File(String),
     /// The same of an overlay.
     Overlay(String),
@@ -114,7 +114,7 @@ pub fn project_files(
     Ok(files)
 }
 
-/// Where the cloud-config comes from, as [`Project`] takes it.
+/// Where the cloud-config comes from, as `Project` takes it.
 #[must_use]
 pub fn cloud_config(loaded: &Loaded, project: &Project) -> String {
     match &loaded.profile.cloud_config {

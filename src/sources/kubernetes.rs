@@ -2,7 +2,7 @@
 //!
 //! Layers of images and archives are taken as any other ([`super::image`],
 //! [`super::layers`]); Debian packages are part of a bootstrapped system
-//! ([`super::packages`] makes a layer of their own of them).
+//! (`super::packages` makes a layer of their own of them).
 
 use super::{Context, Sourced};
 use crate::profile::{FileSpec, Kind, Loaded};

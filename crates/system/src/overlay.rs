@@ -10,7 +10,7 @@
 //! Symbolic links are taken as they are and never followed; devices, pipes and
 //! sockets are refused.
 //!
-//! As a layer ([`OverlayLayer::to_tar`]) it leaves out directories that are
+//! As a layer (`OverlayLayer::to_tar`) it leaves out directories that are
 //! only on the way to something: see
 //! [`write_over`](crate::tar_out::write_over).
 
