@@ -27,7 +27,7 @@ pub const MIN_BYTES: u64 = 8 << 20;
 pub const MIN_BYTES_OF_4096: u64 = 32 << 20;
 
 /// Sizes are multiples of this.
-pub(crate) const GRANULE_BYTES: u64 = 1 << 20;
+pub const GRANULE_BYTES: u64 = 1 << 20;
 
 /// Largest file system that is made: the upper end of what FAT16 is used for,
 /// and the file system is made in memory.

@@ -46,7 +46,7 @@ impl Sector {
 
 /// Sectors before the first one that a partition may use: MBR, header and 128
 /// entries of 128 bytes.
-pub(crate) const HEAD_SECTORS: u64 = 34;
+pub const HEAD_SECTORS: u64 = 34;
 
 /// Sectors after the last one that a partition may use: entries and header.
 pub const TAIL_SECTORS: u64 = 33;

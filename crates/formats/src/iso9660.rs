@@ -68,7 +68,7 @@ impl std::fmt::Display for Block {
 
 /// Blocks before the first volume descriptor; boot code and partition tables
 /// live there.
-pub(crate) const SYSTEM_AREA_BLOCKS: u32 = 16;
+pub const SYSTEM_AREA_BLOCKS: u32 = 16;
 
 /// Directory levels that the writer accepts, the root being level 1.
 pub const MAX_DEPTH: usize = 64;
@@ -78,10 +78,10 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_NAME_BYTES: usize = 253;
 
 /// Bytes in a symbolic link's target, as Linux limits it.
-pub(crate) const MAX_TARGET_BYTES: usize = 4095;
+pub const MAX_TARGET_BYTES: usize = 4095;
 
 /// Directories in one tree: the path table numbers parents with 16 bits.
-pub(crate) const MAX_DIRECTORIES: usize = 65_535;
+pub const MAX_DIRECTORIES: usize = 65_535;
 
 /// A path that no tree can hold, as `source` says.
 fn unusable_path(path: &str, source: base_tree::Error) -> Error {

@@ -31,9 +31,9 @@ use crate::Error;
 use isoforge_base::read_at::ReadAt;
 
 /// Largest frame that is unpacked, in bytes.
-pub(crate) const MAX_FRAME_BYTES: u32 = 128 * 1024 * 1024;
+pub const MAX_FRAME_BYTES: u32 = 128 * 1024 * 1024;
 /// Most frames of a file (`ZSTD_SEEKABLE_MAXFRAMES`).
-pub(crate) const MAX_FRAMES: u32 = 0x0800_0000;
+pub const MAX_FRAMES: u32 = 0x0800_0000;
 
 /// Level of what compresses.
 const LEVEL: i32 = 3;

@@ -9,7 +9,7 @@
 //! - Credentials go to the registry's own origin and to its token service, never
 //!   after a redirect, never into an error or a log.
 //! - Each call is one attempt; [`retry`] is the one place that tries again, and
-//!   [`failover`] the one that asks somewhere else. A host that asks to be left
+//!   `failover` the one that asks somewhere else. A host that asks to be left
 //!   alone is, by all threads.
 
 mod agents;

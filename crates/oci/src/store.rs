@@ -93,7 +93,7 @@ impl Store {
     /// what dead processes left.
     ///
     /// # Errors
-    /// [`Error::Version`] where the store was written by a newer isoforge,
+    /// An error where the store was written by a newer isoforge,
     /// [`Error::Store`] where it can't be read or written.
     pub fn open(root: &Path) -> Result<Self> {
         Self::open_noting(root, || {})

@@ -7,92 +7,92 @@
 /// "hsqs", the first four bytes of an image.
 pub const MAGIC: u32 = 0x7371_7368;
 /// Major version of the format.
-pub(crate) const VERSION_MAJOR: u16 = 4;
+pub const VERSION_MAJOR: u16 = 4;
 /// Minor version of the format.
-pub(crate) const VERSION_MINOR: u16 = 0;
+pub const VERSION_MINOR: u16 = 0;
 
 /// Uncompressed bytes in a metadata block.
-pub(crate) const METADATA_BYTES: usize = 8192;
+pub const METADATA_BYTES: usize = 8192;
 /// Length of the header before each metadata block.
-pub(crate) const METADATA_HEADER_BYTES: usize = 2;
+pub const METADATA_HEADER_BYTES: usize = 2;
 /// Set in a metadata block's header where the block is stored uncompressed.
-pub(crate) const METADATA_STORED: u16 = 1 << 15;
+pub const METADATA_STORED: u16 = 1 << 15;
 
 /// Set in a data block's size word where the block is stored uncompressed.
-pub(crate) const BLOCK_STORED: u32 = 1 << 24;
+pub const BLOCK_STORED: u32 = 1 << 24;
 /// The stored length within a data block's size word.
-pub(crate) const BLOCK_LENGTH_MASK: u32 = BLOCK_STORED - 1;
+pub const BLOCK_LENGTH_MASK: u32 = BLOCK_STORED - 1;
 /// Size word of a block of zeros, for which nothing is stored.
-pub(crate) const BLOCK_HOLE: u32 = 0;
+pub const BLOCK_HOLE: u32 = 0;
 /// Smallest data block.
-pub(crate) const BLOCK_BYTES_MIN: u32 = 4096;
+pub const BLOCK_BYTES_MIN: u32 = 4096;
 /// Largest data block.
-pub(crate) const BLOCK_BYTES_MAX: u32 = 1 << 20;
+pub const BLOCK_BYTES_MAX: u32 = 1 << 20;
 
 /// Fragment number of a file that has no fragment.
-pub(crate) const NO_FRAGMENT: u32 = u32::MAX;
+pub const NO_FRAGMENT: u32 = u32::MAX;
 /// Extended attribute number of an inode that has none.
-pub(crate) const NO_XATTRS: u32 = u32::MAX;
+pub const NO_XATTRS: u32 = u32::MAX;
 /// Start of a table that the image does not have.
-pub(crate) const NO_TABLE: u64 = u64::MAX;
+pub const NO_TABLE: u64 = u64::MAX;
 
 /// Superblock flag: no file uses fragments.
-pub(crate) const FLAG_NO_FRAGMENTS: u16 = 0x0010;
+pub const FLAG_NO_FRAGMENTS: u16 = 0x0010;
 /// Superblock flag: tail ends of larger files are in fragments too.
-pub(crate) const FLAG_ALWAYS_FRAGMENTS: u16 = 0x0020;
+pub const FLAG_ALWAYS_FRAGMENTS: u16 = 0x0020;
 /// Superblock flag: duplicate files are stored once.
-pub(crate) const FLAG_DUPLICATES: u16 = 0x0040;
+pub const FLAG_DUPLICATES: u16 = 0x0040;
 /// Superblock flag: the image has an export table.
-pub(crate) const FLAG_EXPORTABLE: u16 = 0x0080;
+pub const FLAG_EXPORTABLE: u16 = 0x0080;
 /// Superblock flag: the image has no extended attributes.
-pub(crate) const FLAG_NO_XATTRS: u16 = 0x0200;
+pub const FLAG_NO_XATTRS: u16 = 0x0200;
 /// Superblock flag: compressor options follow the superblock.
-pub(crate) const FLAG_COMPRESSOR_OPTIONS: u16 = 0x0400;
+pub const FLAG_COMPRESSOR_OPTIONS: u16 = 0x0400;
 
 /// Compressor number of zlib.
-pub(crate) const COMPRESSOR_GZIP: u16 = 1;
+pub const COMPRESSOR_GZIP: u16 = 1;
 /// Compressor number of xz.
-pub(crate) const COMPRESSOR_XZ: u16 = 4;
+pub const COMPRESSOR_XZ: u16 = 4;
 /// Compressor number of Zstandard.
-pub(crate) const COMPRESSOR_ZSTD: u16 = 6;
+pub const COMPRESSOR_ZSTD: u16 = 6;
 
 /// Inode type of a directory; also the type in directory entries.
-pub(crate) const TYPE_DIRECTORY: u16 = 1;
+pub const TYPE_DIRECTORY: u16 = 1;
 /// Inode type of a regular file.
-pub(crate) const TYPE_FILE: u16 = 2;
+pub const TYPE_FILE: u16 = 2;
 /// Inode type of a symbolic link.
-pub(crate) const TYPE_SYMLINK: u16 = 3;
+pub const TYPE_SYMLINK: u16 = 3;
 /// Inode type of a block device.
-pub(crate) const TYPE_BLOCK_DEVICE: u16 = 4;
+pub const TYPE_BLOCK_DEVICE: u16 = 4;
 /// Inode type of a character device.
-pub(crate) const TYPE_CHAR_DEVICE: u16 = 5;
+pub const TYPE_CHAR_DEVICE: u16 = 5;
 /// Inode type of a named pipe.
-pub(crate) const TYPE_FIFO: u16 = 6;
+pub const TYPE_FIFO: u16 = 6;
 /// Inode type of a socket.
-pub(crate) const TYPE_SOCKET: u16 = 7;
+pub const TYPE_SOCKET: u16 = 7;
 /// Added to a basic inode type to give the extended one.
-pub(crate) const TYPE_EXTENDED: u16 = 7;
+pub const TYPE_EXTENDED: u16 = 7;
 
 /// Longest name in a directory, in bytes.
-pub(crate) const NAME_BYTES_MAX: usize = 256;
+pub const NAME_BYTES_MAX: usize = 256;
 /// Longest target of a symbolic link that Linux reads (one page).
-pub(crate) const SYMLINK_BYTES_MAX: usize = 4096;
+pub const SYMLINK_BYTES_MAX: usize = 4096;
 /// Most entries below one directory header.
-pub(crate) const DIRECTORY_RUN_MAX: usize = 256;
+pub const DIRECTORY_RUN_MAX: usize = 256;
 /// A directory's size counts this much more than its listing has bytes, for
 /// the entries `.` and `..`.
-pub(crate) const DIRECTORY_SIZE_BIAS: u32 = 3;
+pub const DIRECTORY_SIZE_BIAS: u32 = 3;
 /// Most owners and groups: the superblock counts them in 16 bits.
-pub(crate) const IDS_MAX: usize = u16::MAX as usize;
+pub const IDS_MAX: usize = u16::MAX as usize;
 
 /// Extended attribute type bit: the value lies elsewhere.
-pub(crate) const XATTR_OUT_OF_LINE: u16 = 0x0100;
+pub const XATTR_OUT_OF_LINE: u16 = 0x0100;
 /// Longest name of an extended attribute in Linux (`XATTR_NAME_MAX`).
-pub(crate) const XATTR_NAME_BYTES_MAX: usize = 255;
+pub const XATTR_NAME_BYTES_MAX: usize = 255;
 /// Longest value of an extended attribute in Linux (`XATTR_SIZE_MAX`).
-pub(crate) const XATTR_VALUE_BYTES_MAX: usize = 65_536;
+pub const XATTR_VALUE_BYTES_MAX: usize = 65_536;
 /// Name prefixes of extended attributes, in the order of their type numbers.
-pub(crate) const XATTR_PREFIXES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
+pub const XATTR_PREFIXES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
 
 macro_rules! on_disk {
     (
@@ -421,27 +421,27 @@ on_disk! {
 /// A reference into a metadata table: the block's start from the table's
 /// start, and the offset in the uncompressed block.
 #[must_use]
-pub(crate) fn inode_ref(block: u64, offset: u16) -> u64 {
+pub fn inode_ref(block: u64, offset: u16) -> u64 {
     (block << 16) | u64::from(offset)
 }
 
 /// Undoes [`inode_ref`].
 #[must_use]
-pub(crate) fn split_ref(reference: u64) -> (u64, u16) {
+pub fn split_ref(reference: u64) -> (u64, u16) {
     (reference >> 16, (reference & 0xffff) as u16)
 }
 
 /// The kernel's 32-bit form of a device number: 12 bits major, 20 bits minor.
 /// `None` where a number needs more.
 #[must_use]
-pub(crate) fn encode_device(major: u32, minor: u32) -> Option<u32> {
+pub fn encode_device(major: u32, minor: u32) -> Option<u32> {
     (major < 1 << 12 && minor < 1 << 20)
         .then_some((minor & 0xff) | (major << 8) | ((minor & !0xff) << 12))
 }
 
 /// Undoes [`encode_device`]: major and minor number.
 #[must_use]
-pub(crate) fn decode_device(device: u32) -> (u32, u32) {
+pub fn decode_device(device: u32) -> (u32, u32) {
     (
         (device >> 8) & 0xfff,
         (device & 0xff) | ((device >> 12) & 0xf_ff00),

@@ -109,7 +109,7 @@ pub(crate) const PACKAGE: &str = "grub-common";
 const MODULE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Largest core image, in bytes: GRUB loads it below the 640 KiB mark.
-pub(crate) const CORE_MAX_BYTES: u64 = 640 * 1024;
+pub const CORE_MAX_BYTES: u64 = 640 * 1024;
 
 /// Most that `grub-mkimage --version` may print, in bytes.
 const VERSION_MAX_BYTES: u64 = 4096;
