@@ -72,7 +72,7 @@ fn prepare(cli: &mut Cli, name: &str) -> Result<()> {
         false => settings::complete(&mut cli.global),
     };
     report::begin(&cli.global, name);
-    Ok(settings?)
+    settings
 }
 
 fn run(cli: &Cli) -> Result<()> {

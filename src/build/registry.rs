@@ -50,11 +50,11 @@ pub(super) fn program(
         paths: &in_image(kind, arch.as_str()),
         max_bytes: PROGRAM_MAX_BYTES,
     };
-    Ok(image::file(
+    image::file(
         &locked.session.context(Some(&locked.lock)),
         ImageSource::Registry(reference.clone()),
         &name,
         arch,
         wanted,
-    )?)
+    )
 }

@@ -68,14 +68,14 @@ impl Renderer {
         loaded: &Loaded,
         context: &Context,
     ) -> Result<cloud_config::CloudConfig> {
-        Ok(cloud_config::load(
+        cloud_config::load(
             &self.project,
             &inputs::cloud_config(loaded, &self.project),
             &self.engine,
             context,
             &self.secrets,
             loaded.profile.os.flavor,
-        )?)
+        )
     }
 
     /// What the manifest says of the cloud-config: as it was read, since the

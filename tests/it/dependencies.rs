@@ -22,7 +22,8 @@ fn features(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
         .expect("cargo starts");
     assert!(output.status.success(), "{output:?}");
     let mut found = BTreeMap::<_, BTreeSet<_>>::new();
-    for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    for line in text.lines().filter(|line| !line.is_empty()) {
         let (package, features) = line.split_once('|').expect("as the format has it");
         let package = package.replace(" (proc-macro)", "");
         found

@@ -359,8 +359,8 @@ fn an_index_goes_as_it_is_though_not_all_of_it_is_there() {
     assert_eq!(other.manifest("edge/app", "v1"), None);
     let text = errors.join("\n").replace(&other.host(), "HOST");
     assert_snapshot!(text, @r#"
-    HOST/edge/app:v1 can't be pushed: memory: sha256:05c5f42db36ccdc12f53a56ad8bb56a431459e0db88e4038648d2ea64642d1df: digest mismatch: expected sha256:05c5f42db36ccdc12f53a56ad8bb56a431459e0db88e4038648d2ea64642d1df, got sha256:9c0c4dd21a04ed2ec57cdc80fb2dd0de58567938bd741d73fe5834feecf5febc
-    HOST/edge/app:v1 can't be pushed: an image can't be read: memory: sha256:05c5f42db36ccdc12f53a56ad8bb56a431459e0db88e4038648d2ea64642d1df is missing
+    HOST/edge/app:v1 can't be pushed: memory: sha256:7f77da0bf5c98f245e280ee572d392e672fbe4db2988f12c50d6a7ed0276d335: digest mismatch: expected sha256:7f77da0bf5c98f245e280ee572d392e672fbe4db2988f12c50d6a7ed0276d335, got sha256:b1e77a301dffb2fee09a6abf8085d1449b7fd85e558c783c8686824d4a75b497
+    HOST/edge/app:v1 can't be pushed: an image can't be read: memory: sha256:7f77da0bf5c98f245e280ee572d392e672fbe4db2988f12c50d6a7ed0276d335 is missing
     "#);
 }
 

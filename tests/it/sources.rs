@@ -188,7 +188,7 @@ fn an_image_without_the_architecture_is_refused_by_name() {
     let loaded = bench.profile("image = \"oci:os:1\"", KUBERNETES);
     let error = bench.operating_system(&loaded, Arch::Arm64).unwrap_err();
     assert_eq!(error.class(), Class::Profile);
-    let shown = format!("{:#}", isoforge_base::error::Failure::from(error));
+    let shown = format!("{:#}", error);
     assert!(shown.contains("linux/arm64"), "{shown}");
 }
 
@@ -340,7 +340,7 @@ fn a_missing_content_image_is_told_by_its_name() {
     let images = inputs.of_content(Arch::Amd64);
     let error = content::collect(&bench.context(), images, &[], Arch::Amd64).unwrap_err();
     assert_eq!(error.class(), Class::Network);
-    let shown = format!("{:#}", isoforge_base::error::Failure::from(error));
+    let shown = format!("{:#}", error);
     assert!(shown.contains(&reference), "{shown}");
 }
 

@@ -103,7 +103,7 @@ impl Storage {
         };
         let text = String::from_utf8_lossy(&text).into_owned();
         text.trim().parse().map(Some).map_err(|_| {
-            BadRecord::new(
+            BadRecord::of(
                 &path,
                 format!("it names '{}'", text.trim().escape_default()),
             )

@@ -24,7 +24,7 @@ pub struct BadRecord {
 
 impl BadRecord {
     /// What `problem` says of the file at `path`.
-    pub(super) fn new(path: &Path, problem: impl ToString) -> anyhow::Error {
+    pub(super) fn of(path: &Path, problem: impl ToString) -> anyhow::Error {
         let path = path.to_owned();
         let problem = problem.to_string();
         Self { path, problem }.into()

@@ -84,7 +84,7 @@ fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<Str
             }
             chosen.add(storage, &repository, entry)?;
             if !chosen.manifests.contains_key(&entry.digest) {
-                return Err(BadRecord::new(
+                return Err(BadRecord::of(
                     &storage.blob_path(&repository, &entry.digest),
                     format!("it is missing, and {name} needs it"),
                 ));

@@ -64,7 +64,7 @@ pub(super) fn names_in(folder: &Path) -> Result<Vec<String>> {
 pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let bytes = files::if_there(files::read_at_most(path, limit));
     bytes.map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => BadRecord::new(path, error),
+        io::ErrorKind::FileTooLarge => BadRecord::of(path, error),
         _ => at(path, "read")(error),
     })
 }

@@ -69,10 +69,10 @@ pub trait Images {
         };
         let found = Digest::of(&bytes);
         if found != entry.digest {
-            return Err(BadRecord::new(&path, format!("its content is {found}")));
+            return Err(BadRecord::of(&path, format!("its content is {found}")));
         }
         Manifest::parse(bytes, Some(&entry.media_type))
             .map(Some)
-            .map_err(|error| BadRecord::new(&path, error))
+            .map_err(|error| BadRecord::of(&path, error))
     }
 }

@@ -46,7 +46,7 @@ impl Imported {
         match read(&path, MAX_BYTES)? {
             None => Ok(Self::default()),
             Some(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|error| BadRecord::new(&path, error))
+                serde_json::from_slice(&bytes).map_err(|error| BadRecord::of(&path, error))
             }
         }
     }
@@ -99,7 +99,7 @@ impl Imported {
         self.bundles.push(new);
         let path = path(storage);
         let bytes = serde_json::to_vec_pretty(&self);
-        let mut bytes = bytes.map_err(|error| BadRecord::new(&path, error))?;
+        let mut bytes = bytes.map_err(|error| BadRecord::of(&path, error))?;
         bytes.push(b'\n');
         storage.write(&path, &bytes)
     }

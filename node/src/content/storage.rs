@@ -180,7 +180,7 @@ impl Storage {
     pub fn index(&self, repository: &str) -> Result<Index> {
         let path = self.folder(repository).join(INDEX_FILE);
         match read(&path, INDEX_MAX_BYTES)? {
-            Some(bytes) => Index::parse(&bytes).map_err(|problem| BadRecord::new(&path, problem)),
+            Some(bytes) => Index::parse(&bytes).map_err(|problem| BadRecord::of(&path, problem)),
             None => Ok(Index::default()),
         }
     }

@@ -90,7 +90,7 @@ fn store(args: &StoreArgs, global: &Global) -> Result<Settings> {
         jobs: args.jobs,
         ..SettingArgs::default()
     };
-    Ok(Settings::load(global, &flags, None)?)
+    Settings::load(global, &flags, None)
 }
 
 fn threads(store: &Settings) -> NonZeroUsize {

@@ -52,8 +52,8 @@ impl<'a> Findings<'a> {
         }
         let stylus = root.get("stylus").map(|node| (node.line, node.column));
         for remark in document.unknown() {
-            let is_known = self.warnings.iter().any(|w| place(w) == place(&remark));
-            if !is_known && stylus != Some(place(&remark)) {
+            let is_known = self.warnings.iter().any(|w| place(w) == place(remark));
+            if !is_known && stylus != Some(place(remark)) {
                 self.surprise(remark.line, remark.column, &remark.message);
             }
         }

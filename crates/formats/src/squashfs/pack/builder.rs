@@ -43,7 +43,7 @@ where
     W: Read + Write + Seek + Send,
     E: From<Error>,
 {
-    settings.validate().map_err(Error::from)?;
+    settings.validate()?;
     let threads = threads.max(1);
     let in_flight = threads
         .saturating_mul(BLOCKS_PER_THREAD)
