@@ -1,4 +1,6 @@
-//! What the program `appliance` is told by the profile.
+//! What the program `appliance` is told by the profile: what was written there, with
+//! every default that depends on something else decided, and sizes in the MiB that
+//! partitions have.
 
 use crate::profile::{Kind, Profile};
 use crate::sources::kubernetes::component_kind;

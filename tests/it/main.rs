@@ -27,7 +27,6 @@ mod cmd_schema;
 mod dependencies;
 mod environment;
 mod faults_random;
-mod guard;
 mod killed;
 mod layering;
 mod node_layer;
