@@ -23,7 +23,8 @@ use isoforge_contract::manifest::Role;
 use isoforge_oci::reference::{ImageSource, Reference};
 use isoforge_system::filtered::Filter;
 pub use project::{
-    BASE_OVERLAY, CLOUD_CONFIG, ISSUE_TEMPLATE, Place, ProjectFile, cloud_config, project_files,
+    BASE_OVERLAY, CLOUD_CONFIG, FileOrigin, ISSUE_TEMPLATE, ProjectFile, cloud_config,
+    project_files,
 };
 
 /// Something that comes from outside the project, or from one of its folders.

@@ -46,7 +46,7 @@ const MARK: &str = "# Written by 'appliance registry prepare'.";
 
 /// Where the registry's things are; another root in tests.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct RegistryPaths {
     /// What is kept.
     pub home: PathBuf,
     /// What is made at each boot.
@@ -79,7 +79,7 @@ impl Upstream {
     }
 }
 
-impl Places {
+impl RegistryPaths {
     /// Those of this machine.
     #[must_use]
     pub fn this(registry: &Registry) -> Self {

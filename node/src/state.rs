@@ -41,6 +41,6 @@ mod testing;
 mod tree;
 mod watchdog;
 
-pub(crate) use early::{Places, run};
+pub(crate) use early::{EarlyPaths, run};
 pub(crate) use partitions::Mounts;
 pub(crate) use record::BootRecord;

@@ -157,7 +157,7 @@ fn search(with: &Means<'_>, old: Option<&Lock>, upgrade: &Upgrade) -> Result<Sea
         }
         searcher.owner(owner, parts, &known)?;
     }
-    searcher.carried(&profile.content.sources, &known)?;
+    searcher.content_section(&profile.content.sources, &known)?;
     let mut out = searcher.out;
     if !definition.layers.is_empty() || !definition.macros.is_empty() {
         tell_unanswered(&definition, with.session.progress);
@@ -260,7 +260,7 @@ impl Searcher<'_> {
     }
 
     /// What `[content]` carries, each on its own.
-    fn carried(&mut self, sources: &ContentSources, known: &MacroAnswers) -> Result<()> {
+    fn content_section(&mut self, sources: &ContentSources, known: &MacroAnswers) -> Result<()> {
         let profile = self.with.profile;
         let empty = ContentSources::default;
         let packs = sources.packs.iter().map(|path| ContentSources {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use isoforge_base::error::{Context as _, Result};
 
-use super::lock::{Locked, made_of};
+use super::lock::{Locked, locked_bootstrap};
 use super::system::shown;
 use crate::inputs::{Input, Packages, Source};
 use crate::sources::{Sourced, content, files, image, kubernetes, layers, packages};
@@ -162,7 +162,7 @@ fn bootstrapped<'l>(
 ) -> Result<()> {
     let session = &locked.session;
     let entry = locked.lock.bootstrap(input.arch.as_str());
-    let made = made_of(entry.context("the bootstrap was not made")?);
+    let made = locked_bootstrap(entry.context("the bootstrap was not made")?);
     found.record.bootstrap = Some(manifest::Bootstrap {
         suite: packages.spec.suite.clone(),
         packages: made.packages,

@@ -16,7 +16,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 
 pub(super) use core_images::{check_core_images, core_image_entries, core_images};
-pub(super) use resolve::{Found, look, made_of, record};
+pub(super) use resolve::{Found, locked_bootstrap, look, record};
 
 use super::prepare::Prepared;
 use super::renderer::Renderer;

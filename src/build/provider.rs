@@ -10,7 +10,7 @@ use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::Squashfs;
 use isoforge_oci::platform::Platform;
 use isoforge_oci::store::Store;
-use isoforge_system::merged::OwnLayer;
+use isoforge_system::merged::BuiltLayer;
 use isoforge_system::provider;
 use isoforge_system::provider::Base;
 use isoforge_system::provider::Description;
@@ -22,7 +22,7 @@ use isoforge_system::provider::Spec;
 pub(super) struct Variant {
     pub(super) base: Option<Base>,
     /// Layers over the base, lowest first.
-    pub(super) layers: Vec<OwnLayer>,
+    pub(super) layers: Vec<BuiltLayer>,
     pub(super) squashfs: Squashfs,
 }
 

@@ -31,12 +31,12 @@ pub struct ProjectFile {
     /// What it is.
     pub kind: InputKind,
     /// Where it is.
-    pub place: Place,
+    pub origin: FileOrigin,
 }
 
 /// Where a file of the project is.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum FileOrigin {
     /// On the disk; it was read already.
     Read(PathBuf, Digest),
     /// On the disk.
@@ -66,8 +66,8 @@ pub fn project_files(
 ) -> Result<Vec<ProjectFile>> {
     let profile = &loaded.profile;
     let mut files = Vec::new();
-    let mut push = |kind, place| files.push(ProjectFile { kind, place });
-    let read = |file: &FileRead| Place::Read(file.path.clone(), file.digest);
+    let mut push = |kind, origin| files.push(ProjectFile { kind, origin });
+    let read = |file: &FileRead| FileOrigin::Read(file.path.clone(), file.digest);
     for (at, file) in loaded.profile_files().iter().enumerate() {
         let kind = match at {
             0 => InputKind::Profile,
@@ -79,10 +79,10 @@ pub fn project_files(
         push(InputKind::Catalog, read(file));
     }
     let config = cloud_config(loaded, project);
-    push(InputKind::CloudConfig, Place::File(config));
+    push(InputKind::CloudConfig, FileOrigin::File(config));
     let templates = [ISSUE_TEMPLATE, boot_menu::MENU_TEMPLATE].map(str::to_owned);
     for path in templates.into_iter().chain(project.includes()?) {
-        push(InputKind::Template, Place::File(path));
+        push(InputKind::Template, FileOrigin::File(path));
     }
     let overlays = profile.overlays.rootfs.iter().chain(&profile.overlays.iso);
     let folders = inputs.list.iter().filter_map(|input| match &input.source {
@@ -91,25 +91,25 @@ pub fn project_files(
     });
     let folders = overlays.chain(folders).map(|path| project.path_of(path));
     for path in folders.chain([BASE_OVERLAY.to_owned()]) {
-        push(InputKind::Overlay, Place::Overlay(path));
+        push(InputKind::Overlay, FileOrigin::Overlay(path));
     }
     if let OsSource::Bootstrap(bootstrap) = &profile.os.source
         && let Some(keyring) = &bootstrap.keyring
     {
-        push(InputKind::Keyring, Place::Disk(keyring.clone()));
+        push(InputKind::Keyring, FileOrigin::Disk(keyring.clone()));
     }
-    let appliance = Place::BuiltIn(appliance_layer::OVERLAY, node_files());
+    let appliance = FileOrigin::BuiltIn(appliance_layer::OVERLAY, node_files());
     push(InputKind::Overlay, appliance);
     let registry = profile.registry.as_ref();
     if registry.is_some_and(|it| RegistryKind::of(&it.name).is_some()) {
-        let registry = Place::BuiltIn(registry_layer::OVERLAY, registry_files());
+        let registry = FileOrigin::BuiltIn(registry_layer::OVERLAY, registry_files());
         push(InputKind::Overlay, registry);
     }
     for (arch, digest) in programs {
-        push(InputKind::Program, Place::Program(arch, digest));
+        push(InputKind::Program, FileOrigin::Program(arch, digest));
     }
     for (kind, path, digest) in found {
-        push(*kind, Place::Read(path.clone(), *digest));
+        push(*kind, FileOrigin::Read(path.clone(), *digest));
     }
     Ok(files)
 }

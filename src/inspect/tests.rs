@@ -197,7 +197,7 @@ fn provider_image() -> Layout {
     let platform = |architecture: &str| provider::Platform {
         platform: PlatformName::linux(architecture),
         base: None,
-        layers: vec![isoforge_system::merged::OwnLayer {
+        layers: vec![isoforge_system::merged::BuiltLayer {
             layer: layer.clone(),
             purpose: "os".into(),
         }],

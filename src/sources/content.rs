@@ -88,7 +88,7 @@ pub fn collect<'i>(
     }
     let carried = artifacts
         .iter()
-        .map(|artifact| carried(artifact, artifact.add_to(&mut builder)))
+        .map(|artifact| content_item(artifact, artifact.add_to(&mut builder)))
         .collect();
     Ok(Some(Content {
         layout: builder.build(),
@@ -98,7 +98,7 @@ pub fn collect<'i>(
 }
 
 /// What the build manifest says of an artifact with the manifest `manifest`.
-fn carried(artifact: &Artifact, manifest: Digest) -> manifest::ContentItem {
+fn content_item(artifact: &Artifact, manifest: Digest) -> manifest::ContentItem {
     let said = |key| artifact.annotation(key).unwrap_or_default().to_owned();
     let files = artifact.layers.first().unwrap_or(&artifact.config);
     manifest::ContentItem {

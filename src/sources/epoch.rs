@@ -17,7 +17,7 @@ pub struct InputTime {
 
 impl InputTime {
     /// A time that an input of the kind `source` tells of, where it tells of one.
-    pub fn told(source: EpochSource, seconds: Option<i64>) -> Option<Self> {
+    pub fn of(source: EpochSource, seconds: Option<i64>) -> Option<Self> {
         Some(Self {
             source,
             seconds: seconds?,

@@ -118,7 +118,7 @@ fn sourced(input: &Input, pulled: &PulledImage) -> Sourced {
             manifest: Some(pulled.manifest.digest),
             layers: pulled.layers.iter().map(|layer| layer.digest).collect(),
         }],
-        times: InputTime::told(EpochSource::Image, pulled.created)
+        times: InputTime::of(EpochSource::Image, pulled.created)
             .into_iter()
             .collect(),
         layers: pulled.layers.clone(),

@@ -33,7 +33,7 @@ pub fn archive(context: &Context<'_>, input: &Input, path: &Path) -> Result<Sour
             digest,
             size,
         }],
-        times: InputTime::told(EpochSource::Archive, newest_seconds)
+        times: InputTime::of(EpochSource::Archive, newest_seconds)
             .into_iter()
             .collect(),
         images: Vec::new(),

@@ -108,9 +108,9 @@ impl Progress {
     /// the stage's that it is part of. For the thread that goes from stage to
     /// stage, not for its helpers: parts lie in each other, they never overlap.
     #[must_use]
-    pub fn part(&self, name: &str) -> Part {
+    pub fn part(&self, name: &str) -> TimedPart {
         self.ledger().enter(name, Instant::now());
-        Part {
+        TimedPart {
             ledger: Arc::clone(&self.ledger),
         }
     }
@@ -139,11 +139,11 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 
 /// A part of a stage whose time is counted apart; made by [`Progress::part`].
 #[derive(Debug)]
-pub struct Part {
+pub struct TimedPart {
     ledger: Arc<Mutex<Ledger>>,
 }
 
-impl Drop for Part {
+impl Drop for TimedPart {
     fn drop(&mut self) {
         lock(&self.ledger).leave(Instant::now());
     }

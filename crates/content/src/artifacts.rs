@@ -10,7 +10,7 @@ use super::chart::{self, Chart};
 use super::definition::Definition;
 use super::pack::{self, Pack};
 use isoforge_base::digest::Digest;
-use isoforge_oci::artifact::{Artifact, Part, TITLE, VERSION};
+use isoforge_oci::artifact::{Artifact, ArtifactFile, TITLE, VERSION};
 use isoforge_oci::reference::Reference;
 
 /// The registry of content that is no image; the top-level domain `internal` is
@@ -94,8 +94,8 @@ fn artifact(
     name: String,
     (title, version): (&str, &str),
     artifact_type: &str,
-    config: Part,
-    layer: Part,
+    config: ArtifactFile,
+    layer: ArtifactFile,
 ) -> Artifact {
     Artifact {
         name,
@@ -110,8 +110,8 @@ fn artifact(
     }
 }
 
-fn part(media_type: &str, title: Option<&str>, bytes: Vec<u8>) -> Part {
-    Part {
+fn part(media_type: &str, title: Option<&str>, bytes: Vec<u8>) -> ArtifactFile {
+    ArtifactFile {
         media_type: media_type.to_owned(),
         title: title.map(str::to_owned),
         bytes,

@@ -20,7 +20,7 @@ pub const KIND: &str = "io.isoforge.bundle.kind";
 
 /// A file of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct ArtifactFile {
     /// Its media type.
     pub media_type: String,
     /// Its name; nothing for a configuration.
@@ -40,9 +40,9 @@ pub struct Artifact {
     /// Its type.
     pub artifact_type: String,
     /// What describes it.
-    pub config: Part,
+    pub config: ArtifactFile,
     /// Its files.
-    pub layers: Vec<Part>,
+    pub layers: Vec<ArtifactFile>,
     /// Annotations of its manifest.
     pub annotations: Vec<(String, String)>,
 }
@@ -93,7 +93,7 @@ impl Artifact {
 }
 
 /// Adds the bytes and gives their descriptor.
-fn add(part: &Part, builder: &mut Builder) -> serde_json::Value {
+fn add(part: &ArtifactFile, builder: &mut Builder) -> serde_json::Value {
     let size = part.bytes.len();
     let digest = builder.bytes(part.bytes.clone());
     let mut descriptor = json!({
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_artifact_is_listed_with_its_kind_and_its_files_with_their_names() {
-        let part = |media_type: &str, title: Option<&str>| Part {
+        let part = |media_type: &str, title: Option<&str>| ArtifactFile {
             media_type: media_type.to_owned(),
             title: title.map(str::to_owned),
             bytes: media_type.as_bytes().to_vec(),

@@ -86,7 +86,7 @@ pub trait Registry: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// See [`Error`].
-    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error>;
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobRest<'_>, Error>;
 
     /// The manifests that the source lists as naming `subject` as theirs; `None`
     /// where it has no such list.
@@ -108,16 +108,16 @@ pub trait Registry: Send + Sync + fmt::Debug {
 }
 
 /// What is left of a blob or file from some byte on.
-pub struct Part<'a> {
+pub struct BlobRest<'a> {
     /// Number of the first byte that `reader` gives: as asked for, or 0.
     pub start: u64,
     /// The bytes.
     pub reader: Box<dyn Read + Send + 'a>,
 }
 
-impl fmt::Debug for Part<'_> {
+impl fmt::Debug for BlobRest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part")
+        f.debug_struct("BlobRest")
             .field("start", &self.start)
             .finish_non_exhaustive()
     }

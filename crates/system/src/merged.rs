@@ -12,7 +12,7 @@ use isoforge_base::error::{Class, Failure};
 
 /// A layer of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnLayer {
+pub struct BuiltLayer {
     /// The layer in the store; plain ones are compressed.
     pub layer: Layer,
     /// What it is, for the image's history: `kubernetes`, `overlay`, ….
@@ -23,7 +23,7 @@ pub struct OwnLayer {
 #[derive(Debug, Default)]
 pub struct System {
     /// All layers, lowest first, with what they are.
-    pub layers: Vec<OwnLayer>,
+    pub layers: Vec<BuiltLayer>,
     /// Their slabs, in the same order.
     pub slabs: SlabSet,
     /// All layers merged.
@@ -53,7 +53,7 @@ impl System {
         let entries = self.slabs.get(id).map(|slab| slab.entries());
         apply(&mut self.tree, id, entries.unwrap_or_default())
             .map_err(|error| error.in_layer(format!("{purpose} ({})", layer.digest.short())))?;
-        self.layers.push(OwnLayer {
+        self.layers.push(BuiltLayer {
             layer: layer.clone(),
             purpose: purpose.to_owned(),
         });

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use crate::Error;
 use crate::error::unfit;
-use crate::merged::OwnLayer;
+use crate::merged::BuiltLayer;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_contract::manifest::Squashfs;
@@ -104,7 +104,7 @@ pub struct Platform {
     /// is an archive or bootstrapped, and so a layer of our own.
     pub base: Option<Base>,
     /// The layers over the base, lowest first.
-    pub layers: Vec<OwnLayer>,
+    pub layers: Vec<BuiltLayer>,
     /// The SquashFS of this image's tree.
     pub squashfs: Squashfs,
 }

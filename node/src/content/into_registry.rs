@@ -13,7 +13,7 @@ use super::imported::Imported;
 use super::push::{self, Options, Report};
 use super::source::Source;
 use super::storage::Storage;
-use crate::registry::{Places, push_port};
+use crate::registry::{RegistryPaths, push_port};
 
 /// Pushes `source` with the machine's own credentials.
 ///
@@ -22,7 +22,7 @@ use crate::registry::{Places, push_port};
 pub fn import(
     source: &Arc<dyn Source>,
     registry: &Registry,
-    places: &Places,
+    places: &RegistryPaths,
     replace: bool,
     threads: NonZeroUsize,
     progress: &Progress,
@@ -43,7 +43,7 @@ pub fn import(
 
 /// How this machine's own registry is talked to.
 #[must_use]
-pub fn registries(registry: &Registry, places: &Places) -> RegistryConfig {
+pub fn registries(registry: &Registry, places: &RegistryPaths) -> RegistryConfig {
     let mut config = RegistryConfig {
         extra_cert_file: Some(places.authority()),
         credential_files: vec![places.credentials()],

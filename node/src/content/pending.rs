@@ -16,7 +16,7 @@ use super::error::at;
 use super::files::{copy_verified, names_in};
 use super::source::{Kind, OfBundle, Source};
 use super::{BadSource, into_registry, names};
-use crate::registry::Places;
+use crate::registry::RegistryPaths;
 
 /// Its folder, within the registry's.
 pub const FOLDER: &str = "pending";
@@ -78,7 +78,7 @@ pub fn repositories(home: &Path) -> Vec<String> {
 /// Those of the layout and the registry. What came in is not sent again then.
 pub fn take(
     registry: &Registry,
-    places: &Places,
+    places: &RegistryPaths,
     threads: NonZeroUsize,
     progress: &Progress,
 ) -> Result<bool> {

@@ -9,14 +9,14 @@ use isoforge_content::artifacts::REGISTRY;
 use super::images::Images as _;
 use super::storage::Storage;
 use super::{distribution, names, pending};
-use crate::registry::{Places, Upstream};
+use crate::registry::{RegistryPaths, Upstream};
 
 /// Those of the storage, whichever registry's it is, and of what waits until that
 /// registry runs: K3s and RKE2 read about it but once, when they start.
 ///
 /// # Errors
 /// Where a storage can't be read.
-pub fn upstreams(places: &Places) -> Result<BTreeSet<Upstream>> {
+pub fn upstreams(places: &RegistryPaths) -> Result<BTreeSet<Upstream>> {
     let storage = places.storage();
     let mut repositories = pending::repositories(&places.home);
     if storage.is_dir() {
@@ -52,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    fn hosts(places: &Places) -> Vec<String> {
+    fn hosts(places: &RegistryPaths) -> Vec<String> {
         let found = upstreams(places).unwrap();
         found.into_iter().map(|it| it.host).collect()
     }
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn packs_and_what_has_no_host_are_no_upstreams() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         assert_eq!(hosts(&places), [] as [String; 0]);
         for name in ["quay.io/a/b", "isoforge.internal/packs/store", "mine/x"] {
             let repository = places.storage().join(name);
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn distributions_storage_has_them_too() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         let top = places.storage().join("docker/registry/v2/repositories");
         for name in ["docker.io/calico/node", "r.example_5000/a", "mine/x", "x"] {
             let hex = isoforge_base::digest::Digest::of(b"x").hex();
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_waits_counts() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         let waiting = places.home.join(pending::FOLDER);
         fs::create_dir_all(waiting.join("blobs/sha256")).unwrap();
         let entry = |name: &str, kind: &str| {

@@ -17,7 +17,7 @@ use anyhow::{Result, anyhow};
 use fs_err as fs;
 use toml::{Table, Value};
 
-use super::{MARK, Places, Upstream, is_ours, write};
+use super::{MARK, RegistryPaths, Upstream, is_ours, write};
 use crate::files;
 
 /// Where hosts are looked for where nothing else is configured.
@@ -28,7 +28,11 @@ const HOSTS: &str = "/etc/containerd/certs.d";
 ///
 /// # Errors
 /// Where a file can't be read or written, or containerd's own is none.
-pub(super) fn prepare(places: &Places, port: u16, upstreams: &BTreeSet<Upstream>) -> Result<()> {
+pub(super) fn prepare(
+    places: &RegistryPaths,
+    port: u16,
+    upstreams: &BTreeSet<Upstream>,
+) -> Result<()> {
     let folder = configure(&places.etc)?;
     let authority = places.authority();
     for upstream in upstreams {
@@ -218,7 +222,7 @@ mod tests {
     #[test]
     fn what_the_site_wrote_is_the_sites() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         let upstreams = BTreeSet::from([Upstream::new("quay.io", "quay.io")]);
         prepare(&places, 30003, &upstreams).unwrap();
         let path = places.etc.join("containerd/certs.d/quay.io/hosts.toml");
@@ -238,7 +242,7 @@ mod tests {
     #[test]
     fn an_upstream_that_is_gone_is_not_asked_for_here() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         let [quay, docker] = ["quay.io", "docker.io"].map(|host| Upstream::new(host, host));
         prepare(&places, 30003, &BTreeSet::from([quay.clone(), docker])).unwrap();
         let hosts = places.etc.join("containerd/certs.d");

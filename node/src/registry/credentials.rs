@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use serde_json::json;
 
-use super::{Ids, Places, push_port, write, write_config};
+use super::{Ids, RegistryPaths, push_port, write, write_config};
 use crate::{files, random};
 use isoforge_contract::machine::Registry;
 
@@ -22,7 +22,7 @@ const COST: u32 = 8;
 const PRIVATE: u32 = 0o600;
 
 /// Makes the password where there is none, and gives what `htpasswd` has of it.
-pub(super) fn prepare(places: &Places, registry: &Registry) -> Result<String> {
+pub(super) fn prepare(places: &RegistryPaths, registry: &Registry) -> Result<String> {
     let folder = places.home.join("credentials");
     files::directory(&folder, 0o700)?;
     let path = folder.join("password");
@@ -74,7 +74,7 @@ fn password() -> Result<String> {
 }
 
 /// For the registry: the hash, which its group may read.
-pub(super) fn publish(places: &Places, htpasswd: &str, owner: Option<Ids>) -> Result<()> {
+pub(super) fn publish(places: &RegistryPaths, htpasswd: &str, owner: Option<Ids>) -> Result<()> {
     let path = places.run.join("htpasswd");
     let group = owner.map(|(_, gid)| (0, gid));
     Ok(write(&path, htpasswd.as_bytes(), 0o640, group)?)
@@ -89,7 +89,7 @@ mod tests {
     fn a_password_is_made_once_and_fits_its_hash() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         let line = prepare(&places, &registry("zot", 30003)).unwrap();
         assert_eq!(prepare(&places, &registry("zot", 30003)).unwrap(), line);
         let folder = places.home.join("credentials");

@@ -10,10 +10,10 @@
 use isoforge_contract::machine::Registry;
 use serde_json::{Value, json};
 
-use super::{Places, push_port};
+use super::{RegistryPaths, push_port};
 
 /// The instance that serves.
-pub(super) fn serving(registry: &Registry, places: &Places) -> Value {
+pub(super) fn serving(registry: &Registry, places: &RegistryPaths) -> Value {
     let mut config = common(places, registry.port);
     config["storage"]["maintenance"] = json!({
         "readonly": { "enabled": true },
@@ -24,7 +24,7 @@ pub(super) fn serving(registry: &Registry, places: &Places) -> Value {
 }
 
 /// The instance that takes pushes.
-pub(super) fn pushing(registry: &Registry, places: &Places) -> Value {
+pub(super) fn pushing(registry: &Registry, places: &RegistryPaths) -> Value {
     let mut config = common(places, push_port(registry));
     config["auth"] = json!({
         "htpasswd": { "realm": "appliance", "path": places.run.join("htpasswd") },
@@ -32,7 +32,7 @@ pub(super) fn pushing(registry: &Registry, places: &Places) -> Value {
     config
 }
 
-fn common(places: &Places, port: u16) -> Value {
+fn common(places: &RegistryPaths, port: u16) -> Value {
     json!({
         "version": "0.1",
         "log": { "level": "info", "accesslog": { "disabled": true } },

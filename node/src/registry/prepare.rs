@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::tls::Names;
 use super::{
-    Ids, Places, USER, Upstream, containerd, credentials, distribution, give, rancher, tls,
+    Ids, RegistryPaths, USER, Upstream, containerd, credentials, distribution, give, rancher, tls,
     write_config, zot,
 };
 use crate::accounts::table::{Kind, Table, passwd};
@@ -51,7 +51,7 @@ pub struct Prepared {
 /// Where a file can't be read, made or written.
 pub fn prepare(
     registry: &Registry,
-    places: &Places,
+    places: &RegistryPaths,
     upstreams: &BTreeSet<Upstream>,
 ) -> Result<Prepared> {
     let owner = owner(&places.etc)?;
@@ -80,7 +80,7 @@ pub fn prepare(
 }
 
 /// The configurations, by the names that the units have.
-fn configs(registry: &Registry, places: &Places) -> Vec<(&'static str, Value)> {
+fn configs(registry: &Registry, places: &RegistryPaths) -> Vec<(&'static str, Value)> {
     match registry.name {
         RegistryKind::Zot => vec![("config.json", zot::config(registry, places))],
         RegistryKind::Distribution => vec![

@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 use serde::Serialize;
 
-use super::{MARK, Places, Upstream, is_ours, write};
+use super::{MARK, RegistryPaths, Upstream, is_ours, write};
 use crate::files;
 
 /// Programs, by which a system has them.
@@ -65,7 +65,11 @@ struct Tls<'a> {
 ///
 /// # Errors
 /// Where a file can't be read or written.
-pub(super) fn prepare(places: &Places, port: u16, upstreams: &BTreeSet<Upstream>) -> Result<Files> {
+pub(super) fn prepare(
+    places: &RegistryPaths,
+    port: u16,
+    upstreams: &BTreeSet<Upstream>,
+) -> Result<Files> {
     let mut told = Files::default();
     for program in PROGRAMS {
         let path = places.etc.join("rancher").join(program);
@@ -131,9 +135,9 @@ mod tests {
     use super::*;
 
     /// A machine whose image has K3s.
-    fn machine() -> (tempfile::TempDir, Places, PathBuf) {
+    fn machine() -> (tempfile::TempDir, RegistryPaths, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         let bin = dir.path().join("usr/local/bin");
         fs::create_dir_all(&bin).unwrap();
         fs::write(bin.join("k3s"), "").unwrap();

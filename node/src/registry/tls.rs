@@ -16,7 +16,7 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 
-use super::{Ids, Places, write};
+use super::{Ids, RegistryPaths, write};
 use crate::files;
 
 /// Modes: of what all may read, what root may, and what the registry may.
@@ -98,7 +98,7 @@ fn v6(if_inet6: &str) -> Vec<IpAddr> {
 ///
 /// # Errors
 /// Where a key or certificate can't be made, read or written.
-pub(super) fn prepare(places: &Places, names: &Names, owner: Option<Ids>) -> Result<bool> {
+pub(super) fn prepare(places: &RegistryPaths, names: &Names, owner: Option<Ids>) -> Result<bool> {
     let folder = places.home.join("tls");
     files::directory(&folder, 0o755)?;
     let issuer = authority(places)?;
@@ -134,7 +134,7 @@ pub(super) fn prepare(places: &Places, names: &Names, owner: Option<Ids>) -> Res
 
 /// The authority, which is made where there is none. Its certificate follows from
 /// its key, so it is never read.
-fn authority(places: &Places) -> Result<Issuer<'static, KeyPair>> {
+fn authority(places: &RegistryPaths) -> Result<Issuer<'static, KeyPair>> {
     let (path, key_path) = (places.authority(), places.home.join("tls/ca.key"));
     let failed =
         |action| move || format!("the certificate of this machine's authority can't be {action}");
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn the_authority_stays_and_the_certificate_follows_the_names() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         let names = Names::of("node-1", &places.proc);
         assert!(prepare(&places, &names, None).unwrap());
         let read = |name: &str| fs_err::read(places.home.join("tls").join(name)).unwrap();

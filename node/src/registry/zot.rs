@@ -7,7 +7,7 @@
 use isoforge_contract::machine::Registry;
 use serde_json::{Value, json};
 
-use super::Places;
+use super::RegistryPaths;
 use super::credentials::PUSHER;
 
 /// How old blobs are that nothing names before they go.
@@ -17,7 +17,7 @@ const DELAY: &str = "24h";
 const INTERVAL: &str = "24h";
 
 /// What Zot is told.
-pub(super) fn config(registry: &Registry, places: &Places) -> Value {
+pub(super) fn config(registry: &Registry, places: &RegistryPaths) -> Value {
     json!({
         // The one that both v2.1.2 and later versions take.
         "distSpecVersion": "1.1.0",

@@ -31,7 +31,7 @@ const TMP_OPTIONS: &str = "mode=1777,size=50%,nr_inodes=1m";
 
 /// Where things are; other places in tests.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct EarlyPaths {
     /// The root that will be switched to.
     pub root: PathBuf,
     /// The slot's SquashFS.
@@ -42,7 +42,7 @@ pub(crate) struct Places {
     pub by_uuid: PathBuf,
 }
 
-impl Default for Places {
+impl Default for EarlyPaths {
     fn default() -> Self {
         Self {
             root: PathBuf::from("/sysroot"),
@@ -53,7 +53,7 @@ impl Default for Places {
     }
 }
 
-impl Places {
+impl EarlyPaths {
     fn persistent(&self) -> PathBuf {
         self.run.join("persistent")
     }
@@ -68,7 +68,7 @@ impl Places {
 ///
 /// # Errors
 /// The boot must not go on.
-pub(crate) fn run(places: &Places) -> Result<()> {
+pub(crate) fn run(places: &EarlyPaths) -> Result<()> {
     let arguments = Arguments::parse(&fs_err::read_to_string(CMDLINE)?)?;
     let config = config(&places.root)?;
     files::directory(&places.run, 0o755)?;
@@ -87,7 +87,7 @@ pub(crate) fn run(places: &Places) -> Result<()> {
 }
 
 /// A slot with its state.
-fn installed(places: &Places, arguments: &Arguments, config: &Config) -> Result<()> {
+fn installed(places: &EarlyPaths, arguments: &Arguments, config: &Config) -> Result<()> {
     let kept = kept::paths(&config.state)?;
     mount_persistent(places, arguments)?;
     let mounts = Mounts::read(&places.persistent())?;
@@ -104,7 +104,7 @@ fn installed(places: &Places, arguments: &Arguments, config: &Config) -> Result<
 
 /// The recovery slot, which comes up whatever is broken. Gives whether
 /// PERSISTENT is there.
-fn recovery(places: &Places, arguments: &Arguments) -> Result<bool> {
+fn recovery(places: &EarlyPaths, arguments: &Arguments) -> Result<bool> {
     lay_root(places, &VOLATILE)?;
     for (name, size) in VOLATILE_IN_RECOVERY {
         let lower = tree::enter(&places.root, &format!("/{name}"))?;
@@ -129,7 +129,7 @@ fn config(root: &Path) -> Result<Config> {
         .map_err(|error| anyhow::anyhow!("{}: {:#}", path.display(), anyhow::Error::from(error)))
 }
 
-fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<()> {
+fn mount_persistent(places: &EarlyPaths, arguments: &Arguments) -> Result<()> {
     let uuid = &arguments.persistent;
     let name = isoforge_contract::disk::label::PERSISTENT;
     let device = mounts::wait(&places.by_uuid, uuid, name, DEADLINE)?;
@@ -147,7 +147,7 @@ fn mount_persistent(places: &Places, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn mount_oem(places: &Places, arguments: &Arguments) -> Result<()> {
+fn mount_oem(places: &EarlyPaths, arguments: &Arguments) -> Result<()> {
     let name = isoforge_contract::disk::label::OEM;
     let device = mounts::wait(&places.by_uuid, &arguments.oem, name, DEADLINE)?;
     mounts::ext4(&device, &tree::make(&places.root, paths::OEM)?, false)
@@ -155,7 +155,7 @@ fn mount_oem(places: &Places, arguments: &Arguments) -> Result<()> {
 
 /// Makes the root the SquashFS itself, instead of dracut's writable overlay on
 /// it, with volatile directories over it.
-fn lay_root(places: &Places, volatile: &[(&str, &str)]) -> Result<()> {
+fn lay_root(places: &EarlyPaths, volatile: &[(&str, &str)]) -> Result<()> {
     mounts::bind(&places.base, &places.root)?;
     // Else each later mount would appear below the SquashFS's own place too.
     mounts::private(&places.root)?;
@@ -166,7 +166,7 @@ fn lay_root(places: &Places, volatile: &[(&str, &str)]) -> Result<()> {
     mounts::tmpfs(&tree::make(&places.root, "/tmp")?, TMP_OPTIONS)
 }
 
-fn lay_kept(places: &Places, kept: &[String]) -> Result<()> {
+fn lay_kept(places: &EarlyPaths, kept: &[String]) -> Result<()> {
     let persistent = places.persistent();
     let store = Store {
         kept: persistent.join(paths::KEPT),
@@ -181,7 +181,7 @@ fn lay_kept(places: &Places, kept: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn lay_identity(places: &Places) -> Result<()> {
+fn lay_identity(places: &EarlyPaths) -> Result<()> {
     let persistent = places.persistent();
     let etc = places.root.join("etc");
     let kept = persistent.join(paths::IDENTITY);

@@ -23,7 +23,7 @@ use crate::content::source::Source;
 use crate::content::storage::Storage;
 use crate::content::zot::{self, Existing};
 use crate::content::{collect, distribution, export, inspect, into_registry, push, verify};
-use crate::registry::Places;
+use crate::registry::RegistryPaths;
 
 /// Content of this machine's registry: images, packs and charts
 #[derive(Debug, clap::Args)]
@@ -130,7 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// What this machine's registry has.
 fn images() -> Result<Box<dyn Images>> {
     let registry = this_registry()?;
-    let storage = Places::this(&registry).storage();
+    let storage = RegistryPaths::this(&registry).storage();
     Ok(match registry.name {
         RegistryKind::Zot => Box::new(Storage::open(&storage)?),
         RegistryKind::Distribution => Box::new(distribution::Storage::new(&storage)),
@@ -199,7 +199,7 @@ pub(super) fn import_here(
 ) -> Result<Outcome> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     interrupt::watch(interrupted)?;
-    let places = Places::this(registry);
+    let places = RegistryPaths::this(registry);
     // Its keys and its account may be missing where it never ran.
     prepare(registry, &places)?;
     let outcome = match registry.name {
@@ -269,7 +269,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
 fn gc(all: bool, format: Format) -> Result<()> {
     let registry = this_registry()?;
     interrupt::watch(interrupted)?;
-    let places = Places::this(&registry);
+    let places = RegistryPaths::this(&registry);
     let storage = places.storage();
     match registry.name {
         RegistryKind::Zot => {

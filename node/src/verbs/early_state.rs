@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::state::{self, Places, message};
+use crate::state::{self, EarlyPaths, message};
 
 /// Lay the state over the root before it is switched to
 #[derive(Debug, clap::Args)]
@@ -11,5 +11,5 @@ pub(crate) struct Args {}
 /// The verb. What goes wrong is said in the kernel's log as well: the machine
 /// reboots, and nothing else will show it.
 pub(crate) fn run(_args: &Args) -> Result<()> {
-    state::run(&Places::default()).inspect_err(message::say_error)
+    state::run(&EarlyPaths::default()).inspect_err(message::say_error)
 }

@@ -16,7 +16,7 @@ use crate::content::upstreams::upstreams;
 use crate::install::{self, Medium};
 use crate::paths;
 use crate::registry::prepare::Prepared;
-use crate::registry::{self, Places};
+use crate::registry::{self, RegistryPaths};
 use crate::upgrade::machine::Machine;
 
 /// Most that systemctl prints.
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     {
         return fill(&of_machine, label, folder, medium);
     }
-    let places = Places::this(&of_machine);
+    let places = RegistryPaths::this(&of_machine);
     let prepared = prepare(&of_machine, &places)?;
     match args.step {
         Step::Renew if prepared.renewed => {
@@ -101,7 +101,7 @@ pub(super) fn this_registry() -> Result<Registry> {
 
 /// Makes all that the registry needs, and what container runtimes need to look into
 /// it.
-pub(super) fn prepare(of_machine: &Registry, places: &Places) -> Result<Prepared> {
+pub(super) fn prepare(of_machine: &Registry, places: &RegistryPaths) -> Result<Prepared> {
     let upstreams = upstreams(places)?;
     let prepared = registry::prepare::prepare(of_machine, places, &upstreams)?;
     for path in &prepared.foreign {

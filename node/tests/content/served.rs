@@ -16,7 +16,7 @@ use appliance::content::upstreams::upstreams;
 use appliance::content::verify::verify;
 use appliance::content::{distribution, zot};
 use appliance::registry::prepare::prepare;
-use appliance::registry::{Places, push_port};
+use appliance::registry::{RegistryPaths, push_port};
 use insta::assert_snapshot;
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
@@ -33,13 +33,13 @@ const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 pub(crate) struct Machine {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) config: Config,
-    pub(crate) places: Places,
+    pub(crate) places: RegistryPaths,
 }
 
 impl Machine {
     pub(crate) fn new(name: RegistryKind) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::below(dir.path());
+        let places = RegistryPaths::below(dir.path());
         std::fs::create_dir_all(&places.etc).unwrap();
         let passwd = "root:x:0:0::/root:/bin/sh\nappliance-registry:x:0:0::/:/bin/false\n";
         std::fs::write(places.etc.join("passwd"), passwd).unwrap();

@@ -13,7 +13,7 @@ use isoforge_formats::squashfs::Settings;
 use isoforge_oci::layer::{Layer, LayerCompression};
 use isoforge_oci::platform::Platform as PlatformName;
 use isoforge_oci::store::Store;
-use isoforge_system::merged::OwnLayer;
+use isoforge_system::merged::BuiltLayer;
 use isoforge_system::provider;
 use isoforge_system::provider::Description;
 use isoforge_system::provider::Image;
@@ -215,7 +215,7 @@ fn squashfs(store: &Store, layers: &[Layer], compression: &str) -> (Digest, u64)
 }
 
 fn image(store: &Store, kubernetes: &str, layers: Vec<Layer>, squashfs: Squashfs) -> Image {
-    let own = |layer: Layer| OwnLayer {
+    let own = |layer: Layer| BuiltLayer {
         layer,
         purpose: "test".to_owned(),
     };

@@ -8,7 +8,7 @@ use isoforge_base::error::Result;
 
 use crate::build::Request;
 use crate::build::content::Searched;
-use crate::inputs::{Inputs, Place, ProjectFile};
+use crate::inputs::{FileOrigin, Inputs, ProjectFile};
 use crate::lock::{Component, Flags, Input, Lock, REVISION, Time, VERSION};
 use crate::render::Project;
 use crate::sources::kubernetes::component_kind;
@@ -99,19 +99,19 @@ fn components(inputs: &Inputs, content: &Searched) -> Vec<Component> {
 /// A file of the project as the lock has it.
 fn input(project: &Project, file: &ProjectFile) -> Result<Input> {
     let root = project.root();
-    let (path, digest) = match &file.place {
-        Place::Read(path, digest) => (shown(root, path), *digest),
-        Place::Disk(path) => (shown(root, path), Digest::of(&fs_err::read(path)?)),
-        Place::File(path) => (named(project, path), Digest::of(&project.read(path)?)),
-        Place::Overlay(path) => {
+    let (path, digest) = match &file.origin {
+        FileOrigin::Read(path, digest) => (shown(root, path), *digest),
+        FileOrigin::Disk(path) => (shown(root, path), Digest::of(&fs_err::read(path)?)),
+        FileOrigin::File(path) => (named(project, path), Digest::of(&project.read(path)?)),
+        FileOrigin::Overlay(path) => {
             let digest = overlay::digest(&project.overlay(path)?, path)?;
             (named(project, path), digest)
         }
-        Place::BuiltIn(dir, files) => {
+        FileOrigin::BuiltIn(dir, files) => {
             let digest = overlay::digest(&Source::embedded(files, dir), dir)?;
             (format!("{BUILT_IN}{dir}"), digest)
         }
-        Place::Program(arch, digest) => (format!("appliance for {arch}"), *digest),
+        FileOrigin::Program(arch, digest) => (format!("appliance for {arch}"), *digest),
     };
     Ok(Input {
         kind: file.kind,

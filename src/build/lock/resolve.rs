@@ -105,7 +105,7 @@ impl<'a> Resolver<'a> {
                 entry.newest_seconds = found.newest_seconds;
             }
         }
-        let newest = InputTime::told(EpochSource::Archive, entry.newest_seconds);
+        let newest = InputTime::of(EpochSource::Archive, entry.newest_seconds);
         self.times.extend(newest);
         Ok(())
     }
@@ -115,7 +115,7 @@ impl<'a> Resolver<'a> {
         let found =
             found.map_err(|error| sources::needed_by(error, wanted.needed_by.as_deref()))?;
         if let Found::System(found) = &found {
-            let created = InputTime::told(EpochSource::Image, found.image.created);
+            let created = InputTime::of(EpochSource::Image, found.image.created);
             self.times.extend(created);
         }
         let (index, manifest) = found.digests();
@@ -137,7 +137,7 @@ impl<'a> Resolver<'a> {
         let pinned = pinned.filter(|pinned| pinned.spec == spec);
         let made = bootstrap::bootstrap(
             &packages.spec,
-            pinned.map(made_of).as_ref(),
+            pinned.map(locked_bootstrap).as_ref(),
             &session.store,
             &bootstrap::Host {
                 proxies: session.settings.proxies.clone(),
@@ -231,7 +231,7 @@ pub(in crate::build) fn look(
 }
 
 /// What the lock says of a bootstrap, in the words of who makes one.
-pub(in crate::build) fn made_of(locked: &Bootstrap) -> Bootstrapped {
+pub(in crate::build) fn locked_bootstrap(locked: &Bootstrap) -> Bootstrapped {
     let packages = locked.packages.iter();
     Bootstrapped {
         layer: locked.layer(),

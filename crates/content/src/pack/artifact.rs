@@ -2,7 +2,7 @@
 //! as its one layer.
 
 use super::{Built, FILE, Pack};
-use isoforge_oci::artifact::{Artifact, Part, TITLE, VERSION};
+use isoforge_oci::artifact::{Artifact, ArtifactFile, TITLE, VERSION};
 use isoforge_oci::layout::{Builder, OciLayout};
 
 /// Artifact type of a pack.
@@ -33,12 +33,12 @@ pub(crate) fn artifact(pack: &Pack, archive: Vec<u8>, name: &str) -> Artifact {
         name: name.to_owned(),
         kind: None,
         artifact_type: ARTIFACT_TYPE.to_owned(),
-        config: Part {
+        config: ArtifactFile {
             media_type: CONFIG_TYPE.to_owned(),
             title: None,
             bytes: pack.files().get(FILE).unwrap_or_default().to_vec(),
         },
-        layers: vec![Part {
+        layers: vec![ArtifactFile {
             media_type: CONTENT_TYPE.to_owned(),
             title: Some(format!("{}-{}.tar.gz", meta.name, meta.version)),
             bytes: archive,

@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
-use crate::registry::{Part, RetryPolicy, retry};
+use crate::registry::{BlobRest, RetryPolicy, retry};
 use crate::store::{Incoming, Store};
 use isoforge_base::digest::Digest;
 use isoforge_base::progress::{Progress, Task};
@@ -23,7 +23,7 @@ use isoforge_base::progress::{Progress, Task};
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Opens a blob's source from some byte on.
-pub type Open<'a> = dyn Fn(u64) -> Result<Part<'a>, Error> + 'a;
+pub type Open<'a> = dyn Fn(u64) -> Result<BlobRest<'a>, Error> + 'a;
 
 /// A blob to be fetched.
 pub struct Download<'a> {
@@ -152,7 +152,7 @@ impl<'a> Transfer<'a> {
         result
     }
 
-    fn take(&mut self, part: Part<'_>, task: &Task) -> Result<(), Error> {
+    fn take(&mut self, part: BlobRest<'_>, task: &Task) -> Result<(), Error> {
         let mut reader = part.reader;
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {

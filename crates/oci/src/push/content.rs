@@ -15,19 +15,19 @@ use isoforge_base::digest::Digest;
 #[derive(Debug)]
 pub(super) struct Content {
     /// The index or manifest that gets the tag.
-    pub(super) root: Part,
+    pub(super) root: PushedManifest,
     /// All manifests and indexes that it leads to, what they name before them.
-    pub(super) below: Vec<Part>,
+    pub(super) below: Vec<PushedManifest>,
 }
 
 /// A manifest and the blobs that it names.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct PushedManifest {
     pub(super) manifest: Manifest,
     pub(super) blobs: Vec<Blob>,
 }
 
-impl Part {
+impl PushedManifest {
     /// Digests of its blobs.
     pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
         self.blobs.iter().map(|blob| blob.descriptor.digest)
@@ -85,12 +85,12 @@ struct Reader<'a> {
     layout: &'a ImageLayout,
     name: &'a str,
     seen: BTreeSet<Digest>,
-    below: Vec<Part>,
+    below: Vec<PushedManifest>,
 }
 
 impl Reader<'_> {
     /// A manifest with its blobs; all that it leads to is taken in before.
-    fn part(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Part, Error> {
+    fn part(&mut self, descriptor: &Descriptor, depth: usize) -> Result<PushedManifest, Error> {
         if depth > MAX_INDEX_DEPTH {
             return Err(manifest::too_deep(self.name));
         }
@@ -111,7 +111,7 @@ impl Reader<'_> {
                 Vec::new()
             }
         };
-        Ok(Part { manifest, blobs })
+        Ok(PushedManifest { manifest, blobs })
     }
 
     fn blobs(

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::files::{Files, Opened};
-use super::{Expected, Part, Registry, checked_manifest};
+use super::{BlobRest, Expected, Registry, checked_manifest};
 use crate::Error;
 use crate::compression::sniff;
 use crate::layer::LayerCompression;
@@ -166,7 +166,7 @@ impl Registry for DockerArchive {
             .wrong(format!("holds no manifest {}", descriptor.digest)))
     }
 
-    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error> {
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobRest<'_>, Error> {
         let path = self.paths.get(&descriptor.digest);
         match path
             .map(|path| self.files.open(path))

@@ -1,7 +1,7 @@
 //! Single files by URL, for what is not published as an image.
 
 use super::transport::Call;
-use super::{Client, Part, ShownUrl};
+use super::{BlobRest, Client, ShownUrl};
 use crate::Error;
 
 impl Client {
@@ -12,7 +12,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn download(&self, url: &str, offset: u64) -> Result<Part<'static>, Error> {
+    pub fn download(&self, url: &str, offset: u64) -> Result<BlobRest<'static>, Error> {
         if !(url.starts_with("https://") || url.starts_with("http://")) {
             let wanted = "a URL of the form https://… or http://…";
             return Err(Error::setting(ShownUrl::of(url), wanted));
@@ -35,7 +35,7 @@ impl Client {
             }
             416 if offset > 0 => {}
             status if (200..300).contains(&status) => {
-                return Ok(Part {
+                return Ok(BlobRest {
                     start: 0,
                     reader: Box::new(reply.into_stream(None)),
                 });

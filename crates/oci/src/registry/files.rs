@@ -12,7 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Part;
+use super::BlobRest;
 use crate::Error;
 use crate::compression::{decompress, sniff};
 use crate::layer::LayerCompression;
@@ -31,10 +31,10 @@ const MAGIC_BYTES: usize = 8;
 
 /// A folder or archive.
 #[derive(Debug)]
-pub struct Files(Place);
+pub struct Files(Container);
 
 #[derive(Debug)]
-enum Place {
+enum Container {
     Folder(PathBuf),
     Archive(Archive),
 }
@@ -73,10 +73,10 @@ impl Opened {
     ///
     /// # Errors
     /// What the system says.
-    pub fn from(mut self, offset: u64) -> Result<Part<'static>, Error> {
+    pub fn from(mut self, offset: u64) -> Result<BlobRest<'static>, Error> {
         let start = SeekFrom::Start(offset.min(self.size));
         let start = self.reader.seek(start).map_err(Error::Read)?;
-        Ok(Part {
+        Ok(BlobRest {
             start,
             reader: self.reader,
         })
@@ -97,7 +97,7 @@ impl Files {
     /// The files of a folder.
     #[must_use]
     pub fn in_folder(path: &Path) -> Self {
-        Self(Place::Folder(path.to_owned()))
+        Self(Container::Folder(path.to_owned()))
     }
 
     /// The members of a tar archive, which `path` is the name of.
@@ -106,7 +106,7 @@ impl Files {
     /// [`Error::Format`] where it is none or damaged.
     pub fn in_tar(path: &Path, source: Arc<dyn ReadAt>) -> Result<Self, Error> {
         let members = tar::index(&*source).map_err(|problem| wrong(path, problem.to_string()))?;
-        Ok(Self(Place::Archive(Archive {
+        Ok(Self(Container::Archive(Archive {
             path: path.to_owned(),
             source,
             members,
@@ -122,7 +122,7 @@ impl Files {
         ranges: BTreeMap<String, (u64, u64)>,
     ) -> Self {
         let file = |(name, (start, size))| (name, Found::File { start, size });
-        Self(Place::Archive(Archive {
+        Self(Container::Archive(Archive {
             path: path.to_owned(),
             source,
             members: ranges.into_iter().map(file).collect(),
@@ -159,8 +159,8 @@ impl Files {
     #[must_use]
     pub fn path(&self) -> &Path {
         match &self.0 {
-            Place::Folder(path) => path,
-            Place::Archive(archive) => &archive.path,
+            Container::Folder(path) => path,
+            Container::Archive(archive) => &archive.path,
         }
     }
 
@@ -182,7 +182,7 @@ impl Files {
     /// What the system says.
     pub fn open(&self, name: &str) -> Result<Option<Opened>, Error> {
         match &self.0 {
-            Place::Folder(folder) => {
+            Container::Folder(folder) => {
                 let file = match fs_err::File::open(folder.join(name)) {
                     Ok(file) => file,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -192,7 +192,7 @@ impl Files {
                 let reader = Box::new(file);
                 Ok(Some(Opened { reader, size }))
             }
-            Place::Archive(archive) => Ok(archive.open(name)),
+            Container::Archive(archive) => Ok(archive.open(name)),
         }
     }
 
@@ -203,7 +203,7 @@ impl Files {
     pub fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, Error> {
         let mut found = Vec::new();
         match &self.0 {
-            Place::Folder(path) => {
+            Container::Folder(path) => {
                 let entries = match fs_err::read_dir(path.join(folder)) {
                     Ok(entries) => entries,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
@@ -220,7 +220,7 @@ impl Files {
                 }
                 found.sort();
             }
-            Place::Archive(archive) => {
+            Container::Archive(archive) => {
                 for path in archive.members.keys() {
                     let within = path.strip_prefix(folder).and_then(|p| p.strip_prefix('/'));
                     let Some(name) = within.filter(|name| !name.contains('/')) else {

@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::exchange;
 use super::transport::{Call, Reply, Transport};
 use super::url::{Origin, ShownUrl, resolve};
-use super::{Expected, Part, Registry, checked_length, checked_manifest};
+use super::{BlobRest, Expected, Registry, checked_length, checked_manifest};
 use crate::Error;
 use crate::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::media::{MANIFEST_TYPES, MediaType};
@@ -114,7 +114,7 @@ impl Registry for HttpRegistry {
         self.get_manifest(&descriptor.digest.to_string(), descriptor.into())
     }
 
-    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error> {
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobRest<'_>, Error> {
         let url = format!("{}/blobs/{}", self.base_url, descriptor.digest);
         let mut offset = offset;
         loop {

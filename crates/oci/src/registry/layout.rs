@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::files::{Files, Opened};
-use super::{Expected, Part, Registry, checked_manifest};
+use super::{BlobRest, Expected, Registry, checked_manifest};
 use crate::Error;
 use crate::layout::{
     BLOB_FOLDER, DOCKER_FILE, IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME,
@@ -229,7 +229,7 @@ impl Registry for LayoutRegistry {
         checked_manifest(self.files.place(&name), raw, descriptor.into())
     }
 
-    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Part<'_>, Error> {
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobRest<'_>, Error> {
         self.open_blob(&descriptor.digest, descriptor.size)?
             .from(offset)
     }

@@ -1,7 +1,7 @@
 //! A registry that must not be asked: everything that the store lacks is an
 //! error.
 
-use super::{Error, Part, Registry};
+use super::{BlobRest, Error, Registry};
 use crate::manifest::{Descriptor, Manifest};
 use crate::reference::Reference;
 use isoforge_base::digest::Digest;
@@ -29,7 +29,7 @@ impl Registry for Offline {
         self.refuse(&format!("the manifest {}", descriptor.digest))
     }
 
-    fn blob(&self, descriptor: &Descriptor, _: u64) -> Result<Part<'_>, Error> {
+    fn blob(&self, descriptor: &Descriptor, _: u64) -> Result<BlobRest<'_>, Error> {
         self.refuse(&format!("the blob {}", descriptor.digest))
     }
 

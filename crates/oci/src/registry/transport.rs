@@ -10,7 +10,7 @@ use ureq::http::header::{self, HeaderMap, HeaderValue};
 use ureq::http::{Request, Response, StatusCode, Uri};
 use ureq::{AsSendBody, SendBody};
 
-use super::Part;
+use super::BlobRest;
 use super::agents::{Agents, Chosen};
 use super::config::{MAX_CONNECTIONS, RegistryConfig};
 use super::gate::Gate;
@@ -318,11 +318,11 @@ impl Reply {
     /// The body of an answer to a request for the bytes from `offset` on, of
     /// `total` where that is known. `None` where a part came that was not asked
     /// for, or nothing: then all of it has to be asked for.
-    pub(super) fn into_part(self, offset: u64, total: Option<u64>) -> Option<Part<'static>> {
+    pub(super) fn into_part(self, offset: u64, total: Option<u64>) -> Option<BlobRest<'static>> {
         match self.status {
             StatusCode::OK => {
                 let reader = Box::new(self.into_stream(total));
-                Some(Part { start: 0, reader })
+                Some(BlobRest { start: 0, reader })
             }
             StatusCode::PARTIAL_CONTENT => {
                 let range = ContentRange::parse(text(&self.headers, &header::CONTENT_RANGE)?)?;
@@ -333,7 +333,7 @@ impl Reply {
                     && (range.total.is_none() || range.total == total)
                     && total.is_none_or(|total| total == end)
                     && length.is_none_or(|length| offset.checked_add(length) == Some(end));
-                fits.then(|| Part {
+                fits.then(|| BlobRest {
                     start: offset,
                     reader: Box::new(self.into_rest(offset, Some(end))),
                 })

@@ -49,8 +49,8 @@ impl Store {
             None
         };
         let place = match partial {
-            Some(partial) => Place::Partial(partial),
-            None => Place::Temp(self.session.temp_file()?),
+            Some(partial) => BlobFile::Partial(partial),
+            None => BlobFile::Temp(self.session.temp_file()?),
         };
         let mut incoming = Incoming {
             store: self.clone(),
@@ -113,12 +113,12 @@ impl Drop for Partial {
     }
 }
 
-enum Place {
+enum BlobFile {
     Partial(Partial),
     Temp(TempFile),
 }
 
-impl Place {
+impl BlobFile {
     fn file(&mut self) -> &mut File {
         match self {
             Self::Partial(partial) => &mut partial.file,
@@ -134,7 +134,7 @@ pub struct Incoming {
     store: Store,
     digest: Digest,
     limit: u64,
-    place: Place,
+    place: BlobFile,
     hasher: Sha256,
     bytes: u64,
 }
@@ -248,8 +248,8 @@ impl Incoming {
             make_folder(folder)?;
         }
         match self.place {
-            Place::Partial(partial) => publish(&partial.file, &partial.path, &to)?,
-            Place::Temp(temp) => temp.keep(&to)?,
+            BlobFile::Partial(partial) => publish(&partial.file, &partial.path, &to)?,
+            BlobFile::Temp(temp) => temp.keep(&to)?,
         }
         Ok(bytes)
     }

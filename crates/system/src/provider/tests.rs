@@ -78,7 +78,7 @@ impl Fixture {
     }
 
     fn platform(&self, architecture: &str, base: bool) -> Platform {
-        let own = |text: &str, purpose: &str| OwnLayer {
+        let own = |text: &str, purpose: &str| BuiltLayer {
             layer: self.layer(
                 &[(purpose, text), ("etc/motd", purpose)],
                 LayerCompression::Plain,

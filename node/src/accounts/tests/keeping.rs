@@ -278,3 +278,23 @@ fn damaged_databases_are_merged_as_far_as_they_can_be() {
         }
     }
 }
+
+#[test]
+fn a_line_of_the_slot_without_a_number_gets_the_kept_one() {
+    let mut machine = Machine::new();
+    edited(machine.etc.path(), |databases| {
+        edit::add(databases, &person("ann")).unwrap();
+    });
+    assert!(machine.save());
+    let before = line(machine.etc.path(), "group", "ann");
+    let newer = etc();
+    append(newer.path(), "group", "ann:x:none:\n");
+    append(newer.path(), "gshadow", "ann:!*::\n");
+    machine.boot(newer).unwrap();
+    let group = text(machine.etc.path(), "group");
+    let lines: Vec<_> = group
+        .lines()
+        .filter(|line| line.starts_with("ann:"))
+        .collect();
+    assert_eq!(lines, [before]);
+}

@@ -6,8 +6,8 @@ use crate::state::testing::{in_mount_namespace, mounted};
 const KEPT: [&str; 4] = ["/etc/kubernetes", "/home", "/opt/vendor", "/var/log"];
 
 /// A slot's root file system, on a read-only mount as the SquashFS is.
-fn slot(dir: &Path) -> Places {
-    let places = Places {
+fn slot(dir: &Path) -> EarlyPaths {
+    let places = EarlyPaths {
         root: dir.join("root"),
         base: dir.join("base"),
         run: dir.join("run"),
@@ -54,7 +54,7 @@ fn slot(dir: &Path) -> Places {
 
 /// One boot; the mounts of the one before are left below, as `root` is
 /// covered anew.
-fn boot(places: &Places) {
+fn boot(places: &EarlyPaths) {
     lay_root(places, &VOLATILE).unwrap();
     lay_kept(places, &KEPT.map(str::to_owned)).unwrap();
     lay_identity(places).unwrap();

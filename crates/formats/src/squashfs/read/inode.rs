@@ -83,7 +83,7 @@ struct Body {
 }
 
 /// Reads one inode's parts, each error naming the inode.
-struct Parts<'i, R> {
+struct InodeReader<'i, R> {
     image: &'i mut Image<R>,
     cursor: Cursor,
     reference: u64,
@@ -95,7 +95,7 @@ impl<R: Read + Seek> Image<R> {
     /// # Errors
     /// Where it is damaged.
     pub fn inode(&mut self, reference: u64) -> Result<Inode, Error> {
-        let mut parts = Parts {
+        let mut parts = InodeReader {
             cursor: self.cursor(self.superblock.inode_table, reference)?,
             image: self,
             reference,
@@ -126,7 +126,7 @@ impl<R: Read + Seek> Image<R> {
     }
 }
 
-impl<R: Read + Seek> Parts<'_, R> {
+impl<R: Read + Seek> InodeReader<'_, R> {
     fn invalid(&self, reason: &'static str) -> Error {
         let reference = self.reference;
         Error::damaged(format!(

@@ -13,7 +13,7 @@ use isoforge_base::digest::Digest;
 /// An OCI image layout in a folder or archive, or what is like one, to be pushed
 /// from.
 #[derive(Debug)]
-pub struct ImageLayout(Place);
+pub struct ImageLayout(LayoutSource);
 
 /// Blobs by digest that lie in something else than a layout.
 pub trait Blobs: fmt::Debug + Send + Sync {
@@ -27,7 +27,7 @@ pub trait Blobs: fmt::Debug + Send + Sync {
 }
 
 #[derive(Debug)]
-enum Place {
+enum LayoutSource {
     Layout(LayoutRegistry),
     Blobs {
         path: PathBuf,
@@ -43,14 +43,16 @@ impl ImageLayout {
     /// # Errors
     /// Where there is none, and what the system says.
     pub fn open(path: &Path, scratch: &Path) -> Result<Self, Error> {
-        Ok(Self(Place::Layout(LayoutRegistry::at(path, scratch)?)))
+        Ok(Self(LayoutSource::Layout(LayoutRegistry::at(
+            path, scratch,
+        )?)))
     }
 
     /// `images` whose blobs lie in `blobs`; `path` is where these are, for messages.
     /// An index may name images that are not there.
     #[must_use]
     pub fn over(path: &Path, images: Vec<Descriptor>, blobs: Box<dyn Blobs>) -> Self {
-        Self(Place::Blobs {
+        Self(LayoutSource::Blobs {
             path: path.to_owned(),
             images,
             blobs,
@@ -61,8 +63,8 @@ impl ImageLayout {
     #[must_use]
     pub fn path(&self) -> &Path {
         match &self.0 {
-            Place::Layout(layout) => layout.path(),
-            Place::Blobs { path, .. } => path,
+            LayoutSource::Layout(layout) => layout.path(),
+            LayoutSource::Blobs { path, .. } => path,
         }
     }
 
@@ -72,8 +74,8 @@ impl ImageLayout {
     /// [`Error::Format`] and [`Error::Manifest`] on a malformed index.
     pub fn images(&self) -> Result<Vec<Descriptor>, Error> {
         let mut entries = match &self.0 {
-            Place::Layout(layout) => layout.index()?.1,
-            Place::Blobs { images, .. } => images.clone(),
+            LayoutSource::Layout(layout) => layout.index()?.1,
+            LayoutSource::Blobs { images, .. } => images.clone(),
         };
         entries.retain(|entry| !entry.is_attestation());
         Ok(entries)
@@ -85,8 +87,8 @@ impl ImageLayout {
     /// What the system says.
     pub(crate) fn leaves_out(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         match &self.0 {
-            Place::Layout(_) => Ok(false),
-            Place::Blobs { blobs, .. } => {
+            LayoutSource::Layout(_) => Ok(false),
+            LayoutSource::Blobs { blobs, .. } => {
                 let blob = blobs.open(&descriptor.digest).map_err(Error::Read)?;
                 Ok(blob.is_none())
             }
@@ -99,8 +101,8 @@ impl ImageLayout {
     /// [`Error::Digest`] and [`Error::Length`] on damage, and see [`Error`].
     pub fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
         match &self.0 {
-            Place::Layout(layout) => layout.manifest(descriptor),
-            Place::Blobs { .. } => {
+            LayoutSource::Layout(layout) => layout.manifest(descriptor),
+            LayoutSource::Blobs { .. } => {
                 let size = descriptor.size.min(MAX_MANIFEST_BYTES);
                 let mut raw = Vec::new();
                 let reader = self.blob(descriptor, 0)?;
@@ -119,11 +121,11 @@ impl ImageLayout {
         start: u64,
     ) -> Result<Box<dyn Read + Send>, Error> {
         let blobs = match &self.0 {
-            Place::Layout(layout) => {
+            LayoutSource::Layout(layout) => {
                 let opened = layout.open_blob(&blob.digest, blob.size)?;
                 return Ok(opened.from(start)?.reader);
             }
-            Place::Blobs { blobs, .. } => blobs,
+            LayoutSource::Blobs { blobs, .. } => blobs,
         };
         let place = || self.place(&blob.digest);
         let opened = blobs.open(&blob.digest).map_err(Error::Read)?;
@@ -145,8 +147,8 @@ impl ImageLayout {
     /// Where a blob is, for messages.
     pub(super) fn place(&self, digest: &Digest) -> String {
         match &self.0 {
-            Place::Layout(layout) => layout.place(digest),
-            Place::Blobs { path, .. } => format!("{}: {digest}", path.display()),
+            LayoutSource::Layout(layout) => layout.place(digest),
+            LayoutSource::Blobs { path, .. } => format!("{}: {digest}", path.display()),
         }
     }
 }
