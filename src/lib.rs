@@ -2,6 +2,8 @@
 //! a provider image. The modules stand in the order of the flow;
 //! `ARCHITECTURE.md` tells how they hang together.
 
+#![allow(missing_docs, reason = "the program is what is public")]
+
 mod build;
 pub mod cli;
 pub mod inputs;

@@ -59,9 +59,7 @@ pub use settings::{UserSettings, read_settings};
 /// A document that the user writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Document {
-    /// A profile.
     Profile,
-    /// A catalog.
     Catalog,
     /// The user's settings.
     Settings,
@@ -104,7 +102,6 @@ pub struct FileRead {
 /// A profile without problems, and what it was made from.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// The profile.
     pub profile: Profile,
     /// The built-in catalog with the user's entries.
     pub catalog: Catalog,

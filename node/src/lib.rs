@@ -5,6 +5,8 @@
 //!
 //! Only its own tests use it as a library: what they need is public.
 
+#![allow(missing_docs, reason = "only its own tests use it as a library")]
+
 mod accounts;
 pub mod cli;
 mod cloud;

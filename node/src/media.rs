@@ -32,7 +32,6 @@ pub(crate) trait Media {
 /// A medium that is mounted as long as this is there.
 #[derive(Debug)]
 pub struct Opened {
-    /// The folder.
     pub folder: PathBuf,
     /// What unmounts it.
     pub mounted: Option<Mounted>,

@@ -77,7 +77,6 @@ pub struct Outcome {
     pub from: String,
     /// Version in the slot.
     pub to: String,
-    /// Its Kubernetes.
     pub kubernetes: Option<String>,
     /// Its root file system.
     pub squashfs: isoforge_base::digest::Digest,
@@ -99,7 +98,6 @@ impl Outcome {
 /// Where an upgrade happens.
 #[expect(missing_debug_implementations, reason = "its traits have none")]
 pub struct Site<'a> {
-    /// The machine.
     pub machine: &'a Machine,
     /// Its STATE.
     pub volume: &'a mut dyn Volume,

@@ -65,7 +65,6 @@ pub(crate) struct Built {
     pub path: PathBuf,
     /// The bundle's name.
     pub name: String,
-    /// Its version.
     pub version: String,
     /// Digest of its `index.json`.
     pub index: Digest,

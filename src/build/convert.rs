@@ -9,7 +9,6 @@ use isoforge_formats::squashfs;
 use isoforge_formats::tar::Limits;
 use isoforge_oci::registry::{RegistryConfig, Secret};
 
-/// Settings of the SquashFS.
 pub(super) fn squashfs(profile: &Profile) -> squashfs::Settings {
     squashfs::Settings {
         compressor: profile.output.compression,

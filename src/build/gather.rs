@@ -258,7 +258,6 @@ impl Gathered<'_> {
         sum(self.layers().map(|layer| layer.size))
     }
 
-    /// Bytes of all content.
     pub(super) fn content_bytes(&self) -> u64 {
         let content = self.architectures.values();
         sum(content.filter_map(|found| Some(found.content.as_ref()?.size())))

@@ -48,7 +48,6 @@ pub(crate) struct Plan {
     /// What moved since the lock was written, as far as can be seen without
     /// downloading or making anything.
     pub changes: Vec<Drift>,
-    /// All inputs.
     pub inputs: Vec<PlannedInput>,
     /// Layers that would be compressed, each once.
     pub compress: Vec<PlannedLayer>,

@@ -41,7 +41,6 @@ pub(crate) struct ProgramPlaces {
 pub(super) struct Program {
     /// All of it.
     pub(super) bytes: Arc<[u8]>,
-    /// Its digest.
     pub(super) digest: Digest,
 }
 

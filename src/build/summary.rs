@@ -21,7 +21,6 @@ pub(crate) struct Summary {
     pub version: String,
     /// The folder with the outputs.
     pub folder: PathBuf,
-    /// The outputs.
     pub outputs: Vec<OutputFile>,
     /// References of the provider images, by tag in the archive.
     pub provider_images: Vec<String>,
@@ -137,7 +136,6 @@ pub(crate) struct OutputFile {
     pub name: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Its digest.
     pub digest: Digest,
 }
 

@@ -36,7 +36,6 @@ pub(crate) struct NamedImage {
     /// Annotations of its index.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Its platforms.
     pub platforms: Vec<PlatformReport>,
 }
 
@@ -45,7 +44,6 @@ pub(crate) struct NamedImage {
 pub(crate) struct PlatformReport {
     /// The platform, as `linux/amd64`.
     pub platform: String,
-    /// Digest of the manifest.
     pub manifest: Digest,
     /// `created` of the configuration.
     pub created: Option<String>,
@@ -59,10 +57,8 @@ pub(crate) struct PlatformReport {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// A layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct LayerReport {
-    /// Its media type.
     pub media_type: String,
     /// Digest of the blob.
     pub digest: Digest,

@@ -21,7 +21,6 @@ use isoforge_oci::referrer;
 /// What is in an ISO image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct IsoReport {
-    /// Volume id.
     pub volume_id: String,
     /// Creation time as the volume descriptor has it, `YYYYMMDDHHMMSScc`.
     pub created: String,
@@ -69,7 +68,6 @@ pub(crate) struct BootReport {
 pub(crate) struct SquashfsReport {
     /// Size in bytes.
     pub size: u64,
-    /// Digest.
     pub digest: Digest,
     /// Whether that is what the build manifest says; none without a manifest.
     pub sound: Option<bool>,

@@ -121,7 +121,6 @@ pub enum InputKind {
     Include,
     /// A catalog of the user's.
     Catalog,
-    /// A template.
     Template,
     /// The cloud-config, finished or a template.
     CloudConfig,
@@ -135,7 +134,6 @@ pub enum InputKind {
     Pack,
     /// A chart of the local disk.
     Chart,
-    /// A manifest.
     Manifest,
 }
 
@@ -146,7 +144,6 @@ pub struct Component {
     pub kind: ComponentKind,
     /// Its name in the catalog.
     pub name: String,
-    /// Its version.
     pub version: String,
     /// How its images were found.
     pub method: ImageMethod,
@@ -167,7 +164,6 @@ pub struct Chart {
     pub digest: Digest,
 }
 
-/// An image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// In full form; local forms as the profile writes them.
@@ -223,7 +219,6 @@ pub struct Archive {
 pub struct Release {
     /// Where it is.
     pub url: String,
-    /// Its digest.
     pub digest: Digest,
     /// Its date, in seconds since 1970-01-01 UTC.
     pub epoch: u64,
@@ -390,13 +385,11 @@ impl Lock {
         self.core_images.dedup();
     }
 
-    /// The chart of this source.
     #[must_use]
     pub fn chart(&self, source: &str) -> Option<&Chart> {
         self.charts.iter().find(|chart| chart.source == source)
     }
 
-    /// The archive of this path.
     #[must_use]
     pub fn archive(&self, path: &str) -> Option<&Archive> {
         self.archives.iter().find(|archive| archive.path == path)
@@ -408,7 +401,6 @@ impl Lock {
         self.bootstraps.iter().find(|made| made.arch == arch)
     }
 
-    /// The image of this reference.
     #[must_use]
     pub fn image(&self, reference: &str) -> Option<&Image> {
         self.images

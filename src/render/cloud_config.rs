@@ -32,7 +32,6 @@ const PLACE: &str = "/config.yaml on the ISO";
 /// A cloud-config that its readers will accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CloudConfig {
-    /// The text.
     pub text: String,
     /// What the user should know about it.
     pub warnings: Vec<String>,

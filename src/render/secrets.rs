@@ -17,7 +17,6 @@ const MIN_LINE_CHARS: usize = 12;
 pub(crate) struct Secret {
     /// How the profile calls it, for messages (`vars.token`).
     pub name: String,
-    /// The value.
     pub value: String,
 }
 

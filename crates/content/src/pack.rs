@@ -180,7 +180,6 @@ impl Pack {
         &self.isoforge_toml
     }
 
-    /// Its presets.
     pub(crate) fn presets(&self) -> &Presets {
         &self.presets
     }

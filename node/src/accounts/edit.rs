@@ -23,7 +23,6 @@ const SUBORDINATES: u32 = 65_536;
 /// An account to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct NewAccount {
-    /// Its name.
     pub name: String,
     /// Its number; none: a free one.
     pub uid: Option<u32>,

@@ -117,7 +117,6 @@ impl<'a> Row<'a> {
         std::str::from_utf8(self.field(at)).ok()?.parse().ok()
     }
 
-    /// All fields.
     pub(crate) fn fields(&self) -> &[&'a [u8]] {
         &self.0
     }

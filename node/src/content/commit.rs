@@ -16,7 +16,6 @@ use super::plan::{Listed, Plan};
 use super::storage::Storage;
 use crate::run;
 
-/// The unit of the registry.
 pub const UNIT: &str = "appliance-registry.service";
 
 /// How long the registry may take until it answers: it reads its storage before.

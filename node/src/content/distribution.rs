@@ -37,7 +37,6 @@ const OUTPUT_MAX_BYTES: u64 = 64 << 20;
 /// Longest link.
 const LINK_MAX_BYTES: u64 = 128;
 
-/// The storage.
 #[derive(Debug)]
 pub struct Storage {
     root: PathBuf,

@@ -30,7 +30,6 @@ pub struct Imported {
 pub struct Bundle {
     /// Its name; none where it has none, as a layout of another tool.
     pub name: Option<String>,
-    /// Its version.
     pub version: Option<String>,
     /// The digest of its `index.json`.
     pub index: Digest,

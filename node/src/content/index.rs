@@ -17,13 +17,10 @@ pub struct Index {
 /// A manifest that a repository lists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Its digest.
     pub digest: Digest,
-    /// Its media type.
     pub media_type: MediaType,
     /// Its size in bytes.
     pub size: u64,
-    /// Its tag.
     pub tag: Option<String>,
     /// All of it.
     value: Map<String, Value>,

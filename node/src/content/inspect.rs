@@ -33,7 +33,6 @@ pub struct Listed {
     pub reference: String,
     /// Its repository and tag in the registry.
     pub stored: String,
-    /// Its digest.
     pub digest: Digest,
     /// Its artifact type, else the media type of its configuration, or of itself where
     /// it is an index: they tell packs and charts from images. `damaged` where its

@@ -18,7 +18,6 @@ const NAMES_MAX: usize = 10;
 /// An opened bundle, and the medium that it lies on.
 #[derive(Debug)]
 pub struct Located {
-    /// The bundle.
     pub bundle: OfBundle,
     /// Where it is.
     pub path: PathBuf,

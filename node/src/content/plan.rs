@@ -40,7 +40,6 @@ pub struct Listed {
     pub untagged: BTreeMap<Digest, Entry>,
 }
 
-/// A blob that is needed.
 #[derive(Debug, Default)]
 pub struct NeededBlob {
     /// Its size in bytes.

@@ -39,7 +39,6 @@ pub struct Options {
 /// What was pushed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The images.
     pub images: Vec<ImageReport>,
     /// Provider images of the source: no registry gets them.
     pub providers: Vec<String>,

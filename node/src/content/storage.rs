@@ -57,7 +57,6 @@ const INDEX_MAX_BYTES: u64 = 256 << 20;
 const FOLDER_MODE: u32 = 0o700;
 pub(super) const FILE_MODE: u32 = 0o600;
 
-/// The storage.
 #[derive(Debug)]
 pub struct Storage {
     root: PathBuf,
@@ -151,7 +150,6 @@ impl Storage {
         Ok(())
     }
 
-    /// The folder of a repository.
     #[must_use]
     pub fn folder(&self, repository: &str) -> PathBuf {
         self.root.join(repository)

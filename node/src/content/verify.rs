@@ -19,7 +19,6 @@ use super::{BadRecord, names};
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Damage {
-    /// The repository.
     pub repository: String,
     /// The blob; none where the index itself is damaged.
     pub digest: Option<Digest>,

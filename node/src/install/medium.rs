@@ -44,7 +44,6 @@ pub(crate) struct Source {
 pub(crate) struct Image {
     /// The appliance's name.
     pub name: String,
-    /// Its version.
     pub version: String,
     /// Version of Kubernetes, where the manifest has it.
     pub kubernetes: Option<String>,
@@ -52,9 +51,7 @@ pub(crate) struct Image {
     pub epoch: Option<u32>,
     /// The root file system.
     pub rootfs: Source,
-    /// The kernel.
     pub kernel: Source,
-    /// Its initrd.
     pub initrd: Source,
     /// The programs for the ESP, the one that the firmware starts last.
     pub efi: Vec<Source>,

@@ -10,7 +10,6 @@ pub(crate) use crate::disks::Disk;
 /// An account that the installer makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
-    /// Its name.
     pub name: String,
     /// Its password's hash, as crypt(5) has it; none: no login by password.
     pub password_hash: Option<String>,

@@ -34,7 +34,6 @@ pub(crate) struct Text {
     pub file: &'static str,
     /// Where it was found, in words.
     pub origin: String,
-    /// The text.
     pub text: String,
 }
 

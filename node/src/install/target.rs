@@ -40,7 +40,6 @@ const TAIL_BYTES: u64 = 64 << 10;
 /// Pieces in which is looked for something to clear.
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
 
-/// Bytes of an MBR.
 const MBR_BYTES: u64 = 512;
 
 /// Most output of a program.

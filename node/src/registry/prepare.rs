@@ -150,7 +150,6 @@ fn give_below(folder: &Path, (uid, gid): Ids) -> Result<()> {
 pub(crate) mod testing {
     use super::*;
 
-    /// A registry of that name.
     pub(crate) fn registry(name: &str, port: u16) -> Registry {
         Registry {
             name: match name {

@@ -29,7 +29,6 @@ const FOLDERS: [&str; 4] = ["usr/local/bin", "usr/bin", "opt/bin", "opt/rke2/bin
 /// Takes a repository as a whole.
 const WHOLE: &str = "^(.*)$";
 
-/// The files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Files {
     /// Those that are other than they were.

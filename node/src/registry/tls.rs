@@ -27,9 +27,7 @@ const GROUP: u32 = 0o640;
 /// By which a machine is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
-    /// Names.
     pub names: BTreeSet<String>,
-    /// Addresses.
     pub addresses: BTreeSet<IpAddr>,
 }
 

@@ -14,7 +14,6 @@ use isoforge_system::slots::Slot;
 /// it is read with more members, and with fewer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BootRecord {
-    /// The slot.
     pub slot: Slot,
     /// Whether it boots once, until it is found good.
     #[serde(default)]

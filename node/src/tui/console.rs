@@ -39,13 +39,11 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 enum Holder {
     /// The installer.
     Us,
-    /// A shell.
     Shell,
     /// Nobody: it went away, or the installer ended.
     Nobody,
 }
 
-/// A console.
 #[derive(Debug)]
 pub(crate) struct Console {
     name: String,

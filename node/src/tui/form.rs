@@ -18,7 +18,6 @@ pub(crate) enum Kind {
     Choice(Vec<String>),
 }
 
-/// A field.
 #[derive(Clone)]
 pub(crate) struct Field {
     /// What stands before it.

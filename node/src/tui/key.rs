@@ -11,7 +11,6 @@
 /// Longest sequence that is taken together, in bytes; more is noise.
 const SEQUENCE_MAX: usize = 32;
 
-/// A key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     /// Arrow up.
@@ -22,13 +21,10 @@ pub(crate) enum Key {
     Left,
     /// Arrow right.
     Right,
-    /// TAB.
     Tab,
     /// Shift and TAB.
     BackTab,
-    /// ENTER.
     Enter,
-    /// ESC.
     Esc,
     /// Deletes before the cursor.
     Backspace,
@@ -36,11 +32,8 @@ pub(crate) enum Key {
     Delete,
     /// To the start.
     Home,
-    /// To the end.
     End,
-    /// A page up.
     PageUp,
-    /// A page down.
     PageDown,
     /// Ctrl-L: draws the console anew.
     Redraw,

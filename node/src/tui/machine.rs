@@ -10,7 +10,6 @@ use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
-    /// Its name.
     pub(crate) name: String,
     /// Its hardware address.
     pub(crate) mac: String,

@@ -16,12 +16,10 @@ const LOG_LINES: usize = 50;
 /// How long the rate of copying looks back, in milliseconds.
 const RATE_SPAN_MS: u64 = 5_000;
 
-/// A page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
     /// The machine is being looked at.
     Looking,
-    /// Which disk.
     Disk,
     /// Name, password and SSH key.
     Account,
@@ -84,12 +82,7 @@ impl Action {
 #[derive(Debug)]
 pub(crate) enum Message {
     /// A key on a console.
-    Key {
-        /// Which console.
-        console: usize,
-        /// Which key.
-        key: Key,
-    },
+    Key { console: usize, key: Key },
     /// A console went away.
     Gone(usize),
     /// The machine was looked at.
@@ -119,7 +112,6 @@ pub(crate) enum Effect {
     Plan,
     /// Check the machine for this disk.
     Check(Disk),
-    /// Install.
     Install(Box<Request>),
     /// A shell on this console.
     Shell(usize),
@@ -319,7 +311,6 @@ impl Model {
         pages
     }
 
-    /// All disks.
     pub(crate) fn disks(&self) -> &[Disk] {
         self.survey.as_ref().map_or(&[], |survey| &survey.disks)
     }

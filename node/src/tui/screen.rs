@@ -43,7 +43,6 @@ impl Screen {
     }
 }
 
-/// The size of a console.
 pub(crate) fn size(console: &File) -> Size {
     match tcgetwinsize(console) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {

@@ -34,7 +34,6 @@ pub trait Checks {
     fn pause(&mut self);
 }
 
-/// This machine.
 #[derive(Debug)]
 pub struct Live<'a>(pub &'a Machine);
 

@@ -39,7 +39,6 @@ pub struct Machine {
 /// What was booted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booted {
-    /// The slot.
     pub slot: Slot,
     /// Whether it is on trial.
     pub trial: bool,

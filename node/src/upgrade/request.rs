@@ -32,7 +32,6 @@ pub struct Request {
     pub epoch: u32,
     /// Threads that compress.
     pub jobs: usize,
-    /// The slot.
     pub slot: Slot,
     /// UUID of STATE.
     pub state: String,

@@ -40,7 +40,6 @@ pub struct Status {
 pub struct Damaged {
     /// Its label, where it is one of the machine's own.
     pub label: Option<&'static str>,
-    /// Its device.
     pub device: PathBuf,
     /// How many errors.
     pub errors: u64,
@@ -49,7 +48,6 @@ pub struct Damaged {
 /// The last upgrade and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LastUpgrade {
-    /// The slot.
     pub slot: Slot,
     /// Version that ran before.
     pub from: String,

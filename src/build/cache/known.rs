@@ -63,7 +63,6 @@ impl Knowledge {
         this
     }
 
-    /// What is known of a blob.
     pub(super) fn blob(&self, digest: &Digest) -> Known {
         self.blobs.get(digest).cloned().unwrap_or_default()
     }

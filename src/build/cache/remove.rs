@@ -45,7 +45,6 @@ pub(crate) struct Removal {
     pub dry_run: bool,
     /// What goes.
     pub removed: Vec<Removed>,
-    /// Its bytes.
     pub removed_bytes: u64,
     /// How many files stay.
     pub kept: u64,

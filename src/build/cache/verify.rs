@@ -29,7 +29,6 @@ pub(crate) struct Verification {
     pub checked: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// What is damaged.
     pub damaged: Vec<Damage>,
     /// Files that no isoforge put there; they are left alone.
     pub strangers: Vec<PathBuf>,

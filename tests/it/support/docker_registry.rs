@@ -9,7 +9,6 @@ use super::certificates::Certificates;
 
 /// Who may read where a password is asked for.
 pub(crate) const USER: &str = "reader";
-/// The password.
 pub(crate) const PASSWORD: &str = "hunter2-in-the-wild";
 /// bcrypt of [`PASSWORD`].
 const HTPASSWD: &str = "reader:$2y$05$abcdefghijklmnopqrstuu0WoJEp6GeYg2Lea9gXdKdVt6jTMUWqa\n";

@@ -33,7 +33,6 @@ pub(super) struct PartsList {
     pub(super) name: String,
     /// Its size in bytes.
     pub(super) size: u64,
-    /// Its digest.
     pub(super) digest: Digest,
     /// The parts in their order.
     pub(super) parts: Vec<ArchivePart>,

@@ -96,7 +96,6 @@ pub(super) fn sample() -> OciLayout {
     sample_builder().build()
 }
 
-/// Its files.
 pub(super) fn files(layout: &OciLayout) -> Vec<(&str, &[u8])> {
     layout
         .files

@@ -70,7 +70,6 @@ impl Range {
         })
     }
 
-    /// Its bounds.
     pub(super) fn bounds(&self) -> &[(Comparison, String)] {
         &self.0
     }

@@ -23,14 +23,11 @@ use isoforge_base::yaml::{Node, Value};
 const KEYS: [&str; 5] = ["add", "displayName", "group", "name", "remove"];
 const ENABLED: &str = "spectrocloud.com/enabled-presets:";
 
-/// A preset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Preset {
-    /// Its name.
     pub(super) name: String,
     /// Its name for people.
     pub(super) display_name: String,
-    /// Its group.
     pub(super) group: String,
     /// Paths of values that it removes first.
     pub(super) remove: Vec<String>,

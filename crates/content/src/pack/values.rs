@@ -47,12 +47,10 @@ impl Composed {
             .unwrap_or(chart)
     }
 
-    /// The values of a chart.
     pub(crate) fn chart_values(&self, chart: &str) -> Value {
         values::object(self.values.get("charts").and_then(|map| map.get(chart)))
     }
 
-    /// The values of a manifest.
     pub(crate) fn manifest_values(&self, manifest: &str) -> Value {
         let map = self.values.get("manifests");
         values::object(map.and_then(|map| map.get(manifest)))

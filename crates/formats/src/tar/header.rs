@@ -116,7 +116,6 @@ impl Header {
         self.text(LINKNAME)
     }
 
-    /// A number field.
     pub(super) fn number(&self, field: Range<usize>, name: &str) -> Result<i64, Error> {
         parse_number(self.bytes(field)).map_err(|problem| self.error(name, problem))
     }

@@ -69,7 +69,6 @@ impl Content {
         self.below.len() as u64 + 1
     }
 
-    /// All blobs.
     pub(super) fn blobs(&self) -> impl Iterator<Item = &Blob> {
         let parts = self.below.iter().chain([&self.root]);
         parts.flat_map(|part| &part.blobs)

@@ -62,7 +62,6 @@ fn disk_item(disk: &Disk, width: usize) -> ListItem<'static> {
     ListItem::new(vec![Line::from(cut(first)), Line::from(cut(second))]).style(style)
 }
 
-/// A disk in one line.
 fn disk_line(disk: &Disk) -> String {
     let mut line = format!(
         "{:<13} {:>9}  {:<7} {}",

@@ -103,7 +103,6 @@ impl<'t> Order<'t> {
         self.numbered.len() as u32
     }
 
-    /// All numbers.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + use<> {
         ROOT..ROOT + self.count()
     }
