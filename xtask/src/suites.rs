@@ -14,8 +14,8 @@ use crate::{big_file, demo, generate, same_root, sh, twice};
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
 pub(crate) struct E2e {
-    /// Only the steps whose name contains this (bios-cd, upgrade, fallback, …);
-    /// can be given several times
+    /// Only the step of this name (bios-cd, upgrade, …), or all that begin like it
+    /// (`fallback-*`); can be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Boot this ISO instead of building the demo, and install nothing
@@ -31,8 +31,34 @@ pub(crate) struct E2e {
 
 impl E2e {
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| name.contains(only.as_str()))
+        self.only.is_empty() || self.only.iter().any(|only| is_meant(only, name))
     }
+
+    /// Fails for what no step is called.
+    fn check(&self) -> Result<()> {
+        for only in &self.only {
+            ensure!(
+                step_names().any(|name| is_meant(only, name)),
+                "no step is called '{only}'; `cargo xtask e2e --list` names all"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether `only` is the name, or ends with `*` and the name begins like it.
+fn is_meant(only: &str, name: &str) -> bool {
+    match only.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == only,
+    }
+}
+
+/// All of `e2e`, in its order.
+fn step_names() -> impl Iterator<Item = &'static str> {
+    let ways = WAYS.iter().map(|way| way.name);
+    ways.chain(STEPS.iter().map(|(name, _)| *name))
+        .chain([TWICE])
 }
 
 /// Reproducibility's step.
@@ -95,10 +121,9 @@ pub(crate) fn test() -> Result<()> {
 
 /// All boots, installations and upgrades, and reproducibility.
 pub(crate) fn e2e(args: &E2e) -> Result<()> {
+    args.check()?;
     if args.list {
-        let ways = WAYS.iter().map(|way| way.name);
-        let all = ways.chain(STEPS.iter().map(|(name, _)| *name));
-        for name in all.chain([TWICE]).filter(|name| args.wants(name)) {
+        for name in step_names().filter(|name| args.wants(name)) {
             println!("{name}");
         }
         return Ok(());
@@ -151,4 +176,39 @@ fn deny() -> Result<()> {
         return Ok(());
     }
     cargo(&["deny", "--offline", "check", "bans", "licenses", "sources"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(names: &[&str]) -> E2e {
+        E2e {
+            only: names.iter().map(|&name| name.to_owned()).collect(),
+            iso: None,
+            screenshot: None,
+            list: false,
+        }
+    }
+
+    fn wanted(args: &E2e) -> Vec<&'static str> {
+        step_names().filter(|name| args.wants(name)).collect()
+    }
+
+    #[test]
+    fn steps_are_meant_by_whole_names_or_by_their_beginning() {
+        assert_eq!(wanted(&only(&["upgrade"])), ["upgrade"]);
+        assert_eq!(
+            wanted(&only(&["content*", "twice"])),
+            ["content", "content-kairos", "twice"]
+        );
+        assert_eq!(wanted(&only(&[])).len(), WAYS.len() + STEPS.len() + 1);
+    }
+
+    #[test]
+    fn a_name_that_no_step_has_is_an_error() {
+        only(&["bios-cd", "fallback-*"]).check().unwrap();
+        let error = only(&["upgrad"]).check().unwrap_err();
+        assert!(error.to_string().contains("'upgrad'"), "{error}");
+    }
 }
