@@ -10,6 +10,7 @@ mod content;
 mod convert;
 mod gather;
 mod iso;
+mod kernel_line;
 mod lock;
 mod machine;
 mod pack;

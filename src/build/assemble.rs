@@ -9,6 +9,7 @@ use crate::sources::{components, kubernetes};
 use isoforge_base::digest::Digest;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::manifest::ComponentKind;
+use isoforge_system::boot::kernel_image;
 use isoforge_system::merged::System;
 use isoforge_system::{appliance_layer, hardening, registry_layer};
 
@@ -69,7 +70,8 @@ impl<'l> Assembled<'l> {
     /// itself.
     fn find_components(&mut self, version: &str) -> Result<()> {
         let system = &self.system;
-        let mut found = components::of_system(&system.tree, &system.slabs)?;
+        let booted = kernel_image::booted(&system.tree, &system.slabs, self.arch)?;
+        let mut found = components::of_system(&system.tree, &system.slabs, booted.as_deref())?;
         let loaded = self.gathered.locked.request.loaded;
         found.extend(kubernetes::components(loaded, version));
         found.extend(components::of_packages(

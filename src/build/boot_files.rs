@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use super::Settings;
+use super::{Settings, kernel_line};
 use crate::profile::Profile;
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Context as _, Failure, Result};
@@ -17,7 +17,7 @@ use isoforge_system::boot::core_image::{Recipe, Target};
 use isoforge_system::boot::files::BootFile;
 use isoforge_system::boot::kernel::Kernel;
 use isoforge_system::boot::loader::{self, Core};
-use isoforge_system::boot::{Finding, Severity, initrd, kernel};
+use isoforge_system::boot::{Finding, Severity, initrd, kernel, kernel_image};
 use isoforge_system::core_images::{self, KeptCoreImage};
 use isoforge_system::installer_iso::{Bios, EfiProgram, Extra, ExtraKind, Payload};
 use isoforge_system::slab::SlabSet;
@@ -71,8 +71,14 @@ pub(super) fn find(
     progress: &Progress,
 ) -> Result<BootFiles> {
     let boot_arch = arch;
-    let kernel = kernel::find(tree, boot_arch)?;
+    let mut kernel = kernel::find(tree, boot_arch)?;
+    kernel_image::check(tree, slabs, &mut kernel, boot_arch)?;
     report(&kernel.findings, settings, progress)?;
+    report(
+        &kernel_line::findings(tree, profile, arch),
+        settings,
+        progress,
+    )?;
     let checked = initrd::inspect(
         tree,
         slabs,

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::renderer::Renderer;
-use super::{ReadEnv, content};
+use super::{ReadEnv, content, kernel_line};
 use crate::inputs::Inputs;
 use crate::profile::{CloudConfig, Loaded, Profile};
 use isoforge_base::error::{Class, Failure, Result};
@@ -38,7 +38,11 @@ fn administrator(profile: &Profile, is_there: bool) -> Result<Option<String>> {
 /// A secret that can't be read, a template that doesn't render, an overlay
 /// that is missing, a cloud-config that its readers would refuse.
 pub(crate) fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> Result<Vec<String>> {
-    check_with(loaded, &Renderer::new(loaded, profile_path, env)?)
+    let mut warnings = check_with(loaded, &Renderer::new(loaded, profile_path, env)?)?;
+    // A build tells of the system's own lines, and ends there unless it is forced.
+    let too_long = kernel_line::known(&loaded.profile);
+    warnings.extend(too_long.map(|found| format!("{}; {}", found.message, found.hint)));
+    Ok(warnings)
 }
 
 /// The same with secrets that were read already.

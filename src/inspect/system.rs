@@ -36,7 +36,7 @@ pub(super) fn components<R: Read + Seek>(source: R, offset: u64) -> io::Result<V
         image: RefCell::new(image),
         inodes,
     };
-    let mut found = components::of_system(&tree, &files)?;
+    let mut found = components::of_system(&tree, &files, None)?;
     found.extend(components::of_packages(
         &tree,
         &files,

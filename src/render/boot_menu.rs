@@ -10,7 +10,8 @@ use tera::{Context, Kwargs, State, Tera};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::tree::Tree;
 use isoforge_contract::iso;
-use isoforge_contract::machine::{Flavor, InstallMode};
+use isoforge_contract::machine::{Firmware, Flavor, InstallMode};
+use isoforge_system::boot::Finding;
 use isoforge_system::boot::cmdline::{self, Action, Args, Options};
 use isoforge_system::boot::files;
 use isoforge_system::boot::grub::{one_line, quote};
@@ -121,12 +122,7 @@ pub(crate) fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action)
 /// Where the template is wrong or the profile's kernel arguments can't be used.
 pub(crate) fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String> {
     cmdline::check(&settings.cmdline)?;
-    let options = Options {
-        flavor: settings.flavor,
-        fips: settings.fips,
-        selinux: cmdline::has_selinux(tree),
-        extra: &settings.cmdline,
-    };
+    let options = options(tree, settings);
     let (actions, default) = actions(tree, settings);
     let entries: Vec<Entry> = actions
         .into_iter()
@@ -144,6 +140,40 @@ pub(crate) fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<S
     context.insert("entries", &entries);
     context.insert("efi_loaders", &EFI_LOADERS);
     render(MENU_TEMPLATE, template, &context)
+}
+
+fn options<'s>(tree: &Tree, settings: &'s Settings) -> Options<'s> {
+    Options {
+        flavor: settings.flavor,
+        fips: settings.fips,
+        selinux: cmdline::has_selinux(tree),
+        extra: &settings.cmdline,
+    }
+}
+
+/// An error where an entry for the system in `tree` gives the kernel a longer line than
+/// it takes. What a template of the project's own adds is not counted.
+pub(crate) fn too_long(tree: &Tree, settings: &Settings, firmware: &[Firmware]) -> Option<Finding> {
+    /// The kernel as GRUB finds it, on a medium with a partition table.
+    const KERNEL: &str = "(hd0,msdos2)/boot/kernel";
+    let consoles = cmdline::consoles(settings.flavor);
+    let consoles = firmware.iter().map(|firmware| match firmware {
+        Firmware::Bios => consoles.bios,
+        Firmware::Uefi => consoles.uefi,
+    });
+    let consoles = consoles.max_by_key(|text| text.len()).unwrap_or_default();
+    let options = options(tree, settings);
+    let (mut actions, _) = actions(tree, settings);
+    actions.retain(|action| *action != Action::Disk);
+    actions.into_iter().find_map(|action| {
+        let Args { before, after } = cmdline::args(action, &options);
+        let words = before.iter().map(String::as_str);
+        let words = words
+            .chain([consoles])
+            .chain(after.iter().map(String::as_str));
+        let of = format!("the menu entry '{}'", id(action));
+        cmdline::too_long(&of, KERNEL, words)
+    })
 }
 
 /// Path on the ISO (absolute) of the file that only the build with this

@@ -18,11 +18,16 @@ const OS_RELEASE: &str = "etc/os-release";
 const DPKG_STATUS: &str = "var/lib/dpkg/status";
 const MODULES: &[u8] = b"lib/modules";
 
-/// The operating system and the kernels in `tree`.
+/// The operating system and the kernel in `tree`: the one that is `booted` from it,
+/// where that is known, else all that have modules there.
 ///
 /// # Errors
 /// What reading a file gave.
-pub(crate) fn of_system(tree: &Tree, data: &dyn ReadFile) -> io::Result<Vec<Component>> {
+pub(crate) fn of_system(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    booted: Option<&str>,
+) -> io::Result<Vec<Component>> {
     let mut found = Vec::new();
     if let Some(text) = read_text(tree, data, OS_RELEASE)? {
         let fields = os_release(&text);
@@ -39,7 +44,11 @@ pub(crate) fn of_system(tree: &Tree, data: &dyn ReadFile) -> io::Result<Vec<Comp
             });
         }
     }
-    found.extend(kernel_versions(tree).into_iter().map(|version| Component {
+    let kernels = match booted {
+        Some(release) => vec![release.to_owned()],
+        None => kernel_versions(tree),
+    };
+    found.extend(kernels.into_iter().map(|version| Component {
         kind: ComponentKind::Kernel,
         name: "linux".to_owned(),
         version,
@@ -249,7 +258,7 @@ mod tests {
                 ("lib", "usr/lib"),
             ],
         );
-        let found = of_system(&tree, &InlineOnly).unwrap();
+        let found = of_system(&tree, &InlineOnly, None).unwrap();
         let lines: Vec<String> = found
             .iter()
             .map(|c| format!("{} {} {} ({})", c.kind, c.name, c.version, c.source))
@@ -261,6 +270,21 @@ mod tests {
                 "kernel linux 6.12.48-amd64 (lib/modules)"
             ]
         );
+    }
+
+    #[test]
+    fn the_kernel_that_is_booted_is_the_one_that_is_named() {
+        let modules =
+            ["6.1-a", "6.2-b"].map(|release| format!("lib/modules/{release}/modules.dep"));
+        let files = modules.each_ref().map(|path| (path.as_str(), ""));
+        let tree = tree(&files, &[]);
+        let named = |booted| -> Vec<String> {
+            let found = of_system(&tree, &InlineOnly, booted).unwrap();
+            found.into_iter().map(|found| found.version).collect()
+        };
+        assert_eq!(named(Some("6.1-a")), ["6.1-a"]);
+        assert_eq!(named(Some("6.0")), ["6.0"]);
+        assert_eq!(named(None), ["6.1-a", "6.2-b"]);
     }
 
     #[test]
@@ -283,7 +307,7 @@ mod tests {
     #[test]
     fn a_tree_that_tells_nothing_gives_nothing() {
         let tree = Tree::new();
-        assert_eq!(of_system(&tree, &InlineOnly).unwrap(), []);
+        assert_eq!(of_system(&tree, &InlineOnly, None).unwrap(), []);
         assert!(installed_packages(&tree, &InlineOnly).unwrap().is_empty());
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use isoforge_base::tree::{FileData, Inode, Kind, Meta, ReadFile, Tree};
+use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree};
 
 /// Makes a tree: `path` is a file with its path as content, `path = text`
 /// a file with that text, `path -> target` a symbolic link, `path/` a
@@ -33,6 +33,16 @@ pub fn tree(text: &str) -> Tree {
 #[must_use]
 pub fn file(bytes: &[u8]) -> Kind {
     Kind::File(FileData::Inline(bytes.into()))
+}
+
+/// A regular file that [`InMemory`] fails to read.
+#[must_use]
+pub fn unreadable() -> Kind {
+    Kind::File(FileData::Layer {
+        layer: LayerId(0),
+        file: 0,
+        size: 1,
+    })
 }
 
 /// Reads files that are held in memory.

@@ -25,6 +25,7 @@ pub mod files;
 pub mod grub;
 pub mod initrd;
 pub mod kernel;
+pub mod kernel_image;
 pub mod loader;
 pub mod version;
 

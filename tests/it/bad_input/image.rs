@@ -11,7 +11,7 @@ use isoforge_oci::media::{Family, MediaType};
 
 use super::{builds_again, failed};
 use crate::support::bootable::{
-    self, INITRD, KERNEL, LIVE_INITRD, PLAIN_INITRD, initrd_line, os_layer,
+    self, INITRD, KERNEL, KERNEL_RELEASE, LIVE_INITRD, PLAIN_INITRD, initrd_line, os_layer,
 };
 use crate::support::layers::{Blob, Image, tar_layer};
 use crate::support::program::Project;
@@ -47,6 +47,48 @@ fn an_image_without_a_kernel() {
         /boot/vmlinuz-*
         /usr/lib/modules/*/vmlinuz
     hint: add a kernel to the image: linux-image-amd64 (Debian), linux-image-generic (Ubuntu), kernel (Fedora, RHEL), kernel-default (SUSE)
+    ");
+    builds_again(&project);
+}
+
+#[test]
+fn a_kernel_without_modules_unless_forced() {
+    let project =
+        project_of(|layer| layer.replace("usr/lib/modules/6.1.0-test/", "usr/lib/modules/6.0/"));
+    assert_snapshot!(failed(&project, &[]), @r"
+    exit 2
+    error: the kernel 6.1.0-test has no modules in the image; there are: 6.0
+    hint: install the package with its modules in the image (on Ubuntu linux-modules and linux-modules-extra), or remove this kernel: of several the one that /boot/vmlinuz leads to is booted, else the newest; --force builds the ISO all the same
+    ");
+    let forced = project.run(&["build", "profile.toml", "--force"]);
+    forced.assert_exit(0);
+    let warning = "warning: the kernel 6.1.0-test has no modules in the image; there are: 6.0";
+    assert!(forced.stderr.contains(warning), "{}", forced.stderr);
+    let manifest = project.path("dist/tiny-1.0.0/manifest.json");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    assert!(manifest.contains(KERNEL_RELEASE), "{manifest}");
+}
+
+#[test]
+fn a_file_that_is_no_kernel() {
+    let project = project_of(|layer| layer.replace("HdrS", "none"));
+    assert_snapshot!(failed(&project, &[]), @r"
+    exit 2
+    error: the kernel /boot/vmlinuz-6.1.0-test is no kernel for amd64: it does not begin like one
+    hint: install the distribution's kernel in the image; --force builds the ISO all the same
+    ");
+    builds_again(&project);
+}
+
+#[test]
+fn an_initrd_of_another_kernel() {
+    let of_another = [LIVE_INITRD, &["usr/lib/modules/5.9/modules.dep"]].concat();
+    let project =
+        project_of(|layer| layer.replace(&initrd_line(LIVE_INITRD), &initrd_line(&of_another)));
+    assert_snapshot!(failed(&project, &[]), @r"
+    exit 2
+    error: the initrd /boot/initrd.img-6.1.0-test has modules of the kernel 5.9 and none of 6.1.0-test, which is booted
+    hint: make one for it in the image: dracut --force --kver 6.1.0-test; --force builds the ISO all the same
     ");
     builds_again(&project);
 }

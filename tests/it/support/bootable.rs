@@ -70,6 +70,18 @@ pub(crate) fn initrd(files: &[&str]) -> String {
     archive
 }
 
+/// Text that begins like a kernel for `architecture`: with the magic number of its
+/// header (Linux, Documentation/arch/x86/boot.rst and arm64/booting.rst).
+pub(crate) fn kernel(architecture: &str) -> String {
+    let mut image = format!("kernel for {architecture}").repeat(2000);
+    let (at, magic) = match architecture {
+        "amd64" => (0x202, "HdrS"),
+        _ => (56, "ARMd"),
+    };
+    image.replace_range(at..at + magic.len(), magic);
+    image
+}
+
 /// A line of a layer that puts an initrd of `files` in its place.
 pub(crate) fn initrd_line(files: &[&str]) -> String {
     format!("file {INITRD} 0600 '{}'", initrd(files))
@@ -93,7 +105,7 @@ pub(crate) fn os_layer(architecture: &str) -> String {
             .to_owned(),
         "link etc/os-release ../usr/lib/os-release".to_owned(),
         format!("file usr/lib/modules/{KERNEL_RELEASE}/modules.builtin 0644 '{modules}'"),
-        format!("fill {KERNEL} 0644 'kernel for {architecture}*2000'"),
+        format!("file {KERNEL} 0644 '{}'", kernel(architecture)),
         initrd_line(LIVE_INITRD),
         format!("fill usr/lib/shim/shim{efi}.efi.signed 0644 'shim*1000'"),
         format!("fill usr/lib/grub/{signed}/gcd{efi}.efi.signed 0644 'grub*4000'"),

@@ -4,7 +4,7 @@
 //! dmsquash-live mounts it and lays a writable overlay in memory over it
 //! (dracut.cmdline(7), "Booting live images").
 
-use super::files;
+use super::{Finding, files};
 use crate::Error;
 use crate::error::unfit;
 use isoforge_base::tree::Tree;
@@ -16,6 +16,10 @@ const INSTALL_UNIT: &str = "systemd.unit=appliance-install.target";
 
 /// SELinux's configuration.
 const SELINUX: &str = "etc/selinux/config";
+
+/// Most bytes of a command line that the kernel takes: `COMMAND_LINE_SIZE` of x86
+/// and arm64 is 2048, of which the last ends it.
+const LINE_MAX_BYTES: usize = 2047;
 
 /// What a menu entry does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +93,30 @@ pub fn check(extra: &[String]) -> Result<(), Error> {
         return Err(unfit(problem).with_hint(hint).into());
     }
     Ok(())
+}
+
+/// An error where the whole line of `words` is longer than the kernel takes. `of`
+/// tells what it starts, and `kernel` is its path as GRUB has it, which stands
+/// first in the line.
+#[must_use]
+pub fn too_long<'a>(
+    of: &str,
+    kernel: &str,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Option<Finding> {
+    let first = "BOOT_IMAGE=".len() + kernel.len();
+    let rest = words.into_iter().filter(|word| !word.is_empty());
+    let bytes = first + rest.map(|word| 1 + word.len()).sum::<usize>();
+    (bytes > LINE_MAX_BYTES).then(|| {
+        Finding::error(
+            format!(
+                "the kernel's command line of {of} has {bytes} bytes, and the kernel takes \
+                 {LINE_MAX_BYTES}: it cuts off the rest without a word"
+            ),
+            "shorten [boot] cmdline: what is long can be a file of an overlay or of the \
+             cloud-config",
+        )
+    })
 }
 
 /// Whether `tree` has SELinux's configuration; its files carry no labels.
@@ -203,6 +231,17 @@ mod tests {
         };
         assert_snapshot!(line(Action::InstallInteractive, &kairos), @"cdroot root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs net.ifnames=1 rd.cos.disable selinux=0 rd.live.overlay.overlayfs … interactive-install install-mode-interactive");
         assert_snapshot!(line(Action::Live, &kairos), @"cdroot root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs net.ifnames=1 rd.cos.disable selinux=0 rd.live.overlay.overlayfs …");
+    }
+
+    #[test]
+    fn a_line_that_the_kernel_would_cut_is_an_error() {
+        let length = |bytes: usize| {
+            // "BOOT_IMAGE=/k" and " quiet " take 20 bytes.
+            let long = "a".repeat(bytes - 20);
+            too_long("a test", "/k", ["quiet", "", &long]).map(|found| found.message)
+        };
+        assert_eq!(length(2047), None);
+        assert_snapshot!(length(2048).unwrap(), @"the kernel's command line of a test has 2048 bytes, and the kernel takes 2047: it cuts off the rest without a word");
     }
 
     #[test]

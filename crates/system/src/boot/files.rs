@@ -6,6 +6,7 @@ use std::io;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::Error;
 use isoforge_base::limit::read_within;
 use isoforge_base::tree::{self, FileData, Kind, ReadFile, Tree};
 
@@ -97,6 +98,35 @@ pub(crate) fn read(data: &dyn ReadFile, file: &BootFile, limit: u64) -> io::Resu
         let problem = format!("{} has more than {limit} bytes", file.path);
         io::Error::new(io::ErrorKind::InvalidData, problem)
     })
+}
+
+/// Text of the file at `path`, links followed; none where there is none.
+///
+/// # Errors
+/// Where it is there and can't be read: that is not the same.
+pub(crate) fn text_at(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    path: &str,
+    limit: u64,
+) -> Result<Option<String>, Error> {
+    at(tree, path)
+        .map(|file| text(data, &file, limit))
+        .transpose()
+}
+
+/// Text of a small file.
+///
+/// # Errors
+/// Where it can't be read.
+pub(crate) fn text(data: &dyn ReadFile, file: &BootFile, limit: u64) -> Result<String, Error> {
+    let bytes = read(data, file, limit).map_err(unreadable(file))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What reading `file` gave.
+pub(crate) fn unreadable(file: &BootFile) -> impl FnOnce(io::Error) -> Error {
+    Error::io(format!("reading '{}' from the image", file.path))
 }
 
 /// For an error: one path per line.

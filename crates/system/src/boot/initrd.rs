@@ -2,11 +2,11 @@
 //! has drivers for, and whether it is ready for FIPS mode.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io::Read;
 
 use isoforge_formats::cpio::{self, Limits};
 
-use super::files::{self, BootFile};
+use super::files;
 use super::kernel::Kernel;
 use super::{Finding, Severity};
 use crate::Error;
@@ -63,6 +63,8 @@ pub struct Contents {
     pub dracut_modules: BTreeSet<String>,
     /// Kernel modules, with underscores for dashes.
     pub kernel_modules: BTreeSet<String>,
+    /// The kernels' releases that it has modules of.
+    pub module_releases: BTreeSet<String>,
     /// It has scripts of dracut's or initramfs-tools' FIPS support.
     pub fips: bool,
 }
@@ -106,6 +108,7 @@ pub fn read(initrd: impl Read, limits: &Limits) -> Result<Contents, isoforge_for
     let mut contents = Contents::default();
     cpio::walk(initrd, limits, &mut |path, data| {
         let name = path.rsplit('/').next().unwrap_or(path);
+        contents.module_releases.extend(module_release(path));
         if name == LIVE_ROOT || name == "dmsquash-live-root.sh" {
             contents.dmsquash_live = true;
         } else if path.ends_with(DRACUT_MODULES) {
@@ -126,6 +129,14 @@ pub fn read(initrd: impl Read, limits: &Limits) -> Result<Contents, isoforge_for
     Ok(contents)
 }
 
+/// The release of the kernel whose modules a file is among.
+fn module_release(path: &str) -> Option<String> {
+    let path = path.trim_start_matches('/');
+    let path = path.strip_prefix("usr/").unwrap_or(path);
+    let (release, file) = path.strip_prefix("lib/modules/")?.split_once('/')?;
+    (!release.is_empty() && !file.is_empty()).then(|| release.to_owned())
+}
+
 /// The module in a file's name: `usb-storage.ko.xz` is `usb_storage`.
 fn module_name(file: &str) -> Option<String> {
     let (name, suffix) = file.split_once(".ko")?;
@@ -135,7 +146,8 @@ fn module_name(file: &str) -> Option<String> {
 /// Looks into the initrd of `kernel` and tells what the system can do with it.
 ///
 /// # Errors
-/// [`Error::Initrd`] where the initrd can't be read.
+/// [`Error::Initrd`] where the initrd can't be read; where a file about the kernel
+/// can't be.
 pub fn inspect(
     tree: &Tree,
     data: &dyn ReadFile,
@@ -156,10 +168,12 @@ pub fn inspect(
             path: path.clone(),
             source,
         })?;
-    let builtin = kernel_file(tree, data, kernel, "modules.builtin")
+    let builtin = kernel_file(tree, data, kernel, "modules.builtin")?
         .map(|text| builtin_modules(&text))
         .unwrap_or_default();
     let mut report = report(&path, &contents, &builtin, arch);
+    let foreign = of_another_kernel(&path, &contents, kernel.release.as_deref());
+    report.findings.splice(0..0, foreign);
     let known = |module| builtin.contains(module) || contents.kernel_modules.contains(module);
     if arch == Arch::Amd64
         && !builtin.is_empty()
@@ -175,12 +189,14 @@ pub fn inspect(
         ));
     }
     if fips {
-        let config =
-            kernel_file(tree, data, kernel, "config").or_else(|| boot_config(tree, data, kernel));
+        let config = match kernel_file(tree, data, kernel, "config")? {
+            Some(config) => Some(config),
+            None => boot_config(tree, data, kernel)?,
+        };
         report
             .findings
             .extend(fips_findings(&path, &contents, config.as_deref()));
-        report.findings.extend(hmac_finding(tree, data, kernel));
+        report.findings.extend(hmac_finding(tree, data, kernel)?);
     }
     Ok(report)
 }
@@ -254,6 +270,24 @@ fn report(path: &str, contents: &Contents, builtin: &BTreeSet<String>, arch: Arc
     }
 }
 
+/// An initrd's modules load into the kernel that they were built with alone; one
+/// without any may go with a kernel that has all of it built in.
+fn of_another_kernel(path: &str, contents: &Contents, release: Option<&str>) -> Option<Finding> {
+    let release = release?;
+    let there = &contents.module_releases;
+    if there.is_empty() || there.contains(release) {
+        return None;
+    }
+    let there: Vec<&str> = there.iter().map(String::as_str).collect();
+    Some(Finding::error(
+        format!(
+            "the initrd {path} has modules of the kernel {} and none of {release}, which is booted",
+            there.join(", ")
+        ),
+        format!("make one for it in the image: dracut --force --kver {release}"),
+    ))
+}
+
 fn fips_findings(path: &str, contents: &Contents, config: Option<&str>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let hint = "install the distribution's FIPS kernel and run dracut --add fips in the image, or \
@@ -283,25 +317,32 @@ fn fips_findings(path: &str, contents: &Contents, config: Option<&str>) -> Vec<F
 /// `.NAME.hmac` beside it, or `.vmlinuz.hmac` beside its modules, with an HMAC of
 /// SHA-256 or SHA-512 in hex as the first word (`sha512hmac(1)`). Its key is the
 /// tool's own, so whether it fits the kernel only that tool can tell.
-fn hmac_finding(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel) -> Option<Finding> {
+fn hmac_finding(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    kernel: &Kernel,
+) -> Result<Option<Finding>, Error> {
     let hint = "install the distribution's FIPS kernel, which brings the file, or make it in the \
                 image with sha512hmac";
     let path = kernel.kernel.path.trim_start_matches('/');
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let beside = format!("{folder}/.{name}.hmac");
-    let beside = text_at(tree, data, beside.trim_start_matches('/'));
-    let Some(text) = beside.or_else(|| kernel_file(tree, data, kernel, ".vmlinuz.hmac")) else {
-        return Some(Finding::error(
+    let text = match text_at(tree, data, beside.trim_start_matches('/'))? {
+        Some(text) => Some(text),
+        None => kernel_file(tree, data, kernel, ".vmlinuz.hmac")?,
+    };
+    let Some(text) = text else {
+        return Ok(Some(Finding::error(
             format!(
                 "fips = true, but the kernel /{path} has no .hmac file beside it: the initrd's \
                  module fips stops the boot"
             ),
             hint,
-        ));
+        )));
     };
     let word = text.split_ascii_whitespace().next().unwrap_or_default();
     let is_hmac = matches!(word.len(), 64 | 128) && word.bytes().all(|b| b.is_ascii_hexdigit());
-    (!is_hmac).then(|| {
+    Ok((!is_hmac).then(|| {
         Finding::error(
             format!(
                 "fips = true, but the .hmac file of the kernel /{path} holds no HMAC of SHA-256 \
@@ -309,27 +350,36 @@ fn hmac_finding(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel) -> Option<Fin
             ),
             hint,
         )
-    })
+    }))
 }
 
-fn text_at(tree: &Tree, data: &dyn ReadFile, path: &str) -> Option<String> {
-    text(data, &files::at(tree, path)?).ok()
+/// Text of the file at `path`; none where it is not there.
+fn text_at(tree: &Tree, data: &dyn ReadFile, path: &str) -> Result<Option<String>, Error> {
+    files::text_at(tree, data, path, KERNEL_FILE_MAX_BYTES)
 }
 
 /// Text of a file beside the kernel's modules.
-fn kernel_file(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel, name: &str) -> Option<String> {
-    let modules = kernel.modules.as_deref()?.trim_start_matches('/');
-    text_at(tree, data, &format!("{modules}/{name}"))
+fn kernel_file(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    kernel: &Kernel,
+    name: &str,
+) -> Result<Option<String>, Error> {
+    match kernel.modules.as_deref() {
+        None => Ok(None),
+        Some(modules) => text_at(
+            tree,
+            data,
+            &format!("{}/{name}", modules.trim_start_matches('/')),
+        ),
+    }
 }
 
-fn boot_config(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel) -> Option<String> {
-    let release = kernel.release.as_deref()?;
-    text_at(tree, data, &format!("boot/config-{release}"))
-}
-
-fn text(data: &dyn ReadFile, file: &BootFile) -> io::Result<String> {
-    let bytes = files::read(data, file, KERNEL_FILE_MAX_BYTES)?;
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+fn boot_config(tree: &Tree, data: &dyn ReadFile, kernel: &Kernel) -> Result<Option<String>, Error> {
+    match kernel.release.as_deref() {
+        None => Ok(None),
+        Some(release) => text_at(tree, data, &format!("boot/config-{release}")),
+    }
 }
 
 fn builtin_modules(list: &str) -> BTreeSet<String> {
@@ -446,6 +496,42 @@ mod tests {
         assert_snapshot!(lines(""), @"Warning: neither the kernel nor its modules have 'vmxnet3': the system has no network on VMware");
         let module = "usr/lib/modules/6/kernel/drivers/net/vmxnet3/vmxnet3.ko.zst";
         assert_eq!(lines(module), "");
+    }
+
+    #[test]
+    fn modules_of_another_kernel_alone_are_an_error() {
+        let first = |name: &str| {
+            let mut files = LIVE[..1].to_vec();
+            files.push((name, ""));
+            let text = inspected(&archive(&files), "", false);
+            text.lines().next().unwrap().to_owned()
+        };
+        assert_snapshot!(first("usr/lib/modules/5.9-rt/modules.dep"), @"Error: the initrd /boot/initrd.img-6 has modules of the kernel 5.9-rt and none of 6, which is booted");
+        assert_snapshot!(first("lib/modules/5.9-rt/kernel/fs/fat/fat.ko.zst"), @"Error: the initrd /boot/initrd.img-6 has modules of the kernel 5.9-rt and none of 6, which is booted");
+        for fine in ["lib/modules/6/modules.dep", "lib/modules/5.9-rt", "etc/x"] {
+            assert!(!first(fine).contains("which is booted"), "{fine}");
+        }
+    }
+
+    #[test]
+    fn a_file_about_the_kernel_that_cannot_be_read_is_not_one_that_is_missing() {
+        let mut tree = tree("boot/vmlinuz-6");
+        let initrd = Inode {
+            meta: Meta::with_mode(0o600),
+            kind: file(&archive(&LIVE)),
+        };
+        tree.insert(b"boot/initrd.img-6", initrd).unwrap();
+        let lost = Inode {
+            meta: Meta::with_mode(0o644),
+            kind: isoforge_judges::trees::unreadable(),
+        };
+        tree.insert(b"usr/lib/modules/6/modules.builtin", lost)
+            .unwrap();
+        let kernel = kernel::find(&tree, Arch::Amd64).unwrap();
+        let limits = Limits::default();
+        let error = inspect(&tree, &InMemory, &kernel, Arch::Amd64, false, &limits).unwrap_err();
+        assert_eq!(error.class(), Class::Io);
+        assert_snapshot!(error, @"reading '/usr/lib/modules/6/modules.builtin' from the image");
     }
 
     #[test]

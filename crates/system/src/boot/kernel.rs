@@ -10,7 +10,7 @@ use super::files::{self, BootFile, list};
 use super::{Finding, version};
 use crate::Error;
 use crate::error::unfit;
-use isoforge_base::tree::{self, Tree};
+use isoforge_base::tree::{self, Kind, Tree};
 use isoforge_contract::arch::Arch;
 
 /// A kernel with what it needs to come up.
@@ -59,7 +59,7 @@ pub fn find(tree: &Tree, arch: Arch) -> Result<Kernel, Error> {
     let only = candidates.iter().all(|c| c.release == best.release);
     let mut findings = Vec::new();
     for candidate in &candidates {
-        let Some(initrd) = initrd_paths(candidate, only)
+        let Some(initrd) = initrd_paths(tree, candidate, only)
             .iter()
             .find_map(|path| files::at(tree, path))
         else {
@@ -80,7 +80,7 @@ pub fn find(tree: &Tree, arch: Arch) -> Result<Kernel, Error> {
             findings,
         });
     }
-    let (kernel, looked_at) = (&best.file.path, list(&initrd_paths(best, only)));
+    let (kernel, looked_at) = (&best.file.path, list(&initrd_paths(tree, best, only)));
     let problem =
         format!("the OS image has no initrd for its kernel {kernel}; looked for:{looked_at}");
     let hint = "make one in the image with dracut (packages dracut and dracut-live, \
@@ -177,7 +177,27 @@ fn only_modules(tree: &Tree) -> Option<String> {
     }
 }
 
-fn modules_of(tree: &Tree, release: Option<&str>) -> Option<String> {
+/// The releases that there are modules of.
+pub(super) fn module_releases(tree: &Tree) -> Vec<String> {
+    let mut releases: Vec<String> = files::names(tree, MODULES)
+        .filter(|release| modules_of(tree, Some(release)).is_some())
+        .map(str::to_owned)
+        .collect();
+    releases.sort_by(|a, b| version::compare(b, a));
+    releases
+}
+
+/// Whether `path` is a file itself, and no link to one.
+fn is_plain_file(tree: &Tree, path: &str) -> bool {
+    let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let inode = tree
+        .lookup(dir.as_bytes())
+        .and_then(|dir| tree.children(dir)?.get(name.as_bytes()))
+        .map(|&id| tree.inode(id));
+    inode.is_some_and(|inode| matches!(inode.kind, Kind::File(_)))
+}
+
+pub(super) fn modules_of(tree: &Tree, release: Option<&str>) -> Option<String> {
     let path = tree
         .resolve(format!("{MODULES}/{}", release?).as_bytes())
         .ok()?;
@@ -187,9 +207,11 @@ fn modules_of(tree: &Tree, release: Option<&str>) -> Option<String> {
 
 /// Where a kernel's initrd may be. Names without a release count only for the
 /// linked kernel and for an `only` one: else they may be another kernel's.
-fn initrd_paths(candidate: &Candidate, only: bool) -> Vec<String> {
+fn initrd_paths(tree: &Tree, candidate: &Candidate, only: bool) -> Vec<String> {
     let mut paths = Vec::new();
-    if candidate.linked {
+    // A file of that name was made for the kernel beside it; a link may have been
+    // left by another one, so what is named after the release goes first.
+    if candidate.linked && is_plain_file(tree, "boot/initrd") {
         paths.push("boot/initrd".to_owned());
     }
     if let Some(release) = &candidate.release {
@@ -271,6 +293,35 @@ mod tests {
         /boot/initrd
         5.15.0-91-generic
         /usr/lib/modules/5.15.0-91-generic
+        ");
+    }
+
+    #[test]
+    fn a_link_left_by_another_kernel_gives_way_to_the_initrd_of_this_one() {
+        assert_snapshot!(found(
+            "boot/vmlinuz -> vmlinuz-6.4.1-rt
+             boot/vmlinuz-6.4.1-rt
+             boot/initrd -> initrd-6.4.2-default
+             boot/initrd-6.4.2-default
+             boot/initrd-6.4.1-rt
+             usr/lib/modules/6.4.1-rt/"
+        ), @r"
+        /boot/vmlinuz-6.4.1-rt
+        /boot/initrd-6.4.1-rt
+        6.4.1-rt
+        /usr/lib/modules/6.4.1-rt
+        ");
+        // Kairos makes that file for the linked kernel, whatever a package left.
+        assert_snapshot!(found(
+            "boot/vmlinuz -> vmlinuz-6.4.1-rt
+             boot/vmlinuz-6.4.1-rt
+             boot/initrd
+             boot/initrd.img-6.4.1-rt"
+        ), @r"
+        /boot/vmlinuz-6.4.1-rt
+        /boot/initrd
+        6.4.1-rt
+        ?
         ");
     }
 

@@ -66,7 +66,7 @@ pub enum Core {
 /// Finds what UEFI needs.
 ///
 /// # Errors
-/// Naming every place that was looked at.
+/// Naming every place that was looked at; where `os-release` can't be read.
 pub fn find_uefi(tree: &Tree, data: &dyn ReadFile, arch: Arch) -> Result<Uefi, Error> {
     let shim = required(tree, shim_paths(arch), "signed shim", shim_packages(arch))?;
     let grub = required(tree, grub_paths(arch), "signed GRUB", grub_packages(arch))?;
@@ -88,7 +88,7 @@ pub fn find_uefi(tree: &Tree, data: &dyn ReadFile, arch: Arch) -> Result<Uefi, E
             Arch::Amd64 => "mmx64.efi",
             Arch::Arm64 => "mmaa64.efi",
         },
-        stubs: stub_paths(tree, data, &grub.path),
+        stubs: stub_paths(tree, data, &grub.path)?,
         shim,
         grub,
         mok_manager,
@@ -258,7 +258,7 @@ fn is_suse(shim: &str) -> bool {
 /// builds have `/boot/grub` (Debian, Ubuntu) or `/EFI/BOOT` (Fedora), others
 /// `/EFI/<vendor>`. The vendor is in Fedora's paths; Debian and Ubuntu use the
 /// ID of their `os-release`.
-fn stub_paths(tree: &Tree, data: &dyn ReadFile, grub: &str) -> Vec<String> {
+fn stub_paths(tree: &Tree, data: &dyn ReadFile, grub: &str) -> Result<Vec<String>, Error> {
     let mut stubs = vec![
         "boot/grub/grub.cfg".to_owned(),
         "EFI/BOOT/grub.cfg".to_owned(),
@@ -267,26 +267,32 @@ fn stub_paths(tree: &Tree, data: &dyn ReadFile, grub: &str) -> Vec<String> {
         .split_once("/EFI/")
         .and_then(|(_, rest)| rest.split('/').next())
         .map(str::to_owned);
-    if let Some(vendor) = in_path.or_else(|| os_id(tree, data))
+    let vendor = match in_path {
+        Some(vendor) => Some(vendor),
+        None => os_id(tree, data)?,
+    };
+    if let Some(vendor) = vendor
         && !vendor.eq_ignore_ascii_case("boot")
     {
         stubs.push(format!("EFI/{vendor}/grub.cfg"));
     }
-    stubs
+    Ok(stubs)
 }
 
 /// The ID in `os-release`, where it is a plain name (os-release(5)).
-fn os_id(tree: &Tree, data: &dyn ReadFile) -> Option<String> {
+fn os_id(tree: &Tree, data: &dyn ReadFile) -> Result<Option<String>, Error> {
     let paths = ["etc/os-release".to_owned(), "usr/lib/os-release".to_owned()];
-    let file = files::first(tree, &paths)?;
-    let text = files::read(data, &file, OS_RELEASE_MAX_BYTES).ok()?;
-    let text = String::from_utf8(text).ok()?;
-    let id = text
-        .lines()
-        .find_map(|line| line.strip_prefix("ID="))?
-        .trim_matches(['"', '\'']);
+    let Some(file) = files::first(tree, &paths) else {
+        return Ok(None);
+    };
+    let text = files::text(data, &file, OS_RELEASE_MAX_BYTES)?;
+    let Some(id) = text.lines().find_map(|line| line.strip_prefix("ID=")) else {
+        return Ok(None);
+    };
+    let id = id.trim_matches(['"', '\'']);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    (!id.is_empty() && !id.starts_with('.') && id.chars().all(plain)).then(|| id.to_owned())
+    let named = !id.is_empty() && !id.starts_with('.') && id.chars().all(plain);
+    Ok(named.then(|| id.to_owned()))
 }
 
 #[cfg(test)]
@@ -310,6 +316,23 @@ mod tests {
                 .map_or("none".to_owned(), |file| file.path),
             found.stubs.join(" ")
         )
+    }
+
+    #[test]
+    fn an_os_release_that_cannot_be_read_is_not_one_that_is_missing() {
+        let text = "usr/lib/shim/shimx64.efi.signed
+             usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed";
+        let mut tree = tree(text);
+        let found = find_uefi(&tree, &InMemory, Arch::Amd64).unwrap();
+        assert_eq!(found.stubs.len(), 2);
+        let lost = isoforge_base::tree::Inode {
+            meta: isoforge_base::tree::Meta::with_mode(0o644),
+            kind: isoforge_judges::trees::unreadable(),
+        };
+        tree.insert(b"etc/os-release", lost).unwrap();
+        let error = find_uefi(&tree, &InMemory, Arch::Amd64).unwrap_err();
+        assert_eq!(error.class(), Class::Io);
+        assert_snapshot!(error, @"reading '/etc/os-release' from the image");
     }
 
     #[test]
