@@ -19,7 +19,8 @@ const DPKG_STATUS: &str = "var/lib/dpkg/status";
 const MODULES: &[u8] = b"lib/modules";
 
 /// The operating system and the kernel in `tree`: the one that is `booted` from it,
-/// where that is known, else all that have modules there.
+/// where that is known, else all that have modules there. None is named where none
+/// has.
 ///
 /// # Errors
 /// What reading a file gave.
@@ -44,10 +45,10 @@ pub(crate) fn of_system(
             });
         }
     }
-    let kernels = match booted {
-        Some(release) => vec![release.to_owned()],
-        None => kernel_versions(tree),
-    };
+    let mut kernels = kernel_versions(tree);
+    if let Some(release) = booted.filter(|_| !kernels.is_empty()) {
+        kernels = vec![release.to_owned()];
+    }
     found.extend(kernels.into_iter().map(|version| Component {
         kind: ComponentKind::Kernel,
         name: "linux".to_owned(),
