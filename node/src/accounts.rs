@@ -18,7 +18,8 @@ pub(crate) mod table;
 
 pub(crate) use kept::{restore, save};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
+use isoforge_contract::cloud::check_password;
 
 /// Random bytes of a salt; sixteen characters, the most that the algorithm takes.
 const SALT_BYTES: usize = 12;
@@ -26,18 +27,13 @@ const SALT_BYTES: usize = 12;
 /// Rounds of a new hash. The algorithm's 5,000 are from 2007.
 const ROUNDS: u32 = 65_536;
 
-/// Longest password; libxcrypt's limit.
-pub(crate) const PASSWORD_MAX_BYTES: usize = 512;
-
 /// A password's hash as crypt(5) has it: SHA-512 with a random salt.
 ///
 /// # Errors
 /// For what crypt(3) does not take.
 pub(crate) fn hash_password(password: &str) -> Result<String> {
     use sha_crypt::CustomizedPasswordHasher as _;
-    if password.is_empty() || password.len() > PASSWORD_MAX_BYTES || password.contains('\0') {
-        bail!("a password is 1 to {PASSWORD_MAX_BYTES} bytes without a zero byte");
-    }
+    check_password(password)?;
     let mut salt = [0_u8; SALT_BYTES];
     crate::random::fill(&mut salt)
         .map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;

@@ -12,6 +12,7 @@
 
 mod admin;
 mod check;
+mod kairos;
 mod vocabulary;
 
 use super::TEMPLATE_SUFFIX;
@@ -21,11 +22,13 @@ use super::project::Project;
 use super::secrets::Secrets;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::yaml::{self, Dialect, Node};
-use isoforge_contract::cloud::{Document, MAX_BYTES, Remark};
+use isoforge_contract::cloud::{Document, MAX_BYTES, Remark, foreign};
 use isoforge_contract::machine::Flavor;
 
 /// First lines by which the readers know such a file.
 const HEADERS: [&str; 3] = ["#cloud-config", "#kairos-config", "#node-config"];
+/// In how many lines Kairos looks for it.
+const KAIROS_HEADER_LINES: usize = 9;
 /// Where the ISO has it, for messages.
 const PLACE: &str = "/config.yaml on the ISO";
 
@@ -55,12 +58,14 @@ pub(crate) fn load(
     flavor: Flavor,
 ) -> Result<CloudConfig> {
     let source = project.read_text(path)?;
-    let text = if path.ends_with(TEMPLATE_SUFFIX) {
+    let is_template = path.ends_with(TEMPLATE_SUFFIX);
+    let text = if is_template {
         engine.render(path, &source, context)?
     } else {
         source
     };
-    let checked = checked(path, &text, flavor).map_err(|problems| refused(&problems, secrets))?;
+    let checked =
+        checked(path, &text, flavor).map_err(|refusal| refused(&refusal, secrets, is_template))?;
     let mut warnings = checked.warnings;
     warnings.extend(secrets.in_plain_text(&text, PLACE));
     Ok(CloudConfig {
@@ -72,15 +77,37 @@ pub(crate) fn load(
 
 /// A cloud-config can't be what its readers need. What is said of a rendered text may
 /// quote it, and it may hold secrets.
-fn refused(problems: &[Remark], secrets: &Secrets) -> Failure {
-    let redacted = problems.iter().map(|problem| Remark {
+fn refused(refusal: &Refusal, secrets: &Secrets, is_template: bool) -> Failure {
+    let redacted = refusal.problems.iter().map(|problem| Remark {
         message: secrets.redact(&problem.message),
         ..problem.clone()
     });
     let lines: Vec<String> = redacted.map(|problem| problem.to_string()).collect();
-    Failure::new(Class::Profile, lines.join("\n")).with_hint(
-        "positions are in the rendered text; values in a template go through the filter `yaml`",
-    )
+    let failure = Failure::new(Class::Profile, lines.join("\n"));
+    match refusal.hint {
+        Some(hint) => failure.with_hint(hint),
+        None if is_template => failure.with_hint(
+            "positions are in the rendered text; values in a template go through the filter `yaml`",
+        ),
+        None => failure,
+    }
+}
+
+/// All that is wrong with a text.
+#[derive(Debug)]
+struct Refusal {
+    problems: Vec<Remark>,
+    /// What to do about it, where it is one thing.
+    hint: Option<&'static str>,
+}
+
+impl From<Vec<Remark>> for Refusal {
+    fn from(problems: Vec<Remark>) -> Self {
+        Self {
+            problems,
+            hint: None,
+        }
+    }
 }
 
 /// What a check gives.
@@ -90,14 +117,14 @@ struct Checked {
 }
 
 /// Checks a cloud-config's text; `file` is its name in messages.
-fn checked(file: &str, text: &str, flavor: Flavor) -> Result<Checked, Vec<Remark>> {
+fn checked(file: &str, text: &str, flavor: Flavor) -> Result<Checked, Refusal> {
     let fail = |line, column, message: String| {
-        vec![Remark {
+        Refusal::from(vec![Remark {
             document: file.to_owned(),
             line,
             column,
             message,
-        }]
+        }])
     };
     if text.len() > MAX_BYTES {
         let message = format!(
@@ -106,15 +133,23 @@ fn checked(file: &str, text: &str, flavor: Flavor) -> Result<Checked, Vec<Remark
         );
         return Err(fail(1, 1, message));
     }
-    if !has_header(text) {
-        return Err(fail(
-            1,
-            1,
-            format!(
-                "the first comment lines must hold one of {}, or the file is ignored",
-                HEADERS.join(", ")
-            ),
-        ));
+    if flavor == Flavor::Kairos && text.starts_with('\u{feff}') {
+        let message = "it begins with a byte order mark: Kairos finds no header behind it, and \
+            ignores the file";
+        return Err(Refusal {
+            hint: Some("save it as UTF-8 without a byte order mark"),
+            ..fail(1, 1, message.to_owned())
+        });
+    }
+    if !has_header(text, flavor) {
+        let message = format!(
+            "the first comment lines must hold one of {}, or the file is ignored",
+            HEADERS.join(", ")
+        );
+        return Err(Refusal {
+            hint: Some("write '#cloud-config' as the first line"),
+            ..fail(1, 1, message)
+        });
     }
     let documents = yaml::documents(text, Dialect::CloudConfig)
         .map_err(|e| fail(e.line, e.column, e.problem))?;
@@ -129,8 +164,14 @@ fn checked(file: &str, text: &str, flavor: Flavor) -> Result<Checked, Vec<Remark
         );
     }
     found.check(root);
-    if flavor == Flavor::Appliance {
-        found.as_executed(root, Document::read(file, &documents));
+    match flavor {
+        Flavor::Appliance => found.as_executed(root, Document::read(file, text, &documents)),
+        Flavor::Kairos => {
+            found.as_kairos_reads(root);
+            for remark in foreign(file, text, root) {
+                found.surprise(remark.line, remark.column, &remark.message);
+            }
+        }
     }
     Ok(Checked {
         warnings: found.finish()?,
@@ -138,10 +179,16 @@ fn checked(file: &str, text: &str, flavor: Flavor) -> Result<Checked, Vec<Remark
     })
 }
 
-/// Readers look for the header in the comment lines at the top.
-fn has_header(text: &str) -> bool {
+/// Readers look for the header in the comment lines at the top; Kairos's in the first of
+/// them only.
+fn has_header(text: &str, flavor: Flavor) -> bool {
+    let within = match flavor {
+        Flavor::Kairos => KAIROS_HEADER_LINES,
+        Flavor::Appliance => usize::MAX,
+    };
     text.trim_start_matches('\u{feff}')
         .lines()
+        .take(within)
         .take_while(|line| line.starts_with('#') || line.trim().is_empty())
         .any(|line| HEADERS.contains(&line.trim_end()))
 }

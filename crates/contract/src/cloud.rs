@@ -6,9 +6,9 @@
 //! does not act on is told with its place ([`Document::unknown`]): a setting that
 //! is silently ignored is found out when it is missed.
 
+mod checks;
 mod document;
 mod file;
-mod names;
 pub mod pattern;
 mod reader;
 mod step;
@@ -18,9 +18,9 @@ mod user;
 
 use std::fmt;
 
-pub use document::{Document, Install, MAX_BYTES};
+pub use checks::{check_field, check_hostname, check_name, check_password, is_hash};
+pub use document::{Document, Install, MAX_BYTES, foreign};
 pub use file::{File, Id};
-pub use names::{check_name, is_hash};
 pub use step::{Conditions, Dns, Override, Step, Systemctl};
 pub use user::{Password, User};
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::database::Databases;
 use super::table::{Kind, Row, group, passwd, shadow, union};
-use isoforge_contract::cloud::check_name;
+use isoforge_contract::cloud::{check_field, check_name};
 
 /// Numbers of people and of their groups.
 pub(crate) const PEOPLE: Range<u32> = 1000..60_000;
@@ -280,11 +280,4 @@ pub(crate) fn no_account(name: &str) -> String {
 
 fn no_number(name: &str) -> String {
     format!("no number is free for '{name}'")
-}
-
-fn check_field(what: &'static str, value: &str, name: &str) -> Result<()> {
-    if value.contains(':') || value.chars().any(char::is_control) {
-        bail!("the {what} of '{name}' holds a ':' or a control character");
-    }
-    Ok(())
 }

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use isoforge_contract::cloud::check_hostname;
+
 use crate::install::model::StaticAddress;
 
 /// Longest name of an account, as useradd has it.
@@ -10,9 +12,6 @@ const NAME_MAX: usize = 32;
 
 /// Longest host name of Linux.
 const HOSTNAME_MAX: usize = 64;
-
-/// Longest label of a host name.
-const LABEL_MAX: usize = 63;
 
 /// Fewest characters of an SSH key's middle part.
 const KEY_MIN: usize = 40;
@@ -75,19 +74,12 @@ pub(crate) fn hostname(text: &str) -> Checked<Option<String>> {
     if name.is_empty() {
         return Ok(None);
     }
-    let letter = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let good = |label: &str| {
-        (1..=LABEL_MAX).contains(&label.len())
-            && label.chars().all(letter)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     if name.len() > HOSTNAME_MAX {
         return Err(format!(
             "A host name has at most {HOSTNAME_MAX} characters."
         ));
     }
-    if !name.split('.').all(good) {
+    if check_hostname(name).is_err() {
         return Err(
             "A host name has letters, digits and -, in parts with dots between.".to_owned(),
         );

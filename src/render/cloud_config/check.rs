@@ -2,6 +2,7 @@
 
 use isoforge_base::yaml::{Node, Value};
 
+use super::kairos;
 use super::vocabulary::{ROOT, STEP, Shape, is_cloud_init_only, stages};
 use isoforge_contract::cloud::{Document, Remark};
 
@@ -37,8 +38,19 @@ impl<'a> Findings<'a> {
     /// Checks the whole file.
     pub(super) fn check(&mut self, root: &Node) {
         self.shape(&ROOT, root, "");
-        self.users(root);
+        self.passwords(root);
         self.install(root);
+        self.permissions(root);
+    }
+
+    /// Adds what Kairos's own reader refuses, where nothing was said of a place.
+    pub(super) fn as_kairos_reads(&mut self, root: &Node) {
+        for (node, message) in kairos::refusals(root) {
+            let at = (node.line, node.column);
+            if self.problems.iter().all(|p| place(p) != at) {
+                self.problem(node, message);
+            }
+        }
     }
 
     /// Adds what the machine's own reader says, where nothing was said of a place. The
@@ -181,21 +193,60 @@ impl<'a> Findings<'a> {
         self.surprise_at(at, &format!("nothing is known to act on '{key}'{meant}"));
     }
 
-    fn users(&mut self, root: &Node) {
-        let users: Vec<&Node> = match root.get("users").map(|users| &users.value) {
-            Some(Value::List(items)) => items.iter().collect(),
-            Some(Value::Map(entries)) => entries.iter().map(|(_, user)| user).collect(),
-            _ => return,
-        };
-        for user in users {
-            if let Some(password) = user.get("passwd")
-                && let Value::Text(text) = &password.value
-                && !is_hash(text)
-            {
-                self.surprise_at(
-                    password,
-                    "'passwd' is a password in plain text; use a hash (`openssl passwd -6`)",
+    /// Tells passwords in plain text, wherever accounts stand: at the root, in the steps of
+    /// stages, and for the agent of the central management.
+    fn passwords(&mut self, root: &Node) {
+        let site = root.get("stylus").and_then(|stylus| stylus.get("site"));
+        let holders = std::iter::once(root).chain(site).chain(steps(root));
+        for users in holders.filter_map(|holder| holder.get("users")) {
+            let named = users.pairs().iter().map(|(_, user)| user);
+            for user in users.items().iter().chain(named) {
+                for key in ["passwd", "plain_text_passwd"] {
+                    if let Some(password) = user.get(key)
+                        && password.scalar().is_some_and(is_plain)
+                    {
+                        let message = format!(
+                            "'{key}' is a password in plain text; use a hash (`openssl passwd -6`)"
+                        );
+                        self.surprise_at(password, &message);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells permissions that are read in two ways, or seldom as they are meant: a number
+    /// without a leading zero is decimal, except for Kairos in `write_files`.
+    fn permissions(&mut self, root: &Node) {
+        let own = root.get("write_files").into_iter();
+        let in_steps = steps(root)
+            .flat_map(|step| [step.get("files"), step.get("directories")])
+            .flatten();
+        let lists = own
+            .map(|list| (list, true))
+            .chain(in_steps.map(|list| (list, false)));
+        let files = lists.flat_map(|(list, is_own)| list.items().iter().map(move |f| (f, is_own)));
+        for (file, is_own) in files {
+            let Some(permissions) = file.get("permissions") else {
+                continue;
+            };
+            let Value::Number(number, text) = &permissions.value else {
+                continue;
+            };
+            let Some(value) = number.as_u64().filter(|_| !text.starts_with('0')) else {
+                continue;
+            };
+            let is_octal = text.len() <= 4 && text.chars().all(|c| ('0'..='7').contains(&c));
+            if is_own && is_octal {
+                let message = format!(
+                    "'permissions: {text}' is octal for Kairos and the number, {value:04o}, for others; write \"0{text}\" or \"{value:04o}\""
                 );
+                self.surprise_at(permissions, &message);
+            } else if is_octal && value > 0o777 {
+                let message = format!(
+                    "'permissions: {text}' is the number, {value:04o} in octal; write 0{text} if that is meant"
+                );
+                self.surprise_at(permissions, &message);
             }
         }
     }
@@ -229,9 +280,16 @@ fn are_bare_braces(node: &Node) -> bool {
     keys.into_iter().any(|key| matches!(key, Value::Map(_)))
 }
 
-/// As crypt(5) writes them (`$6$…`), or an account that no password opens.
-fn is_hash(password: &str) -> bool {
-    password.starts_with('$') || password.starts_with('!') || password.starts_with('*')
+/// Whether it is neither as crypt(5) writes them (`$6$…`), nor an account that no password
+/// opens.
+fn is_plain(password: &str) -> bool {
+    !password.is_empty() && !password.starts_with(['$', '!', '*'])
+}
+
+/// The steps of all stages.
+fn steps(root: &Node) -> impl Iterator<Item = &Node> {
+    let stages = root.get("stages").map_or(&[] as &[_], Node::pairs);
+    stages.iter().flat_map(|(_, steps)| steps.items())
 }
 
 fn below(path: &str, name: &str) -> String {

@@ -236,7 +236,10 @@ const STYLUS: Shape = Record(&[
     ("path", Text),
     ("registryCredentials", REGISTRY),
     ("site", SITE),
+    // The name that `vip.skip` had before.
+    ("skipKubeVip", Bool),
     ("trace", Bool),
+    ("twoNode", Any),
     ("vip", Record(&[("skip", Bool)])),
 ]);
 

@@ -94,14 +94,15 @@ impl Document {
             return nothing(1, 1, message);
         }
         match yaml::documents(text, Dialect::CloudConfig) {
-            Ok(documents) => Self::read(name, &documents),
+            Ok(documents) => Self::read(name, text, &documents),
             Err(error) => nothing(error.line, error.column, error.problem),
         }
     }
 
-    /// Reads the first of `documents`, as [`Document::salvage`] does.
+    /// Reads the first of `documents`, which are those of `text`, as
+    /// [`Document::salvage`] does.
     #[must_use]
-    pub fn read(name: &str, documents: &[Node]) -> (Self, Vec<Remark>) {
+    pub fn read(name: &str, text: &str, documents: &[Node]) -> (Self, Vec<Remark>) {
         let nothing = Node::null();
         let root = documents.first().unwrap_or(&nothing);
         let mut reader = Reader::new(name);
@@ -110,6 +111,8 @@ impl Document {
             reader.unknown(root, message.to_owned());
         }
         let mut document = read(&mut reader, root);
+        reader.unknown.extend(foreign(name, text, root));
+        reader.problems.append(&mut reader.refused);
         reader.problems.sort();
         reader.unknown.sort();
         document.name = name.to_owned();
@@ -151,7 +154,7 @@ fn read(reader: &mut Reader, root: &Node) -> Document {
     let mut fields = reader.record(root, "");
     // A name of the file for people.
     let _ = fields.text(reader, "name");
-    document.hostname = fields.text(reader, "hostname");
+    document.hostname = fields.hostname(reader, "hostname");
     if let Some(users) = fields.take("users") {
         document.users = user::read_all(reader, users, "users");
     }
@@ -197,6 +200,33 @@ fn read(reader: &mut Reader, root: &Node) -> Document {
         }
     }
     document
+}
+
+/// What is written in a template language that nobody renders: it stays as it stands.
+#[must_use]
+pub fn foreign(name: &str, text: &str, root: &Node) -> Vec<Remark> {
+    let remark = |line, column, message| Remark {
+        document: name.to_owned(),
+        line,
+        column,
+        message,
+    };
+    let mut found = Vec::new();
+    if let Some(line) = pattern::jinja_header(text) {
+        let message = "nobody renders Jinja here: what stands in its braces stays as it is";
+        found.push(remark(line, 1, message.to_owned()));
+    }
+    let mut nodes = vec![root];
+    while let Some(node) = nodes.pop() {
+        if let Some(pattern) = node.scalar().and_then(pattern::jinja) {
+            let message = format!("nobody fills in '{pattern}'");
+            found.push(remark(node.line, node.column, message));
+        }
+        nodes.extend(node.items());
+        nodes.extend(node.pairs().iter().map(|(_, value)| value));
+    }
+    found.sort();
+    found
 }
 
 /// Tells the patterns of Kairos that nothing here fills in.

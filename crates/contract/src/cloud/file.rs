@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 
+use super::checks::check_file_path;
 use super::reader::{Fields, Reader};
 use isoforge_base::limit::read_within;
 use isoforge_base::yaml::{Node, Value};
@@ -35,6 +36,13 @@ pub struct File {
     pub append: bool,
 }
 
+/// What is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Directory,
+}
+
 impl File {
     /// An entry of `write_files`, and whether it is for later.
     pub(super) fn read_write_file(
@@ -43,7 +51,7 @@ impl File {
         path: &str,
     ) -> (Option<Self>, bool) {
         let mut fields = reader.record(item, path);
-        let mut file = common(reader, &mut fields, item, path);
+        let mut file = common(reader, &mut fields, item, path, Kind::File);
         let append = fields.flag(reader, "append") == Some(true);
         let is_deferred = fields.flag(reader, "defer") == Some(true);
         let owner = fields.text(reader, "owner");
@@ -58,9 +66,14 @@ impl File {
     }
 
     /// An entry of a step's `files` or `directories`.
-    pub(super) fn read_step_file(reader: &mut Reader, item: &Node, path: &str) -> Option<Self> {
+    pub(super) fn read_step_file(
+        reader: &mut Reader,
+        item: &Node,
+        path: &str,
+        kind: Kind,
+    ) -> Option<Self> {
         let mut fields = reader.record(item, path);
-        let mut file = common(reader, &mut fields, item, path);
+        let mut file = common(reader, &mut fields, item, path, kind);
         let owner = fields.text(reader, "owner");
         let group = fields.text(reader, "group");
         let both = fields.text(reader, "ownerstring");
@@ -76,7 +89,13 @@ impl File {
     }
 }
 
-fn common(reader: &mut Reader, fields: &mut Fields<'_>, item: &Node, path: &str) -> Option<File> {
+fn common(
+    reader: &mut Reader,
+    fields: &mut Fields<'_>,
+    item: &Node,
+    path: &str,
+    kind: Kind,
+) -> Option<File> {
     let place = fields.take("path");
     let content = fields.text(reader, "content").unwrap_or_default();
     let encoding = fields.text(reader, "encoding").unwrap_or_default();
@@ -88,6 +107,10 @@ fn common(reader: &mut Reader, fields: &mut Fields<'_>, item: &Node, path: &str)
     let target = reader.text(place, &format!("{path}.path"))?;
     if !target.starts_with('/') || target.chars().any(char::is_control) {
         reader.problem(place, format!("'{path}.path' must be an absolute path"));
+        return None;
+    }
+    if kind == Kind::File && !reader.holds(place, &format!("{path}.path"), check_file_path(&target))
+    {
         return None;
     }
     let content = match decode(&content, &encoding) {

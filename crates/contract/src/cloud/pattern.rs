@@ -16,6 +16,18 @@ static KNOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static ANY: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\{\{[^{}]*\.(?:MachineID|Values|Random)\b[^{}]*\}\}").ok());
 
+/// What cloud-init's instance data is called in templates of Jinja.
+static JINJA: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"\{\{-?\s*(?:ds|v1|merged_cfg|merged_system_cfg|sys_info|instance_id|local_hostname|cloud_name|availability_zone)\b[^{}]*\}\}",
+    )
+    .ok()
+});
+
+/// The first line of a template of Jinja, as cloud-init knows it.
+static JINJA_HEADER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)^##\s*template:\s*jinja\s*$").ok());
+
 /// What patterns stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -23,6 +35,17 @@ pub struct Facts {
     pub machine_id: String,
     /// The host's name.
     pub hostname: String,
+}
+
+impl Facts {
+    /// Facts as a machine has them, to see what a text will become.
+    #[must_use]
+    pub fn example() -> Self {
+        Self {
+            machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
+            hostname: "host".to_owned(),
+        }
+    }
 }
 
 /// Fills in what is known; the rest stays as it is, since a text may have
@@ -44,6 +67,26 @@ pub fn fill(text: &str, facts: &Facts) -> String {
             .collect::<String>()
     });
     filled.into_owned()
+}
+
+/// The first pattern of Jinja over cloud-init's instance data: cloud-init alone renders
+/// those.
+#[must_use]
+pub fn jinja(text: &str) -> Option<&str> {
+    JINJA.as_ref()?.find(text).map(|found| found.as_str())
+}
+
+/// The line, from 1, on which a document says that it is a template of Jinja.
+#[must_use]
+pub fn jinja_header(text: &str) -> Option<u64> {
+    let header = JINJA_HEADER.as_ref()?;
+    let comments = text
+        .lines()
+        .take_while(|line| line.starts_with('#') || line.trim().is_empty());
+    (1..)
+        .zip(comments)
+        .find(|(_, line)| header.is_match(line))
+        .map(|(at, _)| at)
 }
 
 /// The first pattern of Kairos that is not known here.

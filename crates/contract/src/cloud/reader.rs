@@ -1,7 +1,8 @@
 //! Takes items by what they should be. What is not taken is told, what is of
 //! another type is a problem; both with their places.
 
-use super::Remark;
+use super::{Remark, checks, pattern};
+use crate::Error;
 use isoforge_base::yaml::{Node, Value};
 
 /// Collects what there is to say about a document.
@@ -9,6 +10,8 @@ use isoforge_base::yaml::{Node, Value};
 pub(super) struct Reader {
     pub(super) document: String,
     pub(super) problems: Vec<Remark>,
+    /// Problems of values that can be left out alone.
+    pub(super) refused: Vec<Remark>,
     pub(super) unknown: Vec<Remark>,
 }
 
@@ -32,6 +35,7 @@ impl Reader {
         Self {
             document: document.to_owned(),
             problems: Vec::new(),
+            refused: Vec::new(),
             unknown: Vec::new(),
         }
     }
@@ -43,6 +47,30 @@ impl Reader {
             column: item.column,
             message,
         });
+    }
+
+    /// Whether a value holds. One that does not is a problem of the document, but what
+    /// it stands in goes on without it: that may be what lets somebody in to mend it.
+    pub(super) fn holds<E: std::fmt::Display>(
+        &mut self,
+        item: &Node,
+        path: &str,
+        checked: Result<(), E>,
+    ) -> bool {
+        if let Err(error) = &checked {
+            self.refused.push(Remark {
+                document: self.document.clone(),
+                line: item.line,
+                column: item.column,
+                message: format!("'{path}': {error}"),
+            });
+        }
+        checked.is_ok()
+    }
+
+    /// How much was found wrong so far.
+    pub(super) fn wrong(&self) -> usize {
+        self.problems.len() + self.refused.len()
     }
 
     /// Tells that nothing is done about something.
@@ -118,6 +146,25 @@ impl Reader {
             }
         }
         pairs
+    }
+
+    /// A map of any keys to texts, those alone that hold.
+    pub(super) fn settings(
+        &mut self,
+        item: &Node,
+        path: &str,
+        check: impl Fn(&str, &str) -> Result<(), Error>,
+    ) -> Vec<(String, String)> {
+        let mut settings = self.pairs(item, path);
+        let places = item.pairs();
+        settings.retain(|(name, value)| {
+            let at = places
+                .iter()
+                .find(|(key, _)| key.scalar() == Some(name))
+                .map_or(item, |(key, _)| key);
+            self.holds(at, path, check(name, value))
+        });
+        settings
     }
 
     /// A list, with the path of each item.
@@ -203,11 +250,26 @@ impl<'a> Fields<'a> {
             .unwrap_or_default()
     }
 
-    pub(super) fn pairs(&mut self, reader: &mut Reader, name: &str) -> Vec<(String, String)> {
+    pub(super) fn settings(
+        &mut self,
+        reader: &mut Reader,
+        name: &str,
+        check: impl Fn(&str, &str) -> Result<(), Error>,
+    ) -> Vec<(String, String)> {
         let path = self.path(name);
         self.take(name)
-            .map(|item| reader.pairs(item, &path))
+            .map(|item| reader.settings(item, &path, check))
             .unwrap_or_default()
+    }
+
+    /// A host's name; patterns in it count as what they stand for.
+    pub(super) fn hostname(&mut self, reader: &mut Reader, name: &str) -> Option<String> {
+        let item = self.take(name)?;
+        let path = self.path(name);
+        let text = reader.text(item, &path)?;
+        let filled = pattern::fill(&text, &pattern::Facts::example());
+        let checked = checks::check_hostname(&filled).map_err(|_| Error::HostName(text.clone()));
+        reader.holds(item, &path, checked).then_some(text)
     }
 
     pub(super) fn list(&mut self, reader: &mut Reader, name: &str) -> Vec<(&'a Node, String)> {

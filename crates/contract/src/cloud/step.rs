@@ -1,6 +1,7 @@
 //! One step of a stage, in yip's form.
 
-use super::file::File;
+use super::checks;
+use super::file::{File, Kind};
 use super::reader::Reader;
 use super::user::{self, User};
 use isoforge_base::yaml::Node;
@@ -146,14 +147,15 @@ impl Step {
         }
         for (item, path) in fields.list(reader, "directories") {
             step.directories
-                .extend(File::read_step_file(reader, item, &path));
+                .extend(File::read_step_file(reader, item, &path, Kind::Directory));
         }
         for (item, path) in fields.list(reader, "files") {
-            step.files.extend(File::read_step_file(reader, item, &path));
+            step.files
+                .extend(File::read_step_file(reader, item, &path, Kind::File));
         }
         step.commands = fields.texts(reader, "commands");
-        step.hostname = fields.text(reader, "hostname");
-        step.sysctl = fields.pairs(reader, "sysctl");
+        step.hostname = fields.hostname(reader, "hostname");
+        step.sysctl = fields.settings(reader, "sysctl", checks::check_setting);
         if let Some(item) = fields.take("users") {
             step.users = user::read_all(reader, item, &fields.path("users"));
         }
@@ -165,13 +167,14 @@ impl Step {
             }
         }
         step.modules = fields.texts(reader, "modules");
-        step.timesyncd = fields.pairs(reader, "timesyncd");
+        step.timesyncd = fields.settings(reader, "timesyncd", checks::check_setting);
         if let Some(item) = fields.take("systemctl") {
             step.systemctl = systemctl(reader, item, &fields.path("systemctl"));
         }
-        step.environment = fields.pairs(reader, "environment");
+        step.environment = fields.settings(reader, "environment", checks::check_variable);
         step.environment_file = fields.text(reader, "environment_file");
-        step.systemd_firstboot = fields.pairs(reader, "systemd_firstboot");
+        step.systemd_firstboot =
+            fields.settings(reader, "systemd_firstboot", checks::check_firstboot);
         fields.finish(reader);
         (step, after)
     }

@@ -240,3 +240,58 @@ stages:
         "{whole} whole, {damaged} damaged"
     );
 }
+
+#[test]
+fn a_value_that_does_not_hold_is_left_out_alone() {
+    let text = "hostname: edge_1
+users: [{name: a}, {name: b, passwd: ''}, {name: c, shell: '/bin/sh:x'}]
+stages:
+  boot:
+    - hostname: -x
+      users: {d: {passwd: ''}, e: {}}
+      environment: {1A: x, B: b}
+      sysctl: {'a b': 1, c: 1}
+      commands: [keep]
+      files: [{path: /.}, {path: /f}]
+";
+    insta::assert_snapshot!(problems(text), @r#"
+    90.yaml:1:11: 'hostname': 'edge_1' can't be a host's name: letters, digits and '-', in parts of 63 at most with dots between, 64 in all
+    90.yaml:2:38: 'users[1].passwd': a password is 1 to 512 bytes without a zero byte
+    90.yaml:2:60: 'users[2].shell': the shell of 'c' holds a ':' or a control character
+    90.yaml:5:17: 'stages.boot[0].hostname': '-x' can't be a host's name: letters, digits and '-', in parts of 63 at most with dots between, 64 in all
+    90.yaml:6:27: 'stages.boot[0].users.d.passwd': a password is 1 to 512 bytes without a zero byte
+    90.yaml:7:21: 'stages.boot[0].environment': '1A' can't be written on a line
+    90.yaml:8:16: 'stages.boot[0].sysctl': 'a b' can't be written on a line
+    90.yaml:10:22: 'stages.boot[0].files[0].path': '/.' ends in no name
+    "#);
+    let (document, _) = Document::salvage("90.yaml", text);
+    assert_eq!(document.hostname, None);
+    let names = |users: &[User]| users.iter().map(|u| u.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&document.users), ["a"]);
+    let step = &document.stages["boot"][0];
+    assert_eq!(step.hostname, None);
+    assert_eq!(names(&step.users), ["e"]);
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(step.environment, [pair("B", "b")]);
+    assert_eq!(step.sysctl, [pair("c", "1")]);
+    assert_eq!(step.commands, ["keep"]);
+    assert_eq!(step.files.len(), 1);
+}
+
+#[test]
+fn a_hosts_name_is_held_to_what_its_patterns_stand_for() {
+    for name in ["edge-{{ trunc 4 .MachineID }}", "a.b", "{{ .MachineID }}"] {
+        let document = parse(&format!("hostname: '{name}'"));
+        assert_eq!(document.hostname.as_deref(), Some(name));
+    }
+    for name in [
+        "",
+        "-a",
+        "a..b",
+        "a_b",
+        "{{ upper .MachineID }}",
+        "a-{{ .MachineID }}-{{ .MachineID }}",
+    ] {
+        assert!(problems(&format!("hostname: '{name}'")).contains("can't be a host's name"));
+    }
+}

@@ -1,6 +1,6 @@
 //! Accounts of a cloud-config, in cloud-init's list and in yip's map.
 
-use super::names::{check_name, is_hash};
+use super::checks::{check_field, check_name, check_password, is_hash};
 use super::reader::{Fields, Reader};
 use isoforge_base::yaml::{Node, Value};
 
@@ -150,15 +150,31 @@ fn read(
         reader.problem(place, format!("'{path}' has no name"));
         return None;
     };
-    let problems = reader.problems.len();
+    let wrong = reader.wrong();
     let mut user = named(reader, place, name)?;
     password(reader, &mut fields, &mut user);
+    let account = user.name.clone();
+    let mut text = |fields: &mut Fields<'_>, key: &str, what: &'static str| {
+        let item = fields.take(key)?;
+        let path = fields.path(key);
+        let text = reader.text(item, &path)?;
+        reader
+            .holds(item, &path, check_field(what, &text, &account))
+            .then_some(text)
+    };
+    user.gecos = text(&mut fields, "gecos", "gecos");
+    user.home = text(&mut fields, "homedir", "home directory");
+    user.shell = text(&mut fields, "shell", "shell");
     user.must_change_password = fields.flag(reader, "must_change_password");
-    user.gecos = fields.text(reader, "gecos");
     if let Some(item) = fields.take("groups") {
         user.groups = groups(reader, item, &fields.path("groups"));
     }
-    user.primary_group = fields.text(reader, "primary_group");
+    if let Some(item) = fields.take("primary_group") {
+        let path = fields.path("primary_group");
+        user.primary_group = reader
+            .text(item, &path)
+            .filter(|name| reader.holds(item, &path, check_name(name)));
+    }
     if fields.flag(reader, "no_user_group") == Some(true) && user.primary_group.is_none() {
         // What useradd gives to who has no group of his own.
         user.primary_group = Some("users".to_owned());
@@ -169,8 +185,6 @@ fn read(
             None => reader.problem(item, format!("'{path}.uid' must be a number from 0")),
         }
     }
-    user.home = fields.text(reader, "homedir");
-    user.shell = fields.text(reader, "shell");
     user.system = fields.flag(reader, "system");
     user.no_create_home = fields.flag(reader, "no_create_home");
     // There is no log of last logins to leave it out of.
@@ -182,19 +196,32 @@ fn read(
         user.sudo = sudo(reader, item, &fields.path("sudo"));
     }
     fields.finish(reader);
-    (reader.problems.len() == problems).then_some(user)
+    (reader.wrong() == wrong).then_some(user)
 }
 
 fn password(reader: &mut Reader, fields: &mut Fields<'_>, user: &mut User) {
     let hash = fields.text(reader, "passwd");
     let plain = fields.text(reader, "plain_text_passwd");
-    user.password = match (hash, plain) {
-        (Some(hash), _) if ["$", "!", "*"].iter().any(|first| hash.starts_with(first)) => {
-            Some(Password::Hash(hash))
-        }
+    let (item, path) = match &hash {
+        Some(_) => (fields.take("passwd"), fields.path("passwd")),
+        None => (
+            fields.take("plain_text_passwd"),
+            fields.path("plain_text_passwd"),
+        ),
+    };
+    let password = match (hash, plain) {
+        (Some(hash), _) if hash.starts_with(['$', '!', '*']) => Some(Password::Hash(hash)),
         (Some(plain), _) | (None, Some(plain)) => Some(Password::Plain(plain)),
         (None, None) => None,
     };
+    if let (Some(password), Some(item)) = (&password, item) {
+        let checked = match password {
+            Password::Hash(hash) => check_field("password", hash, &user.name),
+            Password::Plain(plain) => check_password(plain),
+        };
+        reader.holds(item, &path, checked);
+    }
+    user.password = password;
     user.lock_passwd = fields
         .flag(reader, "lock_passwd")
         .or(fields.flag(reader, "lockPasswd"));

@@ -1,15 +1,10 @@
 //! Settings of the system: its name, name servers, time, environment, kernel
-//! and units.
+//! and units. Each stays on its line: the reader of the document holds them to that.
 
 use super::Run;
 use crate::cloud::Stage;
 use crate::rooted::Attributes;
-use isoforge_contract::cloud::{Dns, Systemctl, pattern};
-
-/// Longest name that the kernel takes.
-const HOSTNAME_MAX_BYTES: usize = 64;
-/// Longest part of a name between dots.
-const LABEL_MAX_BYTES: usize = 63;
+use isoforge_contract::cloud::{Dns, Systemctl, check_hostname, pattern};
 
 impl Run<'_> {
     pub(super) fn hostname(&mut self, name: &str) {
@@ -18,8 +13,9 @@ impl Run<'_> {
             return self.fail(format!("hostname '{name}': the machine has no id"));
         }
         let name = pattern::fill(name, &facts);
-        if !is_hostname(&name) {
-            return self.fail(format!("hostname: '{name}' can't be a host's name"));
+        // What patterns stand for is known here alone.
+        if self.attempt("hostname", check_hostname(&name)).is_none() {
+            return;
         }
         let line = format!("{name}\n");
         self.put("hostname", "/etc/hostname", line.as_bytes());
@@ -70,9 +66,6 @@ impl Run<'_> {
         if !self.root.exists("/usr/lib/systemd/systemd-timesyncd") {
             return self.fail("timesyncd: the system has no systemd-timesyncd".to_owned());
         }
-        if let Some(bad) = settings.iter().find(|(key, value)| !is_plain(key, value)) {
-            return self.fail(format!("timesyncd: '{}' can't be written on a line", bad.0));
-        }
         let path = "/etc/systemd/timesyncd.conf.d/50-appliance.conf";
         let format = |key: &str, value: &str| format!("{key}={value}");
         self.merge("timesyncd", path, "[Time]", settings, format);
@@ -85,18 +78,8 @@ impl Run<'_> {
         if variables.is_empty() {
             return;
         }
-        let usable: Vec<(String, String)> = variables
-            .iter()
-            .filter(|(name, value)| is_variable(name, value))
-            .cloned()
-            .collect();
-        for (name, value) in variables {
-            if !is_variable(name, value) {
-                self.fail(format!("environment: '{name}' can't be written on a line"));
-            }
-        }
         let path = file.unwrap_or("/etc/environment");
-        self.merge("environment", path, "", &usable, environment_line);
+        self.merge("environment", path, "", variables, environment_line);
         if file.is_none() {
             self.proxies();
         }
@@ -127,9 +110,6 @@ impl Run<'_> {
     pub(super) fn sysctl(&mut self, settings: &[(String, String)]) {
         if settings.is_empty() {
             return;
-        }
-        if let Some(bad) = settings.iter().find(|(key, value)| !is_plain(key, value)) {
-            return self.fail(format!("sysctl: '{}' can't be written on a line", bad.0));
         }
         let path = "/etc/sysctl.d/90-appliance.conf";
         self.merge("sysctl", path, "", settings, |key, value| {
@@ -181,13 +161,11 @@ impl Run<'_> {
         }
         let mut args = vec!["--force".to_owned()];
         for (key, value) in settings {
-            if !key.chars().all(|c| c.is_ascii_lowercase() || c == '-') || key.is_empty() {
-                self.fail(format!("systemd_firstboot: there is no '{key}'"));
-            } else if value.is_empty() {
-                args.push(format!("--{key}"));
+            args.push(if value.is_empty() {
+                format!("--{key}")
             } else {
-                args.push(format!("--{key}={value}"));
-            }
+                format!("--{key}={value}")
+            });
         }
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let result = self.host.run("systemd-firstboot", &args);
@@ -245,18 +223,6 @@ impl Run<'_> {
     }
 }
 
-fn is_hostname(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        !label.is_empty()
-            && label.len() <= LABEL_MAX_BYTES
-            && label.chars().all(fits)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    name.len() <= HOSTNAME_MAX_BYTES && name.split('.').all(is_label)
-}
-
 /// `/etc/hosts` with this host's name, as Debian has it.
 fn with_host(hosts: &str, name: &str) -> String {
     const OWN: &str = "127.0.1.1";
@@ -294,21 +260,6 @@ fn resolv_conf(dns: &Dns) -> String {
         }
     }
     text
-}
-
-/// Whether a setting stays on its line.
-fn is_plain(key: &str, value: &str) -> bool {
-    let is_key = !key.is_empty()
-        && !key.contains(|c: char| c.is_whitespace() || c.is_control() || "=#;[".contains(c));
-    is_key && !value.contains(char::is_control)
-}
-
-/// Whether a variable can be written for pam_env(8) and systemd alike.
-fn is_variable(name: &str, value: &str) -> bool {
-    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit());
-    is_name && !value.contains(|c: char| c.is_control() || "\"\\".contains(c))
 }
 
 fn environment_line(name: &str, value: &str) -> String {
