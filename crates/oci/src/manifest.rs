@@ -244,7 +244,7 @@ pub(crate) fn foreign_layer(layer: &Descriptor) -> Error {
 /// The error for an image that is not there for the platform `wanted`.
 pub(crate) fn missing_platform(wanted: &Platform, offered: &[Platform]) -> Error {
     let offered = match offered {
-        [] => "none".to_owned(),
+        [] => "none that says what it is for".to_owned(),
         some => some
             .iter()
             .map(Platform::to_string)

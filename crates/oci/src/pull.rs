@@ -226,7 +226,13 @@ fn choose(
             pending.push((source.manifest(entry)?, depth + 1));
             continue;
         }
-        offered.extend(manifest::platforms(entries));
+        let judged = source.judged(entries)?;
+        if let Some(entry) = manifest::choose(&judged, platform) {
+            pending.clear();
+            pending.push((source.manifest(entry)?, depth + 1));
+            continue;
+        }
+        offered.extend(manifest::platforms(&judged));
         // An index may hold others that say nothing about their platforms.
         for entry in nested(entries).rev() {
             pending.push((source.manifest(entry)?, depth + 1));
@@ -277,3 +283,6 @@ fn over_limit(found: String, limit: &str, allowed: u64) -> Error {
         "if the image can be trusted, raise '{limit}' under [limits] in the profile"
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,9 +200,12 @@ fn split_domain(text: &str, name: &str) -> Result<(String, String), Error> {
         let problem = format!("'{domain}' is not a registry's host name with an optional port");
         return Err(unfit(text, problem));
     }
-    let domain = match domain {
+    let lower = domain.to_ascii_lowercase();
+    let domain = match lower.as_str() {
         "index.docker.io" | "registry-1.docker.io" => DEFAULT_REGISTRY,
-        other => other,
+        lower if looks_like_domain(lower) => lower,
+        // Its case alone tells it from a folder of Docker Hub.
+        _ => domain,
     };
     if repository.is_empty() {
         return Err(unfit(text, "the name is empty"));
@@ -212,7 +215,7 @@ fn split_domain(text: &str, name: &str) -> Result<(String, String), Error> {
     } else {
         repository.to_owned()
     };
-    Ok((domain.to_ascii_lowercase(), repository))
+    Ok((domain.to_owned(), repository))
 }
 
 /// Whether a repository is written with its registry's host, not left to the

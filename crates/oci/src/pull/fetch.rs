@@ -4,7 +4,11 @@ use std::sync::atomic::AtomicBool;
 
 use super::download::Download;
 use super::{Limits, over_limit};
-use crate::manifest::{self, Descriptor, MAX_MANIFEST_BYTES, Manifest};
+use crate::manifest::{
+    self, Descriptor, Document, ImageConfig, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Manifest,
+};
+use crate::media::MediaType;
+use crate::platform::Platform;
 use crate::reference::ImageSource;
 use crate::registry::{Client, Failover, RetryPolicy};
 use crate::store::Store;
@@ -112,6 +116,33 @@ impl<'a> Source<'a> {
         self.keep(self.hosts.run(self.policy, self.progress, |registry| {
             registry.manifest(descriptor)
         }))
+    }
+
+    /// The entries of an index, those without a platform with the one that their image's
+    /// configuration says: an index need not name it (OCI Image Specification v1.1,
+    /// "Image Index"). What is no image stays without.
+    pub(super) fn judged(&self, entries: &[Descriptor]) -> Result<Vec<Descriptor>, Error> {
+        let judge = |entry: &Descriptor| -> Result<Descriptor, Error> {
+            let mut entry = entry.clone();
+            let is_manifest = matches!(entry.media_type, MediaType::Manifest(_));
+            if entry.platform.is_none() && is_manifest && !entry.is_attestation() {
+                entry.platform = self.platform(&entry)?;
+            }
+            Ok(entry)
+        };
+        entries.iter().map(judge).collect()
+    }
+
+    fn platform(&self, entry: &Descriptor) -> Result<Option<Platform>, Error> {
+        let Document::Image(image) = self.manifest(entry)?.document else {
+            return Ok(None);
+        };
+        if !matches!(image.config.media_type, MediaType::Config(_)) {
+            return Ok(None);
+        }
+        let config = self.small_blob(&image.config, MAX_CONFIG_BYTES)?;
+        let parsed = ImageConfig::parse(&config).map_err(|problem| self.unusable(problem))?;
+        Ok(parsed.platform)
     }
 
     /// What the source lists as being about `subject`; `None` where it can't list

@@ -202,11 +202,21 @@ impl<'a> Copy<'a> {
             Platforms::All => return Ok(entries.iter().collect()),
             Platforms::Only(platforms) => platforms,
         };
+        let named = |wanted: &Platform| manifest::choose(entries, wanted);
+        let judged = if platforms.iter().all(|wanted| named(wanted).is_some()) {
+            entries.to_vec()
+        } else {
+            self.source.judged(entries)?
+        };
         platforms
             .iter()
             .map(|wanted| {
-                manifest::choose(entries, wanted).ok_or_else(|| {
-                    let offered = manifest::platforms(entries);
+                let chosen = named(wanted).or_else(|| {
+                    let judged = manifest::choose(&judged, wanted)?;
+                    entries.iter().find(|entry| entry.digest == judged.digest)
+                });
+                chosen.ok_or_else(|| {
+                    let offered = manifest::platforms(&judged);
                     let error = manifest::missing_platform(wanted, &offered);
                     self.source.unusable(error)
                 })

@@ -45,9 +45,19 @@ fn hosts_ports_and_digests_are_kept() {
 }
 
 #[test]
+fn a_host_in_upper_case_never_becomes_a_folder_of_docker_hub() {
+    assert_eq!(full("SOdo/do/x"), "SOdo/do/x:latest");
+    assert_eq!(full("LOCALHOST/a"), "localhost/a:latest");
+    assert_eq!(full("Docker.io/debian"), "docker.io/library/debian:latest");
+    assert_eq!(full("Index.Docker.IO/a/b"), "docker.io/a/b:latest");
+}
+
+#[test]
 fn a_full_form_parses_to_itself() {
     for text in [
         "debian",
+        "SOdo/do/x",
+        "Quay.IO/a",
         "a.b/c__d/e-f.g:T_1",
         "localhost:1/x",
         &format!("q.io/a:1@{SHA}"),

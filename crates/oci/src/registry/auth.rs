@@ -10,14 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
+use ureq::http::header;
 
 use super::challenge::{Challenge, basic};
 use super::config::RegistryConfig;
 use super::credentials::{self, Credentials};
 use super::endpoint::Endpoint;
 use super::secret::Secret;
-use super::transport::{Call, Reply, Transport};
+use super::transport::{Call, Reply, Transport, check_no_page};
 use super::url::{Origin, ShownUrl, encode};
+use crate::media::MediaType;
 use crate::{Answer, Error};
 
 /// Largest answer of a token service accepted.
@@ -263,7 +265,10 @@ pub(super) fn fetch_token(
         return Err(refusal(reply, credentials.is_some()));
     }
     let url = reply.url.clone();
-    parse_token(&reply.into_bytes(MAX_TOKEN_BYTES)?)
+    let announced = reply.header(&header::CONTENT_TYPE).map(MediaType::parse);
+    let bytes = reply.into_bytes(MAX_TOKEN_BYTES)?;
+    check_no_page(&url, announced.as_ref(), &bytes, "a token")?;
+    parse_token(&bytes)
         .ok_or_else(|| Error::challenge(&url, "the token service's answer holds no token"))
 }
 

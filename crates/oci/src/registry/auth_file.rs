@@ -164,6 +164,8 @@ fn decode(auth: &str) -> Option<Credentials> {
         base64::engine::GeneralPurposeConfig::new()
             .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
     );
+    // base64(1) wraps its lines, and what it wrote is pasted as it is.
+    let auth: String = auth.split_ascii_whitespace().collect();
     let decoded = String::from_utf8(engine.decode(auth).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;
     Some(Credentials::Password {
@@ -183,7 +185,9 @@ fn is_host(key: &str, host: &str) -> bool {
         Some(rest) => rest.split('/').next().unwrap_or_default(),
         None => key,
     };
-    named == host || (host == DEFAULT_REGISTRY && DOCKER_HUB_NAMES.contains(&named))
+    // Hosts are the same in whatever case they are written.
+    let is = |name: &str| named.eq_ignore_ascii_case(name);
+    is(host) || (host == DEFAULT_REGISTRY && DOCKER_HUB_NAMES.into_iter().any(is))
 }
 
 /// The names by which helpers may know the registry, Docker's first.
@@ -284,7 +288,7 @@ mod tests {
         let text = r#"{"auths":{
             "q.io/org/app":{"auth":"dToxAA=="}, "q.io/org":{"auth":"dToy"}, "q.io":{"auth":"dToz"},
             "https://old.io/v2/":{"auth":"dTo0"}, "https://index.docker.io/v1/":{"auth":"dTo1"},
-            "marker.io":{}, "x.io":{"username":"u","password":"6"}}}"#;
+            "Upper.io":{"auth":"dTo3"}, "marker.io":{}, "x.io":{"username":"u","password":"6"}}}"#;
         assert_eq!(found(text, "q.io", "org/app"), "u:1");
         assert_eq!(found(text, "q.io", "org/app/sub"), "u:1");
         assert_eq!(found(text, "q.io", "org/apple"), "u:2");
@@ -292,9 +296,12 @@ mod tests {
         assert_eq!(found(text, "old.io", "a"), "u:4");
         assert_eq!(found(text, "docker.io", "library/debian"), "u:5");
         assert_eq!(found(text, "x.io", "a"), "u:6");
+        assert_eq!(found(text, "upper.io", "a"), "u:7");
         assert_eq!(found(text, "marker.io", "a"), "Ok(None)");
         assert_eq!(found(text, "io", "a"), "Ok(None)");
         assert_eq!(found("", "io", "a"), "Ok(None)");
+        let wrapped = r#"{"auths":{"q.io":{"auth":"dXNl\ncjpzZWNy\r\nZXQ=\n"}}}"#;
+        assert_eq!(found(wrapped, "q.io", "a"), "user:secret");
         let said = found(r#"{"auths":{"q.io":{"auth":"aHVudGVyMg=="}}}"#, "q.io", "a");
         assert_snapshot!(said, @r#"Err("an entry's 'auth' is not user:password in base64")"#);
     }

@@ -38,6 +38,11 @@ impl Image {
     fn names(&self) -> impl Iterator<Item = &String> {
         self.repo_tags.iter().flatten()
     }
+
+    /// Whether both are made of the same files, whatever they are called.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.config, &self.layers) == (&other.config, &other.layers)
+    }
 }
 
 /// One image of an archive.
@@ -87,7 +92,7 @@ fn choose<'a>(files: &Files, images: &'a [Image], name: Option<&str>) -> Result<
     let choice = |wanted: &str| files.choice(wanted, images.iter().flat_map(Image::names));
     match (images, name) {
         ([], _) => Err(files.wrong("holds no image".to_owned())),
-        ([one], None) => Ok(one),
+        ([one, others @ ..], None) if others.iter().all(|other| other.is_same(one)) => Ok(one),
         (_, None) => Err(choice("it holds several images")),
         (images, Some(name)) => images
             .iter()

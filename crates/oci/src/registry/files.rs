@@ -267,12 +267,15 @@ impl Files {
         names: impl Iterator<Item = &'a String>,
     ) -> Error {
         let names: Vec<&str> = names.map(String::as_str).collect();
-        let names = match &*names {
-            [] => "none with a name".to_owned(),
-            names => names.join(", "),
+        let (names, hint) = match &*names {
+            [] => (
+                "none with a name that leads to one alone".to_owned(),
+                "write the image that is meant into a layout or archive of its own, under a name",
+            ),
+            names => (names.join(", "), "add the name after a colon"),
         };
         let problem = format!("{}: {wanted}; there are: {names}", self.path().display());
-        Error::new(Class::Profile, problem).with_hint("add the name after a colon")
+        Error::new(Class::Profile, problem).with_hint(hint)
     }
 }
 

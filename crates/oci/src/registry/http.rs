@@ -11,7 +11,7 @@ use super::auth::Auth;
 use super::config::RegistryConfig;
 use super::endpoint::Endpoint;
 use super::exchange;
-use super::transport::{Call, Reply, Transport};
+use super::transport::{Call, Reply, Transport, check_no_page};
 use super::url::{Origin, ShownUrl, resolve};
 use super::{BlobRest, Expected, Registry, checked_length, checked_manifest};
 use crate::Error;
@@ -86,7 +86,9 @@ impl HttpRegistry {
         let promised = reply
             .header(&DIGEST_HEADER)
             .and_then(|text| text.trim().parse().ok());
+        let answered = reply.url.clone();
         let raw = reply.into_bytes(MAX_MANIFEST_BYTES)?;
+        check_no_page(&answered, announced.as_ref(), &raw, "a manifest")?;
         let expected = Expected {
             digest: expected.digest.or(promised),
             size: expected.size,
@@ -142,7 +144,9 @@ impl Registry for HttpRegistry {
                 Err(error) => return Err(error),
             };
             let next = next_page(&reply, &url);
+            let announced = reply.header(&header::CONTENT_TYPE).map(MediaType::parse);
             let raw = reply.into_bytes(MAX_MANIFEST_BYTES)?;
+            check_no_page(&url, announced.as_ref(), &raw, "a list of referrers")?;
             let place = ShownUrl::of(&url).to_string();
             let page = checked_manifest(place, raw, Expected::default())?;
             if let Document::Index(entries) = page.document {

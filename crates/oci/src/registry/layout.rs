@@ -186,6 +186,20 @@ impl WholeLayout {
     }
 }
 
+/// A name for each image that leads to it alone: the short one, else the full one.
+fn typed_names(entries: &[Descriptor]) -> impl Iterator<Item = &String> {
+    let images = move || entries.iter().filter(|entry| !entry.is_attestation());
+    images().filter_map(move |entry| {
+        let names = [REF_NAME, IMAGE_NAME].into_iter();
+        let mut names = names.filter_map(|key| entry.annotations.get(key));
+        names.find(|name| {
+            images()
+                .filter(|other| has_name(other, name))
+                .all(|other| other.digest == entry.digest)
+        })
+    })
+}
+
 fn has_name(entry: &Descriptor, tag: &str) -> bool {
     [REF_NAME, IMAGE_NAME]
         .iter()
@@ -200,14 +214,12 @@ impl Registry for LayoutRegistry {
             .filter(|entry| !entry.is_attestation())
             .filter(|entry| self.tag.as_deref().is_none_or(|tag| has_name(entry, tag)))
             .collect();
-        let choice = |wanted: &str| {
-            let names = entries
-                .iter()
-                .filter_map(|entry| entry.annotations.get(REF_NAME));
-            Err(self.files.choice(wanted, names))
-        };
+        let choice = |wanted: &str| Err(self.files.choice(wanted, typed_names(&entries)));
         match (matching.as_slice(), &self.tag) {
-            ([one], _) => self.manifest(one),
+            // Two names of one digest are one image.
+            ([one, others @ ..], _) if others.iter().all(|other| other.digest == one.digest) => {
+                self.manifest(one)
+            }
             ([], Some(tag)) => choice(&format!("no image is called {tag}")),
             ([], None) => Err(self.files.wrong("holds no image".to_owned())),
             // Some tools list an image's platforms right in index.json.

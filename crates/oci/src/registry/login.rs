@@ -70,7 +70,9 @@ pub fn registry_host(text: &str) -> Result<String, Error> {
     }
     let parsed: Result<Reference, _> = format!("{bare}/name:tag").parse();
     match parsed {
-        Ok(reference) if reference.registry() == bare => Ok(bare.to_owned()),
+        Ok(reference) if reference.registry().eq_ignore_ascii_case(bare) => {
+            Ok(reference.registry().to_owned())
+        }
         _ => {
             let wanted =
                 "a registry: a host name with an optional port, such as quay.io or localhost:5000";
@@ -96,6 +98,9 @@ impl Client {
         let url = endpoint.api_url();
         let reply = self.get_api(&url, None)?;
         if reply.status.is_success() {
+            if let Some(page) = reply.web_page("the registry's answer") {
+                return Err(page);
+            }
             return Ok(Verdict::NotAsked);
         }
         if reply.status.as_u16() != 401 {

@@ -256,7 +256,11 @@ impl Target {
 /// An answer of success, `None` where there is nothing.
 fn found(reply: Reply) -> Result<Option<Reply>, Error> {
     match reply.status.as_u16() {
-        200 => Ok(Some(reply)),
+        // Whoever answers every path with a page for people has nothing of it.
+        200 => match reply.web_page("a registry's answer") {
+            Some(page) => Err(page),
+            None => Ok(Some(reply)),
+        },
         404 => Ok(None),
         _ => Err(reply.into_error()),
     }

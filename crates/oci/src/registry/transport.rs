@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::limiter::{Limiter, Permit};
 use super::secret::Secret;
 use super::url::{Origin, ShownUrl, resolve};
+use crate::media::MediaType;
 use crate::{Answer, Error};
 use isoforge_base::error::Class;
 use isoforge_base::limit::read_within;
@@ -26,6 +27,8 @@ pub const USER_AGENT: &str = concat!("isoforge/", env!("CARGO_PKG_VERSION"));
 /// How many redirects are followed.
 pub const MAX_REDIRECTS: usize = 5;
 const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+/// What pages for people are announced as.
+const WEB_PAGES: [&str; 2] = ["text/html", "application/xhtml+xml"];
 /// How much of an error document is read.
 const MAX_ERROR_BYTES: u64 = 64 * 1024;
 /// How much of a registry's message is shown.
@@ -296,6 +299,15 @@ impl Reply {
         self.header(&header::CONTENT_LENGTH)?.trim().parse().ok()
     }
 
+    /// The error for a page for people where `wanted` should be, going by what it is
+    /// announced as.
+    pub(super) fn web_page(&self, wanted: &str) -> Option<Error> {
+        let media_type = MediaType::parse(self.header(&header::CONTENT_TYPE)?);
+        WEB_PAGES
+            .contains(&media_type.as_str())
+            .then(|| page_error(&self.url, media_type.as_str(), wanted))
+    }
+
     /// The body as a stream. With `expected` it has exactly this many bytes or
     /// reading ends in an error, which carries an [`Error`].
     pub(super) fn into_stream(self, expected: Option<u64>) -> Stream {
@@ -378,6 +390,35 @@ impl Reply {
             answer,
             retry_after,
         }
+    }
+}
+
+/// The error for an answer of `bytes` that is a page for people, where a document in
+/// JSON, `wanted`, should be: servers announce both as whatever they like.
+pub(super) fn check_no_page(
+    url: &str,
+    announced: Option<&MediaType>,
+    bytes: &[u8],
+    wanted: &str,
+) -> Result<(), Error> {
+    let is_html = announced.is_some_and(|announced| WEB_PAGES.contains(&announced.as_str()));
+    let announced = announced.filter(|_| is_html);
+    match bytes.trim_ascii_start().first() {
+        Some(b'{' | b'[') => Ok(()),
+        Some(b'<') => {
+            let shown = announced.map_or(WEB_PAGES[0], MediaType::as_str);
+            Err(page_error(url, shown, wanted))
+        }
+        _ => announced.map_or(Ok(()), |shown| Err(page_error(url, shown.as_str(), wanted))),
+    }
+}
+
+fn page_error(url: &str, media_type: &str, wanted: &str) -> Error {
+    Error::BadAnswer {
+        url: ShownUrl::of(url),
+        problem: format!(
+            "a web page ({media_type}) instead of {wanted}; is this a registry? a sign-in page or proxy may answer"
+        ),
     }
 }
 
@@ -566,6 +607,29 @@ mod tests {
         ] {
             assert_eq!(ContentRange::parse(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn a_web_page_is_told_from_a_document_whatever_it_is_announced_as() {
+        let check = |announced: &str, body: &str| {
+            let announced = MediaType::parse(announced);
+            let url = "https://r.example/v2/a/manifests/1?x=y";
+            check_no_page(url, Some(&announced), body.as_bytes(), "a manifest")
+        };
+        let page = "\n<!DOCTYPE html><title>Sign in</title>";
+        let error = check("text/html; charset=utf-8", page).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "https://r.example/v2/a/manifests/1: a web page (text/html) instead of a manifest; is this a registry? a sign-in page or proxy may answer"
+        );
+        assert_eq!(
+            isoforge_base::error::Diagnose::class(&error),
+            Class::Network
+        );
+        assert!(check("application/octet-stream", page).is_err());
+        assert!(check("text/html", "Sign in").is_err());
+        assert!(check("text/html", " {}").is_ok());
+        assert!(check("application/json", "nothing").is_ok());
     }
 
     #[test]

@@ -73,18 +73,64 @@ impl Origin {
 }
 
 /// The URL that a `Location` header of an answer to `base` means (RFC 9110,
-/// 10.2.2). Only absolute URLs and absolute paths, the forms that registries
-/// use, are understood.
+/// 10.2.2; RFC 3986, 5.2), without its fragment.
 pub(super) fn resolve(base: &str, location: &str) -> Option<String> {
+    let location = location.split('#').next()?.trim();
+    if has_scheme(location) {
+        return location.contains("://").then(|| location.to_owned());
+    }
     let (scheme, rest) = base.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
     if location.starts_with("//") {
         return Some(format!("{scheme}:{location}"));
     }
-    if location.starts_with('/') {
-        return Some(format!("{scheme}://{authority}{location}"));
+    let rest = rest.split('#').next()?;
+    let (authority, _) = rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len()))?;
+    let path = rest.strip_prefix(authority)?.split('?').next()?;
+    let query = location.find('?').unwrap_or(location.len());
+    let (relative, query) = location.split_at_checked(query)?;
+    let merged = if location.is_empty() {
+        return None;
+    } else if relative.is_empty() {
+        path.to_owned()
+    } else if relative.starts_with('/') {
+        relative.to_owned()
+    } else {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        without_dots(&format!("{folder}/{relative}"))
+    };
+    Some(format!("{scheme}://{authority}{merged}{query}"))
+}
+
+/// Whether a reference begins with a scheme (RFC 3986, 3.1), so that it is not relative.
+fn has_scheme(location: &str) -> bool {
+    let Some((scheme, _)) = location.split_once(':') else {
+        return false;
+    };
+    let is_of_scheme = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(is_of_scheme)
+}
+
+/// A path without `.` and `..`, which never lead above its root (RFC 3986, 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    let all: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    for (n, part) in all.iter().enumerate() {
+        let is_last = n + 1 == all.len();
+        match *part {
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => {
+                parts.push(part);
+                continue;
+            }
+        }
+        if is_last {
+            parts.push("");
+        }
     }
-    location.contains("://").then(|| location.to_owned())
+    format!("/{}", parts.join("/"))
 }
 
 /// Percent-encodes a value of a query or form (RFC 3986, 2.3: only unreserved
@@ -142,7 +188,24 @@ mod tests {
         assert_eq!(resolve(base, "/b?c").unwrap(), "http://h:5000/b?c");
         assert_eq!(resolve(base, "https://s3/b").unwrap(), "https://s3/b");
         assert_eq!(resolve(base, "//s3/b").unwrap(), "http://s3/b");
-        assert_eq!(resolve(base, "b"), None);
+        // What is not whole is meant from the URL that answered.
+        assert_eq!(resolve(base, "b").unwrap(), "http://h:5000/v2/b");
+        assert_eq!(
+            resolve(base, "b?u=http://x#f").unwrap(),
+            "http://h:5000/v2/b?u=http://x"
+        );
+        assert_eq!(resolve(base, "?y=2").unwrap(), "http://h:5000/v2/a?y=2");
+        assert_eq!(
+            resolve(base, "../../b/./c/.").unwrap(),
+            "http://h:5000/b/c/"
+        );
+        assert_eq!(resolve("http://h", "b").unwrap(), "http://h/b");
+        assert_eq!(
+            resolve(base, "/b//c/../d").unwrap(),
+            "http://h:5000/b//c/../d"
+        );
+        assert_eq!(resolve(base, ""), None);
+        assert_eq!(resolve(base, "mailto:b"), None);
     }
 
     #[test]
