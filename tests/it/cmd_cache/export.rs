@@ -225,8 +225,8 @@ fn everything_that_is_missing_is_named_and_nothing_is_written() {
     assert_snapshot!(outcome.error(), @r"
     exit 6
     error: the store lacks 2 of what 'isoforge.lock' names:
-        sha256:[DIGEST] a blob of oci:kubernetes
         sha256:[DIGEST] a blob of oci:os
+        sha256:[DIGEST] a blob of oci:kubernetes
     hint: bring it into the store with `isoforge pull PROFILE`
     ");
     for path in paths.drain(..) {

@@ -31,7 +31,7 @@ fn told(config: &Config, choices: &Choices) -> String {
 #[test]
 fn what_was_chosen_is_a_cloud_config() {
     let mut choices = choices();
-    choices.hostname = Some("edge: 1".to_owned());
+    choices.hostname = Some("0644".to_owned());
     choices.account = Some(Account {
         name: "ops".to_owned(),
         password_hash: Some("$6$salt$hash".to_owned()),
@@ -49,7 +49,7 @@ fn what_was_chosen_is_a_cloud_config() {
     == 90_installer.yaml
     #cloud-config
     # What was chosen at the installation.
-    hostname: "edge: 1"
+    hostname: "0644"
     users:
     - name: ops
       passwd: $6$salt$hash

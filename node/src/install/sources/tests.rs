@@ -52,7 +52,7 @@ fn later_ones_win() {
         r#"proc/cmdline = quiet appliance.config=NONE:/x appliance.config=SITE:/conf/a.yaml
         iso/config.yaml = #cloud-config\ninstall: {device: auto, auto: true, reboot: true}\n
         media/cidata/user-data = #cloud-config\ninstall: {device: /dev/sdb, reboot: false}\nusers:\n- {name: ops, passwd: $6$a$b}\n
-        media/cidata/meta-data = instance-id: i-1\nlocal-hostname: "edge \"1\""\nmore: {a: 1}\n
+        media/cidata/meta-data = instance-id: i-1\nlocal-hostname: "0644"\nmore: {a: 1}\n
         media/SITE/conf/a.yaml = #cloud-config\ninstall: {device: /dev/sdc, force: true}\n"#,
     );
     let site = gathered(&machine).unwrap();
@@ -69,7 +69,7 @@ fn later_ones_win() {
     ");
     assert_snapshot!(site.texts[1].text, @r#"
     #cloud-config
-    hostname: "edge \"1\""
+    hostname: "0644"
     "#);
     assert!(site.has_account());
     assert_eq!(site.device(), Some("/dev/sdc"));
