@@ -26,6 +26,11 @@ use Kind::{Bool, Integer, List, Map, Octal, Struct, Text};
 
 const TEXTS: Kind = List(&Text);
 
+/// The booleans that yaml.v3 knows; YAML 1.1 has more, such as `Yes`, which is a text here.
+const BOOLS: [&str; 6] = ["true", "True", "TRUE", "false", "False", "FALSE"];
+/// Those that it takes from a text in quotes, too.
+const BOOLS_IN_QUOTES: [&str; 8] = ["y", "Y", "yes", "on", "n", "N", "no", "off"];
+
 const CONFIG: Kind = Struct(&[
     ("growpart", Struct(&[("devices", TEXTS), ("mode", Text)])),
     ("hostname", Text),
@@ -214,9 +219,8 @@ fn is_scalar(kind: &Kind, node: &Node) -> bool {
         Text => true,
         Octal => text.is_empty() || u32::from_str_radix(text, 8).is_ok() && !text.starts_with('+'),
         Bool => match &node.value {
-            // The reader's own list: `Yes` is a text.
-            Value::Bool(..) => !is_spelt_otherwise(text),
-            _ => ["y", "Y", "yes", "on", "n", "N", "no", "off"].contains(&text),
+            Value::Bool(..) => BOOLS.contains(&text) || BOOLS_IN_QUOTES.contains(&text),
+            _ => BOOLS_IN_QUOTES.contains(&text),
         },
         Integer => match &node.value {
             Value::Number(number, _) => number.is_i64() || number.is_u64(),
@@ -224,14 +228,6 @@ fn is_scalar(kind: &Kind, node: &Node) -> bool {
         },
         List(_) | Map(_) | Struct(_) => false,
     }
-}
-
-/// Whether a boolean of YAML 1.1 is spelt as the reader does not know it.
-fn is_spelt_otherwise(text: &str) -> bool {
-    ["true", "True", "TRUE", "false", "False", "FALSE"]
-        .iter()
-        .chain(&["y", "Y", "yes", "on", "n", "N", "no", "off"])
-        .all(|known| *known != text)
 }
 
 /// What a value is, as its text where its kind alone would not tell.
