@@ -221,18 +221,14 @@ fn choose(
         if depth >= MAX_INDEX_DEPTH {
             return Err(source.too_deep());
         }
-        if let Some(entry) = manifest::choose(entries, platform) {
-            pending.clear();
-            pending.push((source.manifest(entry)?, depth + 1));
-            continue;
+        match source.choose(entries, platform)? {
+            Ok(entry) => {
+                pending.clear();
+                pending.push((source.manifest(entry)?, depth + 1));
+                continue;
+            }
+            Err(there_are) => offered.extend(there_are),
         }
-        let judged = source.judged(entries)?;
-        if let Some(entry) = manifest::choose(&judged, platform) {
-            pending.clear();
-            pending.push((source.manifest(entry)?, depth + 1));
-            continue;
-        }
-        offered.extend(manifest::platforms(&judged));
         // An index may hold others that say nothing about their platforms.
         for entry in nested(entries).rev() {
             pending.push((source.manifest(entry)?, depth + 1));

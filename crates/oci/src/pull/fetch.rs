@@ -118,19 +118,27 @@ impl<'a> Source<'a> {
         }))
     }
 
-    /// The entries of an index, those without a platform with the one that their image's
-    /// configuration says: an index need not name it (OCI Image Specification v1.1,
-    /// "Image Index"). What is no image stays without.
-    pub(super) fn judged(&self, entries: &[Descriptor]) -> Result<Vec<Descriptor>, Error> {
-        let judge = |entry: &Descriptor| -> Result<Descriptor, Error> {
-            let mut entry = entry.clone();
+    /// The entry of an index for the platform, else the platforms that it has. An entry
+    /// need not name its own (OCI Image Specification v1.1, "Image Index"): where none
+    /// names the wanted one, the configurations of the others are asked.
+    pub(super) fn choose<'e>(
+        &self,
+        entries: &'e [Descriptor],
+        wanted: &Platform,
+    ) -> Result<Result<&'e Descriptor, Vec<Platform>>, Error> {
+        if let Some(entry) = manifest::choose(entries, wanted) {
+            return Ok(Ok(entry));
+        }
+        let mut judged = entries.to_vec();
+        for entry in &mut judged {
             let is_manifest = matches!(entry.media_type, MediaType::Manifest(_));
             if entry.platform.is_none() && is_manifest && !entry.is_attestation() {
-                entry.platform = self.platform(&entry)?;
+                entry.platform = self.platform(entry)?;
             }
-            Ok(entry)
-        };
-        entries.iter().map(judge).collect()
+        }
+        let chosen = manifest::choose(&judged, wanted)
+            .and_then(|chosen| entries.iter().find(|entry| entry.digest == chosen.digest));
+        Ok(chosen.ok_or_else(|| manifest::platforms(&judged)))
     }
 
     fn platform(&self, entry: &Descriptor) -> Result<Option<Platform>, Error> {

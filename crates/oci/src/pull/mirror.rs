@@ -202,26 +202,13 @@ impl<'a> Copy<'a> {
             Platforms::All => return Ok(entries.iter().collect()),
             Platforms::Only(platforms) => platforms,
         };
-        let named = |wanted: &Platform| manifest::choose(entries, wanted);
-        let judged = if platforms.iter().all(|wanted| named(wanted).is_some()) {
-            entries.to_vec()
-        } else {
-            self.source.judged(entries)?
-        };
-        platforms
-            .iter()
-            .map(|wanted| {
-                let chosen = named(wanted).or_else(|| {
-                    let judged = manifest::choose(&judged, wanted)?;
-                    entries.iter().find(|entry| entry.digest == judged.digest)
-                });
-                chosen.ok_or_else(|| {
-                    let offered = manifest::platforms(&judged);
-                    let error = manifest::missing_platform(wanted, &offered);
-                    self.source.unusable(error)
-                })
+        let chosen = |wanted: &Platform| {
+            self.source.choose(entries, wanted)?.map_err(|offered| {
+                let error = manifest::missing_platform(wanted, &offered);
+                self.source.unusable(error)
             })
-            .collect()
+        };
+        platforms.iter().map(chosen).collect()
     }
 
     /// An image without an index must be for the one platform wanted.
