@@ -135,19 +135,6 @@ impl Reader {
         }
     }
 
-    /// A map of any keys to texts.
-    pub(super) fn pairs(&mut self, item: &Node, path: &str) -> Vec<(String, String)> {
-        let mut pairs = Vec::new();
-        for (name, _, value) in self.entries(item, path) {
-            if matches!(value.value, Value::Null) {
-                pairs.push((name, String::new()));
-            } else if let Some(text) = self.text(value, &below(path, &name)) {
-                pairs.push((name, text));
-            }
-        }
-        pairs
-    }
-
     /// A map of any keys to texts, those alone that hold.
     pub(super) fn settings(
         &mut self,
@@ -155,15 +142,18 @@ impl Reader {
         path: &str,
         check: impl Fn(&str, &str) -> Result<(), Error>,
     ) -> Vec<(String, String)> {
-        let mut settings = self.pairs(item, path);
-        let places = item.pairs();
-        settings.retain(|(name, value)| {
-            let at = places
-                .iter()
-                .find(|(key, _)| key.scalar() == Some(name))
-                .map_or(item, |(key, _)| key);
-            self.holds(at, path, check(name, value))
-        });
+        let mut settings = Vec::new();
+        for (name, key, value) in self.entries(item, path) {
+            let text = match &value.value {
+                Value::Null => Some(String::new()),
+                _ => self.text(value, &below(path, &name)),
+            };
+            if let Some(text) = text
+                && self.holds(key, path, check(&name, &text))
+            {
+                settings.push((name, text));
+            }
+        }
         settings
     }
 
