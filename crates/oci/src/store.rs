@@ -58,6 +58,7 @@ pub use blob::BlobWriter;
 pub use collector::Collector;
 pub use contents::{Entry, EntryKind};
 pub use facts::ORIGIN_FACT;
+pub use layout::tar_header;
 pub use partial::Incoming;
 pub use slab::SlabWriter;
 

@@ -19,6 +19,7 @@ use isoforge_base::digest::{Digest, Sha256};
 use isoforge_base::progress::Task;
 use isoforge_formats::zstd_seekable::{Effort, Encoder};
 use isoforge_oci::layout::OciLayout;
+use isoforge_oci::store::tar_header;
 
 /// Bytes of a member's content in one frame.
 const FRAME_BYTES: usize = CHUNK_BYTES;
@@ -159,7 +160,7 @@ fn pieces(
     let mut chunk = Vec::new();
     for (path, file) in &layout.files {
         let mut left = file.size();
-        let header = header(path, left).map_err(writing)?;
+        let header = tar_header(path, left, TIME).map_err(writing)?;
         take(header.as_bytes(), Effort::Normal).map_err(writing)?;
         let mut effort = None;
         each_chunk(blobs, file, &mut chunk, |chunk| {
@@ -181,19 +182,6 @@ fn effort_for(first: &[u8]) -> Effort {
         true => Effort::Stored,
         false => Effort::Normal,
     }
-}
-
-fn header(path: &str, size: u64) -> io::Result<tar::Header> {
-    let mut header = tar::Header::new_ustar();
-    header.set_entry_type(tar::EntryType::Regular);
-    header.set_path(path)?;
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(TIME);
-    header.set_size(size);
-    header.set_cksum();
-    Ok(header)
 }
 
 /// Writes one file, or several where there is a limit.

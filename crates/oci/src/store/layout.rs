@@ -24,15 +24,7 @@ impl OciLayout {
     pub fn write_tar(&self, store: &Store, out: impl Write, epoch: u64) -> Result<()> {
         let mut archive = tar::Builder::new(out);
         for (path, file) in &self.files {
-            let mut header = tar::Header::new_ustar();
-            header.set_entry_type(tar::EntryType::Regular);
-            header.set_path(path)?;
-            header.set_mode(FILE_MODE);
-            header.set_uid(0);
-            header.set_gid(0);
-            header.set_mtime(epoch);
-            header.set_size(file.size());
-            header.set_cksum();
+            let header = tar_header(path, file.size(), epoch)?;
             with_content(store, file, |reader| Ok(archive.append(&header, reader)?))?;
         }
         archive.into_inner()?.flush()?;
@@ -59,6 +51,24 @@ impl OciLayout {
         }
         Ok(())
     }
+}
+
+/// The header of a layout's file of `size` bytes in an archive: the same for the same
+/// file, whoever writes it. `epoch` is its time, in seconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// For a path that no header takes.
+pub fn tar_header(path: &str, size: u64, epoch: u64) -> io::Result<tar::Header> {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_path(path)?;
+    header.set_mode(FILE_MODE);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(epoch);
+    header.set_size(size);
+    header.set_cksum();
+    Ok(header)
 }
 
 /// Gives `write` a reader over the file's bytes and checks afterwards that they
