@@ -23,6 +23,7 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::{LayerId, Tree};
 use isoforge_formats::squashfs::Settings;
@@ -129,10 +130,8 @@ fn iso(root: &Path, folder: &Path, out: &Path) -> Result<u64> {
 }
 
 fn payload(path: PathBuf) -> Result<Payload<'static>> {
-    Ok(Payload::File {
-        size: fs::metadata(&path)?.len(),
-        path,
-    })
+    let (digest, size) = Digest::of_reader(File::open(&path)?)?;
+    Ok(Payload::File { path, size, digest })
 }
 
 /// The most memory that this process had (proc(5), `VmHWM`).

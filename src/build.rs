@@ -9,6 +9,7 @@ mod check;
 mod content;
 mod convert;
 mod gather;
+mod included;
 mod iso;
 mod kernel_line;
 mod lock;

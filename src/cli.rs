@@ -18,7 +18,7 @@ use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
 
 use crate::cli::args::{Cli, Command, ConfigCommand, Given};
-use isoforge_base::error::{Class, Result};
+use isoforge_base::error::{Class, Diagnose as _, Result};
 
 /// Runs the program: parses the arguments, does what they say, reports.
 #[must_use]
@@ -56,7 +56,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     match (error.print(), error.kind()) {
         // Whoever closed the pipe has read enough.
         (Err(failed), _) if failed.kind() != std::io::ErrorKind::BrokenPipe => {
-            Class::Io.exit_code().into()
+            failed.class().exit_code().into()
         }
         (_, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => ExitCode::SUCCESS,
         _ => Class::Profile.exit_code().into(),

@@ -13,8 +13,10 @@ use std::{fmt, io};
 
 use serde::Serialize;
 
-use isoforge_base::error::{Class, Failure, Result};
+use isoforge_base::error::{Class, Context as _, Failure, Result};
 use isoforge_base::progress::Progress;
+use isoforge_base::regular;
+use isoforge_formats::tar::Limits as ArchiveLimits;
 use isoforge_oci::layout::LAYOUT_FILE;
 use isoforge_oci::registry::Files;
 
@@ -33,14 +35,17 @@ const ISO_MAGIC_OFFSET: u64 = 16 * 2048 + 1;
 const ISO_MAGIC: &[u8] = b"CD001";
 
 /// Largest JSON document that is read, in bytes.
-const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
+const MAX_DOCUMENT_BYTES: u64 = 8 << 20;
 
 const DAMAGED: &str = "it is damaged or incomplete; copy it or build it again";
 
 fn unreadable(path: &Path, error: io::Error) -> Failure {
     let message = format!("can't read '{}'", path.display());
     match error.kind() {
-        io::ErrorKind::NotFound => Failure::caused(Class::Profile, message, error),
+        // It is not there, or no file.
+        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => {
+            Failure::caused(Class::Profile, message, error)
+        }
         _ => Failure::from(error).context(message),
     }
 }
@@ -77,6 +82,20 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Whether anything says what there should be, so that it could be checked.
+    fn has_digests(&self) -> bool {
+        match self {
+            Self::Iso(report) => {
+                let root = report.squashfs.as_ref();
+                report.content_bytes > 0 || root.is_some_and(|root| root.sound.is_some())
+            }
+            Self::Image(report) => report.blobs > 0,
+            Self::Dist(report) => !report.files.is_empty(),
+        }
+    }
+}
+
 /// Looks into the artifact at `path`.
 ///
 /// # Errors
@@ -105,9 +124,10 @@ pub(crate) fn inspect(path: &Path, progress: &Progress) -> Result<Report> {
         return Ok(Report::Iso(Box::new(iso::inspect(path, progress)?)));
     }
     // Anything may be asked about, so what is no archive is unknown.
-    let layout = match Files::at(path, &std::env::temp_dir()) {
+    let ratio = ArchiveLimits::DEFAULT.inflation_ratio;
+    let layout = match Files::at(path, &std::env::temp_dir(), ratio) {
         Err(isoforge_oci::Error::Format { .. }) => return Err(unknown()),
-        other => other.map_err(|error| unreadable(io::Error::other(error)))?,
+        other => other.with_context(|| format!("can't read '{}'", path.display()))?,
     };
     if !layout.has(LAYOUT_FILE) {
         return Err(unknown());
@@ -118,7 +138,7 @@ pub(crate) fn inspect(path: &Path, progress: &Progress) -> Result<Report> {
 fn is_iso(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::FileExt;
     let mut magic = [0; ISO_MAGIC.len()];
-    let file = fs_err::File::open(path)?;
+    let file = regular::open_or_medium(path)?;
     match file.file().read_exact_at(&mut magic, ISO_MAGIC_OFFSET) {
         Ok(()) => Ok(magic == ISO_MAGIC),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),

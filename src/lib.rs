@@ -2,6 +2,13 @@
 //! a provider image. The modules stand in the order of the flow;
 //! `ARCHITECTURE.md` tells how they hang together.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests look whether a file is there"
+    )
+)]
 #![allow(missing_docs, reason = "the program is what is public")]
 
 mod build;

@@ -203,12 +203,13 @@ fn first_reading(sources: &Sources, table: &document::Table) -> Profile {
     context.read("", table, Span::whole(0))
 }
 
-/// Every combination that texts with placeholders have to be right for. A
-/// missing version was reported; the form of the texts is checked all the same.
+/// Every combination that texts with placeholders have to be right for. The form of the
+/// texts is checked without a version too; what would be filled in with none is reported.
 fn targets<'a>(arch: &[Arch], versions: &'a [String]) -> Vec<Target<'a>> {
     let all = |version: &'a str| arch.iter().map(move |&arch| Target { arch, version });
     match versions {
         [] => all("1.0.0").collect(),
+        [none] if none.is_empty() => all("1.0.0").collect(),
         some => some.iter().flat_map(|v| all(v)).collect(),
     }
 }

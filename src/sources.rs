@@ -24,10 +24,13 @@ pub(crate) mod components;
 pub mod content;
 pub mod epoch;
 pub mod files;
+pub(crate) mod held;
 pub mod image;
 pub mod kubernetes;
 pub mod layers;
 pub(crate) mod packages;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use epoch::InputTime;
 
@@ -72,7 +75,9 @@ impl Context<'_> {
             ImageSource::OciArchive { ref file, .. }
             | ImageSource::DockerArchive { ref file, .. } => file,
         };
-        if path.exists() || !self.store.has_blob(&pin) {
+        // Where that can't be told, reading the file says what is wrong.
+        let is_there = fs_err::exists(path).unwrap_or(true);
+        if is_there || !self.store.has_blob(&pin) {
             return source;
         }
         match STORED.parse::<Reference>() {

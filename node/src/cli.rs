@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::verbs;
+use isoforge_base::shown;
 
 /// Installs, configures and upgrades this appliance
 #[derive(Debug, Parser)]
@@ -89,6 +90,9 @@ pub fn run() -> ExitCode {
 
 /// An error's causes, one a line.
 fn causes(error: &anyhow::Error) -> String {
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let causes: Vec<String> = error
+        .chain()
+        .map(|error| shown::continued(&error.to_string()).into_owned())
+        .collect();
     causes.join("\n  caused by: ")
 }

@@ -9,16 +9,17 @@ use serde::Serialize;
 
 /// Writes `bytes` to `path` with `mode`: whole and on the disk, or not at all.
 /// What was there stays until then. The temporary beside it, `.NAME.new`, is
-/// taken over when an earlier attempt was interrupted.
+/// replaced when an earlier attempt was interrupted: where somebody else put one
+/// there, be it a link, nothing is written through it.
 ///
 /// # Errors
 /// What can't be written, with its path.
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let new = beside(path)?;
+    if_there(fs_err::remove_file(&new))?;
     let mut file = fs_err::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         // a secret is never readable, not even for a moment
         .mode(0o600)
         .open(&new)?;
@@ -60,8 +61,15 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// # Errors
 /// Where it can't be read; [`io::ErrorKind::FileTooLarge`] of more than `limit` bytes.
 pub(crate) fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    at_most(fs_err::File::open(path)?, limit)
+}
+
+/// As [`read_at_most`], of a file that is open.
+///
+/// # Errors
+/// As there.
+pub(crate) fn at_most(file: fs_err::File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = fs_err::File::open(path)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         let text = format!("it has more than {limit} bytes");
@@ -115,6 +123,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
+    use isoforge_base::regular;
 
     #[test]
     fn a_file_is_replaced_as_a_whole() {
@@ -126,6 +135,20 @@ mod tests {
         assert_eq!(fs_err::read(&path).unwrap(), b"two");
         assert_eq!(fs_err::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_in_the_temporarys_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs_err::write(&victim, "before").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join(".id.new")).unwrap();
+        write(&dir.path().join("id"), b"one", 0o444).unwrap();
+        assert_eq!(fs_err::read(&victim).unwrap(), b"before");
+        assert!(regular::open_unlinked(&dir.path().join("id")).is_ok());
+        std::os::unix::fs::symlink(&victim, dir.path().join("link")).unwrap();
+        regular::open_unlinked(&dir.path().join("link")).unwrap_err();
+        regular::open_unlinked(dir.path()).unwrap_err();
     }
 
     /// What is under the name is the old file while the new one is written.

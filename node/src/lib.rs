@@ -5,6 +5,13 @@
 //!
 //! Only its own tests use it as a library: what they need is public.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests look whether a file is there"
+    )
+)]
 #![allow(missing_docs, reason = "only its own tests use it as a library")]
 
 mod accounts;

@@ -1,25 +1,29 @@
-//! Files below a root directory, reached so that no symlink in it leads out:
-//! paths are resolved by the kernel as if the root were `/`. What is written
-//! appears whole or not at all.
+//! Files below a root directory, reached so that no symlink in it leads out, and
+//! none that another account may have made leads anywhere (see [`walk`]). What is
+//! written appears whole or not at all.
+//!
+//! All that root reads and writes by path below a folder of another account goes
+//! through here, or is done with that account's rights ([`Acting`]).
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+mod acting;
 mod folder;
+mod walk;
 
+pub(crate) use acting::Acting;
 pub(crate) use folder::Folder;
 
 use folder::read_file;
+use walk::{Reached, Stopped};
 
 /// Largest file that is read whole.
 const READ_MAX_BYTES: u64 = 16 * 1024 * 1024;
-
-/// How often a path is resolved anew when something moved meanwhile.
-const RESOLVE_TRIES: u32 = 8;
 
 /// Why a file could not be reached, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +113,7 @@ impl Root {
         self.folder.path().join(path.trim_start_matches('/'))
     }
 
-    /// Whether something is there, symlinks followed.
+    /// Whether something is there, symlinks followed where they are the system's.
     pub(crate) fn exists(&self, path: &str) -> bool {
         self.resolve(path, OFlags::PATH).is_ok()
     }
@@ -120,9 +124,9 @@ impl Root {
     /// [`Error`] where it is something else or can't be opened.
     pub(crate) fn dir(&self, path: &str) -> Result<Option<Folder>, Error> {
         match self.resolve(path, OFlags::DIRECTORY) {
-            Ok(fd) => Ok(Some(self.at(fd, path))),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(Error::new("opening", &self.outside(path), errno)),
+            Ok(reached) => Ok(Some(self.at(reached.fd, path))),
+            Err(Stopped::Errno(Errno::NOENT)) => Ok(None),
+            Err(stopped) => Err(Error::new("opening", &self.outside(path), stopped)),
         }
     }
 
@@ -140,17 +144,18 @@ impl Root {
             .sub(name, attributes)
     }
 
-    /// A file's bytes, symlinks followed within the root; none where there is
-    /// none.
+    /// A file's bytes, the system's symlinks followed within the root; none where
+    /// there is none.
     ///
     /// # Errors
-    /// [`Error`] where it is no regular file, too large, or can't be read.
+    /// [`Error`] where it is no regular file, another account's link, too large, or
+    /// can't be read.
     pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let outside = self.outside(path);
         match self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK) {
-            Ok(fd) => read_file(fd, &outside).map(Some),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(Error::new("opening", &outside, errno)),
+            Ok(reached) => read_file(reached, &outside).map(Some),
+            Err(Stopped::Errno(Errno::NOENT)) => Ok(None),
+            Err(stopped) => Err(Error::new("opening", &outside, stopped)),
         }
     }
 
@@ -174,23 +179,8 @@ impl Root {
         Folder::new(fd, self.outside(path), self.folder.gives_owners())
     }
 
-    fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let path = if path.is_empty() { "." } else { path };
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let opened = rustix::fs::openat2(
-                self.folder.fd(),
-                path,
-                flags | OFlags::CLOEXEC,
-                Mode::empty(),
-                ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-            );
-            match opened {
-                Err(Errno::AGAIN) if tries < RESOLVE_TRIES => {}
-                other => return other,
-            }
-        }
+    fn resolve(&self, path: &str, flags: OFlags) -> Result<Reached, Stopped> {
+        walk::open(self.folder.fd(), path, flags)
     }
 }
 

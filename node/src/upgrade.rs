@@ -18,6 +18,7 @@ pub mod labels;
 pub mod last;
 pub mod machine;
 pub mod make_slot;
+mod older;
 mod program;
 mod replace;
 pub mod request;
@@ -28,7 +29,7 @@ pub mod state;
 pub mod status;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -62,6 +63,8 @@ pub struct Options {
     pub tag: Option<String>,
     /// For which machine.
     pub platform: Platform,
+    /// Whether it may be older than what runs.
+    pub downgrade: bool,
     /// How registries are talked to.
     pub registries: RegistryConfig,
     /// Threads.
@@ -131,6 +134,59 @@ pub fn target(booted: &Booted, environment: &Environment) -> Result<Slot> {
     Ok(running.other())
 }
 
+/// Whether the machine can be upgraded now, and to this image: what else comes with it
+/// is not taken where it is refused.
+///
+/// # Errors
+/// Those of [`run`] until layers are fetched.
+pub fn check(machine: &Machine, options: &Options) -> Result<()> {
+    let begun = Begun::on(machine)?;
+    let store = begun.store()?;
+    let client = Client::new(options.registries.clone());
+    // What is to be said of it is said when it is taken.
+    let silent = Progress::silent();
+    find(&store, begun.running.as_ref(), options, &client, &silent).map(|_| ())
+}
+
+/// An upgrade that may be made; no other one is, as long as this is there.
+struct Begun {
+    booted: Booted,
+    environment: Environment,
+    slot: Slot,
+    /// What runs.
+    running: Option<Record>,
+    /// Folder of the machine's own data.
+    own: PathBuf,
+    _lock: Lock,
+}
+
+impl Begun {
+    fn on(machine: &Machine) -> Result<Self> {
+        let booted = machine.booted()?;
+        let environment = state::environment(&machine.state)?;
+        let slot = target(&booted, &environment)?;
+        let own = machine.data_folder();
+        fs_err::create_dir_all(&own)?;
+        let lock = lock(&own.join("upgrade.lock"))?;
+        Ok(Self {
+            running: state::record(&machine.state, booted.slot),
+            booted,
+            environment,
+            slot,
+            own,
+            _lock: lock,
+        })
+    }
+
+    fn store_path(&self) -> PathBuf {
+        self.own.join("store")
+    }
+
+    fn store(&self) -> Result<Store> {
+        Ok(Store::open(&self.store_path())?)
+    }
+}
+
 /// Upgrades; the new system is tried at the next boot.
 ///
 /// # Errors
@@ -143,21 +199,16 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
         room,
         progress,
     } = site;
-    let booted = machine.booted()?;
-    let environment = state::environment(&machine.state)?;
-    let slot = target(&booted, &environment)?;
-    let own = machine.data_folder();
-    fs_err::create_dir_all(&own)?;
-    let _lock = lock(&own.join("upgrade.lock"))?;
-    let (work, store_path) = (own.join("upgrade"), own.join("store"));
+    let begun = Begun::on(machine)?;
+    let slot = begun.slot;
+    let (work, store_path) = (begun.own.join("upgrade"), begun.store_path());
     files::if_there(fs_err::remove_dir_all(&work))?;
     fs_err::create_dir_all(&work)?;
 
-    let running = state::record(&machine.state, booted.slot);
-    let store = Store::open(&store_path)?;
-    let (image, labels) = fetch(&store, &own, running.as_ref(), options, room, progress)?;
+    let store = begun.store()?;
+    let (image, labels) = fetch(&store, &begun, options, room, progress)?;
     let new = program::extract(&store, &image.layers, &image.reference, &work, progress)?;
-    let mut request = request(&store_path, &image, &labels, &booted, slot, options);
+    let mut request = request(&store_path, &image, &labels, &begun.booted, slot, options);
     progress.stage("Making the new system");
     let made = program::ask(&new, &request, &work, progress)?;
     check_digest(made.digest, &labels)?;
@@ -165,7 +216,7 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
     progress.stage(&format!("Writing slot {slot}"));
     let mut writer = State::new(&machine.state, volume);
     writer.begin()?;
-    let mut environment = environment;
+    let mut environment = begun.environment;
     if environment.trial.take().is_some() {
         writer.set_environment(&environment)?;
     }
@@ -178,7 +229,7 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
     writer.settle()?;
     let outcome = Outcome {
         slot,
-        from: running.map_or_else(String::new, |record| record.version),
+        from: begun.running.map_or_else(String::new, |it| it.version),
         to: labels.version,
         kubernetes: labels.kubernetes,
         squashfs: labels.digest,
@@ -194,17 +245,14 @@ pub fn run(site: Site<'_>, options: &Options) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Finds the image and brings it into the store; gives what it says of itself.
-fn fetch(
+/// Finds the image, which may be taken.
+fn find(
     store: &Store,
-    own: &Path,
     running: Option<&Record>,
     options: &Options,
-    room: &dyn FileSystems,
+    client: &Client,
     progress: &Progress,
-) -> Result<(PulledImage, Labels)> {
-    progress.stage("Finding the image");
-    let client = Client::new(options.registries.clone());
+) -> Result<source::Found> {
     let asked = source::Asked {
         source: &options.from,
         tag: options.tag.as_deref(),
@@ -212,9 +260,36 @@ fn fetch(
         kubernetes: running.and_then(|record| record.kubernetes.as_deref()),
     };
     let found = match &options.bundle {
-        Some(of) => bundle::find(of.as_ref(), &client, store, &asked, progress)?,
-        None => source::find(&client, store, &asked, progress)?,
+        Some(of) => bundle::find(of.as_ref(), client, store, &asked, progress)?,
+        None => source::find(client, store, &asked, progress)?,
     };
+    refuse(running, &found.labels, options, progress)?;
+    Ok(found)
+}
+
+fn refuse(
+    running: Option<&Record>,
+    new: &Labels,
+    options: &Options,
+    progress: &Progress,
+) -> Result<()> {
+    let running = running.map(|record| record.version.as_str());
+    older::refuse(running, &new.version, options.downgrade, progress)
+}
+
+/// Finds the image and brings it into the store; gives what it says of itself.
+fn fetch(
+    store: &Store,
+    begun: &Begun,
+    options: &Options,
+    room: &dyn FileSystems,
+    progress: &Progress,
+) -> Result<(PulledImage, Labels)> {
+    let (own, running) = (&begun.own, begun.running.as_ref());
+    progress.stage("Finding the image");
+    let client = Client::new(options.registries.clone());
+    let found = find(store, running, options, &client, progress)?;
+    older::tell_nobody_vouches(progress);
     let missing = found.resolved.missing(store)?;
     let bytes: u64 = missing.iter().map(|blob| blob.size).sum();
     let requirement = Requirement {
@@ -240,6 +315,9 @@ fn fetch(
     )?;
     // A tag may have moved in between; what was pulled counts.
     let labels = Labels::parse(&image.config)?;
+    if labels.version != found.labels.version {
+        refuse(running, &labels, options, progress)?;
+    }
     Ok((image, labels))
 }
 

@@ -4,7 +4,7 @@
 use isoforge_base::error::{Context as _, Result};
 
 use super::gather::{Architecture, Gathered};
-use super::{machine, registry, requirements, system};
+use super::{included, machine, registry, requirements, system};
 use crate::sources::{components, kubernetes};
 use isoforge_base::digest::Digest;
 use isoforge_contract::arch::Arch;
@@ -20,6 +20,8 @@ pub(super) struct Assembled<'l> {
     /// What it is made from.
     pub(super) from: &'l Architecture<'l>,
     pub(super) system: System,
+    /// The version of Kubernetes that the operating system's image holds, where it is to.
+    pub(super) kubernetes_found: Option<String>,
 }
 
 /// What a system is for.
@@ -55,6 +57,7 @@ impl<'l> Assembled<'l> {
             arch,
             from,
             system,
+            kubernetes_found: None,
         };
         this.find_components(version)?;
         this.add_own_layers(version)?;
@@ -73,7 +76,9 @@ impl<'l> Assembled<'l> {
         let booted = kernel_image::booted(&system.tree, &system.slabs, self.arch)?;
         let mut found = components::of_system(&system.tree, &system.slabs, booted.as_deref())?;
         let loaded = self.gathered.locked.request.loaded;
-        found.extend(kubernetes::components(loaded, version));
+        self.kubernetes_found = included::check(self.gathered.locked, system, self.arch, version)?;
+        let kubernetes = self.kubernetes_found.as_deref().unwrap_or(version);
+        found.extend(kubernetes::components(loaded, kubernetes));
         found.extend(components::of_packages(
             &system.tree,
             &system.slabs,

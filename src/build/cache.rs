@@ -3,11 +3,13 @@
 //!
 //! `docs/cache.md` tells how it looks from outside.
 
+mod derived;
 mod export;
 mod import;
 mod inputs;
 mod known;
 mod list;
+mod proof;
 mod remove;
 mod verify;
 
@@ -15,7 +17,7 @@ pub(crate) use export::export;
 pub(crate) use import::{Import, import};
 pub(crate) use list::list;
 pub(crate) use remove::{RemovalRules, remove};
-pub(crate) use verify::verify;
+pub(crate) use verify::{Verify, verify};
 
 use isoforge_oci::store::EntryKind;
 

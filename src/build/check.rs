@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::renderer::Renderer;
 use super::{ReadEnv, content, kernel_line};
-use crate::inputs::Inputs;
+use crate::inputs::{CLOUD_CONFIG, Inputs};
 use crate::profile::{CloudConfig, Loaded, Profile};
+use crate::render::Project;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_contract::machine::Flavor;
 use isoforge_system::boot::cmdline;
@@ -32,6 +33,29 @@ fn administrator(profile: &Profile, is_there: bool) -> Result<Option<String>> {
     }
 }
 
+/// What the built-in template leaves out in flavor `appliance`, where nothing acts on it.
+fn left_out(profile: &Profile, project: &Project) -> Vec<String> {
+    let is_built_in = profile.cloud_config == CloudConfig::Builtin
+        && project.is_built_in(CLOUD_CONFIG).unwrap_or_default();
+    if profile.os.flavor != Flavor::Appliance || !is_built_in {
+        return Vec::new();
+    }
+    let vars = ["project", "tags"].into_iter();
+    let vars = vars.filter(|name| profile.vars.contains_key(*name));
+    let registration = profile.registration.iter();
+    let registration = registration.map(|_| "registration".to_owned());
+    registration
+        .chain(vars.map(|name| format!("vars.{name}")))
+        .map(|name| {
+            format!(
+                "'{name}' does not reach the machine: it is for the agent of a central \
+                 management, which systems of flavor 'appliance' have not; a cloud-config of \
+                 your own can use it"
+            )
+        })
+        .collect()
+}
+
 /// Renders everything and throws it away. Gives the warnings.
 ///
 /// # Errors
@@ -49,7 +73,7 @@ pub(crate) fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> R
 pub(super) fn check_with(loaded: &Loaded, renderer: &Renderer) -> Result<Vec<String>> {
     cmdline::check(&loaded.profile.boot.cmdline)?;
     content::check(loaded)?;
-    let mut warnings = Vec::new();
+    let mut warnings = left_out(&loaded.profile, &renderer.project);
     Inputs::of(loaded, &[])?;
     for arch in &loaded.profile.appliance.arch {
         for version in &loaded.profile.kubernetes.versions {
@@ -61,7 +85,7 @@ pub(super) fn check_with(loaded: &Loaded, renderer: &Renderer) -> Result<Vec<Str
                 found.extend(renderer.secrets.in_overlay(&overlay, "the ISO"));
             }
             for overlay in renderer.rootfs_layers(loaded, &context)? {
-                let place = "the root file system and the provider image";
+                let place = "the root file system, the provider image and the layer in the store";
                 found.extend(renderer.secrets.in_overlay(&overlay, place));
             }
             warnings.extend(found);

@@ -8,6 +8,7 @@
 mod complete;
 mod owner;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::session::Session;
@@ -26,6 +27,7 @@ use isoforge_content::find::helm::Helm;
 use isoforge_content::find::{Images, Method, Options, Target};
 use isoforge_content::macros;
 use isoforge_oci::artifact::Artifact;
+use isoforge_oci::reference::Reference;
 pub(super) use owner::check;
 use owner::{
     MacroAnswers, Owner, ReadSources, digest, given, layer, manifests, named, owners, pack, unmet,
@@ -103,6 +105,7 @@ pub(super) fn find(
     old: Option<&Lock>,
     upgrade: &Upgrade,
 ) -> Result<(Searched, Inputs)> {
+    owner::in_project(loaded)?;
     let means = Means {
         profile: &loaded.profile,
         session,
@@ -353,7 +356,7 @@ impl Searcher<'_> {
                 presets: owner.sources.presets.clone(),
                 rules: Vec::new(),
                 answers: known.to(version),
-                kubernetes: Some((*version).to_owned()),
+                kubernetes: (!version.is_empty()).then(|| (*version).to_owned()),
                 helm: Helm::installed(),
             };
             for pack in &parts.packs {
@@ -367,6 +370,7 @@ impl Searcher<'_> {
                 found.extend(Target::Manifests(texts).images(&options)?);
             }
         }
+        self.tell_likely(owner, &found);
         if let Some(listed) = owner.listed {
             let mut images: Vec<String> = found.images.keys().cloned().collect();
             images.extend_from_slice(listed);
@@ -382,6 +386,31 @@ impl Searcher<'_> {
         let images: Vec<String> = found.images.into_keys().collect();
         self.warn_of_unused(owner, &images);
         Ok((method, images))
+    }
+
+    /// Tells of words that may be images, but for those that the profile carries.
+    fn tell_likely(&self, owner: &Owner<'_>, found: &Images) {
+        let carried = owner.listed.unwrap_or_default();
+        let carried = carried.iter().chain(&self.with.profile.content.images);
+        let carried: BTreeSet<String> = carried
+            .filter_map(|image| image.parse::<Reference>().ok())
+            .map(|image| image.to_string())
+            .collect();
+        let likely = found.may_be.iter().filter(|likely| {
+            let reference = likely.text.parse::<Reference>();
+            !reference.is_ok_and(|reference| carried.contains(&reference.to_string()))
+        });
+        let lines: Vec<String> = likely
+            .map(|likely| format!("{}: '{}'", likely.place, likely.text))
+            .collect();
+        if !lines.is_empty() {
+            self.with.session.progress.warn(format!(
+                "these words of {} may be images, which are not carried unless [content] images \
+                 lists them:{}",
+                owner.shown(),
+                indent(&lines)
+            ));
+        }
     }
 
     fn warn_of_unused(&self, owner: &Owner<'_>, images: &[String]) {

@@ -267,7 +267,8 @@ impl Gathered<'_> {
     pub(super) fn slab_bytes(&self) -> u64 {
         let lacks = |layer: &&Layer| {
             let key = slab::key(&layer.diff_id, &self.locked.squashfs);
-            !self.locked.session.store.slab_path(&key).exists()
+            // What can't be looked at is made again, and counts.
+            !fs_err::exists(self.locked.session.store.slab_path(&key)).unwrap_or_default()
         };
         sum(self.layers().filter(lacks).map(|layer| layer.size))
     }

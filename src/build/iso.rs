@@ -69,10 +69,12 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> 
             LayoutFile::Blob(digest, size) => Payload::File {
                 path: store.blob_path(digest),
                 size: *size,
+                digest: *digest,
             },
-            LayoutFile::File(path, _, size) => Payload::File {
+            LayoutFile::File(path, digest, size) => Payload::File {
                 path: path.clone(),
                 size: *size,
+                digest: *digest,
             },
         };
         extra.push(Extra {

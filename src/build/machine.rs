@@ -54,6 +54,7 @@ fn install(profile: &Profile) -> Install {
         force: install.force,
         pages: install.pages.clone(),
         account: install.account.clone(),
+        password: install.password,
         partitions: partitions(profile),
         requirements: requirements(profile),
     }

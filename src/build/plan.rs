@@ -5,6 +5,7 @@
 //! The schema of the JSON is documented in `docs/plan.md`.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use isoforge_base::error::Result;
@@ -266,7 +267,9 @@ impl<'a> Planner<'a> {
 
     fn slab(&mut self, of: &str, layer: &Layer) {
         let key = slab::key(&layer.diff_id, &self.prepared.squashfs);
-        if !self.store().slab_path(&key).exists() && self.compressed.insert(layer.diff_id) {
+        // What can't be looked at is made again.
+        let known = fs_err::exists(self.store().slab_path(&key)).unwrap_or_default();
+        if !known && self.compressed.insert(layer.diff_id) {
             self.compress(of, Some(layer.digest), layer.size);
         }
     }
@@ -282,7 +285,11 @@ impl<'a> Planner<'a> {
 
     /// A file of the size that the lock has counts as the same file.
     fn archive(&mut self, wanted: &Input, path: &Path) -> Result<()> {
-        let on_disk = fs_err::metadata(path).map(|meta| meta.len()).ok();
+        let on_disk = match fs_err::metadata(path) {
+            Ok(found) => Some(found.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
         let locked = self.pins.archive(&wanted.name).cloned();
         let stored = locked.filter(|locked| {
             on_disk.is_none_or(|size| size == locked.size)

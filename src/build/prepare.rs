@@ -59,7 +59,7 @@ impl<'a> Prepared<'a> {
         if let Some(stage) = stage {
             progress.stage(stage);
         }
-        let lock_path = lock::locate(request.profile_path, how.path.as_deref());
+        let lock_path = lock::locate(request.profile_path, how.path.as_deref())?;
         let old = lock::read_if_there(&lock_path)?;
         let (content, inputs) =
             content::find(&session, loaded, how.accept_scan, old.as_ref(), upgrade)?;

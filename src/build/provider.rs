@@ -24,6 +24,8 @@ pub(super) struct Variant {
     /// Layers over the base, lowest first.
     pub(super) layers: Vec<BuiltLayer>,
     pub(super) squashfs: Squashfs,
+    /// The version of Kubernetes that its image holds, where the image alone tells.
+    pub(super) found: Option<String>,
 }
 
 /// Makes the image of one Kubernetes version.
@@ -43,6 +45,7 @@ pub(super) fn build(
             os_version: profile.os.version.clone(),
             kubernetes_distribution: profile.kubernetes.distribution.clone(),
             kubernetes_version: version.to_owned(),
+            kubernetes_found: variants.values().find_map(|variant| variant.found.clone()),
         },
         epoch,
         compression: profile.output.layer_compression,

@@ -127,7 +127,15 @@ impl Renderer {
         epoch: u32,
     ) -> Result<OverlayLayer> {
         let fill = self.engine.filling(context);
-        Ok(overlay::load(source, dir, &fill, i64::from(epoch))?)
+        let overlay = overlay::load(source, dir, &fill, i64::from(epoch))?;
+        Ok(self.guarded(overlay))
+    }
+
+    /// Says of an overlay whose templates saw secrets that there may be some in it; a
+    /// template can give them in a form that nobody finds again.
+    fn guarded(&self, mut overlay: OverlayLayer) -> OverlayLayer {
+        overlay.is_private = !self.secrets.is_empty() && overlay.texts().next().is_some();
+        overlay
     }
 
     /// What the system says about itself: [`ISSUE_PATH`], rendered from
@@ -140,14 +148,15 @@ impl Renderer {
         components: &[manifest::Component],
         epoch: u32,
     ) -> Result<OverlayLayer> {
-        system_files(
+        let files = system_files(
             &self.project,
             &self.engine,
             context,
             (&appliance.name, &appliance.version),
             components,
             epoch,
-        )
+        )?;
+        Ok(self.guarded(files))
     }
 
     /// Everything that isoforge lays over the root file system, without

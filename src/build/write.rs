@@ -77,9 +77,7 @@ impl<'l> Written<'l> {
         }
         if artifacts.provider() {
             for version in &profile.kubernetes.versions {
-                progress.stage(&format!(
-                    "Building the system with Kubernetes {version} for {arch}"
-                ));
+                progress.stage(&format!("Building the {} for {arch}", system_of(version)));
                 let assembled = Assembled::of(gathered, arch, version, Use::Provider)?;
                 let squashfs = match &of_iso {
                     Some((layers, squashfs)) if *layers == assembled.diff_ids() => squashfs.clone(),
@@ -200,7 +198,7 @@ fn squashfs_of(assembled: &Assembled<'_>, version: &str) -> Result<Squashfs> {
     let locked = assembled.gathered.locked;
     let (system, epoch) = (&assembled.system, assembled.gathered.epoch.seconds);
     let plan = ImagePlan::new(&system.tree, &system.slabs, &locked.squashfs, epoch)?;
-    let name = format!("the root file system with Kubernetes {version}");
+    let name = format!("the root file {}", system_of(version));
     let digest = replay::digest_of(&plan, &name, locked.session.progress)?;
     Ok(iso::squashfs_record(
         locked.profile(),
@@ -210,6 +208,14 @@ fn squashfs_of(assembled: &Assembled<'_>, version: &str) -> Result<Squashfs> {
     ))
 }
 
+/// A system for messages.
+fn system_of(version: &str) -> String {
+    match version {
+        "" => "system".to_owned(),
+        version => format!("system with Kubernetes {version}"),
+    }
+}
+
 fn variant(assembled: Assembled<'_>, squashfs: Squashfs) -> Variant {
     let base = assembled.from.base.clone();
     let below = base.as_ref().map_or(0, |base| base.layers.len());
@@ -217,6 +223,7 @@ fn variant(assembled: Assembled<'_>, squashfs: Squashfs) -> Variant {
         base,
         layers: assembled.system.layers.into_iter().skip(below).collect(),
         squashfs,
+        found: assembled.kubernetes_found,
     }
 }
 

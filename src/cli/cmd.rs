@@ -21,7 +21,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args::{Format, ProfileArgs};
-use super::report;
+use super::report::{self, Data};
 use crate::profile::{self, Loaded, SetOverride};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::interrupt;
@@ -53,16 +53,17 @@ fn load(args: &ProfileArgs, progress: &Progress) -> Result<Loaded> {
 
 /// Gives a verb's result as text or as JSON.
 fn show(format: Format, result: &(impl Serialize + fmt::Display)) -> Result<()> {
-    report::data(&match format {
-        Format::Text => result.to_string(),
+    report::data(match format {
+        Format::Text => Data::Text(result.to_string()),
         Format::Json => json(result)?,
     })?;
     Ok(())
 }
 
 /// A document for programs.
-fn json(value: &impl Serialize) -> Result<String> {
-    Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
+fn json(value: &impl Serialize) -> Result<Data> {
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(Data::Json(format!("{text}\n")))
 }
 
 /// The error that follows a report of what is wrong with an artifact.

@@ -123,8 +123,8 @@ pub fn proxies() -> Vec<(String, String)> {
 }
 
 /// The file in which a login is stored: `REGISTRY_AUTH_FILE`; else the most
-/// important credentials file that is there, so that what was stored is what is
-/// found; else, as Docker has it where `DOCKER_CONFIG` is set and podman and
+/// important credentials file that is there or can't be looked at, so that what was
+/// stored is what is found; else, as Docker has it where `DOCKER_CONFIG` is set and podman and
 /// skopeo have it where it is not.
 #[must_use]
 pub fn login_file() -> Option<PathBuf> {
@@ -132,7 +132,10 @@ pub fn login_file() -> Option<PathBuf> {
         return Some(named);
     }
     let all = credential_files();
-    let there = all.iter().find(|file| file.exists()).cloned();
+    let there = all
+        .iter()
+        .find(|file| fs_err::exists(file).unwrap_or(true))
+        .cloned();
     let docker = path("DOCKER_CONFIG").map(|dir| dir.join("config.json"));
     there.or(docker).or_else(|| all.into_iter().next())
 }

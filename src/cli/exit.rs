@@ -1,6 +1,7 @@
 //! From an error to what the user reads and to the exit code.
 
 use isoforge_base::error::{Class, Failure};
+use isoforge_base::shown;
 
 /// What the user gets to know of an error.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,12 +34,16 @@ pub(crate) fn diagnose(error: &Failure) -> Diagnosis {
         } else {
             text.push_str("\n  caused by: ");
         }
-        text.push_str(&message);
+        // Problems of a profile are whole texts of ours, which quote no line unescaped.
+        text.push_str(&match message.starts_with(ERROR) {
+            true => shown::lines(&message),
+            false => shown::continued(&message),
+        });
         last = message;
     }
     if let Some(hint) = error.hint() {
         text.push_str("\nhint: ");
-        text.push_str(&hint);
+        text.push_str(&shown::continued(&hint));
     } else if class == Class::Bug {
         text.push_str("\nhint: this is a defect of isoforge; please report it with this message");
     }

@@ -29,6 +29,7 @@ use crate::cli::args::{Global, ProgressMode};
 use crate::cli::env;
 use isoforge_base::error::Class;
 use isoforge_base::progress::{Progress, Reporter};
+use isoforge_base::shown;
 
 /// Columns and rows of a terminal that does not say how many it has.
 const USUAL_SIZE: (usize, usize) = (80, 24);
@@ -40,11 +41,31 @@ static SCREEN: LazyLock<Mutex<Screen>> =
 /// Whether standard error is for a program that reads JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// Writes `text` to standard output.
+/// What goes to standard output.
+#[derive(Debug)]
+pub(crate) enum Data {
+    /// For people: each line is ours, what others say in it is not.
+    Text(String),
+    /// For programs, as it is: JSON has its own escapes.
+    Json(String),
+}
+
+impl From<String> for Data {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// Writes to standard output.
 ///
 /// # Errors
 /// What standard output gave; a closed pipe is no error.
-pub(crate) fn data(text: &str) -> io::Result<()> {
+pub(crate) fn data(data: impl Into<Data>) -> io::Result<()> {
+    let data = data.into();
+    let text = match &data {
+        Data::Text(text) => shown::lines(text),
+        Data::Json(text) => Cow::Borrowed(text.as_str()),
+    };
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -58,7 +79,7 @@ pub(crate) fn line(text: &str) {
     if JSON.load(Ordering::Relaxed) {
         json::event("note", json!({"message": text}));
     } else {
-        raw(&coloured(text));
+        raw(&coloured(&shown::lines(text)));
     }
 }
 

@@ -7,12 +7,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{no_document, unreadable};
+use super::{MAX_DOCUMENT_BYTES, no_document, unreadable};
 use isoforge_base::digest::Digest;
 use isoforge_base::error::Result;
+use isoforge_base::limit::read_within;
 use isoforge_base::output::CHECKSUM_SUFFIX;
 use isoforge_base::output::check_name;
 use isoforge_base::progress::Progress;
+use isoforge_base::regular;
 use isoforge_contract::manifest::{self, Manifest};
 
 /// What is in an output directory.
@@ -40,7 +42,7 @@ pub(crate) struct FileReport {
 
 pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<DistReport> {
     let manifest_path = path.join(manifest::FILE_NAME);
-    let text = fs_err::read(&manifest_path).map_err(|error| unreadable(&manifest_path, error))?;
+    let text = document(&manifest_path).map_err(|error| unreadable(&manifest_path, error))?;
     let manifest = Manifest::from_json(&text)
         .map_err(|error| no_document(path, manifest::FILE_NAME, error))?;
     let mut problems = Vec::new();
@@ -85,8 +87,13 @@ pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<DistReport> {
     })
 }
 
+fn document(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = read_within(regular::open(path)?, MAX_DOCUMENT_BYTES)?;
+    bytes.ok_or_else(|| io::Error::other(format!("it has more than {MAX_DOCUMENT_BYTES} bytes")))
+}
+
 fn hash_file(path: &Path, size: u64, progress: &Progress) -> io::Result<(Digest, u64)> {
-    let file = fs_err::File::open(path)?;
+    let file = regular::open(path)?;
     let name = path.file_name().unwrap_or(path.as_os_str());
     let task = progress.task(&format!("check {}", name.display()), Some(size));
     Digest::of_reader(task.reader(file))
@@ -95,8 +102,8 @@ fn hash_file(path: &Path, size: u64, progress: &Progress) -> io::Result<(Digest,
 /// `sha256sum` writes `<hex>  <name>`, or `<hex> *<name>` in its binary mode.
 fn check_checksum_file(dir: &Path, name: &str, digest: Digest, problems: &mut Vec<String>) {
     let checksum_name = format!("{name}{CHECKSUM_SUFFIX}");
-    let text = match fs_err::read_to_string(dir.join(&checksum_name)) {
-        Ok(text) => text,
+    let text = match document(&dir.join(&checksum_name)) {
+        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         Err(error) => {
             problems.push(format!("{checksum_name}: {error}"));

@@ -8,15 +8,19 @@ use serde::Serialize;
 
 use super::{DAMAGED, MAX_DOCUMENT_BYTES, system, unreadable};
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Failure, Result};
+use isoforge_base::error::{Class, Failure, Result};
+use isoforge_base::limit::{self, Budget};
 use isoforge_base::progress::Progress;
-use isoforge_base::tree;
+use isoforge_base::{regular, tree};
 use isoforge_contract::iso::{CONTENT, MANIFEST, MARKERS, ROOTFS};
 use isoforge_contract::manifest::{Component, Manifest};
 use isoforge_formats::iso9660::read::{self, Entry, EntryKind, Image, Limits, Namespace};
-use isoforge_oci::layout::{INDEX_FILE, REF_NAME, blob_path};
+use isoforge_oci::layout::{BLOB_FOLDER, INDEX_FILE, REF_NAME, blob_path};
 use isoforge_oci::manifest::{Document, Manifest as OciManifest};
 use isoforge_oci::referrer;
+
+/// How many markers of a damaged image are named.
+const MAX_MARKERS: usize = 8;
 
 /// What is in an ISO image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -86,7 +90,13 @@ struct Iso<'a> {
     path: &'a Path,
     image: Image<fs_err::File>,
     entries: Vec<Entry>,
+    /// Numbers of the entries, in the order of their paths.
+    by_path: Vec<usize>,
     progress: &'a Progress,
+    /// Bytes of files that may still be hashed: files may lie over each other.
+    hashed: Budget,
+    /// Bytes of documents that may still be read.
+    documents: Budget,
     problems: Vec<String>,
 }
 
@@ -96,16 +106,26 @@ fn damaged(path: &Path, error: isoforge_formats::Error) -> Failure {
     Failure::from(error).context(message).with_hint(DAMAGED)
 }
 
+/// An entry's own name.
+fn name(entry: &Entry) -> String {
+    tree::split(&entry.path).map_or_else(String::new, |(_, name)| tree::display(name))
+}
+
 pub(super) fn inspect(path: &Path, progress: &Progress) -> Result<IsoReport> {
     let error = |error| damaged(path, error);
-    let file = fs_err::File::open(path).map_err(|error| unreadable(path, error))?;
+    let file = regular::open_or_medium(path).map_err(|error| unreadable(path, error))?;
     let mut image = Image::open(file, Limits::default()).map_err(error)?;
     let entries = image.entries(Namespace::Primary).map_err(error)?;
     let boot = image.boot_entries().map_err(error)?;
+    let mut by_path: Vec<usize> = (0..entries.len()).collect();
+    by_path.sort_by_key(|&number| entries.get(number).map(|entry| &entry.path));
     let mut iso = Iso {
         path,
+        hashed: Budget::new(image.bytes()),
+        documents: Budget::new(limit::DOCUMENT_BYTES),
         image,
         entries,
+        by_path,
         progress,
         problems: Vec::new(),
     };
@@ -159,24 +179,36 @@ impl BootReport {
 
 impl Iso<'_> {
     fn file(&self, path: &str) -> Option<Entry> {
-        self.entries
-            .iter()
-            .find(|entry| entry.path == path.as_bytes() && entry.kind == EntryKind::File)
+        let path = path.as_bytes();
+        let entry = |number: &usize| self.entries.get(*number);
+        let before = |number: &usize| entry(number).is_some_and(|it| it.path.as_slice() < path);
+        let from = self.by_path.partition_point(before);
+        let found = self.by_path.get(from..).unwrap_or_default().iter();
+        found
+            .map_while(entry)
+            .take_while(|entry| entry.path == path)
+            .find(|entry| entry.kind == EntryKind::File)
             .cloned()
     }
 
-    /// Names of what is directly in a directory.
-    fn names_in(&self, directory: &str) -> Vec<(String, Entry)> {
-        self.entries
-            .iter()
-            .filter_map(|entry| {
-                let (parent, name) = tree::split(&entry.path)?;
-                (parent == directory.as_bytes()).then(|| (tree::display(name), entry.clone()))
-            })
+    /// Numbers of the entries that are directly in a directory.
+    fn in_directory(&self, directory: &str) -> Vec<usize> {
+        let is_in = |entry: &Entry| {
+            tree::split(&entry.path).is_some_and(|(parent, _)| parent == directory.as_bytes())
+        };
+        let entries = self.entries.iter().enumerate();
+        entries
+            .filter(|(_, entry)| is_in(entry))
+            .map(|(number, _)| number)
             .collect()
     }
 
     fn hash(&mut self, entry: &Entry) -> Result<(Digest, u64)> {
+        self.hashed.take(entry.size).map_err(|bytes| {
+            let path = self.path.display();
+            let message = format!("the files of '{path}' have more than its {bytes} bytes");
+            Failure::new(Class::Verification, message).with_hint(DAMAGED)
+        })?;
         let label = format!("check {}", tree::display(&entry.path));
         let task = self.progress.task(&label, Some(entry.size));
         Digest::of_reader(task.reader(self.image.open_file(entry)))
@@ -184,6 +216,11 @@ impl Iso<'_> {
     }
 
     fn document(&mut self, entry: &Entry) -> Result<Vec<u8>> {
+        self.documents.take(entry.size).map_err(|limit| {
+            let path = self.path.display();
+            let message = format!("'{path}' has more than {limit} bytes of manifests");
+            Failure::new(Class::Verification, message)
+        })?;
         self.image
             .read_file(entry, MAX_DOCUMENT_BYTES)
             .map_err(|error| damaged(self.path, error))
@@ -197,12 +234,17 @@ impl Iso<'_> {
         };
         let text = self.document(&entry)?;
         let digest = Digest::of(&text).hex();
-        let markers: Vec<String> = self
-            .names_in(MARKERS)
+        let mut markers: Vec<String> = self
+            .in_directory(MARKERS)
             .into_iter()
-            .map(|(name, _)| name)
+            .take(MAX_MARKERS)
+            .filter_map(|number| self.entries.get(number))
+            .map(name)
             .collect();
         if markers != [digest.clone()] {
+            if markers.len() == MAX_MARKERS {
+                markers.push("…".to_owned());
+            }
             self.problems.push(format!(
                 "{MARKERS}: has {}, not the digest of the manifest, {digest}",
                 if markers.is_empty() {
@@ -264,7 +306,7 @@ impl Iso<'_> {
             end = section.offset.checked_add(section.bytes);
         }
         let offset = entry.sections.first().map_or(0, |section| section.offset);
-        system::components(fs_err::File::open(self.path)?, offset)
+        system::components(regular::open_or_medium(self.path)?, offset)
     }
 
     /// A name for a manifest that has none: what it is about.
@@ -278,12 +320,15 @@ impl Iso<'_> {
 
     /// Images under `isoforge/content`, and bytes of their blobs.
     fn content(&mut self) -> Result<(Vec<ContentReport>, u64)> {
-        let blobs = self.names_in(&format!("{CONTENT}/blobs/sha256"));
         let mut bytes = 0;
-        for (name, entry) in &blobs {
-            let (digest, size) = self.hash(entry)?;
+        for number in self.in_directory(&format!("{CONTENT}/{BLOB_FOLDER}")) {
+            let Some(entry) = self.entries.get(number).cloned() else {
+                continue;
+            };
+            let (digest, size) = self.hash(&entry)?;
             bytes += size;
-            if digest.hex() != *name {
+            let name = name(&entry);
+            if digest.hex() != name {
                 self.problems
                     .push(format!("{CONTENT}: blob {name} has digest {digest}"));
             }
@@ -306,12 +351,12 @@ impl Iso<'_> {
         };
         let mut content = Vec::new();
         for entry in entries {
-            let hex = entry.digest.hex();
+            let blob = format!("{CONTENT}/{}", blob_path(&entry.digest));
             let name = match entry.annotations.get(REF_NAME) {
                 Some(name) => name.clone(),
-                None => self.about(&format!("{CONTENT}/{}", blob_path(&entry.digest)))?,
+                None => self.about(&blob)?,
             };
-            if !blobs.iter().any(|(blob, _)| *blob == hex) {
+            if self.file(&blob).is_none() {
                 self.problems
                     .push(format!("{CONTENT}: {name} ({}) is missing", entry.digest));
             }

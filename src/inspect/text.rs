@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{DistReport, ImageReport, IsoReport, Report};
 use isoforge_base::human;
+use isoforge_base::shown::Line;
 use isoforge_contract::manifest::{Component, Hardening, Manifest};
 
 impl fmt::Display for Report {
@@ -16,12 +17,15 @@ impl fmt::Display for Report {
         }
         let problems = self.problems();
         if problems.is_empty() {
-            return f.write_str("\nall digests hold\n");
+            return f.write_str(match self.has_digests() {
+                true => "\nall digests hold\n",
+                false => "\nno digest says what it should hold: nothing was checked\n",
+            });
         }
         f.write_str("\nproblems\n")?;
         problems
             .iter()
-            .try_for_each(|problem| writeln!(f, "  {problem}"))
+            .try_for_each(|problem| writeln!(f, "  {}", Line(problem)))
     }
 }
 
@@ -39,7 +43,7 @@ impl fmt::Display for Size {
 }
 
 fn field(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
-    writeln!(f, "{name:<12} {value}")
+    writeln!(f, "{name:<12} {}", Line(value))
 }
 
 fn iso(f: &mut fmt::Formatter<'_>, report: &IsoReport) -> fmt::Result {
@@ -67,12 +71,12 @@ fn iso(f: &mut fmt::Formatter<'_>, report: &IsoReport) -> fmt::Result {
     }
     components(f, &report.components)?;
     for note in &report.notes {
-        writeln!(f, "\nnote: {note}")?;
+        writeln!(f, "\nnote: {}", Line(note))?;
     }
     if !report.content.is_empty() {
         writeln!(f, "\ncontent, {}", Size(report.content_bytes))?;
         for image in &report.content {
-            writeln!(f, "  {} {}", image.name, image.digest)?;
+            writeln!(f, "  {} {}", Line(&image.name), image.digest)?;
         }
     }
     Ok(())
@@ -137,9 +141,9 @@ fn components(f: &mut fmt::Formatter<'_>, components: &[Component]) -> fmt::Resu
             f,
             "  {:<10}  {:name$}  {:version$}  {}",
             component.kind.to_string(),
-            component.name,
-            component.version,
-            component.source
+            Line(&component.name),
+            Line(&component.version),
+            Line(&component.source)
         )?;
     }
     Ok(())
@@ -154,17 +158,18 @@ fn image(f: &mut fmt::Formatter<'_>, report: &ImageReport) -> fmt::Result {
     )?;
     for image in &report.images {
         let name = image.name.as_deref().unwrap_or("(no name)");
-        writeln!(f, "\n{name}")?;
+        writeln!(f, "\n{}", Line(name))?;
         writeln!(f, "  {}", image.digest)?;
         for platform in &image.platforms {
-            writeln!(f, "  {}", platform.platform)?;
+            writeln!(f, "  {}", Line(&platform.platform))?;
             writeln!(f, "    manifest {}", platform.manifest)?;
             if let Some(created) = &platform.created {
-                writeln!(f, "    created  {created}")?;
+                writeln!(f, "    created  {}", Line(created))?;
             }
             for layer in &platform.layers {
                 let codec = layer.media_type.rsplit(['.', '+']).next().unwrap_or("");
                 let size = Size(layer.size);
+                let codec = Line(codec);
                 writeln!(f, "    layer    {} {codec} {size}", layer.digest)?;
             }
             map(f, "labels", &platform.labels)?;
@@ -188,14 +193,14 @@ fn map(f: &mut fmt::Formatter<'_>, title: &str, values: &BTreeMap<String, String
     writeln!(f, "    {title}")?;
     values
         .iter()
-        .try_for_each(|(name, value)| writeln!(f, "      {name} = {value}"))
+        .try_for_each(|(name, value)| writeln!(f, "      {} = {}", Line(name), Line(value)))
 }
 
 fn dist(f: &mut fmt::Formatter<'_>, report: &DistReport) -> fmt::Result {
     build(f, &report.manifest)?;
     for (name, architecture) in &report.manifest.architectures {
         if report.manifest.architectures.len() > 1 {
-            writeln!(f, "\n{name}")?;
+            writeln!(f, "\n{}", Line(name))?;
         }
         components(f, &architecture.components)?;
     }
@@ -203,8 +208,8 @@ fn dist(f: &mut fmt::Formatter<'_>, report: &DistReport) -> fmt::Result {
     for (name, file) in &report.files {
         let state = if file.sound { "ok" } else { "WRONG" };
         match file.size {
-            Some(size) => writeln!(f, "  {state:<5}  {name}  {}", Size(size))?,
-            None => writeln!(f, "  {state:<5}  {name}  missing")?,
+            Some(size) => writeln!(f, "  {state:<5}  {}  {}", Line(name), Size(size))?,
+            None => writeln!(f, "  {state:<5}  {}  missing", Line(name))?,
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Where a profile's lock lies.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -16,19 +17,21 @@ struct Header {
 /// Where the lock of the profile at `profile` is, or would be: `explicit`, where
 /// it is given; else `NAME.isoforge.lock` beside the profile, where that exists;
 /// else `isoforge.lock`, unless that is another profile's.
-#[must_use]
-pub fn locate(profile: &Path, explicit: Option<&Path>) -> PathBuf {
+///
+/// # Errors
+/// Whether one is there can't be told.
+pub fn locate(profile: &Path, explicit: Option<&Path>) -> io::Result<PathBuf> {
     if let Some(path) = explicit {
-        return path.to_owned();
+        return Ok(path.to_owned());
     }
     let stem = profile.file_stem().unwrap_or_default().to_string_lossy();
     let own = profile.with_file_name(format!("{stem}.{FILE_NAME}"));
     let shared = profile.with_file_name(FILE_NAME);
-    if !own.exists() && is_ours(&shared, profile) {
+    Ok(if !fs_err::exists(&own)? && is_ours(&shared, profile) {
         shared
     } else {
         own
-    }
+    })
 }
 
 /// Whether a lock may become this profile's. One that can't be understood is

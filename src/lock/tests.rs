@@ -230,14 +230,14 @@ fn two_profiles_of_a_folder_have_two_locks() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let (one, two) = (at("appliance.toml"), at("b.toml"));
-    assert_eq!(locate(&one, None), at("isoforge.lock"));
+    assert_eq!(locate(&one, None).unwrap(), at("isoforge.lock"));
     fs_err::write(at("isoforge.lock"), VERSION_1).unwrap();
-    assert_eq!(locate(&one, None), at("isoforge.lock"));
-    assert_eq!(locate(&two, None), at("b.isoforge.lock"));
-    assert_eq!(locate(&two, Some(Path::new("x"))), Path::new("x"));
+    assert_eq!(locate(&one, None).unwrap(), at("isoforge.lock"));
+    assert_eq!(locate(&two, None).unwrap(), at("b.isoforge.lock"));
+    assert_eq!(locate(&two, Some(Path::new("x"))).unwrap(), Path::new("x"));
     fs_err::write(at("appliance.isoforge.lock"), "").unwrap();
-    assert_eq!(locate(&one, None), at("appliance.isoforge.lock"));
+    assert_eq!(locate(&one, None).unwrap(), at("appliance.isoforge.lock"));
     // What can't be understood is not passed over in silence.
     fs_err::write(at("isoforge.lock"), "<<<<").unwrap();
-    assert_eq!(locate(&two, None), at("isoforge.lock"));
+    assert_eq!(locate(&two, None).unwrap(), at("isoforge.lock"));
 }

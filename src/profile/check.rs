@@ -237,13 +237,37 @@ pub(crate) fn url(text: &str) -> Result<String, Bad> {
     if host.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(Bad::new(format!("'{text}' is not a URL"), expected));
     }
-    if host.contains('@') {
+    without_userinfo(text, expected)
+}
+
+/// `text` unless a URL in it has a user name or password: errors, logs, the lock and
+/// arguments of programs show URLs.
+fn without_userinfo(text: &str, expected: &str) -> Result<String, Bad> {
+    if names_user(text) {
         return Err(Bad::new(
             "the URL has a user name or password in it",
             expected,
         ));
     }
     Ok(text.to_owned())
+}
+
+/// Whether a URL in `text` has a user name or password.
+pub(crate) fn names_user(text: &str) -> bool {
+    let is_end = |c: char| "/?#".contains(c) || c.is_whitespace();
+    let authority = |rest: &str| rest.split(is_end).next().unwrap_or_default().contains('@');
+    text.split("://").skip(1).any(authority)
+}
+
+/// The URL of an archive of packages, or a line of sources.list.
+pub(crate) fn archive_line(text: &str) -> Result<String, Bad> {
+    let expected = "a URL, or a line such as deb http://deb.debian.org/debian trixie main";
+    without_userinfo(&one_line(text)?, expected).map_err(|bad| {
+        bad.help(
+            "mmdebstrap gets it as an argument, which every account of this machine can see: \
+             take a mirror that asks for no password",
+        )
+    })
 }
 
 /// A host name, or an https URL.
@@ -377,7 +401,10 @@ pub(crate) fn path_as_it_is(text: &str) -> Result<PathBuf, Bad> {
 /// A URL, or else a path, which is joined.
 pub(crate) fn url_or_path(text: &str, at: &At<'_>) -> Result<String, Bad> {
     match text.contains("://") {
-        true => one_line(text),
+        true => without_userinfo(
+            &one_line(text)?,
+            "a URL without them; registries are logged in to with `isoforge login`",
+        ),
         false => Ok(path(text, at)?.display().to_string()),
     }
 }

@@ -27,6 +27,13 @@ impl Profile {
             let token = secret("registration.token");
             json!({ "endpoint": r.endpoint, "token": token })
         });
+        let kubernetes = (!self.kubernetes.is_none()).then(|| {
+            json!({
+                "distribution": self.kubernetes.distribution,
+                "version": self.iso_version(),
+                "versions": self.kubernetes.versions,
+            })
+        });
         json!({
             "appliance": self.appliance,
             "registration": registration,
@@ -36,11 +43,7 @@ impl Profile {
                 "version": self.os.version,
                 "fips": self.os.fips,
             },
-            "kubernetes": {
-                "distribution": self.kubernetes.distribution,
-                "version": self.iso_version(),
-                "versions": self.kubernetes.versions,
-            },
+            "kubernetes": kubernetes,
             "cni": component(&self.cni),
             "csi": component(&self.csi),
             "registry": component(&self.registry),

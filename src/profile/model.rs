@@ -60,8 +60,10 @@ keys! {
         registration: Option<Registration> = optional_table(),
         /// The operating system.
         os: Os = required_table(),
-        /// The Kubernetes distribution.
-        kubernetes: Kubernetes = required_table(),
+        /// The Kubernetes distribution. Without it the appliance has none: no `cni`, `csi`, `addons`
+        /// and `cluster` then.
+        #[serde(skip_serializing_if = "Kubernetes::is_none")]
+        kubernetes: Kubernetes = table().with_defaults(),
         /// Agents, drivers or vendor files laid over the operating system, in this order. Exactly
         /// one of `image`, `archive`, `folder`.
         layers: Vec<LayerSpec> = list(table()).or_empty(""),

@@ -39,7 +39,7 @@ impl Profile {
         }
     }
 
-    /// The provider image's tag for a Kubernetes version, `+` as `_`.
+    /// The provider image's tag for a Kubernetes version, `+` as `_`; see [`labels::tag`].
     #[must_use]
     pub fn provider_tag(&self, kubernetes_version: &str) -> String {
         let distribution = &self.kubernetes.distribution;
@@ -114,7 +114,7 @@ impl Profile {
         arguments
     }
 
-    /// The Kubernetes version that the ISO installs.
+    /// The Kubernetes version that the ISO installs; empty where the profile says none.
     #[must_use]
     pub fn iso_version(&self) -> &str {
         self.kubernetes.versions.first().map_or("", String::as_str)
@@ -327,7 +327,8 @@ impl Loaded {
         };
         let mut plan = Collector::default();
         let kubernetes = &profile.kubernetes;
-        for version in &kubernetes.versions {
+        let versions = kubernetes.versions.iter();
+        for version in versions.filter(|_| !kubernetes.is_none()) {
             let listed = kubernetes_images(profile, &self.catalog, Target { arch, version })?;
             let needs = Needs {
                 kind: Some(Kind::Kubernetes),
@@ -396,7 +397,7 @@ pub(super) fn kubernetes_plan(
     target: Target<'_>,
 ) -> Result<KubernetesPlan, CatalogError> {
     let kubernetes = &profile.kubernetes;
-    if kubernetes.has_source() {
+    if kubernetes.is_none() || kubernetes.has_source() {
         let layers = kubernetes.layers.iter().filter(|l| l.is_for(target.arch));
         return Ok(KubernetesPlan {
             layers: layers.cloned().collect(),
@@ -430,6 +431,9 @@ pub(super) fn kubernetes_images(
 ) -> Result<Vec<String>, CatalogError> {
     if let Some(images) = &profile.kubernetes.images {
         return Ok(images.iter().map(|i| target.fill_tag(i)).collect());
+    }
+    if target.version.is_empty() {
+        return Ok(Vec::new());
     }
     match profile.kubernetes_entry(catalog, target) {
         Ok(found) => Ok(found.images),

@@ -7,11 +7,11 @@ use super::document::{self, Table};
 use super::model::{CloudConfig, Component, ContentSources, FileSpec, Mode, Profile};
 use super::placeholder::Target;
 use super::plan;
-use super::problem::{Draft, Report};
+use super::problem::{Draft, Report, nearest};
 use super::source::Span;
 use isoforge_base::error::Diagnose;
 use isoforge_contract::arch::Arch;
-use isoforge_contract::machine::{Device, Flavor};
+use isoforge_contract::machine::{Device, Flavor, RegistryKind};
 
 /// Longest tag of an image (OCI Distribution Specification v1.1).
 const MAX_TAG_BYTES: usize = isoforge_oci::reference::MAX_TAG_BYTES;
@@ -20,7 +20,14 @@ const MAX_TAG_BYTES: usize = isoforge_oci::reference::MAX_TAG_BYTES;
 const OWN: [(&str, &[&str]); 3] = [
     (
         "install",
-        &["force", "pages", "account", "partitions", "require"],
+        &[
+            "force",
+            "pages",
+            "account",
+            "password",
+            "partitions",
+            "require",
+        ],
     ),
     ("state", &["directories", "etc"]),
     ("health", &["checks", "units", "time_limit"]),
@@ -51,6 +58,9 @@ pub(super) fn validate(
     check.needs_own_installer();
     check.labels();
     check.kubernetes();
+    check.included();
+    check.needs_kubernetes();
+    check.needs_version();
     for (path, kind, component) in paths(profile) {
         check.component(&path, kind, component);
     }
@@ -340,6 +350,88 @@ impl<'a> Check<'a> {
         self.notes.dedup();
     }
 
+    /// What the image holds comes from nowhere else, and is of one version.
+    fn included(&self) {
+        let kubernetes = &self.profile.kubernetes;
+        let Some(entry) = self.table.get("kubernetes") else {
+            return;
+        };
+        let keys = entry.node.value.table().into_iter().flatten();
+        let mut names = keys.map(|(name, _)| name.as_str());
+        let is_meant = |name: &str| nearest(name, ["version", "versions"]).is_some();
+        if !kubernetes.included {
+            if !names.any(is_meant) {
+                self.report.add(
+                    self.problem(
+                        "kubernetes",
+                        "missing key 'version' or 'versions' in [kubernetes]",
+                    )
+                    .expected("exactly one of 'version' or 'versions'"),
+                );
+            }
+            return;
+        }
+        if kubernetes.has_layers() {
+            let message = "Kubernetes that is in the image has no other source";
+            self.report.add(
+                self.problem("kubernetes.included", message)
+                    .expected("'included', or an image, archive, layers, packages or files"),
+            );
+        }
+        if kubernetes.versions.len() > 1 {
+            let message = "an image holds one version of Kubernetes";
+            self.report.add(
+                self.problem("kubernetes.versions", message)
+                    .expected("'version', or none: it is found in the image"),
+            );
+        }
+    }
+
+    /// What is of a cluster has no place on an appliance without Kubernetes.
+    fn needs_kubernetes(&self) {
+        if self.table.contains_key("kubernetes") {
+            return;
+        }
+        let of_machine =
+            |kind, name: &str| kind == Kind::Registry && RegistryKind::of(name).is_some();
+        let components = paths(self.profile).into_iter();
+        let components = components.filter(|(_, kind, it)| !of_machine(*kind, &it.name));
+        let cluster = self.table.contains_key("cluster");
+        let cluster = cluster.then(|| "cluster".to_owned());
+        for path in components.map(|(path, ..)| path).chain(cluster) {
+            let key = path.split('.').next().unwrap_or_default();
+            let message = format!("[{key}] is of a cluster, and the profile has no [kubernetes]");
+            self.report.add(
+                self.problem(&path, message)
+                    .expected("[kubernetes], or [content] for what the ISO only carries"),
+            );
+        }
+    }
+
+    /// `{version}` stands for the version that the profile says.
+    fn needs_version(&self) {
+        let profile = self.profile;
+        if !profile.iso_version().is_empty() {
+            return;
+        }
+        let lists = [
+            ("content.images", Some(&profile.content.images)),
+            ("kubernetes.images", profile.kubernetes.images.as_ref()),
+        ];
+        for (list, images) in lists {
+            for (i, image) in images.into_iter().flatten().enumerate() {
+                if image.contains("{version}") {
+                    let message =
+                        "'{version}' stands for nothing: the profile says no version of Kubernetes";
+                    self.report.add(
+                        self.problem(&format!("{list}.{i}"), message)
+                            .expected("a version in its place, or 'version' in [kubernetes]"),
+                    );
+                }
+            }
+        }
+    }
+
     fn kubernetes_source(&self, error: &CatalogError) {
         match error {
             CatalogError::UnknownName { name, known, .. } => {
@@ -395,6 +487,7 @@ impl<'a> Check<'a> {
         let name = &kubernetes.distribution;
         if kubernetes.images.is_none()
             && images.is_empty()
+            && !target.version.is_empty()
             && self.catalog.knows_images(Kind::Kubernetes, name)
         {
             self.notes.push(format!(

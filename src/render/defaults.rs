@@ -29,6 +29,7 @@ static NODE_FILES: &[EmbeddedFile] = embed![
     "overlays/appliance.toml",
     "overlays/appliance/usr/lib/systemd/network/90-appliance-dhcp.network",
     "overlays/appliance/usr/lib/systemd/system.conf.d/50-appliance-watchdog.conf",
+    "overlays/appliance/usr/lib/systemd/system/NetworkManager-wait-online.service.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/appliance-accounts-shutdown.service",
     "overlays/appliance/usr/lib/systemd/system/appliance-accounts.path",
     "overlays/appliance/usr/lib/systemd/system/appliance-accounts.service",
@@ -39,11 +40,13 @@ static NODE_FILES: &[EmbeddedFile] = embed![
     "overlays/appliance/usr/lib/systemd/system/appliance-host-keys.service",
     "overlays/appliance/usr/lib/systemd/system/appliance-install.target",
     "overlays/appliance/usr/lib/systemd/system/appliance-installer.service",
+    "overlays/appliance/usr/lib/systemd/system/appliance-quiet-consoles.service",
     "overlays/appliance/usr/lib/systemd/system/appliance-trial.service",
     "overlays/appliance/usr/lib/systemd/system/appliance-trial.timer",
     "overlays/appliance/usr/lib/systemd/system/systemd-networkd-wait-online.service.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/systemd-networkd.service.d/10-appliance.conf",
     "overlays/appliance/usr/lib/systemd/system/var.mount.d/10-appliance.conf",
+    "overlays/appliance/usr/lib/udev/rules.d/90-appliance-serial-getty.rules",
 ];
 
 /// What a system with a registry has beside that.
@@ -115,5 +118,26 @@ mod tests {
             .collect();
         compiled.sort();
         assert_eq!(compiled, found, "keep the list in this module in step");
+    }
+
+    /// Where the device of a serial console comes after systemd gave up on it, and only
+    /// there: not on terminals that are no consoles, and not beside an installer.
+    #[test]
+    fn a_serial_console_that_comes_late_gets_its_login() {
+        let rules = node_files()
+            .iter()
+            .find(|file| file.path.ends_with("-serial-getty.rules"))
+            .unwrap();
+        let text = std::str::from_utf8(rules.bytes).unwrap();
+        let rule: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            rule,
+            [concat!(
+                r#"ACTION!="remove", SUBSYSTEM=="tty", "#,
+                r#"TEST=="/run/systemd/generator/getty.target.wants/serial-getty@%k.service", "#,
+                r#"IMPORT{cmdline}="appliance.slot", "#,
+                r#"ENV{SYSTEMD_WANTS}+="serial-getty@%k.service""#,
+            )]
+        );
     }
 }

@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::defaults::embedded_files;
+use isoforge_base::beneath;
 use isoforge_base::error::{Class, Failure, Result};
+use isoforge_base::regular;
 use isoforge_system::overlay::{EmbeddedFile, Source, below};
 
 /// Where templates lie that others may include.
@@ -42,13 +44,46 @@ impl Project {
 
     /// A file's bytes, where it is.
     fn find(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        match fs_err::read(self.root.join(path)) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                Ok(default_file(path).map(|file| file.bytes.to_vec()))
+        match self.place(path)? {
+            Some(place) => {
+                let read = regular::read(&place);
+                read.map(Some).map_err(|error| unreadable(path, error))
             }
+            None => Ok(default_file(path).map(|file| file.bytes.to_vec())),
+        }
+    }
+
+    /// Where `path` lies on the disk, if it does. What lies in the project stays in it:
+    /// a link that leads out is refused, since a project that somebody else made would say
+    /// with it what of this machine is read. A path that is itself written as one outside
+    /// (`../common`, `/srv`) is taken as it is.
+    ///
+    /// # Errors
+    /// Such a link, and what can't be looked at.
+    fn place(&self, path: &str) -> Result<Option<PathBuf>> {
+        let full = self.root.join(path);
+        let found = match beneath::leads_out(Path::new(path)) {
+            true => fs_err::metadata(&full).map(|_| Some(full)),
+            false => beneath::resolve(&self.root, Path::new(path)),
+        };
+        match found {
+            Ok(Some(place)) => Ok(Some(place)),
+            Ok(None) => Err(leaves(path)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unreadable(path, error)),
         }
+    }
+
+    /// That no link in the project leads out of it on the way to one of `paths`, which
+    /// are as the profile's: joined to its folder.
+    ///
+    /// # Errors
+    /// One does, or can't be looked at.
+    pub fn holds<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+        for path in paths {
+            self.place(&self.path_of(path))?;
+        }
+        Ok(())
     }
 
     /// A text file's content.
@@ -65,9 +100,11 @@ impl Project {
 
     /// Whether `path` is one of the defaults because the project has nothing
     /// there.
-    #[must_use]
-    pub fn is_built_in(&self, path: &str) -> bool {
-        !self.root.join(path).exists()
+    ///
+    /// # Errors
+    /// That can't be told.
+    pub fn is_built_in(&self, path: &str) -> io::Result<bool> {
+        Ok(!fs_err::exists(self.root.join(path))?)
     }
 
     /// `path` as the other functions take it: relative to the project where it lies
@@ -101,18 +138,19 @@ impl Project {
     /// Neither exists, or it can't be read.
     pub fn overlay(&self, dir: &str) -> Result<Source> {
         let dir = dir.trim_end_matches('/');
-        let path = self.root.join(dir);
-        match fs_err::metadata(&path) {
-            Ok(meta) if meta.is_dir() => return Ok(Source::Disk(path)),
-            Ok(_) => return Err(unreadable(dir, io::ErrorKind::NotADirectory.into())),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unreadable(dir, error)),
+        let manifest = format!("{dir}.toml");
+        if let Some(place) = self.place(dir)? {
+            self.place(&manifest)?;
+            return match place.is_dir() {
+                true => Ok(Source::Disk(self.root.join(dir))),
+                false => Err(unreadable(dir, io::ErrorKind::NotADirectory.into())),
+            };
         }
         let files = defaults_below(dir);
         if files.is_empty() {
             return Err(self.missing(dir));
         }
-        let manifest = self.find(&format!("{dir}.toml"))?.unwrap_or_default();
+        let manifest = self.find(&manifest)?.unwrap_or_default();
         Ok(Source::Embedded { files, manifest })
     }
 
@@ -123,6 +161,7 @@ impl Project {
             .keys()
             .map(|name| format!("{dir}/{name}"))
             .collect();
+        self.place(dir)?;
         for entry in walkdir::WalkDir::new(self.root.join(dir)).sort_by_file_name() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -162,6 +201,15 @@ impl Project {
              overlays",
         )
     }
+}
+
+/// A link of the project leads out of it.
+fn leaves(path: &str) -> Failure {
+    let message = format!("'{path}' is reached through a link that leads out of the project");
+    Failure::new(Class::Profile, message).with_hint(
+        "put a copy of it into the project, or name the other place in the profile itself; \
+         secrets from elsewhere are `{ file = \"PATH\" }`",
+    )
 }
 
 fn unreadable(path: &str, error: io::Error) -> Failure {
@@ -267,7 +315,7 @@ mod tests {
                 fs_err::copy(entry.path(), to).unwrap();
             }
         }
-        assert!(!project.is_built_in("overlays/base"));
+        assert!(!project.is_built_in("overlays/base").unwrap());
         assert_eq!(digest(), default);
     }
 
@@ -290,6 +338,56 @@ mod tests {
             warnings,
             ["the secret 'vars.x' can be read in /README.txt of the ISO by anyone who has it"]
         );
+    }
+
+    #[test]
+    fn links_of_the_project_lead_nowhere_else() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("project"), dir.path().join("outside"));
+        fs_err::create_dir_all(root.join("templates/include")).unwrap();
+        fs_err::create_dir_all(root.join("overlays/own")).unwrap();
+        fs_err::create_dir_all(outside.join("pack")).unwrap();
+        fs_err::write(outside.join("secret"), "s3cret-value").unwrap();
+        let project = Project::new(&root);
+        let link = |to: &str, at: &str| symlink(outside.join(to), root.join(at)).unwrap();
+        let refused = |outcome: Result<()>, path: &str| {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.class(), Class::Profile);
+            let expected =
+                format!("'{path}' is reached through a link that leads out of the project");
+            assert_eq!(error.to_string(), expected);
+            assert!(error.hint().unwrap().contains("into the project"));
+        };
+        link("secret", "templates/include/x.tera");
+        refused(
+            Engine::new(&project).map(|_| ()),
+            "templates/include/x.tera",
+        );
+        link("secret", "user-data");
+        refused(project.read("user-data").map(|_| ()), "user-data");
+        link("secret", "overlays/own.toml");
+        refused(
+            project.overlay("overlays/own/").map(|_| ()),
+            "overlays/own.toml",
+        );
+        link("pack", "linked");
+        refused(project.overlay("linked").map(|_| ()), "linked");
+        refused(project.holds([root.join("linked").as_path()]), "linked");
+        // Within the project links lead where they like, and what the profile itself
+        // names elsewhere is meant.
+        fs_err::write(root.join("own"), "own").unwrap();
+        symlink(root.join("own"), root.join("again")).unwrap();
+        assert_eq!(project.read("again").unwrap(), b"own");
+        for path in [
+            "../outside/secret".to_owned(),
+            outside.join("secret").display().to_string(),
+        ] {
+            assert_eq!(project.read(&path).unwrap(), b"s3cret-value");
+        }
+        project
+            .holds([outside.join("pack").as_path(), &root.join("missing")])
+            .unwrap();
     }
 
     #[test]

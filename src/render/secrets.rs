@@ -63,6 +63,12 @@ impl Secrets {
         Self { spellings }
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spellings.is_empty()
+    }
+
     /// `text` with every secret replaced by its name.
     #[must_use]
     pub(crate) fn redact(&self, text: &str) -> String {

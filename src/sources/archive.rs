@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::progress::Progress;
+use isoforge_base::regular;
 use isoforge_formats::tar::Limits;
 use isoforge_oci::compression::sniff;
 use isoforge_oci::layer::{Layer, LayerCompression};
@@ -77,7 +78,7 @@ pub(crate) fn import(
     progress: &Progress,
 ) -> Result<Archive> {
     let unreadable = |error| unreadable(path, error);
-    let open = || fs_err::File::open(path).map_err(unreadable);
+    let open = || regular::open(path).map_err(unreadable);
     let format = detect(open()?, path)?;
     let size = fs_err::metadata(path).map_err(unreadable)?.len();
     let task = progress.task(&format!("hash {}", file_name(path)), Some(size));
@@ -127,6 +128,10 @@ fn unreadable(path: &Path, error: io::Error) -> Failure {
     if error.kind() == io::ErrorKind::NotFound {
         return Failure::caused(Class::Profile, message, error)
             .with_hint("relative paths start from the directory of the profile");
+    }
+    if error.kind() == io::ErrorKind::InvalidInput {
+        return Failure::caused(Class::Profile, message, error)
+            .with_hint("name a tar archive; a folder is an overlay");
     }
     Failure::from(error).context(message)
 }

@@ -14,6 +14,9 @@ use isoforge_contract::manifest::{Component, ComponentKind};
 /// desktop is a tenth of it.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
+/// Largest os-release that is read.
+const OS_RELEASE_MAX_BYTES: u64 = 1 << 20;
+
 const OS_RELEASE: &str = "etc/os-release";
 const DPKG_STATUS: &str = "var/lib/dpkg/status";
 const MODULES: &[u8] = b"lib/modules";
@@ -30,7 +33,7 @@ pub(crate) fn of_system(
     booted: Option<&str>,
 ) -> io::Result<Vec<Component>> {
     let mut found = Vec::new();
-    if let Some(text) = read_text(tree, data, OS_RELEASE)? {
+    if let Some(text) = read_text(tree, data, OS_RELEASE, OS_RELEASE_MAX_BYTES)? {
         let fields = os_release(&text);
         if let Some(name) = fields.get("ID") {
             found.push(Component {
@@ -95,31 +98,47 @@ pub(crate) fn installed_packages(
     tree: &Tree,
     data: &dyn ReadFile,
 ) -> io::Result<BTreeMap<String, String>> {
-    Ok(read_text(tree, data, DPKG_STATUS)?
+    Ok(read_text(tree, data, DPKG_STATUS, MAX_FILE_BYTES)?
         .map(|text| dpkg_status(&text))
         .unwrap_or_default())
 }
 
-fn read_text(tree: &Tree, data: &dyn ReadFile, path: &str) -> io::Result<Option<String>> {
+/// The assignments in a file of the form of os-release(5); none where it is not there.
+///
+/// # Errors
+/// What reading it gave.
+pub(super) fn release_fields(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    path: &str,
+) -> io::Result<BTreeMap<String, String>> {
+    let text = read_text(tree, data, path, OS_RELEASE_MAX_BYTES)?;
+    Ok(text.map(|text| os_release(&text)).unwrap_or_default())
+}
+
+fn read_text(
+    tree: &Tree,
+    data: &dyn ReadFile,
+    path: &str,
+    max_bytes: u64,
+) -> io::Result<Option<String>> {
     let Some(file) = tree.file(path.as_bytes()) else {
         return Ok(None);
     };
-    read_limited(data, file)
+    read_limited(data, file, max_bytes)
         .map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned()))
         .map_err(|error| io::Error::new(error.kind(), format!("/{path}: {error}")))
 }
 
-fn read_limited(data: &dyn ReadFile, file: &FileData) -> io::Result<Vec<u8>> {
-    if file.size() > MAX_FILE_BYTES {
+fn read_limited(data: &dyn ReadFile, file: &FileData, max_bytes: u64) -> io::Result<Vec<u8>> {
+    if file.size() > max_bytes {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("has more than {MAX_FILE_BYTES} bytes"),
+            format!("has more than {max_bytes} bytes"),
         ));
     }
     let mut bytes = Vec::new();
-    data.open(file)?
-        .take(MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)?;
+    data.open(file)?.take(max_bytes).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -202,40 +221,12 @@ pub(super) fn dpkg_status(text: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::testing::{self, InlineOnly};
     use isoforge_base::tree::{Inode, Kind, Meta};
-    use std::sync::Arc;
-
-    struct InlineOnly;
-
-    impl ReadFile for InlineOnly {
-        fn open<'a>(&'a self, data: &FileData) -> io::Result<Box<dyn Read + 'a>> {
-            match data {
-                FileData::Inline(bytes) => Ok(Box::new(io::Cursor::new(Arc::clone(bytes)))),
-                FileData::Layer { .. } => Err(io::Error::other("not inline")),
-            }
-        }
-    }
 
     fn tree(files: &[(&str, &str)], links: &[(&str, &str)]) -> Tree {
-        let mut tree = Tree::new();
-        let meta = Meta::with_mode(0o644);
-        for (path, text) in files {
-            let kind = Kind::File(FileData::Inline(Arc::from(text.as_bytes())));
-            let inode = Inode {
-                meta: meta.clone(),
-                kind,
-            };
-            tree.insert(path.as_bytes(), inode).unwrap();
-        }
-        for (path, target) in links {
-            let kind = Kind::Symlink(target.as_bytes().to_vec());
-            let inode = Inode {
-                meta: meta.clone(),
-                kind,
-            };
-            tree.insert(path.as_bytes(), inode).unwrap();
-        }
-        tree
+        let bytes = files.iter().map(|(path, text)| (*path, text.as_bytes()));
+        testing::tree(&bytes.collect::<Vec<_>>(), links)
     }
 
     const STATUS: &str = "Package: runc\nStatus: install ok installed\nVersion: 1.1.15+ds1-2\n\

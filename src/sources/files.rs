@@ -177,8 +177,8 @@ impl ReadFile for Blobs<'_> {
             .ok_or_else(|| io::Error::other(format!("there is no file {file}")))?;
         let blob = self
             .store
-            .open_sized_blob(&input.digest, *size)
-            .map_err(io::Error::other)?;
+            .open_checked_sized(&input.digest, *size)
+            .map_err(Failure::from)?;
         Ok(Box::new(blob))
     }
 }

@@ -94,19 +94,22 @@ fn read_member(
 ) -> Result<Vec<u8>> {
     let failed =
         |error: io::Error| Failure::from(error).context("the filtered files can't be put aside");
-    let mut archive = tar::Archive::new(context.store.open_blob(&layer.digest)?);
+    let mut archive = tar::Archive::new(context.store.open_checked(&layer.digest)?);
+    let mut found = None;
     for entry in archive.entries().map_err(failed)? {
         let entry = entry.map_err(failed)?;
         if !entry.header().entry_type().is_file() {
             continue;
         }
         let bytes = read_within(entry, max_bytes).map_err(failed)?;
-        return bytes.ok_or_else(|| {
+        found = Some(bytes.ok_or_else(|| {
             let problem = format!("'{path}' has more than {max_bytes} bytes");
             failed(io::Error::other(problem))
-        });
+        })?);
+        break;
     }
-    Err(failed(io::Error::other(format!("'{path}' is no file"))))
+    archive.into_inner().finish()?;
+    found.ok_or_else(|| failed(io::Error::other(format!("'{path}' is no file"))))
 }
 
 fn sourced(input: &Input, pulled: &PulledImage) -> Sourced {

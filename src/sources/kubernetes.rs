@@ -59,5 +59,6 @@ pub fn components(loaded: &Loaded, kubernetes_version: &str) -> Vec<Component> {
     let others = profile
         .components()
         .map(|(kind, named)| component(component_kind(kind), &named.name, &named.version));
-    std::iter::once(kubernetes).chain(others).collect()
+    let kubernetes = (!profile.kubernetes.is_none()).then_some(kubernetes);
+    kubernetes.into_iter().chain(others).collect()
 }

@@ -21,7 +21,7 @@ use isoforge_base::tree::{self, FileData, Inode, InodeId, Kind, LayerId, ReadFil
 use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;
 use isoforge_oci::store::Store;
-use isoforge_system::layer::{Entry, FileSink, apply, decompress, read_tar};
+use isoforge_system::layer::{Entry, FileSink, apply, read_layer};
 use isoforge_system::spool::{FileId, NoData, Spool, SpoolWriter};
 use isoforge_system::tar_out;
 
@@ -130,17 +130,15 @@ fn read(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<(Tree, Spool)> {
-    let in_layer = |e: isoforge_system::Error| e.in_layer(layer.digest.to_string());
+    let name = layer.digest.to_string();
     let read = |label: &str, sink: &mut dyn FileSink| -> Result<Vec<Entry>> {
         let task = progress.task(label, Some(layer.size));
-        let blob = task.reader(store.open_blob(&layer.digest)?);
-        let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
-        Ok(read_tar(tar, limits, sink).map_err(in_layer)?)
+        Ok(read_layer(store, layer, &name, limits, &task, sink)?)
     };
     let id = LayerId(0);
     let entries = read("read the system's packages", &mut NoData)?;
     let mut tree = Tree::new();
-    apply(&mut tree, id, &entries).map_err(in_layer)?;
+    apply(&mut tree, id, &entries).map_err(|error| error.in_layer(name.as_str()))?;
     drop(entries);
     let wanted: BTreeSet<FileId> = tree
         .walk()

@@ -196,16 +196,18 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     [DIR]/cache/isoforge  30 files, [SIZE]
       DAMAGED blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
       DAMAGED slab [HEX]-[SETTINGS] the block at offset 0 of its data does not have its hash
+      DAMAGED slab [HEX]-[SETTINGS] it is made of sha256:[DIGEST], which is damaged
+      DAMAGED fact diff-id/[HEX]: it is made of sha256:[DIGEST], which is damaged
       DAMAGED fact diff-id/broken: EOF while parsing an object at line 1 column 1
       not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
     --- stderr
-    error: damaged in the store: 3 of 30 files
+    error: damaged in the store: 5 of 30 files
     hint: remove them with `isoforge cache verify --repair`; they are fetched or made anew
     ");
 
     let json = project.run(&["cache", "verify", "--format", "json"]);
     json.assert_exit(5);
-    assert_eq!(json.json()["damaged"].as_array().unwrap().len(), 3);
+    assert_eq!(json.json()["damaged"].as_array().unwrap().len(), 5);
     assert!(slab.exists() && fact.exists(), "nothing is removed unasked");
 
     let outcome = project.run(&["cache", "verify", "--repair"]);
@@ -215,10 +217,12 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     [DIR]/cache/isoforge  30 files, [SIZE]
       removed blob sha256:[DIGEST] (layer of oci:os): its digest is sha256:[DIGEST]
       removed slab [HEX]-[SETTINGS] the block at offset 0 of its data does not have its hash
+      removed slab [HEX]-[SETTINGS] it is made of sha256:[DIGEST], which is damaged
+      removed fact diff-id/[HEX]: it is made of sha256:[DIGEST], which is damaged
       removed fact diff-id/broken: EOF while parsing an object at line 1 column 1
       not isoforge's, left alone: [DIR]/cache/isoforge/v1/slabs/folder/mine.txt
     --- stderr
-    error: damaged in the store: 3 of 30 files; removed
+    error: damaged in the store: 5 of 30 files; removed
     hint: what is needed of them is fetched or made anew by the next build
     ");
     assert!(!slab.exists() && !fact.exists());
@@ -228,6 +232,101 @@ fn verify_finds_damage_says_what_it_is_and_repairs() {
     project.build();
     project.run(&["cache", "verify"]).assert_exit(0);
     project.assert_store_sound();
+}
+
+#[test]
+fn what_was_made_of_a_damaged_blob_goes_with_it() {
+    let project = built();
+    let layer = layer_of(&project, "os");
+    let hex = layer.file_name().unwrap().to_str().unwrap().to_owned();
+    let fact = project.cache().join(format!("v1/facts/diff-id/{hex}.json"));
+    let text = std::fs::read_to_string(&fact).unwrap();
+    let fact_text: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let diff_id = fact_text["diff_id"].as_str().unwrap().to_owned();
+    let diff_id = diff_id.strip_prefix("sha256:").unwrap();
+    let slabs = || files(&project, "slabs").into_iter();
+    let is_of_it = |path: &PathBuf| path.to_str().unwrap().contains(diff_id);
+    assert_eq!(slabs().filter(is_of_it).count(), 1);
+    let others = slabs().filter(|path| !is_of_it(path)).count();
+    flip_a_byte(&layer, 100);
+    // Nothing is made of it, though its diffID was noted and its slab is lost.
+    let slab = slabs().find(is_of_it).unwrap();
+    let kept = std::fs::read(&slab).unwrap();
+    std::fs::remove_file(&slab).unwrap();
+    let outcome = project.run(&["build", "profile.toml"]);
+    outcome.assert_exit(5);
+    assert!(
+        outcome.stderr.contains("verify --repair"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!slab.exists());
+    std::fs::write(&slab, kept).unwrap();
+
+    let outcome = project.run(&["cache", "verify", "--repair"]);
+    outcome.assert_exit(5);
+    assert!(
+        outcome.stdout.contains("it is made of sha256:"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(!layer.exists() && !fact.exists());
+    assert_eq!(slabs().filter(is_of_it).count(), 0);
+    assert_eq!(slabs().count(), others, "what was made of others stays");
+    project.run(&["cache", "verify"]).assert_exit(0);
+    project.build();
+    assert_eq!(slabs().filter(is_of_it).count(), 1);
+}
+
+#[test]
+fn a_slab_that_holds_something_else_than_its_layer_is_found_by_a_deep_check() {
+    let project = built();
+    let deep = project.run(&["cache", "verify", "--deep"]);
+    deep.assert_exit(0);
+    // A slab of another layer under this one's name: it is whole.
+    let slabs = files(&project, "slabs");
+    std::fs::copy(&slabs[0], &slabs[1]).unwrap();
+    let other = slabs[2].to_str().unwrap().replacen("-1-", "-0-", 1);
+    std::fs::copy(&slabs[2], &other).unwrap();
+    project.run(&["cache", "verify"]).assert_exit(0);
+    let outcome = project.run(&["cache", "verify", "--deep", "--repair"]);
+    assert_snapshot!(text(&outcome), @r"
+    exit 5
+    --- stdout
+    [DIR]/cache/isoforge  30 files, [SIZE]
+      removed slab [HEX]-[SETTINGS] it is not what its layer gives
+      not proven: slab [HEX]-[SETTINGS] another version of isoforge made it
+    --- stderr
+    error: damaged in the store: 1 of 30 files; removed
+    hint: what is needed of them is fetched or made anew by the next build
+    ");
+    assert!(!slabs[1].exists() && slabs[0].exists() && Path::new(&other).exists());
+    project.run(&["cache", "verify", "--deep"]).assert_exit(0);
+}
+
+#[test]
+fn a_slab_with_a_damaged_block_is_made_again_by_the_build() {
+    let project = built();
+    let slabs = files(&project, "slabs");
+    let whole: Vec<_> = slabs
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect();
+    for slab in &slabs {
+        flip_a_byte(slab, 20);
+    }
+    let outcome = project.run(&["build", "profile.toml"]);
+    outcome.assert_exit(0);
+    assert!(
+        outcome.stderr.contains("made again from its layer"),
+        "{}",
+        outcome.stderr
+    );
+    let now: Vec<_> = slabs
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect();
+    assert!(now == whole);
 }
 
 #[test]

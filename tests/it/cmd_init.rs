@@ -250,6 +250,10 @@ fn validate_in_json_gives_the_whole_profile() {
           "force": false,
           "pages": [],
           "account": null,
+          "password": {
+            "min_length": 8,
+            "classes": 1
+          },
           "partitions": {
             "esp": 67108864,
             "oem": 67108864,
@@ -323,6 +327,78 @@ fn validate_takes_overrides() {
         "appliance.version=2.0.1",
     ]);
     assert_snapshot!(outcome.stdout, @"profile.toml is valid: tiny 2.0.1, amd64 on debian 13, Kubernetes pxk-e 1.32.3");
+}
+
+/// A store whose folder is there before does not keep others out.
+#[test]
+fn layers_with_secrets_are_for_the_stores_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = Project::bootable();
+    std::fs::create_dir_all(project.cache()).unwrap();
+    project.write("secret.txt", "s3cr3t-of-the-edge\n");
+    project.add_to_profile(
+        "\n[vars]\ntoken = { file = \"secret.txt\" }\n\n[overlays]\nrootfs = [\"more\"]\n",
+    );
+    project.write("more/etc/token.tera", "{{ vars.token }}\n");
+    let outcome = project.run(&["build", "profile.toml"]);
+    outcome.assert_exit(0);
+    let place = "the root file system, the provider image and the layer in the store";
+    assert!(outcome.stderr.contains(place), "{}", outcome.stderr);
+    let mut private = std::collections::BTreeMap::new();
+    for entry in walkdir::WalkDir::new(project.cache()) {
+        let entry = entry.unwrap();
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let is_private = entry.metadata().unwrap().permissions().mode() & 0o077 == 0;
+        let bytes = std::fs::read(entry.path()).unwrap();
+        let has_secret = bytes.windows(18).any(|at| at == b"s3cr3t-of-the-edge");
+        assert!(!has_secret || is_private, "{}", entry.path().display());
+        let kind = entry.path().strip_prefix(project.cache().join("v1")).ok();
+        let kind = kind.and_then(|path| path.iter().next()?.to_str().map(str::to_owned));
+        *private
+            .entry((kind.unwrap_or_default(), is_private))
+            .or_insert(0) += 1;
+    }
+    // The overlay's layer, the same compressed for the provider image, and its slab; the
+    // rest is as it was.
+    for kind in ["blobs", "slabs"] {
+        for is_private in [true, false] {
+            assert!(
+                private.contains_key(&(kind.to_owned(), is_private)),
+                "{private:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_the_built_in_cloud_config_leaves_out_is_told() {
+    let project = Project::bootable();
+    let validated = |flavor: &str| {
+        let flavor = format!("os.flavor={flavor}");
+        let arguments = ["validate", "profile.toml", "--set", &flavor];
+        let sets = [
+            "--set",
+            "vars.project=edge",
+            "--set",
+            "vars.users=[{ name = \"admin\" }]",
+            "--set",
+            "vars.ntp=[\"ntp.example\"]",
+        ];
+        let outcome = project.run(&[arguments.as_slice(), &sets].concat());
+        outcome.assert_exit(0);
+        outcome.stderr
+    };
+    let told = "'vars.project' does not reach the machine";
+    assert!(validated("appliance").contains(told));
+    assert!(!validated("appliance").contains("vars.ntp"));
+    assert!(!validated("kairos").contains(told));
+    project.write(
+        "templates/cloud-config.yaml.tera",
+        "#cloud-config\nusers: [{name: admin, groups: [admin]}]\n",
+    );
+    assert!(!validated("appliance").contains(told));
 }
 
 #[test]

@@ -48,3 +48,20 @@ fn the_reader_of_this_test_sees_single_paths_and_groups() {
         .collect();
     assert_eq!(found, ["oci", "store", "tree"]);
 }
+
+/// Both panic where the system gives no more threads; `base::parallel` gives an error.
+#[test]
+fn no_thread_is_started_that_panics_where_there_are_no_more() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "crates", "node/src"] {
+        rust_files(&root.join(folder), &mut files);
+    }
+    files.retain(|file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = without_tests(&text);
+        let starts = ["thread::spawn(", "scope.spawn("];
+        !is_test(file) && starts.iter().any(|call| code.contains(call))
+    });
+    assert_eq!(files, [] as [std::path::PathBuf; 0]);
+}

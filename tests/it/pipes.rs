@@ -106,6 +106,6 @@ fn a_full_disk_behind_standard_output_is_an_error() {
             .stdout(full)
             .stderr(Stdio::null())
             .status();
-        assert_eq!(status.unwrap().code(), Some(6), "{arguments:?}");
+        assert_eq!(status.unwrap().code(), Some(3), "{arguments:?}");
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod appliances;
 mod architectures;
 pub(crate) mod determinism;
 mod incremental;
+mod kubernetes;
 mod provider_image;
 mod root_file_system;
 

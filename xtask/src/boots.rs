@@ -21,7 +21,7 @@ const UEFI: &str = "efi: EFI v";
 pub(crate) const BOOTING: &str = "Booting `";
 
 /// The menu's entry: not the one that GRUB starts by itself, which installs.
-const ENTRY: &str = "live system";
+pub(crate) const ENTRY: &str = "live system";
 
 /// Components of the demo that the console names with their versions before
 /// the login prompt.

@@ -74,6 +74,7 @@ const FOR_TEST: &str = "
     openssh-client          logs in to installed machines, and sees their host keys
     openssl                 hashes the password of the tests' account, as users do
     libfaketime             another clock for the builds that have to be equal
+    strace                  gives calls of the kernel errors: what fails then is to fail well
     time                    GNU time tells the bench what peers use
 ";
 

@@ -59,37 +59,69 @@ fn pass_on(from: impl Read, mut to: impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Runs steps and remembers their times; the table is printed when it goes.
-#[derive(Default)]
+/// Runs steps, also several at a time, and remembers their times; the table is
+/// printed when it goes.
 pub(crate) struct Steps {
-    done: Vec<(String, Duration, bool)>,
+    start: Instant,
+    done: Mutex<Vec<(String, Duration, bool)>>,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            done: Mutex::default(),
+        }
+    }
 }
 
 impl Steps {
     /// Runs a step.
-    pub(crate) fn run<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn run<T>(&self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
         println!("\n=== {name}");
         let start = Instant::now();
         let result = step().with_context(|| format!("step '{name}'"));
-        self.done
-            .push((name.to_owned(), start.elapsed(), result.is_ok()));
+        if let Ok(mut done) = self.done.lock() {
+            done.push((name.to_owned(), start.elapsed(), result.is_ok()));
+        }
         result
+    }
+
+    /// Runs two chains of steps beside each other, both to their ends, and gives
+    /// the first error.
+    ///
+    /// An emulated machine rarely keeps two processors busy.
+    pub(crate) fn beside(
+        one: impl FnOnce() -> Result<()> + Send,
+        other: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        std::thread::scope(|scope| {
+            let one = std::thread::Builder::new().spawn_scoped(scope, one)?;
+            let other = other();
+            match one.join() {
+                Ok(one) => one.and(other),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
     }
 }
 
 impl Drop for Steps {
     fn drop(&mut self) {
-        if self.done.is_empty() {
+        let done = self
+            .done
+            .lock()
+            .map(|done| done.clone())
+            .unwrap_or_default();
+        if done.is_empty() {
             return;
         }
         println!("\nTime spent:");
-        let mut total = Duration::ZERO;
-        for (name, time, passed) in &self.done {
-            total += *time;
+        for (name, time, passed) in &done {
             let mark = if *passed { "ok" } else { "FAILED" };
             println!("  {:>7.1} s  {mark:<6}  {name}", time.as_secs_f64());
         }
-        println!("  {:>7.1} s  in all", total.as_secs_f64());
+        println!("  {:>7.1} s  in all", self.start.elapsed().as_secs_f64());
         let skips = SKIPS.lock().map(|skips| skips.clone()).unwrap_or_default();
         println!("\n{} skipped", skips.len());
         for reason in skips {
@@ -101,6 +133,21 @@ impl Drop for Steps {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_beside_each_other_both_end_and_both_count() {
+        let steps = Steps::default();
+        let failed = Steps::beside(
+            || steps.run("one", || bail!("broken")),
+            || steps.run("other", || Ok(())),
+        );
+        assert!(format!("{:#}", failed.unwrap_err()).contains("broken"));
+        let mut done = steps.done.lock().unwrap();
+        done.sort();
+        let marks: Vec<_> = done.iter().map(|(name, _, ok)| (&**name, *ok)).collect();
+        assert_eq!(marks, [("one", false), ("other", true)]);
+        done.clear();
+    }
 
     #[test]
     fn what_tests_skip_is_remembered() {

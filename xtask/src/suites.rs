@@ -58,8 +58,14 @@ fn is_meant(only: &str, name: &str) -> bool {
 fn step_names() -> impl Iterator<Item = &'static str> {
     let ways = WAYS.iter().map(|way| way.name);
     ways.chain(STEPS.iter().map(|(name, _)| *name))
-        .chain([TWICE])
+        .chain([FAULTS, MUTATED, TWICE])
 }
+
+/// The kernel's answers disturbed.
+const FAULTS: &str = "faults-injected";
+
+/// Damaged artifacts, many of each.
+const MUTATED: &str = "mutated";
 
 /// Reproducibility's step.
 const TWICE: &str = "twice";
@@ -70,7 +76,7 @@ const TWICE: &str = "twice";
 /// compiled once for all, what builds them runs once for lints and tests, and the
 /// profile keeps overflow checks on.
 pub(crate) fn test() -> Result<()> {
-    let mut steps = Steps::default();
+    let steps = Steps::default();
     steps.run("setup", || setup::ensure(Need::Test))?;
     steps.run("format", || cargo(&["fmt", "--all", "--check"]))?;
     steps.run("lints", || {
@@ -106,16 +112,20 @@ pub(crate) fn test() -> Result<()> {
         same_root::check,
     )?;
     let accel = steps.run("probe of KVM", || probe(&iso))?;
-    for way in [BIOS_CD, SECURE_CD] {
-        steps.run(&format!("boot: {}", way.name), || {
-            boots::boot(way, &iso, accel)
-        })?;
-    }
-    steps.run("a kernel reads a file of 5 GiB", || {
-        big_file::check(&iso, accel)
-    })?;
-    steps.run("installation, boot, upgrade, boot", || {
-        install::shortest(&Lab::prepare(accel, None)?)
+    let boots = || {
+        for way in [BIOS_CD, SECURE_CD] {
+            steps.run(&format!("boot: {}", way.name), || {
+                boots::boot(way, &iso, accel)
+            })?;
+        }
+        steps.run("a kernel reads a file of 5 GiB", || {
+            big_file::check(&iso, accel)
+        })
+    };
+    Steps::beside(boots, || {
+        steps.run("installation, boot, upgrade, boot", || {
+            install::shortest(&Lab::prepare(accel, None)?)
+        })
     })
 }
 
@@ -128,7 +138,7 @@ pub(crate) fn e2e(args: &E2e) -> Result<()> {
         }
         return Ok(());
     }
-    let mut steps = Steps::default();
+    let steps = Steps::default();
     steps.run("setup", || setup::ensure(Need::Test))?;
     let iso = match &args.iso {
         Some(iso) => iso.clone(),
@@ -146,14 +156,22 @@ pub(crate) fn e2e(args: &E2e) -> Result<()> {
     let lab = Lab::prepare(accel, args.screenshot.clone())?;
     // Hours of work do not end with the first step that fails.
     let mut failed = Vec::new();
-    for (name, step) in STEPS.iter().filter(|(name, _)| args.wants(name)) {
-        if let Err(error) = steps.run(name, || step(&lab)) {
+    let mut attempt = |name: &'static str, step: &mut dyn FnMut() -> Result<()>| {
+        if let Err(error) = steps.run(name, step) {
             println!("\nFAILED: {error:#}");
-            failed.push(*name);
+            failed.push(name);
+        }
+    };
+    for (name, step) in STEPS.iter().filter(|(name, _)| args.wants(name)) {
+        attempt(name, &mut || step(&lab));
+    }
+    for (name, test) in [(FAULTS, "faults_injected"), (MUTATED, "mutated")] {
+        if args.wants(name) {
+            attempt(name, &mut || long_test(test));
         }
     }
     if args.wants(TWICE) {
-        steps.run("built twice, from nothing", twice::check)?;
+        attempt(TWICE, &mut twice::check);
     }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
@@ -162,6 +180,16 @@ pub(crate) fn e2e(args: &E2e) -> Result<()> {
 fn probe(iso: &std::path::Path) -> Result<Accel> {
     qemu::check_version()?;
     Accel::probe(iso)
+}
+
+/// A test of the program that takes too long for `xtask test`, with what it counts.
+fn long_test(name: &str) -> Result<()> {
+    let words = ["test", "--workspace", "--release", "--test", "it", name];
+    let mut test = sh::command(["cargo"].iter().chain(&words));
+    sh::run(
+        test.args(["--", "--nocapture"])
+            .env("ISOFORGE_TEST_LONG", "1"),
+    )
 }
 
 fn cargo(words: &[&str]) -> Result<()> {
@@ -202,7 +230,7 @@ mod tests {
             wanted(&only(&["content*", "twice"])),
             ["content", "content-kairos", "twice"]
         );
-        assert_eq!(wanted(&only(&[])).len(), WAYS.len() + STEPS.len() + 1);
+        assert_eq!(wanted(&only(&[])).len(), WAYS.len() + STEPS.len() + 3);
     }
 
     #[test]

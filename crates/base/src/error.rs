@@ -76,9 +76,42 @@ pub trait Diagnose: StdError {
     }
 }
 
+/// One that carries a [`Failure`], as readers and writers of others' interfaces do,
+/// has that one's class and hint.
 impl Diagnose for io::Error {
     fn class(&self) -> Class {
-        Class::Io
+        match carried(self) {
+            Some(cause) => cause.class(),
+            None if is_full(self) => Class::Environment,
+            None => Class::Io,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        carried(self).and_then(Diagnose::hint)
+    }
+}
+
+fn carried(error: &io::Error) -> Option<&Cause> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Whether the file system or the user's share of it is full.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.class() {
+            Class::Verification => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, Cause::from(failure))
     }
 }
 

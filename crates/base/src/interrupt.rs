@@ -18,6 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::parallel::no_more;
+
 type Action = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
@@ -84,7 +86,8 @@ pub fn watch(end: impl FnOnce() + Send + 'static) -> io::Result<()> {
                 run(&mut held);
                 end();
             }
-        })?;
+        })
+        .map_err(no_more)?;
     Ok(())
 }
 

@@ -19,13 +19,16 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::error::{Class, Diagnose};
+use crate::error::{Class, Diagnose, is_full};
 
 mod dir;
 mod private;
 mod replace;
 mod single;
 pub mod space;
+#[cfg(test)]
+mod testing;
+mod together;
 
 pub use dir::{CHECKSUM_SUFFIX, check_name, checksum_line};
 pub use dir::{Finished, OutputDir, Pending};
@@ -102,21 +105,12 @@ pub enum Error {
 const MORE_SPACE: &str =
     "free some space, or name directories on a larger file system with --output and --cache-dir";
 
-/// Whether the file system or the user's share of it is full.
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
-}
-
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Io(error) | Self::Replace { source: error, .. } if is_full(error) => {
-                Class::Environment
-            }
-            Self::Replace { .. } | Self::NotWritable { .. } | Self::Io(_) => Class::Io,
+            Self::Io(error)
+            | Self::Replace { source: error, .. }
+            | Self::NotWritable { source: error, .. } => error.class(),
             Self::Busy { .. } | Self::NoSpace { .. } => Class::Environment,
             Self::BadName { .. } | Self::Exists { .. } => Class::Profile,
             Self::DuplicateName { .. } | Self::Manifest(_) => Class::Bug,
@@ -125,15 +119,18 @@ impl Diagnose for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NotWritable { .. } => {
+            Self::NotWritable { source, .. } if !is_full(source) => {
                 Some("name another directory with --output, or correct its owner and mode".into())
             }
             Self::Busy { .. } => {
                 Some("wait for it to end, or name another directory with --output".into())
             }
-            Self::Io(error) | Self::Replace { source: error, .. } if is_full(error) => {
-                Some(MORE_SPACE.into())
-            }
+            Self::Io(error)
+            | Self::Replace { source: error, .. }
+            | Self::NotWritable { source: error, .. } => match is_full(error) {
+                true => Some(MORE_SPACE.into()),
+                false => error.hint(),
+            },
             Self::NoSpace { .. } => Some(MORE_SPACE.into()),
             Self::BadName { .. } => Some(
                 "use letters, digits, '.', '_', '+' and '-' in appliance.name and appliance.version"

@@ -1,11 +1,62 @@
-//! One job for each of many items, several at once.
+//! Threads, and one job for each of many items, several at once.
+//!
+//! `std::thread`'s own functions panic where the system gives no more threads; these give
+//! an error.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
+
+use crate::error::{Class, Failure};
+
+/// Starts a thread of a scope.
+///
+/// # Errors
+/// Where the system gives no more; the error carries its class and a hint.
+pub fn scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    let started = thread::Builder::new().spawn_scoped(scope, work);
+    started.map_err(no_more)
+}
+
+/// Starts a thread that may outlive who starts it.
+///
+/// # Errors
+/// As [`scoped`].
+pub fn detached<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    thread::Builder::new().spawn(work).map_err(no_more)
+}
+
+/// Waits for a thread's value; its panic goes on here.
+pub fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+pub(crate) fn no_more(source: io::Error) -> io::Error {
+    Failure::caused(
+        Class::Environment,
+        "the system gives no more threads",
+        source,
+    )
+    .with_hint(
+        "allow more processes (`ulimit -u`, or the limit of the container), or use fewer \
+             threads with --jobs",
+    )
+    .into()
+}
 
 /// Runs `job` on all items in up to `threads` threads. After a failure no new
 /// item is begun, and the flag that jobs are given is set; of several failures
 /// the one of the earliest item is given, those last that `gave_up` holds for.
+/// Where the system gives fewer threads, fewer do the work: this one at least.
 ///
 /// # Errors
 /// That failure.
@@ -28,16 +79,20 @@ pub fn for_each<T: Sync, E: Send>(
         }
         failure
     };
-    let mut failures: Vec<(usize, E)> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads.get().min(items.len()))
-            .map(|_| scope.spawn(worker))
-            .collect();
-        handles
-            .into_iter()
-            .filter_map(|handle| match handle.join() {
-                Ok(failure) => failure,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
+    let mut failures: Vec<(usize, E)> = thread::scope(|scope| {
+        let mut handles = Vec::new();
+        for _ in 0..threads.get().min(items.len()) {
+            match scoped(scope, worker) {
+                Ok(handle) => handles.push(handle),
+                Err(_) => break,
+            }
+        }
+        let own = match handles.is_empty() {
+            true => worker(),
+            false => None,
+        };
+        own.into_iter()
+            .chain(handles.into_iter().filter_map(joined))
             .collect()
     });
     failures.sort_by_key(|(at, error)| (gave_up(error), *at));
@@ -50,6 +105,7 @@ pub fn for_each<T: Sync, E: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Diagnose as _;
     use std::sync::Barrier;
 
     const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
@@ -73,6 +129,17 @@ mod tests {
             },
         );
         assert_eq!(failed, Err("failed"));
+    }
+
+    #[test]
+    fn a_system_without_more_threads_is_the_environments_failure() {
+        let error = no_more(io::ErrorKind::WouldBlock.into());
+        assert_eq!(error.class(), Class::Environment);
+        assert!(error.hint().unwrap().contains("ulimit -u"));
+        // So through what others make of it.
+        let failure = Failure::from(error).context("packing");
+        assert_eq!(failure.class(), Class::Environment);
+        assert!(format!("{failure:#}").contains("no more threads"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::process::{Child, ExitStatus, Stdio};
 
 use crate::error::{Class, Diagnose};
 use crate::limit::read_within;
+use crate::parallel;
 use output::Output;
 
 /// Where programs are looked for, and the `PATH` that they see.
@@ -77,7 +78,7 @@ impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
             Self::Missing { .. } | Self::Start { .. } | Self::Failed { .. } => Class::Environment,
-            Self::Output { .. } => Class::Io,
+            Self::Output { source, .. } => source.class(),
         }
     }
 
@@ -86,6 +87,7 @@ impl Diagnose for Error {
             Self::Missing { package, .. } => Some(format!(
                 "install it; on Debian and Ubuntu: apt-get install {package}"
             )),
+            Self::Start { source, .. } | Self::Output { source, .. } => source.hint(),
             _ => None,
         }
     }
@@ -171,7 +173,14 @@ impl Program {
         let mut out = child.stdout.take().map(|out| Output::of(&child, out));
         let err = child.stderr.take().map(|err| Output::of(&child, err));
         let (taken, tail) = std::thread::scope(|scope| {
-            let errors = scope.spawn(move || read_lines(err, stderr_line));
+            let errors = parallel::scoped(scope, move || read_lines(err, stderr_line));
+            let errors = match errors {
+                Ok(errors) => errors,
+                Err(error) => {
+                    terminate(&child);
+                    return (Err(error), String::new());
+                }
+            };
             let taken = match &mut out {
                 Some(out) => stdout(out),
                 None => stdout(&mut io::empty()),

@@ -8,6 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::regular;
+
 /// What has a size and can be read from any byte on.
 pub trait ReadAt: Send + Sync + fmt::Debug {
     /// Its size in bytes.
@@ -47,12 +49,12 @@ pub struct FileAt {
 }
 
 impl FileAt {
-    /// Opens a file.
+    /// Opens a regular file or a block device.
     ///
     /// # Errors
-    /// What the system says, with the path.
+    /// For anything else, and what the system says, with the path.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::new(fs_err::File::open(path)?.into_file())
+        Self::new(regular::open_or_medium(path)?.into_file())
     }
 
     /// An open file; its size is where its end is, which block devices have too.

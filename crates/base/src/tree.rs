@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limit;
+
 /// How many symbolic links one resolution may follow, as Linux limits it
 /// (`MAXSYMLINKS`).
 pub const MAX_SYMLINKS: usize = 40;
@@ -180,6 +182,15 @@ pub enum Error {
         /// The path, lossily decoded.
         path: String,
     },
+    /// Symbolic links lead through too many directories.
+    #[error(
+        "path '{path}' leads through more than {} directories, those of symbolic links counted",
+        limit::RESOLVE_STEPS
+    )]
+    TooManySteps {
+        /// The path, lossily decoded.
+        path: String,
+    },
     /// Something that is no directory stands where one is needed.
     #[error("'{path}' is not a directory")]
     NotADirectory {
@@ -198,8 +209,8 @@ pub enum Error {
         /// The path, lossily decoded.
         path: String,
     },
-    /// The tree has more inodes than its numbering can hold.
-    #[error("the file tree has more than {} inodes", u32::MAX)]
+    /// The tree has more inodes than [`limit::TREE_INODES`].
+    #[error("the file tree has more than {} inodes", limit::TREE_INODES)]
     TooManyInodes,
 }
 
@@ -333,45 +344,6 @@ impl Tree {
             Kind::Directory(entries) => Some(entries),
             _ => None,
         }
-    }
-
-    /// Follows all symbolic links in `path`, absolute targets and `..` staying
-    /// inside the root, and gives the real path. What does not exist is kept as
-    /// written, so the result may name something that is not there yet.
-    ///
-    /// # Errors
-    /// [`Error::SymlinkLoop`] after [`MAX_SYMLINKS`] links.
-    pub fn resolve(&self, path: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut pending: Vec<Vec<u8>> = components(path).rev().map(<[u8]>::to_vec).collect();
-        let mut real: Vec<u8> = Vec::new();
-        let mut followed = 0;
-        while let Some(name) = pending.pop() {
-            match name.as_slice() {
-                b"" | b"." => continue,
-                b".." => {
-                    real = split(&real).map_or_else(Vec::new, |(parent, _)| parent.to_vec());
-                    continue;
-                }
-                _ => {}
-            }
-            let candidate = join(&real, &name);
-            match self.get(&candidate).map(|id| &self.inode(id).kind) {
-                Some(Kind::Symlink(target)) => {
-                    followed += 1;
-                    if followed > MAX_SYMLINKS {
-                        return Err(Error::SymlinkLoop {
-                            path: display(path),
-                        });
-                    }
-                    if target.first() == Some(&b'/') {
-                        real.clear();
-                    }
-                    pending.extend(components(target).rev().map(<[u8]>::to_vec));
-                }
-                _ => real = candidate,
-            }
-        }
-        Ok(real)
     }
 
     /// What is at `path`, symbolic links followed inside the root.
@@ -533,7 +505,10 @@ impl Tree {
     }
 
     fn push(&mut self, inode: Inode) -> Result<InodeId, Error> {
-        let id = u32::try_from(self.inodes.len()).map_err(|_| Error::TooManyInodes)?;
+        let id = u32::try_from(self.inodes.len())
+            .ok()
+            .filter(|&id| id < limit::TREE_INODES)
+            .ok_or(Error::TooManyInodes)?;
         self.inodes.push(inode);
         Ok(InodeId(id))
     }
@@ -553,5 +528,6 @@ fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.split(|&byte| byte == b'/').filter(|c| !c.is_empty())
 }
 
+mod resolve;
 #[cfg(test)]
 mod tests;

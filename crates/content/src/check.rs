@@ -27,6 +27,7 @@ use super::find::helm::Helm;
 use super::find::{Images, Method, Occurrence, Unproven, Unresolved};
 use isoforge_base::digest::Digest;
 use isoforge_base::human;
+use isoforge_base::shown::Line;
 use isoforge_oci::reference::Reference;
 
 /// Version of the report's JSON.
@@ -194,22 +195,32 @@ fn shown(places: &BTreeSet<Occurrence>, f: &mut fmt::Formatter<'_>) -> fmt::Resu
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for absent in &self.missing {
-            writeln!(f, "missing: {}", absent.image)?;
+            writeln!(f, "missing: {}", Line(&absent.image))?;
             shown(&absent.places, f)?;
         }
         for absent in &self.left_out {
-            writeln!(f, "left out by the profile: {}", absent.image)?;
+            writeln!(f, "left out by the profile: {}", Line(&absent.image))?;
             shown(&absent.places, f)?;
         }
         for source in &self.not_proven.sources {
-            writeln!(f, "not proven: {}: {}", source.what, source.why)?;
+            writeln!(
+                f,
+                "not proven: {}: {}",
+                Line(&source.what),
+                Line(&source.why)
+            )?;
         }
         for text in &self.not_proven.texts {
-            writeln!(f, "not proven: '{}': {}", text.text, text.problem)?;
+            writeln!(
+                f,
+                "not proven: '{}': {}",
+                Line(&text.text),
+                Line(&text.problem)
+            )?;
             writeln!(f, "  {:<9}  {}", text.place.method, text.place)?;
         }
         for absent in &self.not_proven.images {
-            writeln!(f, "not proven: {}, which is not there", absent.image)?;
+            writeln!(f, "not proven: {}, which is not there", Line(&absent.image))?;
             shown(&absent.places, f)?;
         }
         let verdict = match (self.missing.len(), self.proven) {
@@ -217,7 +228,7 @@ impl fmt::Display for Report {
             (0, false) => "not proven to be complete".to_owned(),
             (missing, _) => format!("not complete, {missing} missing"),
         };
-        let path = self.path.display();
+        let path = Line(self.path.display());
         let images = human::count(self.images, "image");
         writeln!(f, "{path}: {verdict}, {images} named")
     }

@@ -222,7 +222,7 @@ impl Diagnose for Error {
             | Self::NoBlob { .. }
             | Self::DamagedBlob { .. } => Class::Verification,
             Self::Helm { .. } => Class::Environment,
-            Self::Read { .. } => Class::Io,
+            Self::Read { source, .. } => source.class(),
             Self::Other(cause) => cause.class(),
             // Damaged archives give such errors, too.
             Self::ReadBundle { source, .. } | Self::ReadBlob { source, .. } => {
@@ -230,7 +230,7 @@ impl Diagnose for Error {
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
                         Class::Verification
                     }
-                    _ => Class::Io,
+                    _ => source.class(),
                 }
             }
             Self::Iso { source, .. } => source.class(),
@@ -253,6 +253,10 @@ impl Diagnose for Error {
             Self::Digest { found, .. } => &format!(
                 "the chart was published anew or damaged; if its publisher says so, pin {found}"
             ),
+            Self::DamagedBlob { .. } => {
+                "a bundle has to be copied or made again; what is damaged in the store is removed \
+                 by `isoforge cache verify --repair`, and then fetched or made anew"
+            }
             Self::OnePiece { path, program } => {
                 &format!("decompress it first: {program} -d -k {}", path.display())
             }
@@ -265,6 +269,9 @@ impl Diagnose for Error {
             Self::Other(cause) => return cause.hint(),
             Self::Oci(error) => return error.hint(),
             Self::Download { source, .. } => return source.hint(),
+            Self::Read { source, .. }
+            | Self::ReadBundle { source, .. }
+            | Self::ReadBlob { source, .. } => return source.hint(),
             _ => return None,
         };
         Some(text.to_owned())

@@ -7,17 +7,24 @@
 //! | `helm` | objects that Helm rendered from a chart |
 //! | `scan` | values of a chart, which only look like images |
 //!
+//! Words that containers are started with, settings and annotations are images where
+//! they are references in full and stand where images do; what only looks like one is
+//! [`Likely`] and told.
+//!
 //! Only `scan` is a guess. A chart that was scanned and whose pack lists no
 //! images is [`Unproven`]; so is a text that is no reference, since it may become
 //! one on the cluster.
 
 pub mod helm;
 mod image_value;
+mod kustomization;
 pub mod manifests;
 mod objects;
 mod path;
 mod scan;
 pub(crate) mod target;
+mod texts;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,6 +36,7 @@ use path::standard_rules;
 pub use target::{Options, Target, in_pack_alone, in_plain_chart};
 
 use super::macros;
+use isoforge_base::shown::Line;
 use isoforge_oci::reference::Reference;
 
 /// How an image was found.
@@ -104,14 +112,14 @@ pub struct Occurrence {
 
 impl fmt::Display for Occurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
+        write!(f, "{}", Line(&self.file))?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
         if let Some(object) = &self.object {
-            write!(f, "  {object}")?;
+            write!(f, "  {}", Line(object))?;
         }
-        write!(f, "  {}", self.path)
+        write!(f, "  {}", Line(&self.path))
     }
 }
 
@@ -136,6 +144,15 @@ pub struct Unproven {
     pub why: String,
 }
 
+/// A word that may be an image, where nobody says that images stand.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Likely {
+    /// The word.
+    pub text: String,
+    /// Where it stands.
+    pub place: Occurrence,
+}
+
 /// Images with the places where each was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Images {
@@ -145,6 +162,9 @@ pub struct Images {
     pub unresolved: BTreeSet<Unresolved>,
     /// What was not searched for certain.
     pub unproven: BTreeSet<Unproven>,
+    /// Words that may be images; those that were found elsewhere are not among them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub may_be: BTreeSet<Likely>,
 }
 
 impl Images {
@@ -185,6 +205,29 @@ impl Images {
         });
     }
 
+    /// Adds a word that may be an image.
+    pub(super) fn add_likely(&mut self, text: &str, place: Occurrence) {
+        let text = text.to_owned();
+        self.may_be.insert(Likely { text, place });
+    }
+
+    /// Adds what was not searched for certain.
+    pub(super) fn add_unproven(&mut self, what: &str, why: &str) {
+        self.unproven.insert(Unproven {
+            what: what.to_owned(),
+            why: why.to_owned(),
+        });
+    }
+
+    /// Leaves out of the words that may be images those that were found to be.
+    fn settle(&mut self) {
+        let images = &self.images;
+        self.may_be.retain(|likely| {
+            let reference = likely.text.parse::<Reference>();
+            !reference.is_ok_and(|reference| images.contains_key(&reference.to_string()))
+        });
+    }
+
     /// Adds all that `other` has.
     pub fn extend(&mut self, other: Self) {
         for (image, places) in other.images {
@@ -192,6 +235,8 @@ impl Images {
         }
         self.unresolved.extend(other.unresolved);
         self.unproven.extend(other.unproven);
+        self.may_be.extend(other.may_be);
+        self.settle();
     }
 
     /// The methods by which images were found.
@@ -211,17 +256,28 @@ impl Images {
 impl fmt::Display for Images {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (image, places) in &self.images {
-            writeln!(f, "{image}")?;
+            writeln!(f, "{}", Line(image))?;
             for place in places {
                 writeln!(f, "  {:<9}  {place}", place.method)?;
             }
         }
-        for text in &self.unresolved {
-            writeln!(f, "not resolved: '{}': {}", text.text, text.problem)?;
-            writeln!(f, "  {:<9}  {}", text.place.method, text.place)?;
+        for unresolved in &self.unresolved {
+            let (text, problem) = (Line(&unresolved.text), Line(&unresolved.problem));
+            writeln!(f, "not resolved: '{text}': {problem}")?;
+            let place = &unresolved.place;
+            writeln!(f, "  {:<9}  {place}", place.method)?;
         }
         for unproven in &self.unproven {
-            writeln!(f, "not proven: {}: {}", unproven.what, unproven.why)?;
+            let (what, why) = (Line(&unproven.what), Line(&unproven.why));
+            writeln!(f, "not proven: {what}: {why}")?;
+        }
+        let mut last = None;
+        for likely in &self.may_be {
+            // The same word at several places.
+            if last.replace(&likely.text) != Some(&likely.text) {
+                writeln!(f, "may be an image: '{}'", Line(&likely.text))?;
+            }
+            writeln!(f, "  {:<9}  {}", likely.place.method, likely.place)?;
         }
         Ok(())
     }

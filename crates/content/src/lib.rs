@@ -15,6 +15,14 @@
 //! - Equal input gives equal values and equal order, whatever the order of a
 //!   folder or a hash map.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests look whether a file is there"
+    )
+)]
+
 pub mod artifacts;
 pub mod bundle;
 pub mod chart;

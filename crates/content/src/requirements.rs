@@ -34,6 +34,8 @@ const COMMAND_FOLDERS: [&str; 6] = [
 ];
 /// Largest module and list of modules, unpacked, in bytes.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Memory that unpacking xz may take; `xz -9` needs 65 MiB.
+const XZ_MEMORY_BYTES: u64 = 128 * 1024 * 1024;
 const XZ_MAGIC: &[u8] = b"\xfd7zXZ\0";
 
 /// Something that a system does not have: modules are told first, then commands and
@@ -255,7 +257,12 @@ fn unpacked(data: &dyn ReadFile, file: &FileData) -> io::Result<Vec<u8>> {
         .take(MAX_FILE_BYTES)
         .read_to_end(&mut packed)?;
     let plain: Box<dyn Read> = match packed.starts_with(XZ_MAGIC) {
-        true => Box::new(liblzma::read::XzDecoder::new(packed.as_slice())),
+        true => {
+            let decoder = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES, 0)
+                .map_err(io::Error::from)?;
+            let packed = packed.as_slice();
+            Box::new(liblzma::read::XzDecoder::new_stream(packed, decoder))
+        }
         false => decompress(packed.as_slice(), sniff(&packed))?,
     };
     read_within(plain, MAX_FILE_BYTES)?.ok_or_else(|| {

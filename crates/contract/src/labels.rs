@@ -32,9 +32,24 @@ pub const TITLE: &str = "org.opencontainers.image.title";
 pub const VERSION: &str = "org.opencontainers.image.version";
 
 /// The tag of the image with `kubernetes_version`:
-/// `{distribution}-{kubernetes_version}-{appliance_version}`, `+` written `_`. Whether
-/// a tag can be so is not checked here.
+/// `{distribution}-{kubernetes_version}-{appliance_version}`, `+` written `_`, without
+/// what is empty: an appliance may have no Kubernetes, or a profile not say which version
+/// its image holds. Whether a tag can be so is not checked here.
 #[must_use]
 pub fn tag(distribution: &str, kubernetes_version: &str, appliance_version: &str) -> String {
-    format!("{distribution}-{kubernetes_version}-{appliance_version}").replace('+', "_")
+    let parts = [distribution, kubernetes_version, appliance_version];
+    let said: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    said.join("-").replace('+', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tag;
+
+    #[test]
+    fn a_tag_has_what_is_said() {
+        assert_eq!(tag("k3s", "1.32.3+k3s1", "2.0.0"), "k3s-1.32.3_k3s1-2.0.0");
+        assert_eq!(tag("k3s", "", "2.0.0"), "k3s-2.0.0");
+        assert_eq!(tag("", "", "2.0.0+1"), "2.0.0_1");
+    }
 }

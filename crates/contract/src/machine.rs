@@ -132,6 +132,9 @@ pub struct Install {
     /// must be changed at the first login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<DefaultAccount>,
+    /// What a password that is typed must be.
+    #[serde(default, skip_serializing_if = "PasswordRules::is_default")]
+    pub password: PasswordRules,
     /// Sizes of partitions.
     pub partitions: Partitions,
     /// What the machine must have.
@@ -204,6 +207,67 @@ pub struct DefaultAccount {
     pub password_hash: String,
     /// Groups beside its own.
     pub groups: Vec<String>,
+}
+
+/// Kinds of characters: small letters, capitals, digits, and all others.
+pub const CHARACTER_CLASSES: u32 = 4;
+
+/// What a password that somebody chooses at the machine must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordRules {
+    /// Fewest characters.
+    pub min_length: u32,
+    /// Of how many kinds of characters, see [`CHARACTER_CLASSES`], at least.
+    pub classes: u32,
+}
+
+impl Default for PasswordRules {
+    fn default() -> Self {
+        Self {
+            min_length: 8,
+            classes: 1,
+        }
+    }
+}
+
+impl PasswordRules {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Checks a password.
+    ///
+    /// # Errors
+    /// What it lacks, as a sentence.
+    pub fn check(&self, password: &str) -> Result<(), String> {
+        let length = password.chars().count();
+        if usize::try_from(self.min_length).is_ok_and(|least| length < least) {
+            return Err(format!(
+                "A password has at least {} characters; this one has {length}.",
+                self.min_length
+            ));
+        }
+        let is_other = |c: char| !(c.is_lowercase() || c.is_uppercase() || c.is_numeric());
+        let kinds = [
+            char::is_lowercase,
+            char::is_uppercase,
+            char::is_numeric,
+            is_other,
+        ];
+        let kinds = kinds.iter().filter(|is_one| password.chars().any(is_one));
+        if usize::try_from(self.classes).is_ok_and(|least| kinds.count() < least) {
+            return Err(match self.classes >= CHARACTER_CLASSES {
+                true => "A password has small letters, capitals, digits and other characters."
+                    .to_owned(),
+                false => format!(
+                    "A password has {} of small letters, capitals, digits and other characters.",
+                    self.classes
+                ),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Sizes of partitions in MiB; what is left becomes PERSISTENT.
@@ -403,6 +467,44 @@ mod tests {
         let bytes = config().to_json().unwrap();
         assert_eq!(bytes.last(), Some(&b'\n'));
         assert_eq!(Config::parse(&bytes).unwrap(), config());
+    }
+
+    #[test]
+    fn a_password_that_is_chosen_keeps_the_rules() {
+        let rules = |min_length, classes| PasswordRules {
+            min_length,
+            classes,
+        };
+        let default = PasswordRules::default();
+        assert_eq!(default, rules(8, 1));
+        assert!(default.check("äöüßäöü").is_err() && default.check("äöüßäöüß").is_ok());
+        for (classes, password, is_fine) in [
+            (1, "aaaaaaaa", true),
+            (2, "aaaaaaaa", false),
+            (2, "aaaaaaa1", true),
+            (3, "aaaaaaa1", false),
+            (3, "aaaaaaA1", true),
+            (4, "aaaaaaA1", false),
+            (4, "aaaaa A1", true),
+        ] {
+            assert_eq!(
+                rules(8, classes).check(password).is_ok(),
+                is_fine,
+                "{classes} {password}"
+            );
+        }
+        assert_eq!(
+            rules(8, 3).check("aaaaaaa1").unwrap_err(),
+            "A password has 3 of small letters, capitals, digits and other characters."
+        );
+        assert_eq!(
+            rules(12, 1).check("secret").unwrap_err(),
+            "A password has at least 12 characters; this one has 6."
+        );
+        let mut config = config();
+        config.install.password = rules(12, 3);
+        let bytes = config.to_json().unwrap();
+        assert_eq!(Config::parse(&bytes).unwrap(), config);
     }
 
     #[test]

@@ -14,6 +14,8 @@
 use std::io::{self, BufReader, Read};
 
 use crate::Error;
+use isoforge_base::inflate::{self, Bounds};
+use isoforge_base::limit;
 
 /// Size of a header, in bytes.
 const HEADER_BYTES: usize = 110;
@@ -85,6 +87,21 @@ enum Compression {
 
 impl Compression {
     fn reader<'a>(self, stream: Stream<'a>, limits: &Limits) -> Result<Box<dyn Read + 'a>, Error> {
+        let bounds = Bounds {
+            // All that comes out is counted by who reads it.
+            bytes: u64::MAX,
+            ratio: self.ratio(),
+            ratio_floor_bytes: limit::RATIO_FLOOR_BYTES,
+        };
+        let inflated = inflate::within(stream, bounds, |stream| self.decoder(stream, limits))?;
+        Ok(Box::new(inflated))
+    }
+
+    fn decoder<'a>(
+        self,
+        stream: impl Read + 'a,
+        limits: &Limits,
+    ) -> Result<Box<dyn Read + 'a>, Error> {
         Ok(match self {
             Self::Zstd => {
                 let decoder = zstd::stream::read::Decoder::new(stream).map_err(reading)?;
@@ -97,6 +114,14 @@ impl Compression {
             }
             Self::Gzip => Box::new(flate2::read::GzDecoder::new(stream)),
         })
+    }
+
+    fn ratio(self) -> u64 {
+        match self {
+            Self::Zstd => limit::ZSTD_RATIO,
+            Self::Xz => limit::XZ_RATIO,
+            Self::Gzip => limit::GZIP_RATIO,
+        }
     }
 }
 
@@ -477,5 +502,19 @@ mod tests {
             changed[at] ^= 0xff;
             let _ = names(&changed);
         }
+    }
+
+    #[test]
+    fn what_inflates_too_much_is_refused() {
+        let mut writer = Writer::default();
+        writer.entry("zeros", 0o100_644, &vec![0; 100 << 20]);
+        let bomb = zstd::bulk::compress(&writer.finish(), 1).unwrap();
+        assert!(bomb.len() < 10_000, "{}", bomb.len());
+        let error = walk(bomb.as_slice(), &Limits::default(), &mut |_, _| Ok(())).unwrap_err();
+        let shown = format!("{:#}", isoforge_base::error::Failure::from(error));
+        assert_eq!(
+            shown,
+            "reading failed: more than 10000 uncompressed bytes for each compressed one"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, is_full};
 
 use crate::tar::Limit;
 
@@ -151,7 +151,8 @@ impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
             Self::Invalid { class, .. } => *class,
-            Self::Io { .. } => Class::Io,
+            Self::Io { source, .. } => source.class(),
+            Self::Read { source, .. } if source.hint().is_some() => source.class(),
             Self::Read { source, .. } if source.raw_os_error().is_some() => Class::Io,
             Self::Read { source, .. } => match source.kind() {
                 // How decoders say that their input is damaged; zstd's says
@@ -169,7 +170,7 @@ impl Diagnose for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Invalid { hint, .. } => hint.map(str::to_owned),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            Self::Io { source, .. } if is_full(source) => {
                 Some("free some disk space and build again".to_owned())
             }
             Self::Limit { limit, .. } => Some(format!(
@@ -179,10 +180,10 @@ impl Diagnose for Error {
             Self::Truncated { .. } | Self::Checksum { .. } => {
                 Some("the archive is damaged or no tar archive; fetch or make it again".to_owned())
             }
-            Self::PackedData { layer, .. } => Some(format!(
-                "remove {layer} from the store and build again: it is made anew"
-            )),
-            Self::Io { .. } | Self::Read { .. } => None,
+            Self::PackedData { layer, .. } => {
+                Some(format!("remove {layer} and build again: it is made anew"))
+            }
+            Self::Io { source, .. } | Self::Read { source, .. } => source.hint(),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! tables.
 
 use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
 
 use gptman::{GPT, GPTPartitionEntry};
@@ -78,6 +79,8 @@ pub const TYPE_LINUX_RESERVED: Guid = Guid::new(0x8DA6_3339_0007_60C0_C436_083A_
 
 /// Attribute bit 60: read-only.
 pub const ATTRIBUTE_READ_ONLY: u64 = 1 << 60;
+
+const WRITING: &str = "writing the partition table";
 
 /// A GUID in the order of its text form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,19 +159,21 @@ pub struct BiosBoot<'a> {
 /// Where `disk` can't be written, partitions are none that a table can hold, or the
 /// boot code is too short to be one.
 pub fn write<const N: usize>(
-    mut disk: &File,
+    disk: &File,
     ids: DiskIds,
     partitions: &[Partition; N],
     boot: Option<BiosBoot<'_>>,
 ) -> Result<(), Error> {
     const { assert!(N <= ENTRIES) };
 
-    let io = Error::io("writing the partition table");
+    let io = Error::io(WRITING);
     let bytes = disk.metadata().map_err(&io)?.len();
-    let gpt = |source: gptman::Error| {
-        Error::new(Class::Bug, "writing the GUID partition table").because(source)
+    let mut out = Disk {
+        file: disk,
+        failed: None,
     };
-    let mut table = GPT::new_from(&mut disk, SECTOR_BYTES, ids.guid.on_disk()).map_err(gpt)?;
+    let table = GPT::new_from(&mut out, SECTOR_BYTES, ids.guid.on_disk());
+    let mut table = table.map_err(|source| out.error(source))?;
     if let Some(first) = partitions.iter().map(|partition| partition.first).min() {
         table.header.first_usable_lba = first.0.max(HEAD_SECTORS);
     }
@@ -182,9 +187,61 @@ pub fn write<const N: usize>(
             partition_name: partition.name.into(),
         };
     }
-    table.write_into(&mut disk).map_err(gpt)?;
+    let written = table.write_into(&mut out);
+    written.map_err(|source| out.error(source))?;
     let mbr = mbr(bytes / SECTOR_BYTES, ids.mbr_signature, boot)?;
     disk.write_all_at(&mbr, 0).map_err(io)
+}
+
+/// A disk that keeps what the system said: the library hides it in errors of its own.
+struct Disk<'a> {
+    file: &'a File,
+    failed: Option<io::Error>,
+}
+
+impl Disk<'_> {
+    fn keep<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let kind = error.kind();
+            self.failed = Some(error);
+            kind.into()
+        })
+    }
+
+    /// What the library's error is: the system's, or that of a table that can't be, which
+    /// only we can have asked for.
+    fn error(&mut self, source: gptman::Error) -> Error {
+        match self.failed.take() {
+            Some(failed) => Error::io(WRITING)(failed),
+            None => Error::new(Class::Bug, "writing the GUID partition table").because(source),
+        }
+    }
+}
+
+impl Read for Disk<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buf);
+        self.keep(read)
+    }
+}
+
+impl Write for Disk<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buf);
+        self.keep(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.file.flush();
+        self.keep(flushed)
+    }
+}
+
+impl Seek for Disk<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let sought = self.file.seek(to);
+        self.keep(sought)
+    }
 }
 
 /// The protective MBR. With boot code, a second entry of type 0 is active: some
@@ -233,12 +290,26 @@ fn boot_code(boot: BiosBoot<'_>) -> Result<Vec<u8>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use isoforge_base::error::Diagnose as _;
     use isoforge_judges::{run, scratch};
 
     const IDS: DiskIds = DiskIds {
         guid: Guid::version_8([3; 16]),
         mbr_signature: *b"sign",
     };
+
+    #[test]
+    fn a_disk_that_can_not_be_written_is_no_defect() {
+        let file = scratch();
+        let path = file.path().join("disk.img");
+        File::create_new(&path).unwrap().set_len(16 << 20).unwrap();
+        let read_only = File::open(&path).unwrap();
+        let error = write(&read_only, IDS, &[], None).unwrap_err();
+        assert_eq!(error.class(), Class::Io, "{error}");
+        let source = std::error::Error::source(&error).unwrap();
+        let source = source.downcast_ref::<io::Error>().unwrap();
+        assert!(source.raw_os_error().is_some(), "{source}");
+    }
 
     fn table(boot: Option<BiosBoot<'_>>) -> (tempfile::TempDir, String) {
         let dir = scratch();

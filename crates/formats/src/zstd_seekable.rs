@@ -28,6 +28,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{self, CParameter};
 
 use crate::Error;
+use isoforge_base::limit;
 use isoforge_base::read_at::ReadAt;
 
 /// Largest frame that is unpacked, in bytes.
@@ -313,6 +314,12 @@ fn frames<'a>(
         }
         start += u64::from(compressed);
         at += u64::from(size);
+        if at > limit::RATIO_FLOOR_BYTES && at > start.saturating_mul(limit::ZSTD_RATIO) {
+            return Err(wrong_table(&format!(
+                "its frames have more than {} bytes for each compressed one",
+                limit::ZSTD_RATIO
+            )));
+        }
     }
     if start != end {
         return Err(wrong_table("its frames do not end where it begins"));

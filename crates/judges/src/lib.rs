@@ -12,7 +12,7 @@ pub mod trees;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A directory of its own for one test, removed at its end.
@@ -57,7 +57,7 @@ pub fn has_client(program: &str, package: &str) -> bool {
 /// Whether loop devices can be made; else the test is skipped.
 pub fn can_loop() -> bool {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
-    let can = is_root && Path::new("/dev/loop-control").exists();
+    let can = is_root && std::fs::exists("/dev/loop-control").is_ok_and(|is_there| is_there);
     if !can {
         skip("it needs root and loop devices");
     }

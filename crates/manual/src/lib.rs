@@ -1,6 +1,14 @@
 //! The verbs of a program as a document in Markdown, from the definitions that it runs
 //! on. Both programs of the product have such a page.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests look whether a file is there"
+    )
+)]
+
 use std::fmt::Write as _;
 
 /// Columns of the help texts, whatever terminal this runs on.

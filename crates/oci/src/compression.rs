@@ -5,12 +5,12 @@
 //! that [`Bounds`] bound: a bomb's input is small by nature.
 
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
 use super::layer::LayerCompression;
+use isoforge_base::inflate;
+pub use isoforge_base::inflate::{Bound, Bounds, Exceeded};
 
 /// Largest zstd window accepted, as a power of two: 128 MiB, what the reference
 /// decoder accepts by default and level 22 needs.
@@ -18,39 +18,6 @@ pub const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Size of the buffer before a decoder.
 const BUFFER_BYTES: usize = 128 * 1024;
-
-/// What a stream may decompress to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Bytes that come out.
-    pub bytes: u64,
-    /// Bytes that come out for each that went in.
-    pub ratio: u64,
-    /// Bytes below which the ratio is not looked at: short inputs may be
-    /// arbitrarily redundant.
-    pub ratio_floor_bytes: u64,
-}
-
-/// Which of the [`Bounds`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// [`Bounds::bytes`]
-    Bytes,
-    /// [`Bounds::ratio`]
-    Ratio,
-}
-
-/// A stream decompresses to more than it may; carried in an [`io::Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{given} uncompressed bytes or more are too many ({bound:?} is {allowed})")]
-pub struct Exceeded {
-    /// The bound.
-    pub bound: Bound,
-    /// Its value.
-    pub allowed: u64,
-    /// Bytes that came out so far.
-    pub given: u64,
-}
 
 /// Like [`decompress`]; reading fails with [`Exceeded`] as soon as more came out
 /// than `bounds` allow.
@@ -62,69 +29,8 @@ pub fn decompress_within<'a>(
     compression: LayerCompression,
     bounds: Bounds,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let taken = Arc::new(AtomicU64::new(0));
-    let counting = CountingReader {
-        inner: blob,
-        taken: Arc::clone(&taken),
-    };
-    Ok(Box::new(BoundedReader {
-        inner: decompress(counting, compression)?,
-        taken,
-        given: 0,
-        bounds,
-    }))
-}
-
-struct CountingReader<R> {
-    inner: R,
-    taken: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for CountingReader<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.taken.fetch_add(n as u64, Ordering::Relaxed);
-        Ok(n)
-    }
-}
-
-struct BoundedReader<R> {
-    inner: R,
-    taken: Arc<AtomicU64>,
-    given: u64,
-    bounds: Bounds,
-}
-
-impl<R> BoundedReader<R> {
-    fn check(&self) -> Result<(), Exceeded> {
-        let (given, bounds) = (self.given, self.bounds);
-        let by_ratio = self
-            .taken
-            .load(Ordering::Relaxed)
-            .saturating_mul(bounds.ratio);
-        let (bound, allowed) = if given > bounds.bytes {
-            (Bound::Bytes, bounds.bytes)
-        } else if given > bounds.ratio_floor_bytes && given > by_ratio {
-            (Bound::Ratio, bounds.ratio)
-        } else {
-            return Ok(());
-        };
-        Err(Exceeded {
-            bound,
-            allowed,
-            given,
-        })
-    }
-}
-
-impl<R: Read> Read for BoundedReader<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.given = self.given.saturating_add(n as u64);
-        self.check()
-            .map_err(|exceeded| io::Error::new(io::ErrorKind::InvalidData, exceeded))?;
-        Ok(n)
-    }
+    let decoder = |blob| decompress(blob, compression);
+    Ok(Box::new(inflate::within(blob, bounds, decoder)?))
 }
 
 /// A reader over what `blob` decompresses to. Several gzip members or Zstandard

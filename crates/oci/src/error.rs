@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::registry::ShownUrl;
 use isoforge_base::digest::Digest;
-use isoforge_base::error::{Class, Diagnose};
+use isoforge_base::error::{Class, Diagnose, is_full};
 
 /// Why an image can't be named, had, kept or pushed.
 #[derive(Debug, thiserror::Error)]
@@ -380,8 +380,8 @@ impl Diagnose for Error {
             | Self::Damaged { .. } => Class::Verification,
             // What was to be decompressed.
             Self::Read(error) if error.kind() == io::ErrorKind::InvalidData => Class::Verification,
-            Self::Store(error) if is_full(error) => Class::Environment,
-            Self::Read(_) | Self::Store(_) | Self::Missing { .. } => Class::Io,
+            Self::Read(error) | Self::Store(error) => error.class(),
+            Self::Missing { .. } => Class::Io,
             Self::Cancelled { .. } => Class::Bug,
         }
     }
@@ -435,12 +435,11 @@ impl Diagnose for Error {
             Self::Store(error) if is_in_the_way(error) => {
                 "name another folder with --cache-dir, or correct its owner and mode"
             }
-            Self::Damaged { path, .. } => {
-                return Some(format!(
-                    "remove {} and build again; it is then fetched or made anew",
-                    path.display()
-                ));
+            Self::Damaged { .. } => {
+                "run `isoforge cache verify --repair`, which removes it and what was made of it, \
+                 and build again: it is then fetched or made anew"
             }
+            Self::Read(error) | Self::Store(error) => return error.hint(),
             _ => return None,
         };
         Some(hint.to_owned())
@@ -455,12 +454,5 @@ fn is_in_the_way(error: &io::Error) -> bool {
             | io::ErrorKind::NotADirectory
             | io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
-    )
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
 }

@@ -1,6 +1,14 @@
 //! OCI images: references, manifests and media types, registries and layouts, the store,
 //! pulling into it and pushing.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests look whether a file is there"
+    )
+)]
+
 pub mod artifact;
 pub mod compression;
 mod error;

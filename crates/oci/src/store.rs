@@ -17,6 +17,9 @@
 //! Invariants:
 //! - A file outside `tmp` and `partial` is complete: it was written there, synced
 //!   and renamed. A blob's digest held when it was renamed.
+//! - That a digest held says nothing of now. What makes something of a blob's bytes
+//!   hashes them once more: [`Store::read_blob`], [`Store::open_checked`], and
+//!   [`Checking`](crate::pull::diff_id::Checking) for layers.
 //! - Such a file never changes, so its modification time is free to say when it
 //!   was last used; that is exact to a day and part of no output.
 //! - Nothing is removed but by a [`Collector`], which has the store alone: every
@@ -27,21 +30,24 @@
 //!   result; only what its origin no longer offers is lost, which is why
 //!   collecting spares what locks name.
 //! - A fact is believed because this store's own processes found it out. Neither
-//!   facts nor slabs come from outside, only blobs do, which are checked.
+//!   facts nor slabs come from outside, only blobs do, which are checked. So a store
+//!   that another account can write is refused.
 //! - Several processes may use a store at once. Two that write the same blob
 //!   rename the same bytes over each other.
 //! - What a dead process left in `tmp` is removed by the next that opens the
 //!   store; its lock file, no longer held, shows that it is dead.
 //! - Files have mode 0644 and folders 0755 whatever the umask; the root folder
-//!   takes the umask, so privacy is decided there.
+//!   takes the umask, so privacy is decided there; nobody else may write it.
 
 mod blob;
+mod checked;
 mod collector;
 mod contents;
 mod facts;
 mod in_use;
 mod last_use;
 mod layout;
+mod owner;
 mod partial;
 mod session;
 mod slab;
@@ -55,6 +61,7 @@ use crate::Error;
 use isoforge_base::error::Class;
 
 pub use blob::BlobWriter;
+pub use checked::CheckedBlob;
 pub use collector::Collector;
 pub use contents::{Entry, EntryKind};
 pub use facts::ORIGIN_FACT;
@@ -69,8 +76,21 @@ use session::Session;
 /// another folder.
 pub const VERSION: u32 = 1;
 
+/// Below the version's folder, which is the first of them.
+const FOLDERS: [&str; 7] = [
+    "",
+    "blobs",
+    "blobs/sha256",
+    "slabs",
+    "facts",
+    "partial",
+    "tmp",
+];
+
 const VERSION_FILE: &str = "store.json";
 const FILE_MODE: u32 = 0o644;
+/// Of what holds secrets: for the store's owner alone.
+const PRIVATE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o755;
 
 /// Result of this module's functions.
@@ -110,20 +130,13 @@ impl Store {
     }
 
     fn open_as(root: &Path, access: Access, waiting: impl FnOnce()) -> Result<Self> {
-        fs_err::create_dir_all(root)?;
+        make_root(root)?;
         check_version(root)?;
         let base = root.join(format!("v{VERSION}"));
-        for folder in [
-            "",
-            "blobs",
-            "blobs/sha256",
-            "slabs",
-            "facts",
-            "partial",
-            "tmp",
-        ] {
+        for folder in FOLDERS {
             make_folder(&base.join(folder))?;
         }
+        owner::check(root, &base)?;
         // Before the lock under which stores are opened, so that a collector
         // that waits keeps nobody else from opening.
         let in_use = in_use::lock(&base, access, waiting)?;
@@ -176,6 +189,19 @@ fn check_version(root: &Path) -> Result<()> {
         return Err(Error::new(Class::Environment, problem)
             .with_hint("use the newer isoforge, or a store in another place"));
     }
+    Ok(())
+}
+
+/// Makes the store's own folder where it is missing, with the umask's mode, but never so
+/// that others can write it.
+fn make_root(root: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    if root.try_exists()? {
+        return Ok(());
+    }
+    fs_err::create_dir_all(root)?;
+    let mode = fs_err::metadata(root)?.permissions().mode() & FOLDER_MODE;
+    fs_err::set_permissions(root, std::fs::Permissions::from_mode(mode))?;
     Ok(())
 }
 

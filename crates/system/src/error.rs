@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
-use isoforge_base::error::{Cause, Class, Diagnose, Failure};
+use isoforge_base::error::{Cause, Class, Diagnose, Failure, is_full};
 use isoforge_base::{process, tree};
 
 /// Why a system, or an artifact of it, can't be made. Paths are those of the
@@ -101,7 +101,7 @@ impl From<Failure> for Error {
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        Self::other(error)
+        Failure::from(error).into()
     }
 }
 
@@ -151,12 +151,6 @@ impl Error {
         }
     }
 
-    /// Whether a slab is there but can't be used, so that making it anew helps.
-    #[must_use]
-    pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::SlabDamaged { .. })
-    }
-
     /// The error that decides class and hint, where it is not this one.
     fn cause(&self) -> Option<&dyn Diagnose> {
         Some(match self {
@@ -176,13 +170,12 @@ impl Diagnose for Error {
         }
         match self {
             Self::Tree { class, .. } => *class,
-            Self::Io { .. }
-            | Self::SlabWrite { .. }
-            | Self::RootFileSystem { .. }
-            | Self::Initrd {
-                source: isoforge_formats::Error::Io { .. },
+            Self::Io { source, .. } | Self::SlabWrite { source } => source.class(),
+            Self::RootFileSystem { .. } => Class::Io,
+            Self::Initrd {
+                source: source @ isoforge_formats::Error::Io { .. },
                 ..
-            } => Class::Io,
+            } => source.class(),
             Self::SlabDamaged { .. } => Class::Verification,
             // grub-mkimage fails of what it is given: the image's modules.
             Self::GrubMkimage(process::Error::Failed { .. }) => Class::Profile,
@@ -197,12 +190,16 @@ impl Diagnose for Error {
             return cause.hint();
         }
         let hint = match self {
-            Self::SlabWrite { source } if source.kind() == io::ErrorKind::StorageFull => {
-                "free some disk space and build again"
+            Self::Io { source, .. } | Self::SlabWrite { source } if source.hint().is_some() => {
+                return source.hint();
             }
+            Self::SlabWrite { source } if is_full(source) => "free some disk space and build again",
             Self::SlabDamaged { path, .. } => {
                 let path = path.display();
-                return Some(format!("remove '{path}' and build again: it is made anew"));
+                return Some(format!(
+                    "remove '{path}' and build again: it is made anew; `isoforge cache verify \
+                     --deep --repair` does so with all that are not right"
+                ));
             }
             Self::NoMatch { .. } => {
                 "patterns are over real paths without a leading slash, as in 'usr/bin/kubelet' or \

@@ -16,7 +16,7 @@ use std::io;
 use super::spool::{FileId, NoData, Spool, SpoolWriter};
 use crate::Error;
 use crate::filter::{self, Patterns};
-use crate::layer::{apply, bounds, decompress, read_tar};
+use crate::layer::{apply, bounds, read_layer};
 use crate::tar_out;
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Context as _};
@@ -125,8 +125,9 @@ pub fn filter_layers(
     }
     let key = filter.key(layers)?;
     let kept = filter.apply(&merge(store, layers, from, limits, progress)?, from)?;
-    let spool = put_aside(store, layers, &kept, limits, progress)?;
+    let spool = put_aside(store, layers, &kept, from, limits, progress)?;
     let layer = Layer::write(store, |blob| -> Result<(), Error> {
+        blob.set_private(layers.iter().any(|from| store.is_private(&from.digest)));
         tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, blob)
             .context("the filtered layer can't be written")?;
         Ok(())
@@ -153,15 +154,11 @@ pub fn merge(
 ) -> Result<Tree, Error> {
     let mut tree = Tree::new();
     for (at, layer) in layers.iter().enumerate() {
-        let in_layer = |e: Error| e.in_layer(layer.digest.to_string());
         let label = format!("read layer {}", layer.digest.short());
         let task = progress.task(&label, Some(layer.size));
-        let blob = task.reader(store.open_blob(&layer.digest)?);
-        let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
-        let mut tar = diff_id::Checking::new(store, layer, from, tar)?;
-        let entries = read_tar(&mut tar, limits, &mut NoData).map_err(in_layer)?;
-        tar.finish()?;
-        apply(&mut tree, layer_id(at), &entries).map_err(in_layer)?;
+        let entries = read_layer(store, layer, from, limits, &task, &mut NoData)?;
+        apply(&mut tree, layer_id(at), &entries)
+            .map_err(|error| error.in_layer(layer.digest.to_string()))?;
     }
     Ok(tree)
 }
@@ -171,6 +168,7 @@ fn put_aside(
     store: &Store,
     layers: &[Layer],
     kept: &Tree,
+    from: &str,
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Spool, Error> {
@@ -188,12 +186,10 @@ fn put_aside(
         if wanted.range((id, 0)..=(id, u32::MAX)).next().is_none() {
             continue;
         }
-        let in_layer = |e: Error| e.in_layer(layer.digest.to_string());
         let label = format!("take files out of layer {}", layer.digest.short());
         let task = progress.task(&label, Some(layer.size));
-        let blob = task.reader(store.open_blob(&layer.digest)?);
-        let tar = decompress(blob, layer.compression, limits).map_err(in_layer)?;
-        read_tar(tar, limits, &mut spool.layer(id, &wanted)).map_err(in_layer)?;
+        let mut sink = spool.layer(id, &wanted);
+        read_layer(store, layer, from, limits, &task, &mut sink)?;
     }
     spool.finish().map_err(Error::io(PUT_ASIDE))
 }

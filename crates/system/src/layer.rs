@@ -13,10 +13,12 @@
 mod apply;
 mod decompress;
 mod read;
+mod stored;
 
 pub use apply::apply;
 pub use decompress::{bounds, decompress};
 pub use read::read_tar;
+pub use stored::read_layer;
 
 pub use super::entry::{Entry, EntryKind, FileSink};
 

@@ -1,6 +1,14 @@
 //! From layers to a system: layers read and merged into one tree, their data in
 //! slabs, boot files found, the kernel's command line and menus.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests look whether a file is there"
+    )
+)]
+
 pub mod appliance_layer;
 pub mod boot;
 pub mod core_images;

@@ -52,6 +52,8 @@ pub struct OverlayLayer {
     keep: BTreeSet<Vec<u8>>,
     /// Files on the host's disk, by their number in the tree.
     host_files: Vec<PathBuf>,
+    /// Whether there may be secrets in it, which the store keeps for its owner alone.
+    pub is_private: bool,
 }
 
 impl OverlayLayer {
@@ -156,6 +158,7 @@ impl OverlayLayer {
     /// Where its files can't be read, or the store can't keep them.
     pub fn store(&self, store: &Store, below: &Tree, name: &str) -> Result<Layer, Error> {
         Layer::write(store, |blob| {
+            blob.set_private(self.is_private);
             self.to_tar(below, blob)
                 .with_context(|| format!("writing {name} as a layer"))?;
             Ok(())

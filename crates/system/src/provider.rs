@@ -54,13 +54,14 @@ pub struct Description {
     pub os_version: String,
     /// `kubernetes.distribution`.
     pub kubernetes_distribution: String,
-    /// The Kubernetes version of this image.
+    /// The Kubernetes version of this image, as the profile says it.
     pub kubernetes_version: String,
+    /// The version that was found in it, where the profile leaves that to the image.
+    pub kubernetes_found: Option<String>,
 }
 
 impl Description {
-    /// The image's tag: `{distribution}-{version}-{appliance.version}`, `+`
-    /// written `_`.
+    /// The image's tag, see [`isoforge_contract::labels::tag`].
     ///
     /// # Errors
     /// Where the OCI Distribution Specification's grammar

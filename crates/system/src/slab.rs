@@ -24,5 +24,5 @@ mod set;
 mod tests;
 
 pub use check::diff_id;
-pub use container::{Slab, build, key};
+pub use container::{MakeAgain, Slab, build, is_of_this_version, key};
 pub use set::SlabSet;

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use crate::Error;
-use crate::layer::{bounds, decompress, read_tar};
-use crate::slab::{self, Slab};
-use isoforge_base::error::Context as _;
+use crate::layer::{bounds, read_layer};
+use crate::slab::{self, MakeAgain, Slab};
+use isoforge_base::error::{Context as _, Failure};
 use isoforge_base::progress::{Counted, Progress};
 use isoforge_formats::squashfs;
+use isoforge_formats::squashfs::pack::PackedData as _;
 use isoforge_formats::tar::Limits;
 use isoforge_oci::layer::Layer;
 use isoforge_oci::pull::diff_id;
@@ -15,6 +16,9 @@ use isoforge_oci::store::Store;
 
 /// What the time for making slabs is counted as.
 const COMPRESSING: &str = "Compressing layers";
+
+/// What is said of a slab that is damaged.
+const MADE_AGAIN: &str = "it is made again from its layer";
 
 /// What slabs are made with.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +44,7 @@ impl SlabMaker<'_> {
     pub fn get(&self, layer: &Layer, name: &str) -> Result<Slab, Error> {
         let key = slab::key(&layer.diff_id, self.squashfs);
         if let Some(path) = self.store.slab(&key)
-            && let Some(slab) = self.open(&path)?
+            && let Some(slab) = self.open(&path)
         {
             let bounds = bounds(self.limits);
             diff_id::check(self.store, layer, name, bounds, self.progress)?;
@@ -50,46 +54,64 @@ impl SlabMaker<'_> {
                 "{name} ({}): compressed before, from the store",
                 layer.digest.short()
             ));
-            return Ok(slab);
+            return Ok(slab.mended_by(self.remaker(layer, name)));
         }
+        let slab = self.make(layer, name)?;
+        self.progress
+            .count(Counted::SlabMade, layer.diff_id, layer.size);
+        Ok(slab.mended_by(self.remaker(layer, name)))
+    }
+
+    /// Makes the slab of `layer` and keeps it in the store.
+    fn make(&self, layer: &Layer, name: &str) -> Result<Slab, Error> {
         let _part = self.progress.part(COMPRESSING);
+        let key = slab::key(&layer.diff_id, self.squashfs);
         let mut writer = self.store.slab_writer(&key)?;
+        writer.set_private(self.store.is_private(&layer.digest));
         let task = self
             .progress
             .task(&format!("compress {name}"), Some(layer.size));
-        let blob = self.store.open_blob(&layer.digest)?;
-        slab::build(
-            writer.file(),
-            self.squashfs,
-            self.jobs,
-            |sink| -> Result<_, Error> {
-                let in_layer = |error: Error| error.in_layer(name);
-                let tar = decompress(task.reader(blob), layer.compression, self.limits)
-                    .map_err(in_layer)?;
-                let mut tar = diff_id::Checking::new(self.store, layer, name, tar)?;
-                let entries = read_tar(&mut tar, self.limits, sink).map_err(in_layer)?;
-                tar.finish()?;
-                Ok(entries)
-            },
-        )?;
+        slab::build(writer.file(), self.squashfs, self.jobs, |sink| {
+            read_layer(self.store, layer, name, self.limits, &task, sink)
+        })?;
         drop(task);
         let path = writer.commit()?;
-        self.progress
-            .count(Counted::SlabMade, layer.diff_id, layer.size);
         Ok(Slab::open(&path).with_context(|| format!("the slab of {name}"))?)
     }
 
-    /// Opens a slab of the store; a damaged one counts as missing, since it is
+    /// Makes the slab of `layer` again while it is in use, which may be long after this.
+    fn remaker(&self, layer: &Layer, name: &str) -> MakeAgain {
+        let (store, squashfs, limits) = (self.store.clone(), *self.squashfs, *self.limits);
+        let (jobs, progress) = (self.jobs, self.progress.clone());
+        let (layer, name) = (layer.clone(), name.to_owned());
+        Box::new(move |problem| {
+            progress.warn(format!("{problem}; {MADE_AGAIN}"));
+            let maker = SlabMaker {
+                store: &store,
+                squashfs: &squashfs,
+                limits: &limits,
+                jobs,
+                progress: &progress,
+            };
+            maker.make(&layer, &name)
+        })
+    }
+
+    /// Opens a slab of the store; one that can't be used counts as missing, since it is
     /// made again from its layer.
-    fn open(&self, path: &Path) -> Result<Option<Slab>, Error> {
+    fn open(&self, path: &Path) -> Option<Slab> {
         match Slab::open(path) {
-            Ok(slab) => Ok(Some(slab)),
-            Err(error) if error.is_damage() => {
-                self.progress
-                    .warn(format!("{error}; it is made again from its layer"));
-                Ok(None)
+            // Under the name of others it was put by somebody else.
+            Ok(slab) if slab.settings() != self.squashfs => None,
+            Ok(slab) => Some(slab),
+            Err(error) => {
+                let error = Failure::from(error);
+                self.progress.warn(format!("{error:#}; {MADE_AGAIN}"));
+                None
             }
-            Err(error) => Err(error),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

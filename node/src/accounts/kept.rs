@@ -30,7 +30,7 @@ const RESTORED: &str = ".appliance-accounts";
 pub(crate) fn restore(etc: &Path, kept: &Path) -> Result<Merged> {
     let current = kept.join(CURRENT);
     let mut merged = Merged::default();
-    if current.is_dir() {
+    if fs_err::exists(&current)? {
         let kept = Databases::read(&current)?;
         let mut slot = Databases::change(etc)?;
         merged = merge::merge(&mut slot, &kept)?;

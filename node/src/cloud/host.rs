@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::run;
+use isoforge_base::shown;
 
 /// How long a command of a configuration may run.
 const COMMAND_LIMIT: Duration = Duration::from_secs(600);
@@ -97,5 +98,5 @@ impl Host for Telling {
 
 /// To the journal, or whoever listens; nobody is no error.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", shown::continued(line));
 }

@@ -50,6 +50,7 @@ pub struct Collected {
 /// Damage ends it before anything of the repository is removed.
 pub fn collect(storage: &Storage, service: &dyn Service, all: bool) -> Result<Collected> {
     while_stopped(service, || {
+        let _owner = storage.as_owner()?;
         let now = now(storage)?;
         let mut collected = Collected::default();
         for repository in storage.repositories()? {

@@ -136,12 +136,13 @@ pub fn while_stopped<T>(service: &dyn Service, work: impl FnOnce() -> Result<T>)
 /// be.
 pub(super) fn commit(storage: &Storage, plan: &Plan, service: &dyn Service) -> Result<Vec<Moved>> {
     while_stopped(service, || {
+        let _owner = storage.as_owner()?;
         let mut moved = Vec::new();
         let mut changed = Vec::new();
         for (repository, listed) in &plan.repositories {
             let before = storage.index(repository)?;
             let after = merged(before.clone(), listed, repository, &mut moved);
-            if after != before || !storage.folder(repository).join(INDEX_FILE).exists() {
+            if after != before || !fs_err::exists(storage.folder(repository).join(INDEX_FILE))? {
                 changed.push((repository, after));
             }
         }

@@ -145,16 +145,26 @@ impl Storage {
     }
 }
 
-/// Has distribution's own program remove what no tag leads to, while it does not serve;
-/// gives what it says.
+/// Has distribution's own program remove what no tag leads to from the storage below
+/// `root`, while it does not serve; gives what it says. It works on the storage with its
+/// owner's rights, which may have left links in it.
 ///
 /// # Errors
 /// Where the program fails, or the registry can't be stopped or started.
-pub fn collect(program: &Path, settings: &Path, service: &dyn Service) -> Result<Vec<u8>> {
+pub fn collect(
+    program: &Path,
+    settings: &Path,
+    root: &Path,
+    service: &dyn Service,
+) -> Result<Vec<u8>> {
+    let storage = super::storage::Storage::open(root)?;
     let program = Program::new(&program.to_string_lossy(), "the registry")
         .arg("garbage-collect")
         .arg(settings);
-    while_stopped(service, || Ok(program.output(OUTPUT_MAX_BYTES)?))
+    while_stopped(service, || {
+        let _owner = storage.as_owner()?;
+        Ok(program.output(OUTPUT_MAX_BYTES)?)
+    })
 }
 
 impl Images for Storage {
@@ -236,7 +246,7 @@ mod tests {
         std::thread::scope(|scope| {
             let collected = scope.spawn(|| {
                 let service = TellsOfStart(tell);
-                collect(&path("registry"), &path("push.json"), &service)
+                collect(&path("registry"), &path("push.json"), dir.path(), &service)
             });
             while !path("running").exists() {
                 std::thread::sleep(Duration::from_millis(5));

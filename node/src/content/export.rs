@@ -45,7 +45,7 @@ pub fn export(
 ) -> Result<Exported> {
     let (layout, images) = layout(storage, wanted)?;
     let bytes = layout.size();
-    if target.exists() {
+    if fs_err::exists(target)? {
         let there = io::Error::from(io::ErrorKind::AlreadyExists);
         return Err(at(target, "written")(there));
     }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use fs_err as fs;
 use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::progress::Task;
+use isoforge_base::regular;
 
 use super::error::{BadRecord, BadSource, at};
 use crate::files;
@@ -60,9 +61,11 @@ pub(super) fn names_in(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A file's bytes; none where there is none.
+/// A file's bytes; none where there is none. The registry's account owns the folder:
+/// a link that it left there is not followed.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let bytes = files::if_there(files::read_at_most(path, limit));
+    let bytes = files::if_there(regular::open_unlinked(path))
+        .and_then(|file| file.map(|file| files::at_most(file, limit)).transpose());
     bytes.map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => BadRecord::of(path, error),
         _ => at(path, "read")(error),
@@ -88,7 +91,7 @@ pub(super) fn copy_verified(
     name: &str,
     task: &Task,
 ) -> Result<()> {
-    let source = fs::File::open(from).map_err(at(from, "read"))?;
+    let source = regular::open_unlinked(from).map_err(at(from, "read"))?;
     let mut target = fs::File::create(to).map_err(at(to, "written"))?;
     let mut reader = HashingReader::new(task.reader(source));
     io::copy(&mut reader, &mut target).map_err(at(to, "written"))?;

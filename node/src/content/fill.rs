@@ -12,8 +12,10 @@ use anyhow::{Result, anyhow, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use isoforge_base::digest::Digest;
+use isoforge_base::error::is_full;
 use isoforge_base::output::space::FileSystems;
 use isoforge_base::progress::{Progress, Task};
+use isoforge_base::regular;
 use serde::Serialize;
 
 use super::error::{BadSource, at};
@@ -73,6 +75,7 @@ pub(super) fn fill(
         storage.prepare(repository)?;
     }
     let mut work = Vec::new();
+    let owner = storage.as_owner()?;
     for (digest, wanted) in &plan.blobs {
         work.push((
             digest,
@@ -80,6 +83,7 @@ pub(super) fn fill(
             sound(storage, digest, wanted, there, existing)?,
         ));
     }
+    drop(owner);
     check_room(storage, &work, room)?;
     let bytes = work
         .iter()
@@ -125,7 +129,7 @@ fn sound(
 }
 
 fn hash(path: &Path) -> Result<Digest> {
-    let hashed = fs::File::open(path).and_then(Digest::of_reader);
+    let hashed = regular::open_unlinked(path).and_then(Digest::of_reader);
     Ok(hashed.map_err(at(path, "read"))?.0)
 }
 
@@ -179,6 +183,7 @@ impl Filler<'_> {
         let path = self.storage.blob_path(first, digest);
         // Until an index names it, nothing but its age keeps it from Zot's garbage
         // collection.
+        let _owner = self.storage.as_owner()?;
         self.storage.rejuvenate(&path)?;
         self.filled.there = self.filled.there.saturating_add(1);
         self.filled.there_bytes = self.filled.there_bytes.saturating_add(wanted.size);
@@ -187,14 +192,15 @@ impl Filler<'_> {
 
     fn copy(&mut self, digest: &Digest, size: u64, targets: Vec<PathBuf>) -> Result<()> {
         let path = self.storage.partial_path(digest);
-        if is_whole(&path, digest, size)? {
+        if self.is_whole(&path, digest, size)? {
             self.task.advance(size);
             self.filled.there = self.filled.there.saturating_add(1);
             self.filled.there_bytes = self.filled.there_bytes.saturating_add(size);
         } else {
             if let Err(error) = self.write(&path, digest, size) {
                 // It is nobody's, and takes room.
-                let _ = std::fs::remove_file(&path);
+                let removed = self.storage.as_owner();
+                let _ = removed.map(|_owner| std::fs::remove_file(&path));
                 // What was written before it is whole, and shall stay.
                 let _ = self.settle();
                 return Err(error);
@@ -220,21 +226,23 @@ impl Filler<'_> {
         if found != size {
             return Err(length(found));
         }
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => anyhow!(
+        let failed = |source: io::Error| match is_full(&source) {
+            true => anyhow!(
                 "the storage '{}' is full: writing {digest} ({size} bytes) failed; what was imported before stays, and the next import goes on from there",
                 self.storage.root().display()
             ),
-            _ => at(path, "written")(source),
+            false => at(path, "written")(source),
         };
+        let owner = self.storage.as_owner()?;
+        remove(path, |path| fs::remove_file(path), "replaced")?;
         let mut to = fs::OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(FILE_MODE)
             .open(path)
             .map_err(failed)?;
-        self.storage.give(path)?;
+        // The source is read as who runs this.
+        drop(owner);
         let mut told = |bytes| self.task.advance(bytes);
         let pumped = pump(&mut from, &mut to, size, &mut told);
         let (total, found) = pumped.map_err(|broken| match broken {
@@ -257,9 +265,10 @@ impl Filler<'_> {
     fn settle(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
+        let _owner = self.storage.as_owner()?;
         match batch.as_slice() {
             [] => return Ok(()),
-            [one] => fs::File::open(&one.path)
+            [one] => regular::open_unlinked(&one.path)
                 .and_then(|file| file.sync_all())
                 .map_err(at(&one.path, "written out"))?,
             _ => self.storage.sync()?,
@@ -273,14 +282,13 @@ impl Filler<'_> {
         }
         Ok(())
     }
-}
 
-/// Whether an import that was cut off had written all of a blob. It may not have
-/// reached the disk, so it is hashed.
-fn is_whole(path: &Path, digest: &Digest, size: u64) -> Result<bool> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.len() == size => Ok(hash(path)? == *digest),
-        _ => Ok(false),
+    /// Whether an import that was cut off had written all of a blob. It may not have
+    /// reached the disk, so it is hashed. What can't be read is written anew.
+    fn is_whole(&self, path: &Path, digest: &Digest, size: u64) -> Result<bool> {
+        let _owner = self.storage.as_owner()?;
+        let is_size = fs::symlink_metadata(path).is_ok_and(|there| there.len() == size);
+        Ok(is_size && hash(path).is_ok_and(|found| found == *digest))
     }
 }
 

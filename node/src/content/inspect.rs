@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::images::Images;
 use super::index::Entry;
 use super::{BadRecord, names};
+use isoforge_base::shown::Line;
 
 /// Kind of an image whose manifests can't be read.
 const DAMAGED: &str = "damaged";
@@ -118,7 +119,7 @@ impl ImageBlobs {
                 for blob in std::iter::once(&image.config).chain(&image.layers) {
                     // Registries need not have those.
                     let foreign = matches!(blob.media_type, MediaType::ForeignLayer(_));
-                    if !foreign || storage.blob_path(repository, &blob.digest).exists() {
+                    if !foreign || fs_err::exists(storage.blob_path(repository, &blob.digest))? {
                         self.blobs.insert(blob.digest, blob.size);
                     }
                 }
@@ -135,7 +136,7 @@ impl ImageBlobs {
     }
 
     fn child(&mut self, storage: &dyn Images, repository: &str, child: &Descriptor) -> Result<()> {
-        if !storage.blob_path(repository, &child.digest).exists() {
+        if !fs_err::exists(storage.blob_path(repository, &child.digest))? {
             return Ok(());
         }
         if let Some(platform) = &child.platform
@@ -176,12 +177,13 @@ impl Listing {
             };
             let platforms = match image.platforms.as_slice() {
                 [] => String::new(),
-                some => format!(" ({})", some.join(", ")),
+                some => format!(" ({})", Line(some.join(", "))),
             };
             let _ = writeln!(
                 text,
                 "{}\n    {} {size}{platforms}{damaged}",
-                image.reference, image.digest
+                Line(&image.reference),
+                image.digest
             );
         }
         let _ = writeln!(

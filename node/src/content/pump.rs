@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::parallel;
 
 /// Bytes that are read and written at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -36,26 +37,38 @@ pub(super) fn pump(
     told: &mut dyn FnMut(u64),
 ) -> Result<(u64, Digest), Broken> {
     if size < PARALLEL_BYTES {
-        let mut hash = Sha256::new();
-        let total = copy(from, to, size, told, &mut |piece| hash.update(piece))?;
-        return Ok((total, hash.finish()));
+        return copy_hashed(from, to, size, told);
     }
     let (sender, receiver) = sync_channel::<Arc<Vec<u8>>>(WAITING);
     std::thread::scope(|scope| {
-        let hasher = scope.spawn(move || {
+        let hasher = parallel::scoped(scope, move || {
             let mut hash = Sha256::new();
             for piece in receiver {
                 hash.update(&piece);
             }
             hash.finish()
         });
+        let Ok(hasher) = hasher else {
+            // Where there are no more threads it takes longer.
+            return copy_hashed(from, to, size, told);
+        };
         let total = copy_shared(from, to, size, told, &sender);
         drop(sender);
-        match hasher.join() {
-            Ok(digest) => Ok((total?, digest)),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        let digest = parallel::joined(hasher);
+        Ok((total?, digest))
     })
+}
+
+/// Copies and hashes in turn.
+fn copy_hashed(
+    from: &mut dyn Read,
+    to: &mut dyn Write,
+    size: u64,
+    told: &mut dyn FnMut(u64),
+) -> Result<(u64, Digest), Broken> {
+    let mut hash = Sha256::new();
+    let total = copy(from, to, size, told, &mut |piece| hash.update(piece))?;
+    Ok((total, hash.finish()))
 }
 
 /// Copies through one buffer.

@@ -15,6 +15,10 @@
 //!   error. What is not finished lies in [`WORK`].
 //! - With deduplication, equal blobs of several repositories are hard links.
 //!
+//! All of it belongs to the account that the registry runs as, which may put links in
+//! the way of root. So it is changed with that account's rights (`Acting`), and
+//! read without following links.
+//!
 //! Non-goals: the storage drivers for object stores, and Zot's databases: it makes
 //! them itself.
 
@@ -26,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use isoforge_base::digest::Digest;
 use isoforge_oci::layout::{INDEX_FILE, LAYOUT_FILE};
 use rustix::fs::{Gid, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
@@ -36,6 +41,8 @@ use super::error::at;
 use super::files::{names_in, read, repositories};
 use super::images::Images;
 use super::index::{Entry, Index};
+use crate::files;
+use crate::rooted::Acting;
 
 /// Below the root: what is not finished, and what the program notes. Zot takes it
 /// for no repository, as repositories begin with a letter or digit.
@@ -104,12 +111,7 @@ impl Storage {
         let work = storage.work();
         storage.make_folder(&work)?;
         let path = work.join("lock");
-        let lock = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(at(&path, "opened"))?;
+        let lock = storage.open_lock(&path).map_err(at(&path, "opened"))?;
         match lock.file().try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -119,6 +121,31 @@ impl Storage {
         }
         storage.lock = Some(lock);
         Ok(storage)
+    }
+
+    fn open_lock(&self, path: &Path) -> io::Result<fs::File> {
+        let _owner = Acting::of(self.owner.0, self.owner.1)?;
+        let is_others = files::if_there(fs::symlink_metadata(path))?
+            .is_some_and(|there| !there.is_file() || there.uid() != self.owner.0.as_raw());
+        if is_others {
+            // Versions before this one made it as root, who could open it alone.
+            fs::remove_file(path)?;
+        }
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(FILE_MODE)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+            .open(path)
+    }
+
+    /// Gives this thread the rights of the storage's owner, as long as what comes
+    /// back is there: for all that works on paths within it.
+    pub(super) fn as_owner(&self) -> Result<Acting> {
+        let (uid, gid) = self.owner;
+        Acting::of(uid, gid).map_err(at(&self.root, "worked on as its owner"))
     }
 
     /// Where it is.
@@ -140,6 +167,7 @@ impl Storage {
 
     /// Removes what imports left that never ended.
     pub(super) fn remove_partials(&self) -> Result<()> {
+        let _owner = self.as_owner()?;
         let work = self.work();
         for name in names_in(&work)? {
             if name.ends_with(PARTIAL) {
@@ -176,6 +204,7 @@ impl Storage {
     /// # Errors
     /// Where it can\'t be read; [`BadRecord`].
     pub fn index(&self, repository: &str) -> Result<Index> {
+        let _owner = self.as_owner()?;
         let path = self.folder(repository).join(INDEX_FILE);
         match read(&path, INDEX_MAX_BYTES)? {
             Some(bytes) => Index::parse(&bytes).map_err(|problem| BadRecord::of(&path, problem)),
@@ -185,11 +214,12 @@ impl Storage {
 
     /// Makes a repository's folders and its layout's mark, but no index.
     pub(super) fn prepare(&self, repository: &str) -> Result<()> {
+        let _owner = self.as_owner()?;
         let folder = self.folder(repository);
         self.make_folder(&folder.join(BLOBS))?;
         self.make_folder(&folder.join(UPLOADS))?;
         let mark = folder.join(LAYOUT_FILE);
-        if !mark.exists() {
+        if !fs_err::exists(&mark)? {
             let text = json!({ "imageLayoutVersion": isoforge_oci::layout::LAYOUT_VERSION });
             self.write(&mark, text.to_string().as_bytes())?;
         }
@@ -198,6 +228,7 @@ impl Storage {
 
     /// Makes a folder and those above it, below the root.
     pub(super) fn make_folder(&self, path: &Path) -> Result<()> {
+        let _owner = self.as_owner()?;
         if path.is_dir() {
             return Ok(());
         }
@@ -211,31 +242,15 @@ impl Storage {
         match made {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(at(path, "made")(error)),
-            Ok(()) => self.give(path),
+            Ok(()) => Ok(()),
         }
-    }
-
-    /// Gives a file or folder that was made to the storage's owner.
-    pub(super) fn give(&self, path: &Path) -> Result<()> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        let (uid, gid) = self.owner;
-        rustix::fs::chownat(
-            rustix::fs::CWD,
-            path,
-            Some(uid),
-            Some(gid),
-            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-        )
-        .map_err(|errno| at(path, "given to the registry")(errno.into()))
     }
 
     /// Writes a file beside its place and gives it its name. It is on the disk
     /// with the next [`sync`](Self::sync), as its old or its new self.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        crate::files::write(path, bytes, FILE_MODE).map_err(at(path, "written"))?;
-        self.give(path)
+        let _owner = self.as_owner()?;
+        files::write(path, bytes, FILE_MODE).map_err(at(path, "written"))
     }
 
     /// Has all of the storage's file system on the disk.
@@ -247,6 +262,7 @@ impl Storage {
     /// Starts Zot's delay for a blob anew, so that it stays until an index names
     /// it. All its hard links get younger with it.
     pub(super) fn rejuvenate(&self, path: &Path) -> Result<()> {
+        let _owner = self.as_owner()?;
         let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
         let times = Timestamps {
             last_access: time(UTIME_OMIT),
@@ -264,6 +280,7 @@ impl Storage {
 
 impl Images for Storage {
     fn repositories(&self) -> Result<Vec<String>> {
+        let _owner = self.as_owner()?;
         let is_repository = |folder: &Path| folder.join(LAYOUT_FILE).is_file();
         let is_part = |below: &str, of_repository: bool| {
             below.starts_with('.') || (of_repository && below == "blobs")
@@ -276,6 +293,7 @@ impl Images for Storage {
     }
 
     fn blobs_of(&self, repository: &str) -> Result<BTreeMap<Digest, u64>> {
+        let _owner = self.as_owner()?;
         let folder = self.folder(repository).join(BLOBS);
         let mut found = BTreeMap::new();
         for name in names_in(&folder)? {

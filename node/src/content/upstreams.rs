@@ -19,7 +19,7 @@ use crate::registry::{RegistryPaths, Upstream};
 pub fn upstreams(places: &RegistryPaths) -> Result<BTreeSet<Upstream>> {
     let storage = places.storage();
     let mut repositories = pending::repositories(&places.home);
-    if storage.is_dir() {
+    if fs_err::exists(&storage)? {
         repositories.extend(Storage::open(&storage)?.repositories()?);
     }
     let distribution = distribution::Storage::new(&storage);

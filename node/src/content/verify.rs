@@ -8,6 +8,7 @@ use fs_err as fs;
 use isoforge_base::digest::Digest;
 use isoforge_base::human;
 use isoforge_base::progress::Progress;
+use isoforge_base::regular;
 use isoforge_oci::manifest::Document;
 use isoforge_oci::media::MediaType;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use super::images::{BlobFile, Images};
 use super::index::Entry;
 use super::{BadRecord, names};
+use isoforge_base::shown::Line;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -73,7 +75,7 @@ fn hash_all(storage: &dyn Images, verified: &mut Verified, progress: &Progress) 
             continue;
         };
         let path = storage.blob_path(repository, digest);
-        let file = fs::File::open(&path);
+        let file = regular::open_unlinked(&path);
         let hashed = file.and_then(|file| Digest::of_reader(task.reader(file)));
         for (repository, digest) in blobs {
             let problem = match &hashed {
@@ -160,7 +162,7 @@ fn needed(
     let mut look = |digest: &Digest, size: Option<u64>| {
         let path = storage.blob_path(repository, digest);
         let known = bad.get(&(repository.to_owned(), *digest)).cloned();
-        let problem = known.or_else(|| match fs::metadata(&path) {
+        let problem = known.or_else(|| match fs::symlink_metadata(&path) {
             Err(_) => Some("it is missing".to_owned()),
             Ok(metadata) if size.is_some_and(|size| size != metadata.len()) => {
                 Some(format!("it has {} bytes", metadata.len()))
@@ -197,12 +199,12 @@ impl Verified {
         let mut text = String::new();
         for damage in &self.damage {
             let what = match &damage.digest {
-                Some(digest) => format!("{}: {digest}: ", damage.repository),
-                None => format!("{}: ", damage.repository),
+                Some(digest) => format!("{}: {digest}: ", Line(&damage.repository)),
+                None => format!("{}: ", Line(&damage.repository)),
             };
-            let _ = writeln!(text, "{what}{}", damage.problem);
+            let _ = writeln!(text, "{what}{}", Line(&damage.problem));
             for image in &damage.images {
-                let _ = writeln!(text, "    needed by {image}");
+                let _ = writeln!(text, "    needed by {}", Line(image));
             }
         }
         let _ = writeln!(

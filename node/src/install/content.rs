@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use isoforge_base::human;
 use isoforge_base::output::space::HostFileSystems;
+use isoforge_base::parallel;
 use isoforge_base::progress::{Progress, Reporter, TaskId};
 use isoforge_contract::iso;
 use isoforge_contract::machine::{REGISTRY_STORAGE, Registry, RegistryKind};
@@ -122,20 +123,15 @@ impl Content {
             }
         };
         let images = std::thread::scope(|scope| {
-            let worker = scope.spawn(work);
+            let worker = parallel::scoped(scope, work)?;
             while !worker.is_finished() {
                 told(done.load(Ordering::Relaxed).min(self.bytes), self.bytes);
                 std::thread::sleep(TICK);
             }
-            worker.join()
-        });
-        match images {
-            Ok(images) => {
-                told(self.bytes, self.bytes);
-                Ok(images?)
-            }
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+            parallel::joined(worker)
+        })?;
+        told(self.bytes, self.bytes);
+        Ok(images)
     }
 }
 

@@ -136,7 +136,8 @@ fn argument(sys: &Sysfs) -> Result<Option<(String, PathBuf)>> {
 }
 
 fn read_if_there(path: &Path, origin: &str) -> Result<Option<String>> {
-    path.exists().then(|| read(path, origin)).transpose()
+    let is_there = fs_err::exists(path).with_context(|| format!("{origin} can't be read"))?;
+    is_there.then(|| read(path, origin)).transpose()
 }
 
 fn read(path: &Path, origin: &str) -> Result<String> {

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::accounts::table::{Kind, Table, passwd};
 use crate::files;
+use crate::rooted::Root;
 
 /// Where this machine's accounts are.
 const ETC: &str = "/etc";
@@ -128,20 +129,9 @@ fn storage(path: &Path, owner: Option<Ids>) -> Result<()> {
     };
     let metadata = fs::metadata(path)?;
     if (metadata.uid(), metadata.gid()) != (uid, gid) {
-        give_below(path, (uid, gid))?;
+        // An account that had it before may have left links in it.
+        Root::open(path)?.folder().give_below(uid, gid)?;
         give(path, owner)?;
-    }
-    Ok(())
-}
-
-fn give_below(folder: &Path, (uid, gid): Ids) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            give_below(&path, (uid, gid))?;
-        }
-        std::os::unix::fs::lchown(&path, Some(uid), Some(gid))?;
     }
     Ok(())
 }

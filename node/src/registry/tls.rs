@@ -108,7 +108,7 @@ pub(super) fn prepare(places: &RegistryPaths, names: &Names, owner: Option<Ids>)
     let group = owner.map(|(_, gid)| (0, gid));
     // The certificate is the last of the three: cut off before, it is made anew.
     let same = files::read(&known)?.as_deref() == Some(names.text().as_bytes());
-    if same && key.exists() && certificate.exists() {
+    if same && fs_err::exists(&key)? && fs_err::exists(&certificate)? {
         // The registry's account may have another number since.
         super::give(&key, group)?;
         return Ok(false);
@@ -150,7 +150,7 @@ fn authority(places: &RegistryPaths) -> Result<Issuer<'static, KeyPair>> {
     let mut params = params(Vec::new(), "appliance authority").with_context(failed("made"))?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    if !path.exists() {
+    if !fs_err::exists(&path)? {
         let certificate = params.self_signed(&key).with_context(failed("made"))?;
         write(&path, certificate.pem().as_bytes(), PUBLIC, None)?;
     }

@@ -1,12 +1,15 @@
 //! A directory that is open, and what is read and written in it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
+use super::walk::{Reached, is_own};
 use super::{Attributes, Error, READ_MAX_BYTES};
 
 /// An open directory; names in it are used as they are, symlinks refused.
@@ -83,8 +86,13 @@ impl Folder {
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
-            Ok(fd) => read_file(fd, &path).map(Some),
+        let opened = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).and_then(|fd| {
+            let stat = rustix::fs::fstat(&self.fd)?;
+            let stranger = (!is_own(&stat)).then_some(stat.st_uid);
+            Ok(Reached { fd, stranger })
+        });
+        match opened {
+            Ok(reached) => read_file(reached, &path).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(Error::new("opening", &path, errno)),
         }
@@ -114,7 +122,8 @@ impl Folder {
         };
         if let Some(stat) = &there
             && self.has(stat, attributes)
-            && self.read(name)?.as_deref() == Some(bytes)
+            // What can't be read is replaced.
+            && self.read(name).is_ok_and(|there| there.as_deref() == Some(bytes))
         {
             return Ok(false);
         }
@@ -183,6 +192,55 @@ impl Folder {
         Ok(names)
     }
 
+    /// Gives all files and directories below it to an account, and not itself. A
+    /// file that has a hard link elsewhere stays whose it is, as does whatever else
+    /// lies there: somebody may have put them here to get them.
+    ///
+    /// # Errors
+    /// [`Error`] where something can't be looked at or given.
+    pub(crate) fn give_below(&self, uid: u32, gid: u32) -> Result<(), Error> {
+        let mut links: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+        self.below(&mut |_, meta| {
+            if meta.is_file() && meta.nlink() > 1 {
+                let seen = links.entry((meta.dev(), meta.ino())).or_default();
+                *seen = seen.saturating_add(1);
+            }
+            Ok(())
+        })?;
+        self.below(&mut |file, meta| {
+            let seen = links.get(&(meta.dev(), meta.ino())).copied().unwrap_or(1);
+            if meta.is_dir() || (meta.is_file() && meta.nlink() <= seen) {
+                let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+                rustix::fs::chownat(file, "", uid, gid, AtFlags::EMPTY_PATH)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Has `done` to all that is below it, what is in a directory before itself.
+    fn below(
+        &self,
+        done: &mut dyn FnMut(&std::fs::File, &std::fs::Metadata) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        for name in self.names()? {
+            let path = self.path.join(&name);
+            let failed = |source: io::Error| Error::new("giving away", &path, source);
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(&self.fd, name.as_str(), flags, Mode::empty())
+                .map_err(|errno| failed(errno.into()))?;
+            let file = std::fs::File::from(fd);
+            let meta = file.metadata().map_err(failed)?;
+            if meta.is_dir() {
+                let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let fd = rustix::fs::openat(&file, ".", flags, Mode::empty())
+                    .map_err(|errno| failed(errno.into()))?;
+                Self::new(fd, path.clone(), self.owners).below(done)?;
+            }
+            done(&file, &meta).map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Removes a file; none there is no error.
     ///
     /// # Errors
@@ -201,11 +259,17 @@ fn is_regular(stat: &Stat) -> bool {
 }
 
 /// The bytes of a regular file.
-pub(super) fn read_file(fd: OwnedFd, path: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn read_file(reached: Reached, path: &Path) -> Result<Vec<u8>, Error> {
+    let Reached { fd, stranger } = reached;
     let failed = |error| Error::new("reading", path, error);
     let stat = rustix::fs::fstat(&fd).map_err(|errno| failed(errno.into()))?;
     if !is_regular(&stat) {
         return Err(failed(io::Error::other("it is no regular file")));
+    }
+    if stranger.is_some_and(|owner| stat.st_nlink > 1 && stat.st_uid != owner) {
+        let text =
+            "it is a hard link to another account's file, in a folder that others may change";
+        return Err(failed(io::Error::other(text)));
     }
     let mut bytes = Vec::new();
     std::fs::File::from(fd)

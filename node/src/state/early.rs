@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use isoforge_contract::machine::{CONFIG_PATH, Config};
+use rustix::mount::MountFlags;
 
 use super::arguments::{Arguments, CMDLINE};
 use super::kept::{self, Store};
@@ -97,7 +98,11 @@ fn installed(places: &EarlyPaths, arguments: &Arguments, config: &Config) -> Res
     lay_identity(places)?;
     for (mount, uuid) in &mounts.0 {
         let device = mounts::wait(&places.by_uuid, uuid, mount, DEADLINE)?;
-        mounts::ext4(&device, &tree::make(&places.root, mount)?, true)?;
+        mounts::ext4(
+            &device,
+            &tree::make(&places.root, mount)?,
+            kept::flags(mount),
+        )?;
     }
     Ok(())
 }
@@ -135,7 +140,8 @@ fn mount_persistent(places: &EarlyPaths, arguments: &Arguments) -> Result<()> {
     let device = mounts::wait(&places.by_uuid, uuid, name, DEADLINE)?;
     let target = places.persistent();
     fs_err::create_dir_all(&target)?;
-    mounts::ext4(&device, &target, true)?;
+    // What is kept is shown elsewhere, each with flags of its own.
+    mounts::ext4(&device, &target, kept::NO_PRIVILEGES)?;
     // The kernel mounts it all the same, and e2fsck is not in every initrd.
     let errors = ext4::errors(Path::new(SYS), &device);
     if errors > 0 {
@@ -150,7 +156,8 @@ fn mount_persistent(places: &EarlyPaths, arguments: &Arguments) -> Result<()> {
 fn mount_oem(places: &EarlyPaths, arguments: &Arguments) -> Result<()> {
     let name = isoforge_contract::disk::label::OEM;
     let device = mounts::wait(&places.by_uuid, &arguments.oem, name, DEADLINE)?;
-    mounts::ext4(&device, &tree::make(&places.root, paths::OEM)?, false)
+    let flags = kept::NO_PRIVILEGES | MountFlags::RDONLY;
+    mounts::ext4(&device, &tree::make(&places.root, paths::OEM)?, flags)
 }
 
 /// Makes the root the SquashFS itself, instead of dracut's writable overlay on
@@ -176,7 +183,7 @@ fn lay_kept(places: &EarlyPaths, kept: &[String]) -> Result<()> {
     for path in kept {
         let target = tree::make(&places.root, path)?;
         let source = store.keep(path, &target)?;
-        mounts::bind(&source, &target)?;
+        mounts::bind_with(&source, &target, kept::flags(path))?;
     }
     Ok(())
 }

@@ -93,11 +93,11 @@ fn update(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 
 /// The private host keys in a folder, sorted; empty files are none.
 fn host_keys(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
+    let Some(entries) = files::if_there(fs_err::read_dir(folder))? else {
         return Ok(Vec::new());
-    }
+    };
     let mut keys = Vec::new();
-    for entry in fs_err::read_dir(folder)? {
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };

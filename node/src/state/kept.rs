@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
+use rustix::mount::MountFlags;
 
 use super::tree;
 use crate::files;
@@ -27,12 +28,44 @@ const MARK: &str = "user.appliance.kept";
 /// Always kept, beside what the configuration lists.
 const ALWAYS: [&str; 3] = ["/home", "/root", "/var/log"];
 
+/// How file systems are mounted that hold data alone.
+pub(super) const NO_PRIVILEGES: MountFlags = MountFlags::NODEV.union(MountFlags::NOSUID);
+
 /// Extended attributes that mean something only where they are.
 const PLACE_BOUND: [&str; 3] = ["security.selinux", "trusted.overlay.", MARK];
 
 /// Most bytes of one extended attribute, or of the list of their names (the
 /// kernel's own limit).
 const XATTR_MAX_BYTES: usize = 65_536;
+
+/// Where nothing but data lies: of it, no program runs as somebody else, and no device
+/// can be opened.
+const DATA: [&str; 7] = [
+    "/etc",
+    "/home",
+    "/root",
+    "/srv",
+    "/var/lib/etcd",
+    "/var/lib/registry",
+    "/var/log",
+];
+
+/// Where programs lie, some of which may run as somebody else, as `sudo` does.
+const PROGRAMS: [&str; 2] = ["/opt", "/usr/local"];
+
+/// What does not take effect on what is mounted at a path. Elsewhere, as in
+/// `/var/lib/containerd` and `/var/lib/kubelet`, containers' root file systems and
+/// volumes may lie, which have programs and devices of their own.
+pub(super) fn flags(path: &str) -> MountFlags {
+    let is_below = |folders: &[&str]| folders.iter().any(|it| Path::new(path).starts_with(it));
+    if is_below(&DATA) {
+        NO_PRIVILEGES
+    } else if is_below(&PROGRAMS) {
+        MountFlags::NODEV
+    } else {
+        MountFlags::empty()
+    }
+}
 
 /// What is kept, sorted; a path below another one is kept with that.
 pub(super) fn paths(config: &isoforge_contract::machine::State) -> Result<Vec<String>> {
@@ -86,7 +119,8 @@ impl Store {
     fn is_filled(&self, within: &Path) -> Result<bool> {
         for part in within.ancestors() {
             if !part.as_os_str().is_empty() && is_marked(&self.kept.join(part))? {
-                return Ok(self.kept.join(within).is_dir());
+                let found = files::if_there(fs_err::metadata(self.kept.join(within)))?;
+                return Ok(found.is_some_and(|found| found.is_dir()));
             }
         }
         Ok(false)

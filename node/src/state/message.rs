@@ -1,6 +1,7 @@
 //! What is said while no journal is there that lasts: the kernel's log shows it
 //! on every console, and journald takes it from there.
 
+use isoforge_base::shown;
 use std::io::Write as _;
 
 /// The kernel's log.
@@ -60,7 +61,7 @@ pub(crate) fn say_error(error: &anyhow::Error) {
 
 fn records(level: Level, text: &str) -> Vec<String> {
     text.lines()
-        .map(|line| format!("<{}>appliance: {line}\n", level.number()))
+        .map(|line| format!("<{}>appliance: {}\n", level.number(), shown::line(line)))
         .collect()
 }
 

@@ -24,8 +24,9 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 /// After `deadline`.
 pub(super) fn wait(by_uuid: &Path, uuid: &str, name: &str, deadline: Duration) -> Result<PathBuf> {
     let device = by_uuid.join(uuid);
-    // `exists` follows udev's link: it may be there before the device is.
-    if !run::holds_within(deadline, POLL, || device.exists()) {
+    // This follows udev's link, which may be there before the device is.
+    let is_there = || fs_err::exists(&device).unwrap_or_default();
+    if !run::holds_within(deadline, POLL, is_there) {
         bail!(
             "the file system {name} (UUID {uuid}) did not appear within {} s",
             deadline.as_secs()
@@ -34,13 +35,10 @@ pub(super) fn wait(by_uuid: &Path, uuid: &str, name: &str, deadline: Duration) -
     Ok(device)
 }
 
-/// Mounts an ext4 file system, writable or not.
-pub(super) fn ext4(device: &Path, target: &Path, writable: bool) -> Result<()> {
-    let flags = if writable {
-        MountFlags::NOATIME
-    } else {
-        MountFlags::NOATIME | MountFlags::RDONLY
-    };
+/// Mounts an ext4 file system; `flags` say how, beside that no times of reading are
+/// noted.
+pub(super) fn ext4(device: &Path, target: &Path, flags: MountFlags) -> Result<()> {
+    let flags = flags | MountFlags::NOATIME;
     // An error on the disk must not be written on.
     let options = c"errors=remount-ro";
     rustix::mount::mount(device, target, "ext4", flags, options)
@@ -50,6 +48,15 @@ pub(super) fn ext4(device: &Path, target: &Path, writable: bool) -> Result<()> {
 /// Shows `source` at `target` as well.
 pub(super) fn bind(source: &Path, target: &Path) -> Result<()> {
     rustix::mount::mount_bind(source, target)
+        .with_context(|| cant_mount(&source.display().to_string(), target))
+}
+
+/// Shows `source` at `target` as well, with these flags and no others.
+pub(super) fn bind_with(source: &Path, target: &Path, flags: MountFlags) -> Result<()> {
+    bind(source, target)?;
+    // Until here it has the flags of where it comes from.
+    let flags = flags | MountFlags::BIND | MountFlags::NOATIME;
+    rustix::mount::mount_remount(target, flags, c"")
         .with_context(|| cant_mount(&source.display().to_string(), target))
 }
 

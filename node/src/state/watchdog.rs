@@ -60,7 +60,7 @@ impl fmt::Display for Armed {
 /// There is none, or its timeout is too short.
 pub(super) fn arm(root: &Path) -> Result<Armed> {
     let top = Path::new("/");
-    if top.join(DEVICE).exists() {
+    if fs_err::exists(top.join(DEVICE))? {
         return start(top);
     }
     for name in BORROWED {

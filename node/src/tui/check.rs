@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use isoforge_contract::cloud::check_hostname;
+use isoforge_contract::machine::PasswordRules;
 
 use crate::install::model::StaticAddress;
 
@@ -39,14 +40,20 @@ pub(crate) fn account_name(text: &str, taken: &[String]) -> Checked<String> {
 }
 
 /// A password, typed twice.
-pub(crate) fn password(first: &str, second: &str) -> Checked<()> {
-    if first.is_empty() {
-        return Err("The account needs a password.".to_owned());
-    }
+pub(crate) fn password(first: &str, second: &str, rules: PasswordRules) -> Checked<()> {
+    new_password(first, rules)?;
     if first != second {
         return Err("The two passwords differ.".to_owned());
     }
     Ok(())
+}
+
+/// A password as it is typed the first time.
+pub(crate) fn new_password(text: &str, rules: PasswordRules) -> Checked<()> {
+    if text.is_empty() {
+        return Err("The account needs a password.".to_owned());
+    }
+    rules.check(text)
 }
 
 /// A line of `authorized_keys` without options; none where nothing is typed.
@@ -167,9 +174,14 @@ mod tests {
 
     #[test]
     fn passwords_are_there_and_equal() {
-        assert!(password("", "").is_err());
-        assert!(password("a", "b").is_err());
-        assert!(password("ä ", "ä ").is_ok());
+        let rules = PasswordRules {
+            min_length: 2,
+            classes: 1,
+        };
+        assert!(password("", "", rules).is_err());
+        assert!(password("aa", "ab", rules).is_err());
+        assert!(password("ä ", "ä ", rules).is_ok());
+        assert!(password("ä", "ä", rules).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A console: keys come in, pictures go out, and it never blocks. It is left
 //! as it was found.
 
+use isoforge_base::shown;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -197,7 +198,7 @@ impl Console {
         }
         self.pending.extend(LEAVE);
         for line in lines.iter().flat_map(|text| text.lines()) {
-            self.pending.extend(line.bytes());
+            self.pending.extend(shown::line(line).bytes());
             self.pending.extend(b"\r\n");
         }
         self.show(ENTER);

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use isoforge_base::parallel;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 
@@ -251,13 +252,9 @@ impl Driver {
     }
 
     /// Does work in a thread. The pages stay even where it ends by a bug.
-    fn work(
-        &self,
-        work: impl FnOnce() -> Message + Send + 'static,
-        failed: impl FnOnce(String) -> Message + Send + 'static,
-    ) {
+    fn work(&self, work: impl FnOnce() -> Message + Send + 'static, failed: fn(String) -> Message) {
         let post = self.post.clone();
-        std::thread::spawn(move || {
+        let started = parallel::detached(move || {
             let message = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -265,6 +262,9 @@ impl Driver {
             });
             post.send(message);
         });
+        if let Err(error) = started {
+            self.post.send(failed(error.to_string()));
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn list(sys: &Path) -> Vec<Interface> {
     };
     let mut interfaces: Vec<Interface> = entries
         .flatten()
-        .filter(|entry| entry.path().join("device").exists())
+        .filter(|entry| fs_err::exists(entry.path().join("device")).unwrap_or_default())
         .filter_map(|entry| {
             let read = |file: &str| fs_err::read_to_string(entry.path().join(file)).ok();
             Some(Interface {

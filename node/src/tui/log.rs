@@ -1,5 +1,6 @@
 //! The log of an installation: a file, and the lines on a second console.
 
+use isoforge_base::shown;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -39,7 +40,7 @@ impl Log {
     /// Writes a line.
     pub(crate) fn line(&mut self, line: &str) {
         for file in [&mut self.file, &mut self.console].into_iter().flatten() {
-            let _ = writeln!(file, "{line}");
+            let _ = writeln!(file, "{}", shown::continued(line));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use isoforge_contract::machine::{After, Page};
+use isoforge_contract::machine::{After, Page, PasswordRules};
 
 use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
 
@@ -31,6 +31,8 @@ pub(crate) struct Survey {
     pub(crate) account: Option<String>,
     /// Names of accounts that the system has.
     pub(crate) names: Vec<String>,
+    /// What a password must be.
+    pub(crate) password: PasswordRules,
     /// Pages that the profile asks for.
     pub(crate) pages: Vec<Page>,
     /// What the configuration calls the machine.

@@ -109,6 +109,7 @@ impl Machine for Real {
             disks,
             account: account_words(config, &site),
             names: names(&fs_err::read_to_string(PASSWD).unwrap_or_default()),
+            password: config.install.password,
             pages: config.install.pages.clone(),
             hostname: hostname(&site.documents),
             interfaces: interfaces::list(&self.sys.sys),

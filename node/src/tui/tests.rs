@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use isoforge_contract::machine::{After, Page as AskedPage};
+use isoforge_contract::machine::{After, Page as AskedPage, PasswordRules};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -67,6 +67,7 @@ fn survey() -> Survey {
         proposed: Some(PathBuf::from("/dev/sda")),
         account: None,
         names: vec!["root".to_owned(), "daemon".to_owned()],
+        password: PasswordRules::default(),
         pages: Vec::new(),
         hostname: None,
         interfaces: vec![
@@ -158,7 +159,7 @@ impl Played {
     /// The summary with the shortest way there.
     fn summary(&mut self) -> &mut Self {
         self.press(&[Key::Enter])
-            .account("op", "secret", "secret")
+            .account("op", "secret-1", "secret-1")
             .press(&[Key::Enter, Key::Enter])
     }
 

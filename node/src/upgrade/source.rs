@@ -45,10 +45,10 @@ pub struct Found {
 pub fn parse(text: &str) -> Result<ImageSource> {
     let path = Path::new(text);
     let is_path = text.starts_with(['/', '.']);
-    if is_path && !path.exists() {
+    if is_path && !fs_err::exists(path)? {
         bail!("there is nothing at {text}");
     }
-    if path.is_dir() && (is_path || path.join("oci-layout").exists()) {
+    if path.is_dir() && (is_path || fs_err::exists(path.join("oci-layout"))?) {
         return Ok(ImageSource::OciDir {
             dir: path.to_owned(),
             tag: None,
@@ -139,13 +139,17 @@ fn tags(path: &Path, store: &Store) -> Result<Vec<String>> {
 
 /// Of several images the one with the Kubernetes that runs here, else the one
 /// with its minor version: Kubernetes allows no jumps, so nothing else is taken
-/// without being asked for.
+/// without being asked for. Where none runs here it is the one without.
 pub(super) fn choose(found: Vec<(String, Found)>, asked: &Asked<'_>) -> Result<Found> {
     let list: String = found
         .iter()
         .map(|(tag, found)| {
-            let kubernetes = found.labels.kubernetes.as_deref().unwrap_or("unknown");
-            format!("\n    {tag} (Kubernetes {kubernetes})")
+            let kubernetes = found.labels.kubernetes.as_deref();
+            let kubernetes = kubernetes.map_or_else(
+                || "no Kubernetes".to_owned(),
+                |version| format!("Kubernetes {version}"),
+            );
+            format!("\n    {tag} ({kubernetes})")
         })
         .collect();
     let mut chosen = Vec::new();
@@ -180,8 +184,10 @@ fn matching(
     let version = |found: &Found| found.labels.kubernetes.clone();
     (0..)
         .zip(found)
-        .filter(|(_, (_, found))| {
-            running.is_some_and(|running| version(found).is_some_and(|has| fits(running, &has)))
+        .filter(|(_, (_, found))| match (running, version(found)) {
+            (Some(running), Some(has)) => fits(running, &has),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
         })
         .map(|(at, _)| at)
         .collect()

@@ -11,6 +11,7 @@ use super::last::{Last, Stage};
 use super::machine::{Booted, Machine};
 use super::state;
 use crate::ext4;
+use isoforge_base::shown::Line;
 use isoforge_contract::disk::label;
 use isoforge_system::slots::{Record, Slot};
 
@@ -194,7 +195,8 @@ impl Status {
                         .kubernetes
                         .as_ref()
                         .map_or_else(String::new, |version| format!(", Kubernetes {version}"));
-                    format!("{} {}{kubernetes}", record.name, record.version)
+                    let (name, version) = (&record.name, &record.version);
+                    Line(format_args!("{name} {version}{kubernetes}")).to_string()
                 }
             };
             let notes = if notes.is_empty() {

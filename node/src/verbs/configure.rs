@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         host.tell(&format!("not read: {failure}"));
     }
     let slot_etc = root.outside(paths::ROOTFS_BASE).join("etc");
-    let slot_etc = slot_etc.is_dir().then_some(slot_etc);
+    let slot_etc = fs_err::exists(&slot_etc)?.then_some(slot_etc);
     let failures = cloud::apply(
         args.stage,
         &found.documents,

@@ -24,6 +24,7 @@ use crate::content::storage::Storage;
 use crate::content::zot::{self, Existing};
 use crate::content::{collect, distribution, export, inspect, into_registry, push, verify};
 use crate::registry::RegistryPaths;
+use isoforge_base::shown::Line;
 
 /// Content of this machine's registry: images, packs and charts
 #[derive(Debug, clap::Args)]
@@ -252,7 +253,11 @@ pub(super) fn text(outcome: &Outcome) -> String {
                 filled.there
             );
             for moved in &report.moved {
-                more.push_str(&format!("{} was {} before\n", moved.image, moved.from));
+                more.push_str(&format!(
+                    "{} was {} before\n",
+                    Line(&moved.image),
+                    moved.from
+                ));
             }
             (report.images.len(), &report.providers, more)
         }
@@ -261,7 +266,10 @@ pub(super) fn text(outcome: &Outcome) -> String {
     let images = human::count(images, "image");
     let mut text = format!("{images} in the registry\n{more}");
     for provider in providers {
-        text.push_str(&format!("{provider} is a system, which no registry gets\n"));
+        text.push_str(&format!(
+            "{} is a system, which no registry gets\n",
+            Line(provider)
+        ));
     }
     text
 }
@@ -285,7 +293,7 @@ fn gc(all: bool, format: Format) -> Result<()> {
             }
             let program = Path::new("/").join(REGISTRY_PROGRAM_PATH);
             let settings = places.run.join("push.json");
-            let said = distribution::collect(&program, &settings, &unit(&registry))?;
+            let said = distribution::collect(&program, &settings, &storage, &unit(&registry))?;
             output::data(format, &(), &String::from_utf8_lossy(&said))
         }
     }

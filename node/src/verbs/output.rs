@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use isoforge_base::progress::{Progress, Reporter, TaskId};
+use isoforge_base::shown;
 use serde::Serialize;
 
 /// How data is written.
@@ -23,7 +24,7 @@ pub(crate) enum Format {
 pub(super) fn data(format: Format, value: &impl Serialize, text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match format {
-        Format::Text => out.write_all(text.as_bytes())?,
+        Format::Text => out.write_all(shown::lines(text).as_bytes())?,
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, value)?;
             out.write_all(b"\n")?;
@@ -35,7 +36,7 @@ pub(super) fn data(format: Format, value: &impl Serialize, text: &str) -> Result
 
 /// Says a line to who runs the program; nobody listening is no error.
 pub(crate) fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("{}\n", shown::lines(line)).as_bytes());
 }
 
 /// Tells stages and what is noteworthy, a line each: it reads well on a serial
@@ -48,17 +49,17 @@ struct Lines;
 
 impl Reporter for Lines {
     fn start(&self, _: TaskId, label: &str, _: Option<u64>) {
-        say(&format!("    {label}"));
+        say(&format!("    {}", shown::line(label)));
     }
     fn advance(&self, _: TaskId, _: u64) {}
     fn finish(&self, _: TaskId) {}
     fn note(&self, message: &str) {
-        say(message);
+        say(&shown::continued(message));
     }
     fn warn(&self, message: &str) {
-        say(&format!("warning: {message}"));
+        say(&format!("warning: {}", shown::continued(message)));
     }
     fn stage(&self, name: &str) {
-        say(name);
+        say(&shown::continued(name));
     }
 }

@@ -17,8 +17,8 @@ use super::registries::Registries;
 use crate::content::locate::locate;
 use crate::content::source::{Kind, Source};
 use crate::upgrade::machine::{Machine, small};
-use crate::upgrade::state::{self, Mounted};
-use crate::upgrade::{Options, Outcome, Site, bundle, make_slot, run as upgrade, target};
+use crate::upgrade::state::Mounted;
+use crate::upgrade::{Options, Outcome, Site, bundle, check, make_slot, run as upgrade};
 
 /// Upgrades to another provider image
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Architecture of the image, where it is not this machine's
     #[arg(long)]
     arch: Option<String>,
+    /// Take an image though its version is older than the one that runs
+    #[arg(long)]
+    allow_downgrade: bool,
     #[command(flatten)]
     registries: Registries,
     /// Reboot into the new system when it is written
@@ -78,11 +81,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ),
         None => (None, None),
     };
-    let content = match &source {
-        Some(source) => take_content(&machine, source)?,
+    options.bundle = source;
+    let content = match &options.bundle {
+        Some(source) => take_content(&machine, source, &options)?,
         None => None,
     };
-    options.bundle = source;
     let outcome = upgrade(
         Site {
             machine: &machine,
@@ -127,15 +130,19 @@ struct Report {
 }
 
 /// Takes the content of a bundle into this machine's registry, once it is known that
-/// the machine can be upgraded.
-fn take_content(machine: &Machine, source: &Arc<dyn Source>) -> Result<Option<content::Outcome>> {
+/// the machine can be upgraded, and to the system in it.
+fn take_content(
+    machine: &Machine,
+    source: &Arc<dyn Source>,
+    options: &Options,
+) -> Result<Option<content::Outcome>> {
     if !bundle::has_system(source.as_ref()) {
         bail!(
             "{} carries no system; 'appliance content import' takes its content",
             source.name()
         );
     }
-    target(&machine.booted()?, &state::environment(&machine.state)?)?;
+    check(machine, options)?;
     if source
         .roots()
         .iter()
@@ -164,6 +171,7 @@ fn options(args: &Args) -> Result<Options> {
         },
         bundle: None,
         tag: args.tag.clone(),
+        downgrade: args.allow_downgrade,
         platform: Platform::linux(arch),
         registries: args.registries.config(),
         jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

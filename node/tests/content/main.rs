@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::disallowed_methods
 )]
 
 mod by_zot;
@@ -13,6 +14,7 @@ mod exported;
 mod files;
 mod interrupted;
 mod oras;
+mod owner;
 mod registry;
 mod served;
 mod source;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use appliance::content::source::{OfBundle, Source};
 use appliance::upgrade::machine::Machine;
 use appliance::upgrade::state::{Operation, Volume, environment};
-use appliance::upgrade::{Options, Outcome, Site, run};
+use appliance::upgrade::{Options, Outcome, Site, check, run};
 use isoforge_base::digest::Digest;
 use isoforge_base::output::space::FileSystems;
 use isoforge_base::progress::Progress;
@@ -21,6 +21,7 @@ use isoforge_system::slots::{Image, Record, Slot, file};
 pub(crate) struct Folder {
     _dir: tempfile::TempDir,
     pub(crate) machine: Machine,
+    pub(crate) downgrade: bool,
 }
 
 /// Records the order of writes, and ends the work before one of them.
@@ -78,7 +79,11 @@ impl Folder {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let machine = Machine::below(dir.path());
-        let folder = Self { _dir: dir, machine };
+        let folder = Self {
+            _dir: dir,
+            machine,
+            downgrade: false,
+        };
         fs_err::create_dir_all(&folder.machine.run).unwrap();
         fs_err::create_dir_all(&folder.machine.persistent).unwrap();
         for (slot, version) in [
@@ -113,6 +118,10 @@ impl Folder {
 
     pub(crate) fn set_kubernetes(&self, version: &str) {
         self.fill(Slot::A, "1.0.0", version);
+    }
+
+    pub(crate) fn set_version(&self, version: &str) {
+        self.fill(Slot::A, version, "1.32.3");
     }
 
     pub(crate) fn boot(&self, slot: &str, trial: bool) {
@@ -181,6 +190,27 @@ impl Folder {
         self.upgrade_from("", Some(Arc::new(bundle)), None, volume, &ENOUGH)
     }
 
+    /// What is asked before a bundle's content is taken.
+    pub(crate) fn check_bundle(&self, bundle: &str) -> anyhow::Result<()> {
+        let bundle = OfBundle::open(bundle.as_ref())?;
+        check(
+            &self.machine,
+            &self.options("", Some(Arc::new(bundle)), None),
+        )
+    }
+
+    fn options(&self, from: &str, bundle: Option<Arc<dyn Source>>, tag: Option<&str>) -> Options {
+        Options {
+            from: from.to_owned(),
+            bundle,
+            tag: tag.map(str::to_owned),
+            downgrade: self.downgrade,
+            platform: Platform::linux("amd64"),
+            registries: RegistryConfig::default(),
+            jobs: NonZeroUsize::MIN,
+        }
+    }
+
     fn upgrade_with(
         &self,
         from: &str,
@@ -199,14 +229,7 @@ impl Folder {
         volume: &mut Recorder,
         room: &Room,
     ) -> anyhow::Result<Outcome> {
-        let options = Options {
-            from: from.to_owned(),
-            bundle,
-            tag: tag.map(str::to_owned),
-            platform: Platform::linux("amd64"),
-            registries: RegistryConfig::default(),
-            jobs: NonZeroUsize::MIN,
-        };
+        let options = self.options(from, bundle, tag);
         let site = Site {
             machine: &self.machine,
             volume,

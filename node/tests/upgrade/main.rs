@@ -2,7 +2,12 @@
 //! makes. Only mounting and freezing are stood in for; the new image's program
 //! is run as on a machine.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 mod image;
 mod machine;
@@ -83,6 +88,40 @@ fn the_other_slot_is_written_before_it_is_named() {
     Settle
     ReadOnly
     "#);
+}
+
+#[test]
+fn an_older_version_is_refused_unless_it_is_asked_for() {
+    let built = Built::new(&Variant::default());
+    let mut folder = Folder::new();
+    folder.set_version("2.0.1");
+    let before = folder.content();
+    let mut volume = folder.volume();
+    let error = folder.upgrade(&built.archive(), &mut volume).unwrap_err();
+    assert_snapshot!(error, @"version 2.0.0 is older than 2.0.1, which runs; 'appliance rollback' goes back to the other slot, and --allow-downgrade takes an older image");
+    assert_eq!(folder.content(), before);
+    assert_eq!(volume.operations.len(), 0);
+    folder.downgrade = true;
+    let outcome = folder.upgrade(&built.archive(), &mut volume).unwrap();
+    assert_eq!(outcome.to, "2.0.0");
+}
+
+/// Else its content would be taken, and then its system refused.
+#[test]
+fn a_bundle_with_an_older_system_is_refused_before_anything_is_taken() {
+    let built = Built::new(&Variant::default());
+    let mut folder = Folder::new();
+    let bundle = built.folder();
+    mark_as_system(&bundle);
+    folder.check_bundle(&bundle).unwrap();
+    folder.set_version("2.0.1");
+    let error = folder.check_bundle(&bundle).unwrap_err().to_string();
+    assert!(error.contains("--allow-downgrade"), "{error}");
+    folder.downgrade = true;
+    folder.check_bundle(&bundle).unwrap();
+    folder
+        .upgrade_by_bundle(&bundle, &mut folder.volume())
+        .unwrap();
 }
 
 /// Makes the provider image of a layout what a bundle carries as such.

@@ -54,7 +54,7 @@ fn of_profile(
     let Some((loaded, path)) = request.profile else {
         return Ok(Default::default());
     };
-    let path = lock::locate(path, request.lock.path.as_deref());
+    let path = lock::locate(path, request.lock.path.as_deref())?;
     let old = lock::read_if_there(&path)?;
     let accept_scan = request.lock.accept_scan;
     let (searched, inputs) =
@@ -158,7 +158,7 @@ fn check_locked(request: &BundleRequest<'_>, lock: Option<&Lock>, images: &Image
     Err(not_locked(format!(
         "{} of the bundle's images are not in the lock {}: {}",
         lacking.len(),
-        lock::locate(path, request.lock.path.as_deref()).display(),
+        lock::locate(path, request.lock.path.as_deref())?.display(),
         lacking.join(", ")
     )))
 }

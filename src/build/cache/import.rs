@@ -20,6 +20,7 @@ use crate::lock::{self, Lock, MAX_LOCK_BYTES};
 use isoforge_base::digest::Digest;
 use isoforge_base::human::size;
 use isoforge_base::progress::{Progress, Task};
+use isoforge_base::shown::Line;
 use isoforge_base::{output, parallel};
 use isoforge_content::bundle::Bundle;
 use isoforge_oci::manifest::{Descriptor, Document};
@@ -258,9 +259,10 @@ fn add_origins(store: &Store, lock: &Lock) -> Result<BTreeSet<String>> {
 
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}  the input of {}", self.path.display(), self.profile)?;
+        let (path, profile) = (Line(self.path.display()), Line(&self.profile));
+        writeln!(f, "{path}  the input of {profile}")?;
         for image in &self.images {
-            writeln!(f, "  image {image}")?;
+            writeln!(f, "  image {}", Line(image))?;
         }
         writeln!(
             f,

@@ -120,6 +120,28 @@ impl Knowledge {
             .collect()
     }
 
+    /// The diffIDs that configurations give the layer whose blob this is.
+    pub(super) fn claimed(&self, store: &Store, blob: &Digest) -> BTreeSet<Digest> {
+        let mut found = BTreeSet::new();
+        for manifest in self.manifests.values() {
+            let Document::Image(image) = &manifest.document else {
+                continue;
+            };
+            let layers = image.layers.iter().map(|layer| layer.digest);
+            if !layers.clone().any(|layer| layer == *blob) {
+                continue;
+            }
+            let config = store
+                .read_blob(&image.config.digest, MAX_MANIFEST_BYTES)
+                .ok();
+            let config = config.and_then(|bytes| ImageConfig::parse(&bytes).ok());
+            let diff_ids = config.map(|config| config.diff_ids).unwrap_or_default();
+            let pairs = layers.zip(diff_ids);
+            found.extend(pairs.filter(|(layer, _)| layer == blob).map(|(_, id)| id));
+        }
+        found
+    }
+
     fn read_blob(&mut self, digest: &Digest, entry: &Entry) {
         if entry.size > MAX_MANIFEST_BYTES || !begins_as_object(entry) {
             return;
@@ -200,7 +222,10 @@ impl Knowledge {
         }
         // An origin that is no manifest is a file by URL.
         for (digest, known) in &mut self.blobs {
-            if known.what.is_empty() && !known.of.is_empty() && store.blob_path(digest).is_file() {
+            if known.what.is_empty()
+                && !known.of.is_empty()
+                && fs_err::exists(store.blob_path(digest)).unwrap_or_default()
+            {
                 known.what = "file";
             }
         }

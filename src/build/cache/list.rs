@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::known::Knowledge;
 use super::{SCHEMA, day, entry_name, kind_name};
 use isoforge_base::human::size;
+use isoforge_base::shown::Line;
 use isoforge_oci::store::{Entry, EntryKind, Store};
 
 /// What a blob is of which nothing is known.
@@ -139,7 +140,7 @@ impl fmt::Display for Listing {
             let name = if group.what.is_empty() {
                 format!("{}s", group.kind)
             } else {
-                format!("  {}", group.what)
+                format!("  {}", Line(&group.what))
             };
             writeln!(
                 f,
@@ -157,10 +158,10 @@ impl fmt::Display for Listing {
                     size(entry.size),
                     day(entry.last_use),
                     entry.kind,
-                    entry.name
+                    Line(&entry.name)
                 )?;
                 if entry.kind == "blob" {
-                    write!(f, "  {}", described(&entry.what, &entry.of))?;
+                    write!(f, "  {}", Line(described(&entry.what, &entry.of)))?;
                 }
                 writeln!(f)?;
             }

@@ -14,6 +14,7 @@ use crate::lock;
 use isoforge_base::digest::Digest;
 use isoforge_base::human::{count, size};
 use isoforge_base::progress::Progress;
+use isoforge_base::shown::Line;
 use isoforge_oci::manifest::Descriptor;
 use isoforge_oci::media::MediaType;
 use isoforge_oci::store::{Collector, Entry, EntryKind, Store};
@@ -138,7 +139,7 @@ fn choose(
 
 fn is_due(entry: &Entry, rules: &RemovalRules, store: &Store) -> bool {
     let superseded = match &entry.kind {
-        EntryKind::Partial(digest) => store.blob_path(digest).is_file(),
+        EntryKind::Partial(digest) => fs_err::exists(store.blob_path(digest)).unwrap_or_default(),
         _ => false,
     };
     superseded
@@ -259,10 +260,10 @@ impl fmt::Display for Removal {
                 size(entry.size),
                 day(entry.last_use),
                 entry.kind,
-                entry.name
+                Line(&entry.name)
             )?;
             if !entry.known.is_empty() {
-                write!(f, "  {}", entry.known)?;
+                write!(f, "  {}", Line(&entry.known))?;
             }
             writeln!(f)?;
         }

@@ -8,12 +8,15 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::derived::derived;
 use super::known::Knowledge;
+use super::proof::{Proof, Prover};
 use super::{SCHEMA, entry_name, kind_name};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::human::{count, size};
 use isoforge_base::parallel;
 use isoforge_base::progress::{Progress, Task};
+use isoforge_base::shown::Line;
 use isoforge_oci::pull;
 use isoforge_oci::store::{Collector, Entry, EntryKind, Store};
 use isoforge_system::slab::Slab;
@@ -30,6 +33,9 @@ pub(crate) struct Verification {
     /// Their bytes.
     pub bytes: u64,
     pub damaged: Vec<Damage>,
+    /// Slabs that could not be held to their layers, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<Damage>,
     /// Files that no isoforge put there; they are left alone.
     pub strangers: Vec<PathBuf>,
     /// Whether the damaged ones were removed.
@@ -69,25 +75,30 @@ impl Verification {
     }
 }
 
-/// Checks the store in `folder` with up to `threads` threads. With `repair` what
-/// is damaged is removed, once nobody else has the store open.
+/// How a store is checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Verify {
+    /// Threads that read, hash and compress.
+    pub threads: NonZeroUsize,
+    /// Remove what is damaged, once nobody else has the store open.
+    pub repair: bool,
+    /// Hold slabs to their layers.
+    pub deep: bool,
+}
+
+/// Checks the store in `folder`.
 ///
 /// # Errors
 /// What opening and listing the store gives; a file that can't be read counts
 /// as damaged.
-pub(crate) fn verify(
-    folder: &Path,
-    threads: NonZeroUsize,
-    repair: bool,
-    progress: &Progress,
-) -> Result<Verification> {
-    if !repair {
-        return Ok(check(&Store::open(folder)?, folder, threads, progress)?.0);
+pub(crate) fn verify(folder: &Path, how: Verify, progress: &Progress) -> Result<Verification> {
+    if !how.repair {
+        return Ok(check(&Store::open(folder)?, folder, how, progress)?.0);
     }
     let collector = Collector::open(folder, || {
         progress.note("waiting: another isoforge works with the store");
     })?;
-    let (mut report, damaged) = check(collector.store(), folder, threads, progress)?;
+    let (mut report, damaged) = check(collector.store(), folder, how, progress)?;
     for entry in &damaged {
         collector.remove(entry)?;
     }
@@ -95,10 +106,11 @@ pub(crate) fn verify(
     Ok(report)
 }
 
+/// The report, and what is damaged.
 fn check(
     store: &Store,
     folder: &Path,
-    threads: NonZeroUsize,
+    how: Verify,
     progress: &Progress,
 ) -> Result<(Verification, Vec<Entry>)> {
     let mut entries = store.contents()?;
@@ -109,10 +121,71 @@ fn check(
         .map(|entry| entry.path.clone())
         .collect();
     entries.retain(|entry| entry.kind != EntryKind::Stranger);
-    let bytes = entries.iter().map(|entry| entry.size).sum();
+    let mut damaged = damaged(store, &entries, how.threads, progress)?;
+    let blobs = damaged.iter().filter_map(|(entry, _)| match entry.kind {
+        EntryKind::Blob(digest) => Some(digest),
+        _ => None,
+    });
+    let blobs = blobs.collect();
+    for (entry, problem) in derived(store, &entries, &knowledge, &blobs) {
+        if !damaged.iter().any(|(known, _)| *known == entry) {
+            damaged.push((entry, problem));
+        }
+    }
+    let mut unproven = Vec::new();
+    if how.deep {
+        let prover = Prover::new(store, &entries, how.threads, progress);
+        for entry in &entries {
+            let EntryKind::Slab(key) = &entry.kind else {
+                continue;
+            };
+            if damaged.iter().any(|(known, _)| *known == entry) {
+                continue;
+            }
+            match prover.prove(key, entry) {
+                Proof::Holds => {}
+                Proof::Fails(problem) => damaged.push((entry, problem)),
+                Proof::Open(problem) => unproven.push((entry, problem)),
+            }
+        }
+    }
+    damaged.sort_by(|(a, _), (b, _)| (&a.kind, &a.path).cmp(&(&b.kind, &b.path)));
+    let told = |found: &[(&Entry, String)]| {
+        let found = found.iter();
+        found
+            .map(|(entry, problem)| Damage {
+                kind: kind_name(&entry.kind),
+                name: entry_name(entry),
+                known: knowledge.describe(entry),
+                problem: problem.clone(),
+            })
+            .collect()
+    };
+    let report = Verification {
+        schema: SCHEMA,
+        folder: folder.to_owned(),
+        checked: entries.len() as u64,
+        bytes: entries.iter().map(|entry| entry.size).sum(),
+        damaged: told(&damaged),
+        unproven: told(&unproven),
+        strangers,
+        repaired: false,
+    };
+    let damaged = damaged.into_iter().map(|(entry, _)| entry.clone());
+    Ok((report, damaged.collect()))
+}
+
+/// The entries that are not as they were written, each with what is wrong.
+fn damaged<'e>(
+    store: &Store,
+    entries: &'e [Entry],
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<Vec<(&'e Entry, String)>> {
     // The largest first, so that no thread is left alone with it at the end.
     let mut by_size: Vec<&Entry> = entries.iter().collect();
     by_size.sort_by_key(|entry| std::cmp::Reverse(entry.size));
+    let bytes = entries.iter().map(|entry| entry.size).sum();
     let task = progress.task("check the store", Some(bytes));
     let found = Mutex::new(Vec::new());
     parallel::for_each(
@@ -127,28 +200,7 @@ fn check(
             Ok::<_, Failure>(())
         },
     )?;
-    drop(task);
-    let mut damaged = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    damaged.sort_by(|(a, _), (b, _)| (&a.kind, &a.path).cmp(&(&b.kind, &b.path)));
-    let report = Verification {
-        schema: SCHEMA,
-        folder: folder.to_owned(),
-        checked: entries.len() as u64,
-        bytes,
-        damaged: damaged
-            .iter()
-            .map(|(entry, problem)| Damage {
-                kind: kind_name(&entry.kind),
-                name: entry_name(entry),
-                known: knowledge.describe(entry),
-                problem: problem.clone(),
-            })
-            .collect(),
-        strangers,
-        repaired: false,
-    };
-    let damaged = damaged.into_iter().map(|(entry, _)| entry.clone());
-    Ok((report, damaged.collect()))
+    Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What is wrong with a file.
@@ -197,14 +249,19 @@ impl fmt::Display for Verification {
         )?;
         for damage in &self.damaged {
             let verb = if self.repaired { "removed" } else { "DAMAGED" };
-            write!(f, "  {verb} {} {}", damage.kind, damage.name)?;
+            write!(f, "  {verb} {} {}", damage.kind, Line(&damage.name))?;
             if !damage.known.is_empty() {
-                write!(f, " ({})", damage.known)?;
+                write!(f, " ({})", Line(&damage.known))?;
             }
-            writeln!(f, ": {}", damage.problem)?;
+            writeln!(f, ": {}", Line(&damage.problem))?;
+        }
+        for slab in &self.unproven {
+            let (name, problem) = (Line(&slab.name), Line(&slab.problem));
+            writeln!(f, "  not proven: {} {name}: {problem}", slab.kind)?;
         }
         for stranger in &self.strangers {
-            writeln!(f, "  not isoforge's, left alone: {}", stranger.display())?;
+            let stranger = Line(stranger.display());
+            writeln!(f, "  not isoforge's, left alone: {stranger}")?;
         }
         if self.damaged.is_empty() {
             writeln!(f, "everything is as it was written")?;

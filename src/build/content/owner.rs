@@ -1,13 +1,14 @@
 //! Whose packs, charts and manifests they are, and what lies in them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use isoforge_base::error::{Class, Failure, Result};
 use serde_json::{Value, json};
 
 use crate::lock;
 use crate::profile::{ContentSources, Kind, Loaded, Profile};
+use crate::render::Project;
 use crate::sources::kubernetes::component_kind;
 use isoforge_base::digest::Digest;
 use isoforge_content as content;
@@ -72,6 +73,7 @@ pub(super) struct ReadSources {
 /// # Errors
 /// Of the sources.
 pub(in crate::build) fn check(loaded: &Loaded) -> Result<()> {
+    in_project(loaded)?;
     let profile = &loaded.profile;
     let mut read = Vec::new();
     for owner in owners(profile) {
@@ -110,6 +112,28 @@ fn check_others(sources: &ContentSources) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// That no link of the project leads elsewhere on the way to packs, charts and manifests.
+///
+/// # Errors
+/// One does.
+pub(super) fn in_project(loaded: &Loaded) -> Result<()> {
+    let profile = &loaded.profile;
+    let owners = owners(profile);
+    let all = owners.iter().map(|owner| &owner.sources);
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for sources in all.chain([&profile.content.sources]) {
+        paths.extend(sources.packs.iter().chain(&sources.manifests).cloned());
+        for chart in &sources.charts {
+            if let Source::Path(path) = chart.parse()? {
+                paths.push(path);
+            }
+        }
+    }
+    let own = loaded.profile_files().first();
+    let folder = own.and_then(|file| file.path.parent());
+    Project::new(folder.unwrap_or(Path::new(""))).holds(paths.iter().map(PathBuf::as_path))
 }
 
 /// Those of the profile's components that have sources.
@@ -164,7 +188,7 @@ pub(super) fn unmet(profile: &Profile, read: &[(Owner<'_>, ReadSources)]) -> Vec
     there.extend(components.map(|(_, it)| (it.name.as_str(), it.version.as_str())));
     let mut unmet = BTreeSet::new();
     for version in &profile.kubernetes.versions {
-        let kubernetes = [(KUBERNETES, version.as_str())];
+        let kubernetes = (!version.is_empty()).then_some((KUBERNETES, version.as_str()));
         let there: Vec<_> = kubernetes.iter().chain(&there).copied().collect();
         for pack in read.iter().flat_map(|(_, parts)| &parts.packs) {
             let meta = &pack.meta;
@@ -187,7 +211,10 @@ impl MacroAnswers {
     pub(super) fn of(profile: &Profile, read: &[(Owner<'_>, ReadSources)]) -> Result<Self> {
         let mut all = BTreeMap::new();
         for version in &profile.kubernetes.versions {
-            let mut answers = Answers::for_kubernetes(version);
+            let mut answers = match version.as_str() {
+                "" => Answers::default(),
+                version => Answers::for_kubernetes(version),
+            };
             answers.extend(profile.cluster.macros.clone());
             let read = read.iter();
             let of_version = read.filter(|(owner, _)| owner.kubernetes.contains(&version.as_str()));

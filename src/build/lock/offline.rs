@@ -34,7 +34,10 @@ pub(super) fn check(prepared: &Prepared<'_>, lock: &Lock) -> Result<()> {
             items.push(format!("{}: {}", ShownUrl::of(&file.url), file.sha256));
         }
     }
-    for (archive, _) in inputs.archives().filter(|(_, path)| !path.exists()) {
+    for (archive, path) in inputs.archives() {
+        if fs_err::exists(path)? {
+            continue;
+        }
         let known = lock.archive(&archive.name);
         if !known.is_some_and(|known| session.store.has_blob(&known.layer.digest)) {
             items.push(format!("{}: neither the file nor its layer", archive.name));

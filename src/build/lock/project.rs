@@ -2,6 +2,7 @@
 //! digests are what a lock calls its inputs.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::{self, Path, PathBuf};
 
 use isoforge_base::error::Result;
@@ -102,10 +103,10 @@ fn input(project: &Project, file: &ProjectFile) -> Result<Input> {
     let (path, digest) = match &file.origin {
         FileOrigin::Read(path, digest) => (shown(root, path), *digest),
         FileOrigin::Disk(path) => (shown(root, path), Digest::of(&fs_err::read(path)?)),
-        FileOrigin::File(path) => (named(project, path), Digest::of(&project.read(path)?)),
+        FileOrigin::File(path) => (named(project, path)?, Digest::of(&project.read(path)?)),
         FileOrigin::Overlay(path) => {
             let digest = overlay::digest(&project.overlay(path)?, path)?;
-            (named(project, path), digest)
+            (named(project, path)?, digest)
         }
         FileOrigin::BuiltIn(dir, files) => {
             let digest = overlay::digest(&Source::embedded(files, dir), dir)?;
@@ -121,11 +122,11 @@ fn input(project: &Project, file: &ProjectFile) -> Result<Input> {
 }
 
 /// What a path of [`Project::path_of`] is called in the lock.
-fn named(project: &Project, path: &str) -> String {
-    if project.is_built_in(path) {
-        return format!("{BUILT_IN}{path}");
+fn named(project: &Project, path: &str) -> io::Result<String> {
+    if project.is_built_in(path)? {
+        return Ok(format!("{BUILT_IN}{path}"));
     }
-    shown(project.root(), &project.root().join(path))
+    Ok(shown(project.root(), &project.root().join(path)))
 }
 
 /// `path` relative to `root`, with slashes, whatever both start from; as it is

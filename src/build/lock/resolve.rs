@@ -88,7 +88,7 @@ impl<'a> Resolver<'a> {
         };
         match pinned {
             // The layer travelled, the file that it was made of did not.
-            Some(pinned) if !path.exists() => {
+            Some(pinned) if !fs_err::exists(path)? => {
                 entry.newest_seconds = pinned.newest_seconds;
             }
             _ => {

@@ -65,11 +65,17 @@ pub(crate) struct List {
 
 /// Arguments of `cache verify`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  isoforge cache verify --repair")]
+#[command(
+    after_help = "Examples:\n  isoforge cache verify --repair\n  isoforge cache verify --deep"
+)]
 pub(crate) struct Verify {
-    /// Remove what is damaged, once nobody else works with the store
+    /// Remove what is damaged and what was made of it, once nobody else works with the
+    /// store
     #[arg(long)]
     pub repair: bool,
+    /// Make every slab again from its layer, and compare; this takes as long as it took
+    #[arg(long)]
+    pub deep: bool,
     /// Store and format.
     #[command(flatten)]
     pub store: StoreArgs,

@@ -157,7 +157,7 @@ fn serve(args: &BundleServe, global: &Global) -> Result<()> {
     for (repository, tags) in server.repositories() {
         progress.detail(format!("{repository}: {}", tags.join(", ")));
     }
-    report::data(&format!("{}\n", server.address()))?;
+    report::data(format!("{}\n", server.address()))?;
     progress.note("serving until interrupted");
     server.run();
     Ok(())

@@ -35,7 +35,12 @@ fn list(args: &List, global: &Global) -> Result<()> {
 fn verify(args: &Verify, global: &Global) -> Result<()> {
     let store = store(&args.store, global)?;
     let progress = report::progress(global);
-    let found = cache::verify(&store.cache_dir, threads(&store), args.repair, &progress)?;
+    let how = cache::Verify {
+        threads: threads(&store),
+        repair: args.repair,
+        deep: args.deep,
+    };
+    let found = cache::verify(&store.cache_dir, how, &progress)?;
     show(args.store.format, &found)?;
     match found.error() {
         Some(damaged) => Err(damaged),
@@ -62,7 +67,7 @@ fn clear(args: &Clear, global: &Global) -> Result<()> {
 fn export(args: &Export, global: &Global) -> Result<()> {
     let store = store(&args.store, global)?;
     let profile = args.profile.clone().unwrap_or_default();
-    let lock = lock::locate(&profile, args.lock.as_deref());
+    let lock = lock::locate(&profile, args.lock.as_deref())?;
     let progress = report::progress(global);
     show(
         args.store.format,

@@ -4,7 +4,7 @@ use isoforge_base::error::{Class, Failure, Result};
 use serde_json::json;
 
 use crate::cli::args::{Config, ConfigCommand, ConfigShow, Format, Global};
-use crate::cli::report;
+use crate::cli::report::{self, Data};
 use crate::cli::settings::{self, Effective};
 
 /// Version of the JSON.
@@ -19,7 +19,7 @@ pub(in crate::cli) fn run(args: &Config, global: &Global) -> Result<()> {
                     "no folder for the settings file: neither XDG_CONFIG_HOME nor HOME is set";
                 Failure::new(Class::Environment, message).with_hint("name a file with --config")
             })?;
-            report::data(&format!("{}\n", path.display()))?;
+            report::data(format!("{}\n", path.display()))?;
             Ok(())
         }
     }
@@ -27,8 +27,8 @@ pub(in crate::cli) fn run(args: &Config, global: &Global) -> Result<()> {
 
 fn show(args: &ConfigShow, global: &Global) -> Result<()> {
     let (_, rows) = settings::explain(global, &args.settings, args.output.as_deref())?;
-    report::data(&match args.format {
-        Format::Text => table(&rows),
+    report::data(match args.format {
+        Format::Text => Data::Text(table(&rows)),
         Format::Json => super::json(&json!({"schema": SCHEMA, "settings": rows}))?,
     })?;
     Ok(())

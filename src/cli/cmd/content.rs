@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::bundle::open;
 use super::show;
 use crate::cli::args::{Check, Content, ContentCommand, Find, Format, Global, HelmArgs};
-use crate::cli::report;
+use crate::cli::report::{self, Data};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_content::check;
 use isoforge_content::find::helm::Helm;
@@ -85,15 +85,15 @@ fn find(args: &Find, global: &Global) -> Result<()> {
         progress.stage(&format!("Searching {}", path.display()));
         found.extend(target.images(&options)?);
     }
-    report::data(&match args.format {
-        Format::Text => found.to_string(),
+    report::data(match args.format {
+        Format::Text => Data::Text(found.to_string()),
         Format::Json => json(&found)?,
     })?;
     Ok(())
 }
 
 /// The result for programs, with whether it is certain.
-fn json(found: &Images) -> Result<String> {
+fn json(found: &Images) -> Result<Data> {
     #[derive(Serialize)]
     struct Report<'a> {
         schema: u32,

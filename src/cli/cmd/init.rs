@@ -46,7 +46,7 @@ pub(in crate::cli) fn run(args: &Init, global: &Global) -> Result<()> {
         "next: isoforge validate {}",
         dir.join("profile.toml").display()
     ));
-    report::data(&format!("{}\n", dir.join("profile.toml").display()))?;
+    report::data(format!("{}\n", dir.join("profile.toml").display()))?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::args::{Format, Global, Inspect};
-use crate::cli::report;
+use crate::cli::report::{self, Data};
 use crate::inspect;
 use isoforge_base::error::Result;
 
@@ -13,8 +13,8 @@ const SCHEMA: u32 = 1;
 pub(in crate::cli) fn run(args: &Inspect, global: &Global) -> Result<()> {
     let progress = report::progress(global);
     let found = inspect::inspect(&args.path, &progress)?;
-    report::data(&match args.format {
-        Format::Text => found.to_string(),
+    report::data(match args.format {
+        Format::Text => Data::Text(found.to_string()),
         Format::Json => {
             let mut value = serde_json::to_value(&found)?;
             if let Some(object) = value.as_object_mut() {

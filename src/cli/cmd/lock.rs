@@ -6,6 +6,7 @@ use isoforge_base::error::Result;
 
 use crate::build::{self, Artifacts, LockUse, Report, Request, Upgrade};
 use crate::cli::args::{Format, Global, Lock, LockArgs, Plan, ProfileArgs, Pull, SettingArgs};
+use crate::cli::report::Data;
 use crate::cli::settings::Settings;
 use crate::cli::{env, report};
 use isoforge_base::human;
@@ -95,15 +96,15 @@ pub(super) fn with_request<T>(
 }
 
 fn print(found: &Report, verb: &str, format: Format) -> Result<()> {
-    report::data(&match format {
+    report::data(match format {
         Format::Json => super::json(found)?,
-        Format::Text => format!(
+        Format::Text => Data::Text(format!(
             "{} {verb}: {}, {}, {}\n",
             found.path.display(),
             human::count(found.images, "image"),
             human::count(found.files, "file"),
             human::count(found.packages, "package")
-        ),
+        )),
     })?;
     Ok(())
 }

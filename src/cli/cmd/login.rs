@@ -36,7 +36,7 @@ pub(in crate::cli) fn run(args: &Login, global: &Global) -> Result<()> {
     if let Some(text) = &change.text {
         output::replace_private(&path, login::text_of(text).as_bytes())?;
     }
-    report::data(&match change.helper {
+    report::data(match change.helper {
         Some(helper) => {
             format!("logged in to {host}; docker-credential-{helper} has the credentials\n")
         }

@@ -13,14 +13,14 @@ pub(in crate::cli) fn run(args: &Logout, global: &Global) -> Result<()> {
     let host = login::registry_host(&args.registry)?;
     let client = Client::new(settings::registry_config(global)?);
     let Some(path) = client.find_login(&host)? else {
-        report::data(&format!("there are no credentials for {host}\n"))?;
+        report::data(format!("there are no credentials for {host}\n"))?;
         return Ok(());
     };
     let change = client.forget_login(path, &host)?;
     if let Some(text) = &change.text {
         output::replace_private(path, login::text_of(text).as_bytes())?;
     }
-    report::data(&format!(
+    report::data(format!(
         "the credentials for {host} are out of {}\n",
         path.display()
     ))?;

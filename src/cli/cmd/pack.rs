@@ -10,7 +10,7 @@ use crate::build::{self, PackPushRequest};
 use crate::cli::args::{
     Format, Global, Pack, PackBuild, PackCommand, PackInit, PackLint, PackPush,
 };
-use crate::cli::report;
+use crate::cli::report::{self, Data};
 use crate::cli::settings::Settings;
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_base::human::count;
@@ -33,7 +33,7 @@ fn init(args: &PackInit, global: &Global) -> Result<()> {
     pack::init(&args.directory)?;
     let place = args.directory.display();
     report::progress(global).note(format!("next: isoforge pack lint {place}"));
-    report::data(&format!("{}\n", args.directory.join(pack::FILE).display()))?;
+    report::data(format!("{}\n", args.directory.join(pack::FILE).display()))?;
     Ok(())
 }
 
@@ -68,8 +68,8 @@ fn lint(args: &PackLint, global: &Global) -> Result<()> {
         .collect();
     let errors: usize = linted.iter().map(Linted::errors).sum();
     let problems: usize = linted.iter().map(|linted| linted.problems.len()).sum();
-    report::data(&match args.format {
-        Format::Text => text(&linted, errors, problems)?,
+    report::data(match args.format {
+        Format::Text => Data::Text(text(&linted, errors, problems)?),
         Format::Json => {
             let report = serde_json::json!({"schema": SCHEMA, "packs": linted});
             super::json(&report)?
@@ -113,7 +113,7 @@ fn build(args: &PackBuild, global: &Global) -> Result<()> {
         file.write_all(&built.archive)?;
         Ok(())
     })?;
-    report::data(&format!("{}\n", path.display()))?;
+    report::data(format!("{}\n", path.display()))?;
     Ok(())
 }
 

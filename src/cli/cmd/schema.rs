@@ -12,6 +12,6 @@ pub(in crate::cli) fn run(args: &Schema) -> Result<()> {
         SchemaOf::Catalog => Document::Catalog,
         SchemaOf::Settings => Document::Settings,
     });
-    report::data(&super::json(&schema)?)?;
+    report::data(super::json(&schema)?)?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::build;
 use crate::cli::args::{Format, Global, Validate};
 use crate::cli::{env, report};
+use crate::profile::Profile;
 
 pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
     let progress = report::progress(global);
@@ -16,16 +17,15 @@ pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
     }
     let profile = &loaded.profile;
     match args.format {
-        Format::Text => report::data(&format!(
-            "{} is valid: {} {}, {} on {} {}, Kubernetes {} {}\n",
+        Format::Text => report::data(format!(
+            "{} is valid: {} {}, {} on {} {}, {}\n",
             args.profile.profile.display(),
             profile.appliance.name,
             profile.appliance.version,
             list(profile.appliance.arch.iter()),
             profile.os.distribution,
             profile.os.version,
-            profile.kubernetes.distribution,
-            list(profile.kubernetes.versions.iter()),
+            kubernetes(profile),
         ))?,
         Format::Json => {
             let value = json!({
@@ -35,10 +35,20 @@ pub(in crate::cli) fn run(args: &Validate, global: &Global) -> Result<()> {
                 "warnings": warnings,
                 "profile": profile,
             });
-            report::data(&super::json(&value)?)?;
+            report::data(super::json(&value)?)?;
         }
     }
     Ok(())
+}
+
+fn kubernetes(profile: &Profile) -> String {
+    let kubernetes = &profile.kubernetes;
+    let versions = list(kubernetes.versions.iter());
+    match (kubernetes.is_none(), versions.is_empty()) {
+        (true, _) => "no Kubernetes".to_owned(),
+        (_, true) => format!("Kubernetes {} of the image", kubernetes.distribution),
+        _ => format!("Kubernetes {} {versions}", kubernetes.distribution),
+    }
 }
 
 fn list(items: impl Iterator<Item = impl ToString>) -> String {

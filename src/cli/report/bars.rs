@@ -8,6 +8,7 @@ use super::tasks::{Running, Tasks};
 use super::ticker::Ticker;
 use super::{Verbosity, line, lock, show};
 use isoforge_base::progress::{Reporter, TaskId};
+use isoforge_base::shown;
 
 /// How often the lines are drawn. A task that is shorter may never be seen.
 const FRAME: Duration = Duration::from_millis(100);
@@ -74,20 +75,20 @@ impl Reporter for Bars {
     }
 
     fn note(&self, message: &str) {
-        self.say(&format!("  {message}"));
+        self.say(&format!("  {}", shown::continued(message)));
     }
 
     fn warn(&self, message: &str) {
-        self.say(&format!("warning: {message}"));
+        self.say(&format!("warning: {}", shown::continued(message)));
     }
 
     fn stage(&self, name: &str) {
-        self.say(name);
+        self.say(&shown::continued(name));
     }
 
     fn detail(&self, message: &str) {
         if self.verbosity == Verbosity::EveryTask {
-            self.say(&format!("  {message}"));
+            self.say(&format!("  {}", shown::continued(message)));
         }
     }
 }

@@ -10,6 +10,7 @@ use super::tasks::{Running, Tasks};
 use super::ticker::Ticker;
 use super::{Verbosity, line, lock};
 use isoforge_base::progress::{Reporter, TaskId};
+use isoforge_base::shown;
 
 /// How often a run says how far it is.
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
@@ -118,22 +119,30 @@ impl Reporter for Lines {
     }
 
     fn note(&self, message: &str) {
-        self.run.say(Verbosity::Default, &format!("  {message}"));
+        self.run.say(
+            Verbosity::Default,
+            &format!("  {}", shown::continued(message)),
+        );
     }
 
     fn warn(&self, message: &str) {
-        self.run
-            .say(Verbosity::WarningsOnly, &format!("warning: {message}"));
+        self.run.say(
+            Verbosity::WarningsOnly,
+            &format!("warning: {}", shown::continued(message)),
+        );
     }
 
     fn stage(&self, name: &str) {
         let mut state = lock(&self.run.state);
         state.said = (self.run.now)();
-        self.run.say(Verbosity::Default, name);
+        self.run.say(Verbosity::Default, &shown::continued(name));
     }
 
     fn detail(&self, message: &str) {
-        self.run.say(Verbosity::EveryTask, &format!("  {message}"));
+        self.run.say(
+            Verbosity::EveryTask,
+            &format!("  {}", shown::continued(message)),
+        );
     }
 }
 
@@ -238,6 +247,26 @@ mod tests {
           root file system from packages: 5.0 s
         warning: left out
           root file system from packages: 6.0 s
+        ");
+    }
+
+    #[test]
+    fn no_text_of_others_looks_like_a_message_of_ours() {
+        let bench = Bench::new(Verbosity::EveryTask);
+        let sly = "a\nwarning: none";
+        bench.lines.note(sly);
+        bench.lines.warn(sly);
+        bench.lines.detail(sly);
+        bench.lines.start(TaskId(0), sly, None);
+        bench.lines.finish(TaskId(0));
+        assert_snapshot!(bench.said(), @r"
+          a
+            warning: none
+        warning: a
+            warning: none
+          a
+            warning: none
+          a\nwarning: none: 0.0 s
         ");
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use isoforge_base::progress::TaskId;
+use isoforge_base::shown;
 
 /// Over how long the rate is an average: shorter it would tremble, longer it
 /// would hide that a line went dead.
@@ -33,7 +34,7 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn new(label: &str, total_bytes: Option<u64>, now: Instant) -> Self {
         Self {
-            label: label.to_owned(),
+            label: shown::line(label).into_owned(),
             done_bytes: 0,
             total_bytes,
             started: now,

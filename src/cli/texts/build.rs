@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::build::{Run, Summary};
 use isoforge_base::human;
 use isoforge_base::progress::Tally;
+use isoforge_base::shown::Line;
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,7 +18,8 @@ impl fmt::Display for Summary {
             .max()
             .unwrap_or(0);
         for component in &self.components {
-            writeln!(f, "  {:width$}  {}", component.name, component.version)?;
+            let (name, version) = (Line(&component.name), Line(&component.version));
+            writeln!(f, "  {name:width$}  {version}")?;
         }
         // The full path, which fits wherever it is pasted.
         let folder = std::path::absolute(&self.folder);

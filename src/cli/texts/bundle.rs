@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::build::Built;
 use isoforge_base::human::size;
+use isoforge_base::shown::Line;
 
 impl fmt::Display for Built {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,7 +20,7 @@ impl fmt::Display for Built {
             writeln!(f, "  part {}  {}", part.name, size(part.size))?;
         }
         for root in &self.roots {
-            writeln!(f, "  {root}")?;
+            writeln!(f, "  {}", Line(root))?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::{Context, Need, Section, Shape, Stating};
 use crate::profile::check;
 use crate::profile::document::{Entry, Node, Table, Value};
 use crate::profile::problem::{Bad, Draft, alternatives, did_you_mean};
-use crate::profile::secret::SecretRef;
+use crate::profile::secret::{REDACTED, SecretRef};
 use crate::profile::source::Span;
 
 /// Highest permission bits: set-user-id, set-group-id, sticky and rwx thrice.
@@ -76,6 +76,13 @@ impl<'a> At<'a> {
 
     pub(crate) fn checked<T>(&self, result: Result<T, Bad>) -> Option<T> {
         result.map_err(|bad| self.bad(bad)).ok()
+    }
+
+    /// What is wrong with a URL that may have a password in it, without that URL.
+    fn concealed(&self, mut bad: Bad, text: &str) -> Bad {
+        self.context.report.hide(self.node.place);
+        bad.message = bad.message.replace(text, REDACTED);
+        bad
     }
 
     fn wrong_type(&self, expected: impl Into<String>) {
@@ -219,7 +226,12 @@ pub(crate) fn placed<T: 'static>(parse: fn(&str, &At<'_>) -> Result<T, Bad>) -> 
 fn placed_by<T: 'static>(parse: impl Fn(&str, &At<'_>) -> Result<T, Bad> + 'static) -> Form<T> {
     Form::new(Shape::Text, move |at| {
         let text = at.node.value.text()?;
-        Some(at.checked(parse(text, at)))
+        Some(at.checked(
+            parse(text, at).map_err(|bad| match check::names_user(text) {
+                true => at.concealed(bad, text),
+                false => bad,
+            }),
+        ))
     })
 }
 

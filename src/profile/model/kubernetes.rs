@@ -3,7 +3,7 @@
 use super::layer::KubernetesLayer;
 use super::{ContentSources, Filter, Given, LayerSource, LayerSpec, Picked, architecture};
 use crate::profile::check;
-use crate::profile::keys::{inline, keys, list, permissions, placed, table, text};
+use crate::profile::keys::{boolean, inline, keys, list, permissions, placed, table, text};
 use crate::profile::placeholder::Target;
 use crate::profile::problem::Bad;
 use isoforge_base::digest::Digest;
@@ -15,9 +15,13 @@ const FILE_MODE: u32 = 0o755;
 /// `[kubernetes]`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Kubernetes {
-    /// Such as `pxk-e`.
+    /// Such as `pxk-e`; empty where the appliance has none.
     pub distribution: String,
-    /// At least one, no two the same; the ISO installs the first.
+    /// Whether the image of the operating system holds it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub included: bool,
+    /// At least one, no two the same; the ISO installs the first. An empty one where there is
+    /// no Kubernetes, or where the image tells which it holds.
     pub versions: Vec<String>,
     /// From `image`, `archive` and `layers`, in this order.
     pub layers: Vec<LayerSpec>,
@@ -35,9 +39,20 @@ pub struct Kubernetes {
 }
 
 impl Kubernetes {
+    /// Whether the appliance has none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.distribution.is_empty()
+    }
+
     /// Whether the profile itself says where Kubernetes comes from.
     #[must_use]
     pub fn has_source(&self) -> bool {
+        self.included || self.has_layers()
+    }
+
+    /// Whether the profile lays something over the operating system for it.
+    pub(crate) fn has_layers(&self) -> bool {
         !(self.layers.is_empty() && self.packages.is_empty() && self.files.is_empty())
     }
 }
@@ -46,6 +61,9 @@ keys! {
     impl Kubernetes {
         /// `pxk-e`, `kubeadm`, `k3s`, `rke2`, `debian`, or any name if a source is given.
         distribution = text(check::name).required(),
+        /// The image of the operating system holds it already. The build finds its version there;
+        /// `version` is then compared with it and may be left out, with which tags have none.
+        included = boolean().or(false),
         /// Such as `1.32.3` or `1.32.3+k3s1`.
         version = text(check::kubernetes_version).optional(""),
         /// Several: one provider image each. The ISO installs the first.
@@ -72,9 +90,12 @@ keys! {
         /// What else is given.
         given = inline::<Given>(),
     }
-    exactly one of version, versions;
+    one of version, versions;
     => |keys| {
-        let versions: Vec<_> = versions.into_iter().chain(version).collect();
+        let mut versions: Vec<_> = versions.into_iter().chain(version).collect();
+        if versions.is_empty() {
+            versions.push(String::new());
+        }
         // One image or archive can't be several versions.
         let one_for_several = |name: &str, text: Option<&str>| {
             if versions.len() > 1 && text.is_some_and(|text| !text.contains("{version}")) {
@@ -90,6 +111,7 @@ keys! {
         let own = own.map(|source| LayerSpec::everywhere(source, &filter));
         Self {
             distribution,
+            included,
             layers: own.chain(layers.into_iter().map(|layer| layer.0)).collect(),
             packages,
             files,

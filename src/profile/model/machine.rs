@@ -9,7 +9,8 @@ use crate::profile::keys::{
 };
 use crate::profile::problem::Bad;
 use isoforge_contract::machine::{
-    After, DefaultAccount, Device, Health, InstallMode, Page, Rule, State,
+    After, CHARACTER_CLASSES, DefaultAccount, Device, Health, InstallMode, Page, PasswordRules,
+    Rule, State,
 };
 use isoforge_system::hardening::{Hardening, Standard};
 
@@ -43,6 +44,9 @@ keys! {
         /// The account that is there where neither site configuration nor installer gives one. Its
         /// password must be changed at the first login.
         account: Option<DefaultAccount> = optional_table(),
+        /// What a password must be that somebody types at the installer. One that the profile or a
+        /// site's configuration gives as a hash is not looked at.
+        password: PasswordRules = table().with_defaults(),
         /// Sizes of partitions, in whole MiB.
         partitions: Partitions = table().with_defaults(),
         /// What the machine must have; of a distribution that kubeadm starts also what that checks.
@@ -105,6 +109,15 @@ keys! {
     }
     never {
         password: Need::Refused("write its hash as `password_hash`: `openssl passwd -6` makes one"),
+    }
+}
+
+keys! {
+    impl PasswordRules {
+        /// Fewest characters.
+        min_length = integer(1, 64).or(PasswordRules::default().min_length),
+        /// Of how many kinds at least: small letters, capitals, digits, other characters.
+        classes = integer(1, i64::from(CHARACTER_CLASSES)).or(PasswordRules::default().classes),
     }
 }
 

@@ -114,7 +114,7 @@ keys! {
         /// Packages beside the variant's own.
         packages: Vec<String> = list(text(check::package)).or_empty(""),
         /// URLs of archives, or whole lines in the one-line format of sources.list.
-        mirror: Vec<String> = one_or_more(text(check::one_line)).or_empty("Debian's mirror"),
+        mirror: Vec<String> = one_or_more(text(check::archive_line)).or_empty("Debian's mirror"),
         /// Components of the archive.
         components: Vec<String> = list(text(check::suite)).or(vec!["main".to_owned()]),
         /// Keyring that the archive is signed with.
@@ -188,7 +188,8 @@ keys! {
     #[derive(Eq)]
     pub struct Provider {
         /// Repository of the provider image, such as `registry.example/edge/ubuntu`. Its tag is
-        /// `{kubernetes.distribution}-{kubernetes.version}-{appliance.version}`, `+` as `_`.
+        /// `{kubernetes.distribution}-{kubernetes.version}-{appliance.version}`, `+` as `_`; what the
+        /// profile does not say is left out.
         repository: String = text(check::repository).or_empty("the appliance's name"),
         /// Whether a build that makes the provider image also pushes it to `repository`, which then
         /// begins with a registry's host. `isoforge push` does the same later.

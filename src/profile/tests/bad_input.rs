@@ -100,7 +100,7 @@ fn three_problems_in_three_files() {
       |
     3 | mod = "unattended"
       | ^^^
-      = expected 'device', 'mode', 'after', 'force', 'pages', 'account', 'partitions' or 'require'
+      = expected 'device', 'mode', 'after', 'force', 'pages', 'account', 'password', 'partitions' or 'require'
       = help: did you mean 'mode'?
 
     error: 'quay.io/kairos/ubuntu:22.04 core-amd64-generic-v3.4.2' is not an image reference: '22.04 core-amd64-generic-v3.4.2' is not a valid tag
@@ -419,6 +419,31 @@ fn a_secret_in_plain_text_is_not_shown() {
 
     1 problem in the profile
     "#);
+}
+
+#[test]
+fn a_password_in_a_url_is_not_shown() {
+    let text = MINIMAL.replace(
+        "[os]",
+        "[[addons]]\nname = \"web\"\nversion = \"1.0.0\"\nimages = [\"registry.example/web:1\"]\nchart = \"https://u:hunter2@charts.example/web-1.0.0.tgz\"\n[os]",
+    );
+    let shown = problems_of(&text);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert_snapshot!(shown, @r"
+    error: the URL has a user name or password in it
+      --> p/main.toml:13:9
+       |
+    13 | chart = [redacted]
+       |         ^^^^^^^^^^
+       = expected a URL without them; registries are logged in to with `isoforge login`
+
+    1 problem in the profile
+    ");
+    let image = problems_with(&["os.image=https://u:hunter2@registry.example/x"]);
+    assert!(
+        image.contains("[redacted]") && !image.contains("hunter2"),
+        "{image}"
+    );
 }
 
 #[test]

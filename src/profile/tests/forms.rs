@@ -92,6 +92,18 @@ fn each_wrong_value_is_one_problem_at_its_place() {
             "the proxy has a user name or password in it",
         ),
         (
+            "os={ flavor = \"kairos\", distribution = \"debian\", version = \"13\", bootstrap = { suite = \"trixie\", mirror = \"https://u:p@mirror.example/debian\" } }",
+            "the URL has a user name or password in it",
+        ),
+        (
+            "os={ flavor = \"kairos\", distribution = \"debian\", version = \"13\", bootstrap = { suite = \"trixie\", mirror = [\"deb [trusted=yes] http://u@m.example trixie main\"] } }",
+            "the URL has a user name or password in it",
+        ),
+        (
+            "content={ charts = [\"oci://u:p@registry.example/chart:1.0.0\"] }",
+            "the URL has a user name or password in it",
+        ),
+        (
             "registries.\"quay.io\".max_connections=0",
             "'registries.\"quay.io\".max_connections' can't be 0",
         ),

@@ -192,6 +192,10 @@ fn defaults() {
         "force": false,
         "pages": [],
         "account": null,
+        "password": {
+          "min_length": 8,
+          "classes": 1
+        },
         "partitions": {
           "esp": 67108864,
           "oem": 67108864,

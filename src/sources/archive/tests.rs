@@ -197,3 +197,19 @@ fn bombs_and_escapes_are_refused_in_every_format() {
     assert_eq!(error.class(), Class::Verification);
     assert!(format!("{error:#}").contains("../bb"), "{error:?}");
 }
+
+#[test]
+fn a_pipe_is_no_archive_and_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let pipe = fixture.dir.path().join("pipe.tar");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let limits = Limits::DEFAULT;
+    let error = import(&fixture.store, &pipe, &limits, &Progress::silent()).unwrap_err();
+    assert_eq!(error.class(), Class::Profile);
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("is a named pipe, not a regular file"),
+        "{error}"
+    );
+}

@@ -1,5 +1,6 @@
 use super::*;
 use isoforge_system::layer::EntryKind;
+use isoforge_system::layer::read_tar;
 use tempfile::TempDir;
 
 struct Fixture {

@@ -120,7 +120,7 @@ fn a_file_where_the_store_should_be() {
     assert_snapshot!(failed(&project, &["--cache-dir", "cache"]), @r"
     exit 6
     error: the store can't be read or written
-      caused by: failed to create directory `cache`: File exists (os error 17)
+      caused by: failed to open file `cache/store.json`: Not a directory (os error 20)
     hint: name another folder with --cache-dir, or correct its owner and mode
     ");
     assert_eq!(std::fs::read(project.path("cache")).unwrap(), b"a file");

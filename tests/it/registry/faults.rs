@@ -121,6 +121,22 @@ fn a_server_that_stops_sending_runs_into_the_time_limit() {
     assert_eq!(registry.count(&layer), 2);
 }
 
+/// Each byte is in time, but all of them are not.
+#[test]
+fn a_server_that_trickles_is_given_up_whatever_it_sends() {
+    for target in ["/manifests/", "/blobs/"] {
+        let (registry, _, _) = registry();
+        registry.fault(target, usize::MAX, Fault::Trickle);
+        let puller = Puller::with(|config| {
+            config.rate_window = Duration::from_millis(200);
+            config.retry.attempts = 2;
+        });
+        let said = puller.fails(&source(&registry), Class::Network);
+        let expected = "less than 1024 bytes a second came over 0.2 s";
+        assert!(said.contains(expected), "{target}: {said}");
+    }
+}
+
 #[test]
 fn wrong_bytes_are_not_tried_again_and_leave_nothing() {
     let (registry, image, layer) = registry();

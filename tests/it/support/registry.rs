@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use base64::Engine as _;
 use isoforge_base::digest::Digest;
@@ -32,6 +33,8 @@ pub(crate) enum Fault {
     Stall,
     /// So many bytes of the body come, then nothing.
     StallAfter(usize),
+    /// The body comes, but slowly: a byte each 10 ms.
+    Trickle,
     /// The connection is reset before any answer.
     Reset,
     /// A redirect to this URL with the request's path behind it.
@@ -474,7 +477,7 @@ fn send(
     fault: Option<Fault>,
 ) -> std::io::Result<()> {
     let mut announced = Some(response.body.len());
-    let mut stall = false;
+    let (mut stall, mut trickle) = (false, false);
     match fault {
         None
         | Some(
@@ -510,6 +513,7 @@ fn send(
             response.body.truncate(response.body.len() / 2);
             stall = true;
         }
+        Some(Fault::Trickle) => trickle = true,
         Some(Fault::StallAfter(bytes)) => {
             response.body.truncate(bytes);
             stall = true;
@@ -536,7 +540,18 @@ fn send(
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
     if request.method != "HEAD" {
-        stream.write_all(&response.body)?;
+        let step = if trickle {
+            1
+        } else {
+            response.body.len().max(1)
+        };
+        for part in response.body.chunks(step) {
+            stream.write_all(part)?;
+            if trickle {
+                stream.flush()?;
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
     }
     stream.flush()?;
     if stall {

@@ -20,10 +20,11 @@ pub(crate) use machine::{Firmware, MEDIUM_ID, Machine, Medium, Network, Order, b
 pub(crate) use menu::choose;
 pub(crate) use monitor::Monitor;
 
+use crate::boots;
 use crate::setup::{self, QEMU_MIN_MAJOR};
 
-/// How long the probe of KVM may take: the menu waits some seconds.
-const PROBE: Duration = Duration::from_secs(40);
+/// How long the probe of KVM may take, most of it in GRUB's menu.
+const PROBE: Duration = Duration::from_secs(25);
 
 /// Who runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +45,10 @@ impl Accel {
         }
         let machine = Machine::new(Firmware::Bios, Self::Kvm).medium(Medium::Cd, iso);
         let mut console = Console::start(machine.command()?, "kvm-probe")?;
-        let start = Instant::now();
-        match console.wait_for("Linux version", start + PROBE) {
+        let deadline = Instant::now() + PROBE;
+        let booted = choose(&mut console, boots::ENTRY, deadline)
+            .and_then(|_| console.wait_for("Linux version", deadline));
+        match booted {
             Ok(()) => {
                 println!("KVM: works");
                 Ok(Self::Kvm)

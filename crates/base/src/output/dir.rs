@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::Error;
+use super::single;
+use super::together::{Rename, rename_all};
 use crate::digest::Digest;
 use crate::interrupt;
 
@@ -195,19 +197,26 @@ impl OutputDir {
     /// name from an earlier build is replaced.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says; then none has its name, and an earlier build's artifacts
+    /// are as they were.
     pub fn commit(mut self) -> Result<(), Error> {
         let _whole = interrupt::hold();
         let mut files: Vec<_> = std::mem::take(&mut self.finished).into_iter().collect();
         files.sort_by_key(|(_, finished)| finished.order);
-        for (name, finished) in files {
-            finished
-                .file
-                .persist(self.path.join(name))
-                .map_err(|error| error.error)?;
-            self.committed = true;
+        let renames: Vec<Rename> = files
+            .iter()
+            .map(|(name, finished)| Rename {
+                from: finished.file.path().to_owned(),
+                to: self.path.join(name),
+            })
+            .collect();
+        // Where it fails, the files go with their temporary names.
+        rename_all(&renames, &self.path, &self.path)?;
+        self.committed = true;
+        for (_, finished) in files {
+            // It has another name now.
+            let _ = finished.file.into_temp_path().keep();
         }
-        self.handle.sync_all()?;
         self.sync_new_directories()?;
         Ok(())
     }
@@ -278,7 +287,8 @@ pub fn check_name(name: &str) -> Result<(), Error> {
 fn make_directories(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
     let missing: Vec<&Path> = path
         .ancestors()
-        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+        // What can't be looked at is not made; its child's error says why.
+        .take_while(|path| !path.as_os_str().is_empty() && !fs_err::exists(path).unwrap_or(true))
         .collect();
     for directory in missing.into_iter().rev() {
         match fs_err::create_dir(directory) {
@@ -298,7 +308,7 @@ fn remove_directories(made: &[PathBuf]) {
     }
 }
 
-pub(super) fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
+fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
     let _whole = interrupt::hold();
     tempfile::Builder::new()
         .prefix(PARTIAL_PREFIX)
@@ -308,11 +318,13 @@ pub(super) fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
 }
 
 fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    single::remove_leftovers(dir);
     for entry in fs_err::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(PARTIAL_PREFIX) && name.ends_with(PARTIAL_SUFFIX) {
+        let is_ours = name.starts_with(PARTIAL_PREFIX) && name.ends_with(PARTIAL_SUFFIX);
+        if is_ours && !entry.file_type()?.is_dir() {
             fs_err::remove_file(entry.path())?;
         }
     }
@@ -326,17 +338,9 @@ fn hash(file: &mut std::fs::File) -> io::Result<Digest> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::names;
     use super::*;
     use crate::error::{Class, Diagnose};
-
-    fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs_err::read_dir(dir)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
 
     #[test]
     fn artifacts_get_their_names_together_and_checksums_are_canonical() {
@@ -402,6 +406,30 @@ mod tests {
     }
 
     #[test]
+    fn an_artifact_that_can_not_get_its_name_keeps_the_others_from_theirs() {
+        let base = tempfile::tempdir().unwrap();
+        let commit = || {
+            let mut out = OutputDir::prepare(base.path(), "demo", "1.0").unwrap();
+            out.put("demo.iso", b"new").unwrap();
+            out.put("demo.tar", b"new").unwrap();
+            out.commit()
+        };
+        let dir = base.path().join("demo-1.0");
+        let in_the_way = dir.join("demo.tar/mine");
+        fs_err::create_dir_all(in_the_way.parent().unwrap()).unwrap();
+        fs_err::write(&in_the_way, b"").unwrap();
+        let error = commit().unwrap_err();
+        assert_eq!(error.class(), Class::Io);
+        assert!(error.to_string().contains("demo.tar"), "{error}");
+        assert_eq!(names(&dir), ["demo.tar"], "the ISO has no name");
+        fs_err::write(dir.join("demo.iso"), b"good").unwrap();
+        commit().unwrap_err();
+        assert_eq!(names(&dir), ["demo.iso", "demo.tar"]);
+        assert_eq!(fs_err::read(dir.join("demo.iso")).unwrap(), b"good");
+        assert!(in_the_way.exists());
+    }
+
+    #[test]
     fn a_failed_first_build_leaves_no_directory() {
         let base = tempfile::tempdir().unwrap();
         let dist = base.path().join("a/dist");
@@ -440,6 +468,7 @@ mod tests {
         let dir = base.path().join("demo-1.0");
         fs_err::create_dir(&dir).unwrap();
         fs_err::write(dir.join(".isoforge-AbCdEf.partial"), b"half").unwrap();
+        fs_err::create_dir(dir.join(".isoforge-export.partial")).unwrap();
         fs_err::write(dir.join("notes.txt"), b"mine").unwrap();
         let out = OutputDir::prepare(base.path(), "demo", "1.0").unwrap();
         assert_eq!(names(out.path()), ["notes.txt"]);

@@ -6,10 +6,12 @@ use std::io;
 use std::path::Path;
 
 use super::Error;
-use super::dir::{PARTIAL_PREFIX, PARTIAL_SUFFIX, temporary};
+use super::dir::{PARTIAL_PREFIX, PARTIAL_SUFFIX};
+use super::together::{Rename, rename_all};
 use crate::interrupt;
 
-/// Writes the file at `path`, replacing what is there.
+/// Writes the file at `path`, replacing what is there. What a killed process left of such
+/// a file in the same folder is removed.
 ///
 /// # Errors
 /// What `write` gives, and what the system says; then everything is as before.
@@ -17,21 +19,21 @@ pub fn replace_with<E: From<Error>>(
     path: &Path,
     write: impl FnOnce(&mut std::fs::File) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = folder_of(path);
-    let mut file = temporary(folder).map_err(|source| not_writable(folder, source))?;
-    let partial = file.path().to_owned();
-    let _interrupt = interrupt::on_interrupt(move || {
-        let _ = fs_err::remove_file(partial);
-    });
-    write(file.as_file_mut())?;
-    file.as_file().sync_all().map_err(Error::from)?;
-    {
+    // In a folder of its own, which tells the next process whether this one lives.
+    in_temporary(folder_of(path), |partial| {
+        let temporary = partial.path().join("file");
+        let mut file = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+            .map_err(|source| not_writable(&temporary, source))?;
+        write(&mut file)?;
+        file.sync_all().map_err(Error::from)?;
         let _whole = interrupt::hold();
-        file.persist(path)
-            .map_err(|error| not_writable(path, error.error))?;
-    }
-    sync(folder)?;
-    Ok(())
+        fs_err::rename(&temporary, path).map_err(|source| not_writable(path, source))?;
+        Ok(())
+    })
 }
 
 /// Writes the folder at `path`, which must not be there or be empty.
@@ -75,15 +77,19 @@ pub fn new_files<E: From<Error>>(
         let _whole = interrupt::hold();
         for name in &names {
             let path = to.join(name);
-            if !replace && path.exists() {
+            let is_there = || fs_err::exists(&path).map_err(|error| not_writable(&path, error));
+            if !replace && is_there()? {
                 return Err(Error::Exists { path }.into());
             }
         }
-        for name in &names {
-            let path = to.join(name);
-            fs_err::rename(partial.path().join(name), &path)
-                .map_err(|error| not_writable(&path, error))?;
-        }
+        let renames: Vec<Rename> = names
+            .iter()
+            .map(|name| Rename {
+                from: partial.path().join(name),
+                to: to.join(name),
+            })
+            .collect();
+        rename_all(&renames, partial.path(), to)?;
         Ok(())
     })
 }
@@ -120,7 +126,7 @@ fn temporary_folder(above: &Path) -> io::Result<(tempfile::TempDir, fs_err::File
         match fs_err::File::open(partial.path()) {
             Ok(lock) => match lock.file().try_lock() {
                 Err(TryLockError::WouldBlock) => {}
-                _ if partial.path().exists() => return Ok((partial, lock)),
+                _ if fs_err::exists(partial.path())? => return Ok((partial, lock)),
                 _ => {}
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -130,7 +136,7 @@ fn temporary_folder(above: &Path) -> io::Result<(tempfile::TempDir, fs_err::File
 }
 
 /// Removes temporary folders whose process is gone, as far as that can be told.
-fn remove_leftovers(above: &Path) {
+pub(super) fn remove_leftovers(above: &Path) {
     let Ok(entries) = fs_err::read_dir(above) else {
         return;
     };
@@ -183,16 +189,8 @@ fn sync(folder: &Path) -> Result<(), Error> {
 mod tests {
     use std::io::Write as _;
 
+    use super::super::testing::names;
     use super::*;
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs_err::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
 
     fn failing() -> Error {
         io::Error::other("no more").into()
@@ -257,6 +255,11 @@ mod tests {
         })
         .unwrap();
         let expected = [".isoforge-alive.partial", "a", "mine.partial"];
+        assert_eq!(names(base.path()), expected);
+        let dead = base.path().join(".isoforge-dead.partial");
+        fs_err::create_dir(&dead).unwrap();
+        fs_err::write(dead.join("file"), b"half").unwrap();
+        replace_with(&base.path().join("a"), |_| Ok::<_, Error>(())).unwrap();
         assert_eq!(names(base.path()), expected);
     }
 

@@ -88,7 +88,8 @@ pub fn check(requirements: &[Requirement], systems: &dyn FileSystems) -> Result<
 /// The path itself or its nearest ancestor that exists.
 fn nearest_existing(path: &Path) -> PathBuf {
     path.ancestors()
-        .find(|ancestor| ancestor.exists())
+        // Of one that can't be looked at, asking for its space says why.
+        .find(|ancestor| fs_err::exists(ancestor).unwrap_or(true))
         .filter(|ancestor| !ancestor.as_os_str().is_empty())
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

@@ -9,12 +9,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::output::Output;
+use crate::parallel;
 
 /// How a conversation ended.
 #[derive(Debug)]
@@ -53,13 +53,17 @@ pub fn ask(
         .and_then(Pid::from_raw)
         .ok_or_else(|| io::Error::other("the process has no number"))?;
     let ended = converse(&mut child, pid, input.to_vec(), max_bytes);
-    let (stdout, stderr) = match ended.recv_timeout(time_limit) {
+    let ended = ended.and_then(|ended| {
+        let outputs = ended.recv_timeout(time_limit);
+        outputs.map_err(|_| io::ErrorKind::TimedOut.into())
+    });
+    let (stdout, stderr) = match ended {
         Ok(outputs) => outputs,
-        Err(_) => {
+        Err(error) => {
             // Not waited for yet, so the number still means this process.
             let _ = kill_process_group(pid, Signal::KILL);
             child.wait()?;
-            return Err(io::ErrorKind::TimedOut.into());
+            return Err(error);
         }
     };
     Ok(Answer {
@@ -77,19 +81,19 @@ fn converse(
     pid: Pid,
     input: Vec<u8>,
     max_bytes: u64,
-) -> mpsc::Receiver<(Vec<u8>, Vec<u8>)> {
+) -> io::Result<mpsc::Receiver<(Vec<u8>, Vec<u8>)>> {
     let (tell, ended) = mpsc::channel();
     let stdin = child.stdin.take();
     let stdout = child.stdout.take().map(|out| Output::of(child, out));
     let stderr = child.stderr.take().map(|err| Output::of(child, err));
-    thread::spawn(move || {
+    parallel::detached(move || {
         if let Some(mut stdin) = stdin {
             // A program that needs no input may not read it.
             let _ = stdin.write_all(&input);
         }
-    });
-    thread::spawn(move || {
-        let said = thread::spawn(move || read(stderr, max_bytes));
+    })?;
+    let said = parallel::detached(move || read(stderr, max_bytes))?;
+    parallel::detached(move || {
         let stdout = read(stdout, max_bytes);
         let stderr = said.join().unwrap_or_default();
         let _ = waitid(
@@ -98,8 +102,8 @@ fn converse(
         );
         // Nobody listens any more where the time was over.
         let _ = tell.send((stdout, stderr));
-    });
-    ended
+    })?;
+    Ok(ended)
 }
 
 /// Reads to the end, keeps `max_bytes`.
@@ -133,6 +137,10 @@ mod tests {
         assert_eq!(answer.stdout.len(), 100);
         let began = std::time::Instant::now();
         assert!(shell("sleep 60 & exit 0", "", LONG).unwrap().success);
+        assert!(began.elapsed().as_secs() < 50);
+        // A child that goes on printing is not waited for either.
+        let endless = "while :; do echo x; done & echo answer";
+        assert!(shell(endless, "", LONG).unwrap().success);
         assert!(began.elapsed().as_secs() < 50);
         let missing = ask("no-such-helper", &[], b"", LONG, 1).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);

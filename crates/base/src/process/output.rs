@@ -4,22 +4,19 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Child;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-const AT_ONCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 0,
-};
-
 /// Reads until the pipe ends or the program has: what it leaves running, such as a
-/// daemon, may keep the pipe open for ever.
+/// daemon, may keep the pipe open for ever, and print into it.
 #[derive(Debug)]
 pub(super) struct Output<R> {
     pipe: R,
     /// None where the kernel can't tell; then the pipe alone says when it ends.
     program: Option<OwnedFd>,
+    /// Bytes that were in the pipe when the program was found to have ended.
+    left: Option<u64>,
 }
 
 impl<R> Output<R> {
@@ -29,34 +26,45 @@ impl<R> Output<R> {
         Self {
             pipe,
             program: pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()),
+            left: None,
         }
     }
 }
 
 impl<R: Read + AsFd> Read for Output<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(program) = &self.program {
-            let both = [&self.pipe.as_fd(), &program.as_fd()];
-            // What it printed last came before it ended, so it is looked for once more.
-            if !is_ready(&both, None)? && !is_ready(&both[..1], Some(&AT_ONCE))? {
-                return Ok(0);
-            }
+        if let (Some(program), None) = (&self.program, self.left)
+            && is_ended(&self.pipe, program)?
+        {
+            self.left = Some(ioctl_fionread(&self.pipe)?);
         }
-        self.pipe.read(buffer)
+        let Some(left) = &mut self.left else {
+            return self.pipe.read(buffer);
+        };
+        // What it printed came before it ended; all else is others'.
+        let wanted = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let n = self
+            .pipe
+            .read(buffer.get_mut(..wanted).unwrap_or_default())?;
+        *left = left.saturating_sub(n as u64);
+        Ok(n)
     }
 }
 
-/// Waits for one of `files`; whether the first is ready.
-fn is_ready(files: &[&impl AsFd], time: Option<&Timespec>) -> io::Result<bool> {
-    let mut fds: Vec<PollFd<'_>> = files
-        .iter()
-        .map(|file| PollFd::new(*file, PollFlags::IN))
-        .collect();
+/// Waits until something is in the pipe or the program has ended; whether it has.
+fn is_ended(pipe: &impl AsFd, program: &OwnedFd) -> io::Result<bool> {
+    let mut fds = [
+        PollFd::new(program, PollFlags::IN),
+        PollFd::new(pipe, PollFlags::IN),
+    ];
     loop {
-        match poll(&mut fds, time) {
+        match poll(&mut fds, None) {
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
-            Ok(_) => return Ok(fds.first().is_some_and(|pipe| !pipe.revents().is_empty())),
+            Ok(_) => return Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
         }
     }
 }

@@ -64,6 +64,22 @@ fn a_circle_of_links_is_an_error() {
 }
 
 #[test]
+fn links_of_links_lead_through_no_more_than_so_many_directories() {
+    let mut tree = Tree::new();
+    // Each link leads through its folder and back a thousand times, then to the next.
+    for link in 0..20 {
+        let target = format!("{}{}", "d/../".repeat(1000), link + 1);
+        tree.insert(link.to_string().as_bytes(), symlink(&target))
+            .unwrap();
+    }
+    tree.insert(b"d", dir()).unwrap();
+    let (real, steps) = tree.resolve_counted(b"17/x").unwrap();
+    assert_eq!((real.as_slice(), steps), (&b"20/x"[..], 6005));
+    let error = tree.resolve(b"0/x").unwrap_err();
+    assert!(matches!(error, Error::TooManySteps { .. }), "{error}");
+}
+
+#[test]
 fn hard_links_share_an_inode_and_survive_removal() {
     let mut tree = Tree::new();
     let id = tree.insert(b"a", file()).unwrap();

@@ -16,6 +16,7 @@ use super::open::COMPRESSED;
 use super::parts::{ArchivePart, MAX_PARTS, PartsList, part_name};
 use crate::error::{Error, writing};
 use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::parallel::{self, joined};
 use isoforge_base::progress::Task;
 use isoforge_formats::zstd_seekable::{Effort, Encoder};
 use isoforge_oci::layout::OciLayout;
@@ -48,8 +49,9 @@ pub(super) fn archive(
     let (sync, to_sync) = crossbeam_channel::bounded::<std::fs::File>(1);
     std::thread::scope(|scope| {
         // A failure is told once, so this one must not be lost.
-        let syncer = scope.spawn(move || to_sync.iter().try_for_each(|file| file.sync_data()));
-        let writer = scope.spawn(move || -> Result<PartsList, Error> {
+        let work = move || to_sync.iter().try_for_each(|file| file.sync_data());
+        let syncer = parallel::scoped(scope, work).map_err(writing)?;
+        let work = move || -> Result<PartsList, Error> {
             let mut out = PartsWriter {
                 folder,
                 name,
@@ -67,7 +69,8 @@ pub(super) fn archive(
                 let _ = give_back.try_send(piece);
             }
             out.finish()
-        });
+        };
+        let writer = parallel::scoped(scope, work).map_err(writing)?;
         let queue = Queue {
             piece: Vec::new(),
             send,
@@ -79,13 +82,6 @@ pub(super) fn archive(
         joined(syncer).map_err(writing)?;
         compressed.map(|()| written)
     })
-}
-
-fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    match thread.join() {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
 }
 
 /// The archive's bytes on their way to the thread that writes.

@@ -23,6 +23,7 @@ pub trait Blobs: Sync + fmt::Debug {
 
 impl Blobs for Store {
     fn open(&self, digest: &Digest, size: u64) -> Result<Box<dyn Read + Send>, Error> {
+        // It is hashed by who writes it.
         Ok(Box::new(self.open_sized_blob(digest, size)?.into_file()))
     }
 }

@@ -9,6 +9,7 @@ use super::Bundle;
 use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_base::human::{count, size};
+use isoforge_base::shown::Line;
 
 /// Version of the report's JSON.
 const SCHEMA: u32 = 1;
@@ -150,9 +151,9 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (sign, changes) in [('+', &self.added), ('-', &self.removed), ('~', &self.moved)] {
             for change in changes {
-                write!(f, "{sign} {}", change.reference)?;
+                write!(f, "{sign} {}", Line(&change.reference))?;
                 if change.kind != "image" {
-                    write!(f, " ({})", change.kind)?;
+                    write!(f, " ({})", Line(&change.kind))?;
                 }
                 match (change.from, change.to) {
                     (Some(from), Some(to)) => {

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::walk::{spend, walk_within};
 use super::{Bundle, Root};
 use crate::Error;
 use isoforge_base::digest::Digest;
 use isoforge_base::human::size;
+use isoforge_base::limit::{self, Budget};
+use isoforge_base::shown::Line;
 use isoforge_oci::manifest::{Descriptor, Document, ImageConfig, MAX_CONFIG_BYTES};
 use isoforge_oci::media::MediaType;
 
@@ -79,10 +82,11 @@ pub struct PlatformReport {
 pub fn inspect(bundle: &Bundle) -> Result<Inspection, Error> {
     let mut all = BTreeMap::new();
     let mut roots = Vec::with_capacity(bundle.roots().len());
+    let mut documents = Budget::new(limit::DOCUMENT_BYTES);
     for root in bundle.roots() {
-        let blobs = bundle.walk(root)?;
+        let blobs = walk_within(bundle, root, &mut documents)?;
         all.extend(blobs.iter().map(|blob| (blob.digest, blob.size)));
-        roots.push(report(bundle, root, &blobs)?);
+        roots.push(report(bundle, root, &blobs, &mut documents)?);
     }
     let annotations = bundle.annotations().clone();
     Ok(Inspection {
@@ -105,7 +109,12 @@ fn sum(blobs: &[Descriptor]) -> u64 {
         .fold(0, |sum, blob| sum.saturating_add(blob.size))
 }
 
-fn report(bundle: &Bundle, root: &Root, blobs: &[Descriptor]) -> Result<RootReport, Error> {
+fn report(
+    bundle: &Bundle,
+    root: &Root,
+    blobs: &[Descriptor],
+    documents: &mut Budget,
+) -> Result<RootReport, Error> {
     let mut report = RootReport {
         reference: root.reference.clone(),
         kind: root.kind.to_string(),
@@ -124,9 +133,12 @@ fn report(bundle: &Bundle, root: &Root, blobs: &[Descriptor]) -> Result<RootRepo
                 let Some(platform) = &entry.platform else {
                     continue;
                 };
-                if bundle.manifest(entry)?.is_none() {
-                    report.left_out.push(platform.to_string());
-                    continue;
+                match bundle.manifest(entry)? {
+                    Some(manifest) => spend(documents, &manifest.raw)?,
+                    None => {
+                        report.left_out.push(platform.to_string());
+                        continue;
+                    }
                 }
                 let own = Root {
                     descriptor: entry.clone(),
@@ -135,12 +147,12 @@ fn report(bundle: &Bundle, root: &Root, blobs: &[Descriptor]) -> Result<RootRepo
                 report.platforms.push(PlatformReport {
                     platform: platform.to_string(),
                     digest: entry.digest,
-                    bytes: sum(&bundle.walk(&own)?),
+                    bytes: sum(&walk_within(bundle, &own, documents)?),
                 });
             }
         }
         Document::Image(image) => {
-            if let Some(platform) = platform(bundle, &image.config)? {
+            if let Some(platform) = platform(bundle, &image.config, documents)? {
                 report.platforms.push(PlatformReport {
                     platform,
                     digest: manifest.digest,
@@ -153,13 +165,20 @@ fn report(bundle: &Bundle, root: &Root, blobs: &[Descriptor]) -> Result<RootRepo
 }
 
 /// The platform that an image's configuration says.
-fn platform(bundle: &Bundle, config: &Descriptor) -> Result<Option<String>, Error> {
+fn platform(
+    bundle: &Bundle,
+    config: &Descriptor,
+    documents: &mut Budget,
+) -> Result<Option<String>, Error> {
     if !matches!(config.media_type, MediaType::Config(_)) {
         return Ok(None);
     }
-    let bytes = bundle.read_blob(&config.digest, MAX_CONFIG_BYTES)?;
-    let parsed = bytes.and_then(|bytes| ImageConfig::parse(&bytes).ok());
-    Ok(parsed
+    let Some(bytes) = bundle.read_blob(&config.digest, MAX_CONFIG_BYTES)? else {
+        return Ok(None);
+    };
+    spend(documents, &bytes)?;
+    Ok(ImageConfig::parse(&bytes)
+        .ok()
         .and_then(|config| config.platform)
         .map(|platform| platform.to_string()))
 }
@@ -170,10 +189,10 @@ impl fmt::Display for Inspection {
         writeln!(
             f,
             "{} {}  {}  {}",
-            text(&self.name),
-            text(&self.version),
+            Line(text(&self.name)),
+            Line(text(&self.version)),
             size(self.bytes),
-            self.path.display()
+            Line(self.path.display())
         )?;
         writeln!(f, "  {}", self.digest)?;
         if let Some(base) = &self.base {
@@ -189,13 +208,18 @@ impl fmt::Display for Inspection {
                 "image" => String::new(),
                 kind => format!("{kind} "),
             };
-            writeln!(f, "{kind}{name}  {}", size(root.bytes))?;
+            writeln!(f, "{}{}  {}", Line(kind), Line(name), size(root.bytes))?;
             writeln!(f, "  {}", root.digest)?;
             for platform in &root.platforms {
-                writeln!(f, "  {}  {}", platform.platform, size(platform.bytes))?;
+                writeln!(
+                    f,
+                    "  {}  {}",
+                    Line(&platform.platform),
+                    size(platform.bytes)
+                )?;
             }
             if !root.left_out.is_empty() {
-                writeln!(f, "  left out: {}", root.left_out.join(", "))?;
+                writeln!(f, "  left out: {}", Line(root.left_out.join(", ")))?;
             }
         }
         Ok(())

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, read_bundle};
 use isoforge_base::digest::Digest;
-use isoforge_base::output;
+use isoforge_base::limit::read_within;
 use isoforge_base::read_at::{FileAt, Joined, ReadAt as _};
+use isoforge_base::{output, regular};
 
 /// What the list's name adds to the bundle's.
 pub(super) const PARTS_SUFFIX: &str = ".parts.json";
@@ -86,10 +87,12 @@ pub(super) fn list_of(path: &Path) -> Result<Option<PathBuf>, Error> {
     });
     let list = match whole {
         Some((whole, _)) => path.with_file_name(format!("{whole}{PARTS_SUFFIX}")),
-        None if !path.exists() => path.with_file_name(format!("{name}{PARTS_SUFFIX}")),
+        None if !fs_err::exists(path).map_err(io)? => {
+            path.with_file_name(format!("{name}{PARTS_SUFFIX}"))
+        }
         None => return Ok(None),
     };
-    Ok(Some(list).filter(|list| list.exists()))
+    Ok(fs_err::exists(&list).map_err(io)?.then_some(list))
 }
 
 impl PartsList {
@@ -100,11 +103,9 @@ impl PartsList {
     pub(super) fn read(list: &Path) -> Result<Self, Error> {
         let wrong = |problem: String| Error::not_bundle(list, problem);
         let io = read_bundle(list);
-        let size = fs_err::metadata(list).map_err(io)?.len();
-        if size > MAX_LIST_BYTES {
-            return Err(wrong(format!("it has more than {MAX_LIST_BYTES} bytes")));
-        }
-        let text = fs_err::read(list).map_err(io)?;
+        let file = regular::open(list).map_err(io)?;
+        let text = read_within(file, MAX_LIST_BYTES).map_err(io)?;
+        let text = text.ok_or_else(|| wrong(format!("it has more than {MAX_LIST_BYTES} bytes")))?;
         let parts: Self = serde_json::from_slice(&text)
             .map_err(|error| wrong(format!("the list of its parts is malformed: {error}")))?;
         if parts.schema != 1 {

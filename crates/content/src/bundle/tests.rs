@@ -54,6 +54,25 @@ fn forms(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_pipe_where_a_file_should_be_is_refused_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["oci-layout", "index.json"] {
+        let folder = dir.path().join(format!("with-{name}"));
+        write_folder(&sample(), &folder);
+        let pipe = folder.join(name);
+        fs_err::remove_file(&pipe).unwrap();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for path in [&folder, &pipe] {
+            let error = Bundle::open(path).unwrap_err();
+            let error = format!("{:#}", isoforge_base::error::Failure::from(error));
+            let expected = format!("{} is a named pipe, not a regular file", pipe.display());
+            assert!(error.contains(&expected), "{error}");
+        }
+    }
+}
+
+#[test]
 fn every_form_gives_the_same_roots_and_blobs() {
     let dir = tempfile::tempdir().unwrap();
     for path in forms(dir.path()) {

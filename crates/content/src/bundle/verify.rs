@@ -15,8 +15,10 @@ use super::{Bundle, open};
 use crate::error::{Error, read_bundle};
 use isoforge_base::digest::Digest;
 use isoforge_base::human::size;
-use isoforge_base::parallel;
+use isoforge_base::limit::{self, Budget};
 use isoforge_base::progress::{Progress, Task};
+use isoforge_base::shown::Line;
+use isoforge_base::{parallel, regular};
 use isoforge_oci::layout::BLOB_FOLDER;
 
 /// Version of the report's JSON.
@@ -104,7 +106,8 @@ pub fn verify(
     faults.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
     faults.sort();
     for root in bundle.roots() {
-        walk_on(&bundle, root, &mut |error| {
+        let mut documents = Budget::new(limit::DOCUMENT_BYTES);
+        walk_on(&bundle, root, &mut documents, &mut |error| {
             let fault = walk_fault(&bundle, error)?;
             // Of a blob that was hashed that is known.
             let mut known = faults.iter();
@@ -134,7 +137,7 @@ fn part_faults(path: &Path, progress: &Progress) -> Result<Vec<Fault>, Error> {
                 problem,
             });
         };
-        let file = match fs_err::File::open(&place) {
+        let file = match regular::open(&place) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fault("it is missing".to_owned());
@@ -210,7 +213,7 @@ fn walk_fault(bundle: &Bundle, error: Error) -> Result<Fault, Error> {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.problem)
+        write!(f, "{}: {}", Line(&self.place), Line(&self.problem))
     }
 }
 
@@ -225,11 +228,15 @@ impl fmt::Display for Verification {
             (0, Some(digest)) => writeln!(
                 f,
                 "{}: whole, {roots} roots, {blobs} blobs, {}\n  {digest}",
-                self.path.display(),
+                Line(self.path.display()),
                 size(self.bytes)
             )?,
-            (1, _) => writeln!(f, "{}: not whole, 1 fault", self.path.display())?,
-            (faults, _) => writeln!(f, "{}: not whole, {faults} faults", self.path.display())?,
+            (1, _) => writeln!(f, "{}: not whole, 1 fault", Line(self.path.display()))?,
+            (faults, _) => writeln!(
+                f,
+                "{}: not whole, {faults} faults",
+                Line(self.path.display())
+            )?,
         }
         match &self.base {
             Some(base) => writeln!(f, "  a delta; what its base has was not looked for: {base}"),

@@ -5,23 +5,36 @@ use std::collections::BTreeSet;
 use super::{Bundle, Root};
 use crate::Error;
 use isoforge_base::digest::Digest;
+use isoforge_base::limit::{self, Budget};
 use isoforge_oci::manifest::{Descriptor, Document, MAX_INDEX_DEPTH};
 use isoforge_oci::media::MediaType;
 
 /// See [`Bundle::walk`].
 pub(super) fn walk(bundle: &Bundle, root: &Root) -> Result<Vec<Descriptor>, Error> {
-    walk_on(bundle, root, &mut Err)
+    walk_within(bundle, root, &mut Budget::new(limit::DOCUMENT_BYTES))
+}
+
+/// The same, as long as there is enough left of `documents`, the bytes of documents that
+/// may be read.
+pub(super) fn walk_within(
+    bundle: &Bundle,
+    root: &Root,
+    documents: &mut Budget,
+) -> Result<Vec<Descriptor>, Error> {
+    walk_on(bundle, root, documents, &mut Err)
 }
 
 /// The same, each failure given to `failed`, which says whether that ends the walk.
 pub(super) fn walk_on(
     bundle: &Bundle,
     root: &Root,
+    documents: &mut Budget,
     failed: &mut dyn FnMut(Error) -> Result<(), Error>,
 ) -> Result<Vec<Descriptor>, Error> {
     let mut walker = Walker {
         bundle,
         root,
+        documents,
         seen: BTreeSet::new(),
         found: Vec::new(),
         failed,
@@ -34,9 +47,19 @@ pub(super) fn walk_on(
     Ok(walker.found)
 }
 
+/// Takes a document of what may be read.
+pub(super) fn spend(documents: &mut Budget, document: &[u8]) -> Result<(), Error> {
+    documents.take(document.len() as u64).map_err(|limit| {
+        let problem =
+            format!("the bundle leads to more than {limit} bytes of manifests and configurations");
+        Error::unfit(problem).into()
+    })
+}
+
 struct Walker<'a> {
     bundle: &'a Bundle,
     root: &'a Root,
+    documents: &'a mut Budget,
     seen: BTreeSet<Digest>,
     found: Vec<Descriptor>,
     failed: &'a mut dyn FnMut(Error) -> Result<(), Error>,
@@ -61,6 +84,7 @@ impl Walker<'_> {
                 return Ok(true);
             }
         };
+        spend(self.documents, &manifest.raw)?;
         match &manifest.document {
             Document::Index(entries) => {
                 for entry in entries {

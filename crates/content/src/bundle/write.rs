@@ -50,7 +50,9 @@ impl Form {
 fn is_on_fat(folder: &Path) -> bool {
     // linux/magic.h, MSDOS_SUPER_MAGIC
     const FAT: rustix::fs::FsWord = 0x4d44;
-    let existing = folder.ancestors().find(|path| path.exists());
+    // What can't be looked at is not FAT.
+    let is_there = |path: &&Path| fs_err::exists(path).unwrap_or_default();
+    let existing = folder.ancestors().find(is_there);
     let existing = existing.filter(|path| !path.as_os_str().is_empty());
     rustix::fs::statfs(existing.unwrap_or(Path::new("."))).is_ok_and(|found| found.f_type == FAT)
 }
@@ -97,10 +99,12 @@ impl Target<'_> {
             Form::Archive { .. } if self.replace => &[],
             Form::Archive { .. } => &[archive, list],
         };
-        match in_the_way.iter().find(|path| path.exists()) {
-            Some(path) => Err(output::Error::Exists { path: path.clone() }.into()),
-            None => Ok(()),
+        for path in in_the_way {
+            if fs_err::exists(path).map_err(writing)? {
+                return Err(output::Error::Exists { path: path.clone() }.into());
+            }
         }
+        Ok(())
     }
 }
 
@@ -131,7 +135,7 @@ pub fn write(
         }
         Form::Archive { part_bytes } => {
             let name = format!("{}{ARCHIVE_SUFFIX}", target.name);
-            let before = replaced(target, &name);
+            let before = replaced(target, &name)?;
             let mut written = None;
             output::new_files(target.folder, target.replace, |folder| {
                 let parts = archive(layout, blobs, folder, &name, part_bytes, &task)?;
@@ -150,15 +154,23 @@ pub fn write(
 }
 
 /// Files of the bundle that is replaced, whatever form it had.
-fn replaced(target: &Target<'_>, name: &str) -> Vec<String> {
+fn replaced(target: &Target<'_>, name: &str) -> Result<Vec<String>, Error> {
+    if !target.replace {
+        return Ok(Vec::new());
+    }
     let list = format!("{name}{PARTS_SUFFIX}");
     let mut names = vec![name.to_owned()];
     if let Ok(parts) = PartsList::read(&target.folder.join(&list)) {
         names.push(list);
         names.extend(parts.parts.into_iter().map(|part| part.name));
     }
-    names.retain(|name| target.replace && target.folder.join(name).exists());
-    names
+    let mut there = Vec::with_capacity(names.len());
+    for name in names {
+        if fs_err::exists(target.folder.join(&name)).map_err(writing)? {
+            there.push(name);
+        }
+    }
+    Ok(there)
 }
 
 /// Writes the layout's files into `folder`, each brought to the disk.

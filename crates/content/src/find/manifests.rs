@@ -40,6 +40,7 @@ pub fn images(file: &str, text: &str, rules: &[Rule]) -> Result<Images, Error> {
         }
         search.document(document, &mut out);
     }
+    out.settle();
     Ok(out)
 }
 
@@ -67,6 +68,7 @@ pub(crate) fn rendered(chart: &str, text: &str, rules: &[Rule]) -> Result<Images
             search.document(document, &mut out);
         }
     }
+    out.settle();
     Ok(out)
 }
 

@@ -37,6 +37,8 @@ fn every_container_of_every_workload_is_found_with_its_place() {
       manifests  x.yaml:34  StatefulSet statefulset  spec.template.spec.containers[0].image
     docker.io/library/template:1
       manifests  x.yaml:59  PodTemplate template  template.spec.containers[0].image
+    docker.io/only/text:1
+      manifests  x.yaml:76  ConfigMap settings  data.template.spec.containers[0].image
     quay.io/x/debug:1
       manifests  x.yaml:16  Pod one/pod  spec.ephemeralContainers[0].image
     quay.io/x/init:1
@@ -45,6 +47,14 @@ fn every_container_of_every_workload_is_found_with_its_place() {
       manifests  x.yaml:10  Pod one/pod  spec.containers[0].image
     quay.io/x/model:1
       manifests  x.yaml:19  Pod one/pod  spec.volumes[0].image.reference
+    quay.io/x/sidecar:1
+      manifests  x.yaml:12  Pod one/pod  spec.containers[0].env[0].value
+    may be an image: 'quay.io/x/one:1'
+      manifests  x.yaml:68  Widget widget  spec.sidecars[0]
+    may be an image: 'quay.io/x/proxy:1'
+      manifests  x.yaml:74  ConfigMap settings  data.proxy
+    may be an image: 'quay.io/x/two:2'
+      manifests  x.yaml:68  Widget widget  spec.sidecars[1]
     ");
 }
 
@@ -72,7 +82,6 @@ fn fields_and_variables_are_found_by_rules() {
     quay.io/x/engine:v2  x.yaml:67  Widget widget  spec.engine
     quay.io/x/one:1  x.yaml:68  Widget widget  spec.sidecars[0]
     quay.io/x/proxy:1  x.yaml:74  ConfigMap settings  data.proxy
-    quay.io/x/sidecar:1  x.yaml:12  Pod one/pod  spec.containers[0].env[0].value
     quay.io/x/two:2  x.yaml:68  Widget widget  spec.sidecars[1]
     ");
 }
@@ -278,4 +287,144 @@ fn what_is_none_of_the_three_is_said() {
     fs_err::write(&damaged, b"\x1f\x8bdamaged").unwrap();
     let error = Target::open(&damaged).unwrap_err();
     assert_eq!(error.class(), Class::Verification, "{error}");
+}
+
+#[test]
+fn words_that_containers_are_started_with_are_judged() {
+    let text = "kind: Deployment\nmetadata: {name: d}\nspec:\n  template:\n    metadata:\n      \
+                annotations:\n        x.io/agentImage: quay.io/x/agent:1\n        note: see \
+                quay.io/x/noted:1\n        x.io/same: quay.io/x/main:1\n    spec:\n      \
+                containers:\n      - name: c\n        image: quay.io/x/main:1\n        \
+                command: [sh, -c, 'run quay.io/x/script:1 https://quay.io/x/y:1']\n        \
+                args:\n        - --kubelet-service=kube-system/kubelet\n        - \
+                --reloader=quay.io/x/reloader:1\n        - --engine-image\n        - \
+                x/engine:v1\n        - --taint=node-role.kubernetes.io/control-plane:NoSchedule\n        \
+                - --listen=0.0.0.0:8080\n        env:\n        - {name: SIDECAR, value: \
+                'quay.io/x/sidecar:1'}\n        - {name: HELPER_IMAGE, value: 'busybox:1.36'}\n        \
+                - {name: URL, value: 'http://quay.io/x/z:1'}\n---\nkind: Widget\nmetadata: \
+                {name: w}\nspec: {engine: 'quay.io/x/field:1', text: 'pull quay.io/x/prose:1'}\n";
+    assert_snapshot!(images(text, &[]), @r#"
+    quay.io/x/agent:1
+      manifests  x.yaml:7  Deployment d  spec.template.metadata.annotations["x.io/agentImage"]
+    quay.io/x/main:1
+      manifests  x.yaml:13  Deployment d  spec.template.spec.containers[0].image
+    quay.io/x/reloader:1
+      manifests  x.yaml:17  Deployment d  spec.template.spec.containers[0].args[1]
+    quay.io/x/script:1
+      manifests  x.yaml:14  Deployment d  spec.template.spec.containers[0].command[2]
+    quay.io/x/sidecar:1
+      manifests  x.yaml:23  Deployment d  spec.template.spec.containers[0].env[0].value
+    may be an image: 'busybox:1.36'
+      manifests  x.yaml:24  Deployment d  spec.template.spec.containers[0].env[1].value
+    may be an image: 'quay.io/x/field:1'
+      manifests  x.yaml:29  Widget w  spec.engine
+    may be an image: 'quay.io/x/noted:1'
+      manifests  x.yaml:8  Deployment d  spec.template.metadata.annotations.note
+    may be an image: 'x/engine:v1'
+      manifests  x.yaml:19  Deployment d  spec.template.spec.containers[0].args[3]
+    "#);
+}
+
+#[test]
+fn texts_of_configmaps_and_secrets_are_searched() {
+    use base64::Engine as _;
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: \
+               'quay.io/x/coded:1'}]}\n";
+    let coded = base64::engine::general_purpose::STANDARD.encode(pod);
+    let text = format!(
+        "kind: ConfigMap\nmetadata: {{name: m}}\ndata:\n  pod.yaml: |\n    kind: Pod\n    spec:\n      \
+         containers:\n      - image: helper:1.36\n  two: |\n    kind: A\n    ---\n    kind: Pod\n    \
+         spec:\n      containers:\n      - image: quay.io/x/two:1\n  conf.json: '{{\"engine\": \
+         \"quay.io/x/conf:1\"}}'\n  CSI_IMAGE: quay.io/x/csi:1\n  inject: |\n    {{{{ if .x }}}}\n    \
+         containers:\n    - image: \"{{{{ .y }}}}\"\n    {{{{ end }}}}\nbinaryData: {{p: {coded}, b: //79}}\n\
+         ---\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{j: '{{\"kind\":\"Pod\",\"spec\":\
+         {{\"containers\":[{{\"image\":\"quay.io/x/json:1\"}}]}}}}'}}\ndata: {{p: {coded}}}\n"
+    );
+    assert_snapshot!(images(&text, &[]), @r#"
+    docker.io/library/helper:1.36
+      manifests  x.yaml:5  ConfigMap m  data["pod.yaml"].spec.containers[0].image
+    quay.io/x/coded:1
+      manifests  x.yaml:23  ConfigMap m  binaryData.p.spec.containers[0].image
+      manifests  x.yaml:28  Secret s  data.p.spec.containers[0].image
+    quay.io/x/csi:1
+      manifests  x.yaml:17  ConfigMap m  data.CSI_IMAGE
+    quay.io/x/json:1
+      manifests  x.yaml:27  Secret s  stringData.j.spec.containers[0].image
+    quay.io/x/two:1
+      manifests  x.yaml:10  ConfigMap m  data.two[1].spec.containers[0].image
+    may be an image: 'quay.io/x/conf:1'
+      manifests  x.yaml:16  ConfigMap m  data["conf.json"]
+      manifests  x.yaml:16  ConfigMap m  data["conf.json"].engine
+    may be an image: '{{ .y }}'
+      manifests  x.yaml:19  ConfigMap m  data.inject
+    "#);
+}
+
+#[test]
+fn rules_reach_into_texts_and_behind_signs() {
+    let text = "kind: ConfigMap\nmetadata: {name: m}\ndata:\n  w.yaml: |\n    spec: {engine: \
+                'x/engine:1'}\n---\nkind: Pod\nspec: {containers: [{args: ['--engine=x/other:2'], \
+                env: [{name: E, value: '--third=x/third'}]}]}\n";
+    let rules = [
+        "ConfigMap: data[\"w.yaml\"].spec.engine",
+        "Pod: spec.containers[*].args[0]",
+        "env: E",
+    ];
+    let found = images(text, &rules);
+    let names: Vec<&String> = found.images.keys().collect();
+    assert_eq!(
+        names,
+        [
+            "docker.io/x/engine:1",
+            "docker.io/x/other:2",
+            "docker.io/x/third:latest"
+        ],
+        "{found}"
+    );
+    assert!(found.may_be.is_empty(), "{found}");
+}
+
+#[test]
+fn texts_that_stand_for_very_many_values_are_not_all_read() {
+    let mut bomb = String::from("    a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for n in 1..5 {
+        let last = n - 1;
+        let aliases = vec![format!("*a{last}"); 10].join(", ");
+        bomb.push_str(&format!("    a{n}: &a{n} [{aliases}]\n"));
+    }
+    let mut text = String::from("kind: ConfigMap\nmetadata: {name: m}\ndata:\n");
+    for n in 0..12 {
+        text.push_str(&format!("  t{n}: |\n{bomb}"));
+    }
+    let found = images(&text, &[]);
+    assert!(!found.is_proven());
+    assert_snapshot!(found, @"not proven: x.yaml: ConfigMap m: it has texts of too many values, which were not all read");
+}
+
+#[test]
+fn a_kustomization_that_is_not_built_is_not_proven() {
+    let text = |rest: &str| {
+        format!("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n{rest}\n")
+    };
+    let own = images(&text("resources: [a.yaml, b.yml]\nnamespace: x"), &[]);
+    assert!(own.is_proven(), "{own}");
+    for rest in [
+        "resources: [a.yaml]\nimages: [{name: a, newTag: v2}]",
+        "resources: [../base]",
+        "resources: ['https://x.example/a.yaml']",
+        "helmCharts: [{name: x}]",
+    ] {
+        assert!(!images(&text(rest), &[]).is_proven(), "{rest}");
+    }
+    // Neither has to be said in a file of that name; a component is one as well.
+    let named = |file: &str| {
+        let text = "resources: [a.yaml]\nimages: [{name: a, newTag: v2}]";
+        manifests::images(file, text, &[]).unwrap().is_proven()
+    };
+    assert!(!named("x/kustomization.yaml") && named("x/values.yaml"));
+    let component = text("images: [{name: a}]").replace("Kustomization", "Component");
+    assert!(!images(&component, &[]).is_proven());
+    assert_snapshot!(images(&text("resources: [../base]"), &[]), @r"
+    not proven: x.yaml: Kustomization ?: it is a kustomization with the resource '../base', and was not built: give what 'kustomize build' makes of it
+    ");
 }

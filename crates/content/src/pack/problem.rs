@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Error;
+use isoforge_base::shown::Line;
 use isoforge_base::yaml::Node;
 
 /// How bad a problem is.
@@ -60,7 +61,8 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.place(), self.severity, self.message)
+        let (place, message) = (Line(self.place()), Line(&self.message));
+        write!(f, "{place}: {}: {message}", self.severity)
     }
 }
 

@@ -21,6 +21,7 @@ pub use record::{BootEntry, Entry, EntryKind, Section};
 
 use super::Block;
 use crate::Error;
+use isoforge_base::limit;
 
 /// Bytes of a block, as [`BLOCK_BYTES`](super::BLOCK_BYTES).
 const BLOCK: usize = 2048;
@@ -33,7 +34,9 @@ pub struct Limits {
     pub descriptors: u64,
     /// Entries of a tree.
     pub entries: usize,
-    /// Bytes in one directory.
+    /// Bytes of the paths and link targets of a tree.
+    pub name_bytes: u64,
+    /// Bytes of all directories of a tree, continuation areas included.
     pub directory_bytes: u64,
     /// Directory levels.
     pub depth: usize,
@@ -49,7 +52,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             descriptors: 64,
-            entries: 1_000_000,
+            entries: 200_000,
+            name_bytes: limit::LISTING_NAME_BYTES,
             directory_bytes: 64 << 20,
             depth: 256,
             sections: 4096,

@@ -184,8 +184,57 @@ pub trait PackedData: Sync {
     /// # Errors
     /// Where they can't be read, or there are not as many.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+    /// Makes the same stored bytes anew, where that can be done, since there is this
+    /// `problem` with those that are there. Whether reading once more is worth it.
+    ///
+    /// # Errors
+    /// Where making them fails.
+    fn mend(&self, problem: &str) -> io::Result<bool> {
+        let _ = problem;
+        Ok(false)
+    }
     /// What it is, for a message: `'/path/to/it'`, for example.
     fn name(&self) -> String;
+}
+
+/// Fills `buf` with consecutive stored blocks, the first at `start`, each held to its
+/// hash. Where one does not hold or can't be read the data is mended, if it can be, and
+/// read once more. Gives the offset of the first damaged block.
+pub(super) fn read_blocks(
+    data: &dyn PackedData,
+    start: u64,
+    blocks: &[Block],
+    buf: &mut [u8],
+) -> io::Result<Option<u64>> {
+    let first = read_and_hash(data, start, blocks, buf);
+    let problem = match &first {
+        Ok(None) => return first,
+        Ok(Some(offset)) => format!("is damaged at offset {offset} of its data"),
+        Err(error) => format!("can't be read at offset {start} of its data ({error})"),
+    };
+    match data.mend(&format!("{} {problem}", data.name()))? {
+        true => read_and_hash(data, start, blocks, buf),
+        false => first,
+    }
+}
+
+fn read_and_hash(
+    data: &dyn PackedData,
+    start: u64,
+    blocks: &[Block],
+    buf: &mut [u8],
+) -> io::Result<Option<u64>> {
+    data.read_at(start, buf)?;
+    let (mut offset, mut rest) = (start, &*buf);
+    for block in blocks {
+        let (stored, after) = rest.split_at(rest.len().min(block.stored_bytes() as usize));
+        if *blake3::hash(stored).as_bytes() != block.hash {
+            return Ok(Some(offset));
+        }
+        offset = offset.saturating_add(stored.len() as u64);
+        rest = after;
+    }
+    Ok(None)
 }
 
 /// Packed data by layer.

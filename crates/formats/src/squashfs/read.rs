@@ -25,14 +25,14 @@ use super::layout::{
     METADATA_BYTES, NO_TABLE, Superblock, VERSION_MAJOR, VERSION_MINOR,
 };
 use crate::Error;
-use isoforge_base::tree;
+use isoforge_base::{limit, tree};
 
 /// What a reader holds and follows at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one directory's listing.
     pub directory_bytes: u64,
-    /// Entries that [`Image::walk`] gives.
+    /// Entries that [`Image::walk`] gives, and those of one directory.
     pub walk_entries: u64,
     /// Bytes of all paths that [`Image::walk`] gives.
     pub walk_path_bytes: u64,
@@ -44,8 +44,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             directory_bytes: 64 << 20,
-            walk_entries: 16 << 20,
-            walk_path_bytes: 256 << 20,
+            walk_entries: limit::LISTING_ENTRIES,
+            walk_path_bytes: limit::LISTING_NAME_BYTES,
             xattrs: 4096,
         }
     }

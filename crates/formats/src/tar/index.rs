@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Error;
+use isoforge_base::limit::{self, Budget};
 use isoforge_base::read_at::{ReadAt, Window};
 
 use super::header::BLOCK_BYTES;
@@ -26,12 +27,38 @@ pub enum Found {
     Link(String),
 }
 
+impl Found {
+    fn target_bytes(&self) -> u64 {
+        match self {
+            Self::File { .. } => 0,
+            Self::Link(target) => target.len() as u64,
+        }
+    }
+}
+
+fn over(limit: u64, what: &str) -> Error {
+    Error::damaged(format!("has more than {limit} {what}"))
+}
+
 /// Finds all regular files and links of an archive by their normalized paths; of
 /// several with one path the last counts. Reads headers alone.
 ///
 /// # Errors
 /// What the archive is instead, as in "is no tar archive".
 pub fn index(file: &dyn ReadAt) -> Result<BTreeMap<String, Found>, Error> {
+    index_within(
+        file,
+        Budget::new(limit::LISTING_NAME_BYTES),
+        Budget::new(limit::LISTING_RECORD_BYTES),
+    )
+}
+
+/// [`index`] with so many bytes of `names` and of `headers`.
+fn index_within(
+    file: &dyn ReadAt,
+    mut names: Budget,
+    mut headers: Budget,
+) -> Result<BTreeMap<String, Found>, Error> {
     let (length, mut at, mut members) = (file.size(), 0, BTreeMap::new());
     let limits = Limits {
         layer_bytes: u64::MAX,
@@ -43,16 +70,20 @@ pub fn index(file: &dyn ReadAt) -> Result<BTreeMap<String, Found>, Error> {
             break;
         };
         let (start, size) = (reader.offset(), member.stored_bytes());
+        headers
+            .take(start.saturating_sub(at))
+            .map_err(|limit| over(limit, "bytes of headers"))?;
         let end = start.checked_add(size).filter(|&end| end <= length);
         let end = end.ok_or_else(|| truncated(at))?;
         if let Some(found) = describe(&member, start, size)? {
             let path = String::from_utf8_lossy(&member.path).into_owned();
+            names
+                .take(path.len() as u64 + found.target_bytes())
+                .map_err(|limit| over(limit, "bytes of names"))?;
             members.insert(path, found);
         }
         if members.len() > MAX_INDEXED_MEMBERS {
-            return Err(Error::damaged(format!(
-                "has more than {MAX_INDEXED_MEMBERS} members"
-            )));
+            return Err(over(MAX_INDEXED_MEMBERS as u64, "members"));
         }
         at = end.next_multiple_of(BLOCK_BYTES as u64);
     }

@@ -134,3 +134,23 @@ fn assert_damaged_table(file: &[u8]) {
     let error = Reader::open(source(file)).unwrap_err().to_string();
     assert!(error.starts_with("has a damaged seek table"), "{error}");
 }
+
+#[test]
+fn frames_that_say_more_than_zstandard_may_give_are_refused() {
+    let entry = |compressed| [compressed, MAX_FRAME_BYTES];
+    let entries = |compressed| [entry(compressed), entry(compressed)];
+    let all = |compressed: u32| {
+        let entries = entries(compressed);
+        frames(
+            entries.iter().map(<[u32; 2]>::as_slice),
+            2 * u64::from(compressed),
+        )
+    };
+    let enough = MAX_FRAME_BYTES / 10_000 + 1;
+    assert!(all(enough).is_ok());
+    let error = all(enough - 1).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "has a damaged seek table: its frames have more than 10000 bytes for each compressed one"
+    );
+}

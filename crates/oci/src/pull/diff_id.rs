@@ -11,6 +11,9 @@
 //!   blob may be said to be a layer whose results are in the store already.
 //! - It is recorded only where the claim held. A blob that was damaged in the store
 //!   must not be remembered for what it decompressed to then.
+//! - What is recorded is about the blob as it was then. Whoever reads it again hashes it
+//!   again: something that was made of bytes that rotted meanwhile would be kept under
+//!   the layer's name.
 
 use std::io::{self, Read};
 
@@ -67,9 +70,18 @@ pub fn check(
         layer,
         name,
         inner: tar,
-        hasher: Some(Sha256::new()),
+        hasher: Sha256::new(),
+        is_known: false,
     }
     .finish()
+}
+
+/// What is on record of a blob that was decompressed once: how it is compressed, and its
+/// diffID.
+#[must_use]
+pub fn recorded(store: &Store, blob: &Digest) -> Option<(LayerCompression, Digest)> {
+    let fact: DiffIdFact = store.fact(FACT, &blob.hex()).ok()??;
+    Some((fact.compression, fact.diff_id))
 }
 
 /// A layer's uncompressed bytes, checked while they are read. Nothing made of them
@@ -80,8 +92,9 @@ pub struct Checking<'a, R> {
     layer: &'a Layer,
     name: &'a str,
     inner: R,
-    /// None where the diffID is known to hold.
-    hasher: Option<Sha256>,
+    hasher: Sha256,
+    /// Whether the store has it on record already.
+    is_known: bool,
 }
 
 impl<'a, R: Read> Checking<'a, R> {
@@ -91,13 +104,13 @@ impl<'a, R: Read> Checking<'a, R> {
     /// # Errors
     /// Where something else is known of the blob, and where the store fails.
     pub fn new(store: &'a Store, layer: &'a Layer, name: &'a str, tar: R) -> Result<Self, Error> {
-        let known = is_known(store, layer, name)?;
         Ok(Self {
             store,
             layer,
             name,
             inner: tar,
-            hasher: (!known).then(Sha256::new),
+            hasher: Sha256::new(),
+            is_known: is_known(store, layer, name)?,
         })
     }
 
@@ -107,18 +120,15 @@ impl<'a, R: Read> Checking<'a, R> {
     /// Where they have not, [`Error::Unreadable`] where the fault is the store's, and
     /// where the rest can't be read.
     pub fn finish(mut self) -> Result<(), Error> {
-        if self.hasher.is_none() {
-            return Ok(());
-        }
         let (layer, name) = (self.layer, self.name);
         self.drain()
             .map_err(|error| self.or_damaged(failed(name, layer, error)))?;
-        let Some(hasher) = self.hasher.take() else {
-            return Ok(());
-        };
-        let found = hasher.finish();
+        let found = self.hasher.clone().finish();
         if found != layer.diff_id {
             return Err(self.or_damaged(wrong(name, layer, found)));
+        }
+        if self.is_known {
+            return Ok(());
         }
         let fact = DiffIdFact {
             compression: layer.compression,
@@ -141,12 +151,12 @@ impl<'a, R: Read> Checking<'a, R> {
         }
     }
 
-    /// `error` where the image is to blame, and not what became of the blob in the
-    /// store.
-    fn or_damaged(&self, error: Error) -> Error {
+    /// `error`, which reading this gave, where the image is to blame, and not what became
+    /// of the blob in the store.
+    pub fn or_damaged<E: From<Error>>(&self, error: E) -> E {
         match self.store.verify(&self.layer.digest) {
             Ok(()) => error,
-            Err(source) => unreadable(self.name, self.layer, source),
+            Err(source) => unreadable(self.name, self.layer, source).into(),
         }
     }
 }
@@ -154,9 +164,7 @@ impl<'a, R: Read> Checking<'a, R> {
 impl<R: Read> Read for Checking<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(buf.get(..n).unwrap_or_default());
-        }
+        self.hasher.update(buf.get(..n).unwrap_or_default());
         Ok(n)
     }
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::secret::Secret;
 use super::{endpoint, proxy};
 use crate::Error;
+use isoforge_base::limit;
 
 /// How long connecting may take, name resolution and TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -119,6 +120,8 @@ pub struct RegistryConfig {
     pub response_timeout: Duration,
     /// See [`READ_TIMEOUT`].
     pub read_timeout: Duration,
+    /// How long an answer may bring less than [`limit::RATE_BYTES`] a second.
+    pub rate_window: Duration,
     /// When to try again.
     pub retry: RetryPolicy,
 }
@@ -135,6 +138,7 @@ impl Default for RegistryConfig {
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             read_timeout: READ_TIMEOUT,
+            rate_window: limit::RATE_WINDOW,
             retry: RetryPolicy::default(),
         }
     }

@@ -14,12 +14,13 @@ use std::sync::Arc;
 
 use super::BlobRest;
 use crate::Error;
-use crate::compression::{decompress, sniff};
+use crate::compression::{Bounds, decompress_within, sniff};
 use crate::layer::LayerCompression;
 use crate::reference::{ImageSource, Reference};
-use isoforge_base::error::Class;
-use isoforge_base::limit::read_within;
+use isoforge_base::error::{Class, is_full};
+use isoforge_base::limit::{self, read_within};
 use isoforge_base::read_at::{FileAt, ReadAt, Window};
+use isoforge_base::regular;
 use isoforge_formats::tar::{self, Found};
 use isoforge_formats::zstd_seekable;
 
@@ -140,19 +141,19 @@ impl Files {
             let problem = "is a folder; for an OCI layout in a folder write oci:DIR";
             return Err(wrong(path, problem.to_owned()));
         }
-        Self::in_tar(path, seekable(path, scratch)?)
+        Self::in_tar(path, seekable(path, scratch, u64::MAX)?)
     }
 
     /// The files in a folder or archive; `scratch` is where a compressed archive is
-    /// unpacked that can't be read in place.
+    /// unpacked that can't be read in place, to `ratio` bytes for each of its own at most.
     ///
     /// # Errors
     /// [`Error::Format`] where it is no archive, and what the system says.
-    pub fn at(path: &Path, scratch: &Path) -> Result<Self, Error> {
+    pub fn at(path: &Path, scratch: &Path, ratio: u64) -> Result<Self, Error> {
         if path.is_dir() {
             return Ok(Self::in_folder(path));
         }
-        Self::in_tar(path, seekable(path, scratch)?)
+        Self::in_tar(path, seekable(path, scratch, ratio)?)
     }
 
     /// The folder or archive.
@@ -170,6 +171,15 @@ impl Files {
         format!("{}/{name}", self.path().display())
     }
 
+    /// Bytes of the archive; `None` of a folder.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        match &self.0 {
+            Container::Folder(_) => None,
+            Container::Archive(archive) => Some(archive.source.size()),
+        }
+    }
+
     /// Whether it can be opened.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -183,7 +193,7 @@ impl Files {
     pub fn open(&self, name: &str) -> Result<Option<Opened>, Error> {
         match &self.0 {
             Container::Folder(folder) => {
-                let file = match fs_err::File::open(folder.join(name)) {
+                let file = match regular::open(&folder.join(name)) {
                     Ok(file) => file,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                     Err(error) => return Err(Error::Read(error)),
@@ -320,7 +330,7 @@ fn named(path: &Path, error: &io::Error) -> Error {
 }
 
 /// The archive as it is where it can be read at random, else its decompressed bytes.
-fn seekable(path: &Path, scratch: &Path) -> Result<Arc<dyn ReadAt>, Error> {
+fn seekable(path: &Path, scratch: &Path, ratio: u64) -> Result<Arc<dyn ReadAt>, Error> {
     let file = FileAt::open(path).map_err(Error::Read)?;
     let mut magic = Vec::new();
     let file: Arc<dyn ReadAt> = Arc::new(file);
@@ -338,16 +348,29 @@ fn seekable(path: &Path, scratch: &Path) -> Result<Arc<dyn ReadAt>, Error> {
     {
         return Ok(Arc::new(frames));
     }
+    let ratio = ratio.min(match compression {
+        LayerCompression::Zstd => limit::ZSTD_RATIO,
+        LayerCompression::Gzip | LayerCompression::Plain => limit::GZIP_RATIO,
+    });
+    let bounds = Bounds {
+        bytes: MAX_UNPACKED_BYTES,
+        ratio,
+        ratio_floor_bytes: limit::RATIO_FLOOR_BYTES,
+    };
+    let content = decompress_within(Window::whole(file), compression, bounds);
+    unpacked(path, content.map_err(Error::Read)?, scratch)
+}
+
+/// What a compressed archive unpacks to, in an unnamed file.
+fn unpacked(path: &Path, mut content: impl Read, scratch: &Path) -> Result<Arc<dyn ReadAt>, Error> {
     let mut out = tempfile::tempfile_in(scratch).map_err(|error| named(scratch, &error))?;
-    let unpacked = decompress(Window::whole(file), compression).map_err(Error::Read)?;
-    let bytes = io::copy(&mut unpacked.take(MAX_UNPACKED_BYTES + 1), &mut out)
-        .map_err(|error| wrong(path, format!("can't be decompressed: {error}")))?;
-    if bytes > MAX_UNPACKED_BYTES {
-        return Err(wrong(
-            path,
-            format!("unpacks to more than {MAX_UNPACKED_BYTES} bytes"),
-        ));
-    }
+    io::copy(&mut content, &mut out).map_err(|error| match is_full(&error) {
+        true => named(scratch, &error),
+        false => {
+            let problem = format!("{} can't be decompressed: {error}", path.display());
+            Error::new(Class::Verification, problem)
+        }
+    })?;
     Ok(Arc::new(FileAt::new(out).map_err(Error::Read)?))
 }
 
@@ -365,5 +388,30 @@ impl Archive {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_that_unpacks_to_too_much_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut archive = ::tar::Builder::new(Vec::new());
+        let mut header = ::tar::Header::new_ustar();
+        header.set_size(200 << 20);
+        let zeros = io::repeat(0).take(200 << 20);
+        archive.append_data(&mut header, "zeros", zeros).unwrap();
+        let bytes = zstd::bulk::compress(&archive.into_inner().unwrap(), 1).unwrap();
+        let path = dir.path().join("bomb.tar.zst");
+        std::fs::write(&path, &bytes).unwrap();
+        for (ratio, shown) in [(u64::MAX, 10_000), (200, 200)] {
+            let error = Files::at(&path, dir.path(), ratio).unwrap_err().to_string();
+            let expected = format!(
+                "can't be decompressed: more than {shown} uncompressed bytes for each compressed one"
+            );
+            assert!(error.contains(&expected), "{error}");
+        }
     }
 }

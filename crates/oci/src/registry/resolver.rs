@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc;
 
-use isoforge_base::resolve;
+use isoforge_base::{parallel, resolve};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -42,7 +42,11 @@ impl Resolver for System {
 /// Asks in a thread: nobody who is asked is told how long there is.
 fn within(host: String, timeout: NextTimeout) -> Result<Vec<IpAddr>, ureq::Error> {
     let (tell, told) = mpsc::sync_channel(1);
-    std::thread::spawn(move || tell.send(resolve::addresses(&host)));
+    let asked = host.clone();
+    if parallel::detached(move || tell.send(resolve::addresses(&asked))).is_err() {
+        // Without a limit, but not without an answer.
+        return Ok(resolve::addresses(&host)?);
+    }
     match told.recv_timeout(*timeout.after) {
         Ok(addresses) => Ok(addresses?),
         Err(_) => Err(ureq::Error::Timeout(timeout.reason)),

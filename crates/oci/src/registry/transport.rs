@@ -1,11 +1,12 @@
 //! HTTP requests: time limits, redirects, and bodies that are exactly as long as
 //! announced. Nothing here tries again or authenticates.
 
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::media::MediaType;
 use crate::{Answer, Error};
 use isoforge_base::error::Class;
 use isoforge_base::limit::read_within;
+use stream::{Pace, Stream};
 
 /// The program's name and version, as registries see it.
 pub const USER_AGENT: &str = concat!("isoforge/", env!("CARGO_PKG_VERSION"));
@@ -131,6 +133,7 @@ pub(super) struct Reply {
     pub(super) headers: HeaderMap,
     body: ureq::Body,
     permit: Permit,
+    pace: Pace,
 }
 
 impl Transport {
@@ -160,6 +163,7 @@ impl Transport {
                     headers: parts.headers,
                     body,
                     permit,
+                    pace: Pace::new(self.agents.config().rate_window),
                 });
             }
             let refuse = |problem: &str| Error::BadAnswer {
@@ -326,6 +330,7 @@ impl Reply {
             inner: self.body.into_reader(),
             expected,
             got: start,
+            pace: self.pace,
             _permit: self.permit,
         }
     }
@@ -517,58 +522,5 @@ fn from_ureq(url: &str, error: &ureq::Error, proxy: Option<&str>) -> Error {
             ureq::Error::Timeout(phase) => format!("no answer in time ({phase}{via})"),
             other => format!("{other}{via}"),
         },
-    }
-}
-
-/// A body that is read.
-pub(super) struct Stream {
-    url: String,
-    inner: ureq::BodyReader<'static>,
-    expected: Option<u64>,
-    got: u64,
-    _permit: Permit,
-}
-
-impl Stream {
-    fn truncated(&self, expected: u64) -> io::Error {
-        io::Error::other(Error::Truncated {
-            url: ShownUrl::of(&self.url),
-            expected,
-            got: self.got,
-        })
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let n = match self.inner.read(buf) {
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) => {
-                if let (Some(expected), io::ErrorKind::UnexpectedEof) =
-                    (self.expected, error.kind())
-                {
-                    return Err(self.truncated(expected));
-                }
-                let error = match error.downcast::<ureq::Error>() {
-                    Ok(inner) => from_ureq(&self.url, &inner, None),
-                    Err(error) => from_ureq(&self.url, &ureq::Error::Io(error), None),
-                };
-                return Err(io::Error::other(error));
-            }
-        };
-        self.got += n as u64;
-        match self.expected {
-            Some(expected) if n == 0 && self.got < expected => Err(self.truncated(expected)),
-            Some(expected) if self.got > expected => Err(io::Error::other(Error::Length {
-                place: ShownUrl::of(&self.url).to_string(),
-                expected,
-                found: self.got,
-            })),
-            _ => Ok(n),
-        }
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use fs_err::File;
 
-use super::session::TempFile;
+use super::checked::other_size;
+use super::session::{self, TempFile};
 use super::{Result, Store, last_use, make_folder};
 use crate::Error;
 use isoforge_base::digest::{Digest, Sha256};
@@ -48,7 +49,8 @@ impl Store {
         }
     }
 
-    /// Opens a blob for reading.
+    /// Opens a blob for reading. Who makes something of it takes
+    /// [`open_checked`](Self::open_checked).
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Store`].
@@ -76,10 +78,7 @@ impl Store {
         let file = self.open_blob(digest)?;
         let found = file.metadata()?.len();
         if found != size {
-            return Err(Error::Damaged {
-                path: self.blob_path(digest),
-                problem: format!("it should have {size} bytes, but has {found}"),
-            });
+            return Err(other_size(self.blob_path(digest), size, found));
         }
         Ok(file)
     }
@@ -119,6 +118,13 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a blob is for the store's owner alone, since it holds secrets: what is made
+    /// of it is so too.
+    #[must_use]
+    pub fn is_private(&self, digest: &Digest) -> bool {
+        session::is_private(&self.blob_path(digest))
+    }
+
     /// Starts a new blob.
     ///
     /// # Errors
@@ -150,6 +156,11 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
+    /// Says whether nobody but the store's owner may read it.
+    pub fn set_private(&mut self, is_private: bool) {
+        self.out.get_mut().temp.is_private = is_private;
+    }
+
     /// Puts the blob in its place and gives its digest and size. With `expected`
     /// it must have this digest and size.
     ///

@@ -9,18 +9,16 @@ use std::path::Path;
 
 use fs_err::File;
 
-use super::{FILE_MODE, Result, Store};
-use crate::Error;
+use super::{CheckedBlob, FILE_MODE, Result, Store};
 use crate::layout::{LayoutFile, OciLayout};
-use isoforge_base::digest::{Digest, HashingReader};
 
 impl OciLayout {
     /// Writes the layout as a tar archive. `epoch` is the time stamp of all
     /// members, in seconds since 1970-01-01 UTC.
     ///
     /// # Errors
-    /// [`Error::Missing`] and [`Error::Damaged`] on blobs of the store,
-    /// [`Error::Store`].
+    /// [`crate::Error::Missing`] and [`crate::Error::Damaged`] on blobs of the store,
+    /// [`crate::Error::Store`].
     pub fn write_tar(&self, store: &Store, out: impl Write, epoch: u64) -> Result<()> {
         let mut archive = tar::Builder::new(out);
         for (path, file) in &self.files {
@@ -34,8 +32,8 @@ impl OciLayout {
     /// Writes the layout into `folder`, which is made where it is missing.
     ///
     /// # Errors
-    /// [`Error::Missing`] and [`Error::Damaged`] on blobs of the store,
-    /// [`Error::Store`].
+    /// [`crate::Error::Missing`] and [`crate::Error::Damaged`] on blobs of the store,
+    /// [`crate::Error::Store`].
     pub fn write_dir(&self, store: &Store, folder: &Path) -> Result<()> {
         for (path, file) in &self.files {
             let path = folder.join(path);
@@ -71,36 +69,20 @@ pub fn tar_header(path: &str, size: u64, epoch: u64) -> io::Result<tar::Header> 
     Ok(header)
 }
 
-/// Gives `write` a reader over the file's bytes and checks afterwards that they
-/// were the right ones.
+/// Gives `write` a reader over the file's bytes, which fails where they are not the
+/// right ones.
 fn with_content(
     store: &Store,
     file: &LayoutFile,
     write: impl FnOnce(&mut dyn Read) -> Result<()>,
 ) -> Result<()> {
-    match file {
-        LayoutFile::Bytes(bytes) => write(&mut bytes.as_slice()),
-        LayoutFile::Blob(digest, size) => {
-            let mut reader = HashingReader::new(store.open_sized_blob(digest, *size)?);
-            write(&mut reader)?;
-            check(&store.blob_path(digest), digest, *size, reader)
-        }
-        LayoutFile::File(path, digest, size) => {
-            // Never more than the archive's header has said.
-            let mut reader = HashingReader::new(File::open(path)?.take(*size));
-            write(&mut reader)?;
-            check(path, digest, *size, reader)
-        }
+    let mut reader = match file {
+        LayoutFile::Bytes(bytes) => return write(&mut bytes.as_slice()),
+        LayoutFile::Blob(digest, size) => store.open_checked_sized(digest, *size)?,
+        LayoutFile::File(path, digest, size) => CheckedBlob::open(path, digest, *size)?,
+    };
+    if let Err(error) = write(&mut reader) {
+        return Err(reader.or_damaged(error));
     }
-}
-
-fn check<R: Read>(path: &Path, digest: &Digest, size: u64, reader: HashingReader<R>) -> Result<()> {
-    let (found, bytes) = reader.finish();
-    if found == *digest && bytes == size {
-        return Ok(());
-    }
-    Err(Error::Damaged {
-        path: path.to_owned(),
-        problem: format!("its digest is {found}"),
-    })
+    reader.finish()
 }

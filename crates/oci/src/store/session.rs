@@ -6,13 +6,15 @@
 //! the folder between the two.
 
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use fs_err::{File, OpenOptions};
 
 use super::in_use::InUse;
-use super::{FILE_MODE, Result, make_folder};
+use super::{FILE_MODE, PRIVATE_MODE, Result, make_folder};
 use crate::Error;
 use isoforge_base::interrupt;
 
@@ -72,10 +74,12 @@ impl Session {
             .read(true)
             .write(true)
             .create_new(true)
+            .mode(PRIVATE_MODE)
             .open(&path)?;
         Ok(TempFile {
             file,
             path: Some(path),
+            is_private: false,
         })
     }
 
@@ -144,13 +148,19 @@ pub(super) struct TempFile {
     pub(super) file: File,
     /// `None` once it is kept.
     path: Option<PathBuf>,
+    /// For the store's owner alone.
+    pub(super) is_private: bool,
 }
 
 impl TempFile {
     /// Syncs the file and gives it its final name, replacing what is there.
     pub(super) fn keep(mut self, to: &Path) -> Result<()> {
         if let Some(path) = &self.path {
-            publish(&self.file, path, to)?;
+            let mode = match self.is_private || is_private(to) {
+                true => PRIVATE_MODE,
+                false => FILE_MODE,
+            };
+            publish_as(mode, &self.file, path, to)?;
             self.path = None;
         }
         Ok(())
@@ -159,8 +169,16 @@ impl TempFile {
 
 /// Syncs a complete file and gives it its final name, replacing what is there.
 pub(super) fn publish(file: &File, from: &Path, to: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(FILE_MODE))?;
+    publish_as(FILE_MODE, file, from, to)
+}
+
+/// Whether a file is there and nobody but its owner may read it.
+pub(super) fn is_private(path: &Path) -> bool {
+    fs_err::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 == 0)
+}
+
+fn publish_as(mode: u32, file: &File, from: &Path, to: &Path) -> Result<()> {
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.sync_all()?;
     fs_err::rename(from, to)?;
     // The new name is on the disk only when its folder is.

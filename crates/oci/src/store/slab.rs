@@ -48,6 +48,11 @@ pub struct SlabWriter {
 }
 
 impl SlabWriter {
+    /// Says whether nobody but the store's owner may read it.
+    pub fn set_private(&mut self, is_private: bool) {
+        self.temp.is_private = is_private;
+    }
+
     /// The file, open for reading and writing, empty at first.
     pub fn file(&mut self) -> &mut File {
         &mut self.temp.file

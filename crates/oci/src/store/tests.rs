@@ -291,3 +291,27 @@ fn a_damaged_blob_does_not_get_into_a_layout() {
         Err(Error::Damaged { .. })
     ));
 }
+
+#[test]
+fn what_is_private_stays_for_the_owner_alone() {
+    let (_root, store) = store();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+    let write = |is_private: bool| {
+        let mut writer = store.blob_writer().unwrap();
+        writer.write_all(b"s3cret").unwrap();
+        writer.set_private(is_private);
+        writer.commit(None).unwrap().0
+    };
+    let digest = write(false);
+    assert!(!store.is_private(&digest));
+    // Of a store that is older than this, and written again by who knows of no secret.
+    for is_private in [true, false] {
+        assert_eq!(write(is_private), digest);
+        assert_eq!(mode(&store.blob_path(&digest)), 0o600);
+        assert!(store.is_private(&digest));
+    }
+    let mut slab = store.slab_writer("x").unwrap();
+    assert_eq!(mode(slab.path()), 0o600);
+    slab.set_private(true);
+    assert_eq!(mode(&slab.commit().unwrap()), 0o600);
+}

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use isoforge_base::digest::{Digest, Sha256};
+use isoforge_base::parallel;
 
 /// Bytes hashed at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -41,17 +42,18 @@ pub(super) fn hash_behind<T, E>(
 ) -> Result<(T, Digest), E> {
     thread::scope(|scope| {
         let (sender, receiver) = channel();
-        let hashing = scope.spawn(move || follow(file, start, end, &receiver));
+        let follow = move || follow(file, start, end, &receiver);
+        let hashing = match parallel::scoped(scope, follow) {
+            Ok(hashing) => hashing,
+            Err(error) => return Err(io(error)),
+        };
         let watermark = Watermark(sender);
         let value = work(&watermark);
         if value.is_ok() {
             watermark.reached(end);
         }
         drop(watermark);
-        let digest = match hashing.join() {
-            Ok(digest) => digest,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
+        let digest = parallel::joined(hashing);
         Ok((value?, digest.map_err(io)?))
     })
 }

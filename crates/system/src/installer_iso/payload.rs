@@ -4,7 +4,10 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use isoforge_base::digest::Digest;
+use isoforge_base::error::Failure;
 use isoforge_base::tree::{FileData, ReadFile};
+use isoforge_oci::store::CheckedBlob;
 
 /// Bytes for a file on the ISO, wherever they are.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub enum Payload<'a> {
         path: PathBuf,
         /// Its size in bytes; other sizes are an error when it is read.
         size: u64,
+        /// Its digest, held to when it is read.
+        digest: Digest,
     },
 }
 
@@ -64,7 +69,10 @@ impl Payload<'_> {
         match self {
             Self::Bytes(bytes) => Ok(Box::new(bytes.as_ref())),
             Self::Tree { data, files } => files.open(data),
-            Self::File { path, .. } => Ok(Box::new(fs_err::File::open(path)?)),
+            Self::File { path, size, digest } => {
+                let file = CheckedBlob::open(path, digest, *size).map_err(Failure::from)?;
+                Ok(Box::new(file))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use isoforge_base::error::{Class, Diagnose as _};
+use isoforge_base::error::{Class, Diagnose as _, Failure};
 use isoforge_formats::iso9660::BLOCK_BYTES;
 use isoforge_formats::iso9660::read::{Image, Limits};
 use isoforge_judges::{run, scratch};
@@ -407,13 +407,25 @@ fn content_that_is_not_as_announced_is_an_error() {
         wrong.initrd = Payload::File {
             path: file.clone(),
             size,
+            digest: Digest::of(b"12345"),
         };
         assert!(try_build(&path, wrong).is_err(), "{size}");
     }
+    let mut rotten = inputs();
+    rotten.initrd = Payload::File {
+        path: file,
+        size: 5,
+        digest: Digest::of(b"12346"),
+    };
+    let error = Failure::from(try_build(&path, rotten).unwrap_err());
+    assert_eq!(error.class(), Class::Verification);
+    assert!(format!("{error:#}").contains("its digest is"), "{error:#}");
+    assert!(error.hint().unwrap().contains("verify --repair"));
     let mut missing = inputs();
     missing.kernel = Payload::File {
         path: dir.path().join("nowhere"),
         size: 1,
+        digest: Digest::of(b"1"),
     };
     assert!(matches!(
         try_build(&path, missing),

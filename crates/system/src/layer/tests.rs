@@ -205,7 +205,7 @@ fn a_sink_that_fails_is_named_with_the_file() {
     }
     let tar = Archive::default().file("a", "x").end();
     let error = read_tar(&tar[..], &Limits::default(), &mut Full).unwrap_err();
-    assert_eq!(error.class(), Class::Io);
+    assert_eq!(error.class(), Class::Environment);
     assert_eq!(error.to_string(), "can't keep the data of 'a'");
 }
 

@@ -204,6 +204,7 @@ impl Loader<'_> {
             deletes: patterns(manifest_path, &manifest.delete)?,
             keep,
             host_files: self.host_files,
+            is_private: false,
         })
     }
 

@@ -1,12 +1,11 @@
 //! Layers of our own as they are transferred: compressed once, always to the
 //! same bytes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use flate2::{Compression, GzBuilder};
 
 use crate::Error;
-use isoforge_base::digest::{Digest, HashingReader};
 use isoforge_base::error::{Class, Failure};
 use isoforge_base::progress::Progress;
 use isoforge_oci::layer::{Layer, LayerCompression};
@@ -59,31 +58,17 @@ pub(crate) fn compress_layer(
         &format!("compress layer {}", layer.diff_id.short()),
         Some(layer.size),
     );
-    let mut blob = task.reader(store.open_blob(&layer.digest)?);
-    let mut out = store.blob_writer()?;
-    let found = match compression {
-        LayerCompression::Plain => copy_hashed(&mut blob, &mut out).map_err(Error::io(WRITE))?,
-        LayerCompression::Gzip => {
-            let mut encoder = GzBuilder::new()
-                .mtime(0)
-                .write(&mut out, Compression::new(GZIP_LEVEL));
-            let found = copy_hashed(&mut blob, &mut encoder).map_err(Error::io(WRITE))?;
-            encoder.finish().map_err(Error::io(WRITE))?;
-            found
-        }
-        LayerCompression::Zstd => {
-            let mut encoder =
-                zstd::stream::Encoder::new(&mut out, ZSTD_LEVEL).map_err(Error::io(WRITE))?;
-            let found = copy_hashed(&mut blob, &mut encoder).map_err(Error::io(WRITE))?;
-            encoder.finish().map_err(Error::io(WRITE))?;
-            found
-        }
-    };
-    if found != layer.diff_id {
-        let (digest, expected) = (layer.digest, layer.diff_id);
-        let problem = format!("layer {digest} in the store has diffID {found}, not {expected}");
+    if layer.digest != layer.diff_id {
+        let (found, expected) = (layer.digest, layer.diff_id);
+        let problem = format!("layer {found} in the store has diffID {found}, not {expected}");
         return Err(Failure::new(Class::Verification, problem).into());
     }
+    let mut blob = store.open_checked(&layer.digest)?;
+    let mut out = store.blob_writer()?;
+    out.set_private(store.is_private(&layer.digest));
+    let bytes = BufReader::with_capacity(COPY_BUFFER_BYTES, task.reader(&mut blob));
+    compress(bytes, &mut out, compression).map_err(Error::io(WRITE))?;
+    blob.finish()?;
     let (digest, size) = out.commit(None)?;
     let compressed = Layer {
         digest,
@@ -95,11 +80,26 @@ pub(crate) fn compress_layer(
     Ok(compressed)
 }
 
-fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<Digest> {
-    let mut reader = HashingReader::new(from);
-    io::copy(
-        &mut io::BufReader::with_capacity(COPY_BUFFER_BYTES, &mut reader),
-        to,
-    )?;
-    Ok(reader.finish().0)
+fn compress(
+    mut from: impl Read,
+    to: &mut impl Write,
+    compression: LayerCompression,
+) -> io::Result<()> {
+    match compression {
+        LayerCompression::Plain => {
+            io::copy(&mut from, to)?;
+        }
+        LayerCompression::Gzip => {
+            let level = Compression::new(GZIP_LEVEL);
+            let mut encoder = GzBuilder::new().mtime(0).write(to, level);
+            io::copy(&mut from, &mut encoder)?;
+            encoder.finish()?;
+        }
+        LayerCompression::Zstd => {
+            let mut encoder = zstd::stream::Encoder::new(to, ZSTD_LEVEL)?;
+            io::copy(&mut from, &mut encoder)?;
+            encoder.finish()?;
+        }
+    }
+    Ok(())
 }

@@ -24,16 +24,14 @@ pub(super) fn common(description: &Description, created: &str) -> BTreeMap<Strin
     put(TITLE, &description.name);
     put(VERSION, &description.version);
     put("org.opencontainers.image.created", created);
-    put(
-        "org.opencontainers.image.description",
-        &format!(
-            "{} {} with {} {}",
-            description.os_distribution,
-            description.os_version,
-            description.kubernetes_distribution,
-            description.kubernetes_version
-        ),
-    );
+    let found = description.kubernetes_found.as_ref();
+    let kubernetes_version = found.unwrap_or(&description.kubernetes_version);
+    let mut text = format!("{} {}", description.os_distribution, description.os_version);
+    if !description.kubernetes_distribution.is_empty() {
+        let distribution = &description.kubernetes_distribution;
+        text.push_str(&format!(" with {distribution} {kubernetes_version}"));
+    }
+    put("org.opencontainers.image.description", text.trim_end());
     put(ISOFORGE_VERSION, env!("CARGO_PKG_VERSION"));
     put(OS_DISTRIBUTION, &description.os_distribution);
     put(OS_VERSION, &description.os_version);
@@ -41,7 +39,7 @@ pub(super) fn common(description: &Description, created: &str) -> BTreeMap<Strin
         KUBERNETES_DISTRIBUTION,
         &description.kubernetes_distribution,
     );
-    put(KUBERNETES_VERSION, &description.kubernetes_version);
+    put(KUBERNETES_VERSION, kubernetes_version);
     labels
 }
 

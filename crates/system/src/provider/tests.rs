@@ -108,6 +108,7 @@ impl Fixture {
                 os_version: "13".into(),
                 kubernetes_distribution: "k3s".into(),
                 kubernetes_version: "1.32.3+k3s1".into(),
+                kubernetes_found: None,
             },
             epoch: EPOCH,
             compression: LayerCompression::Gzip,

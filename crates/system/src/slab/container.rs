@@ -1,7 +1,8 @@
 //! Writing and opening one slab.
 
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fs_err::File;
 use fs_err::os::unix::fs::FileExt;
@@ -35,6 +36,12 @@ pub fn key(diff_id: &Digest, settings: &Settings) -> String {
         env!("CARGO_PKG_VERSION"),
         compress::library_version(settings.compressor),
     )
+}
+
+/// Whether a slab of this name is one that this isoforge would make and use.
+#[must_use]
+pub fn is_of_this_version(key: &str) -> bool {
+    key.contains(&format!("-{FORMAT_VERSION}-{}-", env!("CARGO_PKG_VERSION")))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,10 +136,31 @@ fn checksum(header: &[u8], index: &[u8], length: [u8; 8]) -> [u8; CHECKSUM_BYTES
 /// An open slab.
 #[derive(Debug)]
 pub struct Slab {
-    file: File,
+    path: PathBuf,
+    stored: Mutex<Stored>,
     settings: Settings,
     entries: Vec<Entry>,
     packed: Packed,
+    again: Option<Again>,
+}
+
+/// The slab's file.
+#[derive(Debug)]
+struct Stored {
+    file: Arc<File>,
+    /// Whether it was made again since the slab was opened.
+    is_mended: bool,
+}
+
+/// Makes a slab's file again from its layer and opens it; told why.
+pub type MakeAgain = Box<dyn Fn(&str) -> Result<Slab, Error> + Send + Sync>;
+
+struct Again(MakeAgain);
+
+impl std::fmt::Debug for Again {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Again")
+    }
 }
 
 impl Slab {
@@ -186,11 +214,42 @@ impl Slab {
             return Err(damaged("its data is not as long as the index says"));
         }
         Ok(Self {
-            file,
+            path: path.to_owned(),
+            stored: Mutex::new(Stored {
+                file: Arc::new(file),
+                is_mended: false,
+            }),
             settings: index.settings,
             entries: index.entries,
             packed: index.packed,
+            again: None,
         })
+    }
+
+    /// The same, which has itself made again once where a block turns out to be damaged.
+    #[must_use]
+    pub fn mended_by(mut self, again: MakeAgain) -> Self {
+        self.again = Some(Again(again));
+        self
+    }
+
+    /// Makes the file again, which must have the same index then.
+    fn replace(&self, stored: &mut Stored, again: &Again, problem: &str) -> Result<(), Error> {
+        let made = (again.0)(problem)?;
+        if made.packed != self.packed || made.entries != self.entries {
+            return Err(Error::SlabDamaged {
+                path: self.path.clone(),
+                reason: "it is not what its layer gives",
+            });
+        }
+        let made = made.stored.into_inner();
+        stored.file = made.unwrap_or_else(PoisonError::into_inner).file;
+        stored.is_mended = true;
+        Ok(())
+    }
+
+    fn stored(&self) -> MutexGuard<'_, Stored> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The layer's entries, in the archive's order.
@@ -235,10 +294,23 @@ impl PackedData for Slab {
         let offset = offset
             .checked_add(HEADER_BYTES)
             .ok_or(io::ErrorKind::InvalidInput)?;
-        self.file.read_exact_at(buf, offset)
+        let file = Arc::clone(&self.stored().file);
+        file.read_exact_at(buf, offset)
+    }
+
+    fn mend(&self, problem: &str) -> io::Result<bool> {
+        let Some(again) = &self.again else {
+            return Ok(false);
+        };
+        // Who comes meanwhile waits for what is made.
+        let mut stored = self.stored();
+        if !stored.is_mended {
+            self.replace(&mut stored, again, problem)?;
+        }
+        Ok(true)
     }
 
     fn name(&self) -> String {
-        format!("'{}'", self.file.path().display())
+        format!("'{}'", self.path.display())
     }
 }

@@ -1,5 +1,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 
+use rustix::fs::StatVfsMountFlags;
+
 use super::*;
 use crate::state::testing::{in_mount_namespace, mounted};
 
@@ -114,6 +116,18 @@ fn two_boots_keep_what_is_kept_and_forget_the_rest() {
     assert_eq!(text(root.join("etc/motd")), "slot");
     assert_eq!(text(root.join("etc/machine-id")), id);
     assert_eq!(text(root.join("etc/ssh/ssh_host_rsa_key")), "key");
+    let without = |path: &str| {
+        let flags = rustix::fs::statvfs(root.join(path)).unwrap().f_flag;
+        let has = |flag| flags.contains(flag);
+        (
+            has(StatVfsMountFlags::NODEV),
+            has(StatVfsMountFlags::NOSUID),
+        )
+    };
+    for path in ["var/home", "var/log", "etc/kubernetes"] {
+        assert_eq!(without(path), (true, true), "{path}");
+    }
+    assert_eq!(without("opt/vendor"), (true, false));
     // Nothing of all that arrives at the slot itself.
     assert_eq!(text(places.base.join("var/log/first")), "slot");
     assert_eq!(mounted(&places.base.join("etc")), None);

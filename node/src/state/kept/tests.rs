@@ -160,3 +160,22 @@ fn directories_that_contain_each_other_keep_their_content() {
     assert_eq!(text(&log.join("x")), "mine");
     assert!(!log.join("y").exists());
 }
+
+#[test]
+fn programs_run_as_somebody_else_and_devices_work_only_where_they_may_belong() {
+    let none = MountFlags::empty();
+    for (path, expected) in [
+        ("/home", NO_PRIVILEGES),
+        ("/root", NO_PRIVILEGES),
+        ("/var/log", NO_PRIVILEGES),
+        ("/etc/kubernetes", NO_PRIVILEGES),
+        ("/var/lib/registry", NO_PRIVILEGES),
+        ("/opt/cni", MountFlags::NODEV),
+        ("/usr/local", MountFlags::NODEV),
+        ("/var/lib/containerd", none),
+        ("/var/lib/kubelet", none),
+        ("/homework", none),
+    ] {
+        assert_eq!(flags(path), expected, "{path}");
+    }
+}

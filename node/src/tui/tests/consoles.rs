@@ -136,7 +136,7 @@ fn two_consoles_show_one_installation() {
     screen.press("\r\r\r");
     serial.press("\x1bOA\r");
     serial.sees("The first account of the machine");
-    serial.press("op\rsecret\rsecret\r\r");
+    serial.press("op\rsecret-1\rsecret-1\r\r");
     screen.sees("What shall the machine do");
     // ESC alone is told by time.
     serial.press("\x1b");

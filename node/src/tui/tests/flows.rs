@@ -35,7 +35,7 @@ fn from_disk_to_reboot() {
             network: None,
             after: After::Reboot,
         },
-        password: Some(Secret("secret".to_owned())),
+        password: Some(Secret("secret-1".to_owned())),
     };
     assert_eq!(installed(&effects), Some(&expected));
     assert_eq!(played.model.page, Page::Progress);
@@ -68,7 +68,7 @@ fn all_pages_there_and_back() {
     let key = format!("ssh-ed25519 {}", "A".repeat(68));
     played
         .press(&[Key::Enter])
-        .account("op", "secret", "secret");
+        .account("op", "secret-1", "secret-1");
     played.write(&key).press(&[Key::Enter]);
     assert_eq!(played.model.page, Page::Hostname);
     played
@@ -141,9 +141,10 @@ fn the_account_cannot_be_skipped() {
     assert!(played.model.account.error.is_some());
     // Each rule holds the page, and the cursor goes where it is broken.
     for (name, password, again, field) in [
-        ("daemon", "x", "x", 0),
+        ("daemon", "longenough", "longenough", 0),
         ("op", "", "", 1),
-        ("op", "x", "y", 2),
+        ("op", "tooweak", "tooweak", 1),
+        ("op", "longenough", "longenuogh", 2),
     ] {
         let mut played = Played::new(survey());
         played
@@ -156,7 +157,7 @@ fn the_account_cannot_be_skipped() {
     let mut played = Played::new(survey());
     played
         .press(&[Key::Enter])
-        .account("op", "x", "x")
+        .account("op", "longenough", "longenough")
         .write("ssh-rsa no");
     played.press(&[Key::Enter]);
     assert_eq!(

@@ -36,7 +36,7 @@ fn account() {
                     TAB/arrows next field  ENTER continue  ESC back
     ");
     played
-        .account("op", "secret", "secrex")
+        .account("op", "secret-1", "secrex-1")
         .press(&[Key::Enter]);
     assert_snapshot!(played.screen(), @r"
      demo 1.0.0 - Installer                                             Step 2 of 4
@@ -46,9 +46,9 @@ fn account() {
     |                                                                              |
     | Name                op______________________________________________________ |
     |                                                                              |
-    | Password            ******__________________________________________________ |
+    | Password            ********________________________________________________ |
     |                                                                              |
-    | Password again      ******__________________________________________________ |
+    | Password again      ********________________________________________________ |
     |                                                                              |
     | SSH key (optional)  ________________________________________________________ |
     |                                                                              |

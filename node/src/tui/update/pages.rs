@@ -1,6 +1,6 @@
 //! Keys on each page.
 
-use isoforge_contract::machine::After;
+use isoforge_contract::machine::{After, PasswordRules};
 
 use super::{act, end, go, settle_network, start};
 use crate::install::model::{Account, Choices, Network};
@@ -118,21 +118,17 @@ fn after_form(
 /// The account that was typed, with its password; none where the page is not
 /// asked.
 pub(super) fn account(model: &Model) -> Result<Option<(Account, Secret)>, Refusal> {
-    let names = match &model.survey {
+    let (names, rules) = match &model.survey {
         Some(survey) if survey.account.is_some() => return Ok(None),
-        Some(survey) => survey.names.as_slice(),
-        None => &[],
+        Some(survey) => (survey.names.as_slice(), survey.password),
+        None => (&[] as &[_], PasswordRules::default()),
     };
     let form = &model.account;
     let value = |field| form.value(field);
     let name = check::account_name(&value(fields::NAME), names).map_err(|e| (fields::NAME, e))?;
     let password = value(fields::PASSWORD);
-    let field = if password.is_empty() {
-        fields::PASSWORD
-    } else {
-        fields::AGAIN
-    };
-    check::password(&password, &value(fields::AGAIN)).map_err(|e| (field, e))?;
+    check::new_password(&password, rules).map_err(|e| (fields::PASSWORD, e))?;
+    check::password(&password, &value(fields::AGAIN), rules).map_err(|e| (fields::AGAIN, e))?;
     let key = check::ssh_key(&value(fields::SSH_KEY)).map_err(|e| (fields::SSH_KEY, e))?;
     let account = Account {
         name,

@@ -3,6 +3,10 @@
 use super::*;
 
 fn render(values: &Value, secrets: &Secrets) -> Result<CloudConfig> {
+    render_for(Flavor::Kairos, values, secrets)
+}
+
+fn render_for(flavor: Flavor, values: &Value, secrets: &Secrets) -> Result<CloudConfig> {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::new(dir.path());
     let engine = Engine::new(&project).unwrap();
@@ -12,7 +16,7 @@ fn render(values: &Value, secrets: &Secrets) -> Result<CloudConfig> {
         &engine,
         &Context::new(values).unwrap(),
         secrets,
-        Flavor::Kairos,
+        flavor,
     )
 }
 
@@ -97,15 +101,6 @@ fn the_default_template_covers_what_a_site_needs() {
     #cloud-config
     # "edge" "1.0.0"
     hostname: "edge-{{ trunc 4 .MachineID }}"
-    users:
-      - name: "admin"
-        passwd: "$6$a$b"
-        groups: ["admin"]
-        ssh_authorized_keys: ["ssh-ed25519 AAAA x"]
-      - name: "ops"
-        lock_passwd: true
-        groups: ["adm", "sudo"]
-        shell: "/bin/bash"
     install:
       device: "/dev/vda"
       auto: true
@@ -127,6 +122,16 @@ fn the_default_template_covers_what_a_site_needs() {
           noProxy: "localhost,.svc"
     stages:
       initramfs:
+        - name: "Accounts of this appliance"
+          users:
+            "admin":
+              passwd: "$6$a$b"
+              groups: ["admin"]
+              ssh_authorized_keys: ["ssh-ed25519 AAAA x"]
+            "ops":
+              lock_passwd: true
+              groups: ["adm", "sudo"]
+              shell: "/bin/bash"
         - name: "Settings of this appliance"
           files:
             - path: "/etc/systemd/network/20-eth0.network"
@@ -187,15 +192,35 @@ fn no_value_breaks_out_of_the_default_template() {
     ] {
         let mut values = everything();
         poison(&mut values, with);
+        values["os"]["flavor"] = "kairos".into();
         let config = render(&values, &Secrets::default()).unwrap();
         assert_eq!(keys(&config.text), expected, "{}", config.text);
         let parsed: Value = serde_saphyr::from_str(&config.text).unwrap();
-        assert_eq!(parsed["users"][0]["name"], format!("admin{with}"));
+        let users = &parsed["stages"]["initramfs"][0]["users"];
+        assert!(users.get(format!("admin{with}")).is_some(), "{users}");
         assert_eq!(
             parsed["stylus"]["site"]["edgeHostToken"],
             format!("t0ken-value{with}")
         );
     }
+}
+
+#[test]
+fn the_default_template_writes_what_its_flavor_acts_on() {
+    let secrets = Secrets::default();
+    // Kairos takes accounts at the root in stage `boot`, after the login prompt.
+    let config = render(&everything(), &secrets).unwrap();
+    assert!(config.has_admin);
+    let document = Document::parse("x", &config.text).unwrap();
+    assert_eq!(document.users, []);
+    let mut values = everything();
+    values["os"]["flavor"] = "appliance".into();
+    let config = render_for(Flavor::Appliance, &values, &secrets).unwrap();
+    assert_eq!(config.warnings, [] as [String; 0]);
+    let document = Document::parse("x", &config.text).unwrap();
+    assert_eq!(document.unknown(), []);
+    let names: Vec<&str> = document.users.iter().map(|u| u.name.as_str()).collect();
+    assert_eq!(names, ["admin", "ops"]);
 }
 
 #[test]

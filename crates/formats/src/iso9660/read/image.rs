@@ -7,6 +7,7 @@ use super::record::{BootEntry, Entry, EntryKind, RawRecord, le16, le32, text};
 use super::{BLOCK, Block, DESCRIPTOR_START, FileReader, Limits, Namespace, Volume, rock};
 use super::{damaged, over, reading};
 use crate::Error;
+use isoforge_base::limit::Budget;
 
 /// Fields of a volume descriptor, in bytes from its beginning (ECMA-119 8.4).
 mod field {
@@ -45,6 +46,40 @@ pub struct Image<R> {
     joliet_root: Option<RawRecord>,
     /// Bytes to skip at the start of each system use area (SUSP `SP`).
     skip: usize,
+}
+
+/// What is left of the limits of one walk: directories may lie over each other, and each
+/// entry's path repeats those of all above it.
+struct Walked {
+    entries: Budget,
+    names: Budget,
+    records: Budget,
+}
+
+impl Walked {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            entries: Budget::new(limits.entries as u64),
+            names: Budget::new(limits.name_bytes),
+            records: Budget::new(limits.directory_bytes),
+        }
+    }
+
+    fn read(&mut self, bytes: u64) -> Result<(), Error> {
+        let taken = self.records.take(bytes);
+        taken.map_err(|limit| over(limit, "bytes in its directories"))
+    }
+
+    fn found(&mut self, entry: &Entry) -> Result<(), Error> {
+        let target = match &entry.kind {
+            EntryKind::Symlink(target) => target.len(),
+            _ => 0,
+        };
+        let entries = self.entries.take(1);
+        entries.map_err(|limit| over(limit, "entries"))?;
+        let names = self.names.take((entry.path.len() + target) as u64);
+        names.map_err(|limit| over(limit, "bytes of names"))
+    }
 }
 
 impl<R: Read + Seek> Image<R> {
@@ -131,6 +166,7 @@ impl<R: Read + Seek> Image<R> {
             Namespace::Joliet => self.joliet_root.clone(),
         };
         let mut out = Vec::new();
+        let mut walked = Walked::new(&self.limits);
         let mut seen = BTreeSet::new();
         let mut pending: Vec<(Vec<u8>, RawRecord, usize)> =
             root.into_iter().map(|root| (Vec::new(), root, 1)).collect();
@@ -142,14 +178,13 @@ impl<R: Read + Seek> Image<R> {
                     "a directory is in the tree twice",
                 ));
             }
-            let children = self.directory(&path, &directory, namespace)?;
+            let children = self.directory(&path, &directory, namespace, &mut walked)?;
             let mut below = Vec::new();
             for (entry, record) in children {
                 if entry.kind == EntryKind::Directory {
                     below.push((entry.path.clone(), record, depth + 1));
                 }
                 out.push(entry);
-                limit("entries", out.len(), self.limits.entries)?;
             }
             pending.extend(below.into_iter().rev());
         }
@@ -163,10 +198,11 @@ impl<R: Read + Seek> Image<R> {
     pub fn find(&mut self, path: &[u8]) -> Result<Option<Entry>, Error> {
         let mut directory = self.root.clone();
         let mut at = Vec::new();
+        let mut walked = Walked::new(&self.limits);
         let mut names = path.split(|&byte| byte == b'/').peekable();
         while let Some(name) = names.next() {
             let wanted = isoforge_base::tree::join(&at, name);
-            let children = self.directory(&at, &directory, Namespace::Primary)?;
+            let children = self.directory(&at, &directory, Namespace::Primary, &mut walked)?;
             let found = children.into_iter().find(|(entry, _)| entry.path == wanted);
             match found {
                 Some((entry, _)) if names.peek().is_none() => return Ok(Some(entry)),
@@ -252,11 +288,10 @@ impl<R: Read + Seek> Image<R> {
         path: &[u8],
         directory: &RawRecord,
         namespace: Namespace,
+        walked: &mut Walked,
     ) -> Result<Vec<(Entry, RawRecord)>, Error> {
         let length = u64::from(directory.bytes);
-        if length > self.limits.directory_bytes {
-            return Err(over(self.limits.directory_bytes, "bytes in a directory"));
-        }
+        walked.read(length)?;
         let start = directory.block.offset();
         let bytes = self.read_at(start, length as usize)?;
         let mut out: Vec<(Entry, RawRecord)> = Vec::new();
@@ -277,9 +312,9 @@ impl<R: Read + Seek> Image<R> {
                     entry.add_section(&record);
                 }
                 _ => {
-                    let entry = self.entry(path, &record, namespace)?;
+                    let entry = self.entry(path, &record, namespace, walked)?;
+                    walked.found(&entry)?;
                     out.push((entry, record));
-                    limit("entries", out.len(), self.limits.entries)?;
                 }
             }
             goes_on = more;
@@ -292,17 +327,22 @@ impl<R: Read + Seek> Image<R> {
         path: &[u8],
         record: &RawRecord,
         namespace: Namespace,
+        walked: &mut Walked,
     ) -> Result<Entry, Error> {
         let mut entry = Entry::plain(path, record, namespace == Namespace::Joliet);
         if namespace == Namespace::Primary && self.volume.rock_ridge {
-            let area = self.system_use(record)?;
+            let area = self.system_use(record, walked)?;
             rock::apply(&mut entry, path, &area);
         }
         Ok(entry)
     }
 
     /// The entries of a record's system use area and its continuations.
-    fn system_use(&mut self, record: &RawRecord) -> Result<Vec<rock::Field>, Error> {
+    fn system_use(
+        &mut self,
+        record: &RawRecord,
+        walked: &mut Walked,
+    ) -> Result<Vec<rock::Field>, Error> {
         let in_record = record.system_use.get(self.skip..).unwrap_or_default();
         let mut fields = Vec::new();
         let mut next = rock::split(in_record, &mut fields);
@@ -315,6 +355,7 @@ impl<R: Read + Seek> Image<R> {
             if length > BLOCK {
                 return Err(damaged(at, "a continuation area is longer than a block"));
             }
+            walked.read(length as u64)?;
             let area = self.read_at(at, length)?;
             next = rock::split(&area, &mut fields);
         }

@@ -84,3 +84,34 @@ fn a_directory_within_itself_is_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn names_and_directories_of_a_tree_have_a_limit_together() {
+    let mut sample = Sample::new();
+    for n in 0..20 {
+        sample.file(&format!("{}/{n}", ["d"; 20].join("/")), b"x");
+    }
+    sample.tree.symlink(b"link", &[b'y'; 600]).unwrap();
+    let dir = scratch();
+    let (path, _) = image_path(&dir);
+    sample.write(&path, Boot::default());
+    let bytes = fs_err::read(&path).unwrap();
+    let said = |limits| walk(bytes.clone(), limits).unwrap_err().to_string();
+    assert!(walk(bytes.clone(), Limits::default()).is_ok());
+    // Each path has those of all directories above it, and a link its target.
+    assert_eq!(
+        said(Limits {
+            name_bytes: 1800,
+            ..Limits::default()
+        }),
+        "the ISO image has more than 1800 bytes of names"
+    );
+    // Twenty directories of a block each.
+    assert_eq!(
+        said(Limits {
+            directory_bytes: 16 * 2048,
+            ..Limits::default()
+        }),
+        "the ISO image has more than 32768 bytes in its directories"
+    );
+}

@@ -11,6 +11,7 @@ use super::pipeline::{self, Buffers, Job, Task};
 use super::{Content, Hash, Hole, Packed, Tail};
 use crate::Error;
 use crate::squashfs::settings::Settings;
+use isoforge_base::parallel;
 
 /// Uncompressed bytes of blocks in work or waiting: enough that the threads
 /// have work while the reader, the writer or a slow block keeps them waiting.
@@ -56,17 +57,22 @@ where
         let _ = free_sender.send(Buffers::default());
     }
     thread::scope(|scope| {
-        for _ in 0..threads {
+        let refused = Error::io(super::WRITING);
+        let write = move || pipeline::write_in_order(out, &finished, &free_sender);
+        let writer = parallel::scoped(scope, write).map_err(&refused)?;
+        for number in 0..threads {
             let (jobs, finished) = (jobs.clone(), finished_sender.clone());
-            scope.spawn(move || pipeline::work(settings.compressor, &jobs, &finished));
+            let work = move || pipeline::work(settings.compressor, &jobs, &finished);
+            match parallel::scoped(scope, work) {
+                Err(error) if number == 0 => return Err(refused(error).into()),
+                // Fewer take longer.
+                Err(_) => break,
+                Ok(_) => {}
+            }
         }
         drop((jobs, finished_sender));
-        let writer = scope.spawn(move || pipeline::write_in_order(out, &finished, &free_sender));
         let fed = feed_packer(settings, job_sender, free, feed);
-        let written = match writer.join() {
-            Ok(written) => written,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
+        let written = parallel::joined(writer);
         // A writer that failed also stops the packer: its reason comes first.
         let (mut packed, starts) = written?;
         let (packer, fed) = fed?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{Content, PackedData};
+use super::{Content, PackedData, read_blocks};
 use crate::squashfs::compress::Decoder;
 use crate::squashfs::pack::Block;
 
@@ -118,9 +118,9 @@ impl<'a> ContentReader<'a> {
     fn read_block(&mut self, block: Option<Block>, start: u64) -> io::Result<()> {
         let block = block.ok_or_else(|| self.damaged(start))?;
         self.stored.resize(block.stored_bytes() as usize, 0);
-        self.data.0.read_at(start, &mut self.stored)?;
-        if *blake3::hash(&self.stored).as_bytes() != block.hash {
-            return Err(self.damaged(start));
+        let stored = &mut self.stored;
+        if let Some(offset) = read_blocks(self.data.0, start, &[block], stored)? {
+            return Err(self.damaged(offset));
         }
         if block.is_compressed() {
             let max = self.data.0.settings().block_size as usize;

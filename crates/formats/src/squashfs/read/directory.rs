@@ -63,12 +63,17 @@ impl<R: Read + Seek> Image<R> {
             number: directory.number,
         };
         let mut runs = Vec::new();
+        let mut count = 0;
         while listing.rest > 0 {
             let header = listing.take(DirectoryHeader::SIZE)?;
             let header =
                 DirectoryHeader::parse(&header).ok_or_else(|| invalid("a header is cut off"))?;
             if header.count as usize >= DIRECTORY_RUN_MAX {
                 return Err(invalid("a header counts too many entries"));
+            }
+            count += u64::from(header.count) + 1;
+            if count > listing.image.limits.walk_entries {
+                return Err(invalid("it has more entries than the limit"));
             }
             let mut run = Vec::new();
             for _ in 0..=header.count {

@@ -12,6 +12,7 @@ use crate::squashfs::layout::{FragmentEntry, NO_FRAGMENT};
 use crate::squashfs::pack::{self, Block, Content, Hash, Packed, PackedData, PackedLayers, Tail};
 use crate::squashfs::settings::Settings;
 use isoforge_base::error::Class;
+use isoforge_base::parallel;
 use isoforge_base::tree::{FileData, Kind, LayerId};
 
 /// About as many bytes are read and written at a time.
@@ -319,16 +320,14 @@ impl<'a> DataPlan<'a> {
         // The closure owns its ends of the channels: when it returns early, the
         // reader finds them gone and stops.
         thread::scope(move |scope| {
-            let reader = scope.spawn(move || self.read_ahead(&full_sender, &empty));
+            let reader = parallel::scoped(scope, move || self.read_ahead(&full_sender, &empty));
+            let reader = reader.map_err(Error::io(super::WRITING))?;
             for bytes in full {
                 out.write_all(&bytes).map_err(Error::io(super::WRITING))?;
                 // A reader that is done needs no more.
                 let _ = empty_sender.send(bytes);
             }
-            match reader.join() {
-                Ok(read) => read,
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            parallel::joined(reader)
         })
     }
 
@@ -375,27 +374,21 @@ impl<'a> DataPlan<'a> {
         let length: usize = group.iter().map(|b| b.stored_bytes() as usize).sum();
         let before = bytes.len();
         bytes.resize(before + length, 0);
-        let mut rest = bytes.get_mut(before..).unwrap_or_default();
-        data.read_at(start, rest).map_err(|source| {
+        let rest = bytes.get_mut(before..).unwrap_or_default();
+        let damaged = pack::read_blocks(data, start, group, rest).map_err(|source| {
             let (path, layer) = (&stretch.path, data.name());
             Error::io(format!(
                 "reading the packed data of '{path}' from {layer} failed"
             ))(source)
         })?;
-        let mut offset = start;
-        for block in group {
-            let (stored, after) = rest.split_at_mut(rest.len().min(block.stored_bytes() as usize));
-            if *blake3::hash(stored).as_bytes() != block.hash {
-                return Err(Error::PackedData {
-                    path: stretch.path.clone(),
-                    layer: data.name(),
-                    offset,
-                });
-            }
-            offset += stored.len() as u64;
-            rest = after;
+        match damaged {
+            Some(offset) => Err(Error::PackedData {
+                path: stretch.path.clone(),
+                layer: data.name(),
+                offset,
+            }),
+            None => Ok(start + length as u64),
         }
-        Ok(offset)
     }
 }
 

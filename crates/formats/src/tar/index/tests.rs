@@ -115,3 +115,26 @@ fn a_pax_value_with_a_newline_is_one_value() {
     let names: Vec<_> = members.keys().map(String::as_str).collect();
     assert_eq!(names, ["yes"]);
 }
+
+#[test]
+fn names_and_headers_of_all_members_have_a_limit_together() {
+    let bytes = archive();
+    let within = |names, headers| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let file = isoforge_base::read_at::FileAt::new(file).unwrap();
+        index_within(&file, Budget::new(names), Budget::new(headers))
+    };
+    // "a", the long name, "p/c" and its target.
+    let names = 1 + 160 + 3 + 1;
+    assert_eq!(within(names, u64::MAX).unwrap().len(), 3);
+    assert_eq!(
+        within(names - 1, u64::MAX).unwrap_err().to_string(),
+        "has more than 164 bytes of names"
+    );
+    // Extended headers are some, wherever their names are.
+    assert_eq!(
+        within(u64::MAX, 7 * 512 - 1).unwrap_err().to_string(),
+        "has more than 3583 bytes of headers"
+    );
+}

@@ -163,6 +163,27 @@ fn a_blob_that_was_damaged_in_the_store_is_not_the_images_fault() {
 }
 
 #[test]
+fn a_blob_that_rotted_after_its_diff_id_was_recorded_is_not_read() {
+    let fixture = fixture();
+    for layer in [
+        fixture.gzipped(b"one", b"one"),
+        fixture.layer(b"two", LayerCompression::Plain, b"two"),
+    ] {
+        fixture.check(&layer).unwrap();
+        // It decompresses, so nothing but a hash tells.
+        let rotten = match layer.compression {
+            LayerCompression::Plain => b"twO".to_vec(),
+            _ => gzip(b"onE"),
+        };
+        fixture.overwrite(&layer, &rotten);
+        let error = fixture.read(&layer, 2).unwrap_err();
+        assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+        assert_eq!(error.class(), Class::Verification);
+        assert!(error.hint().unwrap().contains("verify --repair"));
+    }
+}
+
+#[test]
 fn what_does_not_decompress_is_refused() {
     let fixture = fixture();
     let text: Vec<u8> = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();

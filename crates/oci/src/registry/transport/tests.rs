@@ -73,3 +73,16 @@ fn error_documents_are_shown_clean_and_short() {
         assert_eq!(parse_answer(text.as_bytes()), Answer::default(), "{text}");
     }
 }
+
+#[test]
+fn what_trickles_is_too_slow_and_what_the_reader_waits_for_is_not() {
+    let second = Duration::from_secs(1);
+    let mut pace = Pace::new(60 * second);
+    // A byte a second is in time, each by itself.
+    assert!((0..59).all(|_| pace.add(1, second)));
+    assert!(!pace.add(1, second));
+    // The next minute begins anew; a slow reader is not waited for.
+    assert!((0..1000).all(|_| pace.add(60 * 1024, Duration::ZERO)));
+    assert!(pace.add(0, 60 * second));
+    assert!((0..600).all(|_| pace.add(1024, second)));
+}

@@ -64,6 +64,43 @@ fn symlinked_parents_are_followed_inside_the_root() {
 }
 
 #[test]
+fn a_parent_is_looked_up_again_where_a_link_came_in_between() {
+    let base = layer().dir("a").dir("b").symlink("l", "a");
+    let upper = layer()
+        .file("l/1", "1")
+        .file("l/2", "2")
+        .symlink("l", "b")
+        .file("l/3", "3");
+    assert_eq!(paths(&[base, upper]), "a/ a/1=1 a/2=2 b/ b/3=3 l->b");
+    let replaced = layer()
+        .dir("e")
+        .file("d/1", "1")
+        .symlink("d", "e")
+        .file("d/2", "2");
+    assert_eq!(paths(&[replaced]), "d->e e/ e/2=2");
+}
+
+#[test]
+fn a_layers_paths_lead_through_no_more_than_so_many_directories() {
+    let names = ["l/a/1", "l/b/2", "l/c/3"];
+    let archive = names
+        .iter()
+        .fold(layer().symlink("l", "d/e"), |all, name| all.file(name, ""));
+    let (entries, _) = read(&archive.end(), &Limits::DEFAULT).unwrap();
+    let within = |steps| {
+        let mut tree = Tree::new();
+        super::super::apply::apply_within(&mut tree, LayerId(0), &entries, steps)
+    };
+    assert!(within(12).is_ok());
+    let error = within(11).unwrap_err();
+    assert_eq!(error.class(), Class::Verification);
+    assert_eq!(
+        error.to_string(),
+        "up to the entry 'l/c/3' the paths of the layer lead through more than 11 directories, those of symbolic links counted"
+    );
+}
+
+#[test]
 fn kinds_replace_each_other() {
     let base = layer()
         .file("d/x", "1")

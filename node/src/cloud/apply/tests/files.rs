@@ -76,3 +76,40 @@ fn without_resolved_name_servers_go_to_resolv_conf() {
     options rotate
     "#);
 }
+
+/// What an account has put below its home has root write nowhere else, and read nothing
+/// for it.
+#[test]
+fn links_below_a_home_lead_nowhere() {
+    let mut system = System::new();
+    let home = system.dir.path().join("home/ubuntu");
+    fs_err::create_dir_all(&home).unwrap();
+    // To the writer of these tests, as to root, it is not its own alone.
+    fs_err::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
+    fs_err::create_dir_all(system.dir.path().join("etc/profile.d")).unwrap();
+    symlink("../../etc/shadow", home.join(".bashrc")).unwrap();
+    symlink("/etc/profile.d", home.join("bin")).unwrap();
+    symlink("/etc", home.join(".config")).unwrap();
+    let config = "write_files:
+  - {path: /home/ubuntu/.bashrc, append: true, content: 'umask 077', owner: ubuntu}
+  - {path: /home/ubuntu/bin/tool.sh, content: 'x', owner: ubuntu}
+stages:
+  initramfs:
+    - directories: [{path: /home/ubuntu/.config/app, ownerstring: ubuntu}]
+    - directories: [{path: /home/ubuntu/bin, ownerstring: ubuntu}]
+";
+    let shadow = system.read("etc/shadow");
+    let failures = system.apply(Stage::Initramfs, &[config]);
+    assert_eq!(failures.lines().count(), 4, "{failures}");
+    assert_eq!(
+        failures.matches("it is not followed").count(),
+        3,
+        "{failures}"
+    );
+    let link = fs_err::symlink_metadata(home.join(".bashrc")).unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(system.read("etc/shadow"), shadow);
+    let profile = system.dir.path().join("etc/profile.d");
+    assert_eq!(fs_err::read_dir(&profile).unwrap().count(), 0);
+    assert!(!system.dir.path().join("etc/app").exists());
+}
