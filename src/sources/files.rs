@@ -4,7 +4,6 @@
 //! where it broke, a blob of the store only when its digest holds. A blob that is
 //! there is not downloaded again, wherever it came from.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::atomic::AtomicBool;
 
@@ -18,7 +17,7 @@ use isoforge_oci::layer::Layer;
 use isoforge_oci::pull::Download;
 use isoforge_oci::registry::{Client, ShownUrl};
 use isoforge_oci::store::Store;
-use isoforge_system::tar_out;
+use isoforge_system::tar_out::{self, Over};
 
 /// Kind of the store's facts on layers of files.
 const FACT: &str = "file-layer";
@@ -151,9 +150,8 @@ fn layer(
         tree.insert(&path, inode).map_err(no_path)?;
     }
     let data = Blobs { store, inputs };
-    let nothing = BTreeSet::new();
     let layer = Layer::write(store, |blob| {
-        tar_out::write_over(&tree, &nothing, &nothing, &data, blob)
+        tar_out::write_over(&tree, &Over::default(), &data, blob)
             .context("the layer of files can't be written")
     })?;
     store.put_fact(FACT, &key, &layer)?;

@@ -11,6 +11,7 @@
 //! Not parted: packages that were installed only because one of the named ones
 //! depends on them; they may be anyone's.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
@@ -23,7 +24,7 @@ use isoforge_oci::layer::Layer;
 use isoforge_oci::store::Store;
 use isoforge_system::layer::{Entry, FileSink, apply, read_layer};
 use isoforge_system::spool::{FileId, NoData, Spool, SpoolWriter};
-use isoforge_system::tar_out;
+use isoforge_system::tar_out::{self, Over};
 
 /// Kind of the store's facts on parted layers.
 const FACT: &str = "package-layers";
@@ -107,15 +108,18 @@ pub(crate) fn part(
         for path in moved.iter().rev() {
             lower.remove(path);
         }
-        let nothing = BTreeSet::new();
+        // The packages' own directories keep their metadata; others are the lower
+        // layer's.
+        let over = Over {
+            keep: Cow::Borrowed(&moved),
+            ..Over::default()
+        };
         Parted {
             system: Layer::write(store, |out| {
                 tar_out::write_tar(&lower, &spool, out).context(NOT_WRITTEN)
             })?,
             packages: Some(Layer::write(store, |out| {
-                // The packages' own directories keep their metadata; others are
-                // the lower layer's.
-                tar_out::write_over(&upper, &nothing, &moved, &spool, out).context(NOT_WRITTEN)
+                tar_out::write_over(&upper, &over, &spool, out).context(NOT_WRITTEN)
             })?),
         }
     };

@@ -17,7 +17,7 @@ use super::spool::{FileId, NoData, Spool, SpoolWriter};
 use crate::Error;
 use crate::filter::{self, Patterns};
 use crate::layer::{apply, bounds, read_layer};
-use crate::tar_out;
+use crate::tar_out::{self, Over};
 use isoforge_base::digest::Digest;
 use isoforge_base::error::{Class, Context as _};
 use isoforge_base::progress::Progress;
@@ -128,7 +128,7 @@ pub fn filter_layers(
     let spool = put_aside(store, layers, &kept, from, limits, progress)?;
     let layer = Layer::write(store, |blob| -> Result<(), Error> {
         blob.set_private(layers.iter().any(|from| store.is_private(&from.digest)));
-        tar_out::write_over(&kept, &BTreeSet::new(), &BTreeSet::new(), &spool, blob)
+        tar_out::write_over(&kept, &Over::default(), &spool, blob)
             .context("the filtered layer can't be written")?;
         Ok(())
     })?;

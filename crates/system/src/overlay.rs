@@ -11,14 +11,15 @@
 //! sockets are refused.
 //!
 //! As a layer (`OverlayLayer::to_tar`) it leaves out directories that are
-//! only on the way to something: see
-//! [`write_over`](crate::tar_out::write_over).
+//! only on the way to something (see [`write_over`](crate::tar_out::write_over)),
+//! and links and directories that are there already, which keep their times.
 
 mod digest;
 mod load;
 mod manifest;
 mod source;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -30,9 +31,9 @@ pub use source::{EmbeddedFile, Source, below};
 
 use crate::Error;
 use crate::filter::Patterns;
-use crate::tar_out;
+use crate::tar_out::{self, Over};
 use isoforge_base::error::Context as _;
-use isoforge_base::tree::{FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree, display};
+use isoforge_base::tree::{self, FileData, Inode, Kind, LayerId, Meta, ReadFile, Tree, display};
 use isoforge_oci::layer::Layer;
 use isoforge_oci::store::Store;
 
@@ -131,6 +132,20 @@ impl OverlayLayer {
         found
     }
 
+    /// Its links and directories that `below` has too, but for their times. Files are
+    /// not compared: those of `below` would have to be read.
+    fn same_as(&self, below: &Tree, whiteouts: &BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
+        let is_same = |path: &[u8], id| {
+            let there = below.get(path).map(|there| below.inode(there));
+            there.is_some_and(|there| says_the_same(self.tree.inode(id), there))
+                && !is_removed(path, whiteouts)
+        };
+        let walk = self.tree.walk();
+        walk.filter(|(path, id)| is_same(path, *id))
+            .map(|(path, _)| path)
+            .collect()
+    }
+
     /// The texts in it that are no files of the host: what was rendered, and what
     /// was added. With their paths, for people.
     pub fn texts(&self) -> impl Iterator<Item = (String, String)> {
@@ -148,7 +163,13 @@ impl OverlayLayer {
     /// # Errors
     /// What reading its files, or writing, gives.
     pub(crate) fn to_tar(&self, below: &Tree, out: impl Write) -> Result<(), Error> {
-        tar_out::write_over(&self.tree, &self.whiteouts(below), &self.keep, self, out)
+        let whiteouts = self.whiteouts(below);
+        let over = Over {
+            same: self.same_as(below, &whiteouts),
+            keep: Cow::Borrowed(&self.keep),
+            whiteouts,
+        };
+        tar_out::write_over(&self.tree, &over, self, out)
     }
 
     /// Writes it over `below` into the store, as a layer of its own; messages call
@@ -187,6 +208,29 @@ impl ReadFile for OverlayLayer {
             ))),
         }
     }
+}
+
+/// Whether both are links, or both directories, and differ in their times at most. A
+/// link's mode means nothing.
+fn says_the_same(one: &Inode, other: &Inode) -> bool {
+    let mode = match (&one.kind, &other.kind) {
+        (Kind::Symlink(target), Kind::Symlink(there)) if target == there => one.meta.mode,
+        (Kind::Directory(_), Kind::Directory(_)) => other.meta.mode,
+        _ => return false,
+    };
+    let mtime = one.meta.mtime;
+    let there = Meta {
+        mode,
+        mtime,
+        ..other.meta.clone()
+    };
+    one.meta == there
+}
+
+/// Whether a whiteout removes the path, or something on the way to it.
+fn is_removed(path: &[u8], whiteouts: &BTreeSet<Vec<u8>>) -> bool {
+    std::iter::successors(Some(path), |path| Some(tree::split(path)?.0))
+        .any(|path| whiteouts.contains(path))
 }
 
 /// A file of the overlay can't be read.

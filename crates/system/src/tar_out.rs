@@ -12,6 +12,7 @@
 //!
 //! Non-goals: sparse files (holes are written out; compression takes them).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -43,11 +44,22 @@ pub fn write_tar(tree: &Tree, data: &dyn ReadFile, out: impl Write) -> Result<()
     writer.finish()
 }
 
-/// Writes `tree` as a layer over others: first a whiteout for each of
-/// `whiteouts`, then the tree, without those directories that say nothing.
+/// What decides which paths of a tree become a layer over others.
+#[derive(Debug, Default)]
+pub struct Over<'a> {
+    /// What is removed from below.
+    pub whiteouts: BTreeSet<Vec<u8>>,
+    /// Directories to be written even where they say nothing.
+    pub keep: Cow<'a, BTreeSet<Vec<u8>>>,
+    /// Not to be written: below there is the same.
+    pub same: BTreeSet<Vec<u8>>,
+}
+
+/// Writes `tree` as a layer over others: first the whiteouts, then the tree, without
+/// those directories that say nothing.
 ///
 /// A directory that has entries, mode 0755, owner root and no extended
-/// attributes is left out unless `keep` names it. Written, it would replace a
+/// attributes is left out unless it is to be kept. Written, it would replace a
 /// symbolic link below it (`lib` on systems with a merged `/usr`) and a lower
 /// directory's mode (`/tmp`, `/root`).
 ///
@@ -55,20 +67,19 @@ pub fn write_tar(tree: &Tree, data: &dyn ReadFile, out: impl Write) -> Result<()
 /// See [`Error`].
 pub fn write_over(
     tree: &Tree,
-    whiteouts: &BTreeSet<Vec<u8>>,
-    keep: &BTreeSet<Vec<u8>>,
+    over: &Over<'_>,
     data: &dyn ReadFile,
     out: impl Write,
 ) -> Result<(), Error> {
     let mut writer = Writer::new(data, out);
-    for path in whiteouts {
+    for path in &over.whiteouts {
         if let Some((parent, name)) = tree::split(path) {
             let whiteout = tree::join(parent, &[WHITEOUT_PREFIX, name].concat());
             writer.header(&Member::file(&whiteout, &Meta::default(), 0))?;
         }
     }
     writer.tree(tree, &|path, id| {
-        keep.contains(path) || !is_mere_parent(tree, id)
+        !over.same.contains(path) && (over.keep.contains(path) || !is_mere_parent(tree, id))
     })?;
     writer.finish()
 }

@@ -303,6 +303,60 @@ fn the_default_overlays_make_an_image_of_nobody() {
 }
 
 #[test]
+fn what_is_there_already_keeps_its_time() {
+    let fixture = Fixture::new().file("etc/file", "", 0o644).manifest(
+        r#"
+delete = ["etc/gone", "etc/links/removed"]
+[[directories]]
+path = "opt"
+[[directories]]
+path = "srv"
+mode = "0700"
+[[directories]]
+path = "etc/gone/again"
+[[links]]
+path = "etc/links/same"
+target = "/usr/lib/same"
+[[links]]
+path = "etc/links/other"
+target = "/usr/lib/other"
+[[links]]
+path = "etc/links/removed"
+target = "/usr/lib/same"
+[[links]]
+path = "etc/gone/link"
+target = "/usr/lib/same"
+[[links]]
+path = "etc/links/foreign"
+target = "/usr/lib/same"
+"#,
+    );
+    let overlay = fixture.load("overlays/mine").unwrap();
+    let image = Archive::default()
+        .dir("opt")
+        .dir("srv")
+        .file("etc/file", "")
+        .symlink("etc/links/same", "/usr/lib/same")
+        .symlink("etc/links/other", "/usr/lib/another")
+        .symlink("etc/links/removed", "/usr/lib/same")
+        .symlink("etc/gone/link", "/usr/lib/same")
+        .dir("etc/gone/again")
+        .end();
+    let (tree, _) = merged(&[image]).unwrap();
+    let mut tar = Vec::new();
+    overlay.to_tar(&tree, &mut tar).unwrap();
+    insta::assert_snapshot!(names(&tar).join("\n"), @r"
+    etc/.wh.gone
+    etc/file
+    etc/gone/again/
+    etc/gone/link
+    etc/links/foreign
+    etc/links/other
+    srv/
+    ");
+}
+
+#[test]
 fn data_of_another_layer_is_not_the_overlays() {
     let overlay = Fixture::new()
         .file("a", "1", 0o644)

@@ -184,9 +184,12 @@ fn a_layer_over_others_leaves_mere_parents_out() {
     tree.insert(b"tmp", directory(0o1777)).unwrap();
     tree.insert(b"tmp/x", file(0o644)).unwrap();
     let mut tar = Vec::new();
-    let gone = BTreeSet::from([b"etc/ssh/key".to_vec()]);
-    let keep = BTreeSet::from([b"opt/kept".to_vec()]);
-    write_over(&tree, &gone, &keep, &Inline, &mut tar).unwrap();
+    let over = Over {
+        whiteouts: BTreeSet::from([b"etc/ssh/key".to_vec()]),
+        keep: Cow::Owned(BTreeSet::from([b"opt/kept".to_vec()])),
+        same: BTreeSet::from([b"run".to_vec()]),
+    };
+    write_over(&tree, &over, &Inline, &mut tar).unwrap();
     let mut archive = ::tar::Archive::new(&tar[..]);
     let names: Vec<String> = archive
         .entries()
@@ -200,7 +203,6 @@ fn a_layer_over_others_leaves_mere_parents_out() {
             "lib/modules/x",
             "opt/kept/",
             "opt/kept/x",
-            "run/",
             "tmp/",
             "tmp/x"
         ]
