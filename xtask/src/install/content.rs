@@ -4,6 +4,7 @@
 //! The registry is distribution (Debian's docker-registry), or Zot where
 //! `ISOFORGE_TEST_ZOT` names its program: that is in no package registry.
 
+pub(super) mod by_kairos;
 mod cri;
 mod images;
 pub(super) mod kairos;

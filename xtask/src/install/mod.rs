@@ -71,7 +71,11 @@ pub(crate) const STEPS: &[Step] = &[
     ("reset-from-recovery", reset::check),
     ("content", content::check),
     ("content-kairos", content::kairos::live),
-    ("install-by-kairos", content::kairos::installed),
+    ("install-by-kairos", content::by_kairos::bios),
+    (
+        "install-by-kairos-secure-boot",
+        content::by_kairos::secure_boot,
+    ),
     ("power-cuts-install", power::install),
     ("power-cuts-upgrade", power::upgrade),
 ];

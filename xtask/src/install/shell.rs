@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::access::{Access, PASSWORD, USER, remove};
-use crate::qemu::{Console, free_port};
+use crate::qemu::{Console, FATAL, Wait, free_port};
 use crate::sh;
 
 /// How long a command may take, where nothing else is said.
@@ -56,7 +56,7 @@ impl<'a> Shell<'a> {
             console,
             commands: 0,
         };
-        this.settle()?;
+        this.settle_unless(&["Login incorrect"])?;
         // Units that start late say so in between.
         let name = this.ok("id -un")?;
         ensure!(
@@ -90,9 +90,16 @@ impl<'a> Shell<'a> {
 
     /// Starts a shell that neither prompts nor echoes, and waits for it.
     fn settle(&mut self) -> Result<()> {
+        self.settle_unless(&[])
+    }
+
+    /// The same where the console may say instead that there will be none.
+    fn settle_unless(&mut self, refused: &[&str]) -> Result<()> {
         self.console.type_line("exec env PS1= ENV= sh")?;
         self.console.type_line("stty -echo; echo e2e-''ready")?;
-        self.console.wait_for("e2e-ready", Instant::now() + COMMAND)
+        let wait = Wait::new(&["e2e-ready"], Instant::now() + COMMAND);
+        let fatal = &[FATAL, refused].concat();
+        self.console.wait(Wait { fatal, ..wait }).map(drop)
     }
 
     /// Runs a line of shell.
