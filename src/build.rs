@@ -18,6 +18,7 @@ mod pack;
 mod plan;
 mod prepare;
 mod program;
+mod programs;
 mod provider;
 mod push;
 mod registry;

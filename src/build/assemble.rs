@@ -4,7 +4,7 @@
 use isoforge_base::error::{Context as _, Result};
 
 use super::gather::{Architecture, Gathered};
-use super::{included, machine, registry, requirements, system};
+use super::{included, machine, programs, registry, requirements, system};
 use crate::sources::{components, kubernetes};
 use isoforge_base::digest::Digest;
 use isoforge_contract::arch::Arch;
@@ -118,6 +118,8 @@ impl<'l> Assembled<'l> {
             system::add_overlay(system, &layer, hardening::PURPOSE, &maker)?;
         }
         system::finish(system, locked, &context, epoch, &maker)?;
+        let version = self.kubernetes_found.as_deref().unwrap_or(version);
+        programs::check(locked, system, arch, version);
         requirements::check(locked, system, arch.as_str())
     }
 }

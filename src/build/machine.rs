@@ -22,6 +22,11 @@ const MIB: u64 = 1 << 20;
 /// Distributions whose clusters kubeadm starts.
 const KUBEADM: [&str; 2] = ["kubeadm", "pxk-e"];
 
+/// Whether kubeadm starts the profile's clusters.
+pub(super) fn has_kubeadm(profile: &Profile) -> bool {
+    KUBEADM.contains(&profile.kubernetes.distribution.as_str())
+}
+
 /// What the program on a system of `arch` is told. `tree` is what the layer is
 /// laid over.
 pub(super) fn config(profile: &Profile, arch: Arch, tree: &Tree) -> Config {
@@ -65,7 +70,7 @@ fn install(profile: &Profile) -> Install {
 /// modules that container runtimes need.
 fn requirements(profile: &Profile) -> Requirements {
     let asked = &profile.install.require;
-    let kubeadm = KUBEADM.contains(&profile.kubernetes.distribution.as_str());
+    let kubeadm = has_kubeadm(profile);
     let mut modules = asked.modules.clone();
     if kubeadm {
         modules.extend(["br_netfilter", "overlay"].map(str::to_owned));

@@ -87,9 +87,12 @@ impl Progress {
         self.reporter.note(message.as_ref());
     }
 
-    /// Warns; the work goes on.
+    /// Warns; the work goes on. What was said before, as of the ISO's system and now of the
+    /// provider image's, is not said again.
     pub fn warn(&self, message: impl AsRef<str>) {
-        self.reporter.warn(message.as_ref());
+        if self.ledger().is_new_warning(message.as_ref()) {
+            self.reporter.warn(message.as_ref());
+        }
     }
 
     /// Says a decision that only matters to those who follow each one: which

@@ -101,11 +101,7 @@ pub fn missing(tree: &Tree, data: &dyn ReadFile, wanted: &Requirements) -> io::R
         }
     }
     for command in &wanted.commands {
-        let is_there = COMMAND_FOLDERS.iter().any(|folder| {
-            let path = format!("{folder}/{command}");
-            tree.file(path.as_bytes()).is_some()
-        });
-        if !is_there {
+        if !has_command(tree, command) {
             let text = format!("the command {command}");
             lacks.push(Lack::new(LackKind::Command, command, text));
         }
@@ -123,6 +119,19 @@ pub fn missing(tree: &Tree, data: &dyn ReadFile, wanted: &Requirements) -> io::R
     }
     lacks.sort();
     Ok(lacks.into_iter().map(|lack| lack.text).collect())
+}
+
+/// Whether a file of this name that can be executed is where commands are looked for, links
+/// followed.
+#[must_use]
+pub fn has_command(tree: &Tree, name: &str) -> bool {
+    COMMAND_FOLDERS.iter().any(|folder| {
+        let id = tree.lookup(format!("{folder}/{name}").as_bytes());
+        id.is_some_and(|id| {
+            let inode = tree.inode(id);
+            matches!(inode.kind, Kind::File(_)) && inode.meta.mode & 0o111 != 0
+        })
+    })
 }
 
 /// The kernels by release, with their folders of modules.

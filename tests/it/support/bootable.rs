@@ -122,12 +122,26 @@ pub(crate) fn os_layer(architecture: &str) -> String {
     lines.join("\n")
 }
 
-/// The layer of the Kubernetes programs.
+/// The layer of the Kubernetes programs, and what kubeadm asks for beside them.
 pub(crate) fn kubernetes_layer(architecture: &str) -> String {
-    format!(
-        "file usr/bin/kubelet 0755 'kubelet for {architecture}'
-         file usr/bin/kubeadm 0755 'kubeadm for {architecture}'"
-    )
+    let programs = [
+        "kubelet",
+        "kubeadm",
+        "conntrack",
+        "iptables",
+        "ip",
+        "mount",
+        "nsenter",
+        "containerd",
+        "runc",
+        "ebtables",
+        "ethtool",
+        "socat",
+        "tc",
+    ];
+    let lines =
+        programs.map(|name| format!("file usr/bin/{name} 0755 '{name} for {architecture}'"));
+    lines.join("\n")
 }
 
 /// An image of one gzip layer for `architecture`.

@@ -170,3 +170,51 @@ fn kubernetes_of_the_image_is_found_and_compared() {
     let forced = [other.as_slice(), &["--force", "--output", "forced"]].concat();
     project.build("profile.toml", &forced);
 }
+
+/// Warnings of a build of ISO and provider image that are about programs.
+fn lacking(project: &Project, arguments: &[&str]) -> String {
+    let outcome = project
+        .program
+        .run(&[&["build", "profile.toml"], arguments].concat());
+    outcome.assert_exit(0);
+    let lines = outcome.stderr.lines();
+    let lines: Vec<_> = lines
+        .filter(|line| line.contains("lacks programs"))
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn what_kubeadm_asks_for_and_the_system_lacks_is_told_once_by_name() {
+    let project = Project::small();
+    assert_eq!(
+        lacking(&project, &[]),
+        "",
+        "of another distribution nothing is known"
+    );
+    // The catalog knows no images of this version.
+    let kubeadm = SMALL.replace("\"text\"", "\"kubeadm\"");
+    let kubeadm = kubeadm.replace("\"1.32.3\"", "\"1.31.7\"");
+    project.write("profile.toml", &kubeadm);
+    insta::assert_snapshot!(lacking(&project, &["--output", "bare"]), @r"
+    warning: the system for amd64 lacks programs that clusters of kubeadm need: kubeadm, kubelet, conntrack, ip, iptables, mount, nsenter, a container runtime (containerd or crio), runc or crun; add them to the image, or with [[layers]], an overlay or [[kubernetes.files]]
+    warning: the system for amd64 lacks programs that clusters can do without but tools ask for: ebtables, ethtool, socat, tc
+    ");
+    // As Debian has it: `/sbin` merged, iptables by its alternatives to the one of nftables.
+    let whole = bootable::kubernetes_layer("amd64")
+        .replace("usr/bin/iptables", "usr/sbin/xtables-nft-multi");
+    let whole = format!(
+        "{whole}
+         link sbin usr/sbin
+         link usr/sbin/iptables /etc/alternatives/iptables
+         link etc/alternatives/iptables /sbin/iptables-nft
+         link usr/sbin/iptables-nft xtables-nft-multi"
+    );
+    project.layout("programs", &bootable::image("amd64", &whole));
+    let folder = "layers = [{ folder = \"kubernetes\" }]";
+    project.write(
+        "profile.toml",
+        kubeadm.replace(folder, "image = \"oci:programs:v1\""),
+    );
+    assert_eq!(lacking(&project, &["--output", "whole"]), "");
+}

@@ -75,6 +75,7 @@ pub(super) struct Ledger {
     open: Vec<usize>,
     figures: Figures,
     seen: BTreeSet<(bool, String)>,
+    warned: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -85,7 +86,13 @@ impl Ledger {
             open: Vec::new(),
             figures: Figures::default(),
             seen: BTreeSet::new(),
+            warned: BTreeSet::new(),
         }
+    }
+
+    /// Whether nobody was warned of this before; now somebody was.
+    pub(super) fn is_new_warning(&mut self, message: &str) -> bool {
+        self.warned.insert(message.to_owned())
     }
 
     pub(super) fn stage(&mut self, name: &str, now: Instant) {
