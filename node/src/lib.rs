@@ -22,6 +22,7 @@ mod disks;
 mod ext4;
 mod files;
 mod install;
+mod installer;
 mod media;
 mod mount;
 mod paths;

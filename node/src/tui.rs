@@ -1,91 +1,24 @@
-//! The installer's pages, on all consoles of the machine at once.
+//! Full-screen pages on consoles, whatever they show: the installer's and the
+//! machine's own have these in common.
 //!
-//! One [`model::Model`] holds what is known and chosen. [`update`] turns it by
-//! what happens and says what has to be done ([`model::Effect`]); [`view`]
-//! draws it; neither of them touches anything else. [`driver`] has the
-//! consoles: it reads keys, carries out effects in threads and draws the same
-//! picture everywhere. What the machine does stands behind [`machine::Machine`].
+//! A program of pages ([`driver::Pages`]) is a model, a function that turns it by what
+//! happens and says what has to be done, and one that draws it; none of them touches
+//! anything else. [`driver`] has the [`console`]s: it reads keys ([`key`]), carries out
+//! what has to be done in threads and draws the same picture everywhere. [`draw`] and
+//! [`form`] are what pages are made of.
 //!
 //! Invariants:
-//! - Nothing is written to a disk before the last confirmation, or before an
-//!   unattended installation has been planned without a refusal.
 //! - A console that is slow, or that nobody reads, holds up nothing.
 //! - Only ASCII is drawn: it is right on the screen, on serial consoles and in
 //!   whatever terminal shows those.
 
-mod check;
-mod console;
-mod driver;
-mod form;
-mod interfaces;
-mod key;
-mod log;
-mod machine;
-mod model;
-mod quiet;
-mod real;
+pub(crate) mod console;
+pub(crate) mod draw;
+pub(crate) mod driver;
+pub(crate) mod form;
+pub(crate) mod key;
+pub(crate) mod quiet;
 mod screen;
-mod shell;
-mod update;
-mod view;
-
-use std::path::Path;
-use std::sync::Arc;
-
-use anyhow::{Context as _, Result, bail};
-use isoforge_contract::machine::{CONFIG_PATH, Config, Flavor};
-
-use crate::paths;
-
-/// The kernel's list of its consoles.
-const ACTIVE: &str = "/sys/class/tty/console/active";
-
-/// The console that shows the log.
-const LOG_CONSOLE: &str = "/dev/tty2";
-
-/// The command line of the running kernel.
-const CMDLINE: &str = "/proc/cmdline";
-
-/// Runs the installer on `names`, or where there are none, on the kernel's
-/// consoles.
-///
-/// # Errors
-/// Where the configuration can't be read, or no console can be used.
-pub(crate) fn run(names: &[String]) -> Result<()> {
-    let path = Path::new("/").join(CONFIG_PATH);
-    let config = Config::parse(&fs_err::read(&path)?)
-        .with_context(|| format!("{} can't be used", path.display()))?;
-    if config.flavor == Flavor::Kairos {
-        bail!("this system is installed by kairos-agent, not by this program");
-    }
-    let names = if names.is_empty() {
-        console::names(&fs_err::read_to_string(ACTIVE).unwrap_or_default())
-    } else {
-        names.to_vec()
-    };
-    let _quiet = quiet::Quiet::new(Path::new(quiet::PRINTK), true);
-    let log = log::Log::open(Path::new(paths::INSTALL_LOG), Path::new(LOG_CONSOLE));
-    let consoles = open(&names)?;
-    let machine = real::Real::new(config, real::asked(Path::new(CMDLINE)));
-    driver::Driver::new(Arc::new(machine), consoles, log)?.run()?;
-    Ok(())
-}
-
-/// Opens the consoles that can be used; one is enough.
-fn open(names: &[String]) -> Result<Vec<console::Console>> {
-    let mut consoles = Vec::new();
-    let mut refusal = None;
-    for name in names {
-        match console::Console::open(&Path::new("/dev").join(name)) {
-            Ok(console) => consoles.push(console),
-            Err(error) => refusal = Some(error),
-        }
-    }
-    match refusal {
-        Some(error) if consoles.is_empty() => Err(error),
-        _ => Ok(consoles),
-    }
-}
-
+pub(crate) mod shell;
 #[cfg(test)]
-mod tests;
+pub(crate) mod testing;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use ratatui::Terminal;
+use ratatui::{Frame, Terminal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{
@@ -18,9 +18,7 @@ use rustix::termios::{
 };
 
 use super::key::{Decoder, Key};
-use super::model::Model;
 use super::screen::Screen;
-use super::view::view;
 
 /// The other screen, no wrapping at its edge (drawing the last cell must not
 /// scroll), no cursor.
@@ -29,7 +27,7 @@ const ENTER: &[u8] = b"\x1b[?1049h\x1b[?7l\x1b[?25l\x1b[0m\x1b[2J";
 /// All of that back. The Linux console has no other screen: it is cleared.
 const LEAVE: &[u8] = b"\x1b[0m\x1b[2J\x1b[H\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-/// The Linux console never goes dark: an installation takes its time.
+/// The Linux console never goes dark: what is shown may be looked at for hours.
 const NO_BLANKING: &[u8] = b"\x1b[9;0]\x1b[14;0]";
 
 /// How long a console may take for the last bytes.
@@ -38,10 +36,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Who has a console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
-    /// The installer.
+    /// The pages.
     Us,
     Shell,
-    /// Nobody: it went away, or the installer ended.
+    /// Nobody: it went away, or the pages ended.
     Nobody,
 }
 
@@ -181,7 +179,7 @@ impl Console {
         self.enter();
     }
 
-    /// Whether pictures and keys are the installer's.
+    /// Whether pictures and keys are the pages'.
     pub(crate) fn ours(&self) -> bool {
         self.holder == Holder::Us
     }
@@ -205,20 +203,15 @@ impl Console {
         self.write();
     }
 
-    /// Draws the model, unless the console has not taken the picture before.
-    /// Gives whether it did.
-    pub(crate) fn draw(&mut self, model: &Model, index: usize) -> bool {
-        if !self.ours() {
-            return true;
-        }
+    /// Draws, unless the console has not taken the picture before.
+    pub(crate) fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) {
         // What stands before a whole picture (other screen, cleared) is short.
-        if self.pending.len() > ENTER.len() + NO_BLANKING.len() {
-            return false;
+        if !self.ours() || self.pending.len() > ENTER.len() + NO_BLANKING.len() {
+            return;
         }
-        let _ = self.terminal.draw(|frame| view(model, index, frame));
+        let _ = self.terminal.draw(view);
         self.pending.extend(self.terminal.backend_mut().take());
         self.write();
-        true
     }
 
     /// What to wait for.

@@ -8,16 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use isoforge_base::parallel;
+use ratatui::Frame;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::console::{Console, timespec};
 use super::key::Key;
-use super::log::Log;
-use super::machine::Machine;
-use super::model::{Effect, Message, Model, Page};
-use super::update::update;
-use crate::install::model::{Event, Failure, Observer};
 
 /// How long a lone ESC waits for the rest of a sequence.
 const ESCAPE_TIME: Duration = Duration::from_millis(100);
@@ -32,15 +28,97 @@ const TICK_TIME: Duration = Duration::from_millis(500);
 /// What can't be done where the kernel refuses a pipe.
 const WAITING: &str = "waiting for keys failed";
 
+/// What the loop itself tells pages.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A key on a console.
+    Key { console: usize, key: Key },
+    /// A console went away.
+    Gone(usize),
+    /// The program that had a console has ended, or never began.
+    ShellEnded(Result<(), String>),
+    /// Time since the start, in milliseconds.
+    Tick(u64),
+}
+
+/// A program of pages.
+pub(crate) trait Pages {
+    /// What happens.
+    type Message: From<Input> + Send + 'static;
+    /// What has to be done.
+    type Effect;
+    /// A page.
+    type Page: PartialEq;
+
+    /// What has to be done first.
+    fn first(&self) -> Self::Effect;
+
+    /// Turns the model by what happened.
+    fn update(&mut self, message: Self::Message) -> Vec<Self::Effect>;
+
+    /// How something is done.
+    fn how(&mut self, effect: Self::Effect) -> Deed<Self::Message>;
+
+    /// Draws the model on the console with this index.
+    fn view(&self, console: usize, frame: &mut Frame<'_>);
+
+    /// The page that is shown.
+    fn page(&self) -> Self::Page;
+
+    /// Whether it goes on where nobody sees it.
+    fn goes_on_alone(&self) -> bool;
+}
+
+/// Work in a thread, which tells what it ended with.
+type Work<M> = Box<dyn FnOnce(&Post<M>) -> M + Send>;
+
+/// What has a console until it ends; it is given the console's name.
+type Shell = Box<dyn FnOnce(&str) -> Result<(), String> + Send>;
+
+/// How something is done.
+pub(crate) enum Deed<M> {
+    /// In a thread; `failed` is told where it ended by a bug.
+    Work {
+        work: Work<M>,
+        failed: fn(String) -> M,
+    },
+    /// By a program that has the console until it ends.
+    Shell { console: usize, run: Shell },
+    /// By lines that stay on the consoles.
+    Say(Vec<String>),
+    /// By ending the loop.
+    Quit,
+}
+
+impl<M> Deed<M> {
+    /// Work in a thread.
+    pub(crate) fn work(
+        work: impl FnOnce(&Post<M>) -> M + Send + 'static,
+        failed: fn(String) -> M,
+    ) -> Self {
+        let work = Box::new(work);
+        Self::Work { work, failed }
+    }
+}
+
 /// Hands messages to the loop from other threads.
-#[derive(Debug, Clone)]
-struct Post {
-    sender: Sender<Message>,
+#[derive(Debug)]
+pub(crate) struct Post<M> {
+    sender: Sender<M>,
     bell: Arc<PipeWriter>,
 }
 
-impl Post {
-    fn send(&self, message: Message) {
+impl<M> Clone for Post<M> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            bell: Arc::clone(&self.bell),
+        }
+    }
+}
+
+impl<M> Post<M> {
+    pub(crate) fn send(&self, message: M) {
         // Where the loop has ended nobody wants to know; a full pipe has
         // rung already.
         let _ = self.sender.send(message);
@@ -48,52 +126,45 @@ impl Post {
     }
 }
 
-impl Observer for Post {
-    fn event(&mut self, event: Event) {
-        self.send(Message::Install(event));
-    }
-}
-
-/// Consoles, model and what they wait for.
-pub(crate) struct Driver {
-    machine: Arc<dyn Machine>,
+/// Consoles, pages and what they wait for.
+pub(crate) struct Driver<P: Pages> {
+    pages: P,
     consoles: Vec<Console>,
-    model: Model,
-    log: Log,
-    post: Post,
-    messages: Receiver<Message>,
+    post: Post<P::Message>,
+    messages: Receiver<P::Message>,
+    /// What had a console has ended.
+    ended: (Sender<Result<(), String>>, Receiver<Result<(), String>>),
     bell: PipeReader,
     started: Instant,
     quit: bool,
 }
 
-impl Driver {
+impl<P: Pages> Driver<P> {
     /// A loop over consoles.
-    pub(crate) fn new(machine: Arc<dyn Machine>, consoles: Vec<Console>, log: Log) -> Result<Self> {
-        let names = consoles.iter().map(|console| console.name().to_owned());
+    pub(crate) fn new(pages: P, consoles: Vec<Console>) -> Result<Self> {
         let (sender, messages) = channel();
         let (bell, ringer) = io::pipe().context(WAITING)?;
         fcntl_setfl(&bell, OFlags::NONBLOCK).context(WAITING)?;
         fcntl_setfl(&ringer, OFlags::NONBLOCK).context(WAITING)?;
         Ok(Self {
-            model: Model::new(machine.title(), names.collect()),
-            machine,
+            pages,
             consoles,
-            log,
             post: Post {
                 sender,
                 bell: Arc::new(ringer),
             },
             messages,
+            ended: channel(),
             bell,
             started: Instant::now(),
             quit: false,
         })
     }
 
-    /// Runs until the machine goes down.
+    /// Runs until the pages end it.
     pub(crate) fn run(mut self) -> Result<()> {
-        self.perform(Effect::Survey);
+        let first = self.pages.first();
+        self.perform(first);
         let mut drawn = None;
         while !self.quit {
             let due = drawn.map_or(Duration::ZERO, |at: Instant| {
@@ -107,7 +178,7 @@ impl Driver {
             }
             self.wait(wait)?;
             self.take_in();
-            if !self.consoles.iter().any(Console::there) && self.model.page != Page::Progress {
+            if !self.consoles.iter().any(Console::there) && !self.pages.goes_on_alone() {
                 bail!("all consoles have gone away");
             }
         }
@@ -116,7 +187,7 @@ impl Driver {
 
     fn draw(&mut self) {
         for (index, console) in self.consoles.iter_mut().enumerate() {
-            console.draw(&self.model, index);
+            console.draw(|frame| self.pages.view(index, frame));
         }
     }
 
@@ -142,9 +213,13 @@ impl Driver {
         let mut rings = [0; 4096];
         let _ = self.bell.read(&mut rings);
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.tell(Message::Tick(now));
+        self.tell(Input::Tick(now).into());
         for index in 0..self.consoles.len() {
             self.take_keys(index);
+        }
+        while let Ok(result) = self.ended.1.try_recv() {
+            self.consoles.iter_mut().for_each(Console::take_back);
+            self.tell(Input::ShellEnded(result).into());
         }
         while let Ok(message) = self.messages.try_recv() {
             self.tell(message);
@@ -170,109 +245,77 @@ impl Driver {
         }
         let gone = !console.there();
         for key in keys.into_iter().filter(|key| *key != Key::Redraw) {
-            self.tell(Message::Key {
-                console: index,
-                key,
-            });
+            let console = index;
+            self.tell(Input::Key { console, key }.into());
         }
         if gone {
-            self.tell(Message::Gone(index));
+            self.tell(Input::Gone(index).into());
         }
     }
 
-    fn tell(&mut self, message: Message) {
-        self.log.message(&message);
-        if matches!(message, Message::ShellEnded(_)) {
-            self.consoles.iter_mut().for_each(Console::take_back);
-        }
-        let page = self.model.page;
-        for effect in update(&mut self.model, message) {
+    fn tell(&mut self, message: P::Message) {
+        let page = self.pages.page();
+        for effect in self.pages.update(message) {
             self.perform(effect);
         }
-        if page != self.model.page {
+        if page != self.pages.page() {
             // Whoever looks only now sees the page as a whole.
             self.consoles.iter_mut().for_each(Console::redraw);
         }
     }
 
-    fn perform(&mut self, effect: Effect) {
-        let machine = Arc::clone(&self.machine);
-        let post = self.post.clone();
-        match effect {
-            Effect::Survey => self.work(
-                move || Message::Surveyed(machine.survey()),
-                |cause| Message::Surveyed(Err(bug("Looking at this machine", cause))),
-            ),
-            Effect::Plan => self.work(
-                move || {
-                    let mut observer = post;
-                    Message::Planned(machine.plan(&mut observer))
-                },
-                |cause| Message::Planned(Err(bug("Planning the installation", cause))),
-            ),
-            Effect::Check(disk) => self.work(
-                move || Message::Found(machine.findings(&disk)),
-                |cause| Message::Installed(Err(bug("Checking this machine", cause))),
-            ),
-            Effect::Install(request) => self.work(
-                move || {
-                    let mut observer = post;
-                    Message::Installed(machine.install(&request, &mut observer))
-                },
-                |cause| Message::Installed(Err(bug("Installing", cause))),
-            ),
-            Effect::Shell(console) => self.shell(console),
-            Effect::End(after) => self.work(
-                move || Message::Ending(machine.end(after)),
-                |cause| Message::Ending(Err(cause)),
-            ),
-            Effect::Say(lines) => {
-                for line in &lines {
-                    self.log.line(line);
-                }
+    fn perform(&mut self, effect: P::Effect) {
+        match self.pages.how(effect) {
+            Deed::Work { work, failed } => {
+                let post = self.post.clone();
+                let (done, not) = (post.clone(), post.clone());
+                detached(
+                    move || done.send(work(&post)),
+                    move |cause| not.send(failed(cause)),
+                );
+            }
+            Deed::Shell { console, run } => self.shell(console, run),
+            Deed::Say(lines) => {
                 for console in &mut self.consoles {
                     console.say(&lines);
                 }
             }
-            Effect::Quit => self.quit = true,
+            Deed::Quit => self.quit = true,
         }
     }
 
-    fn shell(&mut self, index: usize) {
+    fn shell(&mut self, index: usize, run: Shell) {
         let Some(console) = self.consoles.get_mut(index) else {
             return;
         };
         console.lend();
         let name = console.name().to_owned();
-        let machine = Arc::clone(&self.machine);
-        self.work(
-            move || Message::ShellEnded(machine.shell(&name)),
-            |cause| Message::ShellEnded(Err(cause)),
-        );
-    }
-
-    /// Does work in a thread. The pages stay even where it ends by a bug.
-    fn work(&self, work: impl FnOnce() -> Message + Send + 'static, failed: fn(String) -> Message) {
-        let post = self.post.clone();
-        let started = parallel::detached(move || {
-            let message = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-                failed(text.unwrap_or("no cause was given").to_owned())
-            });
-            post.send(message);
-        });
-        if let Err(error) = started {
-            self.post.send(failed(error.to_string()));
-        }
+        let (ended, bell) = (self.ended.0.clone(), Arc::clone(&self.post.bell));
+        let tell = move |result| {
+            // As for [`Post::send`].
+            let _ = ended.send(result);
+            let _ = (&*bell).write(b"!");
+        };
+        let not = tell.clone();
+        detached(move || tell(run(&name)), move |cause| not(Err(cause)));
     }
 }
 
-/// A failure that no code foresaw.
-fn bug(step: &str, cause: String) -> Failure {
-    Failure {
-        step: step.to_owned(),
-        cause,
-        advice: "This is a bug of the installer. Please report it with its log.".to_owned(),
+/// Does work in a thread; what it failed with is told where it ended by a bug, or never
+/// began. The pages stay.
+fn detached(
+    work: impl FnOnce() + Send + 'static,
+    failed: impl Fn(String) + Clone + Send + 'static,
+) {
+    let bug = failed.clone();
+    let started = parallel::detached(move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            bug(text.unwrap_or("no cause was given").to_owned());
+        }
+    });
+    if let Err(error) = started {
+        failed(error.to_string());
     }
 }

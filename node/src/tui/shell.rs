@@ -4,9 +4,6 @@ use std::path::Path;
 
 use isoforge_base::process::{Error, Program};
 
-/// What is run interactively: the better one where it is there.
-pub(crate) const INTERACTIVE: &str = "echo 'Type exit to get back to the installer.'; [ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l";
-
 /// Opens the console. Whoever leads a session gets the first terminal that it
 /// opens as its own, so that Ctrl-C and jobs work.
 const OPENER: &str = "exec <>\"$0\" >&0 2>&1; eval \"$1\"";

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::tui;
+use crate::installer;
 
 /// The installer on the medium: full-screen, or unattended
 #[derive(Debug, clap::Args)]
@@ -13,5 +13,5 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    tui::run(&args.console)
+    installer::run(&args.console)
 }

@@ -4,11 +4,11 @@ use isoforge_contract::machine::{After, PasswordRules};
 
 use super::{act, end, go, settle_network, start};
 use crate::install::model::{Account, Choices, Network};
-use crate::tui::check;
+use crate::installer::check;
+use crate::installer::machine::{Request, Secret};
+use crate::installer::model::{Action, Effect, Model, Page, account as fields, network};
 use crate::tui::form::{Form, Outcome};
 use crate::tui::key::Key;
-use crate::tui::machine::{Request, Secret};
-use crate::tui::model::{Action, Effect, Model, Page, account as fields, network};
 
 /// How far a page key scrolls.
 const PAGE_LINES: u16 = 8;

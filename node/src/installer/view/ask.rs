@@ -7,14 +7,10 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{List, ListItem, ListState};
 
-use super::{BAD, GREY, SELECTED, STRONG, WARN, paragraph, scrolled, wrapped};
 use crate::install::model::{Disk, Network};
-use crate::tui::form::{Form, Kind};
-use crate::tui::model::{Model, account as fields};
-use crate::tui::update::{AFTERS, hostname_of, network_of};
-
-/// Columns before the fields of a form.
-const LABELS: u16 = 20;
+use crate::installer::model::{Model, account as fields};
+use crate::installer::update::{AFTERS, hostname_of, network_of};
+use crate::tui::draw::{BAD, GREY, SELECTED, STRONG, WARN, form, paragraph, scrolled, wrapped};
 
 /// The disks, those that can't be taken with the reason.
 pub(super) fn disk(model: &Model, frame: &mut Frame<'_>, area: Rect) {
@@ -101,62 +97,6 @@ pub(super) fn hostname(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 pub(super) fn network(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let intro = "How the installed machine reaches its network. Name servers have commas between.";
     form(&model.network, intro, frame, area);
-}
-
-/// Fields below each other, the error below them.
-fn form(form: &Form, intro: &str, frame: &mut Frame<'_>, area: Rect) {
-    let intro = Text::from(intro);
-    let rows = [
-        Constraint::Length(wrapped(&intro, area.width) + 1),
-        Constraint::Length(u16::try_from(form.fields.len()).unwrap_or(u16::MAX) * 2),
-        Constraint::Min(0),
-    ];
-    let [above, middle, below] = Layout::vertical(rows).areas(area);
-    paragraph(frame, above, intro);
-    let places = (middle.y..middle.bottom()).step_by(2);
-    for (index, y) in (0..form.fields.len()).zip(places) {
-        let row = Rect {
-            y,
-            height: 1,
-            ..middle
-        };
-        field(form, index, frame, row);
-    }
-    if let Some(error) = &form.error {
-        paragraph(frame, below, Text::styled(error.as_str(), BAD));
-    }
-}
-
-fn field(form: &Form, index: usize, frame: &mut Frame<'_>, row: Rect) {
-    let Some(field) = form.fields.get(index) else {
-        return;
-    };
-    let [label, value] =
-        Layout::horizontal([Constraint::Length(LABELS), Constraint::Min(0)]).areas(row);
-    let focused = form.focus == index;
-    let style = match (field.enabled, focused) {
-        (false, _) => GREY,
-        (true, true) => STRONG,
-        (true, false) => ratatui::style::Style::new(),
-    };
-    frame.render_widget(Line::styled(field.label, style), label);
-    if !field.enabled {
-        frame.render_widget(Line::styled("-", GREY), value);
-        return;
-    }
-    if let Kind::Choice(choices) = &field.kind {
-        let choice = choices.get(field.chosen).map_or("", String::as_str);
-        let style = if focused { SELECTED } else { style };
-        frame.render_widget(Line::styled(format!("< {choice} >"), style), value);
-        return;
-    }
-    let (text, cursor) = field.shown(usize::from(value.width));
-    let filled = format!("{text:_<width$}", width = usize::from(value.width));
-    frame.render_widget(Line::styled(filled, style), value);
-    if focused {
-        let column = u16::try_from(cursor).unwrap_or(0);
-        frame.set_cursor_position((value.x + column, value.y));
-    }
 }
 
 /// What follows, in words.

@@ -7,11 +7,11 @@ pub(crate) use pages::{AFTERS, hostname_of, network_of};
 
 use isoforge_contract::machine::After;
 
-use super::form::{Field, Form};
-use super::key::Key;
 use super::machine::Survey;
 use super::model::{Action, Effect, Message, Model, Page, Progress, network};
 use crate::install::model::{Choices, Failure};
+use crate::tui::form::{Field, Form};
+use crate::tui::key::Key;
 
 /// How long an installed machine waits before what follows, in milliseconds.
 const COUNTDOWN_MS: u64 = 10_000;

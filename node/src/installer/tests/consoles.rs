@@ -1,97 +1,20 @@
 //! The loop itself, on two pseudo-terminals that are read by a terminal
 //! emulation.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, tcgetattr};
 
 use super::*;
+use crate::installer::log::Log;
+use crate::installer::pages::Pages;
 use crate::tui::console::Console;
 use crate::tui::driver::Driver;
-use crate::tui::log::Log;
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A person at a terminal.
-struct Person {
-    path: PathBuf,
-    keyboard: Option<File>,
-    emulation: Arc<Mutex<vt100::Parser>>,
-    bytes: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Person {
-    fn new(columns: u16, rows: u16) -> Self {
-        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&keyboard).unwrap();
-        unlockpt(&keyboard).unwrap();
-        let path = ptsname(&keyboard, Vec::new()).unwrap();
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&keyboard, size).unwrap();
-        let keyboard = File::from(keyboard);
-        Self {
-            path: PathBuf::from(path.into_string().unwrap()),
-            keyboard: Some(keyboard),
-            emulation: Arc::new(Mutex::new(vt100::Parser::new(
-                24.try_into().unwrap(),
-                80.try_into().unwrap(),
-                0,
-            ))),
-            bytes: Arc::default(),
-        }
-    }
-
-    /// Looks at the screen from now on.
-    fn look(&self) {
-        let mut screen = self.keyboard.as_ref().unwrap().try_clone().unwrap();
-        let (emulation, bytes) = (Arc::clone(&self.emulation), Arc::clone(&self.bytes));
-        std::thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(n @ 1..) = screen.read(&mut chunk) {
-                emulation.lock().unwrap().process(&chunk[..n]);
-                bytes.lock().unwrap().extend(&chunk[..n]);
-            }
-        });
-    }
-
-    fn screen(&self) -> String {
-        self.emulation.lock().unwrap().screen().contents()
-    }
-
-    fn press(&self, keys: &str) {
-        let mut keyboard = self.keyboard.as_ref().unwrap();
-        keyboard.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Waits for the last bytes.
-    fn got(&self, text: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.bytes.lock().unwrap().ends_with(text.as_bytes()) {
-            assert!(Instant::now() < end, "no {text:?} at the end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn sees(&self, text: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.screen().contains(text) {
-            assert!(Instant::now() < end, "no '{text}' in\n{}", self.screen());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
+use crate::tui::testing::{PATIENCE, Person};
 
 /// Runs the loop on these terminals.
 fn run(script: &Arc<Script>, people: &[&Person]) -> JoinHandle<anyhow::Result<()>> {
@@ -99,7 +22,10 @@ fn run(script: &Arc<Script>, people: &[&Person]) -> JoinHandle<anyhow::Result<()
     let paths: Vec<PathBuf> = people.iter().map(|person| person.path.clone()).collect();
     std::thread::spawn(move || {
         let consoles = paths.iter().map(|path| Console::open(path).unwrap());
-        Driver::new(script, consoles.collect(), Log::default())?.run()
+        let consoles: Vec<Console> = consoles.collect();
+        let names = consoles.iter().map(|console| console.name().to_owned());
+        let pages = Pages::new(script, names.collect(), Log::default());
+        Driver::new(pages, consoles)?.run()
     })
 }
 
@@ -289,9 +215,7 @@ fn after_a_shell_a_console_is_opened_anew() {
     assert!(console.ours());
     assert_eq!((console.size().width, console.size().height), (70, 20));
     second.look();
-    console.draw(
-        &Model::new("demo 1.0.0".to_owned(), vec!["console".to_owned()]),
-        0,
-    );
+    let model = Model::new("demo 1.0.0".to_owned(), vec!["console".to_owned()]);
+    console.draw(|frame| view(&model, 0, frame));
     second.sees("Looking at this machine");
 }

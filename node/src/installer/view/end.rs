@@ -10,9 +10,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span, Text};
 
 use super::ask::after_name;
-use super::{BAD, GOOD, GREY, SELECTED, STRONG, WARN, paragraph, scrolled};
+use crate::installer::model::{Model, Progress};
 use crate::paths::INSTALL_LOG;
-use crate::tui::model::{Model, Progress};
+use crate::tui::draw::{BAD, GOOD, GREY, SELECTED, STRONG, WARN, paragraph, scrolled};
 
 /// Rows of the log that are shown.
 const LOG_ROWS: u16 = 4;

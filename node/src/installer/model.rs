@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use isoforge_contract::machine::{self, After};
 
-use super::form::{Field, Form};
-use super::key::Key;
 use super::machine::{Request, Survey};
 use crate::install::model::{Choices, Disk, Event, Failure, Finding};
+use crate::tui::form::{Field, Form};
+use crate::tui::key::Key;
 
 /// Lines of the log that are kept for the page.
 const LOG_LINES: usize = 50;

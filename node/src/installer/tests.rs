@@ -14,12 +14,12 @@ use isoforge_contract::machine::{After, Page as AskedPage, PasswordRules};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::key::Key;
 use super::machine::{Interface, Machine, Request, Survey};
 use super::model::{Effect, Message, Model};
 use super::update::update;
 use super::view::view;
 use crate::install::model::{Choices, Disk, Event, Failure, Finding, Observer};
+use crate::tui::key::Key;
 
 /// What is told under legacy BIOS.
 const BOOT_ORDER: &str = "This machine was started by legacy BIOS, whose boot order the \
@@ -232,7 +232,7 @@ impl Machine for Script {
 
     fn shell(&self, console: &str) -> Result<(), String> {
         self.shells.lock().unwrap().push(console.to_owned());
-        super::shell::run(console, "echo in-the-shell; read line; echo got-$line")
+        crate::tui::shell::run(console, "echo in-the-shell; read line; echo got-$line")
             .map_err(|e| e.to_string())
     }
 

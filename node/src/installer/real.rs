@@ -7,16 +7,20 @@ use isoforge_base::process::Program;
 use isoforge_contract::machine::{After, Config};
 
 use super::machine::{Machine, Request, Survey};
-use super::{check, interfaces, shell};
+use super::{check, interfaces};
 use crate::accounts;
 use crate::disks::{self, Sysfs};
 use crate::install::model::{Choices, Disk, Failure, Finding, Observer, causes};
 use crate::install::sources::{self, Site};
 use crate::install::{self, Medium, choose, unattended};
+use crate::tui::shell;
 use isoforge_contract::cloud::Document;
 
 /// The medium's root has the accounts that the installed system has.
 const PASSWD: &str = "/etc/passwd";
+
+/// What is run in a shell: the better one where it is there.
+const INTERACTIVE: &str = "echo 'Type exit to get back to the installer.'; [ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l";
 
 /// Longest that is waited for disks that appear late, in seconds.
 const SETTLE_SECONDS: u32 = 30;
@@ -141,7 +145,7 @@ impl Machine for Real {
     }
 
     fn shell(&self, console: &str) -> Result<(), String> {
-        shell::run(console, shell::INTERACTIVE).map_err(|error| causes(&error))
+        shell::run(console, INTERACTIVE).map_err(|error| causes(&error))
     }
 
     fn end(&self, after: After) -> Result<(), String> {

@@ -253,7 +253,7 @@ fn unattended() {
 
 #[test]
 fn the_keys_of_each_page_fit_the_narrowest_console() {
-    use crate::tui::model::Page;
+    use crate::installer::model::Page;
     let mut played = Played::new(survey());
     for page in [
         Page::Disk,
