@@ -15,7 +15,7 @@ mod project;
 mod secrets;
 
 pub(crate) use context::Context;
-pub(crate) use defaults::{embedded_files, node_files, registry_files};
+pub(crate) use defaults::{console_files, embedded_files, node_files, registry_files};
 pub(crate) use engine::Engine;
 pub(crate) use project::Project;
 pub(crate) use secrets::{Secret, Secrets};

@@ -13,6 +13,7 @@ pub(crate) mod database;
 pub(crate) mod edit;
 pub(crate) mod home;
 pub(crate) mod kept;
+pub(crate) mod login;
 mod merge;
 pub(crate) mod table;
 

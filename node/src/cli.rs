@@ -25,10 +25,15 @@ enum Verb {
     Status(verbs::status::Args),
     /// Boot the other slot next
     Rollback(verbs::rollback::Args),
+    /// Show this machine and its settings, full-screen, in a shell
+    Tui(verbs::console::Tui),
     /// Content of this machine's registry: images, packs and charts
     Content(verbs::content::Args),
     /// Start over, from recovery
     Reset(verbs::reset::Args),
+    /// The machine's own pages on one of its consoles
+    #[command(hide = true)]
+    Console(verbs::console::Args),
     /// Prepare the registry of this machine
     #[command(hide = true)]
     Registry(verbs::registry::Args),
@@ -70,6 +75,8 @@ pub fn run() -> ExitCode {
         Verb::Upgrade(args) => verbs::upgrade::run(args),
         Verb::Status(args) => verbs::status::run(args),
         Verb::Rollback(args) => verbs::rollback::run(args),
+        Verb::Tui(args) => verbs::console::tui(args),
+        Verb::Console(args) => verbs::console::run(args),
         Verb::Content(args) => verbs::content::run(args),
         Verb::Registry(args) => verbs::registry::run(args),
         Verb::Reset(args) => verbs::reset::run(args),

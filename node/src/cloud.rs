@@ -5,7 +5,7 @@ mod apply;
 mod host;
 pub(crate) mod sources;
 
-pub(crate) use apply::apply;
+pub(crate) use apply::{apply, apply_setting};
 pub(crate) use host::{Host, System, Telling};
 
 /// When something is applied.

@@ -10,7 +10,6 @@
 //! unattended installation has been planned without a refusal.
 
 mod check;
-mod interfaces;
 mod log;
 mod machine;
 mod model;

@@ -17,12 +17,14 @@
 mod accounts;
 pub mod cli;
 mod cloud;
+mod console;
 pub mod content;
 mod disks;
 mod ext4;
 mod files;
 mod install;
 mod installer;
+mod interfaces;
 mod media;
 mod mount;
 mod paths;
@@ -30,6 +32,7 @@ mod random;
 pub mod registry;
 mod rooted;
 mod run;
+mod settings;
 mod state;
 #[cfg(test)]
 mod testing;

@@ -9,7 +9,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use isoforge_base::process::{PATH, find};
+use isoforge_base::process::{PATH, Program, find};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How often a running program is looked at.
@@ -55,6 +55,24 @@ pub(crate) fn attached(program: &str, args: &[&str], limit: Duration) -> Result<
         bail!("'{program}' failed: {status}");
     }
     Ok(())
+}
+
+/// Tells systemd a verb without arguments, such as `reboot`.
+///
+/// # Errors
+/// Why it doesn't, in words.
+pub(crate) fn systemctl(verb: &str) -> Result<(), String> {
+    let told = Program::new("systemctl", "systemd").arg(verb).output(4096);
+    told.map(drop).map_err(|error| causes(&error))
+}
+
+/// An error and its causes in one line, the outermost first.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Tries until something works or the time is over; then its last error counts.

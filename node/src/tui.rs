@@ -12,6 +12,7 @@
 //! - Only ASCII is drawn: it is right on the screen, on serial consoles and in
 //!   whatever terminal shows those.
 
+pub(crate) mod account;
 pub(crate) mod console;
 pub(crate) mod draw;
 pub(crate) mod driver;
@@ -22,3 +23,14 @@ mod screen;
 pub(crate) mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod typed;
+
+/// A password; it is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}

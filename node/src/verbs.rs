@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod configure;
 pub(crate) mod confirm;
+pub(crate) mod console;
 pub(crate) mod content;
 pub(crate) mod early_state;
 pub(crate) mod host_keys;

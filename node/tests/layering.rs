@@ -10,13 +10,23 @@ use std::path::Path;
 
 /// Usable from everywhere: paths, files, file systems, mounts and programs of the
 /// machine.
-const GROUND: &[&str] = &["ext4", "files", "mount", "paths", "random", "rooted", "run"];
+const GROUND: &[&str] = &[
+    "ext4",
+    "files",
+    "interfaces",
+    "mount",
+    "paths",
+    "random",
+    "rooted",
+    "run",
+];
 
 /// A module, and the modules that it may name beside [`GROUND`]. Only such as
 /// stand before it: so the table has no circle.
 const ALLOWED: &reader::Table = &[
     ("ext4", &[]),
     ("files", &[]),
+    ("interfaces", &[]),
     ("mount", &[]),
     ("paths", &[]),
     ("random", &[]),
@@ -26,6 +36,7 @@ const ALLOWED: &reader::Table = &[
     ("media", &["disks"]),
     ("accounts", &[]),
     ("cloud", &["accounts"]),
+    ("settings", &["cloud"]),
     ("state", &["accounts"]),
     ("registry", &["accounts"]),
     ("content", &["disks", "media", "registry"]),
@@ -33,6 +44,10 @@ const ALLOWED: &reader::Table = &[
     ("upgrade", &["content", "state"]),
     ("tui", &[]),
     ("installer", &["accounts", "disks", "install", "tui"]),
+    (
+        "console",
+        &["accounts", "cloud", "settings", "tui", "upgrade"],
+    ),
     (
         "verbs",
         &[

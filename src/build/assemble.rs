@@ -105,6 +105,10 @@ impl<'l> Assembled<'l> {
         let told = (&config, config.to_json()?);
         let layer = appliance_layer::layer(units, &program.bytes, told, epoch, &system.tree)?;
         system::add_overlay(system, &layer, appliance_layer::PURPOSE, &maker)?;
+        if profile.console.enabled {
+            let units = renderer.console_units(&context, epoch)?;
+            system::add_overlay(system, &units, appliance_layer::CONSOLE_PURPOSE, &maker)?;
+        }
         if let (Some(registry), Some(component)) = (&config.registry, &profile.registry) {
             let units = renderer.registry_units(&context, epoch)?;
             let kind = registry.name;

@@ -8,7 +8,8 @@ use super::{ReadEnv, registry};
 use crate::inputs::{self, BASE_OVERLAY, ISSUE_TEMPLATE};
 use crate::profile::{Appliance, Loaded, SecretReader};
 use crate::render::{
-    Context, Engine, Project, Secret, Secrets, cloud_config, node_files, registry_files,
+    Context, Engine, Project, Secret, Secrets, cloud_config, console_files, node_files,
+    registry_files,
 };
 use isoforge_base::digest::Digest;
 use isoforge_base::error::Result;
@@ -110,6 +111,13 @@ impl Renderer {
     pub(super) fn appliance_units(&self, context: &Context, epoch: u32) -> Result<OverlayLayer> {
         let dir = appliance_layer::OVERLAY;
         self.load(&Source::embedded(node_files(), dir), dir, context, epoch)
+    }
+
+    /// What starts the pages on the machine's consoles.
+    pub(super) fn console_units(&self, context: &Context, epoch: u32) -> Result<OverlayLayer> {
+        let dir = appliance_layer::CONSOLE_OVERLAY;
+        let source = Source::embedded(console_files(), dir);
+        self.load(&source, dir, context, epoch)
     }
 
     /// The units of the machine's registry.

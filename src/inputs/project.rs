@@ -8,7 +8,7 @@ use isoforge_base::error::Result;
 use super::{Inputs, Source};
 use crate::lock::InputKind;
 use crate::profile::{CloudConfig, FileRead, Loaded, OsSource};
-use crate::render::{Project, boot_menu, node_files, registry_files};
+use crate::render::{Project, boot_menu, console_files, node_files, registry_files};
 use isoforge_base::digest::Digest;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::machine::RegistryKind;
@@ -100,6 +100,10 @@ pub fn project_files(
     }
     let appliance = FileOrigin::BuiltIn(appliance_layer::OVERLAY, node_files());
     push(InputKind::Overlay, appliance);
+    if profile.console.enabled {
+        let console = FileOrigin::BuiltIn(appliance_layer::CONSOLE_OVERLAY, console_files());
+        push(InputKind::Overlay, console);
+    }
     let registry = profile.registry.as_ref();
     if registry.is_some_and(|it| RegistryKind::of(&it.name).is_some()) {
         let registry = FileOrigin::BuiltIn(registry_layer::OVERLAY, registry_files());

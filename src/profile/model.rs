@@ -31,7 +31,7 @@ pub use kubernetes::{FileSpec, Kubernetes};
 pub(crate) use layer::Filter;
 pub use layer::{LayerSource, LayerSpec};
 pub(crate) use machine::cloud_config_device;
-pub use machine::{ExtraPartition, Install, Partitions, Require};
+pub use machine::{Console, ExtraPartition, Install, Partitions, Require};
 pub use system::{
     Appliance, Boot, Bootstrap, CloudConfig, Limits, Mode, Os, OsSource, Output, Overlays,
     Provider, Registration,
@@ -94,6 +94,8 @@ keys! {
         state: State = table().with_defaults(),
         /// When an upgraded machine is well.
         health: Health = table().with_defaults(),
+        /// What the machine shows on its consoles.
+        console: Console = table().with_defaults(),
         /// Rules of a guide, laid over the system and below the project's overlays.
         hardening: Option<Hardening> = table().optional("nothing"),
         /// The provider image.

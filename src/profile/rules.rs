@@ -17,7 +17,7 @@ use isoforge_contract::machine::{Device, Flavor, RegistryKind};
 const MAX_TAG_BYTES: usize = isoforge_oci::reference::MAX_TAG_BYTES;
 
 /// Keys that isoforge's own installer and program act on, and Kairos's do not.
-const OWN: [(&str, &[&str]); 3] = [
+const OWN: [(&str, &[&str]); 4] = [
     (
         "install",
         &[
@@ -30,6 +30,7 @@ const OWN: [(&str, &[&str]); 3] = [
         ],
     ),
     ("state", &["directories", "etc"]),
+    ("console", &["enabled"]),
     ("health", &["checks", "units", "time_limit"]),
 ];
 

@@ -60,6 +60,13 @@ static REGISTRY_FILES: &[EmbeddedFile] = embed![
     "overlays/registry/usr/lib/sysusers.d/appliance-registry.conf",
 ];
 
+/// What a system with pages on its consoles has beside that.
+static CONSOLE_FILES: &[EmbeddedFile] = embed![
+    "overlays/console.toml",
+    "overlays/console/usr/lib/systemd/system/getty@tty1.service.d/10-appliance-console.conf",
+    "overlays/console/usr/lib/systemd/system/serial-getty@.service.d/10-appliance-console.conf",
+];
+
 /// The files of the overlay `overlays/appliance`, its manifest included.
 #[must_use]
 pub(crate) fn node_files() -> &'static [EmbeddedFile] {
@@ -70,6 +77,12 @@ pub(crate) fn node_files() -> &'static [EmbeddedFile] {
 #[must_use]
 pub(crate) fn registry_files() -> &'static [EmbeddedFile] {
     REGISTRY_FILES
+}
+
+/// The files of the overlay `overlays/console`, its manifest included.
+#[must_use]
+pub(crate) fn console_files() -> &'static [EmbeddedFile] {
+    CONSOLE_FILES
 }
 
 /// All default files, by path: what a project falls back to, and what
@@ -114,6 +127,7 @@ mod tests {
             .iter()
             .chain(node_files())
             .chain(registry_files())
+            .chain(console_files())
             .map(|file| (file.path.to_owned(), file.executable))
             .collect();
         compiled.sort();

@@ -278,6 +278,9 @@ fn validate_in_json_gives_the_whole_profile() {
           "units": [],
           "time_limit_seconds": 600
         },
+        "console": {
+          "enabled": false
+        },
         "hardening": null,
         "provider": {
           "repository": "minimal",

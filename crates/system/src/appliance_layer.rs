@@ -15,6 +15,12 @@ use isoforge_contract::machine::{CONFIG_PATH, Config, Firmware, Flavor, PROGRAM_
 /// The overlay with the program's units.
 pub const OVERLAY: &str = "overlays/appliance";
 
+/// The overlay that starts the program's pages on the machine's consoles.
+pub const CONSOLE_OVERLAY: &str = "overlays/console";
+
+/// What progress, errors and the image's history call that layer.
+pub const CONSOLE_PURPOSE: &str = "console pages";
+
 /// What progress, errors and the image's history call the layer.
 pub const PURPOSE: &str = "appliance program";
 

@@ -82,6 +82,12 @@ pub(crate) mod shadow {
     pub(crate) const HASH: usize = 1;
     /// Day of the last change; 0: must be changed at the next login.
     pub(crate) const CHANGED: usize = 2;
+    /// Days after a change until the password must be changed.
+    pub(crate) const MAX: usize = 4;
+    /// Days after that until the account is locked.
+    pub(crate) const INACTIVE: usize = 6;
+    /// Day from which on the account is locked.
+    pub(crate) const EXPIRE: usize = 7;
 }
 
 /// Fields of group(5).

@@ -54,18 +54,7 @@ pub(crate) fn apply(
     host: &mut dyn Host,
 ) -> Vec<Failure> {
     let slot = slot_etc.and_then(|etc| Databases::read(etc).ok());
-    let mut run = Run {
-        stage,
-        root,
-        slot,
-        host,
-        at: At::default(),
-        failures: Vec::new(),
-        units_changed: false,
-        network_changed: false,
-        passwords: BTreeSet::new(),
-        rules: Vec::new(),
-    };
+    let mut run = Run::new(stage, root, slot, host);
     match stage {
         Stage::Initramfs => run.outside_of_stages(documents),
         Stage::Boot => run.late(documents),
@@ -85,9 +74,20 @@ pub(crate) fn apply(
             }
         }
     }
-    run.at("all", stage.names().first().unwrap_or(&""), "end");
-    run.write_rules();
+    let first = stage.names().first().unwrap_or(&"");
+    run.at("all", first, "end");
+    run.write_rules(first);
     run.finish();
+    run.failures
+}
+
+/// Applies name and accounts of a document to a system that runs: what was set at the
+/// machine is not to wait for its next boot.
+pub(crate) fn apply_setting(document: &Document, root: &Root, host: &mut dyn Host) -> Vec<Failure> {
+    let mut run = Run::new(Stage::Initramfs, root, None, host);
+    run.outside_of_stages(std::slice::from_ref(document));
+    // Beside the rules that the boot wrote, which stay.
+    run.write_rules("machine");
     run.failures
 }
 
@@ -115,6 +115,23 @@ struct Run<'a> {
     passwords: BTreeSet<String>,
     /// Lines for sudo.
     rules: Vec<String>,
+}
+
+impl<'a> Run<'a> {
+    fn new(stage: Stage, root: &'a Root, slot: Option<Databases>, host: &'a mut dyn Host) -> Self {
+        Self {
+            stage,
+            root,
+            slot,
+            host,
+            at: At::default(),
+            failures: Vec::new(),
+            units_changed: false,
+            network_changed: false,
+            passwords: BTreeSet::new(),
+            rules: Vec::new(),
+        }
+    }
 }
 
 impl Run<'_> {

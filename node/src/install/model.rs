@@ -104,17 +104,8 @@ impl Failure {
     pub(crate) fn new(step: &str, error: &dyn std::error::Error, advice: &str) -> Self {
         Self {
             step: step.to_owned(),
-            cause: causes(error),
+            cause: crate::run::causes(error),
             advice: advice.to_owned(),
         }
     }
-}
-
-/// An error and its causes in one line, the outermost first.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

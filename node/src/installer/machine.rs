@@ -1,21 +1,12 @@
 //! What the pages need of the machine that they run on.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use isoforge_contract::machine::{After, Page, PasswordRules};
 
 use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
-
-/// A network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Interface {
-    pub(crate) name: String,
-    /// Its hardware address.
-    pub(crate) mac: String,
-    /// Whether something is at the other end; none: it does not tell.
-    pub(crate) link: Option<bool>,
-}
+use crate::interfaces::Interface;
+use crate::tui::Secret;
 
 /// The machine as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,16 +36,6 @@ pub(crate) struct Survey {
     pub(crate) unattended: bool,
     /// What was found while looking, such as settings that nothing acts on.
     pub(crate) findings: Vec<Finding>,
-}
-
-/// A password; it is not printed.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(pub(crate) String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
 }
 
 /// What shall be installed how.

@@ -7,7 +7,8 @@ use isoforge_contract::machine::{self, After};
 
 use super::machine::{Request, Survey};
 use crate::install::model::{Choices, Disk, Event, Failure, Finding};
-use crate::tui::form::{Field, Form};
+use crate::tui::account;
+use crate::tui::form::Form;
 use crate::tui::key::Key;
 
 /// Lines of the log that are kept for the page.
@@ -196,14 +197,6 @@ impl Progress {
     }
 }
 
-/// Index of a field of the page Account.
-pub(crate) mod account {
-    pub(crate) const NAME: usize = 0;
-    pub(crate) const PASSWORD: usize = 1;
-    pub(crate) const AGAIN: usize = 2;
-    pub(crate) const SSH_KEY: usize = 3;
-}
-
 /// Index of a field of the page Network.
 pub(crate) mod network {
     pub(crate) const INTERFACE: usize = 0;
@@ -271,12 +264,7 @@ impl Model {
             page: Page::Looking,
             survey: None,
             disk: 0,
-            account: Form::new(vec![
-                Field::text("Name", ""),
-                Field::secret("Password"),
-                Field::secret("Password again"),
-                Field::text("SSH key (optional)", ""),
-            ]),
+            account: account::form(),
             hostname: Form::new(Vec::new()),
             network: Form::new(Vec::new()),
             after: After::Reboot,

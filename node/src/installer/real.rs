@@ -7,13 +7,14 @@ use isoforge_base::process::Program;
 use isoforge_contract::machine::{After, Config};
 
 use super::machine::{Machine, Request, Survey};
-use super::{check, interfaces};
 use crate::accounts;
 use crate::disks::{self, Sysfs};
-use crate::install::model::{Choices, Disk, Failure, Finding, Observer, causes};
+use crate::install::model::{Choices, Disk, Failure, Finding, Observer};
 use crate::install::sources::{self, Site};
 use crate::install::{self, Medium, choose, unattended};
-use crate::tui::shell;
+use crate::interfaces;
+use crate::run;
+use crate::tui::{shell, typed};
 use isoforge_contract::cloud::Document;
 
 /// The medium's root has the accounts that the installed system has.
@@ -145,18 +146,14 @@ impl Machine for Real {
     }
 
     fn shell(&self, console: &str) -> Result<(), String> {
-        shell::run(console, INTERACTIVE).map_err(|error| causes(&error))
+        shell::run(console, INTERACTIVE).map_err(|error| run::causes(&error))
     }
 
     fn end(&self, after: After) -> Result<(), String> {
-        let verb = match after {
-            After::Reboot => "reboot",
-            After::Poweroff => "poweroff",
-            After::None => return Ok(()),
-        };
-        match Program::new("systemctl", "systemd").arg(verb).output(4096) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(causes(&error)),
+        match after {
+            After::Reboot => run::systemctl("reboot"),
+            After::Poweroff => run::systemctl("poweroff"),
+            After::None => Ok(()),
         }
     }
 }
@@ -201,7 +198,7 @@ fn hostname(documents: &[Document]) -> Option<String> {
         .filter_map(|document| document.hostname.as_deref());
     names
         .next()
-        .and_then(|name| check::hostname(name).ok().flatten())
+        .and_then(|name| typed::hostname(name).ok().flatten())
 }
 
 /// What nothing acts on.

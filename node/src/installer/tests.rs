@@ -14,11 +14,12 @@ use isoforge_contract::machine::{After, Page as AskedPage, PasswordRules};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::machine::{Interface, Machine, Request, Survey};
+use super::machine::{Machine, Request, Survey};
 use super::model::{Effect, Message, Model};
 use super::update::update;
 use super::view::view;
 use crate::install::model::{Choices, Disk, Event, Failure, Finding, Observer};
+use crate::interfaces::Interface;
 use crate::tui::key::Key;
 
 /// What is told under legacy BIOS.

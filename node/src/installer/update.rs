@@ -100,7 +100,7 @@ fn surveyed(model: &mut Model, survey: Survey) -> Vec<Effect> {
     if unattended {
         return vec![Effect::Plan];
     }
-    let asked = retried && pages::account(model).is_ok();
+    let asked = retried && pages::account_of(model).is_ok();
     go(model, if asked { Page::Summary } else { Page::Disk })
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn view(model: &Model, console: usize, frame: &mut Frame<'_>) {
         heading: heading(model.page),
         note: note(model, console),
         keys: keys(model),
+        columns_max: u16::MAX,
     };
     draw::around("the installer", around, frame, |frame, area| {
         draw_page(model, frame, area);

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
-use ratatui::text::{Line, Text};
+use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Paragraph, Wrap};
 
 use super::form::{Form, Kind};
@@ -42,6 +42,19 @@ pub(crate) const GOOD: Style = Style::new().fg(Color::Green).add_modifier(Modifi
 /// The first line.
 const HEAD: Style = Style::new().fg(Color::White).bg(Color::Blue);
 
+/// The answers to a question.
+pub(crate) fn no_or_yes(yes: bool) -> Line<'static> {
+    let button = |label: &str, chosen: bool| {
+        let style = if chosen { SELECTED } else { Style::new() };
+        Span::styled(format!("[ {label} ]"), style)
+    };
+    Line::from(vec![
+        button("No", !yes),
+        Span::raw("   "),
+        button("Yes", yes),
+    ])
+}
+
 /// Columns before the fields of a form.
 const LABELS: u16 = 20;
 
@@ -57,6 +70,8 @@ pub(crate) struct Around<'a> {
     pub(crate) note: Line<'a>,
     /// The keys of the page; they fit the narrowest console.
     pub(crate) keys: &'a str,
+    /// Most columns of all that; it stands in the middle of wider screens.
+    pub(crate) columns_max: u16,
 }
 
 /// Draws what stands around a page, and by `page` the page itself. `who` needs a
@@ -71,6 +86,12 @@ pub(crate) fn around(
     if area.width < MIN_WIDTH || area.height < MIN_HEIGHT {
         too_small(who, frame, area);
     } else {
+        let width = area.width.min(around.columns_max);
+        let area = Rect {
+            x: area.x + (area.width - width) / 2,
+            width,
+            ..area
+        };
         let rows = [
             Constraint::Length(1),
             Constraint::Min(0),

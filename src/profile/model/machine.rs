@@ -202,6 +202,17 @@ keys! {
 }
 
 keys! {
+    /// `[console]`.
+    #[derive(Eq)]
+    pub struct Console {
+        /// Whether the machine's own pages stand on screen and serial consoles in place of the
+        /// login prompt: what it is and how it is, its first account, its name, power. The prompt is
+        /// one key away.
+        enabled: bool = boolean().or(false),
+    }
+}
+
+keys! {
     impl Health {
         /// Commands that must succeed after an upgrade, each a line for `/bin/sh`.
         checks = list(text(check::one_line)).or_empty(""),

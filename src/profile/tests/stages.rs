@@ -220,6 +220,9 @@ fn defaults() {
         "units": [],
         "time_limit_seconds": 600
       },
+      "console": {
+        "enabled": false
+      },
       "hardening": null,
       "provider": {
         "repository": "minimal",

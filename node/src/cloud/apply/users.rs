@@ -148,9 +148,9 @@ impl Run<'_> {
         }
     }
 
-    /// Writes the rules of a stage. One that sudo does not understand would
-    /// keep everyone from using it, so each is tried first.
-    pub(super) fn write_rules(&mut self) {
+    /// Writes the rules so far, which come from `whence`. One that sudo does not
+    /// understand would keep everyone from using it, so each is tried first.
+    pub(super) fn write_rules(&mut self, whence: &str) {
         let rules = std::mem::take(&mut self.rules);
         if rules.is_empty() {
             return;
@@ -166,8 +166,7 @@ impl Run<'_> {
                 text.push('\n');
             }
         }
-        let stage = self.stage.names().first().unwrap_or(&"");
-        let path = format!("{RULES}/90-appliance-{stage}");
+        let path = format!("{RULES}/90-appliance-{whence}");
         let written = self
             .root
             .write(&path, text.as_bytes(), Attributes::root(0o440));

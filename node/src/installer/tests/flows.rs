@@ -4,8 +4,8 @@ use isoforge_contract::machine::{After, Page as AskedPage};
 
 use super::*;
 use crate::install::model::{Account, Network, StaticAddress};
-use crate::installer::machine::Secret;
 use crate::installer::model::Page;
+use crate::tui::Secret;
 
 /// The installation that was asked for.
 fn installed(effects: &[Effect]) -> Option<&Request> {

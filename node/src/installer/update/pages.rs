@@ -5,10 +5,12 @@ use isoforge_contract::machine::{After, PasswordRules};
 use super::{act, end, go, settle_network, start};
 use crate::install::model::{Account, Choices, Network};
 use crate::installer::check;
-use crate::installer::machine::{Request, Secret};
-use crate::installer::model::{Action, Effect, Model, Page, account as fields, network};
+use crate::installer::machine::Request;
+use crate::installer::model::{Action, Effect, Model, Page, network};
+use crate::tui::account;
 use crate::tui::form::{Form, Outcome};
 use crate::tui::key::Key;
+use crate::tui::{Secret, typed};
 
 /// How far a page key scrolls.
 const PAGE_LINES: u16 = 8;
@@ -90,7 +92,7 @@ fn account_key(model: &mut Model, key: Key) -> Vec<Effect> {
     after_form(
         model,
         outcome,
-        |model| account(model).map(drop),
+        |model| account_of(model).map(drop),
         |model| &mut model.account,
     )
 }
@@ -117,32 +119,26 @@ fn after_form(
 
 /// The account that was typed, with its password; none where the page is not
 /// asked.
-pub(super) fn account(model: &Model) -> Result<Option<(Account, Secret)>, Refusal> {
+pub(super) fn account_of(model: &Model) -> Result<Option<(Account, Secret)>, Refusal> {
     let (names, rules) = match &model.survey {
         Some(survey) if survey.account.is_some() => return Ok(None),
         Some(survey) => (survey.names.as_slice(), survey.password),
         None => (&[] as &[_], PasswordRules::default()),
     };
-    let form = &model.account;
-    let value = |field| form.value(field);
-    let name = check::account_name(&value(fields::NAME), names).map_err(|e| (fields::NAME, e))?;
-    let password = value(fields::PASSWORD);
-    check::new_password(&password, rules).map_err(|e| (fields::PASSWORD, e))?;
-    check::password(&password, &value(fields::AGAIN), rules).map_err(|e| (fields::AGAIN, e))?;
-    let key = check::ssh_key(&value(fields::SSH_KEY)).map_err(|e| (fields::SSH_KEY, e))?;
+    let typed = account::typed(&model.account, names, rules)?;
     let account = Account {
-        name,
+        name: typed.name,
         password_hash: None,
-        ssh_keys: key.into_iter().collect(),
+        ssh_keys: typed.ssh_key.into_iter().collect(),
     };
-    Ok(Some((account, Secret(password))))
+    Ok(Some((account, typed.password)))
 }
 
 fn hostname_key(model: &mut Model, key: Key) -> Vec<Effect> {
     let outcome = model.hostname.key(key);
     let check = |model: &Model| {
-        let typed = check::hostname(&model.hostname.value(0));
-        typed.map(drop).map_err(|refusal| (0, refusal))
+        let name = typed::hostname(&model.hostname.value(0));
+        name.map(drop).map_err(|refusal| (0, refusal))
     };
     after_form(model, outcome, check, |model| &mut model.hostname)
 }
@@ -242,7 +238,7 @@ fn confirmed(model: &mut Model) -> Vec<Effect> {
 
 /// All that was chosen.
 fn request(model: &Model) -> Option<Request> {
-    let (account, password) = account(model).ok()?.unzip();
+    let (account, password) = account_of(model).ok()?.unzip();
     let choices = Choices {
         disk: model.chosen_disk()?.path.clone(),
         account,
@@ -255,7 +251,7 @@ fn request(model: &Model) -> Option<Request> {
 
 /// The host name, where it is not what the configuration has.
 pub(crate) fn hostname_of(model: &Model) -> Option<String> {
-    let typed = check::hostname(&model.hostname.value(0)).ok()??;
+    let typed = typed::hostname(&model.hostname.value(0)).ok()??;
     let configured = model
         .survey
         .as_ref()

@@ -8,9 +8,12 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{List, ListItem, ListState};
 
 use crate::install::model::{Disk, Network};
-use crate::installer::model::{Model, account as fields};
+use crate::installer::model::Model;
 use crate::installer::update::{AFTERS, hostname_of, network_of};
-use crate::tui::draw::{BAD, GREY, SELECTED, STRONG, WARN, form, paragraph, scrolled, wrapped};
+use crate::tui::account::field;
+use crate::tui::draw::{
+    BAD, GREY, SELECTED, STRONG, WARN, form, no_or_yes, paragraph, scrolled, wrapped,
+};
 
 /// The disks, those that can't be taken with the reason.
 pub(super) fn disk(model: &Model, frame: &mut Frame<'_>, area: Rect) {
@@ -198,13 +201,13 @@ fn account_words(model: &Model) -> String {
         return given.clone();
     }
     let form = &model.account;
-    let key = !form.value(fields::SSH_KEY).trim().is_empty();
+    let key = !form.value(field::SSH_KEY).trim().is_empty();
     let with = if key {
         "password and SSH key"
     } else {
         "password"
     };
-    format!("{}, with {with}", form.value(fields::NAME).trim())
+    format!("{}, with {with}", form.value(field::NAME).trim())
 }
 
 fn configured_name(model: &Model) -> String {
@@ -235,12 +238,6 @@ pub(super) fn confirm(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let Some(disk) = model.chosen_disk() else {
         return;
     };
-    let button = |label: &'static str, chosen: bool| {
-        Span::styled(
-            format!("[ {label} ]"),
-            if chosen { SELECTED } else { Default::default() },
-        )
-    };
     let text = vec![
         Line::styled(
             format!("All content of {} will be lost:", disk.path.display()),
@@ -252,11 +249,7 @@ pub(super) fn confirm(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Line::default(),
         Line::from("Shall it be overwritten and the system installed?"),
         Line::default(),
-        Line::from(vec![
-            button("No", !model.yes),
-            Span::raw("   "),
-            button("Yes", model.yes),
-        ]),
+        no_or_yes(model.yes),
     ];
     paragraph(frame, area, text);
 }

@@ -2,7 +2,15 @@
 
 use std::path::Path;
 
-use super::machine::Interface;
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: String,
+    /// Its hardware address.
+    pub(crate) mac: String,
+    /// Whether something is at the other end; none: it does not tell.
+    pub(crate) link: Option<bool>,
+}
 
 /// The interfaces that have hardware behind them, by name; `sys` is `/sys`.
 pub(crate) fn list(sys: &Path) -> Vec<Interface> {
