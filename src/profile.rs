@@ -42,7 +42,7 @@ pub use catalog::{Catalog, CatalogError, Entry, Kind, Query, Resolution};
 pub use json_schema::json_schema;
 pub(crate) use model::macro_answer;
 pub use model::{
-    Appliance, Boot, Bootstrap, CloudConfig, Cluster, Component, Content, ContentImage,
+    Appliance, Boot, Bootstrap, CloudConfig, Cluster, Component, Console, Content, ContentImage,
     ContentSources, ExtraPartition, FileSpec, Install, Kubernetes, LayerSource, LayerSpec, Limits,
     Mode, Os, OsSource, Output, Overlays, Partitions, Profile, Provider, Registration, Require,
     Var,

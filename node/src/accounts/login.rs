@@ -8,6 +8,7 @@
 use std::fmt;
 
 use super::database::Databases;
+use super::edit::PEOPLE;
 use super::table::{Kind, Row, group, passwd, shadow};
 
 /// Groups whose members administrate a machine: Kairos's and ours, Debian's, Red Hat's.
@@ -68,7 +69,7 @@ pub(crate) fn check(
         return Err(Refused::Wrong);
     };
     let hash = String::from_utf8_lossy(row.field(shadow::HASH)).into_owned();
-    if hash.is_empty() || hash.starts_with(['!', '*']) {
+    if !is_usable(hash.as_bytes()) {
         let _ = holds(password, NOBODY);
         return Err(Refused::Locked);
     }
@@ -85,13 +86,23 @@ pub(crate) fn check(
     }
 }
 
-/// Whether anybody can log in who may change the machine.
-pub(crate) fn any_admin(databases: &Databases) -> bool {
-    databases.table(Kind::Shadow).rows().any(|row| {
-        let hash = row.field(shadow::HASH);
-        let usable = !hash.is_empty() && !hash.starts_with(b"!") && !hash.starts_with(b"*");
-        usable && std::str::from_utf8(row.name()).is_ok_and(|name| is_admin(databases, name))
+/// Whether anybody can log in at all, by a password, or by a key as `has_keys` tells of
+/// an account's home directory. Where somebody can, the machine is somebody's: who stands
+/// before it makes no account of their own.
+pub(crate) fn anybody(databases: &Databases, has_keys: impl Fn(&str) -> bool) -> bool {
+    databases.table(Kind::Passwd).rows().any(|row| {
+        let uid = row.number(passwd::UID);
+        let is_person = uid.is_some_and(|uid| uid == 0 || PEOPLE.contains(&uid));
+        let shadow = databases.table(Kind::Shadow).get(row.name());
+        let has_password = shadow.is_some_and(|shadow| is_usable(shadow.field(shadow::HASH)));
+        let home = String::from_utf8_lossy(row.field(passwd::HOME)).into_owned();
+        is_person && (has_password || has_keys(&home))
     })
+}
+
+/// Whether a field of shadow(5) is a hash, and not locked.
+fn is_usable(hash: &[u8]) -> bool {
+    !hash.is_empty() && !hash.starts_with(b"!") && !hash.starts_with(b"*")
 }
 
 fn is_admin(databases: &Databases, name: &str) -> bool {
@@ -259,8 +270,16 @@ mod tests {
     #[test]
     fn a_machine_without_anybody_who_could_log_in_is_told_apart() {
         let line = format!("{}:20000:0:99999:7:::", HASHES[1]);
-        assert!(any_admin(&databases(&line, "admin:x:990:op\n")));
-        assert!(!any_admin(&databases(&line, "")));
-        assert!(!any_admin(&admin("!:20000:0:99999:7:::")));
+        let locked = databases("!:20000:0:99999:7:::", "admin:x:990:op\n");
+        assert!(!anybody(&locked, |_| false));
+        // By a key, or by a password without the rights: the machine is somebody's.
+        assert!(anybody(&locked, |home| home == "/home/op"));
+        assert!(anybody(&databases(&line, ""), |_| false));
+        // What services have is nobody's.
+        let etc = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs_err::write(etc.path().join(name), text).unwrap();
+        put("passwd", "svc:x:990:990::/srv:/usr/sbin/nologin\n");
+        put("shadow", &format!("svc:{line}\n"));
+        assert!(!anybody(&Databases::read(etc.path()).unwrap(), |_| true));
     }
 }

@@ -32,8 +32,8 @@ pub(crate) struct Facts {
     pub(crate) lines: Vec<Fact>,
     /// Its name.
     pub(crate) hostname: String,
-    /// Whether somebody has an account who may change it.
-    pub(crate) has_admin: bool,
+    /// Whether anybody can log in.
+    pub(crate) is_owned: bool,
     /// Names of accounts that the system has.
     pub(crate) names: Vec<String>,
     /// What a password must be.

@@ -173,7 +173,7 @@ impl Model {
 
     /// Whether nobody has an account yet.
     pub(crate) fn needs_account(&self) -> bool {
-        self.facts.as_ref().is_some_and(|facts| !facts.has_admin)
+        self.facts.as_ref().is_some_and(|facts| !facts.is_owned)
     }
 
     /// Why nothing can be changed here.

@@ -13,6 +13,7 @@ use crate::accounts::database::Databases;
 use crate::accounts::table::Kind;
 use crate::accounts::{self, login};
 use crate::cloud::System;
+use crate::rooted::Root;
 use crate::settings::Place;
 use crate::tui::{Secret, shell};
 use crate::upgrade::machine::Machine as Slots;
@@ -53,6 +54,19 @@ impl Real {
     }
 }
 
+/// Whether anybody can log in. Keys that can't be read are somebody's.
+fn is_owned(databases: &Databases) -> bool {
+    let Ok(root) = Root::open(Path::new("/")) else {
+        return true;
+    };
+    login::anybody(databases, |home| {
+        let keys = root.read(&format!("{home}/.ssh/authorized_keys"));
+        keys.map_or(true, |keys| {
+            keys.is_some_and(|keys| !keys.trim_ascii().is_empty())
+        })
+    })
+}
+
 impl Machine for Real {
     fn title(&self) -> String {
         self.config.title.clone()
@@ -76,7 +90,7 @@ impl Machine for Real {
             hostname: facts::hostname(&sources),
             names: rows.map(|row| row.label()).collect(),
             // Accounts that can't be read are no reason to offer another one.
-            has_admin: databases.as_ref().is_none_or(login::any_admin),
+            is_owned: databases.as_ref().is_none_or(is_owned),
             password: self.config.install.password,
             read_only: self.read_only(status),
         }
@@ -95,7 +109,7 @@ impl Machine for Real {
         let words = |error: anyhow::Error| format!("{error:#}");
         // Two consoles may have shown the page.
         let databases = Databases::read(Path::new(ETC)).map_err(|error| run::causes(&error))?;
-        if login::any_admin(&databases) {
+        if is_owned(&databases) {
             return Err("There is an account by now: log in with it.".to_owned());
         }
         let hash = accounts::hash_password(&password.0).map_err(words)?;

@@ -40,7 +40,7 @@ fn facts() -> Facts {
             fact("Services", "failed: kubelet.service", Tone::Bad),
         ],
         hostname: "node-1".to_owned(),
-        has_admin: true,
+        is_owned: true,
         names: vec!["root".to_owned(), "daemon".to_owned()],
         ..Facts::default()
     }
@@ -49,7 +49,7 @@ fn facts() -> Facts {
 /// A machine on which nobody has an account.
 fn unset() -> Facts {
     Facts {
-        has_admin: false,
+        is_owned: false,
         ..facts()
     }
 }
@@ -167,7 +167,7 @@ impl Machine for Script {
 
     fn create(&self, name: &str, _: &Secret, ssh_key: Option<&str>) -> Result<(), String> {
         self.does(format!("create {name} {ssh_key:?}"));
-        self.facts.lock().unwrap().has_admin = true;
+        self.facts.lock().unwrap().is_owned = true;
         Ok(())
     }
 

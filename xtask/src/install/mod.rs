@@ -3,6 +3,7 @@
 
 mod access;
 mod bad;
+mod console;
 mod content;
 mod fallback;
 mod first_boot;
@@ -68,6 +69,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("bad-site-configuration", bad::site_configuration),
     ("bad-installed-already", bad::installed_already),
     ("bad-two-disks-with-the-same-labels", bad::same_labels),
+    ("console", console::check),
     ("reset-from-recovery", reset::check),
     ("content", content::check),
     ("content-kairos", content::kairos::live),
@@ -110,12 +112,16 @@ impl Lab {
     /// A disk with version 1, installed under BIOS, never booted. Not to be
     /// changed: steps take copies.
     pub(crate) fn first(&self) -> Result<&Path> {
-        get(&self.first, || unattended::install(self, "installed"))
+        get(&self.first, || {
+            unattended::install(self, System::First, "installed")
+        })
     }
 
     /// Another one, from an installation of its own.
     pub(crate) fn other(&self) -> Result<&Path> {
-        get(&self.other, || unattended::install(self, "installed-other"))
+        get(&self.other, || {
+            unattended::install(self, System::First, "installed-other")
+        })
     }
 
     /// A disk with version 1 that would try version 3 at its next boot.

@@ -19,14 +19,24 @@ pub(crate) enum System {
     Asking,
     /// Version 2.
     Second,
+    /// The same as the first, with pages on its consoles.
+    Console,
     /// Version 3. It can be broken by what is added to its command line.
     Third,
 }
 
 impl System {
+    const ALL: [Self; 5] = [
+        Self::First,
+        Self::Asking,
+        Self::Console,
+        Self::Second,
+        Self::Third,
+    ];
+
     pub(crate) fn version(self) -> &'static str {
         match self {
-            Self::First | Self::Asking => "1.0.0",
+            Self::First | Self::Asking | Self::Console => "1.0.0",
             Self::Second => "2.0.0",
             Self::Third => "3.0.0",
         }
@@ -36,6 +46,7 @@ impl System {
         match self {
             Self::First => "first",
             Self::Asking => "asking",
+            Self::Console => "console",
             Self::Second => "second",
             Self::Third => "third",
         }
@@ -83,7 +94,7 @@ impl Systems {
     pub(crate) fn prepare(access: &Access) -> Result<Self> {
         let folder = std::path::absolute(scratch("systems")?)?;
         let this = Self { folder };
-        for system in [System::First, System::Asking, System::Second, System::Third] {
+        for system in System::ALL {
             this.write(system, access)?;
         }
         Ok(this)
@@ -199,6 +210,9 @@ ssh_keys = ["{}"]
 "#,
             access.hash, access.public
         ));
+    }
+    if system == System::Console {
+        text.push_str("\n[console]\nenabled = true\n");
     }
     ensure!(!text.contains('\r'), "a key of several lines");
     Ok(text)

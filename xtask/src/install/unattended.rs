@@ -37,9 +37,9 @@ pub(super) fn look_at(disk: &Path) -> Result<()> {
 }
 
 /// Installs on a new disk of its own.
-pub(super) fn install(lab: &Lab, name: &str) -> Result<PathBuf> {
+pub(super) fn install(lab: &Lab, system: System, name: &str) -> Result<PathBuf> {
     let disk = new_disk(name, DISK_BYTES)?;
-    let iso = lab.systems.iso(System::First)?;
+    let iso = lab.systems.iso(system)?;
     run(
         lab,
         lab.installer(&iso, Disk::new(&disk, Bus::Virtio)),
