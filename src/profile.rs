@@ -53,6 +53,7 @@ pub use plan::{
 };
 pub use problem::{Excerpt, Location, Problem, Problems};
 pub use reference::{reference, settings_reference};
+pub(crate) use secret::BOOT_PASSWORD;
 pub use secret::{REDACTED, Secret, SecretReader, SecretRef, Secrets};
 pub use settings::{UserSettings, read_settings};
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use isoforge_contract::machine::{CONFIG_PATH, Config, Flavor};
 
-use crate::paths;
+use crate::{boot_lock, paths};
 use crate::tui::console::{self, Console};
 use crate::tui::driver::Driver;
 use crate::tui::quiet;
@@ -58,7 +58,8 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     let _quiet = quiet::Quiet::new(Path::new(quiet::PRINTK), true);
     let log = log::Log::open(Path::new(paths::INSTALL_LOG), Path::new(LOG_CONSOLE));
     let consoles = open(&names)?;
-    let machine = real::Real::new(config, real::asked(Path::new(CMDLINE)));
+    let lock = boot_lock::of(Path::new("/"))?;
+    let machine = real::Real::new(config, real::asked(Path::new(CMDLINE)), lock);
     let names = consoles.iter().map(|console| console.name().to_owned());
     let pages = pages::Pages::new(Arc::new(machine), names.collect(), log);
     Driver::new(pages, consoles)?.run()

@@ -15,6 +15,7 @@
 #![allow(missing_docs, reason = "only its own tests use it as a library")]
 
 mod accounts;
+mod boot_lock;
 pub mod cli;
 mod cloud;
 mod console;

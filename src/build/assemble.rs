@@ -8,10 +8,13 @@ use super::{included, machine, programs, registry, requirements, system};
 use crate::sources::{components, kubernetes};
 use isoforge_base::digest::Digest;
 use isoforge_contract::arch::Arch;
+use isoforge_contract::machine::Flavor;
 use isoforge_contract::manifest::ComponentKind;
 use isoforge_system::boot::kernel_image;
+use isoforge_system::boot::lock::Lock;
 use isoforge_system::merged::System;
-use isoforge_system::{appliance_layer, hardening, registry_layer};
+use isoforge_system::slab_maker::SlabMaker;
+use isoforge_system::{appliance_layer, hardening, kairos_lock, registry_layer};
 
 /// The fourth value of a build: a whole system.
 pub(super) struct Assembled<'l> {
@@ -103,7 +106,8 @@ impl<'l> Assembled<'l> {
         requirements::add(locked, &mut config.install.requirements);
         let units = renderer.appliance_units(&context, epoch)?;
         let told = (&config, config.to_json()?);
-        let layer = appliance_layer::layer(units, &program.bytes, told, epoch, &system.tree)?;
+        let (lock, tree) = (renderer.lock.as_ref(), &system.tree);
+        let layer = appliance_layer::layer(units, &program.bytes, told, lock, epoch, tree)?;
         system::add_overlay(system, &layer, appliance_layer::PURPOSE, &maker)?;
         if profile.console.enabled {
             let units = renderer.console_units(&context, epoch)?;
@@ -122,8 +126,24 @@ impl<'l> Assembled<'l> {
             system::add_overlay(system, &layer, hardening::PURPOSE, &maker)?;
         }
         system::finish(system, locked, &context, epoch, &maker)?;
+        if let (Flavor::Kairos, Some(lock)) = (config.flavor, lock) {
+            lock_kairos(system, lock, epoch, &maker)?;
+        }
         let version = self.kubernetes_found.as_deref().unwrap_or(version);
         programs::check(locked, system, arch, version);
         requirements::check(locked, system, arch.as_str())
     }
+}
+
+/// Locks the menu that Kairos's agent writes to a disk, and tells what that leaves open.
+fn lock_kairos(system: &mut System, lock: &Lock, epoch: u32, maker: &SlabMaker<'_>) -> Result<()> {
+    match kairos_lock::layer(&system.tree, &system.slabs, lock, epoch)? {
+        Ok(layer) => {
+            system::add_overlay(system, &layer, kairos_lock::PURPOSE, maker)?;
+        }
+        Err(why) => maker.progress.warn(format!(
+            "'boot.password' does not lock the menu of an installed disk: {why}"
+        )),
+    }
+    Ok(())
 }

@@ -17,7 +17,7 @@ use isoforge_system::boot::core_image::{Recipe, Target};
 use isoforge_system::boot::files::BootFile;
 use isoforge_system::boot::kernel::Kernel;
 use isoforge_system::boot::loader::{self, Core};
-use isoforge_system::boot::{Finding, Severity, initrd, kernel, kernel_image};
+use isoforge_system::boot::{Finding, Severity, initrd, kernel, kernel_image, lock};
 use isoforge_system::core_images::{self, KeptCoreImage};
 use isoforge_system::installer_iso::{Bios, EfiProgram, Extra, ExtraKind, Payload};
 use isoforge_system::slab::SlabSet;
@@ -93,6 +93,11 @@ pub(super) fn find(
         .contains(&Firmware::Uefi)
         .then(|| loader::find_uefi(tree, slabs, boot_arch))
         .transpose()?;
+    let is_locked = profile.boot.password.is_some();
+    if let (true, Some(uefi)) = (is_locked, &uefi) {
+        let found = lock::of_uefi(slabs, &uefi.grub)?;
+        report(found.as_slice(), settings, progress)?;
+    }
     let mut files = BootFiles {
         kernel,
         uefi,
@@ -101,7 +106,10 @@ pub(super) fn find(
         disk: None,
     };
     if firmware.contains(&Firmware::Bios) {
-        find_bios(&mut files, tree, slabs, boot_arch, store, pinned)?;
+        let found = find_bios(&mut files, tree, slabs, boot_arch, store, pinned)?;
+        if let (true, Some(path)) = (is_locked, found) {
+            progress.warn(lock::of_found_core_image(&path));
+        }
         if profile.os.flavor == Flavor::Appliance {
             files.disk = disk_boot(tree, slabs, (store, pinned), progress)?;
         }
@@ -144,6 +152,7 @@ fn recipe(tree: &Tree, slabs: &SlabSet, dir: &str) -> Result<Recipe> {
     Recipe::read(tree, slabs, dir).with_context(|| format!("reading GRUB's modules in {dir}"))
 }
 
+/// Gives the path of a core image that the OS image brings, unless isoforge made it.
 fn find_bios(
     files: &mut BootFiles,
     tree: &Tree,
@@ -151,10 +160,15 @@ fn find_bios(
     arch: isoforge_contract::arch::Arch,
     store: &Store,
     pinned: &[KeptCoreImage],
-) -> Result<()> {
+) -> Result<Option<String>> {
     let found = loader::find_bios(tree, arch)?;
+    let mut foreign = None;
     let core_image = match &found.core {
-        Core::Image(file) => read(file, slabs)?,
+        Core::Image(file) => {
+            let is_ours = file.path.trim_start_matches('/') == loader::CORE_IMAGE;
+            foreign = (!is_ours).then(|| file.path.clone());
+            read(file, slabs)?
+        }
         Core::Modules(dir) => {
             let recipe = recipe(tree, slabs, dir)?;
             let (bytes, kept) = core_images::get(store, &recipe, pinned)?;
@@ -166,7 +180,7 @@ fn find_bios(
         core_image,
         boot_hybrid: read(&found.mbr, slabs)?,
     });
-    Ok(())
+    Ok(foreign)
 }
 
 fn unbootable(message: &str, hint: &str) -> Failure {

@@ -56,6 +56,16 @@ fn left_out(profile: &Profile, project: &Project) -> Vec<String> {
         .collect()
 }
 
+/// What `[boot] password` can't keep in flavor `kairos`.
+fn open_in_kairos(profile: &Profile) -> Option<String> {
+    let is_locked = profile.boot.password.is_some() && profile.os.flavor == Flavor::Kairos;
+    is_locked.then(|| {
+        "'boot.password' locks the ISO's menu, but Kairos's live system and installers give a \
+         root shell to whoever starts them; on the installed disk it holds"
+            .to_owned()
+    })
+}
+
 /// Renders everything and throws it away. Gives the warnings.
 ///
 /// # Errors
@@ -74,6 +84,7 @@ pub(super) fn check_with(loaded: &Loaded, renderer: &Renderer) -> Result<Vec<Str
     cmdline::check(&loaded.profile.boot.cmdline)?;
     content::check(loaded)?;
     let mut warnings = left_out(&loaded.profile, &renderer.project);
+    warnings.extend(open_in_kairos(&loaded.profile));
     Inputs::of(loaded, &[])?;
     for arch in &loaded.profile.appliance.arch {
         for version in &loaded.profile.kubernetes.versions {

@@ -40,6 +40,7 @@ pub(super) fn menu(profile: &Profile) -> boot_menu::Settings {
         timeout_seconds: profile.boot.timeout_seconds,
         fips: profile.os.fips,
         cmdline: profile.cmdline(),
+        locked: profile.boot.password.is_some(),
     }
 }
 

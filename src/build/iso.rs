@@ -16,6 +16,7 @@ use isoforge_contract::manifest::{self, Manifest};
 use isoforge_formats::squashfs::write::ImagePlan;
 use isoforge_oci::layout::{LayoutFile, OciLayout};
 use isoforge_oci::store::Store;
+use isoforge_system::boot::lock::Lock;
 use isoforge_system::installer_iso::{self, Extra, IsoInputs, IsoReport, Payload, Squashfs};
 use isoforge_system::slab::SlabSet;
 
@@ -31,6 +32,7 @@ pub(super) struct IsoParts<'a> {
     pub(super) plan: &'a ImagePlan<'a>,
     pub(super) boot: &'a BootFiles,
     pub(super) menu_template: &'a str,
+    pub(super) lock: Option<&'a Lock>,
     pub(super) config: Vec<u8>,
     pub(super) extra: Vec<Extra<'a>>,
     /// The build's manifest so far, for the one architecture.
@@ -89,11 +91,11 @@ pub(super) fn content(layout: &OciLayout, store: &Store) -> Vec<Extra<'static>> 
 /// digest in it.
 pub(super) fn write(out: &File, parts: IsoParts<'_>, progress: &Progress) -> Result<IsoReport> {
     let settings = convert::menu(parts.profile);
-    let menu = boot_menu::menu(parts.tree, &settings, parts.menu_template)?;
+    let menu = boot_menu::menu(parts.tree, &settings, parts.menu_template, parts.lock)?;
     // The template is rendered once here, so that its errors come as errors;
     // what the layout needs is a function that can't fail.
     let example = boot_menu::marker_path(&UNKNOWN.hex());
-    let template = boot_menu::stub(&example)?;
+    let template = boot_menu::stub(&example, parts.lock)?;
     let stub = |marker: &str| template.replace(&UNKNOWN.hex(), marker);
     let unknown = embedded(&parts, UNKNOWN)?;
     let unknown_text = String::from_utf8(unknown)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::system::shown;
 use super::{ReadEnv, registry};
 use crate::inputs::{self, BASE_OVERLAY, ISSUE_TEMPLATE};
-use crate::profile::{Appliance, Loaded, SecretReader};
+use crate::profile::{Appliance, BOOT_PASSWORD, Loaded, SecretReader};
 use crate::render::{
     Context, Engine, Project, Secret, Secrets, cloud_config, console_files, node_files,
     registry_files,
@@ -14,6 +14,7 @@ use crate::render::{
 use isoforge_base::digest::Digest;
 use isoforge_base::error::Result;
 use isoforge_contract::manifest::{self, Role};
+use isoforge_system::boot::lock::Lock;
 use isoforge_system::overlay::{self, OverlayLayer, Source};
 use isoforge_system::{appliance_layer, registry_layer};
 
@@ -29,6 +30,8 @@ pub(super) struct Renderer {
     pub(super) engine: Engine,
     pub(super) context: Context,
     pub(super) secrets: Secrets,
+    /// Of `[boot] password`.
+    pub(super) lock: Option<Lock>,
 }
 
 impl Renderer {
@@ -38,10 +41,15 @@ impl Renderer {
             env,
             file: &|path| fs_err::read_to_string(path),
         })?;
-        let secrets = Secrets::new(values.iter().map(|(name, secret)| Secret {
+        // No template sees that one; what is made of it is a hash.
+        let seen = values.iter().filter(|(name, _)| *name != BOOT_PASSWORD);
+        let secrets = Secrets::new(seen.map(|(name, secret)| Secret {
             name: name.to_owned(),
             value: secret.reveal().to_owned(),
         }));
+        let password = values.get(BOOT_PASSWORD);
+        let name = &loaded.profile.appliance.name;
+        let lock = password.map(|password| Lock::new(password.reveal(), name));
         let project = Project::new(profile_path.parent().unwrap_or(Path::new("")));
         let engine = Engine::new(&project)?;
         let context = Context::new(&loaded.profile.context(&values))?;
@@ -50,6 +58,7 @@ impl Renderer {
             engine,
             context,
             secrets,
+            lock,
         })
     }
 

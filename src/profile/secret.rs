@@ -8,11 +8,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
+use isoforge_system::boot::lock;
+
 use super::model::{Profile, Var};
 use super::problem::{Draft, Report};
 
 /// What is shown instead of a secret.
 pub const REDACTED: &str = "[redacted]";
+
+/// The key of GRUB's password.
+pub(crate) const BOOT_PASSWORD: &str = "boot.password";
 
 /// Where a secret is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -107,6 +112,9 @@ impl Profile {
         if let Some(registration) = &self.registration {
             found.insert("registration.token".to_owned(), &registration.token);
         }
+        if let Some(password) = &self.boot.password {
+            found.insert(BOOT_PASSWORD.to_owned(), password);
+        }
         for (name, var) in &self.vars {
             collect(format!("vars.{name}"), var, &mut found);
         }
@@ -166,6 +174,14 @@ fn read(secret: &SecretRef, reader: &SecretReader<'_>) -> Result<Secret, (String
     Ok(Secret::new(value))
 }
 
+/// The value, where it can be used for the key at `path`.
+fn fitting(path: &str, value: Secret) -> Result<Secret, (String, String)> {
+    if path == BOOT_PASSWORD {
+        lock::check(value.reveal()).map_err(|(problem, help)| (problem, help.to_owned()))?;
+    }
+    Ok(value)
+}
+
 impl super::Loaded {
     /// Reads the values of all secrets.
     ///
@@ -175,7 +191,7 @@ impl super::Loaded {
         let report = Report::default();
         let mut secrets = BTreeMap::new();
         for (path, secret) in self.profile.secret_refs() {
-            match read(secret, reader) {
+            match read(secret, reader).and_then(|value| fitting(&path, value)) {
                 Ok(value) => {
                     secrets.insert(path, value);
                 }

@@ -3,6 +3,10 @@
 //! An entry exists only where the tree can serve it: the two installers only
 //! with an installer in the tree, rescue only with systemd's rescue target.
 //! Text of the user's is quoted for GRUB's shell by the filter `grub`.
+//!
+//! With `[boot] password` menu and stubs begin with the lock, whatever the template says,
+//! and the template's entries are free but for those that give a root shell by
+//! themselves.
 
 use serde::Serialize;
 use tera::{Context, Kwargs, State, Tera};
@@ -15,6 +19,7 @@ use isoforge_system::boot::Finding;
 use isoforge_system::boot::cmdline::{self, Action, Args, Options};
 use isoforge_system::boot::files;
 use isoforge_system::boot::grub::{one_line, quote};
+use isoforge_system::boot::lock::Lock;
 
 /// Where a project's own template of the menu is, and what messages call it.
 pub(crate) const MENU_TEMPLATE: &str = "templates/grub/menu.cfg.tera";
@@ -25,6 +30,9 @@ const APPLIANCE: [&str; 2] = ["usr/bin/appliance", "usr/sbin/appliance"];
 
 /// Kairos's installer: the agent, or the one program that newer images have.
 const KAIROS_AGENT: [&str; 2] = ["usr/bin/kairos-agent", "usr/bin/kairos"];
+
+/// GRUB's option of an entry that a locked menu starts without the password.
+const UNRESTRICTED: &str = "--unrestricted";
 
 /// What systemd starts for the rescue entry.
 const RESCUE: &str = "usr/lib/systemd/system/rescue.target";
@@ -81,6 +89,8 @@ pub(crate) struct Settings {
     pub fips: bool,
     /// `[boot] cmdline`.
     pub cmdline: Vec<String>,
+    /// Whether there is a `[boot] password`.
+    pub locked: bool,
 }
 
 #[derive(Serialize)]
@@ -89,6 +99,18 @@ struct Entry {
     title: String,
     /// None for the disk, which has loaders of its own.
     args: Option<Args>,
+    /// Whether a locked menu starts it without the password.
+    unrestricted: bool,
+}
+
+/// Whether an entry gives whoever starts it no root shell. Kairos's live system logs
+/// root in by itself, as its installers do; but those are what the medium is for.
+fn is_free(action: Action, flavor: Flavor) -> bool {
+    match action {
+        Action::Rescue => false,
+        Action::Live => flavor == Flavor::Appliance,
+        Action::InstallInteractive | Action::InstallUnattended | Action::Disk => true,
+    }
 }
 
 /// The entries that `tree` can serve, in the menu's order, and the default.
@@ -116,11 +138,17 @@ pub(crate) fn actions(tree: &Tree, settings: &Settings) -> (Vec<Action>, Action)
 }
 
 /// The menu file for the system in `tree`, from the text of
-/// [`MENU_TEMPLATE`].
+/// [`MENU_TEMPLATE`], with `lock` before it.
 ///
 /// # Errors
-/// Where the template is wrong or the profile's kernel arguments can't be used.
-pub(crate) fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<String> {
+/// Where the template is wrong, all of its entries would ask for the password, or the
+/// profile's kernel arguments can't be used.
+pub(crate) fn menu(
+    tree: &Tree,
+    settings: &Settings,
+    template: &str,
+    lock: Option<&Lock>,
+) -> Result<String> {
     cmdline::check(&settings.cmdline)?;
     let options = options(tree, settings);
     let (actions, default) = actions(tree, settings);
@@ -130,6 +158,7 @@ pub(crate) fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<S
             id: id(action),
             title: title(action, &settings.title),
             args: (action != Action::Disk).then(|| cmdline::args(action, &options)),
+            unrestricted: settings.locked && is_free(action, settings.flavor),
         })
         .collect();
     let mut context = Context::new();
@@ -139,7 +168,20 @@ pub(crate) fn menu(tree: &Tree, settings: &Settings, template: &str) -> Result<S
     context.insert("consoles", &cmdline::consoles(settings.flavor));
     context.insert("entries", &entries);
     context.insert("efi_loaders", &EFI_LOADERS);
-    render(MENU_TEMPLATE, template, &context)
+    let menu = render(MENU_TEMPLATE, template, &context)?;
+    let Some(lock) = lock else {
+        return Ok(menu);
+    };
+    if !menu.contains(UNRESTRICTED) {
+        let problem = format!(
+            "with [boot] password no entry of '{MENU_TEMPLATE}' would start without it: none has \
+             {UNRESTRICTED}"
+        );
+        return Err(Failure::new(Class::Profile, problem).with_hint(
+            "write behind the titles: {% if entry.unrestricted %} --unrestricted{% endif %}",
+        ));
+    }
+    Ok(lock.of_menu() + &menu)
 }
 
 fn options<'s>(tree: &Tree, settings: &'s Settings) -> Options<'s> {
@@ -148,6 +190,7 @@ fn options<'s>(tree: &Tree, settings: &'s Settings) -> Options<'s> {
         fips: settings.fips,
         selinux: cmdline::has_selinux(tree),
         extra: &settings.cmdline,
+        locked: settings.locked,
     }
 }
 
@@ -184,14 +227,16 @@ pub(crate) fn marker_path(digest: &str) -> String {
 }
 
 /// The stub: finds the medium that has `marker`, an absolute path, and opens
-/// the menu there. Its length depends on that of `marker` alone.
+/// the menu there, with `lock` before it. Its length depends on that of `marker` and
+/// on whether there is a lock.
 ///
 /// # Errors
 /// The template is wrong.
-pub(crate) fn stub(marker: &str) -> Result<String> {
+pub(crate) fn stub(marker: &str, lock: Option<&Lock>) -> Result<String> {
     let mut context = Context::new();
     context.insert("marker", marker);
-    render("templates/grub/stub.cfg.tera", STUB, &context)
+    let stub = render("templates/grub/stub.cfg.tera", STUB, &context)?;
+    Ok(lock.map(Lock::of_stub).unwrap_or_default() + &stub)
 }
 
 fn render(name: &'static str, template: &str, context: &Context) -> Result<String> {
@@ -223,6 +268,7 @@ mod tests {
             timeout_seconds: 5,
             fips: false,
             cmdline: vec!["console=ttyS0,115200n8".to_owned()],
+            locked: false,
         }
     }
 
@@ -248,6 +294,7 @@ mod tests {
             &tree("usr/bin/kairos-agent"),
             &settings(Flavor::Appliance),
             MENU,
+            None,
         )
         .unwrap();
         assert_grub_accepts(&menu);
@@ -340,6 +387,7 @@ mod tests {
                 ..settings
             },
             MENU,
+            None,
         )
         .unwrap();
         assert_grub_accepts(&text);
@@ -361,7 +409,7 @@ mod tests {
         let mut settings = settings(Flavor::Appliance);
         settings.title = "A \"B\" $root 'C' \\ {x}; reboot # é\nhalt".to_owned();
         settings.cmdline = vec!["a=$HOME;b&{c}|<d>".to_owned()];
-        let menu = menu(&tree("usr/bin/appliance"), &settings, MENU).unwrap();
+        let menu = menu(&tree("usr/bin/appliance"), &settings, MENU, None).unwrap();
         assert_grub_accepts(&menu);
         let lines: Vec<_> = menu
             .lines()
@@ -382,14 +430,14 @@ mod tests {
     fn an_argument_that_is_none_is_refused() {
         let mut settings = settings(Flavor::Appliance);
         settings.cmdline = vec!["quiet splash".to_owned()];
-        let error = menu(&Tree::new(), &settings, MENU).unwrap_err();
+        let error = menu(&Tree::new(), &settings, MENU, None).unwrap_err();
         assert_eq!(error.class(), Class::Profile);
         assert_snapshot!(error, @"[boot] cmdline: 'quiet splash' can't be a kernel argument: it contains white space");
     }
 
     #[test]
     fn the_stub_looks_for_its_own_medium() {
-        let stub = stub(&marker_path(&"ab".repeat(32))).unwrap();
+        let stub = stub(&marker_path(&"ab".repeat(32)), None).unwrap();
         assert_grub_accepts(&stub);
         assert_snapshot!(stub, @r"
         # Finds the medium of this very build, wherever GRUB was started from.
@@ -397,5 +445,63 @@ mod tests {
         set prefix=($root)/boot/grub2
         configfile ($root)/boot/grub2/grub.cfg
         ");
+    }
+
+    fn locked(flavor: Flavor, text: &str, template: &str) -> Result<String> {
+        let lock = Lock::new("correct horse", "demo");
+        let settings = Settings {
+            locked: true,
+            ..settings(flavor)
+        };
+        menu(&tree(text), &settings, template, Some(&lock))
+    }
+
+    #[test]
+    fn a_locked_menu_is_free_but_for_root_shells() {
+        let trees = [
+            (Flavor::Appliance, "usr/bin/appliance"),
+            (Flavor::Kairos, "usr/bin/kairos-agent"),
+        ];
+        let mut entries = Vec::new();
+        for (flavor, installer) in trees {
+            let text = format!("{installer}\nusr/lib/systemd/system/rescue.target");
+            let menu = locked(flavor, &text, MENU).unwrap();
+            assert_grub_accepts(&menu);
+            let hash = Lock::new("correct horse", "demo");
+            assert!(menu.starts_with(&hash.of_menu()), "{menu}");
+            assert!(!menu.contains("correct horse"), "{menu}");
+            let lines = menu.lines().filter(|line| line.starts_with("menuentry"));
+            entries.extend(lines.map(str::to_owned));
+        }
+        assert_snapshot!(entries.join("\n"), @r#"
+        menuentry "demo 1.0.0: Interactive Installer" --unrestricted --id install {
+        menuentry "demo 1.0.0: Unattended Installer" --unrestricted --id unattended {
+        menuentry "demo 1.0.0: live system, nothing is installed" --unrestricted --id live {
+        menuentry "Boot from disk" --unrestricted --id disk {
+        menuentry "demo 1.0.0: rescue shell" --id rescue {
+        menuentry "demo 1.0.0: Interactive Installer" --unrestricted --id install {
+        menuentry "demo 1.0.0: Unattended Installer" --unrestricted --id unattended {
+        menuentry "demo 1.0.0: live system, nothing is installed" --id live {
+        menuentry "Boot from disk" --unrestricted --id disk {
+        menuentry "demo 1.0.0: rescue shell" --id rescue {
+        "#);
+    }
+
+    #[test]
+    fn a_template_whose_entries_would_all_ask_is_refused() {
+        let template = "menuentry a { true }\n";
+        let error = locked(Flavor::Appliance, "usr/bin/appliance", template).unwrap_err();
+        assert_eq!(error.class(), Class::Profile);
+        assert_snapshot!(error, @"with [boot] password no entry of 'templates/grub/menu.cfg.tera' would start without it: none has --unrestricted");
+    }
+
+    #[test]
+    fn a_stub_is_locked_where_its_menu_can_not_be_found() {
+        let lock = Lock::new("correct horse", "demo");
+        let stub = stub(&marker_path(&"ab".repeat(32)), Some(&lock)).unwrap();
+        assert_grub_accepts(&stub);
+        assert!(stub.starts_with("set superusers=root\npassword_pbkdf2 root grub.pbkdf2."));
+        // What is exported the menu could not take back.
+        assert!(!stub.contains("export"), "{stub}");
     }
 }

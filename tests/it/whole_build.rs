@@ -7,6 +7,7 @@ mod architectures;
 pub(crate) mod determinism;
 mod incremental;
 mod kubernetes;
+mod locked;
 mod provider_image;
 mod root_file_system;
 

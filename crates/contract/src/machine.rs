@@ -24,6 +24,11 @@ pub const PROGRAM_PATH: &str = "usr/bin/appliance";
 /// Where its configuration lies, without leading slash.
 pub const CONFIG_PATH: &str = "usr/lib/appliance/config.json";
 
+/// Where the hash of GRUB's password lies in the root file system, without leading slash;
+/// not there where the profile has none. A file of root's alone: [`CONFIG_PATH`] is
+/// everybody's to read.
+pub const BOOT_PASSWORD_PATH: &str = "usr/lib/appliance/boot-password";
+
 /// Kernel argument that starts the installer: `interactive` or `unattended`.
 pub const INSTALL_ARGUMENT: &str = "appliance.install";
 

@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::boot::loader;
+use crate::boot::lock::Lock;
 use crate::overlay::OverlayLayer;
 use isoforge_base::tree::Tree;
-use isoforge_contract::machine::{CONFIG_PATH, Config, Firmware, Flavor, PROGRAM_PATH};
+use isoforge_contract::machine::{
+    BOOT_PASSWORD_PATH, CONFIG_PATH, Config, Firmware, Flavor, PROGRAM_PATH,
+};
 
 /// The overlay with the program's units.
 pub const OVERLAY: &str = "overlays/appliance";
@@ -34,8 +37,9 @@ pub fn disk_firmware(tree: &Tree, wanted: &[Firmware]) -> Vec<Firmware> {
 }
 
 /// The layer over `tree`: `units` is the overlay [`OVERLAY`], `program` all of the
-/// program, `json` what it reads of `config`. `epoch` (seconds since 1970) becomes
-/// the time of everything in it.
+/// program, `json` what it reads of `config`, `lock` what the installed disk's menu is
+/// locked with: the layer is then kept for its owner alone. `epoch` (seconds since 1970)
+/// becomes the time of everything in it.
 ///
 /// # Errors
 /// Where a path of the configuration can't be one.
@@ -43,6 +47,7 @@ pub fn layer(
     units: OverlayLayer,
     program: &Arc<[u8]>,
     (config, json): (&Config, Vec<u8>),
+    lock: Option<&Lock>,
     epoch: u32,
     tree: &Tree,
 ) -> Result<OverlayLayer, Error> {
@@ -54,6 +59,11 @@ pub fn layer(
     layer.add_file(PROGRAM_PATH, 0o755, Arc::clone(program))?;
     layer.add_file(CONFIG_PATH, 0o644, Arc::from(json))?;
     if is_appliance {
+        if let Some(lock) = lock {
+            let text = format!("{}\n", lock.text());
+            layer.add_file(BOOT_PASSWORD_PATH, 0o600, Arc::from(text.into_bytes()))?;
+            layer.is_private = true;
+        }
         for path in mount_points(config) {
             if tree.get(path.as_bytes()).is_none() {
                 layer.add_directory(path)?;
@@ -115,6 +125,7 @@ mod tests {
             units,
             &program,
             (&config, Vec::new()),
+            None,
             7,
             &tree("opt/there/"),
         )
@@ -124,5 +135,34 @@ mod tests {
             assert!(is_there(path), "{path}");
         }
         assert!(!is_there("opt/there") && !is_there("var/lib/cni"));
+    }
+
+    #[test]
+    fn the_hash_of_the_menus_password_is_roots_alone() {
+        let mut config = crate::slots::testing::config();
+        let lock = Lock::new("correct horse", "demo");
+        let program: Arc<[u8]> = Arc::from(b"program".as_slice());
+        let made = |config: &Config, lock: Option<&Lock>| {
+            let told = (config, config.to_json().unwrap());
+            layer(
+                OverlayLayer::default(),
+                &program,
+                told,
+                lock,
+                7,
+                &tree("etc/"),
+            )
+            .unwrap()
+        };
+        let locked = made(&config, Some(&lock));
+        assert!(locked.is_private);
+        let id = locked.tree.get(BOOT_PASSWORD_PATH.as_bytes()).unwrap();
+        assert_eq!(locked.tree.inode(id).meta.mode, 0o600);
+        let open = made(&config, None);
+        assert!(!open.is_private && open.tree.get(BOOT_PASSWORD_PATH.as_bytes()).is_none());
+        // Kairos's agent writes another menu.
+        config.flavor = Flavor::Kairos;
+        let kairos = made(&config, Some(&lock));
+        assert!(kairos.tree.get(BOOT_PASSWORD_PATH.as_bytes()).is_none());
     }
 }

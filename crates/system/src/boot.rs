@@ -27,6 +27,7 @@ pub mod initrd;
 pub mod kernel;
 pub mod kernel_image;
 pub mod loader;
+pub mod lock;
 pub mod version;
 
 /// How much a [`Finding`] matters.

@@ -19,6 +19,7 @@ pub mod filter;
 pub mod filtered;
 pub mod hardening;
 pub mod installer_iso;
+pub mod kairos_lock;
 pub mod layer;
 pub mod merged;
 pub mod overlay;

@@ -135,7 +135,7 @@ pub struct Ids {
 mod tests;
 
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     //! An appliance whose profile sets nothing.
 
     use isoforge_contract::machine::Config;
@@ -143,7 +143,7 @@ mod testing {
     use super::Ids;
 
     /// Where its partitions are.
-    pub(super) fn ids() -> Ids {
+    pub(crate) fn ids() -> Ids {
         Ids {
             state: "11111111-2222-4333-8444-555555555555".to_owned(),
             persistent: "22222222-2222-4333-8444-555555555555".to_owned(),
@@ -153,7 +153,7 @@ mod testing {
     }
 
     /// What it was told.
-    pub(super) fn config() -> Config {
+    pub(crate) fn config() -> Config {
         Config::parse(include_bytes!("../../contract/src/machine/sample.json")).unwrap()
     }
 }

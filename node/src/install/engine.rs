@@ -23,6 +23,7 @@ use crate::disks::{self, Sysfs};
 use crate::media::{Attached, Media};
 use crate::mount::Mounted;
 use crate::{files, paths};
+use isoforge_system::boot::lock::Lock;
 use isoforge_system::disk_plan::{self, Partition, Plan, Role};
 use isoforge_system::slots::{self, Record, Slot, file, grubenv::Environment};
 
@@ -36,10 +37,14 @@ const STUB_FOLDERS: [&str; 2] = ["boot/grub", "EFI/BOOT"];
 /// Permissions of OEM's files, which may hold secrets.
 const OEM_MODE: u32 = 0o600;
 
+/// Permissions of GRUB's menu, which may have the hash of a password.
+const MENU_MODE: u32 = 0o600;
+
 /// Permissions of all others.
 const FILE_MODE: u32 = 0o644;
 
-/// Installs what `medium` brings on the disk that is chosen.
+/// Installs what `medium` brings on the disk that is chosen; its menu is locked with
+/// `lock`.
 ///
 /// # Errors
 /// [`Failure`]; the disk then starts nothing, unless the failure came before it
@@ -48,6 +53,7 @@ pub(crate) fn run(
     medium: &Medium,
     config: &Config,
     choices: &Choices,
+    lock: Option<&Lock>,
     observer: &mut dyn Observer,
 ) -> Result<(), Failure> {
     let sys = Sysfs::default();
@@ -57,6 +63,7 @@ pub(crate) fn run(
         choices,
         sys: &sys,
         media: &Attached { sys: &sys },
+        lock,
     }
     .run(observer)
 }
@@ -68,6 +75,8 @@ pub(super) struct Installation<'a> {
     pub(super) choices: &'a Choices,
     pub(super) sys: &'a Sysfs,
     pub(super) media: &'a dyn Media,
+    /// What the disk's menu is locked with.
+    pub(super) lock: Option<&'a Lock>,
 }
 
 /// What the first step finds out.
@@ -258,11 +267,12 @@ impl Installation<'_> {
             write(&folder.join(file::CONFIG), menu.as_bytes(), FILE_MODE)?;
         }
         fs::create_dir_all(state.join(Slot::B.folder()))?;
-        let menu = slots::menu(&self.config.name, self.config.boot.timeout_seconds, ids);
+        let seconds = self.config.boot.timeout_seconds;
+        let menu = slots::menu(&self.config.name, seconds, ids, self.lock);
         write(
             &state.join(isoforge_contract::disk::MENU),
             menu.as_bytes(),
-            FILE_MODE,
+            MENU_MODE,
         )?;
         let environment = Environment::new(Slot::A).to_bytes();
         write(
@@ -336,7 +346,7 @@ impl Installation<'_> {
             let path = format!("EFI/BOOT/{}", source.name());
             files.push((path, self.medium.verified(source)?));
         }
-        let stub = slots::esp_stub(&systems.ids);
+        let stub = slots::esp_stub(&systems.ids, self.lock);
         let mut folders: Vec<String> = STUB_FOLDERS.map(str::to_owned).to_vec();
         folders.extend(self.medium.stub_folders());
         for folder in folders {

@@ -14,6 +14,7 @@ use crate::disks::Sysfs;
 use crate::disks::fixture::shell;
 use crate::media::{Media, Opened};
 use crate::testing::config;
+use isoforge_system::boot::lock::Lock;
 use isoforge_system::disk_plan::MIB;
 
 /// A machine with one disk, and a medium.
@@ -23,6 +24,7 @@ pub(super) struct Bench {
     pub(super) medium: Medium,
     pub(super) config: Config,
     pub(super) device: PathBuf,
+    pub(super) lock: Option<Lock>,
 }
 
 impl Drop for Bench {
@@ -115,6 +117,7 @@ impl Bench {
             medium: Medium::new(iso),
             config,
             device: device.trim().into(),
+            lock: None,
             dir,
         }
     }
@@ -133,6 +136,7 @@ impl Bench {
             choices: &choices,
             sys: &self.sys,
             media: &NoMedia,
+            lock: self.lock.as_ref(),
         }
         .run(observer)
     }

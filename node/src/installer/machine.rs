@@ -52,6 +52,10 @@ pub(crate) trait Machine: Send + Sync {
     /// What is to be installed.
     fn title(&self) -> String;
 
+    /// Whether nobody gets a shell here: the menu asks for a password before it lets
+    /// anybody have one.
+    fn locked(&self) -> bool;
+
     /// Looks at disks, configuration and firmware.
     ///
     /// # Errors

@@ -217,6 +217,8 @@ pub(crate) struct Model {
     pub(crate) leader: Option<usize>,
     /// Whether a shell runs on the leading console.
     pub(crate) shell: bool,
+    /// Whether there is none, see [`Machine::locked`](super::machine::Machine::locked).
+    pub(crate) locked: bool,
     /// Where it stands.
     pub(crate) page: Page,
     /// What the machine is.
@@ -261,6 +263,7 @@ impl Model {
             consoles,
             leader: None,
             shell: false,
+            locked: false,
             page: Page::Looking,
             survey: None,
             disk: 0,
@@ -327,6 +330,8 @@ impl Model {
     /// What can be done on this page.
     pub(crate) fn actions(&self) -> &'static [Action] {
         match self.page {
+            Page::Failed if self.locked => &[Action::Retry, Action::PowerOff],
+            Page::Done if self.locked => &[Action::Reboot, Action::PowerOff],
             Page::Failed => &[Action::Retry, Action::Shell, Action::PowerOff],
             Page::Done => &[Action::Reboot, Action::PowerOff, Action::Shell],
             _ => &[],

@@ -22,9 +22,11 @@ pub(crate) struct Pages {
 impl Pages {
     /// Pages on the consoles of these names.
     pub(crate) fn new(machine: Arc<dyn Machine>, consoles: Vec<String>, log: Log) -> Self {
+        let mut model = Model::new(machine.title(), consoles);
+        model.locked = machine.locked();
         Self {
-            model: Model::new(machine.title(), consoles),
             machine,
+            model,
             log,
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use isoforge_base::process::Program;
 use isoforge_contract::machine::{After, Config};
+use isoforge_system::boot::lock::Lock;
 
 use super::machine::{Machine, Request, Survey};
 use crate::accounts;
@@ -68,16 +69,19 @@ pub(crate) struct Real {
     medium: Medium,
     config: Config,
     asked: Asked,
+    lock: Option<Lock>,
     sys: Sysfs,
 }
 
 impl Real {
-    /// With this configuration, and what the kernel command line asked for.
-    pub(crate) fn new(config: Config, asked: Asked) -> Self {
+    /// With this configuration, what the kernel command line asked for, and what the
+    /// disk's menu is to be locked with.
+    pub(crate) fn new(config: Config, asked: Asked, lock: Option<Lock>) -> Self {
         Self {
             medium: Medium::default(),
             config,
             asked,
+            lock,
             sys: Sysfs::default(),
         }
     }
@@ -103,6 +107,10 @@ impl Real {
 impl Machine for Real {
     fn title(&self) -> String {
         self.config.title.clone()
+    }
+
+    fn locked(&self) -> bool {
+        self.lock.is_some()
     }
 
     fn survey(&self) -> Result<Survey, Failure> {
@@ -142,7 +150,8 @@ impl Machine for Real {
             })?;
             account.password_hash = Some(hash);
         }
-        install::run(&self.medium, &self.config, &choices, observer)
+        let lock = self.lock.as_ref();
+        install::run(&self.medium, &self.config, &choices, lock, observer)
     }
 
     fn shell(&self, console: &str) -> Result<(), String> {

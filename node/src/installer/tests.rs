@@ -209,6 +209,10 @@ impl Machine for Script {
         "demo 1.0.0".to_owned()
     }
 
+    fn locked(&self) -> bool {
+        false
+    }
+
     fn survey(&self) -> Result<Survey, Failure> {
         self.survey.clone().ok_or_else(failure)
     }

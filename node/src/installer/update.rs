@@ -231,6 +231,8 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.page = Page::Looking;
             vec![Effect::Survey]
         }
+        // No page offers it then; a key may still ask.
+        Action::Shell if model.locked => Vec::new(),
         Action::Shell => {
             model.shell = model.leader.is_some();
             model.leader.map(Effect::Shell).into_iter().collect()

@@ -95,6 +95,10 @@ fn note(model: &Model, console: usize) -> Line<'_> {
 /// The keys of a page; they fit the narrowest console.
 fn keys(model: &Model) -> &'static str {
     match model.page {
+        Page::Disk if model.any_disk() && model.locked => {
+            "TAB/arrows  ENTER continue  R rescan  P power off"
+        }
+        Page::Disk if model.locked => "TAB/arrows look  R rescan  P power off",
         Page::Disk if model.any_disk() => {
             "TAB/arrows  ENTER continue  R rescan  S shell  P power off"
         }

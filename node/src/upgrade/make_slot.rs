@@ -12,14 +12,16 @@ use isoforge_base::digest::{Digest, HashingReader, Sha256};
 use isoforge_base::progress::Progress;
 use isoforge_base::tree::ReadFile;
 use isoforge_contract::arch::Arch;
-use isoforge_contract::machine::{CONFIG_PATH, Config, Flavor};
+use isoforge_contract::machine::{BOOT_PASSWORD_PATH, CONFIG_PATH, Config, Flavor};
 use isoforge_formats::squashfs::Settings;
 use isoforge_formats::squashfs::write::ImagePlan;
 use isoforge_oci::store::Store;
+use isoforge_system::boot::lock::Lock;
 use isoforge_system::boot::{files::BootFile, kernel};
 use isoforge_system::replay::{self, Replay};
 
 use super::request::{Made, Request, SCHEMA};
+use crate::boot_lock::parse as read_lock;
 use isoforge_system::slots::{self, Ids, Image, Record, file};
 
 /// Most bytes of the program's configuration.
@@ -42,6 +44,7 @@ pub fn run(request: &Request, progress: &Progress) -> Result<Made> {
     let jobs = NonZeroUsize::new(request.jobs).unwrap_or(NonZeroUsize::MIN);
     let system = Replay::new(&store, &request.layers, settings, jobs, progress)?;
     let config = config(&system)?;
+    let lock = lock(&system)?;
     let arch = Arch::from_name(&request.architecture)
         .with_context(|| format!("no appliance runs on {}", request.architecture))?;
     let kernel = kernel::find(system.tree(), arch)?;
@@ -89,7 +92,12 @@ pub fn run(request: &Request, progress: &Progress) -> Result<Made> {
     Ok(Made {
         digest,
         bytes: bytes.iter().sum(),
-        menu: Some(slots::menu(&config.name, config.boot.timeout_seconds, &ids)),
+        menu: Some(slots::menu(
+            &config.name,
+            config.boot.timeout_seconds,
+            &ids,
+            lock.as_ref(),
+        )),
     })
 }
 
@@ -115,18 +123,28 @@ struct Small {
     cpio: Vec<u8>,
 }
 
+/// A small file of the new system.
+fn small(system: &Replay, path: &str) -> Result<Option<Vec<u8>>> {
+    let Some(data) = system.tree().file(path.as_bytes()) else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    let file = system.files().open(data)?;
+    file.take(MAX_CONFIG_BYTES).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// What the new system's menu is locked with.
+fn lock(system: &Replay) -> Result<Option<Lock>> {
+    small(system, BOOT_PASSWORD_PATH)?
+        .map(|bytes| read_lock(&bytes))
+        .transpose()
+}
+
 /// The new system's own configuration.
 fn config(system: &Replay) -> Result<Config> {
-    let data = system
-        .tree()
-        .file(CONFIG_PATH.as_bytes())
+    let bytes = small(system, CONFIG_PATH)?
         .with_context(|| format!("the image has no /{CONFIG_PATH}: it is no appliance"))?;
-    let mut bytes = Vec::new();
-    system
-        .files()
-        .open(data)?
-        .take(MAX_CONFIG_BYTES)
-        .read_to_end(&mut bytes)?;
     let config = Config::parse(&bytes)?;
     if config.flavor != Flavor::Appliance {
         bail!("the image is of the flavor 'kairos'; kairos-agent upgrades to it");

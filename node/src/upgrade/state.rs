@@ -158,12 +158,12 @@ impl<'a> State<'a> {
         Ok(path)
     }
 
-    /// Writes a file whole, under a name of its own first.
+    /// Writes a file of root's alone whole, under a name of its own first.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         self.before(&Operation::Write(name.into()))?;
         let path = self.path(name);
         fs_err::create_dir_all(path.parent().unwrap_or(&self.root))?;
-        Ok(files::write(&path, bytes, 0o644)?)
+        Ok(files::write(&path, bytes, 0o600)?)
     }
 
     /// Syncs the files of a folder, and the folder.

@@ -78,6 +78,7 @@ impl Written<'_> {
                 plan: &plan,
                 boot: &boot,
                 menu_template: &renderer.project.read_text(boot_menu::MENU_TEMPLATE)?,
+                lock: renderer.lock.as_ref(),
                 config: config.text.into_bytes(),
                 extra,
                 manifest: &self.manifest,

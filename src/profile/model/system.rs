@@ -180,6 +180,11 @@ keys! {
         timeout_seconds as "timeout": u32 = integer(0, 3600).or(5),
         /// Title of the menu's entries.
         title: Option<String> = text(check::one_line).optional("name and version"),
+        /// The password of GRUB's user `root`: who has it edits menu entries and uses GRUB's shell,
+        /// on the ISO and on the installed disk, and nobody else does. Entries start without it, but
+        /// for those that give a root shell. At least 8 characters of ASCII. Its hash is on every
+        /// medium and disk; what it protects is in `docs/security.md`.
+        password: Option<SecretRef> = secret().optional("anybody at the console may edit entries"),
     }
 }
 

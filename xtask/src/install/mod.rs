@@ -10,6 +10,7 @@ mod first_boot;
 mod guest;
 mod hardware;
 mod interactive;
+mod locked;
 mod media;
 mod reset;
 mod shell;
@@ -28,7 +29,7 @@ pub(crate) use guest::{Guest, INSTALLING, copied_disk, new_disk};
 pub(crate) use interactive::{After, answer};
 pub(crate) use media::{folder_disk, layout_disk};
 pub(crate) use shell::Shell;
-pub(crate) use systems::{System, Systems};
+pub(crate) use systems::{BOOT_PASSWORD, System, Systems};
 pub(crate) use unattended::run as run_unattended;
 pub(crate) use upgrade::UPGRADE_COMMAND;
 
@@ -48,6 +49,7 @@ pub(crate) const STEPS: &[Step] = &[
     ("install-interactive-secure-boot", interactive::install),
     ("install-unattended-bios", unattended::first),
     ("first-boot", first_boot::check),
+    ("boot-password", locked::check),
     ("upgrade", upgrade::check),
     ("fallback-initrd", fallback::initrd),
     ("fallback-root-missing", fallback::root_missing),

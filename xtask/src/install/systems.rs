@@ -17,6 +17,8 @@ pub(crate) enum System {
     First,
     /// The same, but nobody has an account, and the installer asks.
     Asking,
+    /// The same, and the boot menu is locked with [`BOOT_PASSWORD`].
+    Locked,
     /// Version 2.
     Second,
     /// The same as the first, with pages on its consoles.
@@ -26,17 +28,18 @@ pub(crate) enum System {
 }
 
 impl System {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::First,
         Self::Asking,
         Self::Console,
+        Self::Locked,
         Self::Second,
         Self::Third,
     ];
 
     pub(crate) fn version(self) -> &'static str {
         match self {
-            Self::First | Self::Asking | Self::Console => "1.0.0",
+            Self::First | Self::Asking | Self::Console | Self::Locked => "1.0.0",
             Self::Second => "2.0.0",
             Self::Third => "3.0.0",
         }
@@ -47,6 +50,7 @@ impl System {
             Self::First => "first",
             Self::Asking => "asking",
             Self::Console => "console",
+            Self::Locked => "locked",
             Self::Second => "second",
             Self::Third => "third",
         }
@@ -56,6 +60,12 @@ impl System {
         self == Self::Asking
     }
 }
+
+/// What opens the editor of a locked menu.
+pub(crate) const BOOT_PASSWORD: &str = "correct horse battery";
+
+/// The file with it, beside the profile.
+const BOOT_PASSWORD_FILE: &str = "boot-password.txt";
 
 /// The appliance's name.
 pub(crate) const NAME: &str = "e2e";
@@ -113,6 +123,7 @@ impl Systems {
         let overlay = folder.join("overlay");
         put(&folder.join("profile.toml"), &profile(system, access)?)?;
         put(&folder.join("overlay.toml"), OVERLAY)?;
+        put(&folder.join(BOOT_PASSWORD_FILE), BOOT_PASSWORD)?;
         let version = format!("{}\n", system.version());
         put(&overlay.join(&VERSION_FILE[1..]), &version)?;
         let units = overlay.join("usr/lib/systemd/system");
@@ -213,6 +224,12 @@ ssh_keys = ["{}"]
     }
     if system == System::Console {
         text.push_str("\n[console]\nenabled = true\n");
+    }
+    if system == System::Locked {
+        // Long enough for somebody to be at the keyboard.
+        text.push_str(&format!(
+            "\n[boot]\ntimeout = 20\npassword = {{ file = \"{BOOT_PASSWORD_FILE}\" }}\n"
+        ));
     }
     ensure!(!text.contains('\r'), "a key of several lines");
     Ok(text)

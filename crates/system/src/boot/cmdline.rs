@@ -21,6 +21,9 @@ const SELINUX: &str = "etc/selinux/config";
 /// and arm64 is 2048, of which the last ends it.
 const LINE_MAX_BYTES: usize = 2047;
 
+/// Keeps dracut from giving a root shell to whoever makes the boot fail.
+const NO_SHELL: [&str; 2] = ["rd.shell=0", "rd.emergency=reboot"];
+
 /// What a menu entry does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
@@ -48,6 +51,9 @@ pub struct Options<'a> {
     pub selinux: bool,
     /// The profile's `[boot] cmdline`; checked with [`check`].
     pub extra: &'a [String],
+    /// The menu is locked ([`lock`](super::lock)): a medium that is pulled out must not
+    /// end in a shell of the initrd.
+    pub locked: bool,
 }
 
 /// Arguments of one entry, around the consoles that the menu chooses by
@@ -164,6 +170,9 @@ pub fn args(action: Action, options: &Options<'_>) -> Args {
     if options.fips {
         before.push("fips=1");
     }
+    if options.locked && action != Action::Rescue {
+        before.extend(NO_SHELL);
+    }
     let mut after: Vec<String> = options.extra.to_vec();
     after.extend(action_args(action, options.flavor));
     Args {
@@ -220,6 +229,7 @@ mod tests {
             fips: true,
             selinux: true,
             extra: &extra,
+            locked: false,
         };
         assert_snapshot!(line(Action::InstallUnattended, &appliance), @"root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 … console=ttyS0,115200n8 appliance.install=unattended systemd.unit=appliance-install.target");
         assert_snapshot!(line(Action::Rescue, &appliance), @"root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs rd.live.overlay.overlayfs=1 selinux=0 fips=1 … console=ttyS0,115200n8 systemd.unit=rescue.target systemd.setenv=SYSTEMD_SULOGIN_FORCE=1");
@@ -228,9 +238,35 @@ mod tests {
             fips: false,
             selinux: false,
             extra: &[],
+            locked: false,
         };
         assert_snapshot!(line(Action::InstallInteractive, &kairos), @"cdroot root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs net.ifnames=1 rd.cos.disable selinux=0 rd.live.overlay.overlayfs … interactive-install install-mode-interactive");
         assert_snapshot!(line(Action::Live, &kairos), @"cdroot root=live:CDLABEL=COS_LIVE rd.live.dir=/ rd.live.squashimg=rootfs.squashfs net.ifnames=1 rd.cos.disable selinux=0 rd.live.overlay.overlayfs …");
+    }
+
+    #[test]
+    fn a_locked_menu_leads_to_no_shell_of_the_initrd() {
+        let options = |flavor| Options {
+            flavor,
+            fips: false,
+            selinux: false,
+            extra: &[],
+            locked: true,
+        };
+        let actions = [
+            Action::InstallInteractive,
+            Action::InstallUnattended,
+            Action::Live,
+        ];
+        for flavor in [Flavor::Appliance, Flavor::Kairos] {
+            for action in actions {
+                let line = line(action, &options(flavor));
+                assert!(line.contains(" rd.shell=0 rd.emergency=reboot …"), "{line}");
+            }
+            // Who started it has the password.
+            let line = line(Action::Rescue, &options(flavor));
+            assert!(!line.contains("rd.shell"), "{line}");
+        }
     }
 
     #[test]

@@ -56,8 +56,9 @@ impl Target {
 }
 
 /// Modules inside the core image: disks, the file systems and partition tables
-/// of the medium and of installed disks, what stub and menu use.
-pub const MODULES: [&str; 32] = [
+/// of the medium and of installed disks, what stub and menu use, also where they are
+/// locked.
+pub const MODULES: [&str; 33] = [
     "biosdisk",
     "iso9660",
     "part_gpt",
@@ -90,6 +91,7 @@ pub const MODULES: [&str; 32] = [
     "reboot",
     "gzio",
     "loopback",
+    "password_pbkdf2",
 ];
 
 /// Counts up when the same parts shall give another core image.

@@ -12,6 +12,7 @@ use isoforge_contract::machine::{
 use super::{Ids, Slot, file};
 use crate::boot::cmdline;
 use crate::boot::grub::quote;
+use crate::boot::lock::Lock;
 
 const MENU: &str = include_str!("menu.cfg");
 const SLOT: &str = include_str!("slot.cfg");
@@ -19,12 +20,19 @@ const STUB: &str = include_str!("stub.cfg");
 
 /// The menu, the file `grub/grub.cfg` on STATE. It calls slots that do not say
 /// their own name `title`: take the appliance's name without its version, so that
-/// the menu stays the same over upgrades.
+/// the menu stays the same over upgrades. With `lock` the slots start without the
+/// password, recovery where the machine chose it.
 #[must_use]
-pub fn menu(title: &str, timeout_seconds: u32, ids: &Ids) -> String {
+pub fn menu(title: &str, timeout_seconds: u32, ids: &Ids, lock: Option<&Lock>) -> String {
+    let recovery = match lock {
+        Some(_) => "",
+        None => "--unrestricted",
+    };
     fill(
         MENU,
         &[
+            ("@LOCK@", lock.map(Lock::of_menu).unwrap_or_default()),
+            ("@RECOVERY@", recovery.to_owned()),
             ("@TITLE@", quote(title)),
             ("@TIMEOUT@", timeout_seconds.to_string()),
             ("@STATE@", quote(&ids.state)),
@@ -36,8 +44,14 @@ pub fn menu(title: &str, timeout_seconds: u32, ids: &Ids) -> String {
 /// What leads from the ESP to the menu. It has no quote in its comment: GRUB's
 /// rescue parser, which may be the one to read it, would take it for one.
 #[must_use]
-pub fn esp_stub(ids: &Ids) -> String {
-    fill(STUB, &[("@STATE@", quote(&ids.state))])
+pub fn esp_stub(ids: &Ids, lock: Option<&Lock>) -> String {
+    fill(
+        STUB,
+        &[
+            ("@LOCK@", lock.map(Lock::of_stub).unwrap_or_default()),
+            ("@STATE@", quote(&ids.state)),
+        ],
+    )
 }
 
 /// What starts a slot, its file `slot.cfg`. The menu sets `state` to the device

@@ -8,6 +8,7 @@ use isoforge_base::process::Program;
 
 use super::grubenv::Environment;
 use super::{Slot, esp_stub, file, menu, slot_menu};
+use crate::boot::lock::Lock;
 use crate::slots::testing;
 
 /// First sector of the partition.
@@ -17,7 +18,7 @@ const DISK_BYTES: usize = 24 << 20;
 
 /// GRUB for a disk, which starts as the one of an installed disk does: with the
 /// stub of the ESP.
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 16] = [
     "biosdisk",
     "part_msdos",
     "ext2",
@@ -33,6 +34,7 @@ const MODULES: [&str; 15] = [
     "echo",
     "sleep",
     "reboot",
+    "password_pbkdf2",
 ];
 
 /// What the machine prints before the command line.
@@ -81,6 +83,8 @@ fn kernel() -> Vec<u8> {
     image
 }
 
+mod keyboard;
+
 /// After so many seconds a boot has failed.
 const SECONDS: &str = "60";
 
@@ -89,6 +93,8 @@ struct Machine {
     dir: tempfile::TempDir,
     /// A file of the file system that can't be read.
     broken: Option<&'static str>,
+    /// What menu and stub are locked with.
+    lock: Option<Lock>,
 }
 
 impl Machine {
@@ -98,7 +104,7 @@ impl Machine {
         let state = dir.path().join("state");
         let config = testing::config();
         fs_err::create_dir_all(state.join("grub")).unwrap();
-        let menu = menu(&config.name, 0, &testing::ids());
+        let menu = menu(&config.name, 0, &testing::ids(), None);
         fs_err::write(state.join(isoforge_contract::disk::MENU), menu).unwrap();
         fs_err::write(state.join(isoforge_contract::disk::GRUBENV), environment).unwrap();
         for &slot in slots {
@@ -110,7 +116,23 @@ impl Machine {
             let text = slot_menu(&config, &testing::ids(), slot);
             fs_err::write(folder.join(file::CONFIG), text).unwrap();
         }
-        Self { dir, broken: None }
+        Self {
+            dir,
+            broken: None,
+            lock: None,
+        }
+    }
+
+    /// Locks it with [`PASSWORD`]; the menu waits for so long.
+    fn locked(mut self, timeout_seconds: u32) -> Self {
+        // As few iterations as emulation is slow.
+        let once = std::num::NonZero::<u32>::MIN;
+        let lock = Lock::hash(PASSWORD, b"salt", once);
+        let name = testing::config().name;
+        let menu = menu(&name, timeout_seconds, &testing::ids(), Some(&lock));
+        fs_err::write(self.state().join(isoforge_contract::disk::MENU), menu).unwrap();
+        self.lock = Some(lock);
+        self
     }
 
     fn state(&self) -> PathBuf {
@@ -140,7 +162,7 @@ impl Machine {
                 .arg(&partition));
         }
         let stub = dir.join("stub.cfg");
-        fs_err::write(&stub, esp_stub(&ids)).unwrap();
+        fs_err::write(&stub, esp_stub(&ids, self.lock.as_ref())).unwrap();
         let core = dir.join("core.img");
         run(Program::new("grub-mkimage", "grub-common")
             .args(["-O", "i386-pc", "-p", "/grub", "-c"])
@@ -204,6 +226,10 @@ impl Machine {
         Environment::parse(&bytes).unwrap()
     }
 }
+
+/// A password, and a wrong one.
+const PASSWORD: &str = "correct horse ~\"$x";
+const WRONG: &str = "correct horse";
 
 fn run(program: Program) -> Vec<u8> {
     program.output(1 << 20).unwrap()

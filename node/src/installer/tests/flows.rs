@@ -403,3 +403,21 @@ fn any_keys_on_any_page_break_nothing() {
         }
     }
 }
+
+#[test]
+fn a_locked_medium_gives_nobody_a_shell() {
+    let mut played = Played::new(survey());
+    played.model.locked = true;
+    assert!(!played.screen().contains("shell"), "{}", played.screen());
+    played.press(&[Key::Char('s')]);
+    assert_eq!(played.asked(), []);
+    assert!(!played.model.shell);
+    played
+        .press(&[Key::Char('r')])
+        .tell(Message::Surveyed(Err(failure())));
+    assert_eq!(played.model.page, Page::Failed);
+    assert!(!played.screen().contains("Shell"), "{}", played.screen());
+    played.asked();
+    played.press(&[Key::Char('s'), Key::Right, Key::Enter]);
+    assert_eq!(played.asked(), [Effect::End(After::Poweroff)]);
+}

@@ -22,9 +22,12 @@ fn grub_accepts_all_of_them() {
     let mut config = testing::config();
     config.title = title.to_owned();
     config.boot.cmdline = vec!["a=$HOME;b&{c}|<d>".to_owned(), "@SLOT@".to_owned()];
+    let lock = Lock::new("correct horse", "demo");
     for script in [
-        menu(title, 5, &ids),
-        esp_stub(&ids),
+        menu(title, 5, &ids, None),
+        menu(title, 5, &ids, Some(&lock)),
+        esp_stub(&ids, None),
+        esp_stub(&ids, Some(&lock)),
         slot_menu(&config, &ids, Slot::A),
     ] {
         assert_grub_accepts(&script);
@@ -66,7 +69,7 @@ fn a_slot_is_started_with_all_that_finds_its_state() {
 
 #[test]
 fn the_stub_finds_state_by_its_uuid() {
-    assert_snapshot!(esp_stub(&testing::ids()), @r"
+    assert_snapshot!(esp_stub(&testing::ids(), None), @r"
     # Finds the slots of this machine, wherever GRUB was started from.
     search --no-floppy --fs-uuid --set=root 11111111-2222-4333-8444-555555555555
     set prefix=($root)/grub
@@ -77,7 +80,8 @@ fn the_stub_finds_state_by_its_uuid() {
 #[test]
 fn the_menu_names_no_version() {
     let config = testing::config();
-    let text = menu(&config.name, config.boot.timeout_seconds, &testing::ids());
+    let seconds = config.boot.timeout_seconds;
+    let text = menu(&config.name, seconds, &testing::ids(), None);
     assert!(!text.contains(&config.version));
     assert!(text.contains("--set=state 11111111-2222-4333-8444-555555555555\n"));
 }
