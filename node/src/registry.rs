@@ -7,7 +7,7 @@
 //! ```text
 //! /var/lib/registry/storage/        the content; the registry's own
 //! /var/lib/registry/tls/            authority and certificate of this machine
-//! /var/lib/registry/credentials/    who may push; root's alone
+//! /var/lib/registry/credentials/    who may push and read; root's alone
 //! /run/appliance/registry/          the registry's configuration, for its group
 //! /etc/containerd/                  where the container runtime looks first
 //! /etc/rancher/                     the same for those of K3s and RKE2
@@ -15,8 +15,9 @@
 //!
 //! Invariants:
 //! - Keys, passwords and the authority are made once. What is there stays.
-//! - The private key of the authority and the password are readable by root alone;
-//!   the registry reads its own key and the password's hash.
+//! - The private key of the authority and passwords are readable by root alone; so are
+//!   files of container runtimes that have one. The registry reads its own key and the
+//!   passwords' hashes.
 
 pub mod containerd;
 pub mod credentials;
@@ -27,6 +28,7 @@ pub mod tls;
 mod zot;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -165,5 +167,30 @@ pub fn push_port(registry: &Registry) -> u16 {
     match registry.name {
         RegistryKind::Zot => registry.port,
         RegistryKind::Distribution => registry.port.saturating_add(1),
+    }
+}
+
+/// Where the machine itself pushes to.
+#[must_use]
+pub fn push_address(registry: &Registry) -> SocketAddr {
+    SocketAddr::new(registry.own_address().ip(), push_port(registry))
+}
+
+/// How the machine's container runtimes read.
+#[derive(Debug, Clone)]
+struct Reading {
+    /// Where.
+    address: SocketAddr,
+    /// The password of [`credentials::READER`], where nobody reads without an account.
+    password: Option<String>,
+}
+
+impl Reading {
+    /// Mode of a file that has it.
+    fn mode(&self) -> u32 {
+        match self.password {
+            Some(_) => 0o600,
+            None => 0o644,
+        }
     }
 }

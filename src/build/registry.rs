@@ -21,6 +21,8 @@ pub(super) fn of(profile: &Profile) -> Option<Registry> {
     Some(Registry {
         name: RegistryKind::of(&component.name)?,
         port: component.port.unwrap_or(REGISTRY_PORT),
+        listen: component.listen,
+        anonymous: component.anonymous.unwrap_or(true),
         folder: REGISTRY_FOLDER.to_owned(),
     })
 }

@@ -3,6 +3,7 @@
 
 mod machine;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use globset::Glob;
@@ -277,6 +278,20 @@ pub(crate) fn endpoint(text: &str) -> Result<String, Bad> {
     let fine = !host.is_empty() && !host.contains("://") && host.chars().all(fine);
     let expected = "a host name such as api.example.com, or an https URL";
     given(text, fine, "is not an endpoint", expected)
+}
+
+/// An address that a server can listen on wherever it is.
+pub(crate) fn listen_address(text: &str) -> Result<IpAddr, Bad> {
+    let expected = "an address of the machine, such as 127.0.0.1 or 10.0.0.5";
+    let bad = |why: &str| Err(Bad::new(format!("'{text}' {why}"), expected));
+    match text.parse::<IpAddr>() {
+        Err(_) => bad("is no IP address"),
+        Ok(address) if address.is_multicast() => bad("is no address of a machine"),
+        Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => {
+            bad("is good on one link alone")
+        }
+        Ok(address) => Ok(address),
+    }
 }
 
 /// With or without the algorithm in front.

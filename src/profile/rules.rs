@@ -63,6 +63,7 @@ pub(super) fn validate(
     check.needs_kubernetes();
     check.needs_version();
     for (path, kind, component) in paths(profile) {
+        check.of_machines_registry(&path, kind, component);
         check.component(&path, kind, component);
     }
     check.notes
@@ -148,6 +149,22 @@ impl<'a> Check<'a> {
                 let message = format!("two files at '{}'", file.path);
                 self.report.add(self.problem(&path, message));
             }
+        }
+    }
+
+    /// What would be believed to protect a registry, and does nothing, is an error.
+    fn of_machines_registry(&self, path: &str, kind: Kind, component: &Component) {
+        if kind == Kind::Registry && RegistryKind::of(&component.name).is_some() {
+            return;
+        }
+        let listen = component.listen.map(|_| "listen");
+        let anonymous = component.anonymous.map(|_| "anonymous");
+        for key in listen.into_iter().chain(anonymous) {
+            let message = format!("'{path}.{key}' has no effect on '{}'", component.name);
+            self.report.add(
+                self.problem(&format!("{path}.{key}"), message)
+                    .expected("it in [registry], with name = \"zot\" or \"distribution\""),
+            );
         }
     }
 

@@ -10,6 +10,8 @@
 //! - A member that the reader does not know is an error: a program and its
 //!   configuration come from one build.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
@@ -396,9 +398,33 @@ pub struct Registry {
     pub name: RegistryKind,
     /// The port that it listens on.
     pub port: u16,
+    /// The one address that it listens on; none: all of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<IpAddr>,
+    /// Whether reading takes no account.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub anonymous: bool,
     /// The folder that it keeps (absolute); its content is in
     /// [`REGISTRY_STORAGE`] below it.
     pub folder: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+impl Registry {
+    /// Where the machine itself reaches it.
+    #[must_use]
+    pub fn own_address(&self) -> SocketAddr {
+        let all = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let address = self.listen.filter(|address| !address.is_unspecified());
+        SocketAddr::new(address.unwrap_or(all), self.port)
+    }
 }
 
 /// A registry that the program knows.
@@ -462,6 +488,8 @@ mod tests {
         config.registry = Some(Registry {
             name: RegistryKind::Zot,
             port: REGISTRY_PORT,
+            listen: None,
+            anonymous: true,
             folder: REGISTRY_FOLDER.to_owned(),
         });
         config
@@ -521,5 +549,30 @@ mod tests {
         assert_eq!(source.to_string(), "schema 2, not 1");
         let other = text.replacen("\"name\"", "\"nome\": 1, \"name\"", 1);
         assert!(Config::parse(other.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn the_machine_asks_its_registry_where_it_listens() {
+        let mut registry = config().registry.unwrap();
+        let is_told = |registry: &Registry| serde_json::to_string(registry).unwrap();
+        let plain = is_told(&registry);
+        assert!(
+            !plain.contains("listen") && !plain.contains("anonymous"),
+            "{plain}"
+        );
+        for (listen, own) in [
+            (None, "127.0.0.1:30003"),
+            (Some("0.0.0.0"), "127.0.0.1:30003"),
+            (Some("::"), "127.0.0.1:30003"),
+            (Some("127.0.0.1"), "127.0.0.1:30003"),
+            (Some("10.0.0.5"), "10.0.0.5:30003"),
+            (Some("fd00::5"), "[fd00::5]:30003"),
+        ] {
+            registry.listen = listen.map(|text| text.parse().unwrap());
+            registry.anonymous = listen.is_none();
+            assert_eq!(registry.own_address().to_string(), own);
+            let read: Registry = serde_json::from_str(&is_told(&registry)).unwrap();
+            assert_eq!(read, registry);
+        }
     }
 }

@@ -51,10 +51,8 @@ pub fn layer(
         Ok(script) => script,
         Err(why) => return Ok(Err(format!("{} {why}", menu.path))),
     };
-    let mut layer = OverlayLayer {
-        is_private: true,
-        ..OverlayLayer::default()
-    };
+    let mut layer = OverlayLayer::default();
+    layer.is_private = true;
     let mut add = |path: &str, text: String, mode| {
         let path = path.trim_start_matches('/');
         layer.add_file(path, mode, Arc::from(text.into_bytes()))

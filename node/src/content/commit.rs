@@ -1,7 +1,7 @@
 //! The repositories' indexes, once all blobs are there: only now an import shows.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -60,32 +60,32 @@ impl Service for NoService {
     }
 }
 
-/// Waits until a port of this machine is listened on; false where it stays closed for
-/// so long.
+/// Waits until an address of this machine is listened on; false where it stays closed
+/// for so long.
 #[must_use]
-pub fn listens_within(port: u16, time: Duration) -> bool {
-    let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+pub fn listens_within(address: SocketAddr, time: Duration) -> bool {
+    let listens = || TcpStream::connect(address).is_ok();
     run::holds_within(time, PAUSE, listens)
 }
 
 /// The registry of this machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit {
-    /// The port that it listens on.
-    pub port: u16,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl Unit {
-    /// Waits until somebody answers on the port. Its unit counts as started before
+    /// Waits until somebody answers there. Its unit counts as started before
     /// the registry listens, and whoever is told that images are there may ask for
     /// them.
     fn wait(self, time: Duration) -> Result<()> {
-        if listens_within(self.port, time) {
+        if listens_within(self.address, time) {
             return Ok(());
         }
         bail!(
-            "the registry does not answer on port {} within {} s; what was done to its content stays (journalctl --unit {UNIT})",
-            self.port,
+            "the registry does not answer on {} within {} s; what was done to its content stays (journalctl --unit {UNIT})",
+            self.address,
             time.as_secs()
         )
     }
@@ -181,7 +181,7 @@ fn merged(mut index: Index, listed: &Listed, repository: &str, moved: &mut Vec<M
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
 
@@ -189,18 +189,18 @@ mod tests {
     fn a_registry_is_waited_for_until_it_answers() {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let unit = Unit {
-            port: free.local_addr().unwrap().port(),
+            address: free.local_addr().unwrap(),
         };
         drop(free);
         let error = unit.wait(Duration::ZERO).unwrap_err();
         let expected = format!(
-            "the registry does not answer on port {} within 0 s",
-            unit.port
+            "the registry does not answer on {} within 0 s",
+            unit.address
         );
         assert!(error.to_string().starts_with(&expected), "{error}");
         let late = std::thread::spawn(move || {
             std::thread::sleep(4 * PAUSE);
-            TcpListener::bind((Ipv4Addr::LOCALHOST, unit.port)).unwrap()
+            TcpListener::bind(unit.address).unwrap()
         });
         unit.wait(ANSWERS_WITHIN).unwrap();
         drop(late.join().unwrap());

@@ -13,7 +13,7 @@ use super::imported::Imported;
 use super::push::{self, Options, Report};
 use super::source::Source;
 use super::storage::Storage;
-use crate::registry::{RegistryPaths, push_port};
+use crate::registry::{RegistryPaths, push_address};
 
 /// Pushes `source` with the machine's own credentials.
 ///
@@ -32,7 +32,7 @@ pub fn import(
     let imported = Imported::read(&storage)?;
     imported.check(source.as_ref(), replace)?;
     let options = Options {
-        to: format!("127.0.0.1:{}", push_port(registry)),
+        to: push_address(registry).to_string(),
         registries: registries(registry, places),
         threads,
     };
@@ -54,7 +54,7 @@ pub fn registries(registry: &Registry, places: &RegistryPaths) -> RegistryConfig
         plain_http: Some(false),
         ..isoforge_oci::registry::HostConfig::default()
     };
-    let own = format!("127.0.0.1:{}", push_port(registry));
+    let own = push_address(registry).to_string();
     config.hosts.insert(own, host);
     config
 }

@@ -1,7 +1,9 @@
 //! Copying a file of the medium to several places at once: it is read once, and
 //! what was read is checked.
 
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -85,6 +87,9 @@ impl Copy {
             fs::create_dir_all(folder).with_context(failed)?;
         }
         let file = fs::File::create(path).with_context(failed)?;
+        // The root file system has files that are root's alone.
+        let mode = Permissions::from_mode(0o600);
+        file.set_permissions(mode).with_context(failed)?;
         if size > 0 {
             // In one piece, and a disk that is full says so now.
             match rustix::fs::fallocate(file.file(), FallocateFlags::KEEP_SIZE, 0, size) {

@@ -17,7 +17,8 @@ use anyhow::{Result, anyhow};
 use fs_err as fs;
 use toml::{Table, Value};
 
-use super::{MARK, RegistryPaths, Upstream, is_ours, write};
+use super::credentials::{READER, auth};
+use super::{MARK, Reading, RegistryPaths, Upstream, is_ours, write};
 use crate::files;
 
 /// Where hosts are looked for where nothing else is configured.
@@ -30,7 +31,7 @@ const HOSTS: &str = "/etc/containerd/certs.d";
 /// Where a file can't be read or written, or containerd's own is none.
 pub(super) fn prepare(
     places: &RegistryPaths,
-    port: u16,
+    reading: &Reading,
     upstreams: &BTreeSet<Upstream>,
 ) -> Result<()> {
     let folder = configure(&places.etc)?;
@@ -42,8 +43,8 @@ pub(super) fn prepare(
         if own.is_some_and(|text| !is_ours(&text)) {
             continue;
         }
-        let text = hosts_toml(upstream, port, &authority);
-        write(&path, text.as_bytes(), 0o644, None)?;
+        let text = hosts_toml(upstream, reading, &authority);
+        write(&path, text.as_bytes(), reading.mode(), None)?;
     }
     remove_others(&folder, upstreams)
 }
@@ -67,18 +68,25 @@ fn remove_others(folder: &Path, upstreams: &BTreeSet<Upstream>) -> Result<()> {
     Ok(())
 }
 
-/// The file for an upstream host.
-fn hosts_toml(upstream: &Upstream, port: u16, authority: &Path) -> String {
+/// The file for an upstream host. containerd sends the header with every request to this
+/// registry, and to no other.
+fn hosts_toml(upstream: &Upstream, reading: &Reading, authority: &Path) -> String {
     let folder = &upstream.folder;
     // Docker Hub's references name another host than it has.
     let server = match upstream.host.as_str() {
         "docker.io" => "registry-1.docker.io",
         host => host,
     };
+    let own = format!("host.\"https://{}/v2/{folder}\"", reading.address);
+    let header = reading.password.as_ref().map(|password| {
+        let auth = auth(READER, password);
+        format!("\n[{own}.header]\nAuthorization = \"Basic {auth}\"\n")
+    });
     format!(
-        "{MARK}\nserver = \"https://{server}\"\n\n[host.\"https://127.0.0.1:{port}/v2/{folder}\"]\n\
-         capabilities = [\"pull\", \"resolve\"]\noverride_path = true\nca = \"{}\"\n",
-        authority.display()
+        "{MARK}\nserver = \"https://{server}\"\n\n[{own}]\n\
+         capabilities = [\"pull\", \"resolve\"]\noverride_path = true\nca = \"{}\"\n{}",
+        authority.display(),
+        header.unwrap_or_default()
     )
 }
 
@@ -135,6 +143,38 @@ mod tests {
 
     /// As Debian 13 ships it.
     const DEBIAN: &str = "version = 2\n\n[plugins]\n  [plugins.\"io.containerd.grpc.v1.cri\"]\n    [plugins.\"io.containerd.grpc.v1.cri\".cni]\n      bin_dir = \"/usr/lib/cni\"\n      conf_dir = \"/etc/cni/net.d\"\n  [plugins.\"io.containerd.internal.v1.opt\"]\n    path = \"/var/lib/containerd\"\n";
+
+    /// For all to read, on this port.
+    fn open(port: u16) -> Reading {
+        Reading {
+            address: (std::net::Ipv4Addr::LOCALHOST, port).into(),
+            password: None,
+        }
+    }
+
+    #[test]
+    fn where_reading_takes_an_account_the_file_has_it_for_root_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let places = RegistryPaths::below(dir.path());
+        let upstreams = BTreeSet::from([Upstream::new("quay.io", "quay.io")]);
+        let path = places.etc.join("containerd/certs.d/quay.io/hosts.toml");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        prepare(&places, &open(30003), &upstreams).unwrap();
+        assert_eq!(mode(), 0o644);
+        let reading = Reading {
+            address: "[fd00::5]:30003".parse().unwrap(),
+            password: Some("secret".to_owned()),
+        };
+        prepare(&places, &reading, &upstreams).unwrap();
+        assert_eq!(mode(), 0o600);
+        let text = fs::read_to_string(&path).unwrap();
+        let table: Table = text.parse().unwrap();
+        let host = &table["host"]["https://[fd00::5]:30003/v2/quay.io"];
+        assert_eq!(host["override_path"].as_bool(), Some(true));
+        let sent = host["header"]["Authorization"].as_str();
+        assert_eq!(sent, Some("Basic cmVhZGVyOnNlY3JldA=="));
+    }
 
     fn configured(text: &str) -> Result<(String, PathBuf)> {
         let dir = tempfile::tempdir().unwrap();
@@ -198,7 +238,7 @@ mod tests {
     fn an_upstream_is_asked_for_here_first() {
         let authority = Path::new("/var/lib/registry/tls/ca.crt");
         let upstream = Upstream::new("docker.io", "docker.io");
-        assert_snapshot!(hosts_toml(&upstream, 30003, authority), @r#"
+        assert_snapshot!(hosts_toml(&upstream, &open(30003), authority), @r#"
         # Written by 'appliance registry prepare'.
         server = "https://registry-1.docker.io"
 
@@ -208,7 +248,7 @@ mod tests {
         ca = "/var/lib/registry/tls/ca.crt"
         "#);
         let upstream = Upstream::new("r.example:5000", "r.example_5000");
-        assert_snapshot!(hosts_toml(&upstream, 30003, authority), @r#"
+        assert_snapshot!(hosts_toml(&upstream, &open(30003), authority), @r#"
         # Written by 'appliance registry prepare'.
         server = "https://r.example:5000"
 
@@ -224,17 +264,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let places = RegistryPaths::below(dir.path());
         let upstreams = BTreeSet::from([Upstream::new("quay.io", "quay.io")]);
-        prepare(&places, 30003, &upstreams).unwrap();
+        prepare(&places, &open(30003), &upstreams).unwrap();
         let path = places.etc.join("containerd/certs.d/quay.io/hosts.toml");
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("127.0.0.1:30003/v2/quay.io"), "{text}");
-        prepare(&places, 30005, &upstreams).unwrap();
+        prepare(&places, &open(30005), &upstreams).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("127.0.0.1:30005/v2/quay.io"), "{text}");
         let site = "server = \"https://mirror.example\"\n";
         fs::write(&path, site).unwrap();
         for upstreams in [&upstreams, &BTreeSet::new()] {
-            prepare(&places, 30003, upstreams).unwrap();
+            prepare(&places, &open(30003), upstreams).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), site);
         }
     }
@@ -244,14 +284,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let places = RegistryPaths::below(dir.path());
         let [quay, docker] = ["quay.io", "docker.io"].map(|host| Upstream::new(host, host));
-        prepare(&places, 30003, &BTreeSet::from([quay.clone(), docker])).unwrap();
+        prepare(
+            &places,
+            &open(30003),
+            &BTreeSet::from([quay.clone(), docker]),
+        )
+        .unwrap();
         let hosts = places.etc.join("containerd/certs.d");
         assert!(hosts.join("docker.io/hosts.toml").is_file());
         fs::write(hosts.join("quay.io/client.cert"), "the site's").unwrap();
-        prepare(&places, 30003, &BTreeSet::from([quay])).unwrap();
+        prepare(&places, &open(30003), &BTreeSet::from([quay])).unwrap();
         assert!(!hosts.join("docker.io").exists());
         assert!(hosts.join("quay.io/hosts.toml").is_file());
-        prepare(&places, 30003, &BTreeSet::new()).unwrap();
+        prepare(&places, &open(30003), &BTreeSet::new()).unwrap();
         assert!(!hosts.join("quay.io/hosts.toml").exists());
         assert!(hosts.join("quay.io/client.cert").is_file());
     }

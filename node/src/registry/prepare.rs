@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::tls::Names;
 use super::{
-    Ids, RegistryPaths, USER, Upstream, containerd, credentials, distribution, give, rancher, tls,
-    write_config, zot,
+    Ids, Reading, RegistryPaths, USER, Upstream, containerd, credentials, distribution, give,
+    rancher, tls, write_config, zot,
 };
 use crate::accounts::table::{Kind, Table, passwd};
 use crate::files;
@@ -62,17 +62,24 @@ pub fn prepare(
         .nodename()
         .to_string_lossy()
         .into_owned();
-    let renewed = tls::prepare(places, &Names::of(&host, &places.proc), owner)?;
-    let htpasswd = credentials::prepare(places, registry)?;
+    let mut names = Names::of(&host, &places.proc);
+    // The machine may not have it yet.
+    names.addresses.insert(registry.own_address().ip());
+    let renewed = tls::prepare(places, &names, owner)?;
+    let credentials = credentials::prepare(places, registry)?;
     files::directory(&places.run, RUN_FOLDER)?;
     let group = owner.map(|(_, gid)| (0, gid));
     give(&places.run, group)?;
-    credentials::publish(places, &htpasswd, owner)?;
+    credentials::publish(places, &credentials, owner)?;
     for (name, config) in configs(registry, places) {
         write_config(&places.run.join(name), &config, CONFIG, group)?;
     }
-    containerd::prepare(places, registry.port, upstreams)?;
-    let rancher::Files { changed, foreign } = rancher::prepare(places, registry.port, upstreams)?;
+    let reading = Reading {
+        address: registry.own_address(),
+        password: credentials.reader,
+    };
+    containerd::prepare(places, &reading, upstreams)?;
+    let rancher::Files { changed, foreign } = rancher::prepare(places, &reading, upstreams)?;
     Ok(Prepared {
         renewed,
         changed,
@@ -147,6 +154,8 @@ pub(crate) mod testing {
                 _ => RegistryKind::Distribution,
             },
             port,
+            listen: None,
+            anonymous: true,
             folder: "/var/lib/registry".to_owned(),
         }
     }

@@ -17,7 +17,8 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 use serde::Serialize;
 
-use super::{MARK, RegistryPaths, Upstream, is_ours, write};
+use super::credentials::READER;
+use super::{MARK, Reading, RegistryPaths, Upstream, is_ours, write};
 use crate::files;
 
 /// Programs, by which a system has them.
@@ -52,7 +53,15 @@ struct Mirror {
 
 #[derive(Serialize)]
 struct Config<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<Auth<'a>>,
     tls: Tls<'a>,
+}
+
+#[derive(Serialize)]
+struct Auth<'a> {
+    username: &'static str,
+    password: &'a str,
 }
 
 #[derive(Serialize)]
@@ -66,7 +75,7 @@ struct Tls<'a> {
 /// Where a file can't be read or written.
 pub(super) fn prepare(
     places: &RegistryPaths,
-    port: u16,
+    reading: &Reading,
     upstreams: &BTreeSet<Upstream>,
 ) -> Result<Files> {
     let mut told = Files::default();
@@ -78,10 +87,10 @@ pub(super) fn prepare(
         match (there, wanted) {
             (Some(text), true) if !is_ours(&text) => told.foreign.push(path),
             (there, true) => {
-                let text = text(port, &places.authority(), upstreams)
+                let text = text(reading, &places.authority(), upstreams)
                     .with_context(|| format!("'{}' can't be written", path.display()))?;
                 if there.as_deref() != Some(text.as_bytes()) {
-                    write(&path, text.as_bytes(), 0o644, None)?;
+                    write(&path, text.as_bytes(), reading.mode(), None)?;
                     told.changed.push(path);
                 }
             }
@@ -103,11 +112,11 @@ fn has(root: &Path, program: &str) -> bool {
 /// The file. The address is the one that containerd's own files have: the certificate
 /// names it.
 fn text(
-    port: u16,
+    reading: &Reading,
     authority: &Path,
     upstreams: &BTreeSet<Upstream>,
 ) -> Result<String, serde_saphyr::SerializeError> {
-    let address = format!("127.0.0.1:{port}");
+    let address = reading.address.to_string();
     let mirror = |upstream: &Upstream| Mirror {
         // Without a scheme it would be HTTP, as this machine is meant.
         endpoint: [format!("https://{address}")],
@@ -116,10 +125,16 @@ fn text(
     let mirrors = upstreams
         .iter()
         .map(|upstream| (upstream.host.as_str(), mirror(upstream)));
-    let tls = Tls { ca_file: authority };
+    let config = Config {
+        auth: reading.password.as_ref().map(|password| Auth {
+            username: READER,
+            password,
+        }),
+        tls: Tls { ca_file: authority },
+    };
     let registries = Registries {
         mirrors: mirrors.collect(),
-        configs: BTreeMap::from([(address.as_str(), Config { tls })]),
+        configs: BTreeMap::from([(address.as_str(), config)]),
     };
     // They read YAML 1.1, which takes some plain texts for something else.
     let options = serde_saphyr::ser_options! { quote_all: true };
@@ -154,7 +169,7 @@ mod tests {
     #[test]
     fn an_upstream_is_asked_for_here_first() {
         let authority = Path::new("/var/lib/registry/tls/ca.crt");
-        assert_snapshot!(text(30003, authority, &upstreams()).unwrap(), @r#"
+        assert_snapshot!(text(&open(30003), authority, &upstreams()).unwrap(), @r#"
         # Written by 'appliance registry prepare'.
         mirrors:
           docker.io:
@@ -174,17 +189,57 @@ mod tests {
         "#);
     }
 
+    /// For all to read, on this port.
+    fn open(port: u16) -> Reading {
+        Reading {
+            address: (std::net::Ipv4Addr::LOCALHOST, port).into(),
+            password: None,
+        }
+    }
+
+    #[test]
+    fn where_reading_takes_an_account_the_file_has_it_for_root_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_dir, places, path) = machine();
+        let one = BTreeSet::from([Upstream::new("quay.io", "quay.io")]);
+        let reading = Reading {
+            address: "10.0.0.5:30003".parse().unwrap(),
+            password: Some("secret".to_owned()),
+        };
+        prepare(&places, &reading, &one).unwrap();
+        let authority = places.authority().display().to_string();
+        let text = fs::read_to_string(&path).unwrap().replace(&authority, "CA");
+        assert_snapshot!(text, @r#"
+        # Written by 'appliance registry prepare'.
+        mirrors:
+          quay.io:
+            endpoint:
+            - 'https://10.0.0.5:30003'
+            rewrite:
+              ^(.*)$: 'quay.io/$1'
+        configs:
+          "10.0.0.5:30003":
+            auth:
+              username: 'reader'
+              password: 'secret'
+            tls:
+              ca_file: 'CA'
+        "#);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
     #[test]
     fn only_what_the_system_has_gets_a_file() {
         let (dir, places, path) = machine();
-        let files = prepare(&places, 30003, &upstreams()).unwrap();
+        let files = prepare(&places, &open(30003), &upstreams()).unwrap();
         assert_eq!(files.changed, [path.as_path()]);
         assert!(!places.etc.join("rancher/rke2").exists());
-        let again = prepare(&places, 30003, &upstreams()).unwrap();
+        let again = prepare(&places, &open(30003), &upstreams()).unwrap();
         assert_eq!(again, Files::default());
         fs::create_dir_all(dir.path().join("opt/rke2/bin")).unwrap();
         fs::write(dir.path().join("opt/rke2/bin/rke2"), "").unwrap();
-        let files = prepare(&places, 30003, &upstreams()).unwrap();
+        let files = prepare(&places, &open(30003), &upstreams()).unwrap();
         let rke2 = places.etc.join("rancher/rke2/registries.yaml");
         assert_eq!(files.changed, [rke2.as_path()]);
         assert_eq!(fs::read(rke2).unwrap(), fs::read(path).unwrap());
@@ -195,10 +250,10 @@ mod tests {
         let (_dir, places, path) = machine();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "mirrors: {}\n").unwrap();
-        let files = prepare(&places, 30003, &upstreams()).unwrap();
+        let files = prepare(&places, &open(30003), &upstreams()).unwrap();
         assert_eq!(files.foreign, [path.as_path()]);
         assert_eq!(files.changed, [] as [PathBuf; 0]);
-        let files = prepare(&places, 30003, &BTreeSet::new()).unwrap();
+        let files = prepare(&places, &open(30003), &BTreeSet::new()).unwrap();
         assert_eq!(files, Files::default());
         assert_eq!(fs::read_to_string(&path).unwrap(), "mirrors: {}\n");
     }
@@ -207,19 +262,19 @@ mod tests {
     #[test]
     fn what_is_gone_is_not_asked_for_here() {
         let (dir, places, path) = machine();
-        prepare(&places, 30003, &upstreams()).unwrap();
+        prepare(&places, &open(30003), &upstreams()).unwrap();
         let one = BTreeSet::from([Upstream::new("quay.io", "quay.io")]);
-        let files = prepare(&places, 30005, &one).unwrap();
+        let files = prepare(&places, &open(30005), &one).unwrap();
         assert_eq!(files.changed, [path.as_path()]);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("quay.io") && text.contains("127.0.0.1:30005"));
         assert!(!text.contains("docker.io") && !text.contains("30003"));
-        let files = prepare(&places, 30005, &BTreeSet::new()).unwrap();
+        let files = prepare(&places, &open(30005), &BTreeSet::new()).unwrap();
         assert_eq!(files.changed, [path.as_path()]);
         assert!(!path.exists());
-        prepare(&places, 30005, &one).unwrap();
+        prepare(&places, &open(30005), &one).unwrap();
         fs::remove_file(dir.path().join("usr/local/bin/k3s")).unwrap();
-        prepare(&places, 30005, &one).unwrap();
+        prepare(&places, &open(30005), &one).unwrap();
         assert!(!path.exists());
     }
 }

@@ -2,9 +2,10 @@
 //! program, so that the SquashFS is the one that its build recorded, whatever
 //! the version that is installed would write.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -172,7 +173,7 @@ impl<W: Write> Write for Hashing<W> {
 
 fn write_image(plan: &ImagePlan<'_>, path: &Path, progress: &Progress) -> Result<Digest> {
     let _task = progress.task("write the root file system", Some(plan.size()));
-    let file: File = fs_err::File::create(path)?.into_parts().0;
+    let file: File = create(path)?.into_parts().0;
     let mut out = Hashing {
         inner: io::BufWriter::with_capacity(CHUNK_BYTES, file),
         hasher: Sha256::new(),
@@ -182,9 +183,16 @@ fn write_image(plan: &ImagePlan<'_>, path: &Path, progress: &Progress) -> Result
     Ok(out.hasher.finish())
 }
 
+/// A file of root's alone: the root file system has files that others must not read.
+fn create(path: &Path) -> Result<fs_err::File> {
+    let file = fs_err::File::create(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
 fn copy(files: &dyn ReadFile, from: &BootFile, to: &Path) -> Result<Digest> {
     let mut reader = HashingReader::new(files.open(&from.data)?);
-    let mut file = fs_err::File::create(to)?;
+    let mut file = create(to)?;
     io::copy(&mut reader, &mut file).with_context(|| format!("copying {}", from.path))?;
     Ok(reader.finish().0)
 }

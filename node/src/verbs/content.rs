@@ -140,7 +140,7 @@ fn images() -> Result<Box<dyn Images>> {
 
 fn unit(registry: &Registry) -> Unit {
     Unit {
-        port: registry.port,
+        address: registry.own_address(),
     }
 }
 

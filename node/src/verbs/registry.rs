@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         Step::ImportPending => {
             // Where it stays closed, what comes next says so.
-            let _ = listens_within(registry::push_port(&of_machine), STARTING);
+            let _ = listens_within(registry::push_address(&of_machine), STARTING);
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             let progress = output::progress();
             if pending::take(&of_machine, &places, threads, &progress)? {

@@ -2,6 +2,7 @@
 //! what an import over HTTP does when it is cut off.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpStream};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -46,6 +47,8 @@ impl Machine {
         let config = Config {
             name,
             port: free_port(),
+            listen: None,
+            anonymous: true,
             folder: places.home.display().to_string(),
         };
         Self {
@@ -82,9 +85,61 @@ impl Machine {
     }
 
     fn digest(&self, image: &str) -> Result<String, String> {
+        self.digest_for(None, image)
+    }
+
+    /// What somebody or nobody reads.
+    fn digest_for(&self, creds: Option<&str>, image: &str) -> Result<String, String> {
         let from = format!("docker://127.0.0.1:{}/{image}", self.config.port);
-        let raw = self.skopeo(&["inspect", "--raw", "--no-creds", &from])?;
+        let raw = match creds {
+            Some(creds) => self.skopeo(&["inspect", "--raw", "--creds", creds, &from])?,
+            None => self.skopeo(&["inspect", "--raw", "--no-creds", &from])?,
+        };
         Ok(Digest::of(raw.as_bytes()).to_string())
+    }
+
+    /// For the machine alone, and who has an account.
+    fn closed(name: RegistryKind) -> Self {
+        let mut machine = Self::new(name);
+        machine.config.listen = Some(Ipv4Addr::LOCALHOST.into());
+        machine.config.anonymous = false;
+        machine
+    }
+
+    /// Only accounts read `images`, only one of them writes, and no other address is
+    /// listened on.
+    fn keeps_others_out(&self, images: &[(String, String)]) {
+        let reader = format!("reader:{}", self.read("reader-password"));
+        let pusher = format!("pusher:{}", self.password());
+        let swapped = format!("reader:{}", self.password());
+        for (image, digest) in images {
+            for creds in [
+                None,
+                Some("reader:wrong"),
+                Some("pusher:wrong"),
+                Some(swapped.as_str()),
+            ] {
+                assert!(self.digest_for(creds, image).is_err(), "{creds:?} {image}");
+            }
+            for creds in [&reader, &pusher] {
+                assert_eq!(
+                    self.digest_for(Some(creds), image).as_ref(),
+                    Ok(digest),
+                    "{image}"
+                );
+            }
+        }
+        for creds in [None, Some(reader.as_str())] {
+            assert!(self.push(creds, "r.example/x:1").is_err(), "{creds:?}");
+        }
+        self.push(Some(&pusher), "r.example/x:1").unwrap();
+        assert!(self.digest_for(Some(&reader), "r.example/x:1").is_ok());
+        assert!(self.digest("r.example/x:1").is_err());
+        // All of 127.0.0.0/8 is this machine.
+        for port in [self.config.port, push_port(&self.config)] {
+            let elsewhere = TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port));
+            assert!(elsewhere.is_err(), "{port}");
+        }
     }
 
     pub(crate) fn import(&self, source: &Arc<dyn Source>) -> Result<Report> {
@@ -108,7 +163,11 @@ impl Machine {
     }
 
     pub(crate) fn password(&self) -> String {
-        let path = self.places.home.join("credentials/password");
+        self.read("password")
+    }
+
+    fn read(&self, name: &str) -> String {
+        let path = self.places.home.join("credentials").join(name);
         std::fs::read_to_string(path).unwrap().trim().to_owned()
     }
 }
@@ -263,6 +322,42 @@ fn zot_is_read_by_all_and_filled_by_who_may() {
     let source: Arc<dyn Source> = Arc::new(other);
     let error = push::push(&source, &options, &Progress::silent()).unwrap_err();
     assert!(error.to_string().contains("r.example/z"), "{error}");
+}
+
+#[test]
+fn distribution_is_read_with_an_account_where_one_is_asked_for() {
+    let machine = Machine::closed(RegistryKind::Distribution);
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
+    let _serving = machine.start(&debians(), "config.json", machine.config.port);
+    let _pushing = machine.start(&debians(), "push.json", push_port(&machine.config));
+    let memory = whole_bundle();
+    let images: Vec<_> = expected(&memory).into_iter().collect();
+    machine
+        .import(&(Arc::new(memory) as Arc<dyn Source>))
+        .unwrap();
+    machine.keeps_others_out(&images);
+}
+
+#[test]
+fn zot_is_read_with_an_account_where_one_is_asked_for() {
+    let Some(zot) = real_zot() else { return };
+    let machine = Machine::closed(RegistryKind::Zot);
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
+    let memory = bundle();
+    let images: Vec<_> = expected(&memory).into_iter().collect();
+    let storage = machine.places.storage();
+    zot::import(&storage, &memory, &OPTIONS, &Progress::silent()).unwrap();
+    let _registry = machine.start(&zot, "config.json", machine.config.port);
+    machine.keeps_others_out(&images);
+}
+
+#[test]
+fn a_registry_that_listens_everywhere_is_read_everywhere() {
+    let machine = Machine::new(RegistryKind::Distribution);
+    prepare(&machine.config, &machine.places, &BTreeSet::new()).unwrap();
+    let port = machine.config.port;
+    let _serving = machine.start(&debians(), "config.json", port);
+    TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)).unwrap();
 }
 
 fn once() -> RetryPolicy {

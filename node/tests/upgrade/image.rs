@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use isoforge_base::digest::Digest;
 use isoforge_base::process::Program;
 use isoforge_base::progress::Progress;
-use isoforge_contract::machine::{CONFIG_PATH, Config, Firmware, PROGRAM_PATH};
+use isoforge_contract::machine::{BOOT_PASSWORD_PATH, CONFIG_PATH, Config, Firmware, PROGRAM_PATH};
 use isoforge_contract::manifest::Squashfs;
 use isoforge_formats::squashfs::Settings;
 use isoforge_oci::layer::{Layer, LayerCompression};
@@ -40,6 +40,8 @@ pub(crate) struct Variant {
     pub(crate) made_with: &'static str,
     /// What the label says instead of the digest.
     pub(crate) label: Option<Digest>,
+    /// The hash of its menu's password.
+    pub(crate) lock: Option<&'static str>,
 }
 
 impl Default for Variant {
@@ -48,6 +50,7 @@ impl Default for Variant {
             script: None,
             made_with: COMPRESSION,
             label: None,
+            lock: None,
         }
     }
 }
@@ -122,13 +125,14 @@ impl Built {
                 ("usr/share/data", (0o644, data)),
             ]),
         );
-        let node = layer(
-            &store,
-            &BTreeMap::from([
-                (PROGRAM_PATH, (0o755, script.into_bytes())),
-                (CONFIG_PATH, (0o644, config())),
-            ]),
-        );
+        let mut files = BTreeMap::from([
+            (PROGRAM_PATH, (0o755, script.into_bytes())),
+            (CONFIG_PATH, (0o644, config())),
+        ]);
+        if let Some(lock) = variant.lock {
+            files.insert(BOOT_PASSWORD_PATH, (0o600, lock.as_bytes().to_vec()));
+        }
+        let node = layer(&store, &files);
         let mut digest = Digest::of(b"");
         let images = versions
             .iter()

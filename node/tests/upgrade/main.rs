@@ -90,6 +90,48 @@ fn the_other_slot_is_written_before_it_is_named() {
     "#);
 }
 
+/// The new version's profile decides, as with the rest of the menu.
+#[test]
+fn the_menus_lock_is_the_new_versions() {
+    use std::os::unix::fs::PermissionsExt as _;
+    const HASH: &str = "grub.pbkdf2.sha512.10000.AB.CD";
+    let folder = Folder::new();
+    let menu = folder.machine.state.join(isoforge_contract::disk::MENU);
+    let mode = |path: &std::path::Path| {
+        let permissions = fs_err::metadata(path).unwrap().permissions();
+        permissions.mode() & 0o777
+    };
+    for lock in [Some(HASH), Some("grub.pbkdf2.sha512.10000.AB.EF\n"), None] {
+        let variant = Variant {
+            lock,
+            ..Variant::default()
+        };
+        let archive = Built::new(&variant).archive();
+        folder.upgrade(&archive, &mut folder.volume()).unwrap();
+        let text = fs_err::read_to_string(&menu).unwrap();
+        match lock {
+            Some(hash) => {
+                let line = format!("\npassword_pbkdf2 root {}\n", hash.trim_end());
+                assert!(text.contains(&line), "{text}");
+                assert!(text.contains("\nset superusers=root\nexport superusers\n"));
+            }
+            None => assert!(!text.contains("superusers"), "{text}"),
+        }
+        assert_eq!(mode(&menu), 0o600);
+        for name in [file::ROOTFS, file::KERNEL, file::INITRD] {
+            let path = folder.machine.state.join("slots/b").join(name);
+            assert_eq!(mode(&path), 0o600, "{name}");
+        }
+    }
+    // No lock is lost for what can't be read.
+    let variant = Variant {
+        lock: Some("grub.pbkdf2.sha512.10000.AB.CD; set superusers="),
+        ..Variant::default()
+    };
+    let archive = Built::new(&variant).archive();
+    assert!(folder.upgrade(&archive, &mut folder.volume()).is_err());
+}
+
 #[test]
 fn an_older_version_is_refused_unless_it_is_asked_for() {
     let built = Built::new(&Variant::default());

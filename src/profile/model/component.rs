@@ -1,12 +1,15 @@
 //! Keys of the components of the cluster, of its content, and of the cluster itself.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::values;
 use crate::profile::check;
 use crate::profile::document::{Table, Value};
-use crate::profile::keys::{At, free, inline, integer, keys, list, placed, secret_in, text};
+use crate::profile::keys::{
+    At, boolean, free, inline, integer, keys, list, placed, secret_in, text,
+};
 use crate::profile::problem::Bad;
 use isoforge_contract::machine::REGISTRY_PORT;
 use isoforge_oci::reference::Reference;
@@ -34,6 +37,12 @@ pub struct Component {
     pub exclude_images: Vec<String>,
     /// The port that `[registry]` listens on; of others nothing.
     pub port: Option<u16>,
+    /// The address that `[registry]` listens on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<IpAddr>,
+    /// Whether reading of `[registry]` takes no account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<bool>,
     /// What it is made of.
     #[serde(flatten, skip_serializing_if = "ContentSources::is_empty")]
     pub sources: ContentSources,
@@ -50,6 +59,12 @@ keys! {
         /// Of `[registry]` alone: the port that it listens on. `distribution` takes pushes on the
         /// next one.
         port = integer(1, MAX_PORT).optional(format!("`{REGISTRY_PORT}`")),
+        /// Of a `[registry]` that runs on the machine: the one address of the machine that it listens
+        /// on, such as `127.0.0.1`, with which no other machine reaches it.
+        listen = text(check::listen_address).optional("all addresses of the machine"),
+        /// Of a `[registry]` that runs on the machine: whether anyone who reaches it can read. With
+        /// `false` the accounts `reader` and `pusher` can, whose passwords each machine makes.
+        anonymous = boolean().optional("`true`"),
         /// A pack, as folder or archive, see [packs](packs.md). Its images are found and carried.
         pack = placed(check::path).optional(""),
         /// A Helm chart: `oci://HOST/REPOSITORY:VERSION`, `https://HOST/PATH#NAME:VERSION`, the URL of an archive, or a path. Its images are found and carried.
@@ -66,6 +81,8 @@ keys! {
         images: picked.images,
         exclude_images: picked.exclude_images,
         port,
+        listen,
+        anonymous,
         sources: given.with(pack, chart.into_iter().chain(charts).collect()),
     }
 }

@@ -184,6 +184,7 @@ keys! {
         /// on the ISO and on the installed disk, and nobody else does. Entries start without it, but
         /// for those that give a root shell. At least 8 characters of ASCII. Its hash is on every
         /// medium and disk; what it protects is in `docs/security.md`.
+        #[serde(skip_serializing_if = "Option::is_none")]
         password: Option<SecretRef> = secret().optional("anybody at the console may edit entries"),
     }
 }

@@ -164,5 +164,13 @@ fn a_password_that_can_not_be_one_is_told_with_its_place() {
     let project = project(LOCKABLE);
     project.write(PASSWORD_FILE, "pässword\n");
     let outcome = project.program.run(&["validate", "profile.toml"]);
-    insta::assert_snapshot!(outcome.all(), @"");
+    outcome.assert_exit(2);
+    for told in [
+        "'boot.password': it has characters that GRUB's keyboard has not",
+        "password = { file = \"boot-password.txt\" }",
+        "= help: letters, digits and signs of ASCII",
+    ] {
+        assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    }
+    assert!(!outcome.all().contains("pässword"), "{}", outcome.stderr);
 }

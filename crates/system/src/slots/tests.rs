@@ -95,6 +95,8 @@ struct Machine {
     broken: Option<&'static str>,
     /// What menu and stub are locked with.
     lock: Option<Lock>,
+    /// Commands before the stub.
+    before_stub: &'static str,
 }
 
 impl Machine {
@@ -120,6 +122,7 @@ impl Machine {
             dir,
             broken: None,
             lock: None,
+            before_stub: "",
         }
     }
 
@@ -162,7 +165,9 @@ impl Machine {
                 .arg(&partition));
         }
         let stub = dir.join("stub.cfg");
-        fs_err::write(&stub, esp_stub(&ids, self.lock.as_ref())).unwrap();
+        // The menu has GRUB speak on the serial line; who looks at a stub needs it before.
+        let text = self.before_stub.to_owned() + &esp_stub(&ids, self.lock.as_ref());
+        fs_err::write(&stub, text).unwrap();
         let core = dir.join("core.img");
         run(Program::new("grub-mkimage", "grub-common")
             .args(["-O", "i386-pc", "-p", "/grub", "-c"])

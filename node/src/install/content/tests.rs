@@ -19,6 +19,8 @@ fn bench(name: RegistryKind) -> (Bench, Digest) {
     bench.config.registry = Some(Registry {
         name,
         port: 30003,
+        listen: None,
+        anonymous: true,
         folder: REGISTRY_FOLDER.to_owned(),
     });
     let mut builder = Builder::new();

@@ -141,8 +141,10 @@ fn a_locked_menu_starts_by_itself_and_in_recovery_where_the_machine_has_it_so() 
 
 #[test]
 fn where_the_menu_is_gone_the_stub_keeps_the_shell_locked() {
-    let machine = Machine::new(&Environment::new(Slot::A).to_bytes(), &Slot::ALL).locked(600);
+    let mut machine = Machine::new(&Environment::new(Slot::A).to_bytes(), &Slot::ALL).locked(600);
     remove(&machine.state().join(isoforge_contract::disk::MENU));
+    machine.before_stub = "serial --unit=0 --speed=115200\nterminal_input serial\n\
+                           terminal_output serial\n";
     machine.assemble();
     let mut keyboard = Keyboard::at(&machine);
     let said = keyboard.sees(USER_NAME);
