@@ -24,10 +24,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use isoforge_contract::machine::{CONFIG_PATH, Config, Flavor};
 
-use crate::{boot_lock, paths};
 use crate::tui::console::{self, Console};
 use crate::tui::driver::Driver;
 use crate::tui::quiet;
+use crate::{boot_lock, paths};
 
 /// The kernel's list of its consoles.
 const ACTIVE: &str = "/sys/class/tty/console/active";

@@ -44,7 +44,10 @@ const ALLOWED: &reader::Table = &[
     ("install", &["content", "disks", "media"]),
     ("upgrade", &["boot_lock", "content", "state"]),
     ("tui", &[]),
-    ("installer", &["accounts", "boot_lock", "disks", "install", "tui"]),
+    (
+        "installer",
+        &["accounts", "boot_lock", "disks", "install", "tui"],
+    ),
     (
         "console",
         &["accounts", "cloud", "settings", "tui", "upgrade"],
