@@ -74,12 +74,15 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// The registry wants credentials that it was not given, or refuses them.
-    #[error("{url}: access denied ({}){answer}", if *.authenticated { "credentials were sent" } else { "there are no credentials for it" })]
+    #[error("{url}: access denied ({}{}){answer}", if *.authenticated { "credentials were sent" } else { "there are no credentials for it" }, Besides(unavailable.as_deref()))]
     Denied {
         url: ShownUrl,
         host: String,
         /// Whether credentials were sent.
         authenticated: bool,
+        /// Why others could not be had: a file, and what is wrong with it or with the
+        /// credential helper that it names.
+        unavailable: Option<String>,
         answer: Answer,
     },
     /// The registry has no such image.
@@ -207,6 +210,19 @@ impl fmt::Display for Answer {
     }
 }
 
+/// What to do where credentials can't be had.
+pub(crate) const CHECK_PLACE: &str =
+    "check that file, and by hand that its credential helper works";
+
+/// A further reason, behind another.
+struct Besides<'a>(Option<&'a str>);
+
+impl fmt::Display for Besides<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |reason| write!(f, "; {reason}"))
+    }
+}
+
 /// What was said by those that were asked before, behind another message.
 pub(crate) struct Earlier<'a>(pub(crate) &'a [String]);
 
@@ -241,6 +257,14 @@ impl Error {
             url: ShownUrl::of(url),
             problem: format!("the authentication challenge can't be met: {problem}"),
         }
+    }
+
+    /// The same, where it is a refusal, with the reason why credentials could not be had.
+    pub(crate) fn without_credentials(mut self, problem: Option<String>) -> Self {
+        if let Self::Denied { unavailable, .. } = &mut self {
+            *unavailable = problem;
+        }
+        self
     }
 
     /// The error for a setting that is not what is `wanted`.
@@ -327,6 +351,10 @@ impl Error {
                 "check the network and the host's name, and push again: what is there is not sent twice"
             }
             Self::Denied {
+                unavailable: Some(_),
+                ..
+            } => CHECK_PLACE,
+            Self::Denied {
                 host,
                 authenticated,
                 ..
@@ -336,7 +364,7 @@ impl Error {
                         "check that the account for {host} may push to the repository, and that it exists"
                     )
                 } else {
-                    format!("log in with 'docker login {host}'")
+                    format!("log in with 'isoforge login {host}'")
                 });
             }
             Self::NotFound { .. } => "check the repository's name",
@@ -409,6 +437,10 @@ impl Diagnose for Error {
             Self::Status { status: 429, .. } => {
                 "the registry limits requests: log in, wait, or set a mirror"
             }
+            Self::Denied {
+                unavailable: Some(_),
+                ..
+            } => CHECK_PLACE,
             Self::Denied {
                 host,
                 authenticated,

@@ -329,7 +329,7 @@ fn a_push_without_credentials_is_refused() {
     exit 4
     error: 127.0.0.1:[PORT]/packs/shop:1 can't be pushed
       caused by: http://127.0.0.1:[PORT]/v2/packs/shop/manifests/1: access denied (there are no credentials for it)
-    hint: log in with 'docker login 127.0.0.1:[PORT]'
+    hint: log in with 'isoforge login 127.0.0.1:[PORT]'
     ");
     let login = [
         "login",

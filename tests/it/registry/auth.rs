@@ -149,7 +149,7 @@ fn a_credential_helper_is_asked() {
             "echo 'credentials not found in native keychain'; exit 1",
         ),
         ("broken", "echo 'hunter2 is what I would say'; exit 1"),
-        ("hanging", "sleep 1000"),
+        ("hanging", r#"echo asked >> "$0.asked"; sleep 1000"#),
     ] {
         let path = folder.path().join(format!("docker-credential-{name}"));
         std::fs::write(&path, format!("#!/bin/sh\ncat >/dev/null\n{script}\n")).unwrap();
@@ -181,21 +181,80 @@ fn pull_with_helpers() {
         .pull(&source)
         .unwrap();
     let said = puller_with(&helper("empty")).fails(&source, Class::Network);
-    assert!(said.contains("there are no credentials for it"), "{said}");
-    let said = puller_with(&helper("broken")).fails(&source, Class::Network);
-    assert!(said.contains("docker-credential-broken failed"), "{said}");
-    assert!(!said.contains("hunter2"), "{said}");
-    let said = puller_with_settings(&helper("hanging"), |config| {
-        config.helper_timeout = Duration::from_millis(250);
-    })
-    .fails(&source, Class::Network);
+    assert!(said.contains("there are no credentials for it)"), "{said}");
+    // What is broken is named where the registry wants credentials.
+    for (name, problem) in BROKEN {
+        let puller = puller_with_settings(&helper(name), |config| {
+            config.helper_timeout = Duration::from_millis(250);
+        });
+        let error = puller.pull(&source).unwrap_err();
+        let (said, hint) = (chain(&error), error.hint().unwrap());
+        let file = puller.root().join("config.json");
+        let expected = format!(
+            "access denied (there are no credentials for it; {}: the credential helper docker-credential-{name} {problem})",
+            file.display()
+        );
+        assert!(said.contains(&expected), "{said}");
+        assert!(hint.contains("its credential helper works"), "{hint}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    pull_what_is_public();
+}
+
+const BROKEN: [(&str, &str); 3] = [
+    ("broken", "failed"),
+    ("hanging", "did not answer within 0.25 s"),
+    ("missing", "is not installed"),
+];
+
+/// What is public needs no helper that works; and one that hangs is asked once.
+fn pull_what_is_public() {
+    for (name, _) in BROKEN {
+        let (registry, source, _) = registry(token(usize::MAX));
+        let other = Image::simple(&["file c 0644 'c'"]);
+        registry.put_image("org/other", "1", &other);
+        for key in ["credHelpers", "credsStore"] {
+            let config = match key {
+                "credsStore" => json!({ key: name }),
+                _ => json!({ key: { registry.host(): name } }),
+            };
+            let puller = puller_with_settings(&config, |config| {
+                config.helper_timeout = Duration::from_millis(250);
+            });
+            puller.pull(&source).unwrap();
+            let before = asked_hanging();
+            puller
+                .pull(&format!("{}/org/other:1", registry.host()))
+                .unwrap();
+            assert_eq!(asked_hanging(), before, "{name}");
+        }
+    }
+}
+
+/// How often the helper that hangs was asked.
+fn asked_hanging() -> usize {
+    let path = std::env::var("PATH").unwrap();
+    let folder = path.split(':').next().unwrap();
+    let log = std::path::Path::new(folder).join("docker-credential-hanging.asked");
+    std::fs::read_to_string(log)
+        .unwrap_or_default()
+        .lines()
+        .count()
+}
+
+#[test]
+fn a_broken_file_does_not_keep_from_what_is_public() {
+    let broken = |folder: &std::path::Path, settings: &mut RegistryConfig| {
+        let file = folder.join("config.json");
+        std::fs::write(&file, "no json").unwrap();
+        settings.credential_files = vec![file];
+    };
+    let (_public, source, _) = registry(token(usize::MAX));
+    Puller::in_folder(broken).pull(&source).unwrap();
+    let (_private, source, _) = registry(Access::Basic(LOGIN.into()));
+    let said = Puller::in_folder(broken).fails(&source, Class::Network);
     assert!(
-        said.contains("docker-credential-hanging did not answer within 0.25 s"),
-        "{said}"
-    );
-    let said = puller_with(&helper("missing")).fails(&source, Class::Network);
-    assert!(
-        said.contains("docker-credential-missing is not installed"),
+        said.contains("config.json: not a docker configuration)"),
         "{said}"
     );
 }

@@ -7,14 +7,13 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde::Deserialize;
 use ureq::http::header;
 
 use super::challenge::{Challenge, basic};
 use super::config::RegistryConfig;
-use super::credentials::{self, Credentials};
+use super::credentials::{self, Credentials, Lookup};
 use super::endpoint::Endpoint;
 use super::secret::Secret;
 use super::transport::{Call, Reply, Transport, check_no_page};
@@ -33,7 +32,6 @@ pub(super) struct Auth {
     files: Vec<PathBuf>,
     /// What a token must be good for beside what a challenge says.
     scopes: Vec<String>,
-    helper_timeout: Duration,
     state: Mutex<State>,
     /// What the registry took last. Apart from the state, which is locked while a
     /// token is fetched: this is asked by who holds an answer.
@@ -47,7 +45,7 @@ struct State {
     /// Whether it is made from the user's credentials.
     authenticated: bool,
     /// The user's credentials, once looked up.
-    credentials: Option<Option<Credentials>>,
+    lookup: Option<Lookup>,
 }
 
 impl Auth {
@@ -55,7 +53,6 @@ impl Auth {
         Self {
             endpoint,
             files: config.credential_files.clone(),
-            helper_timeout: config.helper_timeout,
             scopes: Vec::new(),
             state: Mutex::default(),
             taken: Mutex::default(),
@@ -95,10 +92,12 @@ impl Auth {
 
     /// The same, of an answer that was read.
     pub(super) fn refused(&self, url: ShownUrl, answer: Answer) -> Error {
+        let state = self.lock();
         Error::Denied {
             url,
             host: self.endpoint.credential_host.clone(),
-            authenticated: self.lock().authenticated,
+            authenticated: state.authenticated,
+            unavailable: state.lookup.as_ref().and_then(|it| it.problem.clone()),
             answer,
         }
     }
@@ -117,20 +116,14 @@ impl Auth {
         if state.header.is_some() && state.header.as_ref() != used {
             return Ok(state.header.clone());
         }
-        let credentials = match &state.credentials {
-            Some(known) => known.clone(),
-            None => {
-                let endpoint = &self.endpoint;
-                let found = credentials::find(
-                    &self.files,
-                    &endpoint.credential_host,
-                    &endpoint.repository,
-                    self.helper_timeout,
-                )?;
-                state.credentials = Some(found.clone());
-                found
-            }
-        };
+        let lookup = state.lookup.get_or_insert_with(|| {
+            let (host, repository) = (&self.endpoint.credential_host, &self.endpoint.repository);
+            credentials::look_up(&self.files, host, repository, transport.helpers())
+        });
+        let Lookup {
+            credentials,
+            problem,
+        } = lookup.clone();
         let header = match challenge {
             Challenge::Basic => match &credentials {
                 Some(Credentials::Password { user, password }) => Some(basic(user, password)),
@@ -144,7 +137,8 @@ impl Auth {
                 check_realm(url, realm, self.endpoint.plain_http)?;
                 let form = matches!(credentials, Some(Credentials::IdentityToken(_)));
                 let query = self.query(service.as_deref(), scope.as_deref(), form);
-                let token = token_or_anonymous(transport, realm, &query, credentials.as_ref())?;
+                let token = token_or_anonymous(transport, realm, &query, credentials.as_ref())
+                    .map_err(|error| error.without_credentials(problem))?;
                 Some(Secret::new(format!("Bearer {}", token.reveal())))
             }
         };
@@ -281,6 +275,7 @@ fn refusal(reply: Reply, authenticated: bool) -> Error {
         url: ShownUrl::of(&reply.url),
         host,
         authenticated,
+        unavailable: None,
         answer: reply.into_answer(),
     }
 }

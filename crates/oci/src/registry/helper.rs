@@ -2,7 +2,9 @@
 //! the user's key ring. Protocol of docker-credential-helpers: the verb is the
 //! argument, the registry or a JSON object is the input, JSON is the answer.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,6 +21,36 @@ const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 const NOT_FOUND: &str = "credentials not found";
 /// The user name that marks an identity token.
 const TOKEN_USER: &str = "<token>";
+
+/// What was wrong with helpers, by their names and the registry that they were asked
+/// for: one that hangs costs its time limit once, not once for each image.
+#[derive(Debug, Default)]
+pub(super) struct Broken(Mutex<BTreeMap<(String, String), String>>);
+
+/// The helpers of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Helpers<'a> {
+    pub(super) time_limit: Duration,
+    pub(super) broken: &'a Broken,
+}
+
+impl Helpers<'_> {
+    /// The credentials that the helper `name` has for `server`.
+    pub(super) fn get(&self, name: &str, server: &str) -> Result<Option<Credentials>, String> {
+        let time_limit = self.time_limit;
+        let key = (name.to_owned(), server.to_owned());
+        // Held while the helper works, so that it is asked once by all threads.
+        let mut broken = self.broken.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(problem) = broken.get(&key) {
+            return Err(problem.clone());
+        }
+        let got = Helper { name, time_limit }.get(server);
+        if let Err(problem) = &got {
+            broken.insert(key, problem.clone());
+        }
+        got
+    }
+}
 
 /// A helper, by the name that the configuration gives it.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use super::auth::{check_realm, fetch_token};
 use super::auth_file::{self, AuthFile, Keeper};
 use super::challenge::{self, Challenge, basic};
 use super::credentials::{self, Credentials};
-use super::helper::Helper;
+use super::helper::{Broken, Helper, Helpers};
 use super::secret::Secret;
 use super::transport::{Call, Reply};
 use super::url::{ShownUrl, encode};
@@ -167,9 +167,12 @@ impl Client {
     /// # Errors
     /// Where a file or helper is broken.
     pub fn find_login(&self, host: &str) -> Result<Option<&Path>, Error> {
+        let helpers = Helpers {
+            time_limit: self.config.helper_timeout,
+            broken: &Broken::default(),
+        };
         for path in &self.config.credential_files {
-            let one = std::slice::from_ref(path);
-            if credentials::find(one, host, "", self.config.helper_timeout)?.is_some() {
+            if credentials::find(path, host, helpers)?.is_some() {
                 return Ok(Some(path));
             }
         }

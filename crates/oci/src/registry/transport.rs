@@ -18,6 +18,7 @@ use super::BlobRest;
 use super::agents::{Agents, Chosen};
 use super::config::{MAX_CONNECTIONS, RegistryConfig};
 use super::gate::Gate;
+use super::helper::{Broken, Helpers};
 use super::limiter::{Limiter, Permit};
 use super::secret::Secret;
 use super::url::{Origin, ShownUrl, resolve};
@@ -45,6 +46,8 @@ pub(super) struct Transport {
     agents: Arc<Agents>,
     gate: Gate,
     limiter: Arc<Limiter>,
+    /// Credential helpers that failed.
+    broken_helpers: Arc<Broken>,
 }
 
 /// What a request does.
@@ -141,7 +144,16 @@ impl Transport {
         Self {
             gate: Gate::new(&config.retry),
             limiter: Arc::default(),
+            broken_helpers: Arc::default(),
             agents: Arc::new(Agents::new(config.clone())),
+        }
+    }
+
+    /// The user's credential helpers.
+    pub(super) fn helpers(&self) -> Helpers<'_> {
+        Helpers {
+            time_limit: self.agents.config().helper_timeout,
+            broken: &self.broken_helpers,
         }
     }
 

@@ -157,7 +157,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
     bare == "localhost"
         || bare
             .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+            .is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -216,6 +216,7 @@ mod tests {
             "127.0.0.1:80",
             "127.3.2.1",
             "[::1]:5",
+            "[::ffff:127.0.0.1]",
         ] {
             assert!(is_loopback(host), "{host}");
         }
