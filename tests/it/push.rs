@@ -191,6 +191,27 @@ fn blobs_go_first_the_tag_last_and_a_second_push_asks_once() {
 }
 
 #[test]
+fn a_foreign_layer_goes_along_where_it_is() {
+    let registry = FakeRegistry::start();
+    let pusher = Pusher::new();
+    let mut image = image();
+    image.layers[0].media_type =
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip".to_owned();
+    image.seal(|_| {});
+    let layout = pusher.layout(&image);
+    let to = format!("{}/a:1", registry.host());
+    pusher.push(&layout, &to).unwrap();
+    assert_there(&registry, "a", "1", &image);
+    let layer = layout
+        .join("blobs/sha256")
+        .join(image.layers[0].digest().hex());
+    std::fs::remove_file(layer).unwrap();
+    let error = pusher.push(&layout, &to).unwrap_err();
+    let said = said(&error);
+    assert!(said.contains("is a foreign layer"), "{said}");
+}
+
+#[test]
 fn a_dry_run_asks_and_sends_nothing() {
     let mut pusher = Pusher::new();
     pusher.dry_run = true;

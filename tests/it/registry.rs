@@ -2,6 +2,7 @@
 //! registry.
 
 mod auth;
+mod coded;
 mod faults;
 mod images;
 mod login;

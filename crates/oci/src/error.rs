@@ -319,6 +319,15 @@ impl Error {
         }
     }
 
+    /// Whether the source, or the last of several, says that it has no such thing.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self.cause() {
+            Self::NotFound { .. } => true,
+            Self::AllFailed { last, .. } => last.is_absence(),
+            _ => false,
+        }
+    }
+
     /// Whether the same request may succeed when it is made again.
     pub(crate) fn is_transient(&self) -> bool {
         match self {

@@ -5,7 +5,7 @@
 //! installer ISO embeds it. Blobs and references are sorted, so equal content
 //! gives equal bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -29,6 +29,31 @@ pub const DOCKER_FILE: &str = "manifest.json";
 pub const BLOB_FOLDER: &str = "blobs/sha256";
 /// Value of `imageLayoutVersion`.
 pub const LAYOUT_VERSION: &str = "1.0.0";
+
+/// Whether an entry of an index has this name, short or full.
+#[must_use]
+pub fn has_name(entry: &Descriptor, name: &str) -> bool {
+    [REF_NAME, IMAGE_NAME]
+        .iter()
+        .any(|key| entry.annotations.get(*key).is_some_and(|has| has == name))
+}
+
+/// The images among the entries of an index, each once, by a name that leads to it
+/// alone: the short one, else the full one. Those that have no such name are left out.
+pub fn typed_names(entries: &[Descriptor]) -> impl Iterator<Item = (&String, &Descriptor)> {
+    let images = move || entries.iter().filter(|entry| !entry.is_attestation());
+    let mut seen = BTreeSet::new();
+    images().filter_map(move |entry| {
+        let names = [REF_NAME, IMAGE_NAME].into_iter();
+        let mut names = names.filter_map(|key| entry.annotations.get(key));
+        let name = names.find(|name| {
+            images()
+                .filter(|other| has_name(other, name))
+                .all(|other| other.digest == entry.digest)
+        })?;
+        seen.insert(entry.digest).then_some((name, entry))
+    })
+}
 
 /// Where a file's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]

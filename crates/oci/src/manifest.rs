@@ -125,16 +125,12 @@ impl ImageManifest {
             let hint = "name a container image here";
             return Err(Error::new(Class::Profile, problem).with_hint(hint));
         }
-        let compression = |layer: &Descriptor| match &layer.media_type {
-            MediaType::Layer(_, compression) => Ok(*compression),
-            MediaType::ForeignLayer(_) => Err(foreign_layer(layer)),
-            other => Err(Error::new(
-                Class::Profile,
-                format!(
-                    "layer {} has the unknown media type '{other}'",
-                    layer.digest
-                ),
-            )),
+        let compression = |layer: &Descriptor| {
+            layer.media_type.layer_compression().ok_or_else(|| {
+                let (digest, media_type) = (layer.digest, &layer.media_type);
+                let problem = format!("layer {digest} has the unknown media type '{media_type}'");
+                Error::new(Class::Profile, problem)
+            })
         };
         self.layers.iter().map(compression).collect()
     }
@@ -231,14 +227,15 @@ pub fn check_size(size: u64, limit: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// The error for a layer that registries do not hold.
+/// The error for a layer that registries need not hold and that is not there.
 pub(crate) fn foreign_layer(layer: &Descriptor) -> Error {
     let problem = format!(
-        "layer {} is a foreign layer ({}) that registries do not hold",
+        "layer {} is a foreign layer ({}), which registries need not hold, and it is not there",
         layer.digest, layer.media_type
     );
-    Error::new(Class::Profile, problem)
-        .with_hint("images with foreign layers (Windows) can't be used")
+    Error::new(Class::Profile, problem).with_hint(
+        "isoforge asks no other place for it: copy the image with all its layers          (skopeo copy does), or name another image",
+    )
 }
 
 /// The error for an image that is not there for the platform `wanted`.

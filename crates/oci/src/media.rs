@@ -127,6 +127,25 @@ impl MediaType {
         }
     }
 
+    /// How a layer of this type is compressed, whether registries need hold it or not;
+    /// `None` for whatever is no layer that isoforge knows.
+    #[must_use]
+    pub fn layer_compression(&self) -> Option<LayerCompression> {
+        match self {
+            Self::Layer(_, compression) => Some(*compression),
+            Self::ForeignLayer(text) => {
+                let (_, kind) = text.rsplit_once("tar")?;
+                match kind {
+                    "" => Some(LayerCompression::Plain),
+                    "+gzip" | ".gzip" => Some(LayerCompression::Gzip),
+                    "+zstd" | ".zstd" => Some(LayerCompression::Zstd),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it is an index or a manifest, of whatever version.
     #[must_use]
     pub fn is_manifest(&self) -> bool {
@@ -167,6 +186,24 @@ mod tests {
             "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
         ] {
             assert_eq!(MediaType::parse(text), MediaType::ForeignLayer(text.into()));
+        }
+        for (text, compression) in [
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tar",
+                Some(LayerCompression::Plain),
+            ),
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+                Some(LayerCompression::Zstd),
+            ),
+            (
+                "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                Some(LayerCompression::Gzip),
+            ),
+            ("application/vnd.docker.image.rootfs.foreign.diff", None),
+            ("application/vnd.oci.image.config.v1+json", None),
+        ] {
+            assert_eq!(MediaType::parse(text).layer_compression(), compression);
         }
         for text in SCHEMA1 {
             assert_eq!(MediaType::parse(text), MediaType::Schema1(text.into()));

@@ -172,10 +172,6 @@ fn images_that_cannot_be_used_say_why() {
         image.seal(change);
         registry.put_image("a", tag, &image);
     };
-    put("foreign", |m| {
-        m["layers"][0]["mediaType"] =
-            json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
-    });
     put("unknown-layer", |m| {
         m["layers"][0]["mediaType"] = json!("application/x-tar")
     });
@@ -195,7 +191,6 @@ fn images_that_cannot_be_used_say_why() {
         &Blob::new("application/x-other", b"{}".to_vec()),
     );
     let said: Vec<String> = [
-        ("foreign", Class::Profile),
         ("unknown-layer", Class::Profile),
         ("helm", Class::Profile),
         ("schema1", Class::Profile),
@@ -209,13 +204,54 @@ fn images_that_cannot_be_used_say_why() {
     })
     .collect();
     insta::assert_snapshot!(said.join("\n"), @r"
-    127.0.0.1:PORT/a:foreign can't be used: layer sha256:b0c163abba23676e538e55afad81c83f0ddd066e870f4704354bea454498decf is a foreign layer (application/vnd.docker.image.rootfs.foreign.diff.tar.gzip) that registries do not hold
     127.0.0.1:PORT/a:unknown-layer can't be used: layer sha256:b0c163abba23676e538e55afad81c83f0ddd066e870f4704354bea454498decf has the unknown media type 'application/x-tar'
     127.0.0.1:PORT/a:helm can't be used: this is an artifact of the type 'application/vnd.cncf.helm.config.v1+json', not an image
     127.0.0.1:PORT/a:schema1 can't be used: the image has a manifest of Docker's schema 1, which cannot be verified
     127.0.0.1:PORT/a:unknown can't be used: 'application/x-other' is not a manifest or index that isoforge knows
     127.0.0.1:PORT/a:layers can't be used: the manifest has 0 layers, but the configuration has 1 diff_ids
     ");
+}
+
+/// An image with a layer that registries need not hold.
+fn foreign(media_type: &str) -> Image {
+    let mut image = Image::simple(&[BASE]);
+    image.layers[0].media_type = media_type.to_owned();
+    image.seal(|manifest| {
+        manifest["layers"][0]["urls"] = json!(["https://elsewhere.invalid/layer"]);
+    });
+    image
+}
+
+#[test]
+fn a_foreign_layer_is_taken_where_it_is() {
+    let mut said = Vec::new();
+    for media_type in [
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    ] {
+        let image = foreign(media_type);
+        let (registry, puller) = (FakeRegistry::start(), Puller::new());
+        registry.put_image("a", "1", &image);
+        let source = format!("{}/a:1", registry.host());
+        assert_pulled(&puller, &puller.pull(&source).unwrap(), &image);
+        let folder = puller.root().join("layout");
+        write_layout(&folder, &[("v1", &image.manifest)], &[&image]);
+        let layout = format!("oci:{}:v1", folder.display());
+        let puller = Puller::new();
+        assert_pulled(&puller, &puller.pull(&layout).unwrap(), &image);
+        // Where it is not, nobody else is asked.
+        let layer = image.layers[0].digest();
+        std::fs::remove_file(folder.join("blobs/sha256").join(layer.hex())).unwrap();
+        said.push(
+            Puller::new()
+                .fails(&layout, Class::Profile)
+                .replace(&layout, "LAYOUT"),
+        );
+        registry.fault(&layer.to_string(), usize::MAX, Fault::Status(404, ""));
+        let problem = Puller::new().fails(&source, Class::Profile);
+        said.push(without_port(&problem, &registry.host()));
+    }
+    insta::assert_snapshot!(said.join("\n"), @"");
 }
 
 /// Pulls the image and then checks the diffIDs of all its layers.

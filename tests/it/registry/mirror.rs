@@ -97,6 +97,43 @@ fn an_index_is_kept_as_it_is_with_all_or_with_chosen_platforms() {
 }
 
 #[test]
+fn an_index_within_an_index_is_copied_with_all_or_with_chosen_platforms() {
+    let registry = FakeRegistry::start();
+    let (inner, amd64, arm64) = two_platforms(&registry);
+    let mut root = inner.clone();
+    let mut outer = Vec::new();
+    for depth in 1..=3 {
+        let document = json!({ "schemaVersion": 2, "manifests": [root.descriptor()] });
+        root = Blob::new(&inner.media_type, document.to_string().into_bytes());
+        registry.put_manifest("a", &format!("in-{depth}"), &root);
+        outer.push(root.clone());
+    }
+    let source = |depth: usize| format!("{}/a:in-{depth}", registry.host());
+    for (platforms, images) in [
+        (Platforms::All, vec![&amd64, &arm64]),
+        (only("arm64"), vec![&arm64]),
+    ] {
+        let mirrored = mirror(&Puller::new(), &source(2), &platforms).unwrap();
+        let mut expected = digests(&inner, &images);
+        expected.extend(outer[..2].iter().map(Blob::digest));
+        expected.sort();
+        let found: Vec<Digest> = mirrored.blobs.iter().map(|blob| blob.digest).collect();
+        assert_eq!(found, expected);
+        assert_eq!(mirrored.root.digest, outer[1].digest());
+        assert_eq!(mirrored.manifest, images[0].manifest.digest());
+        let error = mirror(&Puller::new(), &source(3), &platforms).unwrap_err();
+        assert_eq!(error.class(), Class::Verification);
+        assert!(error.to_string().contains("nest deeper than 3"), "{error}");
+    }
+    let error = mirror(&Puller::new(), &source(2), &only("s390x")).unwrap_err();
+    let said = super::chain(&error);
+    assert!(
+        said.contains("no image for linux/s390x; there are: linux/amd64, linux/arm64"),
+        "{said}"
+    );
+}
+
+#[test]
 fn artifacts_are_copied_and_single_images_must_fit_the_platform() {
     let registry = FakeRegistry::start();
     let mut chart = Image::new(Family::Oci, "linux/amd64", &[("file chart 0644 'c'", Zstd)]);

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use isoforge_base::digest::Digest;
+use isoforge_oci::layer::LayerCompression;
 
-use super::layers::{Blob, Image};
+use super::layers::{Blob, Image, compress};
 use super::uploads::{self, Uploads};
 
 /// What goes wrong with an answer.
@@ -41,6 +42,10 @@ pub(crate) enum Fault {
     Redirect(String),
     /// Another content type.
     ContentType(&'static str),
+    /// The body comes in this content coding, with or without its length.
+    Coded(&'static str, bool),
+    /// The body comes as it is and is called coded so.
+    Called(&'static str),
     /// `Content-Length` and body have this much less.
     TooShort(usize),
     /// A request for a range is answered as if it were none.
@@ -470,6 +475,21 @@ fn token(state: &mut State, request: &Request) -> Response {
     Response::new(200, &[], body.as_bytes())
 }
 
+/// `body` in a content coding (RFC 9110, 8.4.1).
+fn code(body: &[u8], coding: &str) -> Vec<u8> {
+    let level = flate2::Compression::fast();
+    match coding {
+        "gzip" => compress(body, LayerCompression::Gzip),
+        "zstd" => compress(body, LayerCompression::Zstd),
+        "deflate" => {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
+            encoder.write_all(body).unwrap();
+            encoder.finish().unwrap()
+        }
+        _ => body.iter().map(|byte| byte ^ 0x55).collect(),
+    }
+}
+
 fn send(
     mut stream: TcpStream,
     request: &Request,
@@ -522,6 +542,15 @@ fn send(
             let location = format!("Location: {to}{}", request.target);
             response = Response::new(307, &[location], b"");
             announced = Some(0);
+        }
+        Some(Fault::Coded(coding, with_length)) => {
+            response.body = code(&response.body, coding);
+            let length = response.body.len();
+            response.headers.push(format!("Content-Encoding: {coding}"));
+            announced = with_length.then_some(length);
+        }
+        Some(Fault::Called(coding)) => {
+            response.headers.push(format!("Content-Encoding: {coding}"));
         }
         Some(Fault::ContentType(media_type)) => {
             response

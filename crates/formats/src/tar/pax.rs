@@ -106,8 +106,11 @@ fn take(pax: &mut Pax, encoded: &mut Xattrs, key: &[u8], value: &[u8]) -> Result
             if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                 pax.xattrs.insert(unescape_keyword(name), value.to_vec());
             } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
-                let value = BASE64_ANY_PADDING.decode(value).map_err(|_| "not base64")?;
-                encoded.insert(percent_decode(name).collect(), value);
+                // Container runtimes read none of these, so one that can't be read here
+                // is no reason to refuse the layer.
+                if let Ok(value) = BASE64_ANY_PADDING.decode(value) {
+                    encoded.insert(percent_decode(name).collect(), value);
+                }
             } else if key == b"RHT.security.selinux" {
                 pax.xattrs
                     .insert(b"security.selinux".to_vec(), value.to_vec());
@@ -323,6 +326,8 @@ mod tests {
         let data = [
             record(b"LIBARCHIVE.xattr.user.a%20b", b"AAE"),
             record(b"LIBARCHIVE.xattr.user.both", b"eA=="),
+            record(b"LIBARCHIVE.xattr.user.raw", b"not base64!"),
+            record(b"LIBARCHIVE.xattr.user.url", b"_-8"),
             record(b"SCHILY.xattr.user.both", b"y"),
             record(b"SCHILY.xattr.user.p%25%3Dq", b""),
         ]
@@ -331,6 +336,7 @@ mod tests {
         assert_eq!(xattrs[&b"user.a b"[..]], [0, 1]);
         assert_eq!(xattrs[&b"user.both"[..]], *b"y");
         assert_eq!(xattrs[&b"user.p%=q"[..]], *b"");
+        assert_eq!(xattrs.len(), 3, "what is not base64 is left out");
         assert_eq!(unescape_keyword(&escape_keyword(b"%25=%")), b"%25=%");
     }
 

@@ -51,6 +51,8 @@ fn a_manifest_is_known_by_its_bytes() {
     assert_eq!(manifest.raw, text.as_bytes());
     assert_eq!(manifest.media_type, MediaType::Manifest(Family::Oci));
     assert_eq!(compressions(&text).unwrap(), [LayerCompression::Zstd]);
+    let text = image("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+    assert_eq!(compressions(&text).unwrap(), [LayerCompression::Gzip]);
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn documents_that_cannot_be_used_say_why() {
         r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#.to_owned(),
         r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}"#
             .to_owned(),
-        image("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+        image("application/vnd.docker.image.rootfs.foreign.diff.unknown"),
         image("application/vnd.example.layer"),
         image_with("application/vnd.cncf.helm.config.v1+json", oci_layer),
         image(oci_layer).replace(B, &format!("sha512:{}", "0".repeat(128))),
@@ -85,7 +87,7 @@ fn documents_that_cannot_be_used_say_why() {
     5: the manifest is malformed: EOF while parsing a list at line 1 column 1
     5: the manifest has both 'manifests' and 'layers', so tools could disagree on what it is
     5: the manifest is malformed: missing field `config` at line 1 column 76
-    2: layer sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a is a foreign layer (application/vnd.docker.image.rootfs.foreign.diff.tar.gzip) that registries do not hold
+    2: layer sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a has the unknown media type 'application/vnd.docker.image.rootfs.foreign.diff.unknown'
     2: layer sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a has the unknown media type 'application/vnd.example.layer'
     2: this is an artifact of the type 'application/vnd.cncf.helm.config.v1+json', not an image
     2: 'sha512:00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000' is not a sha256 digest, the only kind supported

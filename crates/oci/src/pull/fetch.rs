@@ -260,15 +260,23 @@ impl<'a> Source<'a> {
             size: Some(blob.size),
             limit: blob.size,
         };
-        self.hosts.each(self.progress, |registry| {
-            download
-                .run(&|offset| registry.blob(blob, offset))
-                .map_err(|error| match error {
-                    Error::Cancelled { .. } => error,
-                    _ if error.is_of_store() => self.store_error(error),
-                    _ => error.of_image(&self.name, Step::Pull),
-                })
-        })?;
+        self.hosts
+            .each(self.progress, |registry| {
+                download
+                    .run(&|offset| registry.blob(blob, offset))
+                    .map_err(|error| match error {
+                        Error::Cancelled { .. } => error,
+                        _ if error.is_of_store() => self.store_error(error),
+                        _ => error.of_image(&self.name, Step::Pull),
+                    })
+            })
+            .map_err(|error| {
+                let is_foreign = matches!(blob.media_type, MediaType::ForeignLayer(_));
+                if is_foreign && error.is_absence() {
+                    return self.unusable(manifest::foreign_layer(blob));
+                }
+                error
+            })?;
         self.progress.count(self.counted, blob.digest, blob.size);
         Ok(())
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use super::fetch::Source;
-use super::{Error, Limits, layers};
+use super::{Error, Limits, layers, nested};
 use crate::manifest::{
-    self, Descriptor, Document, ImageConfig, MAX_CONFIG_BYTES, MAX_INDEX_DEPTH, Manifest,
+    self, Descriptor, Document, ImageConfig, ImageManifest, MAX_CONFIG_BYTES, MAX_INDEX_DEPTH,
+    Manifest,
 };
 use crate::media::MediaType;
 use crate::platform::Platform;
@@ -150,35 +151,34 @@ impl<'a> Copy<'a> {
             manifests: BTreeMap::new(),
             blobs: BTreeMap::new(),
         };
-        copy.manifest(root, 0)?;
+        match platforms {
+            Platforms::All => copy.all(&root, 0)?,
+            Platforms::Only(platforms) => {
+                for wanted in platforms {
+                    copy.one(&root, 0, wanted)?.map_err(|offered| {
+                        source.unusable(manifest::missing_platform(wanted, &offered))
+                    })?;
+                }
+            }
+        }
         copy.root.manifest = copy.first.unwrap_or(copy.root.manifest);
         Ok(copy)
     }
 
-    /// Takes in a manifest or index and what it leads to.
-    fn manifest(&mut self, manifest: Manifest, depth: usize) -> Result<(), Error> {
+    /// Takes in a manifest or index and all that it leads to.
+    fn all(&mut self, manifest: &Manifest, depth: usize) -> Result<(), Error> {
         if depth > MAX_INDEX_DEPTH {
             return Err(self.source.too_deep());
         }
         self.manifests
             .insert(manifest.digest, manifest.descriptor());
         match &manifest.document {
-            Document::Image(image) => {
-                self.first.get_or_insert(manifest.digest);
-                if depth == 0 {
-                    self.check_platform(&image.config)?;
-                }
-                self.source.check_layer_count(image.layers.len())?;
-                for blob in std::iter::once(&image.config).chain(&image.layers) {
-                    self.blob(blob)?;
-                }
-                Ok(())
-            }
+            Document::Image(image) => self.image(manifest, image, depth),
             Document::Index(entries) => {
-                for entry in self.wanted(entries)? {
+                for entry in entries {
                     if !self.manifests.contains_key(&entry.digest) {
                         let child = self.source.manifest(entry)?;
-                        self.manifest(child, depth + 1)?;
+                        self.all(&child, depth + 1)?;
                     }
                 }
                 Ok(())
@@ -186,29 +186,67 @@ impl<'a> Copy<'a> {
         }
     }
 
-    fn blob(&mut self, blob: &Descriptor) -> Result<(), Error> {
-        if matches!(blob.media_type, MediaType::ForeignLayer(_)) {
-            return Err(self.source.unusable(manifest::foreign_layer(blob)));
+    /// Takes in the image for a platform and the indexes that lead to it, as a pull
+    /// finds it; else gives the platforms that there are.
+    fn one(
+        &mut self,
+        manifest: &Manifest,
+        depth: usize,
+        wanted: &Platform,
+    ) -> Result<Result<(), Vec<Platform>>, Error> {
+        if depth > MAX_INDEX_DEPTH {
+            return Err(self.source.too_deep());
         }
+        let entries = match &manifest.document {
+            Document::Image(image) => {
+                self.image(manifest, image, depth)?;
+                self.manifests
+                    .insert(manifest.digest, manifest.descriptor());
+                return Ok(Ok(()));
+            }
+            Document::Index(entries) => entries,
+        };
+        let (children, mut offered): (Vec<&Descriptor>, _) =
+            match self.source.choose(entries, wanted)? {
+                Ok(entry) => (vec![entry], Vec::new()),
+                Err(offered) => (nested(entries).collect(), offered),
+            };
+        for entry in children {
+            let child = self.source.manifest(entry)?;
+            match self.one(&child, depth + 1, wanted)? {
+                Ok(()) => {
+                    self.manifests
+                        .insert(manifest.digest, manifest.descriptor());
+                    return Ok(Ok(()));
+                }
+                Err(further) => offered.extend(further),
+            }
+        }
+        Ok(Err(offered))
+    }
+
+    fn image(
+        &mut self,
+        manifest: &Manifest,
+        image: &ImageManifest,
+        depth: usize,
+    ) -> Result<(), Error> {
+        self.first.get_or_insert(manifest.digest);
+        if depth == 0 {
+            self.check_platform(&image.config)?;
+        }
+        self.source.check_layer_count(image.layers.len())?;
+        for blob in std::iter::once(&image.config).chain(&image.layers) {
+            self.blob(blob);
+        }
+        Ok(())
+    }
+
+    fn blob(&mut self, blob: &Descriptor) {
         let mut plain = blob.clone();
         plain.annotations.clear();
         plain.platform = None;
         self.blobs.insert(blob.digest, plain);
-        Ok(())
-    }
-
-    fn wanted<'b>(&self, entries: &'b [Descriptor]) -> Result<Vec<&'b Descriptor>, Error> {
-        let platforms = match self.platforms {
-            Platforms::All => return Ok(entries.iter().collect()),
-            Platforms::Only(platforms) => platforms,
-        };
-        let chosen = |wanted: &Platform| {
-            self.source.choose(entries, wanted)?.map_err(|offered| {
-                let error = manifest::missing_platform(wanted, &offered);
-                self.source.unusable(error)
-            })
-        };
-        platforms.iter().map(chosen).collect()
     }
 
     /// An image without an index must be for the one platform wanted.

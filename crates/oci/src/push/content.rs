@@ -134,7 +134,8 @@ impl Reader<'_> {
             base: None,
         }];
         for (at, layer) in image.layers.iter().enumerate() {
-            if matches!(layer.media_type, MediaType::ForeignLayer(_)) {
+            let is_foreign = matches!(layer.media_type, MediaType::ForeignLayer(_));
+            if is_foreign && !self.layout.has_blob(&layer.digest)? {
                 return Err(manifest::foreign_layer(layer).of_image(self.name, Step::Push));
             }
             blobs.push(Blob {

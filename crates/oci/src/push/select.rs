@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::Error;
-use crate::layout::{IMAGE_NAME, REF_NAME};
+use crate::layout::{IMAGE_NAME, REF_NAME, has_name, typed_names};
 use crate::manifest::Descriptor;
 use crate::reference::{Reference, unfit};
 use crate::registry::push::ImageLayout;
+use isoforge_base::digest::Digest;
 use isoforge_base::error::Class;
 
 /// Images and where they go.
@@ -66,19 +67,18 @@ pub fn select(
     let path = layout.path().display();
     let mut entries = layout.images()?;
     for wanted in tags {
-        if !entries.iter().any(|entry| name(entry) == Some(wanted)) {
-            let names: Vec<&str> = entries
-                .iter()
-                .filter_map(name)
-                .map(String::as_str)
-                .collect();
-            let names = names.join(", ");
-            let problem = format!("{path} holds no image '{wanted}'; there are: {names}");
-            return Err(refused(problem).with_hint("without --tag all of them are pushed"));
-        }
+        let called = entries.iter().filter(|entry| has_name(entry, wanted));
+        let called: BTreeSet<Digest> = called.map(|entry| entry.digest).collect();
+        let problem = match called.len() {
+            0 => format!("{path} holds no image '{wanted}'"),
+            1 => continue,
+            _ => format!("{path} holds several images '{wanted}'"),
+        };
+        let problem = format!("{problem}; there are: {}", names(&entries));
+        return Err(refused(problem).with_hint("without --tag all of them are pushed"));
     }
     if !tags.is_empty() {
-        entries.retain(|entry| name(entry).is_some_and(|name| tags.contains(name)));
+        entries.retain(|entry| tags.iter().any(|wanted| has_name(entry, wanted)));
     }
     if entries.is_empty() {
         return Err(refused(format!("{path} holds no image")));
@@ -88,6 +88,11 @@ pub fn select(
         None => recorded(layout, &entries)?,
     };
     let tag = to.and_then(|to| to.tag.as_ref().map(|tag| (to, tag)));
+    if tag.is_some() {
+        // Several names of one image are one image.
+        let mut seen = BTreeSet::new();
+        entries.retain(|entry| seen.insert(entry.digest));
+    }
     let images = match tag {
         Some((to, _)) if entries.len() > 1 => {
             let images = entries.len();
@@ -136,7 +141,35 @@ fn tagged(
             }
         }
     };
-    entries.into_iter().map(tag).collect()
+    let offered = names(&entries);
+    let mut images: Vec<(Descriptor, String)> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let (entry, tag) = tag(entry)?;
+        match images.iter().find(|(_, other)| *other == tag) {
+            None => images.push((entry, tag)),
+            Some((other, _)) if other.digest == entry.digest => {}
+            // The second would take the tag from the first.
+            Some(_) => {
+                let path = layout.path().display();
+                let problem =
+                    format!("{path} holds several images with the tag '{tag}': {offered}");
+                let hint = "push one at a time with --tag NAME and --to REPOSITORY:TAG";
+                return Err(refused(problem).with_hint(hint));
+            }
+        }
+    }
+    Ok(images)
+}
+
+/// What images can be chosen by.
+fn names(entries: &[Descriptor]) -> String {
+    let names: Vec<&str> = typed_names(entries)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    match names.as_slice() {
+        [] => "none with a name that leads to one alone".to_owned(),
+        names => names.join(", "),
+    }
 }
 
 /// The repository that all the images were built for.

@@ -27,6 +27,18 @@ impl Client {
             offset,
             ..Call::default()
         })?;
+        let coding = match reply.status.is_success() {
+            true => reply.coding()?,
+            false => None,
+        };
+        let coding =
+            coding.filter(|coding| !(coding.is_of_name(url) || coding.is_of_name(&reply.url)));
+        match coding {
+            // A part of something else than what was begun.
+            Some(_) if offset > 0 && reply.status.as_u16() == 206 => return self.download(url, 0),
+            Some(coding) => return reply.into_undone(coding, None),
+            None => {}
+        }
         match reply.status.as_u16() {
             200 | 206 if offset > 0 => {
                 if let Some(part) = reply.into_part(offset, None) {

@@ -10,10 +10,10 @@ use super::files::{Files, Opened};
 use super::{BlobRest, Expected, Registry, checked_manifest};
 use crate::Error;
 use crate::layout::{
-    BLOB_FOLDER, DOCKER_FILE, IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME,
-    blob_path,
+    BLOB_FOLDER, DOCKER_FILE, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, REF_NAME, blob_path,
+    has_name, typed_names,
 };
-use crate::manifest::{Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
+use crate::manifest::{self, Descriptor, Document, MAX_MANIFEST_BYTES, Manifest};
 use crate::media::{Family, MediaType};
 use crate::reference::ImageSource;
 use crate::referrer;
@@ -84,6 +84,11 @@ impl LayoutRegistry {
             }
             Document::Image(_) => Err(self.files.wrong("has no index in index.json".to_owned())),
         }
+    }
+
+    /// Whether a blob is there.
+    pub(super) fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.files.open(&blob_path(digest))?.is_some())
     }
 
     /// Opens a blob of `size` bytes.
@@ -186,26 +191,6 @@ impl WholeLayout {
     }
 }
 
-/// A name for each image that leads to it alone: the short one, else the full one.
-fn typed_names(entries: &[Descriptor]) -> impl Iterator<Item = &String> {
-    let images = move || entries.iter().filter(|entry| !entry.is_attestation());
-    images().filter_map(move |entry| {
-        let names = [REF_NAME, IMAGE_NAME].into_iter();
-        let mut names = names.filter_map(|key| entry.annotations.get(key));
-        names.find(|name| {
-            images()
-                .filter(|other| has_name(other, name))
-                .all(|other| other.digest == entry.digest)
-        })
-    })
-}
-
-fn has_name(entry: &Descriptor, tag: &str) -> bool {
-    [REF_NAME, IMAGE_NAME]
-        .iter()
-        .any(|key| entry.annotations.get(*key).is_some_and(|name| name == tag))
-}
-
 impl Registry for LayoutRegistry {
     fn resolve(&self) -> Result<Manifest, Error> {
         let (index, entries) = self.index()?;
@@ -214,7 +199,11 @@ impl Registry for LayoutRegistry {
             .filter(|entry| !entry.is_attestation())
             .filter(|entry| self.tag.as_deref().is_none_or(|tag| has_name(entry, tag)))
             .collect();
-        let choice = |wanted: &str| Err(self.files.choice(wanted, typed_names(&entries)));
+        let choice = |wanted: &str| {
+            Err(self
+                .files
+                .choice(wanted, typed_names(&entries).map(|(name, _)| name)))
+        };
         match (matching.as_slice(), &self.tag) {
             // Two names of one digest are one image.
             ([one, others @ ..], _) if others.iter().all(|other| other.digest == one.digest) => {
@@ -242,6 +231,10 @@ impl Registry for LayoutRegistry {
     }
 
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobRest<'_>, Error> {
+        let is_foreign = matches!(descriptor.media_type, MediaType::ForeignLayer(_));
+        if is_foreign && !self.has_blob(&descriptor.digest)? {
+            return Err(manifest::foreign_layer(descriptor));
+        }
         self.open_blob(&descriptor.digest, descriptor.size)?
             .from(offset)
     }

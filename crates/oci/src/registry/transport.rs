@@ -1,6 +1,7 @@
 //! HTTP requests: time limits, redirects, and bodies that are exactly as long as
 //! announced. Nothing here tries again or authenticates.
 
+mod coding;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use super::secret::Secret;
 use super::url::{Origin, ShownUrl, resolve};
 use crate::media::MediaType;
 use crate::{Answer, Error};
+pub(super) use coding::Coding;
 use isoforge_base::error::Class;
 use isoforge_base::limit::read_within;
 use stream::{Pace, Stream};
@@ -226,7 +228,9 @@ impl Transport {
         let mut request = Request::builder()
             .method(method.as_str())
             .uri(url)
-            .header(header::ACCEPT, call.accept);
+            .header(header::ACCEPT, call.accept)
+            // Without it a server may compress what it likes (RFC 9110, 12.5.3).
+            .header(header::ACCEPT_ENCODING, "identity");
         for (name, value) in call.headers {
             request = request.header(name, value);
         }
@@ -327,6 +331,28 @@ impl Reply {
             .then(|| page_error(&self.url, media_type.as_str(), wanted))
     }
 
+    /// The coding that the body says it has.
+    ///
+    /// # Errors
+    /// [`Error::BadAnswer`] on one that can't be undone.
+    pub(super) fn coding(&self) -> Result<Option<Coding>, Error> {
+        Coding::of(&self.headers, &self.url)
+    }
+
+    /// The body without its coding, of `expected` bytes where that is known; errors as
+    /// of [`into_stream`](Self::into_stream).
+    pub(super) fn into_undone(
+        self,
+        coding: Coding,
+        expected: Option<u64>,
+    ) -> Result<BlobRest<'static>, Error> {
+        let url = self.url.clone();
+        Ok(BlobRest {
+            start: 0,
+            reader: coding.undo(&url, self.into_stream(None), expected)?,
+        })
+    }
+
     /// The body as a stream. With `expected` it has exactly this many bytes or
     /// reading ends in an error, which carries an [`Error`].
     pub(super) fn into_stream(self, expected: Option<u64>) -> Stream {
@@ -374,26 +400,35 @@ impl Reply {
         }
     }
 
-    /// The whole body, which may have `limit` bytes.
+    /// The whole body, a document in JSON, which may have `limit` bytes, without its
+    /// coding.
     pub(super) fn into_bytes(self, limit: u64) -> Result<Vec<u8>, Error> {
-        let problem = format!("{}: more than {limit} bytes", ShownUrl::of(&self.url));
-        let too_large = Error::new(Class::Verification, problem);
+        let url = self.url.clone();
+        let too_large = || {
+            let problem = format!("{}: more than {limit} bytes", ShownUrl::of(&url));
+            Error::new(Class::Verification, problem)
+        };
         if self.content_length().is_some_and(|length| length > limit) {
-            return Err(too_large);
+            return Err(too_large());
         }
+        let coding = self.coding()?;
         let read = read_within(self.into_stream(None), limit).map_err(Error::from_read)?;
-        read.ok_or(too_large)
+        let bytes = read.ok_or_else(too_large)?;
+        match coding.filter(|coding| coding.may_have_made(&bytes)) {
+            None => Ok(bytes),
+            Some(coding) => {
+                let undone = coding.undo(&url, bytes.as_slice(), None)?;
+                let read = read_within(undone, limit).map_err(Error::from_read)?;
+                read.ok_or_else(too_large)
+            }
+        }
     }
 
     /// What the error document says; an unreadable one says nothing.
     pub(super) fn into_answer(self) -> Answer {
-        let mut bytes = Vec::new();
-        // An error document that breaks off is as good as none.
-        let _ = self
-            .into_stream(None)
-            .take(MAX_ERROR_BYTES)
-            .read_to_end(&mut bytes);
-        parse_answer(&bytes)
+        // One that breaks off, is too large or can't be read is as good as none.
+        self.into_bytes(MAX_ERROR_BYTES)
+            .map_or_else(|_| Answer::default(), |bytes| parse_answer(&bytes))
     }
 
     /// The error that an answer without success stands for.

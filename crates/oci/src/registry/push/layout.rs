@@ -88,9 +88,19 @@ impl ImageLayout {
     pub(crate) fn leaves_out(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         match &self.0 {
             LayoutSource::Layout(_) => Ok(false),
+            LayoutSource::Blobs { .. } => Ok(!self.has_blob(&descriptor.digest)?),
+        }
+    }
+
+    /// Whether a blob is there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        match &self.0 {
+            LayoutSource::Layout(layout) => layout.has_blob(digest),
             LayoutSource::Blobs { blobs, .. } => {
-                let blob = blobs.open(&descriptor.digest).map_err(Error::Read)?;
-                Ok(blob.is_none())
+                Ok(blobs.open(digest).map_err(Error::Read)?.is_some())
             }
         }
     }

@@ -270,7 +270,7 @@ fn write_layout(dir: &Path, layers: &[Vec<u8>]) {
 #[test]
 fn layers_merge_as_umoci_unpacks_them() {
     let base = || Archive::default().dir("./");
-    let images: [&[Archive]; 5] = [
+    let images: [&[Archive]; 6] = [
         &[
             base()
                 .dir("usr")
@@ -324,6 +324,9 @@ fn layers_merge_as_umoci_unpacks_them() {
                 .file("y", "2")
                 .dir("t"),
         ],
+        &[base()
+            .pax(&[("LIBARCHIVE.xattr.user.test", b"not base64!")])
+            .file("x", "1")],
     ];
     let scratch = scratch_dir();
     for (at, archives) in images.iter().enumerate() {
@@ -353,4 +356,34 @@ fn layers_merge_as_umoci_unpacks_them() {
         }
         assert_eq!(found, wanted, "image {at}");
     }
+}
+
+#[test]
+fn a_hard_link_before_its_target_is_none_for_umoci_either() {
+    let layer = Archive::default()
+        .hardlink("link", "file")
+        .file("file", "1");
+    let layer = layer.end();
+    let scratch = scratch_dir();
+    write_layout(&scratch.path().join("image"), std::slice::from_ref(&layer));
+    let mut command = Command::new("umoci");
+    command.args(["raw", "unpack"]);
+    if !is_root() {
+        command.arg("--rootless");
+    }
+    let image = format!("{}:t", scratch.path().join("image").display());
+    command
+        .args(["--image", &image])
+        .arg(scratch.path().join("root"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("unpack entry: link"),
+        "{said}"
+    );
+    let error = merged(&[layer]).map(|_| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "hard link 'link' leads to 'file', which does not exist"
+    );
 }
