@@ -2,22 +2,23 @@
 //! full names, which is a bundle.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use fs_err as fs;
 use isoforge_base::progress::{Progress, Task};
 use isoforge_oci::layout::{Builder, IMAGE_NAME, LayoutFile, OciLayout};
 use isoforge_oci::manifest::Descriptor;
 use serde::Serialize;
 
 use super::error::at;
-use super::files::copy_verified;
+use super::files::copy_into;
 use super::images::Images;
 use super::index::Entry;
 use super::inspect::ImageBlobs;
 use super::{BadRecord, names};
+use crate::random;
+use crate::rooted::{Folder, Root};
 
 /// What errors call where the blobs come from.
 const STORAGE: &str = "the registry's storage";
@@ -45,27 +46,73 @@ pub fn export(
 ) -> Result<Exported> {
     let (layout, images) = layout(storage, wanted)?;
     let bytes = layout.size();
-    if fs_err::exists(target)? {
+    let (parent, name) = place(target)?;
+    if parent.stat(&name)?.is_some() {
         let there = io::Error::from(io::ErrorKind::AlreadyExists);
         return Err(at(target, "written")(there));
     }
     // Beside it, so that it is there as a whole.
-    let parent = target.parent().filter(|path| !path.as_os_str().is_empty());
-    let folder = tempfile::Builder::new()
-        .prefix(".appliance-")
-        .suffix(".partial")
-        .tempdir_in(parent.unwrap_or(Path::new(".")))
-        .map_err(at(target, "made"))?;
+    let partial = Partial::make(&parent)?;
     let task = progress.task("exporting", Some(bytes));
     for (path, file) in &layout.files {
-        write(&folder.path().join(path), file, &task)?;
+        write(&partial.folder, path, file, &task)?;
     }
-    let opened = fs::File::open(folder.path()).map_err(at(target, "opened"))?;
-    rustix::fs::syncfs(&opened).map_err(|errno| at(target, "written")(errno.into()))?;
-    fs::rename(folder.path(), target).map_err(at(target, "written"))?;
-    // It has another name now.
-    let _ = folder.keep();
+    rustix::fs::syncfs(partial.folder.fd()).map_err(|errno| at(target, "written")(errno.into()))?;
+    parent.rename_new(&partial.name, &name)?;
+    partial.keep();
     Ok(Exported { images, bytes })
+}
+
+/// The folder that `target` is to be in, and its name there. The folder may be another
+/// account's: no link of its says where root writes.
+fn place(target: &Path) -> Result<(Folder, String)> {
+    let absolute = std::path::absolute(target).map_err(at(target, "written"))?;
+    let text = |path: Option<&Path>| path.and_then(Path::to_str).map(str::to_owned);
+    let parent = text(absolute.parent());
+    let name = text(absolute.file_name().map(Path::new));
+    let (Some(parent), Some(name)) = (parent, name) else {
+        bail!("'{}' names no folder that can be made", target.display());
+    };
+    let found = Root::open(Path::new("/"))?.dir(&parent)?;
+    let missing = || at(Path::new(&parent), "opened")(io::ErrorKind::NotFound.into());
+    Ok((found.ok_or_else(missing)?, name))
+}
+
+/// The layout as long as it is not whole; removed where it never is.
+struct Partial<'a> {
+    parent: &'a Folder,
+    name: String,
+    folder: Folder,
+    is_whole: bool,
+}
+
+impl<'a> Partial<'a> {
+    fn make(parent: &'a Folder) -> Result<Self> {
+        let mut number = [0; 8];
+        random::fill(&mut number)?;
+        let name = format!(".appliance-{:016x}.partial", u64::from_ne_bytes(number));
+        Ok(Self {
+            folder: parent.make_new(&name)?,
+            parent,
+            name,
+            is_whole: false,
+        })
+    }
+
+    /// It has another name now.
+    fn keep(mut self) {
+        self.is_whole = true;
+    }
+}
+
+impl Drop for Partial<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            // What is left of it helps nobody, and what went wrong is said already.
+            let _ = self.folder.clear();
+            let _ = self.parent.remove_empty(&self.name);
+        }
+    }
 }
 
 fn layout(storage: &dyn Images, wanted: &[String]) -> Result<(OciLayout, Vec<String>)> {
@@ -146,16 +193,20 @@ fn add_referrers(
     }
 }
 
-fn write(path: &Path, file: &LayoutFile, task: &Task) -> Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(at(parent, "made"))?;
+/// Writes a file of the layout, and the folders that it is in.
+fn write(root: &Folder, path: &str, file: &LayoutFile, task: &Task) -> Result<()> {
+    if let Some((folder, rest)) = path.split_once('/') {
+        let folder = root.sub_plain(folder)?;
+        return write(&folder, rest, file, task);
     }
-    let LayoutFile::File(from, digest, size) = file else {
-        let bytes = match file {
-            LayoutFile::Bytes(bytes) => bytes.as_slice(),
-            _ => &[],
-        };
-        return fs::write(path, bytes).map_err(at(path, "written"));
+    let mut target = root.create_new(path, 0o644)?;
+    let to = root.path().join(path);
+    let bytes = match file {
+        LayoutFile::File(from, digest, size) => {
+            return copy_into(from, &to, &mut target, digest, Some(*size), STORAGE, task);
+        }
+        LayoutFile::Bytes(bytes) => bytes.as_slice(),
+        _ => &[],
     };
-    copy_verified(from, path, digest, Some(*size), STORAGE, task)
+    target.write_all(bytes).map_err(at(&to, "written"))
 }

@@ -91,10 +91,23 @@ pub(super) fn copy_verified(
     name: &str,
     task: &Task,
 ) -> Result<()> {
-    let source = regular::open_unlinked(from).map_err(at(from, "read"))?;
     let mut target = fs::File::create(to).map_err(at(to, "written"))?;
+    copy_into(from, to, target.file_mut(), digest, size, name, task)
+}
+
+/// [`copy_verified`] into the file `target`, which is open and lies at `to`.
+pub(super) fn copy_into(
+    from: &Path,
+    to: &Path,
+    target: &mut std::fs::File,
+    digest: &Digest,
+    size: Option<u64>,
+    name: &str,
+    task: &Task,
+) -> Result<()> {
+    let source = regular::open_unlinked(from).map_err(at(from, "read"))?;
     let mut reader = HashingReader::new(task.reader(source));
-    io::copy(&mut reader, &mut target).map_err(at(to, "written"))?;
+    io::copy(&mut reader, target).map_err(at(to, "written"))?;
     let (found, bytes) = reader.finish();
     if found == *digest && size.is_none_or(|size| size == bytes) {
         return Ok(());

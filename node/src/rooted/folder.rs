@@ -66,6 +66,98 @@ impl Folder {
         })
     }
 
+    /// Makes a directory in it, which is empty; nobody but its maker can look into it
+    /// on file systems that know owners.
+    ///
+    /// # Errors
+    /// [`Error`] where something has the name, or somebody put another directory in its
+    /// place before it was opened.
+    pub(crate) fn make_new(&self, name: &str) -> Result<Self, Error> {
+        let failed = |errno: Errno| Error::new("making", &self.path.join(name), errno);
+        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).map_err(failed)?;
+        let made = self.below_plain(name)?;
+        match made.names()?.is_empty() {
+            true => Ok(made),
+            false => Err(failed(Errno::NOTEMPTY)),
+        }
+    }
+
+    /// Opens a directory in it, and makes it where it lacks; mode and owner are left as
+    /// they come, as on file systems that know none.
+    ///
+    /// # Errors
+    /// [`Error`] where that fails, or it is no directory: a symlink is none.
+    pub(crate) fn sub_plain(&self, name: &str) -> Result<Self, Error> {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => self.below_plain(name),
+            Err(errno) => Err(Error::new("making", &self.path.join(name), errno)),
+        }
+    }
+
+    fn below_plain(&self, name: &str) -> Result<Self, Error> {
+        let path = self.path.join(name);
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())
+            .map_err(|errno| Error::new("opening the directory", &path, errno))?;
+        Ok(Self::new(fd, path, self.owners))
+    }
+
+    /// Makes a file in it, to be written.
+    ///
+    /// # Errors
+    /// [`Error`] where something has the name, or it can't be made.
+    pub(crate) fn create_new(&self, name: &str, mode: u32) -> Result<std::fs::File, Error> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(mode))
+            .map(std::fs::File::from)
+            .map_err(|errno| Error::new("making", &self.path.join(name), errno))
+    }
+
+    /// Gives what is in it another name, which nothing may have.
+    ///
+    /// # Errors
+    /// [`Error`] where that fails.
+    pub(crate) fn rename_new(&self, from: &str, to: &str) -> Result<(), Error> {
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        rustix::fs::renameat_with(&self.fd, from, &self.fd, to, flags)
+            .or_else(|errno| match errno {
+                // Not every file system knows the flag; without it a directory takes the
+                // place of an empty one alone.
+                Errno::INVAL => rustix::fs::renameat(&self.fd, from, &self.fd, to),
+                _ => Err(errno),
+            })
+            .map_err(|errno| Error::new("naming", &self.path.join(to), errno))
+    }
+
+    /// Removes all that is in it; no link leads out of it.
+    ///
+    /// # Errors
+    /// [`Error`] at the first thing that can't be removed.
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        for name in self.names()? {
+            let failed = |errno: Errno| Error::new("removing", &self.path.join(&name), errno);
+            let is_folder = self
+                .stat(&name)?
+                .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+            let mut how = AtFlags::empty();
+            if is_folder {
+                self.below_plain(&name)?.clear()?;
+                how = AtFlags::REMOVEDIR;
+            }
+            rustix::fs::unlinkat(&self.fd, name.as_str(), how).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a directory in it that is empty.
+    ///
+    /// # Errors
+    /// [`Error`] where it can't be removed.
+    pub(crate) fn remove_empty(&self, name: &str) -> Result<(), Error> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
+            .map_err(|errno| Error::new("removing", &self.path.join(name), errno))
+    }
+
     /// What a name in it is; none where there is nothing.
     ///
     /// # Errors

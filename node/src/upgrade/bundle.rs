@@ -4,6 +4,7 @@
 //! chosen; then the layers of that one. From there on it is an image that the store
 //! has whole, so no network is asked.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use anyhow::{Context as _, Result, bail};
@@ -13,7 +14,7 @@ use isoforge_oci::reference::{ImageSource, Reference};
 use isoforge_oci::registry::Client;
 use isoforge_oci::store::Store;
 
-use super::source::{Asked, Found, choose, resolve};
+use super::source::{Asked, Found, choose, not_one, resolve};
 use crate::content::source::{Kind, Root, Source};
 
 /// Stands for an image that is in the store alone; `.invalid` is a domain that never
@@ -44,10 +45,23 @@ pub fn find(
         .roots()
         .iter()
         .filter(|root| root.kind == Kind::Provider);
+    // Several names of one image are one image.
+    let mut seen = BTreeSet::new();
+    let providers: Vec<&Root> = providers
+        .filter(|root| seen.insert(root.descriptor.digest))
+        .collect();
+    let names = names(&providers);
+    if let Some(tag) = asked.tag {
+        let called =
+            (names.iter().zip(&providers)).filter(|(name, root)| is_called(root, name, tag));
+        let called = called.count();
+        if called != 1 && !providers.is_empty() {
+            bail!("{}", not_one(source.name(), tag, called, &names));
+        }
+    }
     let mut found = Vec::new();
-    for root in providers {
-        let name = tag(root);
-        if asked.tag.is_some_and(|tag| tag != name) {
+    for (name, root) in names.into_iter().zip(providers) {
+        if asked.tag.is_some_and(|tag| !is_called(root, &name, tag)) {
             continue;
         }
         take_manifests(source, store, &root.descriptor, 0)?;
@@ -58,13 +72,12 @@ pub fn find(
             resolve(client, store, image, asked.platform, progress)?,
         ));
     }
-    match (found.len(), asked.tag) {
-        (0, Some(tag)) => bail!("{} has no system with the tag {tag}", source.name()),
-        (0, None) => bail!(
+    match found.len() {
+        0 => bail!(
             "{} carries no system; 'appliance content import' takes its content",
             source.name()
         ),
-        (1, _) => found
+        1 => found
             .into_iter()
             .next()
             .map(|(_, found)| found)
@@ -73,7 +86,24 @@ pub fn find(
     }
 }
 
-/// What a root is called among others.
+/// What each root is called: by its tag where no other has it, else by its full name.
+fn names(roots: &[&Root]) -> Vec<String> {
+    let tags: Vec<String> = roots.iter().map(|root| tag(root)).collect();
+    let name = |(root, tag): (&&Root, &String)| {
+        let is_alone = tags.iter().filter(|other| *other == tag).count() == 1;
+        match &root.reference {
+            Some(reference) if !is_alone => reference.clone(),
+            _ => tag.clone(),
+        }
+    };
+    roots.iter().zip(&tags).map(name).collect()
+}
+
+fn is_called(root: &Root, name: &str, asked: &str) -> bool {
+    name == asked || root.reference.as_deref() == Some(asked) || tag(root) == asked
+}
+
+/// The tag of a root, or what it has in its place.
 fn tag(root: &Root) -> String {
     let text = root.reference.as_deref().unwrap_or_default();
     let parsed: Option<Reference> = text.parse().ok();

@@ -1,10 +1,12 @@
 //! From what the user names to one image in the store.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use isoforge_base::digest::Digest;
 use isoforge_base::progress::Progress;
-use isoforge_oci::layout::REF_NAME;
+use isoforge_oci::layout::{has_name, typed_names};
 use isoforge_oci::platform::Platform;
 use isoforge_oci::pull::{self, Limits, ResolvedImage};
 use isoforge_oci::reference::ImageSource;
@@ -85,16 +87,22 @@ pub fn find(
         _ if asked.tag.is_some() => bail!("write the tag into the source: {}", asked.source),
         _ => return resolve(source),
     };
-    let tags = tags(&path, store)?;
+    let (_, entries) = WholeLayout::open(&path, store.temp_dir())?.index()?;
+    let names: Vec<&String> = typed_names(&entries).map(|(name, _)| name).collect();
     if let Some(tag) = asked.tag {
+        let called = entries.iter().filter(|entry| has_name(entry, tag));
+        let called: BTreeSet<Digest> = called.map(|entry| entry.digest).collect();
+        if called.len() != 1 {
+            bail!("{}", not_one(asked.source, tag, called.len(), names));
+        }
         return resolve(tagged(source, tag));
     }
-    if tags.len() < 2 {
+    if names.len() < 2 {
         return resolve(source);
     }
-    let mut found = Vec::with_capacity(tags.len());
-    for tag in &tags {
-        found.push((tag.clone(), resolve(tagged(source.clone(), tag))?));
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        found.push((name.clone(), resolve(tagged(source.clone(), name))?));
     }
     choose(found, asked)
 }
@@ -126,15 +134,25 @@ fn tagged(source: ImageSource, tag: &str) -> ImageSource {
     }
 }
 
-/// Names of the images in a layout.
-fn tags(path: &Path, store: &Store) -> Result<Vec<String>> {
-    let layout = WholeLayout::open(path, store.temp_dir())?;
-    let (_, entries) = layout.index()?;
-    let named = entries
-        .iter()
-        .filter(|entry| !entry.is_attestation())
-        .filter_map(|entry| entry.annotations.get(REF_NAME).cloned());
-    Ok(named.collect())
+/// What is wrong where `called` images, not one, have the name that was asked for.
+pub(super) fn not_one(
+    source: &str,
+    tag: &str,
+    called: usize,
+    names: impl IntoIterator<Item = impl AsRef<str>>,
+) -> String {
+    let problem = match called {
+        0 => format!("{source} holds no image '{tag}'"),
+        _ => format!("{source} holds several images '{tag}'"),
+    };
+    let list: String = names
+        .into_iter()
+        .map(|name| format!("\n    {}", name.as_ref()))
+        .collect();
+    match list.as_str() {
+        "" => format!("{problem}, and none with a name that leads to one alone"),
+        list => format!("{problem}; choose one with --tag:{list}"),
+    }
 }
 
 /// Of several images the one with the Kubernetes that runs here, else the one

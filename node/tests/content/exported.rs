@@ -1,7 +1,9 @@
 //! Content out of the registries' storages, judged by skopeo and by importing it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use appliance::content::distribution;
@@ -15,7 +17,7 @@ use appliance::content::zot::import;
 use appliance::registry::prepare::prepare;
 use appliance::registry::push_port;
 use insta::assert_snapshot;
-use isoforge_base::progress::Progress;
+use isoforge_base::progress::{Progress, Reporter, TaskId};
 use isoforge_contract::machine::RegistryKind;
 
 use crate::registry::skopeo;
@@ -65,6 +67,56 @@ fn what_is_exported_is_a_bundle() {
     assert!(error.to_string().contains("can't be written"), "{error}");
     let names = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(names, 5, "no partial output stays");
+}
+
+/// Puts a link in the place of the folder that is written, as soon as it is there.
+struct Swapping {
+    home: PathBuf,
+    elsewhere: PathBuf,
+}
+
+impl Reporter for Swapping {
+    fn start(&self, _: TaskId, _: &str, _: Option<u64>) {
+        for entry in std::fs::read_dir(&self.home).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "partial") {
+                std::fs::rename(&path, self.home.join("moved")).unwrap();
+                std::os::unix::fs::symlink(&self.elsewhere, &path).unwrap();
+            }
+        }
+    }
+    fn advance(&self, _: TaskId, _: u64) {}
+    fn finish(&self, _: TaskId) {}
+    fn note(&self, _: &str) {}
+    fn warn(&self, _: &str) {}
+    fn stage(&self, _: &str) {}
+}
+
+/// Root exports into a folder of somebody who would like it to write elsewhere.
+#[test]
+fn nobody_says_with_a_link_where_an_export_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("storage");
+    fill(&root, &bundle()).unwrap();
+    let storage = Storage::open(&root).unwrap();
+    let (home, elsewhere) = (dir.path().join("home"), dir.path().join("elsewhere"));
+    for folder in [&home, &elsewhere] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let swapping = Progress::new(Arc::new(Swapping {
+        home: home.clone(),
+        elsewhere: elsewhere.clone(),
+    }));
+    // What becomes of it is the folder's owner's loss.
+    let _ = export(&storage, &home.join("out"), &[], &swapping);
+    assert!(home.join("moved/index.json").exists(), "it was swapped");
+    let written = std::fs::read_dir(&elsewhere).unwrap().count();
+    assert_eq!(written, 0, "nothing is written elsewhere");
+    // Nor by a link on the way, where others may change the folder.
+    std::fs::set_permissions(&home, Permissions::from_mode(0o777)).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, home.join("link")).unwrap();
+    let error = export(&storage, &home.join("link/out"), &[], &Progress::silent()).unwrap_err();
+    assert!(format!("{error:#}").contains("not followed"), "{error:#}");
 }
 
 /// A machine whose distribution has a bundle, and does not run any more.

@@ -433,6 +433,47 @@ fn of_several_images_the_one_with_the_running_kubernetes_is_taken() {
     assert_eq!(outcome.kubernetes.as_deref(), Some("1.31.9"));
 }
 
+#[test]
+fn an_image_is_chosen_by_a_name_that_leads_to_it_alone() {
+    let built = Built::several(&["1.31.9", "1.32.7"]);
+    let layout = built.folder();
+    let folder = Folder::new();
+    let fails = |tag: &str| {
+        let tag = (!tag.is_empty()).then_some(tag);
+        let error = folder.upgrade_to(&layout, tag, &mut folder.volume());
+        error.unwrap_err().to_string().replace(&layout, "SOURCE")
+    };
+    let unknown = fails("pxk-e-1.30.1-2.0.0");
+    let path = std::path::Path::new(&layout).join("index.json");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let name = |entry: &mut serde_json::Value, short: &str, full: &str| {
+        entry["annotations"]["org.opencontainers.image.ref.name"] = short.into();
+        entry["annotations"]["io.containerd.image.name"] = full.into();
+    };
+    // Two repositories with one tag.
+    let mut index: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for (at, full) in ["q.io/a:v1", "q.io/b:v1"].into_iter().enumerate() {
+        name(&mut index["manifests"][at], "v1", full);
+    }
+    fs_err::write(&path, index.to_string()).unwrap();
+    folder.set_kubernetes("1.30.1");
+    assert_snapshot!([unknown, fails("v1"), fails("")].join("\n"), @"");
+    let outcome = folder
+        .upgrade_to(&layout, Some("q.io/a:v1"), &mut folder.volume())
+        .unwrap();
+    assert_eq!(outcome.kubernetes.as_deref(), Some("1.31.9"));
+    // Two names of one image are one image.
+    let mut index: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut again = index["manifests"][0].clone();
+    name(&mut again, "latest", "q.io/a:latest");
+    index["manifests"].as_array_mut().unwrap().push(again);
+    fs_err::write(&path, index.to_string()).unwrap();
+    let folder = Folder::new();
+    folder.set_kubernetes("1.31.9");
+    let outcome = folder.upgrade(&layout, &mut folder.volume()).unwrap();
+    assert_eq!(outcome.kubernetes.as_deref(), Some("1.31.9"));
+}
+
 struct Told {
     healthy_after: u64,
     now: u64,

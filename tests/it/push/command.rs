@@ -7,6 +7,7 @@ use crate::support::docker_registry::DockerRegistry;
 use crate::support::judge;
 use crate::support::layers::{Image, write_layout};
 use crate::support::program::Project;
+use crate::support::registry::FakeRegistry;
 
 /// The project's profile, for a repository of `host`, with more in `[provider]`.
 fn for_registry(host: &str, more: &str) -> Project {
@@ -128,6 +129,33 @@ fn what_is_pushed_and_where_to_is_chosen() {
     error: '127.0.0.1:[PORT]/X' is not an image reference: repository names are lower-case, 'X' is not
     hint: only the host and the tag may have upper-case letters
     ");
+    // What one name leads to must be one image, and no tag is given twice.
+    let named = |name: &str, full: &str, image: &Image| {
+        let mut entry = image.manifest.descriptor();
+        entry["annotations"] = serde_json::json!({
+            "org.opencontainers.image.ref.name": name, "io.containerd.image.name": full,
+        });
+        entry
+    };
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [
+        named("v1", "q.io/a:v1", &one), named("v1", "q.io/b:v1", &two),
+    ]});
+    project.write("layout/index.json", &index.to_string());
+    assert_snapshot!(fails(&["layout", "--to", "127.0.0.1:1/x"]), @"");
+    assert_snapshot!(fails(&["layout", "--to", "127.0.0.1:1/x:y", "--tag", "v1"]), @"");
+    assert_snapshot!(fails(&["layout", "--to", "127.0.0.1:1/x", "--tag", "v2"]), @"");
+    let registry = FakeRegistry::start();
+    let to = format!("{}/x:y", registry.host());
+    project
+        .run(&["push", "layout", "--to", &to, "--tag", "q.io/b:v1"])
+        .assert_exit(0);
+    super::assert_there(&registry, "x", "y", &two);
+    // Two names of one image are one image.
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [
+        named("v1", "q.io/a:v1", &two), named("v2", "q.io/a:v2", &two),
+    ]});
+    project.write("layout/index.json", &index.to_string());
+    project.run(&["push", "layout", "--to", &to]).assert_exit(0);
     project.write("empty/file", "");
     assert_snapshot!(fails(&["empty"]), @r"
     exit 2
