@@ -9,17 +9,20 @@
 
 pub mod helper;
 mod output;
+mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
 
 use crate::error::{Class, Diagnose};
 use crate::limit::read_within;
 use crate::parallel;
 use output::Output;
+use watch::Watch;
 
 /// Where programs are looked for, and the `PATH` that they see.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -64,6 +67,14 @@ pub enum Error {
         /// The last lines of its standard error.
         tail: String,
     },
+    /// The program took longer than it may, and was killed.
+    #[error("'{program}' was killed: it took longer than {} s", .limit.as_secs())]
+    TooLong {
+        /// Name of the program.
+        program: String,
+        /// How long it may take.
+        limit: Duration,
+    },
     /// What the program printed could not be taken.
     #[error("reading what '{program}' prints failed")]
     Output {
@@ -77,7 +88,10 @@ pub enum Error {
 impl Diagnose for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Missing { .. } | Self::Start { .. } | Self::Failed { .. } => Class::Environment,
+            Self::Missing { .. }
+            | Self::Start { .. }
+            | Self::Failed { .. }
+            | Self::TooLong { .. } => Class::Environment,
             Self::Output { source, .. } => source.class(),
         }
     }
@@ -116,6 +130,7 @@ pub struct Program {
     package: &'static str,
     args: Vec<OsString>,
     env: BTreeMap<OsString, OsString>,
+    time_limit: Option<Duration>,
 }
 
 impl Program {
@@ -131,6 +146,7 @@ impl Program {
                 ("LC_ALL".into(), "C.UTF-8".into()),
                 ("TZ".into(), "UTC".into()),
             ]),
+            time_limit: None,
         }
     }
 
@@ -158,6 +174,13 @@ impl Program {
         self
     }
 
+    /// Kills the program where it takes longer.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
     /// Runs the program to its end. `stdout` takes all that it prints;
     /// `stderr_line` is called for each line of its standard error, from
     /// another thread. When `stdout` fails the program is told to end.
@@ -172,13 +195,15 @@ impl Program {
         let mut child = self.start()?;
         let mut out = child.stdout.take().map(|out| Output::of(&child, out));
         let err = child.stderr.take().map(|err| Output::of(&child, err));
-        let (taken, tail) = std::thread::scope(|scope| {
+        let limit = self.time_limit;
+        let (taken, tail, is_late) = std::thread::scope(|scope| {
             let errors = parallel::scoped(scope, move || read_lines(err, stderr_line));
-            let errors = match errors {
-                Ok(errors) => errors,
-                Err(error) => {
+            let watch = limit.map(|limit| Watch::over(scope, &child, limit));
+            let (errors, watch) = match (errors, watch.transpose()) {
+                (Ok(errors), Ok(watch)) => (errors, watch),
+                (Err(error), _) | (_, Err(error)) => {
                     terminate(&child);
-                    return (Err(error), String::new());
+                    return (Err(error), String::new(), false);
                 }
             };
             let taken = match &mut out {
@@ -189,9 +214,14 @@ impl Program {
             if taken.is_err() {
                 terminate(&child);
             }
-            (taken, errors.join().unwrap_or_default())
+            let tail = errors.join().unwrap_or_default();
+            (taken, tail, watch.is_some_and(Watch::had_to_kill))
         });
         let status = child.wait().map_err(|source| self.output_error(source))?;
+        if let (true, Some(limit)) = (is_late, limit) {
+            let program = self.name.clone();
+            return Err(Error::TooLong { program, limit });
+        }
         match taken {
             Ok(value) if status.success() => Ok(value),
             Ok(_) => Err(self.failed(status, tail)),
@@ -364,6 +394,19 @@ mod tests {
             })
             .unwrap();
         assert_eq!(longest as u64, LINE_MAX_BYTES);
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_killed_even_where_it_prints_no_more() {
+        let limit = Duration::from_millis(300);
+        for script in ["exec sleep 600", "exec >&- 2>&-; while :; do :; done"] {
+            let error = shell(script).within(limit).output(10).unwrap_err();
+            assert!(matches!(error, Error::TooLong { .. }), "{error}");
+        }
+        let long = Duration::from_secs(600);
+        assert_eq!(shell("echo a").within(long).output(10).unwrap(), b"a\n");
+        let error = shell("exit 3").within(long).output(10).unwrap_err();
+        assert!(matches!(error, Error::Failed { .. }), "{error}");
     }
 
     #[test]
