@@ -103,3 +103,35 @@ fn causes(error: &anyhow::Error) -> String {
         .collect();
     causes.join("\n  caused by: ")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// What a sentence names may lack what is said around it.
+    const OF_SENTENCES: [ErrorKind; 4] = [
+        ErrorKind::MissingRequiredArgument,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        ErrorKind::MissingSubcommand,
+        ErrorKind::InvalidValue,
+    ];
+
+    #[test]
+    fn every_command_of_the_documents_is_one() {
+        let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let found = isoforge_judges::documented::commands(root, "appliance");
+        assert!(found.len() > 20, "{}", found.len());
+        for one in found {
+            let Err(error) = Cli::command().try_get_matches_from(&one.words) else {
+                continue;
+            };
+            let is_fine = match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
+                kind => !one.is_whole && OF_SENTENCES.contains(&kind),
+            };
+            assert!(is_fine, "{}: {}\n{error}", one.place, one.words.join(" "));
+        }
+    }
+}

@@ -88,3 +88,35 @@ fn variables(text: &mut String) {
         let _ = writeln!(text, "| {} | {meaning} |", names.join(", "));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::args;
+
+    /// What a sentence names may lack what is said around it.
+    const OF_SENTENCES: [ErrorKind; 4] = [
+        ErrorKind::MissingRequiredArgument,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        ErrorKind::MissingSubcommand,
+        ErrorKind::InvalidValue,
+    ];
+
+    #[test]
+    fn every_command_of_the_documents_is_one() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let found = isoforge_judges::documented::commands(root, "isoforge");
+        assert!(found.len() > 60, "{}", found.len());
+        for one in found {
+            let Err(error) = args::command().try_get_matches_from(&one.words) else {
+                continue;
+            };
+            let is_fine = match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
+                kind => !one.is_whole && OF_SENTENCES.contains(&kind),
+            };
+            assert!(is_fine, "{}: {}\n{error}", one.place, one.words.join(" "));
+        }
+    }
+}

@@ -7,6 +7,7 @@
     reason = "a test ends where its tool is missing"
 )]
 
+pub mod documented;
 pub mod trees;
 
 use std::fmt::Display;
