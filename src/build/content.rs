@@ -24,7 +24,8 @@ use isoforge_content::artifacts;
 use isoforge_content::chart::{self, Chart, Source};
 use isoforge_content::definition::{Definition, Kubernetes};
 use isoforge_content::find::helm::Helm;
-use isoforge_content::find::{Images, Method, Options, Target};
+use isoforge_content::find::kustomize::Kustomize;
+use isoforge_content::find::{ImageList, Images, Method, Options};
 use isoforge_content::macros;
 use isoforge_oci::artifact::Artifact;
 use isoforge_oci::reference::Reference;
@@ -220,14 +221,29 @@ impl Searcher<'_> {
             parts.charts.push(chart);
         }
         for path in &sources.manifests {
-            for (file, text) in manifests(path)? {
+            let set = manifests(path)?;
+            for (file, text) in &set.texts {
                 let digest = Digest::of(text.as_bytes());
-                let input = (InputKind::Manifest, PathBuf::from(&file), digest);
+                let input = (InputKind::Manifest, PathBuf::from(file), digest);
                 self.out.inputs.push(input);
-                parts.manifests.push((file, text));
+                parts.manifests.push((file.clone(), text.clone()));
             }
+            parts.sets.push(set);
         }
+        parts.list = self.lists(&sources.image_lists)?;
         Ok(parts)
+    }
+
+    /// The lists of images at these paths, as one.
+    fn lists(&mut self, paths: &[PathBuf]) -> Result<ImageList> {
+        let mut all = ImageList::default();
+        for path in paths {
+            let list = ImageList::open(path)?;
+            let input = (InputKind::ImageList, path.clone(), list.digest());
+            self.out.inputs.push(input);
+            all.extend(list);
+        }
+        Ok(all)
     }
 
     /// A chart, as the lock pins it.
@@ -278,9 +294,22 @@ impl Searcher<'_> {
             manifests: vec![path.clone()],
             ..empty()
         });
-        let each: Vec<_> = packs.chain(charts).chain(manifests).collect();
+        let lists = sources.image_lists.iter().map(|path| ContentSources {
+            image_lists: vec![path.clone()],
+            ..empty()
+        });
+        let each: Vec<_> = packs.chain(charts).chain(manifests).chain(lists).collect();
+        let mut listed = ImageList::default();
+        for path in &sources.image_lists {
+            listed.extend(ImageList::open(path)?);
+        }
+        let mut named = Vec::new();
         for sources in each {
-            let parts = self.read("", &sources)?;
+            let mut parts = self.read("", &sources)?;
+            // The lists speak of all that stands beside them.
+            if parts.list.is_empty() {
+                parts.list = listed.clone();
+            }
             for (file, text) in &parts.manifests {
                 let artifact = artifacts::of_manifest(file, text);
                 self.out.artifacts.push(artifact);
@@ -289,7 +318,7 @@ impl Searcher<'_> {
                 (Some(pack), _) => (pack.meta.name.clone(), pack.meta.version.clone()),
                 (_, Some(chart)) => (chart.meta.name.clone(), chart.meta.version.clone()),
                 _ => {
-                    let path = sources.manifests.first();
+                    let path = sources.manifests.iter().chain(&sources.image_lists).next();
                     let name = path.and_then(|path| path.file_name());
                     let name = name.unwrap_or_default().to_string_lossy();
                     (name.into_owned(), String::new())
@@ -310,7 +339,12 @@ impl Searcher<'_> {
                     .collect(),
             };
             self.owner(&owner, &parts, known)?;
+            if !owner.is_list() {
+                let found = self.out.found.last().into_iter();
+                named.extend(found.flat_map(|found| found.images.clone()));
+            }
         }
+        self.tell_only_listed("content", &listed.beside(named.iter()));
         Ok(())
     }
 
@@ -358,6 +392,7 @@ impl Searcher<'_> {
                 answers: known.to(version),
                 kubernetes: (!version.is_empty()).then(|| (*version).to_owned()),
                 helm: Helm::installed(),
+                kustomize: Kustomize::installed(),
             };
             for pack in &parts.packs {
                 found.extend(content::find::in_pack_alone(pack, &options)?);
@@ -365,11 +400,11 @@ impl Searcher<'_> {
             for chart in &parts.charts {
                 found.extend(content::find::in_plain_chart(chart, &options));
             }
-            for (file, text) in &parts.manifests {
-                let texts = vec![(file.clone(), text.clone())];
-                found.extend(Target::Manifests(texts).images(&options)?);
+            for set in &parts.sets {
+                found.extend(set.images(&options)?);
             }
         }
+        self.compare(owner, &parts.list, &mut found);
         self.tell_likely(owner, &found);
         if let Some(listed) = owner.listed {
             let mut images: Vec<String> = found.images.keys().cloned().collect();
@@ -388,6 +423,37 @@ impl Searcher<'_> {
         Ok((method, images))
     }
 
+    /// Compares what was found with what lists name, and takes the latter along. Lists of
+    /// `[content]` are carried on their own.
+    fn compare(&self, owner: &Owner<'_>, list: &ImageList, found: &mut Images) {
+        found.vouched_by(list);
+        if owner.kind.is_some() || owner.is_list() {
+            found.take(list);
+        }
+        if owner.kind.is_some() {
+            let only: Vec<String> = found.only_listed.iter().cloned().collect();
+            self.tell_only_listed(&owner.shown(), &only);
+        }
+        let unlisted: Vec<String> = found.unlisted.iter().cloned().collect();
+        if !unlisted.is_empty() {
+            self.with.session.progress.warn(format!(
+                "these images of {} stand in none of its lists, which may be of another version; \
+                 those that objects name are carried all the same:{}",
+                owner.shown(),
+                indent(&unlisted)
+            ));
+        }
+    }
+
+    fn tell_only_listed(&self, owner: &str, only: &[String]) {
+        if !only.is_empty() {
+            self.with.session.progress.note(format!(
+                "these images of {owner} stand in its lists alone, and are carried:{}",
+                indent(only)
+            ));
+        }
+    }
+
     /// Tells of words that may be images, but for those that the profile carries.
     fn tell_likely(&self, owner: &Owner<'_>, found: &Images) {
         let carried = owner.listed.unwrap_or_default();
@@ -396,10 +462,9 @@ impl Searcher<'_> {
             .filter_map(|image| image.parse::<Reference>().ok())
             .map(|image| image.to_string())
             .collect();
-        let likely = found.may_be.iter().filter(|likely| {
-            let reference = likely.text.parse::<Reference>();
-            !reference.is_ok_and(|reference| carried.contains(&reference.to_string()))
-        });
+        let is_carried = |image: String| carried.contains(&image);
+        let likely = found.may_be.iter();
+        let likely = likely.filter(|likely| !likely.reference().is_some_and(is_carried));
         let lines: Vec<String> = likely
             .map(|likely| format!("{}: '{}'", likely.place, likely.text))
             .collect();
@@ -431,6 +496,7 @@ impl Searcher<'_> {
             let weakest = found.methods().into_iter().next_back();
             return Ok(match weakest {
                 None | Some(Method::Pack) => ImageMethod::Pack,
+                Some(Method::List) => ImageMethod::List,
                 Some(Method::Manifests) => ImageMethod::Manifests,
                 Some(Method::Helm) => ImageMethod::Helm,
                 Some(Method::Scan) => ImageMethod::Scan,
@@ -462,8 +528,9 @@ impl Searcher<'_> {
                  'images' in the profile, or take what was found with --accept-scan"
             }
             false => {
-                "install Helm, list the images in the pack or with 'images' in the profile, or \
-                 take what was found with --accept-scan"
+                "install Helm (for a kustomization, kustomize or kubectl), list the images in the \
+                 pack, with 'images' in the profile or by 'image_lists', or take what was found \
+                 with --accept-scan"
             }
         };
         Err(Failure::new(Class::Profile, message).with_hint(hint))

@@ -18,8 +18,8 @@ pub(crate) use bundle::{
 };
 pub(crate) use cache::{Cache, CacheCommand, Clear, Export, Import, List, StoreArgs, Verify};
 pub(crate) use content::{
-    Check, Content, ContentCommand, Find, HelmArgs, Pack, PackBuild, PackCommand, PackInit,
-    PackLint, PackPush,
+    Check, Content, ContentCommand, Find, HelmArgs, KustomizeArgs, Pack, PackBuild, PackCommand,
+    PackInit, PackLint, PackPush,
 };
 pub(crate) use lock::{Lock, LockArgs, Plan, Pull};
 

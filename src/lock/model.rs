@@ -135,6 +135,8 @@ pub enum InputKind {
     /// A chart of the local disk.
     Chart,
     Manifest,
+    /// A list of images.
+    ImageList,
 }
 
 /// A component of the profile and the images that it needs.

@@ -237,6 +237,8 @@ pub enum ImageMethod {
     Profile,
     /// Its pack lists them.
     Pack,
+    /// A list that is published beside its manifests and charts names them.
+    List,
     /// Objects of its manifests name them.
     Manifests,
     /// Objects that Helm rendered of its charts name some of them.
@@ -261,6 +263,7 @@ impl fmt::Display for ImageMethod {
             Self::Catalog => "the catalog",
             Self::Profile => "the profile",
             Self::Pack => "the pack",
+            Self::List => "a list",
             Self::Manifests => "the manifests",
             Self::Helm => "what Helm rendered",
             Self::Scan => "a scan of values",

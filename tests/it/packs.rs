@@ -7,6 +7,7 @@ mod cluster;
 mod collection;
 mod commands;
 mod helm;
+mod lists;
 mod profile;
 mod setup;
 

@@ -10,7 +10,8 @@
 //! images that no object names.
 //!
 //! Invariant: what only a scan found, and what nobody could render, is told as not
-//! proven; it is never told to be there or to be missing for certain.
+//! proven; it is never told to be there or to be missing for certain. Words that may
+//! be images are told, and decide nothing.
 
 mod search;
 
@@ -24,7 +25,8 @@ use serde::Serialize;
 use super::Error;
 use super::bundle::{Bundle, Kind};
 use super::find::helm::Helm;
-use super::find::{Images, Method, Occurrence, Unproven, Unresolved};
+use super::find::{self, ImageList};
+use super::find::{Images, Likely, Method, Occurrence, Unproven, Unresolved};
 use isoforge_base::digest::Digest;
 use isoforge_base::human;
 use isoforge_base::shown::Line;
@@ -52,6 +54,12 @@ pub struct Report {
     pub left_out: Vec<Absent>,
     /// What is not certain.
     pub not_proven: NotProven,
+    /// Images that an object names, the bundle has and no list names.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unlisted: BTreeSet<String>,
+    /// Words that may be images, which the bundle lacks.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub may_be: BTreeSet<Likely>,
 }
 
 /// An image that the bundle lacks.
@@ -86,22 +94,61 @@ struct Named {
     images: Images,
     /// Globs of what the profile leaves out.
     exclude: Vec<String>,
+    /// Whether a kustomization that nobody built is among the manifests: it may change
+    /// what the others name.
+    is_kustomized: bool,
 }
 
-/// Checks a bundle; charts are rendered by `helm`, where there is one.
+impl Named {
+    /// What a list names beside the layers; what a layer leaves out is left out of it too.
+    fn of_list(list: &ImageList, layers: &[Self]) -> Self {
+        let sure = layers.iter().flat_map(|layer| {
+            let images = layer.images.images.iter();
+            images.filter(|(_, places)| !places.iter().all(|place| layer.is_guess(place)))
+        });
+        let beside = list.beside(sure.map(|(image, _)| image));
+        let mut named = Self {
+            exclude: layers.iter().flat_map(|one| one.exclude.clone()).collect(),
+            ..Self::default()
+        };
+        let places = list.places();
+        for (image, place) in places.filter(|(image, _)| beside.contains(image)) {
+            named.images.images.insert(image, [place.clone()].into());
+        }
+        named
+    }
+
+    /// Whether nobody can say that what stands at a place is needed.
+    fn is_guess(&self, place: &Occurrence) -> bool {
+        match place.method {
+            Method::Scan => true,
+            Method::Manifests => self.is_kustomized,
+            Method::Pack | Method::List | Method::Helm => false,
+        }
+    }
+}
+
+/// Checks a bundle; charts are rendered by `helm`, where there is one. What `list` names
+/// must be there as well; of which objects it speaks nobody says, so it vouches for none.
 ///
 /// # Errors
 /// [`Error`]; what is missing is none.
-pub fn check(bundle: &Bundle, helm: Option<Helm>) -> Result<Report, Error> {
+pub fn check(bundle: &Bundle, helm: Option<Helm>, list: &ImageList) -> Result<Report, Error> {
     let held = Held::of(bundle)?;
     let mut images = BTreeSet::new();
     let (mut missing, mut left_out) = (BTreeMap::new(), BTreeMap::new());
     let mut guessed = BTreeMap::new();
     let mut not_proven = NotProven::default();
-    for named in search::search(bundle, helm)? {
+    let mut likely = BTreeSet::new();
+    let (mut unlisted, mut all) = (BTreeSet::new(), search::search(bundle, helm)?);
+    all.push(Named::of_list(list, &all));
+    for named in &mut all {
         let is_excluded = matcher(&named.exclude);
-        for (image, places) in named.images.images {
-            let is_guess = places.iter().all(|place| place.method == Method::Scan);
+        for (image, places) in std::mem::take(&mut named.images.images) {
+            let is_guess = places.iter().all(|place| named.is_guess(place));
+            if !is_guess && !list.is_empty() && !list.has(&image) && !is_excluded(&image) {
+                unlisted.insert(image.clone());
+            }
             if !is_guess {
                 images.insert(image.clone());
             }
@@ -117,9 +164,18 @@ pub fn check(bundle: &Bundle, helm: Option<Helm>) -> Result<Report, Error> {
                 .or_insert_with(BTreeSet::new)
                 .extend(places);
         }
-        not_proven.sources.extend(named.images.unproven);
-        not_proven.texts.extend(named.images.unresolved);
+        let images = std::mem::take(&mut named.images);
+        not_proven.sources.extend(images.unproven);
+        not_proven.texts.extend(images.unresolved);
+        let unsaid = |likely: &Likely| match likely.reference() {
+            Some(image) => !held.has(&image) && !is_excluded(&image),
+            None => true,
+        };
+        likely.extend(images.may_be.into_iter().filter(unsaid));
     }
+    // Those that an object names are told as such.
+    let is_named = |likely: &Likely| likely.reference().is_some_and(|it| images.contains(&it));
+    likely.retain(|likely| !is_named(likely));
     not_proven.images = listed(guessed);
     let missing = listed(missing);
     Ok(Report {
@@ -131,6 +187,8 @@ pub fn check(bundle: &Bundle, helm: Option<Helm>) -> Result<Report, Error> {
         missing,
         left_out: listed(left_out),
         not_proven,
+        unlisted,
+        may_be: likely,
     })
 }
 
@@ -223,6 +281,10 @@ impl fmt::Display for Report {
             writeln!(f, "not proven: {}, which is not there", Line(&absent.image))?;
             shown(&absent.places, f)?;
         }
+        for image in &self.unlisted {
+            writeln!(f, "not in the list: {}", Line(image))?;
+        }
+        write!(f, "{}", find::Told(&self.may_be))?;
         let verdict = match (self.missing.len(), self.proven) {
             (0, true) => "complete".to_owned(),
             (0, false) => "not proven to be complete".to_owned(),

@@ -118,6 +118,9 @@ pub struct Layer {
     /// Globs of images that objects name and the profile leaves out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_images: Vec<String>,
+    /// References of lists that are published beside its charts and manifests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed_images: Vec<String>,
     /// Its charts, in the order in which they are installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub charts: Vec<ChartOf>,

@@ -59,6 +59,13 @@ pub enum Error {
         #[source]
         source: Box<process::Error>,
     },
+    /// Nothing was made of a kustomization.
+    #[error("{place} can't be built")]
+    Kustomize {
+        place: String,
+        #[source]
+        source: Box<process::Error>,
+    },
     /// The server of a chart did not deliver.
     #[error("can't download {what}")]
     Download {
@@ -221,7 +228,7 @@ impl Diagnose for Error {
             | Self::NotBundle { .. }
             | Self::NoBlob { .. }
             | Self::DamagedBlob { .. } => Class::Verification,
-            Self::Helm { .. } => Class::Environment,
+            Self::Helm { .. } | Self::Kustomize { .. } => Class::Environment,
             Self::Read { source, .. } => source.class(),
             Self::Other(cause) => cause.class(),
             // Damaged archives give such errors, too.

@@ -6,6 +6,7 @@
 //! | `manifests` | objects of manifests: containers of pods, and what [`Rule`]s say |
 //! | `helm` | objects that Helm rendered from a chart |
 //! | `scan` | values of a chart, which only look like images |
+//! | `list` | a list that is published beside them ([`ImageList`]) |
 //!
 //! Words that containers are started with, settings and annotations are images where
 //! they are references in full and stand where images do; what only looks like one is
@@ -17,7 +18,9 @@
 
 pub mod helm;
 mod image_value;
-mod kustomization;
+pub(crate) mod kustomization;
+pub mod kustomize;
+mod list;
 pub mod manifests;
 mod objects;
 mod path;
@@ -31,9 +34,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use list::ImageList;
 pub use path::Rule;
 use path::standard_rules;
-pub use target::{Options, Target, in_pack_alone, in_plain_chart};
+pub use target::{Manifests, Options, Target, in_pack_alone, in_plain_chart};
 
 use super::macros;
 use isoforge_base::shown::Line;
@@ -45,6 +49,8 @@ use isoforge_oci::reference::Reference;
 pub enum Method {
     /// The pack lists it.
     Pack,
+    /// A list that is published beside manifests and charts names it.
+    List,
     /// A manifest's object names it.
     Manifests,
     /// An object that Helm rendered names it.
@@ -59,6 +65,7 @@ impl Method {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pack => "pack",
+            Self::List => "list",
             Self::Manifests => "manifests",
             Self::Helm => "helm",
             Self::Scan => "scan",
@@ -107,6 +114,7 @@ pub struct Occurrence {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<Object>,
     /// The path in the object or values.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub path: String,
 }
 
@@ -119,7 +127,10 @@ impl fmt::Display for Occurrence {
         if let Some(object) = &self.object {
             write!(f, "  {}", Line(object))?;
         }
-        write!(f, "  {}", Line(&self.path))
+        match self.path.is_empty() {
+            true => Ok(()),
+            false => write!(f, "  {}", Line(&self.path)),
+        }
     }
 }
 
@@ -153,6 +164,32 @@ pub struct Likely {
     pub place: Occurrence,
 }
 
+impl Likely {
+    /// The reference in full, where the word is one.
+    #[must_use]
+    pub fn reference(&self) -> Option<String> {
+        let reference: Reference = self.text.parse().ok()?;
+        Some(reference.to_string())
+    }
+}
+
+/// Words that may be images, each with all its places.
+pub(crate) struct Told<'a>(pub(crate) &'a BTreeSet<Likely>);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut last = None;
+        for likely in self.0 {
+            // The same word at several places.
+            if last.replace(&likely.text) != Some(&likely.text) {
+                writeln!(f, "may be an image: '{}'", Line(&likely.text))?;
+            }
+            writeln!(f, "  {:<9}  {}", likely.place.method, likely.place)?;
+        }
+        Ok(())
+    }
+}
+
 /// Images with the places where each was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Images {
@@ -165,6 +202,12 @@ pub struct Images {
     /// Words that may be images; those that were found elsewhere are not among them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub may_be: BTreeSet<Likely>,
+    /// Images that only a list names.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub only_listed: BTreeSet<String>,
+    /// Images that were found, guesses among them, and that no list names.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unlisted: BTreeSet<String>,
 }
 
 impl Images {
@@ -222,10 +265,9 @@ impl Images {
     /// Leaves out of the words that may be images those that were found to be.
     fn settle(&mut self) {
         let images = &self.images;
-        self.may_be.retain(|likely| {
-            let reference = likely.text.parse::<Reference>();
-            !reference.is_ok_and(|reference| images.contains_key(&reference.to_string()))
-        });
+        let is_found = |image: String| images.contains_key(&image);
+        self.may_be
+            .retain(|likely| !likely.reference().is_some_and(is_found));
     }
 
     /// Adds all that `other` has.
@@ -236,6 +278,8 @@ impl Images {
         self.unresolved.extend(other.unresolved);
         self.unproven.extend(other.unproven);
         self.may_be.extend(other.may_be);
+        self.only_listed.extend(other.only_listed);
+        self.unlisted.extend(other.unlisted);
         self.settle();
     }
 
@@ -271,13 +315,12 @@ impl fmt::Display for Images {
             let (what, why) = (Line(&unproven.what), Line(&unproven.why));
             writeln!(f, "not proven: {what}: {why}")?;
         }
-        let mut last = None;
-        for likely in &self.may_be {
-            // The same word at several places.
-            if last.replace(&likely.text) != Some(&likely.text) {
-                writeln!(f, "may be an image: '{}'", Line(&likely.text))?;
-            }
-            writeln!(f, "  {:<9}  {}", likely.place.method, likely.place)?;
+        write!(f, "{}", Told(&self.may_be))?;
+        for image in &self.only_listed {
+            writeln!(f, "only in the list: {}", Line(image))?;
+        }
+        for image in &self.unlisted {
+            writeln!(f, "not in the list: {}", Line(image))?;
         }
         Ok(())
     }

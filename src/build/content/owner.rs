@@ -14,7 +14,7 @@ use isoforge_base::digest::Digest;
 use isoforge_content as content;
 use isoforge_content::chart::{Chart, Source};
 use isoforge_content::definition::Layer;
-use isoforge_content::find::Target;
+use isoforge_content::find::{ImageList, Manifests, Target};
 use isoforge_content::macros::{self, Answers};
 use isoforge_content::pack::answers::Use;
 use isoforge_content::pack::dependencies::KUBERNETES;
@@ -23,7 +23,7 @@ use isoforge_content::values;
 use isoforge_contract::manifest::ComponentKind;
 
 /// Counts up when the same sources may give other images.
-const SEARCH_VERSION: u32 = 1;
+const SEARCH_VERSION: u32 = 2;
 
 /// Whose packs, charts and manifests.
 pub(super) struct Owner<'a> {
@@ -41,6 +41,12 @@ pub(super) struct Owner<'a> {
 impl Owner<'_> {
     pub(super) fn shown(&self) -> String {
         shown(self.kind, &self.name, &self.version)
+    }
+
+    /// Whether it is a list of images and nothing else.
+    pub(super) fn is_list(&self) -> bool {
+        let sources = &self.sources;
+        sources.packs.is_empty() && sources.charts.is_empty() && sources.manifests.is_empty()
     }
 
     pub(super) fn is(&self, known: &lock::Component) -> bool {
@@ -66,6 +72,10 @@ pub(super) struct ReadSources {
     pub(super) charts: Vec<Chart>,
     /// What messages call each, and its text.
     pub(super) manifests: Vec<(String, String)>,
+    /// The same as they were given together, to be searched.
+    pub(super) sets: Vec<Manifests>,
+    /// What the lists name.
+    pub(super) list: ImageList,
 }
 
 /// Reads what lies on the disk and throws it away.
@@ -107,9 +117,12 @@ fn check_others(sources: &ContentSources) -> Result<()> {
         }
     }
     for path in &sources.manifests {
-        for (file, text) in manifests(path)? {
-            content::find::manifests::images(&file, &text, &[])?;
+        for (file, text) in &manifests(path)?.texts {
+            content::find::manifests::images(file, text, &[])?;
         }
+    }
+    for path in &sources.image_lists {
+        ImageList::open(path)?;
     }
     Ok(())
 }
@@ -124,7 +137,8 @@ pub(super) fn in_project(loaded: &Loaded) -> Result<()> {
     let all = owners.iter().map(|owner| &owner.sources);
     let mut paths: Vec<PathBuf> = Vec::new();
     for sources in all.chain([&profile.content.sources]) {
-        paths.extend(sources.packs.iter().chain(&sources.manifests).cloned());
+        let own = sources.packs.iter().chain(&sources.manifests);
+        paths.extend(own.chain(&sources.image_lists).cloned());
         for chart in &sources.charts {
             if let Source::Path(path) = chart.parse()? {
                 paths.push(path);
@@ -167,9 +181,9 @@ pub(super) fn pack(path: &Path) -> Result<Pack> {
 }
 
 /// The manifests at a path: a file, or all of a folder.
-pub(super) fn manifests(path: &Path) -> Result<Vec<(String, String)>> {
+pub(super) fn manifests(path: &Path) -> Result<Manifests> {
     match Target::open(path)? {
-        Target::Manifests(texts) => Ok(texts),
+        Target::Manifests(manifests) => Ok(manifests),
         Target::Pack(_) | Target::Chart(_) => {
             let path = path.display();
             let text = format!("'{path}' is a pack or chart, where manifests are meant");
@@ -297,6 +311,14 @@ pub(super) fn digest(
         "exclude": owner.exclude,
         "kubernetes": owner.kubernetes,
     });
+    let sets = parts.sets.iter();
+    let folders: Vec<Digest> = sets.filter_map(Manifests::folder_digest).collect();
+    let list: Vec<String> = parts.list.references().collect();
+    let beside = [("folders", json!(folders)), ("list", json!(list))];
+    let beside = beside.into_iter().filter(|(_, value)| *value != json!([]));
+    if let Some(all) = all.as_object_mut() {
+        all.extend(beside.map(|(key, value)| (key.to_owned(), value)));
+    }
     let named = named(owner, parts)?;
     let versions = owner.kubernetes.iter();
     let answers: BTreeMap<_, _> = versions
@@ -342,6 +364,7 @@ pub(super) fn layer(
         out.add_manifest(&name.to_string_lossy(), answers.fill(text), Value::Null);
     }
     out.exclude_images = owner.exclude.to_vec();
+    out.listed_images = parts.list.references().collect();
     Ok(out)
 }
 

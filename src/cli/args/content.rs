@@ -39,6 +39,17 @@ pub(crate) struct HelmArgs {
     pub no_helm: bool,
 }
 
+/// What kustomizations are built by.
+#[derive(Debug, Args)]
+pub(crate) struct KustomizeArgs {
+    /// Build kustomizations with this kustomize or kubectl [default: the installed one, if any]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_kustomize")]
+    pub kustomize: Option<PathBuf>,
+    /// Build no kustomizations
+    #[arg(long)]
+    pub no_kustomize: bool,
+}
+
 /// Arguments of `content check`.
 #[derive(Debug, Args)]
 #[command(
@@ -56,6 +67,10 @@ pub(crate) struct Check {
     /// Also fail (exit code 5) where something is not proven
     #[arg(long)]
     pub strict: bool,
+    /// Every image of this list must be there too, one reference a line; may be
+    /// repeated
+    #[arg(long = "image-list", value_name = "FILE")]
+    pub image_lists: Vec<PathBuf>,
     /// What renders charts.
     #[command(flatten)]
     pub helm: HelmArgs,
@@ -69,12 +84,14 @@ pub(crate) struct Check {
 #[command(
     after_help = "How an image was found:\n  pack       the pack lists it\n  manifests  an \
                   object of a manifest names it\n  helm       an object that Helm rendered from \
-                  a chart names it\n  scan       a chart's values look like it: a guess\n\n\
+                  a chart names it\n  scan       a chart's values look like it: a guess\n  \
+                  list       a list that is published beside them names it\n\n\
                   Places beside the containers of pods are given as KIND: PATH or env: NAME:\n  \
                   --at 'Widget.example.com: spec.components[*].image'\n  --at 'env: *_IMAGE'\n\n\
                   Examples:\n  isoforge content find calico.yaml\n  isoforge content find \
                   packs/piraeus --preset 'Size:large' --kubernetes 1.32.3\n  isoforge content \
-                  find zot-0.1.67.tgz --values mine.yaml --format json"
+                  find zot-0.1.67.tgz --values mine.yaml --format json\n  isoforge content \
+                  find rook/deploy/ --image-list rook/images.txt"
 )]
 pub(crate) struct Find {
     /// Packs and charts, as folder or archive; manifests, or folders of such
@@ -91,6 +108,10 @@ pub(crate) struct Find {
     /// Look for images there too; may be repeated
     #[arg(long, value_name = "RULE")]
     pub at: Vec<String>,
+    /// Compare with a list that is published beside them, such as images.txt, and
+    /// take what it names; may be repeated
+    #[arg(long = "image-list", value_name = "FILE")]
+    pub image_lists: Vec<PathBuf>,
     /// Version of Kubernetes, for macros and charts
     #[arg(long, value_name = "VERSION")]
     pub kubernetes: Option<String>,
@@ -100,6 +121,9 @@ pub(crate) struct Find {
     /// What renders charts.
     #[command(flatten)]
     pub helm: HelmArgs,
+    /// What builds kustomizations.
+    #[command(flatten)]
+    pub kustomize: KustomizeArgs,
     /// How the result is written to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

@@ -6,12 +6,15 @@ use serde::Serialize;
 
 use super::bundle::open;
 use super::show;
-use crate::cli::args::{Check, Content, ContentCommand, Find, Format, Global, HelmArgs};
+use crate::cli::args::{
+    Check, Content, ContentCommand, Find, Format, Global, HelmArgs, KustomizeArgs,
+};
 use crate::cli::report::{self, Data};
 use isoforge_base::error::{Class, Failure, Result};
 use isoforge_content::check;
 use isoforge_content::find::helm::Helm;
-use isoforge_content::find::{Images, Options, Target};
+use isoforge_content::find::kustomize::Kustomize;
+use isoforge_content::find::{ImageList, Images, Options, Target};
 use isoforge_content::macros::Answers;
 use isoforge_content::values;
 
@@ -34,11 +37,30 @@ fn helm(args: &HelmArgs) -> Option<Helm> {
     }
 }
 
+/// What kustomizations are built by.
+fn kustomize(args: &KustomizeArgs) -> Option<Kustomize> {
+    match &args.kustomize {
+        Some(path) => Some(Kustomize::at(path)),
+        None if args.no_kustomize => None,
+        None => Kustomize::installed(),
+    }
+}
+
+/// The lists as one.
+fn list(paths: &[PathBuf]) -> Result<ImageList> {
+    let mut all = ImageList::default();
+    for path in paths {
+        all.extend(ImageList::open(path)?);
+    }
+    Ok(all)
+}
+
 fn check(args: &Check, global: &Global) -> Result<()> {
     let progress = report::progress(global);
     progress.stage(&format!("Checking {}", args.bundle.bundle.display()));
     let bundle = open(&args.bundle)?;
-    let report = check::check(&bundle, helm(&args.helm))?;
+    let list = list(&args.image_lists)?;
+    let report = check::check(&bundle, helm(&args.helm), &list)?;
     show(args.format, &report)?;
     let path = report.path.display();
     let (message, hint) = match report.missing.first() {
@@ -62,6 +84,7 @@ fn find(args: &Find, global: &Global) -> Result<()> {
         presets: args.presets.clone(),
         kubernetes: args.kubernetes.clone(),
         helm: helm(&args.helm),
+        kustomize: kustomize(&args.kustomize),
         ..Options::default()
     };
     if let Some(version) = &args.kubernetes {
@@ -74,6 +97,7 @@ fn find(args: &Find, global: &Global) -> Result<()> {
     for rule in &args.at {
         options.rules.push(rule.parse()?);
     }
+    let list = list(&args.image_lists)?;
     let targets: Vec<(&PathBuf, Target)> = args
         .paths
         .iter()
@@ -85,6 +109,8 @@ fn find(args: &Find, global: &Global) -> Result<()> {
         progress.stage(&format!("Searching {}", path.display()));
         found.extend(target.images(&options)?);
     }
+    found.vouched_by(&list);
+    found.take(&list);
     report::data(match args.format {
         Format::Text => Data::Text(found.to_string()),
         Format::Json => json(&found)?,

@@ -50,7 +50,7 @@ pub struct Component {
 
 keys! {
     impl Component {
-        /// Name in the catalog, or any name if `images`, `pack`, `chart`, `charts` or `manifests` is given.
+        /// Name in the catalog, or any name if `images`, `pack`, `chart`, `charts`, `manifests` or `image_lists` is given.
         name = text(check::name).required(),
         /// Version, as the component's users know it.
         version = text(check::version).required(),
@@ -115,13 +115,19 @@ pub struct ContentSources {
     /// Manifests, or folders of such.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<PathBuf>,
+    /// Lists of images that are published beside them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_lists: Vec<PathBuf>,
 }
 
 impl ContentSources {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.packs.is_empty() && self.charts.is_empty() && self.manifests.is_empty()
+        self.packs.is_empty()
+            && self.charts.is_empty()
+            && self.manifests.is_empty()
+            && self.image_lists.is_empty()
     }
 }
 
@@ -134,6 +140,9 @@ keys! {
         presets: Vec<String> = list(text(check::one_line)).or_empty(""),
         /// Manifests applied to the cluster, or folders of such. Their images are found and carried.
         manifests: Vec<PathBuf> = list(placed(check::path)).or_empty(""),
+        /// Lists of images that are published beside them, one reference a line. All that they
+        /// name is carried, and what was found is [compared](packs.md#lists-of-images).
+        image_lists: Vec<PathBuf> = list(placed(check::path)).or_empty(""),
     }
 }
 
@@ -145,6 +154,7 @@ impl Given {
             values: self.values,
             presets: self.presets,
             manifests: self.manifests,
+            image_lists: self.image_lists,
         }
     }
 }
@@ -169,10 +179,13 @@ keys! {
         charts = list(placed(check::url_or_path)).or_empty(""),
         /// Manifests to carry, or folders of such, and their images.
         manifests = list(placed(check::path)).or_empty(""),
+        /// Lists of images that are published beside them, one reference a line. All that they
+        /// name is carried, and what was found is [compared](packs.md#lists-of-images).
+        image_lists = list(placed(check::path)).or_empty(""),
     }
     => Self {
         images,
-        sources: ContentSources { packs, charts, manifests, ..ContentSources::default() },
+        sources: ContentSources { packs, charts, manifests, image_lists, ..ContentSources::default() },
     }
 }
 

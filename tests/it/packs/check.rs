@@ -183,6 +183,65 @@ fn what_the_profile_leaves_out_is_told_as_such() {
 }
 
 #[test]
+fn words_that_may_be_images_are_told_unless_they_are_there() {
+    let (_registry, host, project) = start(&["needed", "there"]);
+    let words = format!(
+        "---\nkind: ConfigMap\nmetadata: {{name: m}}\ndata:\n  a: quay.io/x/engine:v1\n  b: \
+         {host}/there:1\n"
+    );
+    project.write("words.yaml", &(pod(&host, "needed") + &words));
+    project.add_to_profile(&format!(
+        "[content]\nmanifests = [\"words.yaml\"]\nimages = [\"{host}/there:1\"]\n"
+    ));
+    bundle(&project);
+    let checked = check(&project, &["--strict"]);
+    checked.assert_exit(0);
+    let told = checked.stdout.matches("may be an image: ").count();
+    assert_eq!(told, 1, "{}", checked.stdout);
+    assert!(
+        checked
+            .stdout
+            .contains("may be an image: 'quay.io/x/engine:v1'")
+    );
+    let report = check(&project, &["--format", "json"]).json();
+    assert_eq!(report["may_be"][0]["text"], "quay.io/x/engine:v1");
+    assert_eq!(report["may_be"][0]["place"]["path"], "data.a");
+}
+
+#[test]
+fn beside_a_kustomization_nothing_is_missing_for_certain() {
+    let (_registry, host, project) = start(&["built"]);
+    project.write("app/pod.yaml", &pod("registry.invalid", "placeholder"));
+    let text = format!(
+        "resources: [pod.yaml]\nimages: [{{name: registry.invalid/placeholder, newName: \
+         '{host}/built', newTag: '1'}}]\n"
+    );
+    project.write("app/kustomization.yaml", &text);
+    project.add_to_profile("[csi]\nname = \"x\"\nversion = \"1\"\nmanifests = [\"app\"]\n");
+    if isoforge_content::find::kustomize::Kustomize::installed().is_none() {
+        isoforge_judges::skip("neither kustomize nor kubectl is installed");
+        return;
+    }
+    lock(&project, &[]).assert_exit(0);
+    let text = std::fs::read_to_string(project.path("isoforge.lock")).unwrap();
+    assert!(
+        text.contains("/built:1") && !text.contains("registry.invalid"),
+        "{text}"
+    );
+    bundle(&project);
+    let checked = check(&project, &[]);
+    checked.assert_exit(0);
+    assert!(
+        checked
+            .stdout
+            .contains("not proven: registry.invalid/placeholder:1, which is not there"),
+        "{}",
+        checked.stdout
+    );
+    check(&project, &["--strict"]).assert_exit(5);
+}
+
+#[test]
 fn a_guess_is_neither_there_nor_missing() {
     if has_helm() {
         return;

@@ -11,7 +11,7 @@ use crate::chart::Chart;
 use crate::definition::{Definition, Layer};
 use crate::files::{Files, MAX_BYTES};
 use crate::find::helm::Helm;
-use crate::find::{Options, Target, target};
+use crate::find::{ImageList, Options, Target, kustomization, target};
 use crate::macros::Answers;
 use crate::pack::Pack;
 use crate::values;
@@ -175,7 +175,14 @@ impl Searcher<'_> {
             let text = &manifest.content;
             let images = target::in_manifest(&file, text, release, false, &self.options)?;
             named.images.extend(images);
+            named.is_kustomized |= kustomization::has_unbuilt(&file, text);
         }
+        let mut list = ImageList::default();
+        for image in &layer.listed_images {
+            list.extend(ImageList::parse(name, image)?);
+        }
+        named.images.vouched_by(&list);
+        named.images.take(&list);
         self.found.push(named);
         Ok(())
     }
@@ -200,7 +207,11 @@ impl Searcher<'_> {
                 named.images.extend(images);
             }
         }
-        let manifests = Target::Manifests(self.content.manifests.clone());
+        let manifests = &self.content.manifests;
+        named.is_kustomized = manifests
+            .iter()
+            .any(|(file, text)| kustomization::has_unbuilt(file, text));
+        let manifests = Target::Manifests(manifests.clone().into());
         named.images.extend(manifests.images(&self.options)?);
         self.found.push(named);
         Ok(())

@@ -6,6 +6,7 @@
 //! nothing runs them.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -19,6 +20,8 @@ use isoforge_base::process::{self, Program};
 const HELM: &str = "helm";
 /// Largest output of one chart, in bytes.
 const MAX_OUTPUT_BYTES: u64 = 256 * 1024 * 1024;
+/// How long one chart may take.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// Namespace where a pack names none, as for Helm.
 const NAMESPACE: &str = "default";
 
@@ -123,7 +126,8 @@ fn run(
         .arg("--values")
         .arg(&values)
         .args(["--namespace", release.namespace.unwrap_or(NAMESPACE)])
-        .args(["--skip-tests", "--include-crds"]);
+        .args(["--skip-tests", "--include-crds"])
+        .within(TIME_LIMIT);
     if let Some(version) = release.kubernetes {
         helm = helm.args(["--kube-version", version]);
     }

@@ -50,16 +50,25 @@ pub fn images(file: &str, text: &str, rules: &[Rule]) -> Result<Images, Error> {
 /// # Errors
 /// [`Error::Syntax`] where a document is no YAML.
 pub(crate) fn rendered(chart: &str, text: &str, rules: &[Rule]) -> Result<Images, Error> {
+    made(Method::Helm, chart, text, rules)
+}
+
+/// The images of objects that a program made, with the file that each says it comes
+/// from; `of` is what they were made of.
+///
+/// # Errors
+/// [`Error::Syntax`] where a document is no YAML.
+pub(super) fn made(method: Method, of: &str, text: &str, rules: &[Rule]) -> Result<Images, Error> {
     let mut out = Images::default();
     for (source, document) in parts(text) {
         let file = match source {
-            Some(source) => format!("{chart}: {source}"),
-            None => chart.to_owned(),
+            Some(source) => format!("{of}: {source}"),
+            None => of.to_owned(),
         };
         let documents =
             yaml::documents(&document).map_err(|refused| Error::syntax(&file, refused))?;
         let search = Search {
-            method: Method::Helm,
+            method,
             file: &file,
             has_lines: false,
             rules,

@@ -5,7 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::helm::{Helm, Release};
-use super::{Images, Method, Occurrence, Rule, Unproven, manifests, scan, standard_rules};
+use super::kustomize::{self, Kustomize};
+use super::standard_rules;
+use super::{Images, Method, Occurrence, Rule, Unproven, kustomization, manifests, scan};
 use crate as content;
 use crate::Error;
 use crate::chart::{self, Chart};
@@ -14,6 +16,7 @@ use crate::macros::{self, Answers};
 use crate::pack::answers::{self, Use};
 use crate::pack::{self, Composed, Pack};
 use crate::values;
+use isoforge_base::digest::Digest;
 
 /// What Helm begins the reason of a failure with.
 const REASON: &str = "Error: ";
@@ -35,6 +38,8 @@ pub struct Options {
     pub kubernetes: Option<String>,
     /// What charts are rendered by, where that is wanted.
     pub helm: Option<Helm>,
+    /// What kustomizations are built by, where that is wanted.
+    pub kustomize: Option<Kustomize>,
 }
 
 impl Options {
@@ -76,8 +81,54 @@ pub enum Target {
     Pack(Box<Pack>),
     /// A chart.
     Chart(Box<Chart>),
-    /// Manifests: name and text.
-    Manifests(Vec<(String, String)>),
+    /// Manifests.
+    Manifests(Manifests),
+}
+
+/// Manifests that were given together.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// Name and text of each.
+    pub texts: Vec<(String, String)>,
+    /// All files of their folder, where kustomizations are among them.
+    pub(crate) folder: Option<Files>,
+}
+
+impl From<Vec<(String, String)>> for Manifests {
+    fn from(texts: Vec<(String, String)>) -> Self {
+        Self {
+            texts,
+            folder: None,
+        }
+    }
+}
+
+impl Manifests {
+    /// Digest over all files of the folder, where kustomizations are among them: they
+    /// may make objects of any.
+    #[must_use]
+    pub fn folder_digest(&self) -> Option<Digest> {
+        self.folder.as_ref().map(Files::digest)
+    }
+
+    /// The images that they need.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn images(&self, options: &Options) -> Result<Images, Error> {
+        let rules = options.all_rules();
+        let (mut out, mut done) = (Images::default(), Vec::new());
+        if let (Some(folder), Some(program)) = (&self.folder, &options.kustomize) {
+            let built = kustomize::images(program, folder, &rules);
+            out = built.images;
+            done.extend(built.done.iter().map(|path| folder.name(path)));
+        }
+        for (file, text) in self.texts.iter().filter(|(file, _)| !done.contains(file)) {
+            let text = options.answers.fill(text);
+            out.extend(manifests::images(file, &text, &rules)?);
+        }
+        Ok(out)
+    }
 }
 
 impl Target {
@@ -89,10 +140,8 @@ impl Target {
         let name = path.display().to_string();
         let is_file = path.is_file();
         if is_file && manifests::is_manifest(&name) {
-            return Ok(Self::Manifests(vec![(
-                name.clone(),
-                content::read_text(path)?,
-            )]));
+            let texts = vec![(name.clone(), content::read_text(path)?)];
+            return Ok(Self::Manifests(texts.into()));
         }
         let files = match Files::open(path) {
             Err(Error::Archive { .. }) if is_file && !looks_like_archive(&name) => {
@@ -127,7 +176,10 @@ impl Target {
             .collect();
         match texts? {
             texts if texts.is_empty() => Err(Error::Unknown(path.to_owned())),
-            texts => Ok(Self::Manifests(texts)),
+            texts => Ok(Self::Manifests(Manifests {
+                texts,
+                folder: kustomization::is_in(&files).then_some(files),
+            })),
         }
     }
 
@@ -161,14 +213,7 @@ impl Target {
         match self {
             Self::Pack(pack) => in_pack_alone(pack, options),
             Self::Chart(chart) => Ok(in_plain_chart(chart, options)),
-            Self::Manifests(texts) => {
-                let mut out = Images::default();
-                for (file, text) in texts {
-                    let text = options.answers.fill(text);
-                    out.extend(manifests::images(file, &text, &options.all_rules())?);
-                }
-                Ok(out)
-            }
+            Self::Manifests(manifests) => manifests.images(options),
         }
     }
 }
