@@ -14,6 +14,7 @@ mod iso;
 mod kernel_line;
 mod lock;
 mod machine;
+mod network;
 mod pack;
 mod plan;
 mod prepare;

@@ -39,6 +39,7 @@ use problem::Report;
 use source::{Sources, Span};
 
 pub use catalog::{Catalog, CatalogError, Entry, Kind, Query, Resolution};
+pub(crate) use context::network_for;
 pub use json_schema::json_schema;
 pub(crate) use model::macro_answer;
 pub use model::{

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::renderer::Renderer;
 use super::{ReadEnv, content, kernel_line};
-use crate::inputs::{CLOUD_CONFIG, Inputs};
+use crate::inputs::{self, CLOUD_CONFIG, Inputs};
 use crate::profile::{CloudConfig, Loaded, Profile};
 use crate::render::Project;
 use isoforge_base::error::{Class, Failure, Result};
@@ -66,6 +66,45 @@ fn open_in_kairos(profile: &Profile) -> Option<String> {
     })
 }
 
+/// What the built-in template did with adapters by name has keys of its own.
+fn moved(profile: &Profile, project: &Project) -> Result<()> {
+    let is_built_in = profile.cloud_config == CloudConfig::Builtin
+        && project.is_built_in(CLOUD_CONFIG).unwrap_or_default();
+    if !is_built_in || !profile.vars.contains_key("network") {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Class::Profile,
+        "the built-in cloud-config does not read [vars.network]",
+    )
+    .with_hint(
+        "write eth0 = { address = \"10.0.0.5/24\", gateway = \"10.0.0.1\" } as \
+         [[network.adapters]] with name = \"eth0\", addresses = \"10.0.0.5/24\" and gateways = \
+         \"10.0.0.1\"; docs/network.md has the rest",
+    ))
+}
+
+/// A network that goes nowhere, since the cloud-config is a file that is taken as it is, or a
+/// template that does not ask for it.
+fn network_left_out(loaded: &Loaded, project: &Project) -> Result<Option<String>> {
+    if loaded.profile.network.is_none() {
+        return Ok(None);
+    }
+    let path = inputs::cloud_config(loaded, project);
+    let text = project.read(&path)?;
+    let text = String::from_utf8_lossy(&text);
+    let asks = ["network.files", "{% include", "{%- include"];
+    let is_template = Path::new(&path).extension().is_some_and(|it| it == "tera");
+    if is_template && asks.iter().any(|word| text.contains(word)) {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "[network] does not reach the machine: {} has no 'network.files', which docs/network.md \
+         tells of",
+        super::system::shown(&path)
+    )))
+}
+
 /// Renders everything and throws it away. Gives the warnings.
 ///
 /// # Errors
@@ -83,8 +122,10 @@ pub(crate) fn check(loaded: &Loaded, profile_path: &Path, env: ReadEnv<'_>) -> R
 pub(super) fn check_with(loaded: &Loaded, renderer: &Renderer) -> Result<Vec<String>> {
     cmdline::check(&loaded.profile.boot.cmdline)?;
     content::check(loaded)?;
+    moved(&loaded.profile, &renderer.project)?;
     let mut warnings = left_out(&loaded.profile, &renderer.project);
     warnings.extend(open_in_kairos(&loaded.profile));
+    warnings.extend(network_left_out(loaded, &renderer.project)?);
     Inputs::of(loaded, &[])?;
     for arch in &loaded.profile.appliance.arch {
         for version in &loaded.profile.kubernetes.versions {

@@ -2,6 +2,7 @@
 //! wrong with the text and what would have been right.
 
 mod machine;
+mod network;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ use isoforge_formats::squashfs::Compressor;
 use isoforge_oci::reference::Reference;
 
 use isoforge_oci::registry::Secret;
+
+pub(crate) use network::{domain, interface, ip_address, link, mac, prefix};
 
 pub(crate) use machine::{
     account, device, directory_of_etc, disk_glob, is_password_hash, kept_directory, label, mib,

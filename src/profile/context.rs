@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::model::{Component, Profile, Var, cloud_config_device};
 use super::secret::{REDACTED, Secrets};
 use isoforge_contract::machine::Device;
+use isoforge_network::{File, Network, Renderer};
 
 impl Profile {
     /// The context with the values of `secrets`; one that is not among them is
@@ -65,9 +66,28 @@ impl Profile {
                 "repository": self.provider.repository,
                 "tag": self.provider_tag(self.iso_version()),
             },
+            "network": self.network.as_ref().map(|network| {
+                network_for(network, network.renderer.unwrap_or(Renderer::Networkd))
+            }),
             "vars": table("vars", &self.vars, &secret),
         })
     }
+}
+
+/// `network` as templates see it, which has its files for `renderer`.
+pub(crate) fn network_for(network: &Network, renderer: Renderer) -> Value {
+    let file = |file: File| {
+        let private = file.mode & 0o077 == 0;
+        json!({ "path": file.path, "private": private, "content": file.content })
+    };
+    let files: Vec<_> = network.files(renderer).into_iter().map(file).collect();
+    json!({
+        "renderer": renderer,
+        "files": files,
+        "name_servers": network.name_servers,
+        "search": network.search,
+        "ntp": (!network.ntp.is_empty()).then_some(&network.ntp),
+    })
 }
 
 fn describe(component: &Component) -> Value {

@@ -6,6 +6,7 @@ mod component;
 mod kubernetes;
 mod layer;
 mod machine;
+mod network;
 mod registries;
 mod system;
 
@@ -22,6 +23,7 @@ use super::problem::Bad;
 use super::secret::SecretRef;
 use isoforge_contract::arch::Arch;
 use isoforge_contract::machine::{Health, State};
+use isoforge_network::Network;
 use isoforge_oci::registry::HostConfig;
 use isoforge_system::hardening::Hardening;
 
@@ -82,6 +84,9 @@ keys! {
         /// Values for templates, of any type. A table `{ env = "NAME" }` or `{ file = "PATH" }` is a
         /// secret: read when it is needed and never shown.
         vars: BTreeMap<String, Var> = free(vars).or_empty(""),
+        /// The network of the machine (`docs/network.md`).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        network: Option<Network> = optional_table(),
         /// The configuration of the machine.
         cloud_config: CloudConfig = table().with_defaults(),
         /// Directories laid over what is built.

@@ -62,6 +62,7 @@ pub(super) fn validate(
     check.included();
     check.needs_kubernetes();
     check.needs_version();
+    check.network();
     for (path, kind, component) in paths(profile) {
         check.of_machines_registry(&path, kind, component);
         check.component(&path, kind, component);
@@ -447,6 +448,20 @@ impl<'a> Check<'a> {
                     );
                 }
             }
+        }
+    }
+
+    /// A network that can't work.
+    fn network(&self) {
+        let problems = self
+            .profile
+            .network
+            .iter()
+            .flat_map(|network| network.problems());
+        for problem in problems {
+            let place = format!("network.{}", problem.place);
+            let draft = self.problem(&place, problem.message);
+            self.report.add(draft.expected(problem.allowed));
         }
     }
 

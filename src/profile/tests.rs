@@ -18,6 +18,7 @@ mod json_schema;
 mod machine;
 mod merging;
 mod mutation;
+mod network;
 mod stages;
 
 /// The smallest right profile.

@@ -8,6 +8,7 @@ pub(crate) mod determinism;
 mod incremental;
 mod kubernetes;
 mod locked;
+mod network;
 mod provider_image;
 mod root_file_system;
 

@@ -121,14 +121,17 @@ fn user(account: &Account) -> User<'_> {
     }
 }
 
-/// The file has the name that the template of the cloud-config gives it, so it
-/// takes the place of the profile's own settings of this interface.
+/// The file sorts before those that the profile gives, and those of images, so it
+/// takes the place of all of them for this interface.
 fn stages(network: &Network) -> Stages {
     Stages {
         initramfs: [Step {
             name: "Network as chosen at the installation",
             files: [File {
-                path: format!("/etc/systemd/network/20-{}.network", network.interface),
+                path: format!(
+                    "/etc/systemd/network/05-chosen-{}.network",
+                    network.interface
+                ),
                 permissions: "0644",
                 owner: 0,
                 group: 0,

@@ -9,8 +9,10 @@ use super::Written;
 use crate::build::assemble::Assembled;
 use crate::build::boot_files;
 use crate::build::lock::Locked;
+use crate::build::network;
 use crate::build::system;
 use crate::build::{iso, lock};
+use crate::profile::network_for;
 use crate::render::boot_menu;
 use isoforge_base::output::space::{self, HostFileSystems, Requirement};
 use isoforge_base::tree::{Kind, Tree};
@@ -39,7 +41,16 @@ impl Written<'_> {
             &locked.request.settings,
             session.progress,
         )?;
-        let context = renderer.context_for(arch.as_str(), profile.iso_version())?;
+        let mut context = renderer.context_for(arch.as_str(), profile.iso_version())?;
+        if let Some(wanted) = &profile.network {
+            let chosen = network::renderer(wanted, &system.tree, profile.os.flavor);
+            if let Some(warning) = chosen.warning {
+                session
+                    .progress
+                    .warn(format!("the system for {arch} {warning}"));
+            }
+            context.insert("network", &network_for(wanted, chosen.renderer))?;
+        }
         let config = renderer.cloud_config(loaded, &context)?;
         lock::check_core_images(locked, arch, &boot)?;
         let overlays = renderer.iso_overlays(loaded, &context, epoch)?;

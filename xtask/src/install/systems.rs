@@ -204,7 +204,9 @@ mode = "{mode}"
 checks = ["! grep -qw {sick} /proc/cmdline"]
 time_limit = {TIME_LIMIT_SECONDS}
 
-[vars.network."e*"]
+[[network.adapters]]
+name = "rest"
+interface = "e*"
 "#,
         version = system.version(),
         sick = broken::SICK,

@@ -62,7 +62,7 @@ fn what_was_chosen_is_a_cloud_config() {
       initramfs:
       - name: Network as chosen at the installation
         files:
-        - path: /etc/systemd/network/20-ens3.network
+        - path: /etc/systemd/network/05-chosen-ens3.network
           permissions: "0644"
           owner: 0
           group: 0
@@ -110,7 +110,7 @@ fn an_account_without_password_is_locked_and_dhcp_is_asked_for() {
       initramfs:
       - name: Network as chosen at the installation
         files:
-        - path: /etc/systemd/network/20-eth0.network
+        - path: /etc/systemd/network/05-chosen-eth0.network
           permissions: "0644"
           owner: 0
           group: 0

@@ -70,19 +70,24 @@ fn everything() -> Value {
             "cmdline": ["console=ttyS0", "audit=1"],
         },
         "registration": {"endpoint": "api.example.com", "token": "t0ken-value"},
+        "network": {
+            "files": [
+                {"path": "/etc/systemd/network/11-appliance-lan.network", "private": false,
+                 "content": "[Match]\nName=eth1\n"},
+                {"path": "/etc/NetworkManager/system-connections/x", "private": true,
+                 "content": "[connection]\n"},
+            ],
+            "ntp": ["a.ntp", "b.ntp"],
+        },
         "vars": {
             "hostname": "edge-{{ trunc 4 .MachineID }}",
             "users": [
                 {"name": "admin", "passwd": "$6$a$b", "ssh_keys": ["ssh-ed25519 AAAA x"]},
                 {"name": "ops", "groups": ["adm", "sudo"], "shell": "/bin/bash"},
             ],
-            "network": {
-                "eth0": {"dhcp": true},
-                "eth1": {"address": "10.0.0.5/24", "gateway": "10.0.0.1", "dns": ["10.0.0.2"]},
-            },
             "dns": ["9.9.9.9"],
             "proxy": {"http": "http://p:1", "https": "http://p:2", "no": "localhost,.svc"},
-            "ntp": ["a.ntp", "b.ntp"],
+            "ntp": ["c.ntp"],
             "project": "Default",
             "tags": {"env": "on"},
             "stages": {
@@ -134,16 +139,16 @@ fn the_default_template_covers_what_a_site_needs() {
               shell: "/bin/bash"
         - name: "Settings of this appliance"
           files:
-            - path: "/etc/systemd/network/20-eth0.network"
+            - path: "/etc/systemd/network/11-appliance-lan.network"
               permissions: 0644
               owner: 0
               group: 0
-              content: "[Match]\nName=eth0\n\n[Network]\nDHCP=yes\nDNS=9.9.9.9\n"
-            - path: "/etc/systemd/network/20-eth1.network"
-              permissions: 0644
+              content: "[Match]\nName=eth1\n"
+            - path: "/etc/NetworkManager/system-connections/x"
+              permissions: 0600
               owner: 0
               group: 0
-              content: "[Match]\nName=eth1\n\n[Network]\nAddress=10.0.0.5/24\nGateway=10.0.0.1\nDNS=10.0.0.2\n"
+              content: "[connection]\n"
           dns:
             nameservers: ["9.9.9.9"]
           timesyncd:
