@@ -56,7 +56,7 @@ pub fn find(
             (names.iter().zip(&providers)).filter(|(name, root)| is_called(root, name, tag));
         let called = called.count();
         if called != 1 && !providers.is_empty() {
-            bail!("{}", not_one(source.name(), tag, called, &names));
+            bail!("{}", not_one(&source.name(), tag, called, &names));
         }
     }
     let mut found = Vec::new();

@@ -38,7 +38,7 @@ impl Network {
             let mut device = device(&vlan.name, "vlan");
             device.begin("VLAN");
             device.set("Id", vlan.id);
-            files.extend(self.virtual_link(&vlan.name, device, &vlan.settings));
+            files.extend(self.virtual_files(&vlan.name, device, &vlan.settings));
         }
         for bond in &self.bonds {
             let mut device = device(&bond.name, "bond");
@@ -47,18 +47,18 @@ impl Network {
             device.set("MIIMonitorSec", format!("{}ms", bond.monitor_ms));
             device.set_some("LACPTransmitRate", bond.lacp_rate.map(|it| it.word()));
             device.set_some("TransmitHashPolicy", bond.hash.map(|it| it.word()));
-            files.extend(self.virtual_link(&bond.name, device, &bond.settings));
+            files.extend(self.virtual_files(&bond.name, device, &bond.settings));
         }
         for bridge in &self.bridges {
             let mut device = device(&bridge.name, "bridge");
             device.begin("Bridge");
             device.set("STP", yes(bridge.stp));
-            files.extend(self.virtual_link(&bridge.name, device, &bridge.settings));
+            files.extend(self.virtual_files(&bridge.name, device, &bridge.settings));
         }
         files
     }
 
-    fn virtual_link(&self, name: &str, device: Sections, settings: &Settings) -> [File; 2] {
+    fn virtual_files(&self, name: &str, device: Sections, settings: &Settings) -> [File; 2] {
         let mut text = Sections::default();
         text.begin("Match");
         text.set("Name", name);

@@ -27,14 +27,14 @@ impl Network {
         let mut files = Vec::new();
         files.extend(self.adapters.iter().map(|adapter| self.adapter(adapter)));
         for vlan in &self.vlans {
-            let mut text = self.virtual_link(&vlan.name, "vlan");
+            let mut text = self.virtual_connection(&vlan.name, "vlan");
             text.begin("vlan");
             text.set("id", vlan.id);
             text.set("parent", uuid(&vlan.parent));
             files.push(self.profile(text, &vlan.name, &vlan.settings));
         }
         for bond in &self.bonds {
-            let mut text = self.virtual_link(&bond.name, "bond");
+            let mut text = self.virtual_connection(&bond.name, "bond");
             text.begin("bond");
             text.set("mode", bond.mode.word());
             text.set("miimon", bond.monitor_ms);
@@ -43,7 +43,7 @@ impl Network {
             files.push(self.profile(text, &bond.name, &bond.settings));
         }
         for bridge in &self.bridges {
-            let mut text = self.virtual_link(&bridge.name, "bridge");
+            let mut text = self.virtual_connection(&bridge.name, "bridge");
             text.begin("bridge");
             text.set("stp", bridge.stp);
             files.push(self.profile(text, &bridge.name, &bridge.settings));
@@ -73,7 +73,7 @@ impl Network {
         self.profile(text, &adapter.name, &adapter.settings)
     }
 
-    fn virtual_link(&self, name: &str, kind: &str) -> Sections {
+    fn virtual_connection(&self, name: &str, kind: &str) -> Sections {
         let mut text = self.connection(name, kind, PRIORITY);
         text.set("interface-name", name);
         text

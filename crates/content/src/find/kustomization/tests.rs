@@ -1,4 +1,3 @@
-use super::*;
 use crate::find::kustomize::Kustomize;
 use crate::find::{Images, Options, Target};
 
